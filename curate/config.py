@@ -1,0 +1,153 @@
+"""`curate.toml` as dataclasses. Everything has a default; the shortest file names one source."""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from curate.errors import UsageError
+from curate.records import SPLITS, Taxonomy
+from curate.toml import Bytes, Plugin, build
+
+CONFIG_NAME = "curate.toml"
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Where work runs; `workers = 0` is one a core."""
+
+    use: str = "pool"
+    workers: int = 0
+
+
+@dataclass(frozen=True)
+class FetchConfig:
+    """How media are asked for: who asks, how often, and how much is too much. Times are seconds, rates a second."""
+
+    contact: str | None = None
+    allow_private: tuple[str, ...] = ()
+    allow_ports: tuple[int, ...] = (80, 443)
+    concurrency: int = 64
+    per_host: int = 4
+    rate: float | None = None
+    max_bytes: Bytes = Bytes(64 * 2**20)
+    max_pixels: int = 100_000_000
+    min_side: int = 16
+    max_store: Bytes | None = None
+    timeout: float = 60.0
+    connect_timeout: float = 10.0
+    min_rate: Bytes = Bytes(1024)
+    retries: int = 3
+    max_redirects: int = 5
+    robots: bool = True
+    opt_out: bool = True
+    breaker: int = 10
+
+
+@dataclass(frozen=True)
+class ScreeningConfig:
+    """Which lists keep known illegal material out; `required = false` only where every class is safe."""
+
+    required: bool = True
+    lists: tuple[Plugin, ...] = ()
+    max_age_days: float | None = None
+    stop_after_matches: int = 1
+
+
+@dataclass(frozen=True)
+class DedupeConfig:
+    """Two radii in bits of the hash: a group shares a split, a collapse set has one survivor."""
+
+    hash: Literal["phash"] = "phash"
+    group_radius: int = 10
+    collapse_radius: int = 4
+
+
+@dataclass(frozen=True)
+class LabelConfig:
+    """How votes become labels. `balance` is the share of each class; `functions` are Python files of your own."""
+
+    model: str = "auto"
+    seed: int = 0
+    balance: Mapping[str, float] = field(default_factory=dict)
+    functions: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """How a release is cut and in which formats it leaves."""
+
+    splits: Mapping[str, float] = field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
+    salt: str = "curate"
+    formats: tuple[str, ...] = ("parquet", "csv")
+    require_license: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse shares that are not shares."""
+        if (
+            set(self.splits) != set(SPLITS)
+            or abs(sum(self.splits.values()) - 1) > 1e-9
+            or min(self.splits.values()) < 0
+        ):
+            raise ValueError(f"splits needs {', '.join(SPLITS)}, none negative, with a sum of 1")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The baseline: a linear head on a frozen backbone."""
+
+    backbone: str = "efficientnet_lite0"
+    epochs: int = 200
+    patience: int = 20
+    learning_rate: float = 0.01
+    weight_decay: float = 0.001
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Config:
+    """All of `curate.toml`."""
+
+    taxonomy: Taxonomy = field(default_factory=Taxonomy)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    fetch: FetchConfig = field(default_factory=FetchConfig)
+    screening: ScreeningConfig = field(default_factory=ScreeningConfig)
+    sources: tuple[Plugin, ...] = ()
+    dedupe: DedupeConfig = field(default_factory=DedupeConfig)
+    labelers: tuple[Plugin, ...] = (Plugin("declared", where="labelers"),)
+    label: LabelConfig = field(default_factory=LabelConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse a taxonomy that contradicts itself."""
+        names = [axis.name for axis in self.taxonomy.axes]
+        if not names or len(set(names)) != len(names):
+            raise ValueError("taxonomy.axes: give at least one axis, and each a name of its own")
+        for axis in self.taxonomy.axes:
+            stray = (set(axis.safe) | set(axis.borderline)) - set(axis.classes)
+            if stray or len(set(axis.classes)) != len(axis.classes) or len(axis.classes) < 2:
+                wrong = f"{sorted(stray)} not among its classes" if stray else "give two classes or more, none twice"
+                raise ValueError(f"taxonomy.axes '{axis.name}': {wrong}")
+
+
+def load(root: Path) -> Config:
+    """The config of a folder; raises UsageError naming the key, the file and the choice."""
+    path = root / CONFIG_NAME
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such file; `curate init` writes one to start from") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not TOML: {error}") from error
+    try:
+        return build(Config, table, "", root)
+    except UsageError as error:
+        raise UsageError(f"{CONFIG_NAME}: {str(error).removeprefix(': ')}") from error
+
+
+def digest(root: Path) -> str:
+    """The sha256 of the config file: what a run or a release was made under."""
+    return hashlib.sha256((root / CONFIG_NAME).read_bytes()).hexdigest()

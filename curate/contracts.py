@@ -1,0 +1,109 @@
+"""What a plug-in promises: a dataclass in a file of its own; its fields are its options, the file's name its name."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+
+from curate.records import CorruptRow, ListedHash, Manifest, Page, Response, Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+T = TypeVar("T")
+R = TypeVar("R")
+T_contra = TypeVar("T_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+__all__ = [
+    "Decoded", "Engine", "Export", "HashList", "Http", "LabelModel", "Labeler", "Needs", "Source", "Work",
+]  # fmt: skip
+
+
+class Http(Protocol):
+    """The network, as a source sees it: guarded, polite, bounded."""
+
+    async def get(self, url: str, *, params: Mapping[str, str] | None = None) -> Response:
+        """Fetch one URL whole; raises ItemError with a reason of the closed list."""
+        ...
+
+
+class Source(Protocol):
+    """Finds candidates. Pages and their cursor are committed together, so a killed run resumes."""
+
+    def classes(self) -> frozenset[str | None]:
+        """Every class it can yield on the first axis; None where a candidate may come unlabelled."""
+        ...
+
+    def pages(self, http: Http, cursor: str | None) -> AsyncIterator[Page]:
+        """The pages after `cursor` (None: from the start), in an order that does not change."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What one labeler takes. `side`: shorter side of the picture in px (256, 512, 1024), or 0 for no pixels at all."""
+
+    cpus: int = 1
+    gpus: int = 0
+    batch: int = 64
+    side: int = 256
+
+
+class Decoded(Protocol):
+    """One sample, decoded on demand; each view is derived from the bytes alone, so no score depends on its company."""
+
+    sample: Sample
+    declared: Mapping[str, tuple[str, ...]]  # axis -> the classes that sources declare, sorted
+
+    def image(self, side: int | None) -> "Image.Image":
+        """Oriented RGB, transparency on white, first frame, shorter side at most `side` px (None: full)."""
+        ...
+
+
+class Labeler(Protocol):
+    """Says one thing about each sample, as numbers. No store, no network, no engine, no threshold."""
+
+    version: ClassVar[int]  # raise it when answers change; part of the table's name
+    needs: ClassVar[Needs]
+    columns: ClassVar[Mapping[str, str]]  # {"nsfw": "float32"} or {"embedding": "float16[1280]"}
+
+    def load(self) -> None: ...  # weights; once in each worker; heavy imports go here
+    def label(self, batch: Sequence[Decoded]) -> "Mapping[str, np.ndarray]": ...  # rows in order; NaN abstains
+
+
+class LabelModel(Protocol):
+    """Turns votes into probabilities."""
+
+    def predict(self, votes: "np.ndarray", balance: "np.ndarray") -> "np.ndarray":
+        """votes int8[n, m] (-1 abstains), balance float64[k] > 0, sum 1 -> float64[n, k]; a row with no vote is NaN."""
+        ...
+
+
+class Export(Protocol):
+    """Writes a release in one format. No clock, no machine, no order of arrival: same rows, same bytes."""
+
+    def write(self, release: Manifest, out: Path) -> None: ...
+
+
+class HashList(Protocol):
+    """Reads one screening list. Every row is yielded, readable or not; a missing file raises UsageError."""
+
+    path: Path
+    provider: str
+
+    def rows(self) -> Iterator[ListedHash | CorruptRow]: ...
+
+
+class Work(Protocol[T_contra, R_co]):
+    """What an engine maps: picklable; `load` runs once in each worker."""
+
+    def load(self) -> None: ...
+    def __call__(self, item: T_contra) -> R_co: ...
+
+
+class Engine(Protocol):
+    """A map. Results come in any order, each with its item; an exception is that item's result, never the run's end."""
+
+    def map(self, work: Work[T, R], items: Iterable[T], needs: Needs) -> Iterator[tuple[T, R | Exception]]: ...

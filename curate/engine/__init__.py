@@ -1,0 +1,1 @@
+"""Where work runs. An engine is a map."""

@@ -1,0 +1,22 @@
+"""One item after another, in this process: for tests, debugging, and work too small to share."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from curate.contracts import Needs, R, T, Work
+
+
+@dataclass(frozen=True)
+class Serial:
+    """Runs work in this process."""
+
+    workers: int = 1
+
+    def map(self, work: Work[T, R], items: Iterable[T], needs: Needs) -> Iterator[tuple[T, R | Exception]]:
+        """Each item with its result, in order."""
+        work.load()
+        for item in items:
+            try:
+                yield item, work(item)
+            except Exception as error:
+                yield item, error

@@ -1,0 +1,66 @@
+"""The one tree of errors; each knows the exit code that the command answers with.
+
+CurateError                 1
+├── UsageError              2   the command or the config asks for what cannot be
+├── StoreError              1   the workspace cannot be read or written
+│   ├── BusyError           1   another driver holds the workspace
+│   └── DiskFullError       1   the disk (or a quota) is full
+├── GateError               4   a gate refused: screening, leakage, licence
+├── MatchError              5   a screening list matched: stop and follow the procedure
+└── ItemError               -   one item failed, for a reason of the closed list; never ends a run
+"""
+
+from curate.records import Reason
+
+
+class CurateError(Exception):
+    """What a user can act on: one line, naming the key, the file and the choice."""
+
+    exit_code = 1
+
+
+class UsageError(CurateError):
+    """The command line or `curate.toml` asks for what cannot be."""
+
+    exit_code = 2
+
+
+class StoreError(CurateError):
+    """The workspace cannot be read or written."""
+
+
+class BusyError(StoreError):
+    """Another driver holds the workspace; the message says who."""
+
+
+class DiskFullError(StoreError):
+    """The disk or a quota is full; nothing that was committed is lost."""
+
+
+class GateError(CurateError):
+    """A gate refused: no healthy screening, leakage between splits, or a missing licence."""
+
+    exit_code = 4
+
+
+class MatchError(CurateError):
+    """A screening list matched: the run stops, and the operator follows docs/screening.md."""
+
+    exit_code = 5
+
+
+class ItemError(CurateError):
+    """One candidate failed, for a reason of the closed list.
+
+    `detail` is for people (a status, a limit, a library's message); it never holds a URL.
+    `retry_after` is what the server asked for, in seconds.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "", retry_after: float | None = None) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else str(reason))
+        self.reason = reason
+        self.detail = detail
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[type["ItemError"], tuple[Reason, str, float | None]]:
+        return ItemError, (self.reason, self.detail, self.retry_after)

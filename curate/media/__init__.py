@@ -1,0 +1,1 @@
+"""Decoding inside limits, and perceptual hashes."""

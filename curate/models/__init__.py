@@ -1,0 +1,1 @@
+"""Label models, one file each: from votes to probabilities."""

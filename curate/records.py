@@ -1,0 +1,206 @@
+"""What flows: Candidate (found) -> Sample (stored) -> columns in tables -> Manifest (released)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff", "image/avif")
+SPLITS = ("train", "val", "test")
+
+
+class Reason(StrEnum):
+    """Why a candidate did not become a sample: a closed list, each with `retryable`."""
+
+    MALFORMED_URL = "malformed_url"
+    UNSUPPORTED_SCHEME = "unsupported_scheme"
+    BLOCKED_SOURCE = "blocked_source"
+    DENIED_CATEGORY = "denied_category"
+    ROBOTS_DISALLOWED = "robots_disallowed"
+    OPT_OUT_HEADER = "opt_out_header"
+    ADDRESS_DENIED = "address_denied"
+    PORT_DENIED = "port_denied"
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    TOO_SLOW = "too_slow"
+    HTTP_401_403 = "http_401_403"
+    HTTP_404 = "http_404"
+    HTTP_410 = "http_410"
+    HTTP_451 = "http_451"
+    HTTP_429_RATE = "http_429_rate"
+    HTTP_4XX = "http_4xx"
+    HTTP_5XX = "http_5xx"
+    THUMB_SIZE_NOT_ALLOWED = "thumb_size_not_allowed"
+    API_ERROR = "api_error"
+    MAXLAG = "maxlag"
+    TOO_MANY_REDIRECTS = "too_many_redirects"
+    REDIRECT_OFFHOST = "redirect_offhost"
+    ENCODING_DENIED = "encoding_denied"
+    BOMB = "bomb"
+    TOO_LARGE = "too_large"
+    TOO_SMALL = "too_small"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TRUNCATED = "truncated"
+    HTML_INSTEAD_OF_MEDIA = "html_instead_of_media"
+    UNSUPPORTED_MIME = "unsupported_mime"
+    DECODE_ERROR = "decode_error"
+    WORKER_DIED = "worker_died"
+    PLACEHOLDER = "placeholder"
+    HASH_MISMATCH = "hash_mismatch"
+    FILE_MISSING = "file_missing"
+    LICENSE_MISSING = "license_missing"
+    LICENSE_DENIED = "license_denied"
+    SOURCE_WITHDRAWN = "source_withdrawn"
+    UPSTREAM_DELETED = "upstream_deleted"
+    AGREEMENT_MISSING = "agreement_missing"
+    GATE_UNAVAILABLE = "gate_unavailable"
+    GATE_MATCH = "gate_match"
+
+    @property
+    def retryable(self) -> bool:
+        """True where asking again later may help; everything else is an answer."""
+        return self in _RETRYABLE
+
+
+_RETRYABLE = frozenset(
+    {
+        Reason.DNS,
+        Reason.CONNECT,
+        Reason.TIMEOUT,
+        Reason.HTTP_429_RATE,
+        Reason.HTTP_5XX,
+        Reason.MAXLAG,
+        Reason.TRUNCATED,
+        Reason.GATE_UNAVAILABLE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Locator:
+    """Where the bytes are; only the kernel opens it. A `url` is never read as a path."""
+
+    kind: Literal["url", "path"]
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Who the item is in the system it came from, so that deletion and re-upload there can be followed."""
+
+    system: str
+    page_id: str | None = None
+    title: str | None = None
+    sha1: str | None = None
+    timestamp: str | None = None
+    width: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One mention of one item by one source.
+
+    `ref` says where the source named it (`urls_neutral.txt:12`). `label` is the class the source declares on the
+    taxonomy's first axis (None: unlabelled); `labels` those on other axes. `album` is what it was published together
+    with (a gallery, a video, one photograph's crops): an album's members always share a split.
+    """
+
+    locator: Locator
+    ref: str
+    label: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    album: str | None = None
+    upstream: Upstream | None = None
+    license: str | None = None
+    attribution: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a source found at once; `cursor` resumes after it, and None says there is no more."""
+
+    candidates: tuple[Candidate, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer of a server: `url` is the last one after redirects, headers are lower-case."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    hops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Bytes that are in the store. `id` is their sha256; `parent` and `at_ms` place a frame in its video."""
+
+    id: str
+    sha1: str
+    md5: str
+    bytes: int
+    media_type: str
+    width: int
+    height: int
+    frames: int = 1
+    parent: str | None = None
+    at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One question that a label answers. `safe` classes need no precaution; every other one, and no label, does."""
+
+    name: str = "content"
+    classes: tuple[str, ...] = ("drawings", "hentai", "neutral", "porn", "sexy")
+    safe: tuple[str, ...] = ("drawings", "neutral")
+    borderline: tuple[str, ...] = ("sexy",)
+
+
+@dataclass(frozen=True, slots=True)
+class Taxonomy:
+    """The axes, and the version that goes with every decision and every release."""
+
+    version: str = "1"
+    axes: tuple[Axis, ...] = (Axis(),)
+
+    @property
+    def first(self) -> Axis:
+        """The axis that a release calls `label`."""
+        return self.axes[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedHash:
+    """One entry of a screening list: `value` is lower-case hex, `entry` names its row in the list."""
+
+    algorithm: Literal["sha256", "sha1", "md5", "pdq"]
+    value: str
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class CorruptRow:
+    """A row of a screening list that could not be read: counted and named, never dropped in silence."""
+
+    entry: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A frozen release: the header of `release.json` and one row a labelled survivor, sorted by id, in each split.
+
+    `rows[split]` is a pyarrow Table with the columns of docs/releases.md; `path` is the release's folder.
+    """
+
+    version: str
+    path: Path
+    header: Mapping[str, Any]
+    rows: Mapping[str, Any]

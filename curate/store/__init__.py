@@ -1,0 +1,1 @@
+"""Where facts are kept: a SQLite catalog, content-addressed blobs, Parquet tables."""

@@ -1,0 +1,118 @@
+"""Content-addressed bytes: `blobs/ab/ab12...`, named by sha256. A row may lack nothing; a blob may lack its row."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from curate.errors import DiskFullError, StoreError
+
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+
+
+class Blobs(Protocol):
+    """What the store asks of a place for bytes; a local folder now, an object store later."""
+
+    def put(self, items: Iterable[tuple[str, bytes]]) -> None: ...
+    def open(self, sample: str) -> BinaryIO: ...
+    def delete(self, sample: str) -> None: ...
+    def list(self) -> Iterator[str]: ...
+
+
+class LocalBlobs:
+    """Blobs in a folder of this machine. `put` is durable when it returns, whatever happens to the machine then."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, sample: str) -> Path:
+        """Where the bytes of a sample are, or would be."""
+        return self.root / sample[:2] / sample
+
+    def put(self, items: Iterable[tuple[str, bytes]]) -> None:
+        """Store (sha256, bytes) pairs: write all, fsync all, rename all, fsync the folders; raises DiskFullError."""
+        written: list[tuple[Path, Path]] = []
+        try:
+            with disk():
+                for sample, data in items:
+                    final = self.path(sample)
+                    if final.exists():
+                        continue
+                    final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    part = final.with_name(f".{sample}.{secrets.token_hex(4)}")
+                    written.append((part, final))
+                    part.write_bytes(data)
+                for part, _ in written:
+                    sync(part)
+                for part, final in written:
+                    part.replace(final)
+                for folder in {final.parent for _, final in written} | ({self.root} if written else set()):
+                    sync(folder)
+        except BaseException:
+            for part, _ in written:
+                part.unlink(missing_ok=True)
+            raise
+
+    def open(self, sample: str) -> BinaryIO:
+        """The bytes of a sample; raises StoreError where they are missing."""
+        try:
+            return self.path(sample).open("rb")
+        except FileNotFoundError as error:
+            raise StoreError(f"blob {sample} is missing; `curate verify` lists what is") from error
+
+    def delete(self, sample: str) -> None:
+        """Remove the bytes of a sample, durably; nothing happens where there are none."""
+        path = self.path(sample)
+        if path.exists():
+            path.unlink()
+            sync(path.parent)
+
+    def list(self) -> Iterator[str]:
+        """The id of every blob, sorted."""
+        for folder in sorted(self.root.iterdir()) if self.root.exists() else []:
+            if folder.is_dir():
+                yield from sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
+
+    def sweep(self) -> int:
+        """Remove partial files that a killed run left, and say how many."""
+        parts = list(self.root.glob("??/.*"))
+        for part in parts:
+            part.unlink(missing_ok=True)
+        return len(parts)
+
+
+@contextmanager
+def disk() -> Iterator[None]:
+    """A full disk is one line and an exit code, not a traceback."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskFullError(f"the disk is full ({error.strerror}); free some space and run it again") from error
+        raise
+
+
+def sync(path: Path) -> None:
+    """Make a file's bytes, or a folder's names, durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: tmp, fsync, rename, fsync(dir)."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with disk():
+            part.write_bytes(data)
+            part.chmod(0o600)
+            sync(part)
+            part.replace(path)
+            sync(path.parent)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,162 @@
+"""The catalog: one SQLite file that holds every fact a run may not lose."""
+
+import hashlib
+import hmac
+import os
+import secrets
+import sqlite3
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from curate import __version__
+from curate.errors import DiskFullError, StoreError
+from curate.marks import canonical
+from curate.store.migrations import migrate
+
+GENESIS = "0" * 64
+Row = sqlite3.Row
+
+
+def now() -> str:
+    """The time in UTC, to the millisecond, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Catalog:
+    """Reads and writes `catalog.db`: WAL, synchronous=FULL, foreign keys, freed pages overwritten.
+
+    Raises StoreError where the file is no catalog, or a newer version's; DiskFullError where it cannot grow.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run: str | None = None
+        with translated():
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            path.chmod(0o600)
+            self._db.row_factory = sqlite3.Row
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+                self._db.execute(f"PRAGMA {pragma}")
+            migrate(self._db)
+            self._secret()
+
+    def close(self) -> None:
+        """Close the file; the write-ahead log is folded in by the last one to leave."""
+        self._db.close()
+
+    # -- reading and writing -------------------------------------------------------------------------------------
+
+    def rows(self, sql: str, params: Iterable[object] = ()) -> list[Row]:
+        """Every row of a query."""
+        with translated():
+            return self._db.execute(sql, tuple(params)).fetchall()
+
+    def one(self, sql: str, params: Iterable[object] = ()) -> Any:
+        """The first column of the first row, or None."""
+        found = self.rows(sql, params)
+        return found[0][0] if found else None
+
+    def stream(self, sql: str, params: Iterable[object] = ()) -> Iterator[Row]:
+        """The rows of a query, a few at a time; do not write while it runs."""
+        with translated():
+            yield from self._db.execute(sql, tuple(params))
+
+    @contextmanager
+    def tx(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it or none of it."""
+        with translated():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    # -- small facts ---------------------------------------------------------------------------------------------
+
+    def get(self, key: str) -> str | None:
+        """A small fact by name."""
+        value = self.one("SELECT value FROM meta WHERE key = ?", (key,))
+        return None if value is None else str(value)
+
+    def put(self, key: str, value: str) -> None:
+        """Remember a small fact."""
+        with self.tx() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def _secret(self) -> None:
+        self._db.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (secrets.token_hex(32),))
+        self._key = bytes.fromhex(self.get("secret") or "")
+
+    def digest(self, kind: str, value: str) -> str:
+        """A keyed digest (HMAC-SHA256, hex): names a thing to this workspace, and says nothing to anyone else."""
+        return hmac.new(self._key, f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()
+
+    # -- runs and the log ----------------------------------------------------------------------------------------
+
+    def begin(self, verb: str, config: str) -> str:
+        """Open a run and make it the one that the log names."""
+        self.run = uuid.uuid4().hex
+        with self.tx() as db:
+            db.execute(
+                "INSERT INTO runs (run, verb, status, tool, config, started_at) VALUES (?, ?, 'running', ?, ?, ?)",
+                (self.run, verb, __version__, config, now()),
+            )
+            self._append(db, verb, None, {})
+        return self.run
+
+    def end(self, status: str, result: Mapping[str, object] | None = None) -> None:
+        """Close the run: done, failed or interrupted, with what the verb printed."""
+        with self.tx() as db:
+            db.execute(
+                "UPDATE runs SET status = ?, ended_at = ?, result = ? WHERE run = ?",
+                (status, now(), canonical(result or {}), self.run),
+            )
+        self.run = None
+
+    def note(self, action: str, subject: str | None = None, detail: Mapping[str, object] | None = None) -> None:
+        """Append one row to the hash-chained log; `subject` is kept as a keyed digest."""
+        with self.tx() as db:
+            self._append(db, action, subject, detail or {})
+
+    def _append(self, db: sqlite3.Connection, action: str, subject: str | None, detail: Mapping[str, object]) -> None:
+        last = db.execute("SELECT seq, digest FROM log ORDER BY seq DESC LIMIT 1").fetchone()
+        seq, prev = (last[0] + 1, last[1]) if last else (1, GENESIS)
+        actor = os.environ.get("USER") or str(os.getuid())
+        row = [seq, now(), self.run, actor, action, subject and self.digest("id", subject), canonical(detail), prev]
+        db.execute("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, _chain(row)))
+
+    def broken_links(self) -> list[int]:
+        """The `seq` of every log row whose digest or predecessor does not fit; empty when the chain is whole."""
+        broken, prev, expected = [], GENESIS, 1
+        for row in self.stream("SELECT * FROM log ORDER BY seq"):
+            values = list(row)
+            if values[0] != expected or values[7] != prev or _chain(values[:8]) != values[8]:
+                broken.append(int(values[0]))
+            prev, expected = values[8], values[0] + 1
+        return broken
+
+
+def _chain(row: list[Any]) -> str:
+    return hashlib.sha256(canonical(row).encode()).hexdigest()
+
+
+_FULL = ("disk is full", "disk I/O error")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Foreign errors become ours at this border."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if any(text in str(error) for text in _FULL):
+            raise DiskFullError(f"catalog.db: {error}; free some space and run the same command again") from error
+        if isinstance(error, sqlite3.IntegrityError):
+            raise
+        raise StoreError(f"catalog.db: {error}") from error

@@ -1,0 +1,102 @@
+"""What several verbs ask of the catalog."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from curate.records import Sample
+from curate.store.catalog import Catalog, Row
+
+SAMPLE_COLUMNS = "id, sha1, md5, bytes, media_type, width, height, frames, parent, at_ms"
+
+_HELD = """
+SELECT s.id FROM samples s WHERE
+    s.id IN (SELECT subject FROM quarantine WHERE kind = 'sample')
+    OR s.id IN (SELECT c.sample FROM candidates c JOIN mentions m USING (candidate)
+                JOIN quarantine q ON q.kind = 'album' AND q.subject = m.album)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Human:
+    """What people say of one sample: the label, how many of them decided, and the share of those who agree with it.
+
+    `carried` says that the people judged another member of its collapse set.
+    """
+
+    label: str
+    n: int
+    agreement: float
+    carried: bool = False
+
+
+def sample(row: Row) -> Sample:
+    """A sample from its row."""
+    return Sample(*(row[name] for name in SAMPLE_COLUMNS.split(", ")))
+
+
+def held(catalog: Catalog) -> set[str]:
+    """Every sample that is quarantined, by itself or by its album: in no queue, view, table or release."""
+    return {row[0] for row in catalog.rows(_HELD)}
+
+
+def declared(catalog: Catalog, axis: str) -> dict[str, tuple[str, ...]]:
+    """The classes that sources declare for each sample, sorted, each once."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    sql = (
+        "SELECT DISTINCT c.sample, d.label FROM declared d JOIN candidates c USING (candidate)"
+        " WHERE d.axis = ? AND c.sample IS NOT NULL"
+    )
+    for name, label in catalog.stream(sql, (axis,)):
+        found[name].add(label)
+    return {name: tuple(sorted(labels)) for name, labels in found.items()}
+
+
+def votes(catalog: Catalog, axis: str, taxonomy: str) -> dict[str, Counter[str]]:
+    """Each sample's decisions in force: a reviewer's last one counts, unless it was taken back."""
+    sql = """
+    SELECT sample, reviewer, label FROM decisions d
+    WHERE axis = ? AND taxonomy = ? AND undoes IS NULL
+        AND NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes = d.decision)
+    ORDER BY decided_at, decision
+    """
+    last: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for name, reviewer, label in catalog.stream(sql, (axis, taxonomy)):
+        last[name][reviewer] = label
+    return {name: Counter(by.values()) for name, by in last.items()}
+
+
+def humans(catalog: Catalog, axis: str, taxonomy: str, classes: tuple[str, ...]) -> dict[str, Human]:
+    """What people say of each sample on one axis; a tie says nothing.
+
+    A sample that nobody judged takes what people say of its collapse set, where they do not contradict each other.
+    """
+    own: dict[str, Human] = {}
+    for name, counts in votes(catalog, axis, taxonomy).items():
+        if (winner := consensus(counts, classes)) is not None:
+            own[name] = winner
+    sets: defaultdict[str, list[str]] = defaultdict(list)
+    for row in catalog.stream("SELECT sample, collapse FROM members ORDER BY sample"):
+        sets[row["collapse"]].append(row["sample"])
+    return own | _carried(own, sets)
+
+
+def consensus(counts: Mapping[str, int], classes: tuple[str, ...]) -> Human | None:
+    """The class that more people chose than any other; None for a tie, or where nobody chose a class."""
+    chosen = Counter({label: n for label, n in counts.items() if label in classes})
+    ranked = chosen.most_common(2)
+    if not ranked or (len(ranked) == 2 and ranked[0][1] == ranked[1][1]):
+        return None
+    n = sum(chosen.values())
+    return Human(ranked[0][0], n, ranked[0][1] / n)
+
+
+def _carried(own: Mapping[str, Human], sets: Mapping[str, list[str]]) -> dict[str, Human]:
+    found: dict[str, Human] = {}
+    for members in sets.values():
+        judged = [own[name] for name in members if name in own]
+        if len({one.label for one in judged}) == 1:
+            best = max(judged, key=lambda one: (one.n, one.agreement))
+            carried = Human(best.label, best.n, best.agreement, carried=True)
+            found |= {name: carried for name in members if name not in own}
+    return found

@@ -1,0 +1,95 @@
+"""The workspace: the folder with `curate.toml`, and beside it `work/`, the one folder that holds all state."""
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from curate.config import CONFIG_NAME, Config
+from curate.errors import BusyError, StoreError
+from curate.store.blobs import LocalBlobs, disk
+from curate.store.catalog import Catalog, now
+from curate.store.tables import Table
+
+SYNCED = ("dropbox", "onedrive", "google drive", "googledrive", "icloud", "mobile documents", "nextcloud", "box sync")
+_CACHEDIR = "Signature: 8a477f597d28d172789f06886806bc55\n# Not to be indexed or backed up: a curate workspace.\n"
+
+
+class Workspace:
+    """Everything a verb works on: config, catalog, blobs, tables. Made on first use; 0700, marked not to be indexed."""
+
+    def __init__(self, root: Path, config: Config) -> None:
+        self.root = root.resolve()
+        self.config = config
+        self.work = self.root / "work"
+        _refuse_synced(self.work)
+        with disk():
+            for folder in (self.work, self.work / "blobs", self.work / "tables", self.work / "releases"):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _mark(self.work)
+        self.catalog = Catalog(self.work / "catalog.db")
+        self.blobs = LocalBlobs(self.work / "blobs")
+
+    def table(self, name: str, mark: str) -> Table:
+        """A table of columns by name and fingerprint."""
+        return Table(self.work / "tables", name, mark)
+
+    def close(self) -> None:
+        """Close the catalog."""
+        self.catalog.close()
+
+    @contextmanager
+    def driver(self, verb: str) -> Iterator[None]:
+        """Hold the workspace for one verb; raises BusyError naming the holder. A dead holder's lock is free."""
+        path = self.work / "lock"
+        with path.open("a+", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise BusyError(f"{self.work}: {_holder(path)}; wait for it, or stop it") from error
+            lock.truncate(0)
+            lock.write(json.dumps({"verb": verb, "pid": os.getpid(), "host": socket.gethostname(), "since": now()}))
+            lock.flush()
+            self._sweep()
+            try:
+                yield
+            finally:
+                lock.truncate(0)
+
+    def _sweep(self) -> None:
+        """Clear what a killed run left half made."""
+        shutil.rmtree(self.work / "spool", ignore_errors=True)
+        for part in self.work.glob("releases/.*"):
+            shutil.rmtree(part, ignore_errors=True)
+        with self.catalog.tx() as db:
+            db.execute("UPDATE runs SET status = 'killed' WHERE status = 'running'")
+
+
+def find_root(start: Path) -> Path | None:
+    """The nearest folder, from `start` upwards, that holds a curate.toml."""
+    return next((p for p in (start.resolve(), *start.resolve().parents) if (p / CONFIG_NAME).is_file()), None)
+
+
+def _holder(path: Path) -> str:
+    try:
+        who = json.loads(path.read_text(encoding="utf-8"))
+        return f"`curate {who['verb']}` (pid {who['pid']} on {who['host']}, since {who['since']}) is at work here"
+    except (ValueError, KeyError):
+        return "another curate is at work here"
+
+
+def _refuse_synced(path: Path) -> None:
+    for part in path.parts:
+        if part.lower().startswith(SYNCED) or (sys.platform == "darwin" and part == "CloudStorage"):
+            raise StoreError(f"{path}: '{part}' syncs to a cloud drive; keep a workspace on a local disk")
+
+
+def _mark(work: Path) -> None:
+    for name, text in (("CACHEDIR.TAG", _CACHEDIR), (".nomedia", ""), (".metadata_never_index", "")):
+        if not (work / name).exists():
+            (work / name).write_text(text, encoding="utf-8")

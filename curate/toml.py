@@ -1,0 +1,117 @@
+"""A TOML table becomes a dataclass, strictly: unknown keys and wrong types fail, naming key, file and choice."""
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NewType, TypeVar
+
+from curate.errors import UsageError
+
+Bytes = NewType("Bytes", int)  # "64 MiB" in the file
+T = TypeVar("T")
+
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A table with `use`: the name of a plug-in, and its options as they stand in the file."""
+
+    use: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    where: str = ""
+    base: Path = Path()
+
+
+def build(cls: type[T], table: Mapping[str, Any], where: str, base: Path) -> T:
+    """The dataclass `cls` from a table; `where` names it in errors, paths are relative to `base`; raises UsageError."""
+    known = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
+    hints = typing.get_type_hints(cls)
+    for key in table:
+        if key not in known:
+            raise UsageError(f"{join(where, key)}: no such key; {suggest(key, known)}")
+    values = {key: convert(hints[key], value, join(where, key), base) for key, value in table.items()}
+    for name, one in known.items():
+        required = one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
+        if required and name not in values:
+            raise UsageError(f"{join(where, name)}: this key is needed")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def convert(kind: Any, value: Any, where: str, base: Path) -> Any:
+    """One value as the type that a dataclass field declares; raises UsageError."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return value
+    if origin in (types.UnionType, typing.Union):
+        return convert(next(a for a in args if a is not type(None)), value, where, base)
+    if origin is Literal:
+        if value not in args:
+            raise UsageError(f"{where}: no such choice {value!r}; {suggest(str(value), args)}")
+        return value
+    if origin is tuple:
+        items = _expect(list, value, where, "a list")
+        return tuple(convert(args[0], item, f"{where}[{n}]", base) for n, item in enumerate(items))
+    if origin in (dict, Mapping):
+        items = _expect(dict, value, where, "a table")
+        return {key: convert(args[1], item, join(where, key), base) for key, item in items.items()}
+    if kind is Plugin:
+        return plugin(_expect(dict, value, where, "a table"), where, base)
+    if dataclasses.is_dataclass(kind):
+        return build(kind, _expect(dict, value, where, "a table"), where, base)  # type: ignore[arg-type]
+    return _scalar(kind, value, where, base)
+
+
+def plugin(table: Mapping[str, Any], where: str, base: Path) -> Plugin:
+    """A table that names its plug-in; raises UsageError where it names none."""
+    options = dict(table)
+    use = options.pop("use", None)
+    if not isinstance(use, str):
+        raise UsageError(f'{where}: this table needs use = "NAME"')
+    return Plugin(use, options, re.sub(r"\[\d+\]$", "", where), base)
+
+
+def _scalar(kind: Any, value: Any, where: str, base: Path) -> Any:
+    if kind is Bytes:
+        return _size(value, where)
+    if kind is Path:
+        return base / _expect(str, value, where, "a path")
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is int and isinstance(value, bool):
+        raise UsageError(f"{where}: {value!r} is not {_NAMES[int]}")
+    return _expect(kind, value, where, _NAMES[kind])
+
+
+def _expect(kind: type[Any], value: Any, where: str, name: str) -> Any:
+    if not isinstance(value, kind):
+        raise UsageError(f"{where}: {value!r} is not {name}")
+    return value
+
+
+def _size(value: Any, where: str) -> Bytes:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(value).lower())
+    if isinstance(value, bool) or not match or match[2] not in _UNITS:
+        raise UsageError(f'{where}: {value!r} is not a size such as "64 MiB"')
+    return Bytes(int(float(match[1]) * _UNITS[match[2]]))
+
+
+def join(where: str, key: str) -> str:
+    """`table.key`, as errors name it."""
+    return f"{where}.{key}" if where else key
+
+
+def suggest(name: str, known: "Mapping[str, Any] | Sequence[str]") -> str:
+    """`did you mean 'x'?`, or the list of what there is."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(known)}"

@@ -1,0 +1,1 @@
+"""Manifests: how a release leaves, one file a format."""

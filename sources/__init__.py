@@ -1,0 +1,1 @@
+"""Sources: where media come from, one file a system."""
