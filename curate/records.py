@@ -23,6 +23,7 @@ class Reason(StrEnum):
     PORT_DENIED = "port_denied"
     DNS = "dns"
     CONNECT = "connect"
+    HOST_DOWN = "host_down"
     TLS = "tls"
     TIMEOUT = "timeout"
     TOO_SLOW = "too_slow"
@@ -69,6 +70,7 @@ _RETRYABLE = frozenset(
     {
         Reason.DNS,
         Reason.CONNECT,
+        Reason.HOST_DOWN,
         Reason.TIMEOUT,
         Reason.HTTP_429_RATE,
         Reason.HTTP_5XX,

@@ -21,6 +21,7 @@ FORMATS = {
     "TIFF": "image/tiff",
     "AVIF": "image/avif",
 }
+_OPENED = tuple(name for name in FORMATS if name != "MPO")  # Pillow opens an MPO as a JPEG first
 Image.MAX_IMAGE_PIXELS = None  # Bounds.max_pixels refuses before anything is decoded; Pillow's own limit only warns
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
@@ -40,7 +41,7 @@ def open_image(data: bytes, bounds: Bounds) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=tuple(FORMATS))
+            image = Image.open(io.BytesIO(data), formats=_OPENED)
     except UnidentifiedImageError as error:
         raise ItemError(*_not_an_image(data)) from error
     except _BROKEN as error:

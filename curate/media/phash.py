@@ -29,3 +29,8 @@ def to_array(hashes: list[bytes]) -> "np.ndarray":
     import numpy as np
 
     return np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(hashes), -1)
+
+
+def columns_of(image: Image.Image) -> dict[str, object]:
+    """The row of the hash table for a picture scaled to SIDE."""
+    return {"phash": phash(image)}

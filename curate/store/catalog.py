@@ -5,6 +5,7 @@ import hmac
 import os
 import secrets
 import sqlite3
+import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ class Catalog:
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             path.chmod(0o600)
             self._db.row_factory = sqlite3.Row
+            self._lock = threading.RLock()
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
                 self._db.execute(f"PRAGMA {pragma}")
             migrate(self._db)
@@ -52,7 +54,7 @@ class Catalog:
 
     def rows(self, sql: str, params: Iterable[object] = ()) -> list[Row]:
         """Every row of a query."""
-        with translated():
+        with translated(), self._lock:
             return self._db.execute(sql, tuple(params)).fetchall()
 
     def one(self, sql: str, params: Iterable[object] = ()) -> Any:
@@ -67,8 +69,8 @@ class Catalog:
 
     @contextmanager
     def tx(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it or none of it."""
-        with translated():
+        """One transaction: all of it or none of it. Threads take turns."""
+        with translated(), self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -107,7 +109,7 @@ class Catalog:
                 "INSERT INTO runs (run, verb, status, tool, config, started_at) VALUES (?, ?, 'running', ?, ?, ?)",
                 (self.run, verb, __version__, config, now()),
             )
-            self._append(db, verb, None, {})
+            self.append(db, verb, None, {})
         return self.run
 
     def end(self, status: str, result: Mapping[str, object] | None = None) -> None:
@@ -122,9 +124,10 @@ class Catalog:
     def note(self, action: str, subject: str | None = None, detail: Mapping[str, object] | None = None) -> None:
         """Append one row to the hash-chained log; `subject` is kept as a keyed digest."""
         with self.tx() as db:
-            self._append(db, action, subject, detail or {})
+            self.append(db, action, subject, detail or {})
 
-    def _append(self, db: sqlite3.Connection, action: str, subject: str | None, detail: Mapping[str, object]) -> None:
+    def append(self, db: sqlite3.Connection, action: str, subject: str | None, detail: Mapping[str, object]) -> None:
+        """`note`, inside a transaction that is open: what was done and that it was done are written together."""
         last = db.execute("SELECT seq, digest FROM log ORDER BY seq DESC LIMIT 1").fetchone()
         seq, prev = (last[0] + 1, last[1]) if last else (1, GENESIS)
         actor = os.environ.get("USER") or str(os.getuid())

@@ -1,0 +1,36 @@
+# Two commands do all: `make demo` and `make test`. Both make the virtual environment themselves.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export FIFTYONE_DO_NOT_TRACK := true
+export FIFTYONE_DATABASE_VALIDATION := false
+
+.PHONY: demo test check bench soak clean
+
+demo: $(STAMP)  ## the whole way on real images
+	$(BIN)/curate demo demo
+
+test: $(STAMP)  ## every test but the long ones
+	$(BIN)/python -m pytest -m "not soak"
+
+soak: $(STAMP)  ## the long and large ones
+	$(BIN)/python -m pytest -m soak --timeout 3600
+
+check: $(STAMP)  ## everything a change must pass
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not soak"
+
+bench: $(STAMP)  ## figures, each beside a peer's from the same run
+	for one in benchmarks/*.py; do $(BIN)/python $$one || exit 1; done
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip setuptools wheel -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e '.[test]' -c constraints.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info demo

@@ -1,0 +1,334 @@
+"""The `curate` command: parse, pick the plug-ins that the config names, call a verb, print."""
+
+import functools
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from curate.errors import CurateError, UsageError
+from curate.session import Session
+
+if TYPE_CHECKING:
+    from curate.config import Config
+    from curate.screening.gate import Gate
+    from curate.store.workspace import Workspace
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+decisions_app = typer.Typer(no_args_is_help=True, help="Human labels: import, export.")
+screening_app = typer.Typer(no_args_is_help=True, help="The screening gate: what is loaded.")
+app.add_typer(decisions_app, name="decisions")
+app.add_typer(screening_app, name="screening")
+
+FAILED = 3
+
+
+def main() -> None:
+    """Run the command; one line for what a user can act on, a traceback for anything else."""
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except CurateError as error:
+        if {"-v", "--verbose"} & set(sys.argv):
+            traceback.print_exc()
+        print(f"curate: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except TyperException as error:
+        print(f"curate: {error.format_message()}; `--help` says what there is", file=sys.stderr)
+        sys.exit(UsageError.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        print("curate: interrupted; what is done is kept, and the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+# -- what every verb shares ------------------------------------------------------------------------------------------
+
+
+def verb(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that every verb takes; they arrive as its first argument, a Session."""
+    own = list(inspect.signature(function).parameters.values())[1:]
+
+    @functools.wraps(function)
+    def command(*args: Any, **given: Any) -> None:
+        common = {name: given.pop(name) for name in _COMMON}
+        function(Session(**common), *args, **given)
+
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in _COMMON.items()
+    ]
+    command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+    return command
+
+
+_COMMON: dict[str, tuple[Any, Any]] = {
+    "workspace": (
+        Annotated[
+            Path | None, typer.Option("--workspace", "-w", help="Folder with curate.toml (default: searched upwards).")
+        ],
+        None,
+    ),
+    "limit": (Annotated[int | None, typer.Option("--limit", min=1, help="Take on at most N items.")], None),
+    "json": (Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")], False),
+    "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")], False),
+    "verbose": (Annotated[bool, typer.Option("--verbose", "-v", help="Tracebacks with errors.")], False),
+}
+
+
+# -- from the config's tables to plug-ins ----------------------------------------------------------------------------
+
+
+def _sources(config: "Config") -> list[Any]:
+    from curate.plugins import make
+
+    if not config.sources:
+        raise UsageError("curate.toml: no [[sources]]; name at least one")
+    return [make("sources", table, "source") for table in config.sources]
+
+
+def _gate(config: "Config") -> "Gate":
+    from curate.plugins import make
+    from curate.screening.gate import load
+
+    lists = [
+        (f"{table.use}:{n}", make("curate.screening.lists", table, "hash list"))
+        for n, table in enumerate(config.screening.lists, start=1)
+    ]
+    options = config.screening
+    return load(lists, options.required, options.max_age_days, options.stop_after_matches)
+
+
+def _client(config: "Config") -> Any:
+    """The network under the config's limits; without a contact, nobody is asked for anything."""
+    from dataclasses import fields
+
+    from curate.net.client import Client
+    from curate.net.limits import Limits
+    from curate.net.offline import Offline
+
+    if config.fetch.contact is None:
+        return Offline(
+            "fetch.contact: missing; servers must be able to reach whoever asks them (it goes into the User-Agent)"
+        )
+    shared = {f.name for f in fields(Limits)} & {f.name for f in fields(config.fetch)}
+    return Client(Limits(**{name: getattr(config.fetch, name) for name in shared}))
+
+
+def _labelers(config: "Config") -> list[Any]:
+    from curate.plugins import make
+
+    return [make("labelers", table, "labeler") for table in config.labelers]
+
+
+def _formats(config: "Config") -> dict[str, Any]:
+    from curate.plugins import make
+    from curate.toml import Plugin
+
+    return {name: make("manifests", Plugin(name, where="export.formats"), "format") for name in config.export.formats}
+
+
+# -- the verbs -------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+@verb
+def init(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path()) -> None:
+    """Write a commented curate.toml and make an empty workspace."""
+    from curate.config import CONFIG_NAME, load
+    from curate.init import write_config
+    from curate.store.workspace import Workspace
+
+    root = s.workspace or folder
+    write_config(root)
+    Workspace(root, load(root)).close()
+    s.say({"config": str(root / CONFIG_NAME), "workspace": str(root / "work")})
+
+
+@app.command()
+@verb
+def fetch(
+    s: Session,
+    max_failures: Annotated[int | None, typer.Option(help="Exit 3 when more candidates failed.")] = None,
+) -> None:
+    """Run every source; what is stored is not asked for again."""
+    with s.drive("fetch") as ws:
+        result = _fetch(s, ws)
+    s.say(result)
+    if max_failures is not None and result["failed"] > max_failures:
+        raise typer.Exit(FAILED)
+
+
+def _fetch(s: Session, ws: "Workspace") -> Mapping[str, Any]:
+
+    from curate.fetch import fetch
+
+    config = ws.config
+    sources, gate = _sources(config), _gate(config)
+    if gate.banner is not None:
+        s.note(gate.banner)
+    return fetch(ws, sources, _client(config), gate, s.engine(config), s.progress, s.limit)
+
+
+@app.command()
+@verb
+def dedupe(s: Session) -> None:
+    """Find exact and near duplicates: groups, survivors, label conflicts."""
+    from curate.dedupe import dedupe
+
+    with s.drive("dedupe") as ws:
+        result = dedupe(ws, s.engine(ws.config), s.progress)
+    s.say(result)
+
+
+@app.command()
+@verb
+def label(s: Session) -> None:
+    """Score, vote, and turn votes into weak labels, with a report on each labelling function."""
+    with s.drive("label") as ws:
+        result = _label(s, ws)
+    s.say(result)
+
+
+@app.command()
+@verb
+def export(s: Session, version: str) -> None:
+    """Freeze a release: train, val and test, behind the gates."""
+    with s.drive("export") as ws:
+        result = _export(s, ws, version)
+    s.say(result)
+
+
+@app.command()
+@verb
+def train(s: Session, version: str) -> None:
+    """Train and measure the baseline classifier on a release."""
+    with s.drive("train") as ws:
+        result = _train(s, ws, version)
+    s.say(result)
+
+
+@app.command()
+@verb
+def run(s: Session, version: str) -> None:
+    """Fetch, dedupe, label and export, as curate.toml says; a version that exists is left as it is."""
+    from curate.dedupe import dedupe
+
+    with s.drive("run") as ws:
+        result: dict[str, Any] = {"fetch": _fetch(s, ws), "dedupe": dedupe(ws, s.engine(ws.config), s.progress)}
+        result["label"] = _label(s, ws)
+        if version not in (row[0] for row in ws.catalog.rows("SELECT version FROM releases")):
+            result["export"] = _export(s, ws, version)
+    s.say(result)
+
+
+@app.command()
+@verb
+def status(s: Session) -> None:
+    """Say what the workspace holds."""
+    from curate.status import status
+
+    with s.open() as ws:
+        s.say(status(ws))
+
+
+@app.command()
+@verb
+def report(s: Session) -> None:
+    """Write report.html: one self-contained page."""
+    from curate.report import report
+
+    with s.open() as ws:
+        s.say({"path": str(report(ws, s.progress))})
+
+
+@app.command()
+@verb
+def verify(s: Session, repair: Annotated[bool, typer.Option(help="Remove what can be made again.")] = False) -> None:
+    """Re-hash every blob; check catalog, log, tables and releases. Exit 1 when something is wrong."""
+    from curate.verify import verify
+
+    with s.drive("verify") as ws:
+        result = verify(ws, s.progress, repair)
+    s.say(result)
+    if result["missing"] or result["corrupt"] or result["items"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+@verb
+def log(s: Session) -> None:
+    """Print the append-only log: who did what, when."""
+    with s.open() as ws:
+        rows = ws.catalog.rows(
+            "SELECT seq, at, actor, action, detail FROM log ORDER BY seq DESC LIMIT ?", (s.limit or 50,)
+        )
+        s.say({"log": [dict(row) for row in reversed(rows)]})
+
+
+@app.command()
+@verb
+def doctor(s: Session) -> None:
+    """Say what this machine has and lacks, and how to mend it. Exit 1 when something is broken."""
+    from curate.doctor import doctor
+
+    from curate.store.workspace import find_root
+
+    root = s.workspace or find_root(Path.cwd())
+    checks = doctor(root)
+    s.say({"checks": [vars(check) for check in checks]}, _doctor_lines)
+    if any(check.ok is False for check in checks):
+        raise typer.Exit(1)
+
+
+@decisions_app.command("import")
+@verb
+def decisions_import(s: Session, file: Path) -> None:
+    """Take human labels from a CSV file: path, url, sha256 or page_id; label, annotator, time, guideline."""
+    from curate.decisions import import_csv
+
+    with s.drive("decisions import") as ws:
+        result = import_csv(ws, file)
+    s.say(result)
+
+
+@decisions_app.command("export")
+@verb
+def decisions_export(s: Session, file: Path) -> None:
+    """Write every human label to a CSV file that another workspace can import."""
+    from curate.decisions import export_csv
+
+    with s.open() as ws:
+        result = export_csv(ws, file)
+    s.say(result)
+
+
+def _doctor_lines(result: Mapping[str, Any]) -> Iterator[str]:
+    marks = {True: "ok  ", False: "BAD ", None: "note"}
+    for check in result["checks"]:
+        yield f"{marks[check['ok']]}  {check['name']:<22} {check['detail']}"
+        if check["ok"] is not True and check["remedy"]:
+            yield f"      {'':<22} {check['remedy']}"
+
+
+@screening_app.command("status")
+@verb
+def screening_status(s: Session) -> None:
+    """Say which lists are loaded, how old they are, and whether the gate can answer."""
+    gate = _gate(s.config)
+    s.say(gate.summary())
+    if gate.problems:
+        raise typer.Exit(4)
+
+
+@app.command()
+@verb
+def demo(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo")) -> None:
+    """Run the whole way on real, harmless images behind a loopback server that behaves as badly as the web."""
+
+
+if __name__ == "__main__":
+    main()

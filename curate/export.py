@@ -1,0 +1,270 @@
+"""`curate export`: a frozen release, behind the gates: built aside, checked on what was written, then recorded."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import contextmanager
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curate import __version__
+from curate.config import Config
+from curate.contracts import Export
+from curate.errors import GateError, UsageError
+from curate.media import phash
+from curate.net.redact import redact
+from curate.records import SPLITS, Manifest
+from curate.release import HEADER, SCHEMA, Rows, collect, config_sha256, files, load
+from curate.store.blobs import disk, sync, write
+from curate.store.catalog import now
+from curate.store.tables import to_parquet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+    from curate.progress import Progress
+    from curate.store.workspace import Workspace
+
+PROVENANCE = "provenance.parquet"
+_SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", re.ASCII)
+_SHOWN = 3  # ids that a refusal names
+
+
+def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progress: "Progress") -> dict[str, Any]:
+    """Freeze the labelled survivors as release `version`, and write it in each format.
+
+    Raises UsageError for a version that exists or is none, or where nothing is labelled; GateError where a gate
+    refuses. Killed anywhere, it has made no release, and made again it is the same to the byte.
+    """
+    _check_version(ws, version)
+    with progress.stage("export", 4) as step, disk():
+        rows = collect(ws)
+        _check_rows(rows, ws.config)
+        step()
+        with _aside(ws.work / "releases", version) as folder:
+            _write(ws, version, rows, folder)
+            step()
+            _check_leakage(ws, load(folder))
+        release = load(ws.work / "releases" / version)
+        step()
+        _write_formats(ws.work / "exports", release, formats)
+        step()
+        sha256 = _record(ws, rows, release)
+    return {
+        "version": version,
+        "path": str(release.path),
+        "rows": release.header["rows"],
+        "excluded": dict(rows.excluded),
+        "sha256": sha256,
+    }
+
+
+def _check_version(ws: "Workspace", version: str) -> None:
+    if not _SEMVER.fullmatch(version):
+        raise UsageError(f"version '{version}': give MAJOR.MINOR.PATCH, such as 1.0.0")
+    if ws.catalog.one("SELECT 1 FROM releases WHERE version = ?", (version,)):
+        raise UsageError(f"version {version}: there is such a release, and releases do not change; give a higher one")
+
+
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+@contextmanager
+def _aside(parent: Path, name: str) -> "Iterator[Path]":
+    """A folder made under another name, durable before it gets its own; what a killed run left of either is removed."""
+    part, final = parent / f".{name}.tmp", parent / name
+    for left in (part, final):
+        shutil.rmtree(left, ignore_errors=True)
+    part.mkdir(mode=0o700, parents=True)
+    try:
+        yield part
+        for folder, _, names in os.walk(part, topdown=False):
+            for file in names:
+                (Path(folder) / file).chmod(0o600)
+                sync(Path(folder) / file)
+            sync(Path(folder))
+        part.rename(final)
+        sync(parent)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+# -- what is written -------------------------------------------------------------------------------------------------
+
+
+def _write(ws: "Workspace", version: str, rows: Rows, folder: Path) -> None:
+    hashes = {}
+    for split, name in files().items():
+        data = to_parquet(rows.tables[split])
+        write(folder / name, data)
+        hashes[name] = hashlib.sha256(data).hexdigest()
+    header = _header(ws, version, rows) | {"files": hashes}
+    text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    write(folder / HEADER, text.encode())
+    write(folder / PROVENANCE, _provenance(ws, {sample for sample, _ in rows.ids()}))
+
+
+def _header(ws: "Workspace", version: str, rows: Rows) -> dict[str, Any]:
+    config = ws.config
+    counts = {split: Counter(table.column("label").to_pylist()) for split, table in rows.tables.items()}
+    return {
+        "schema": SCHEMA,
+        "tool": f"curate-media {__version__}",
+        "version": version,
+        "parent": _parent(ws, version),
+        "taxonomy": {
+            "version": config.taxonomy.version,
+            "axes": [
+                {"name": a.name, "classes": a.classes, "safe": a.safe, "borderline": a.borderline}
+                for a in config.taxonomy.axes
+            ],
+        },
+        "config_sha256": config_sha256(config),
+        "splits": {"shares": config.export.splits, "salt": config.export.salt},
+        "leakage": {"hash": config.dedupe.hash, "radius": config.dedupe.group_radius},
+        "screening": {"required": config.screening.required, "lists": _screening(ws)},
+        "columns": rows.tables["train"].column_names,
+        "order": "id, ascending",
+        "rows": {split: table.num_rows for split, table in rows.tables.items()},
+        "counts": {split: dict(sorted(counted.items())) for split, counted in counts.items()},
+        "excluded": rows.excluded,
+    }
+
+
+def _parent(ws: "Workspace", version: str) -> dict[str, str] | None:
+    """The highest release below this one."""
+    known = {row[0]: row[1] for row in ws.catalog.rows("SELECT version, sha256 FROM releases")}
+    below = [one for one in known if _order(one) < _order(version)]
+    if not below:
+        return None
+    best = max(below, key=_order)
+    return {"version": best, "sha256": known[best]}
+
+
+def _screening(ws: "Workspace") -> list[dict[str, Any]]:
+    """The lists that the last fetch passed, without their file times."""
+    summary = json.loads(ws.catalog.get("screening") or "{}")
+    lists = summary.get("lists", []) if isinstance(summary, dict) else summary
+    return [{key: value for key, value in one.items() if key != "modified"} for one in lists]
+
+
+_FACTS = """
+SELECT c.sample AS id, c.kind, c.locator, m.source, m.ref, c.fetched_at, c.attempts, c.http_status, c.headers,
+    c.final_url, c.run
+FROM candidates c JOIN mentions m USING (candidate) WHERE c.sample IS NOT NULL
+ORDER BY c.sample, c.kind, c.locator, m.source, m.ref
+"""
+
+
+def _provenance(ws: "Workspace", released: set[str]) -> bytes:
+    """A row for each mention of a released sample: what happened to be so when it was fetched. Not part of the hash."""
+    import pyarrow as pa
+
+    facts = [row for row in ws.catalog.stream(_FACTS) if row["id"] in released]
+    text = {name: [row[name] for row in facts] for name in ("id", "source", "ref", "fetched_at", "headers", "run")}
+    numbers = {name: [row[name] for row in facts] for name in ("attempts", "http_status")}
+    urls = {
+        "url": [redact(row["locator"]) if row["kind"] == "url" else None for row in facts],
+        "final_url": [redact(row["final_url"]) if row["final_url"] else None for row in facts],
+    }
+    columns = {name: pa.array(values, pa.string()) for name, values in (text | urls).items()}
+    columns |= {name: pa.array(values, pa.int64()) for name, values in numbers.items()}
+    return to_parquet(pa.table(columns))
+
+
+def _write_formats(exports: Path, release: Manifest, formats: Mapping[str, Export]) -> None:
+    with _aside(exports, release.version) as folder:
+        for name, one in formats.items():
+            (folder / name).mkdir(mode=0o700)
+            one.write(release, folder / name)
+
+
+def _record(ws: "Workspace", rows: Rows, release: Manifest) -> str:
+    """Make it a release: until this, the folder is nothing."""
+    version = release.version
+    sha256 = hashlib.sha256((release.path / HEADER).read_bytes()).hexdigest()
+    ws.catalog.note("export", version, {"sha256": sha256, "rows": release.header["rows"]})
+    parent = release.header["parent"]
+    with ws.catalog.tx() as db:
+        db.execute(
+            "INSERT INTO releases (version, sha256, parent, created_at, run) VALUES (?, ?, ?, ?, ?)",
+            (version, sha256, parent and parent["version"], now(), ws.catalog.run),
+        )
+        pairs = ((version, sample, split) for sample, split in rows.ids())
+        db.executemany("INSERT INTO released (version, sample, split) VALUES (?, ?, ?)", pairs)
+    return sha256
+
+
+# -- the gates -------------------------------------------------------------------------------------------------------
+
+
+def _check_rows(rows: Rows, config: Config) -> None:
+    if not any(table.num_rows for table in rows.tables.values()):
+        why = ", ".join(f"{n} {reason}" for reason, n in rows.excluded.items()) or "the workspace is empty"
+        raise UsageError(f"nothing to release ({why}); run `curate dedupe` and `curate label` first")
+    if config.export.require_license:
+        bare = [
+            sample
+            for table in rows.tables.values()
+            for sample, one in zip(table.column("id").to_pylist(), table.column("license").to_pylist(), strict=True)
+            if one is None
+        ]
+        if bare:
+            raise GateError(
+                f"licence: {len(bare)} items have none ({_some(bare)}), and [export] require_license = true"
+            )
+
+
+def _check_leakage(ws: "Workspace", release: Manifest) -> None:
+    """Refuse a release that shares an item, a group or a near-duplicate between splits. Reads what was written."""
+    columns = {split: release.rows[split].select(["id", "group", "split"]).to_pydict() for split in SPLITS}
+    for split in SPLITS:
+        astray = [i for i, named in zip(columns[split]["id"], columns[split]["split"], strict=True) if named != split]
+        if astray:
+            raise GateError(f"leakage: {len(astray)} items in {split} belong to another split ({_some(astray)})")
+    ids = Counter(sample for split in SPLITS for sample in columns[split]["id"])
+    if twice := [sample for sample, n in ids.items() if n > 1]:
+        raise GateError(f"leakage: {len(twice)} items are there twice ({_some(twice)})")
+    for one, other in combinations(SPLITS, 2):
+        if shared := set(columns[one]["group"]) & set(columns[other]["group"]):
+            raise GateError(f"leakage: {len(shared)} groups are in {one} and in {other} ({_some(shared)})")
+    _check_near(ws, {split: columns[split]["id"] for split in SPLITS})
+
+
+def _check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
+    from curate.near import cross
+
+    radius = ws.config.dedupe.group_radius
+    hashes = _hashes(ws, ids)
+    for one, other in combinations(SPLITS, 2):
+        found = cross(hashes[one], hashes[other], radius)
+        if len(found):
+            pairs = [f"{ids[one][a]} and {ids[other][b]}" for a, b in found[:_SHOWN]]
+            raise GateError(
+                f"leakage: {len(found)} pairs between {one} and {other} look alike ({radius} bits or fewer apart:"
+                f" {'; '.join(pairs)}); run `curate dedupe` again"
+            )
+
+
+def _hashes(ws: "Workspace", ids: Mapping[str, list[str]]) -> dict[str, "np.ndarray"]:
+    table = ws.table(phash.NAME, phash.MARK).read(["phash"])
+    known = dict(zip(table.column("id").to_pylist(), table.column("phash").to_pylist(), strict=True)) if table else {}
+    if missing := [sample for split in SPLITS for sample in ids[split] if sample not in known]:
+        raise GateError(
+            f"leakage: {len(missing)} items have no perceptual hash ({_some(missing)}); run `curate dedupe` again"
+        )
+    return {split: phash.to_array([known[sample] for sample in ids[split]]) for split in SPLITS}
+
+
+def _some(names: Iterable[str]) -> str:
+    found = sorted(names)
+    return ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")

@@ -1,0 +1,277 @@
+"""`curate fetch`: every candidate of every source ends as a stored sample, or as a failure with a reason.
+
+One event loop asks the network, a few worker processes look at the bytes, one thread screens, stores and records. What
+is under way is bounded; what is recorded is durable; what was killed is asked for again.
+"""
+
+import asyncio
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from curate.contracts import Engine, Http, Needs, Source
+from curate.errors import CurateError, ItemError, MatchError
+from curate.intake import Arrival, Intake, Look
+from curate.listing import classes, list_source
+from curate.marks import canonical
+from curate.media.decode import Bounds
+from curate.progress import Progress, Step
+from curate.recorder import Outcome, Recorder
+from curate.records import Reason, Response
+from curate.screening.gate import Gate
+from curate.store.workspace import Workspace
+
+WINDOW = 192  # candidates whose bytes may be in memory at once
+PAGE = 500  # pending candidates of one host read at a time
+
+
+class Client(Http, Protocol):
+    """The network, as `fetch` sees it: an Http that also fetches media."""
+
+    async def media(self, url: str) -> Response: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One pending candidate."""
+
+    candidate: int
+    kind: str
+    locator: str
+
+
+def fetch(  # the one verb with all of the outside world handed in
+    ws: Workspace, sources: Sequence[Source], http: "contextlib.AbstractAsyncContextManager[Client]", gate: Gate,
+    engine: Engine, progress: Progress, limit: int | None = None,
+) -> dict[str, object]:  # fmt: skip
+    """Fetch what is pending; rerun = resume. `limit` bounds how many candidates this run takes on.
+
+    Raises GateError before anything is asked for where screening cannot answer, and MatchError when a list matched.
+    """
+    started = time.monotonic()
+    gate.admit(classes(sources, ws.config.taxonomy), ws.config.taxonomy.first.safe)
+    ws.catalog.put("screening", canonical(gate.summary()))
+    run = _Run(ws, gate, engine, progress, limit)
+    asyncio.run(run.all(sources, http))
+    if run.recorder.matches:
+        raise MatchError(
+            f"screening: {run.recorder.matches} item(s) matched a list; nothing of them was kept and the run stopped."
+            " Do not look for the item. Follow the procedure in docs/screening.md"
+        )
+    return totals(ws) | {"seconds": round(time.monotonic() - started, 3)}
+
+
+def totals(ws: Workspace) -> dict[str, object]:
+    """The workspace's candidates by what became of them."""
+    states = {row[0]: row[1] for row in ws.catalog.rows("SELECT state, count(*) FROM candidates GROUP BY state")}
+    reasons = ws.catalog.rows(
+        "SELECT reason, count(*) FROM candidates WHERE state = 'failed' GROUP BY reason ORDER BY reason"
+    )
+    return {
+        "candidates": sum(states.values()),
+        "stored": states.get("stored", 0),
+        "failed": states.get("failed", 0),
+        "pending": states.get("pending", 0),
+        "reasons": {row[0]: row[1] for row in reasons},
+        "bytes": ws.catalog.one("SELECT coalesce(sum(bytes), 0) FROM samples"),
+    }
+
+
+@dataclass
+class _Run:
+    ws: Workspace
+    gate: Gate
+    engine: Engine
+    progress: Progress
+    limit: int | None
+    recorder: Recorder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.recorder = Recorder(self.ws, self.gate)
+        self.left = self.limit if self.limit is not None else -1
+
+    async def all(self, sources: Sequence[Source], http: "contextlib.AbstractAsyncContextManager[Client]") -> None:
+        async with http as client:
+            with self.progress.stage("list") as step:
+                for source in sources:
+                    await list_source(self.ws.catalog, source, client, self.ws.config.taxonomy.first.name, step)
+            pending = self.ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'pending'")
+            total = pending if self.limit is None else min(pending, self.limit)
+            with self.progress.stage("fetch", total) as step:
+                await self._download(client, step)
+
+    async def _download(self, client: Client, step: Step) -> None:
+        line = _Line(self.engine, self.recorder, Bounds(self.ws.config.fetch.max_pixels, self.ws.config.fetch.min_side))
+        window = asyncio.Semaphore(WINDOW)
+        line.start(asyncio.get_running_loop(), window, step)
+        try:
+            hosts = self.ws.catalog.rows(
+                "SELECT host, count(*) FROM candidates WHERE state = 'pending' GROUP BY host ORDER BY host"
+            )
+            async with asyncio.TaskGroup() as group:
+                stopper = group.create_task(line.watch())
+                workers = [group.create_task(self._host(client, line, window, *row)) for row in hosts]
+                await asyncio.wait(workers) if workers else None
+                stopper.cancel()
+        except* CurateError as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            await asyncio.shield(asyncio.to_thread(line.finish))
+            self.recorder.flush()
+
+    async def _host(self, client: Client, line: "_Line", window: asyncio.Semaphore, host: str, count: int) -> None:
+        """Work through one host's pending candidates, a few at a time."""
+        wide = self.ws.config.fetch.per_host if host else self.ws.config.fetch.concurrency
+        tasks = self._pending(host)
+        await asyncio.gather(*(self._worker(client, line, window, tasks) for _ in range(min(wide, count))))
+
+    async def _worker(self, client: Client, line: "_Line", window: asyncio.Semaphore, tasks: Iterator[Task]) -> None:
+        while not line.stopped:
+            await window.acquire()
+            if self.left == 0 or (task := next(tasks, None)) is None:
+                window.release()
+                return
+            self.left -= 1
+            line.put(task, await _open(client, task, self.ws.config.fetch.max_bytes))
+
+    def _pending(self, host: str) -> Iterator[Task]:
+        """The host's pending candidates in the order they were listed, read a page at a time."""
+        after = 0
+        sql = (
+            "SELECT candidate, kind, locator FROM candidates"
+            " WHERE state = 'pending' AND host = ? AND candidate > ? ORDER BY candidate LIMIT ?"
+        )
+        while rows := self.ws.catalog.rows(sql, (host, after, PAGE)):
+            yield from (Task(*row) for row in rows)
+            after = rows[-1][0]
+
+
+async def _open(client: Client, task: Task, max_bytes: int) -> Response | ItemError:
+    """The bytes that a candidate's locator names, or why there are none."""
+    try:
+        if task.kind == "url":
+            return await client.media(task.locator)
+        data = await asyncio.to_thread(_read, Path(task.locator), max_bytes)
+        return Response(url="", status=0, headers={}, body=data)
+    except ItemError as error:
+        return error
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(max_bytes + 1)
+    except OSError as error:
+        raise ItemError(Reason.FILE_MISSING, error.strerror or "") from error
+    if len(data) > max_bytes:
+        raise ItemError(Reason.TOO_LARGE, f"more than {max_bytes} bytes")
+    return data
+
+
+class _Line:
+    """The line from the network to the catalog: workers look at bytes, then one thread records in batches."""
+
+    def __init__(self, engine: Engine, recorder: Recorder, bounds: Bounds) -> None:
+        self._engine, self._recorder, self._bounds = engine, recorder, bounds
+        self._arrivals: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
+        self._open: dict[int, tuple[Task, Response]] = {}
+        self._threads = [threading.Thread(target=self._guard, args=(f,)) for f in (self._look, self._record)]
+        self.error: BaseException | None = None
+        self.stopped = False
+
+    def start(self, loop: asyncio.AbstractEventLoop, window: asyncio.Semaphore, step: Step) -> None:
+        """Begin; each recorded candidate gives its place in the window back."""
+        self._loop, self._window, self._step = loop, window, step
+        self._halt = asyncio.Event()
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, task: Task, answer: Response | ItemError) -> None:
+        """Hand over what the network said of a candidate."""
+        if isinstance(answer, ItemError):
+            self._outcomes.put(Outcome(task.candidate, None, answer, None))
+        else:
+            self._open[task.candidate] = (task, answer)
+            self._arrivals.put(Arrival(task.candidate, answer.body))
+
+    async def watch(self) -> None:
+        """Raise what the threads failed with, as soon as they do; return when a match says stop."""
+        await self._halt.wait()
+        if self.error is not None:
+            raise self.error
+
+    def finish(self) -> None:
+        """Look at and record everything that was handed over, then end; safe to call twice."""
+        self._arrivals.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _guard(self, run: Any) -> None:
+        try:
+            run()
+        except BaseException as error:  # noqa: BLE001  re-raised in the event loop by `watch`
+            self.error = self.error or error
+            self._stop()
+
+    def _stop(self) -> None:
+        self.stopped = True
+        with contextlib.suppress(RuntimeError):  # the loop may be gone
+            self._loop.call_soon_threadsafe(self._halt.set)
+
+    def _look(self) -> None:
+        try:
+            arrivals = iter(self._arrivals.get, None)
+            for item, answer in self._engine.map(Intake(self._bounds), arrivals, Needs(batch=1)):
+                _, response = self._open.pop(item.candidate)
+                self._outcomes.put(_outcome(item, answer, response))
+        finally:
+            self._outcomes.put(None)
+
+    def _record(self) -> None:
+        for batch in _batches(self._outcomes):
+            if self.error is None:
+                self._recorder.record(batch)
+                if self._recorder.must_stop and not self.stopped:
+                    self._stop()
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._done, len(batch))
+
+    def _done(self, count: int) -> None:
+        self._step(count)
+        for _ in range(count):
+            self._window.release()
+
+
+def _outcome(item: Arrival, answer: Look | Exception, response: Response) -> Outcome:
+    if isinstance(answer, Look):
+        return Outcome(item.candidate, response, answer.failure, answer)
+    if isinstance(answer, ItemError):
+        return Outcome(item.candidate, response, answer, None)
+    return Outcome(item.candidate, response, ItemError(Reason.DECODE_ERROR, type(answer).__name__), None)
+
+
+def _batches(
+    outcomes: "queue.SimpleQueue[Outcome | None]", most: int = 128, wait: float = 0.2
+) -> Iterator[list[Outcome]]:
+    """What is there, at most `most` at once, waiting at most `wait` seconds for more."""
+    while True:
+        first = outcomes.get()
+        if first is None:
+            return
+        batch, end = [first], time.monotonic() + wait
+        while len(batch) < most:
+            try:
+                more = outcomes.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                break
+            if more is None:
+                yield batch
+                return
+            batch.append(more)
+        yield batch

@@ -1,0 +1,209 @@
+"""What a report counts, asked of the catalog, the tables and the releases: plain dicts, so that it can be checked."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from curate import __version__
+from curate.config import CONFIG_NAME, digest
+from curate.reasons import MEANING
+from curate.records import SPLITS, Axis, Reason
+from curate.store.views import declared, held, humans
+from curate.store.workspace import Workspace
+
+EXAMPLES = 3  # mentions named for each reason
+CONFLICTS = 20  # conflicts named; all are counted
+
+_FILE_LINE = re.compile(r"[^:?#]{1,300}:\d{1,12}")
+
+
+def place(ref: str | None) -> str | None:
+    """`file:line` of a mention, the file without its folders; None for a reference of any other shape."""
+    return ref.rpartition("/")[2] if ref and _FILE_LINE.fullmatch(ref) else None
+
+
+def about(ws: Workspace) -> dict[str, Any]:
+    """What was run, on which configuration, and how the last runs ended."""
+    runs = ws.catalog.rows("SELECT verb, status, tool, config, started_at, ended_at FROM runs ORDER BY started_at, run")
+    return {
+        "name": ws.root.name,
+        "tool": __version__,
+        "config": digest(ws.root) if (ws.root / CONFIG_NAME).is_file() else None,
+        "taxonomy": ws.config.taxonomy.version,
+        "axes": {axis.name: {"classes": axis.classes, "safe": axis.safe} for axis in ws.config.taxonomy.axes},
+        "runs": [dict(row) for row in runs],
+    }
+
+
+def screening(ws: Workspace) -> dict[str, Any]:
+    """Which lists the configuration names, whether one is required, and what they have matched."""
+    incidents = ws.catalog.rows("SELECT state, count(*) FROM incidents GROUP BY state ORDER BY state")
+    return {
+        "lists": [one.use for one in ws.config.screening.lists],
+        "required": ws.config.screening.required,
+        "matched": ws.catalog.one(
+            "SELECT count(*) FROM candidates WHERE state = 'failed' AND reason = ?", (Reason.GATE_MATCH,)
+        ),
+        "incidents": {row[0]: row[1] for row in incidents},
+        "held": len(held(ws.catalog)),
+    }
+
+
+def candidates(ws: Workspace) -> dict[str, int]:
+    """Candidates by state, and the samples and bytes that they are."""
+    states = dict(ws.catalog.rows("SELECT state, count(*) FROM candidates GROUP BY state"))
+    samples, size = ws.catalog.rows("SELECT count(*), coalesce(sum(bytes), 0) FROM samples")[0]
+    found = {state: int(states.get(state, 0)) for state in ("stored", "failed", "pending")}
+    return {"candidates": sum(states.values()), **found, "samples": samples, "bytes": size}
+
+
+def failures(ws: Workspace) -> list[dict[str, Any]]:
+    """Failed candidates by reason, most first; `places` names a few mentions of each."""
+    rows = ws.catalog.rows(
+        "SELECT reason, count(*) AS n, max(retryable) AS retryable FROM candidates WHERE state = 'failed'"
+        " GROUP BY reason ORDER BY n DESC, reason"
+    )
+    return [
+        {
+            "reason": row["reason"],
+            "n": row["n"],
+            "retryable": bool(row["retryable"]),
+            "means": MEANING.get(row["reason"], ""),
+            "places": _places(ws, row["reason"]),
+        }
+        for row in rows
+    ]
+
+
+def _places(ws: Workspace, reason: str) -> list[str]:
+    sql = (
+        "SELECT m.ref FROM candidates c JOIN mentions m USING (candidate)"
+        " WHERE c.state = 'failed' AND c.reason = ? ORDER BY c.candidate, m.source, m.ref LIMIT ?"
+    )
+    return [found for (ref,) in ws.catalog.rows(sql, (reason, EXAMPLES)) if (found := place(ref)) is not None]
+
+
+def sources(ws: Workspace) -> list[dict[str, Any]]:
+    """Each source's candidates by state; one that two sources name is counted at both."""
+    rows = ws.catalog.rows(
+        "SELECT s.source, s.plugin, s.options, c.state, count(DISTINCT c.candidate) AS n FROM sources s"
+        " LEFT JOIN mentions m USING (source) LEFT JOIN candidates c USING (candidate)"
+        " GROUP BY s.source, c.state ORDER BY s.plugin, s.source, c.state"
+    )
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        one = found.setdefault(row["source"], {"source": row["source"], "of": _subject(row["options"])})
+        one.setdefault("n", Counter())[row["state"]] += row["n"]
+    return [
+        {"source": one["source"], "of": one["of"], "candidates": one["n"].total()}
+        | {state: one["n"][state] for state in ("stored", "failed", "pending")}
+        for one in found.values()
+    ]
+
+
+def _subject(options: str) -> str:
+    """The last part of a source's path and the class it is of, without the folders that lead there."""
+    values = json.loads(options)
+    parts = [Path(str(values["path"])).name] if values.get("path") else []
+    return ", ".join(parts + ([str(values["label"])] if values.get("label") else []))
+
+
+def duplicates(ws: Workspace) -> dict[str, Any]:
+    """Groups (loose) and collapse sets (tight) of two and more, what dedupe left out, and who contradicts whom."""
+    one = ws.catalog.one
+    sized = "SELECT count(*) FROM (SELECT 1 FROM members GROUP BY {} HAVING count(*) > 1)"
+    within = "SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM members GROUP BY {} HAVING n > 1)"
+    excluded = ws.catalog.rows(
+        "SELECT excluded, count(*) FROM members WHERE excluded IS NOT NULL GROUP BY excluded ORDER BY excluded"
+    )
+    splits = dict(ws.catalog.rows("SELECT split, count(*) FROM members WHERE sample = survivor GROUP BY split"))
+    conflicts = ws.catalog.rows("SELECT kind, subject, axis, reason FROM conflicts ORDER BY kind, subject, axis")
+    return {
+        "looked_at": one("SELECT count(*) FROM members"),
+        "groups": one(sized.format("grp")),
+        "grouped": one(within.format("grp")),
+        "collapse_sets": one(sized.format("collapse")),
+        "collapsed": one(within.format("collapse")),
+        "duplicates": one("SELECT count(*) FROM members WHERE sample <> survivor"),
+        "excluded": {row[0]: row[1] for row in excluded},
+        "splits": {split: splits.get(split, 0) for split in SPLITS},
+        "conflicts": len(conflicts),
+        "conflicts_named": [dict(row) for row in conflicts[:CONFLICTS]],
+    }
+
+
+def survivors(ws: Workspace) -> list[str]:
+    """Every sample that stands for its collapse set and is not held, sorted; every sample before the first dedupe."""
+    sql = "SELECT sample FROM members WHERE sample = survivor ORDER BY sample"
+    rows = ws.catalog.rows(sql) or ws.catalog.rows("SELECT id FROM samples ORDER BY id")
+    kept_back = held(ws.catalog)
+    return [row[0] for row in rows if row[0] not in kept_back]
+
+
+def labelling(ws: Workspace, axis: Axis) -> dict[str, Any] | None:
+    """The labelling-function report in force on an axis; None before the first `curate label`."""
+    text = ws.catalog.one("SELECT report FROM labellings WHERE axis = ?", (axis.name,))
+    return None if text is None else dict(json.loads(text))
+
+
+def weak(ws: Workspace, axis: Axis) -> dict[str, tuple[str, float]]:
+    """The weak label of each sample that has one, and its probability."""
+    mark = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
+    table = ws.table("weak", mark).read() if mark else None
+    if table is None:
+        return {}
+    rows = zip(*(table.column(name).to_pylist() for name in ("id", "label", "probability")), strict=True)
+    return {name: (label, probability) for name, label, probability in rows if label is not None}
+
+
+def labels(ws: Workspace, axis: Axis) -> dict[str, Any]:
+    """Survivors by class and by who gave the label (a person before the label model); `declared` is what sources say.
+
+    `of[sample]` is (class, source, probability).
+    """
+    people = humans(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes)
+    guesses, said = weak(ws, axis), declared(ws.catalog, axis.name)
+    kept = survivors(ws)
+    of: dict[str, tuple[str, str, float | None]] = {i: (guesses[i][0], "weak", guesses[i][1]) for i in kept if i in guesses}
+    of |= {i: (people[i].label, "human", None) for i in kept if i in people}
+    given = Counter((label, source) for label, source, _ in of.values())
+    declarations = Counter(label for i in kept for label in said.get(i, ()))
+    names = [*axis.classes, *sorted({label for label, _ in given} - set(axis.classes))]
+    return {
+        "axis": axis.name,
+        "classes": [
+            {"class": name, "human": given[name, "human"], "weak": given[name, "weak"], "declared": declarations[name]}
+            for name in names
+        ],
+        "survivors": len(kept),
+        "unlabelled": len(kept) - len(of),
+        "of": of,
+    }
+
+
+def releases(ws: Workspace) -> list[dict[str, Any]]:
+    """Each release, oldest first: rows by split and class as its files hold them, and what was left out."""
+    rows = ws.catalog.rows("SELECT version, sha256, parent, created_at FROM releases ORDER BY created_at, version")
+    return [dict(row) | _released(ws.work / "releases" / row["version"]) for row in rows]
+
+
+def _released(path: Path) -> dict[str, Any]:
+    import pyarrow.parquet as pq
+
+    try:
+        header = json.loads((path / "release.json").read_text(encoding="utf-8"))
+        columns = {split: pq.read_table(path / f"{split}.parquet", columns=["label"])["label"] for split in SPLITS}
+    except (OSError, ValueError, KeyError):  # pyarrow's errors are among them
+        return {"rows": None, "excluded": {}}
+    return {
+        "rows": {split: dict(Counter(map(str, column.to_pylist()))) for split, column in columns.items()},
+        "excluded": header.get("excluded") or {},
+    }
+
+
+def models(ws: Workspace) -> list[dict[str, Any]]:
+    """What `curate train` found of each baseline, by release and name."""
+    rows = ws.catalog.rows("SELECT model, version, result FROM models ORDER BY version, model")
+    return [json.loads(row["result"]) | {"model": row["model"], "release": row["version"]} for row in rows]

@@ -1,0 +1,131 @@
+"""The baseline's one trained part: a linear layer on frozen features. Full batches, zeros to start from: no chance in it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from curate.config import TrainConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    Rows = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+Floats = npt.NDArray[np.float32]
+Probabilities = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Features float32[n, d], classes int64[n] in 0..k-1, and what each row weighs, float32[n] > 0."""
+
+    features: Floats
+    classes: Ints
+    weights: Floats
+
+    def pick(self, rows: npt.NDArray[np.bool_] | Ints) -> "Examples":
+        """Some of the rows, by mask or by number."""
+        return Examples(self.features[rows], self.classes[rows], self.weights[rows])
+
+
+@dataclass(frozen=True)
+class Head:
+    """logits = features @ weight.T + bias; weight float32[k, d], bias float32[k].
+
+    `epochs` is the epoch that was kept; `stopping` is "val", or says why val could not choose it.
+    """
+
+    weight: Floats
+    bias: Floats
+    epochs: int
+    stopping: str
+
+    def probabilities(self, features: Floats) -> Probabilities:
+        """float64[n, k], each row summing to 1."""
+        logits = features.astype(np.float64) @ self.weight.T.astype(np.float64) + self.bias
+        return softmax(logits)
+
+
+def softmax(logits: Probabilities) -> Probabilities:
+    """Rows of logits as probabilities."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def fit(train: Examples, val: Examples, k: int, options: TrainConfig) -> Head:
+    """The head of the epoch with the lowest loss on `val`; classes weigh the same in all, whatever their number.
+
+    Where `val` holds fewer than two of the classes in `train` it cannot choose, and all configured epochs are run.
+    """
+    mean, spread = train.features.mean(axis=0), train.features.std(axis=0)
+    scale = np.maximum(spread, 0.1 * spread.mean() + 1e-6)  # a feature that hardly varies here must not shout elsewhere
+    balance = _balance(train, k)
+    known = set(val.classes.tolist()) & set(train.classes.tolist())
+    with _deterministic():
+        ours, theirs = (_tensors(part, mean, scale, balance) for part in (train, val))
+        weight, bias, epochs = _descend(ours, theirs if len(known) > 1 else None, k, options)
+    weight = weight / scale
+    stopping = "val" if len(known) > 1 else "all epochs: val holds fewer than two classes"
+    return Head(weight.astype(np.float32), (bias - weight @ mean).astype(np.float32), epochs, stopping)
+
+
+def _balance(train: Examples, k: int) -> Floats:
+    mass = np.bincount(train.classes, weights=train.weights, minlength=k)
+    return np.where(mass > 0, mass.sum() / np.maximum(mass, 1e-12), 0).astype(np.float32)
+
+
+def _tensors(part: Examples, mean: Floats, scale: Floats, balance: Floats) -> "Rows":
+    import torch
+
+    features = torch.from_numpy(((part.features - mean) / scale).astype(np.float32))
+    return features, torch.from_numpy(part.classes), torch.from_numpy(part.weights * balance[part.classes])
+
+
+def _descend(
+    train: "Rows", val: "Rows | None", k: int, options: TrainConfig
+) -> tuple[Probabilities, Probabilities, int]:
+    import torch
+
+    weight = torch.zeros(k, train[0].shape[1], requires_grad=True)
+    bias = torch.zeros(k, requires_grad=True)
+    optimizer = torch.optim.AdamW([weight, bias], lr=options.learning_rate, weight_decay=options.weight_decay)
+    kept, best, lowest = (weight.detach().clone(), bias.detach().clone()), 0, float("inf")
+    for epoch in range(1, options.epochs + 1):
+        optimizer.zero_grad()
+        _loss(train, weight, bias).backward()
+        optimizer.step()
+        with torch.no_grad():
+            loss = -float(epoch) if val is None else float(_loss(val, weight, bias))
+        if loss < lowest:
+            kept, best, lowest = (weight.detach().clone(), bias.detach().clone()), epoch, loss
+        elif epoch - best >= options.patience:
+            break
+    return kept[0].numpy().astype(np.float64), kept[1].numpy().astype(np.float64), best
+
+
+def _loss(rows: "Rows", weight: "torch.Tensor", bias: "torch.Tensor") -> "torch.Tensor":
+    import torch
+
+    features, classes, weights = rows
+    losses = torch.nn.functional.cross_entropy(features @ weight.T + bias, classes, reduction="none")
+    return (losses * weights).sum() / weights.sum()
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """One thread and no algorithm that depends on chance, for as long as the fit runs."""
+    import torch
+
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(strict)

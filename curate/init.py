@@ -1,0 +1,62 @@
+"""`curate init`: a commented curate.toml to start from."""
+
+from pathlib import Path
+
+from curate.config import CONFIG_NAME
+from curate.errors import UsageError
+from curate.store.blobs import write
+
+TEMPLATE = """\
+# What curate does here. Everything has a default; unknown keys are refused. Paths are relative to this file.
+
+# [taxonomy]
+# version = "1"                       # goes with every decision and every release
+# [[taxonomy.axes]]
+# name = "content"
+# classes = ["drawings", "hentai", "neutral", "porn", "sexy"]
+# safe = ["drawings", "neutral"]      # every other class, and no class, gets every precaution
+# borderline = ["sexy"]
+
+[fetch]
+# contact = "you@example.org"         # goes into the User-Agent; no contact, no fetch from the network
+
+[screening]
+# No list, no fetch. Where every class of every source is safe, `required = false` is possible, and recorded.
+required = true
+# [[screening.lists]]
+# use = "lines"                       # md5, sha1 or sha256, one a line
+# path = "lists/mine.txt"
+# provider = "self"
+
+[[sources]]
+use = "urllist"
+path = "raw_data"                     # raw_data/<class>/urls_<class>.txt, or one .txt file with `label = "neutral"`
+
+# [[sources]]
+# use = "local"
+# path = "images"                     # images/<class>/...
+# label_from = "folder"
+
+[[labelers]]
+use = "declared"                      # the class that a source declares, as one vote
+
+[[labelers]]
+use = "open_nsfw"
+
+[[labelers]]
+use = "drawing"
+
+[export]
+splits = { train = 0.8, val = 0.1, test = 0.1 }
+salt = "curate"
+formats = ["parquet", "csv"]
+"""
+
+
+def write_config(root: Path) -> None:
+    """Write the file; raises UsageError where there is one."""
+    path = root / CONFIG_NAME
+    if path.exists():
+        raise UsageError(f"{path}: there is one already")
+    root.mkdir(parents=True, exist_ok=True)
+    write(path, TEMPLATE.encode())

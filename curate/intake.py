@@ -1,0 +1,60 @@
+"""What happens to bytes in a worker: digests, sniffing, one scaled decode, perceptual hashes. Nothing is written."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from curate.errors import ItemError
+from curate.media import phash
+from curate.media.decode import FORMATS, Bounds, frames, open_image, oriented_size, scaled
+from curate.records import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Bytes on their way in. `digests` are known even where the bytes turn out to be no image."""
+
+    candidate: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at the bytes found: digests always, then either a sample with its hashes or the item's failure."""
+
+    sha256: str
+    sha1: str
+    md5: str
+    sample: Sample | None = None
+    hashes: Mapping[str, Any] | None = None
+    failure: ItemError | None = None
+
+
+@dataclass(frozen=True)
+class Intake:
+    """The work that `fetch` maps over arrivals."""
+
+    bounds: Bounds
+
+    def load(self) -> None:
+        """Import what the first item would otherwise wait for."""
+        import imagehash  # noqa: F401
+
+    def __call__(self, item: Arrival) -> Look:
+        """One look; an item that is no image we take is an answer, not an error."""
+        data = item.data
+        sha256, sha1, md5 = (hashlib.new(name, data, usedforsecurity=False).hexdigest() for name in _DIGESTS)
+        try:
+            image = open_image(data, self.bounds)
+            width, height = oriented_size(image)
+            count = frames(image)
+            media_type = FORMATS[image.format or ""]
+            hashes = phash.columns_of(scaled(image, phash.SIDE))
+        except ItemError as failure:
+            return Look(sha256, sha1, md5, failure=failure)
+        sample = Sample(sha256, sha1, md5, len(data), media_type, width, height, count)
+        return Look(sha256, sha1, md5, sample, hashes)
+
+
+_DIGESTS = ("sha256", "sha1", "md5")

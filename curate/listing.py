@@ -1,0 +1,97 @@
+"""Asks the sources what there is, and writes it down: each page in one transaction with the cursor that follows it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from curate.contracts import Http, Source
+from curate.errors import UsageError
+from curate.marks import canonical, fingerprint
+from curate.plugins import name_of, options_of
+from curate.records import Candidate, Page, Taxonomy
+from curate.toml import suggest
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from curate.progress import Step
+    from curate.store.catalog import Catalog
+
+
+def classes(sources: Sequence[Source], taxonomy: Taxonomy) -> frozenset[str | None]:
+    """Every class that the sources can yield; raises UsageError for one that the taxonomy does not know."""
+    found: frozenset[str | None] = frozenset().union(*(source.classes() for source in sources))
+    for label in sorted(str(label) for label in found if label is not None):
+        if label not in taxonomy.first.classes:
+            raise UsageError(f"sources: no class '{label}' on axis {taxonomy.first.name}; {_near(label, taxonomy)}")
+    return found
+
+
+def _near(label: str, taxonomy: Taxonomy) -> str:
+    return suggest(label, taxonomy.first.classes)
+
+
+def source_id(source: Source) -> str:
+    """The name of a configured source: its plug-in and the fingerprint of its options."""
+    return f"{name_of(source)}:{fingerprint(options_of(source))}"
+
+
+async def list_source(catalog: "Catalog", source: Source, http: Http, axis: str, step: "Step") -> None:
+    """Write down every candidate of one source, from where the last run stopped."""
+    name = source_id(source)
+    with catalog.tx() as db:
+        db.execute(
+            "INSERT OR IGNORE INTO sources (source, plugin, options) VALUES (?, ?, ?)",
+            (name, name_of(source), canonical(options_of(source))),
+        )
+    cursor, listed = catalog.rows("SELECT cursor, listed FROM sources WHERE source = ?", (name,))[0]
+    if listed:
+        return
+    async for page in source.pages(http, cursor):
+        with catalog.tx() as db:
+            for candidate in page.candidates:
+                _write(db, name, candidate, axis)
+            db.execute("UPDATE sources SET cursor = ?, listed = ? WHERE source = ?", (*_after(page, cursor), name))
+        cursor = page.cursor
+        step(len(page.candidates))
+
+
+def _after(page: Page, before: str | None) -> tuple[str | None, bool]:
+    return (before, True) if page.cursor is None else (page.cursor, False)
+
+
+def _write(db: "sqlite3.Connection", source: str, candidate: Candidate, axis: str) -> None:
+    locator = candidate.locator
+    host = _host(locator.value) if locator.kind == "url" else ""
+    db.execute(
+        "INSERT OR IGNORE INTO candidates (kind, locator, host) VALUES (?, ?, ?)", (locator.kind, locator.value, host)
+    )
+    row = db.execute(
+        "SELECT candidate FROM candidates WHERE kind = ? AND locator = ?", (locator.kind, locator.value)
+    ).fetchone()
+    upstream = candidate.upstream
+    key = (row[0], source, candidate.ref)
+    db.execute(
+        "INSERT OR REPLACE INTO mentions (candidate, source, ref, album, license, attribution, upstream, page_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *key,
+            candidate.album,
+            candidate.license,
+            candidate.attribution,
+            canonical(asdict(upstream)) if upstream else None,
+            f"{upstream.system}:{upstream.page_id}" if upstream and upstream.page_id else None,
+        ),
+    )
+    labels = ({axis: candidate.label} if candidate.label is not None else {}) | dict(candidate.labels)
+    for name, label in labels.items():
+        db.execute("INSERT OR REPLACE INTO declared VALUES (?, ?, ?, ?, ?)", (*key, name, label))
+
+
+def _host(url: str) -> str:
+    """What politeness is counted by; every malformed URL shares the empty host."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""

@@ -1,0 +1,147 @@
+"""What a classifier's probabilities are worth on rows it never saw: figures, each with how sure one may be of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Interval = tuple[float, float]
+Figure = Callable[[Floats], float | None]  # what rows that weigh so much give, or None where it is undefined
+
+DIGITS = 4
+RESAMPLES = 300
+Z = 1.959963984540054  # 95 %, two-sided
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rows with a known class: truth int64[n] in 0..k-1, probabilities float64[n, k], and groups[n] that hang together."""
+
+    truth: Ints
+    probabilities: Floats
+    groups: Sequence[str]
+    classes: Sequence[str]
+
+
+def evaluate(judged: Judged, safe: Sequence[str], borderline: Sequence[str], seed: int = 0) -> dict[str, Any]:
+    """The figures of `curate train`: all in 0..1, 4 digits; None where a figure is undefined on these rows.
+
+    Accuracy has a Wilson interval; the others' come from resampling whole groups, since near-duplicates are not news.
+    """
+    predicted = judged.probabilities.argmax(axis=1) if len(judged.truth) else judged.truth
+    right = int((predicted == judged.truth).sum())
+    n = len(judged.truth)
+    return {
+        "n": n,
+        "groups": len(set(judged.groups)),
+        "accuracy": _short(right / n) if n else None,
+        "accuracy_interval": wilson(right, n),
+        **_ranking(judged, "", _one_vs_rest(judged.truth, judged.probabilities), seed),
+        "confusion": {
+            "classes": list(judged.classes),
+            "rows": _confusion(judged.truth, predicted, len(judged.classes)),
+        },
+        **_not_safe(judged, safe, borderline, seed),
+    }
+
+
+def wilson(right: int, n: int) -> Interval | None:
+    """The 95 % Wilson score interval of a share (Wilson 1927); None for n = 0."""
+    if n == 0:
+        return None
+    share, spread = right / n, Z * Z / n
+    middle = (share + spread / 2) / (1 + spread)
+    half = Z / (1 + spread) * (share * (1 - share) / n + spread / (4 * n)) ** 0.5
+    return _short(max(0.0, middle - half)), _short(min(1.0, middle + half))
+
+
+def _confusion(truth: Ints, predicted: Ints, k: int) -> list[list[int]]:
+    """Rows are the truth, columns what was said."""
+    counts = np.zeros((k, k), dtype=np.int64)
+    np.add.at(counts, (truth, predicted), 1)
+    rows: list[list[int]] = counts.tolist()
+    return rows
+
+
+# -- ranking figures -------------------------------------------------------------------------------------------------
+
+Questions = list[tuple[npt.NDArray[np.bool_], Floats]]  # (which rows are positive, how positive each looks)
+
+
+def _one_vs_rest(truth: Ints, probabilities: Floats) -> Questions:
+    return [(truth == c, probabilities[:, c]) for c in sorted(set(truth.tolist()))]
+
+
+def _ranking(judged: Judged, prefix: str, questions: Questions, seed: int) -> dict[str, Any]:
+    """Area under the ROC curve and average precision, macro over the questions."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    found: dict[str, Any] = {}
+    for name, score in (("roc_auc", roc_auc_score), ("average_precision", average_precision_score)):
+        figure = _macro(score, questions)
+        value = figure(np.ones(len(judged.groups)))
+        found[f"{prefix}{name}"] = None if value is None else _short(value)
+        found[f"{prefix}{name}_interval"] = None if value is None else bootstrap(figure, judged.groups, seed)
+    return found
+
+
+def _macro(score: Callable[..., float], questions: Questions) -> Figure:
+    def figure(weights: Floats) -> float | None:
+        kept = weights > 0
+        values = [
+            float(score(positive[kept], looks[kept], sample_weight=weights[kept]))
+            for positive, looks in questions
+            if 0 < positive[kept].sum() < kept.sum()
+        ]
+        return sum(values) / len(values) if values else None
+
+    return figure
+
+
+def bootstrap(figure: Figure, groups: Sequence[str], seed: int) -> Interval | None:
+    """The middle 95 % of a figure over resamples of whole groups; None where most resamples leave it undefined."""
+    names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    chance = np.random.default_rng(seed)
+    drawn = (chance.multinomial(len(names), np.full(len(names), 1 / len(names))) for _ in range(RESAMPLES))
+    values = [value for counts in drawn if (value := figure(counts[member].astype(np.float64))) is not None]
+    if len(values) < RESAMPLES / 2:
+        return None
+    low, high = np.quantile(values, [0.025, 0.975])
+    return _short(low), _short(high)
+
+
+# -- safe against not safe -------------------------------------------------------------------------------------------
+
+
+def _not_safe(judged: Judged, safe: Sequence[str], borderline: Sequence[str], seed: int) -> Mapping[str, Any]:
+    """Safe against not safe, where both are there; borderline rows belong to neither and are counted apart."""
+    between = np.array([name in borderline for name in judged.classes])
+    bad = np.array([name not in safe and name not in borderline for name in judged.classes])
+    looks = judged.probabilities[:, bad].sum(axis=1)
+    apart, positive = between[judged.truth], bad[judged.truth]
+    if not positive.any() or not (~positive & ~apart).any():
+        return {}
+    rows = ~apart
+    part = Judged(judged.truth[rows], judged.probabilities[rows], _chosen(judged.groups, rows), judged.classes)
+    flagged = looks >= 0.5
+    return {
+        "not_safe_n": int(positive.sum()),
+        "not_safe_recall": _short(float(flagged[positive].mean())),
+        "not_safe_recall_interval": wilson(int(flagged[positive].sum()), int(positive.sum())),
+        "not_safe_false_positive_rate": _short(float(flagged[rows & ~positive].mean())),
+        **_ranking(part, "not_safe_", [(positive[rows], looks[rows])], seed),
+        "borderline_n": int(apart.sum()),
+        "borderline_flagged": int(flagged[apart].sum()),
+    }
+
+
+def _chosen(groups: Sequence[str], rows: npt.NDArray[np.bool_]) -> list[str]:
+    return [name for name, kept in zip(groups, rows, strict=True) if kept]
+
+
+def _short(value: float) -> float:
+    return round(float(value), DIGITS)

@@ -1,0 +1,30 @@
+"""A client that asks nobody: for runs whose sources are all on this machine."""
+
+from collections.abc import Mapping
+from types import TracebackType
+
+from curate.errors import UsageError
+from curate.records import Response
+
+
+class Offline:
+    """Stands where the network would be; raises UsageError when it is asked for anything."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    async def __aenter__(self) -> "Offline":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to close."""
+
+    async def get(self, url: str, *, params: Mapping[str, str] | None = None) -> Response:
+        """Raise UsageError."""
+        raise UsageError(self._why)
+
+    async def media(self, url: str) -> Response:
+        """Raise UsageError."""
+        raise UsageError(self._why)

@@ -1,0 +1,129 @@
+"""Screens, stores and records what was fetched: the only place where bytes become samples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from curate.errors import ItemError, StoreError
+from curate.intake import Look
+from curate.marks import canonical
+from curate.media import phash
+from curate.media.placeholders import placeholder
+from curate.records import Reason, Response
+from curate.screening.gate import Gate, Match
+from curate.store.catalog import now
+from curate.store.tables import to_table
+from curate.store.workspace import Workspace
+
+KEPT_HEADERS = ("content-type", "content-length", "etag", "last-modified", "x-robots-tag")
+PART = 1000  # samples whose hashes make one table part
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a candidate: an answer of the network (or why none), and a look at its bytes (or why none)."""
+
+    candidate: int
+    response: Response | None
+    failure: ItemError | None
+    look: Look | None
+
+
+class Recorder:
+    """Writes outcomes in batches: gate, then blobs (durable), then rows, in this order."""
+
+    def __init__(self, ws: Workspace, gate: Gate) -> None:
+        self._ws, self._gate = ws, gate
+        self._hashes: dict[str, dict[str, object]] = {}
+        self._held = ws.catalog.one("SELECT coalesce(sum(bytes), 0) FROM samples")
+        self.matches = 0
+
+    @property
+    def must_stop(self) -> bool:
+        """True once as many items matched a list as the run may see."""
+        return self.matches >= self._gate.stop_after_matches > 0
+
+    def record(self, batch: Sequence[Outcome]) -> None:
+        """Make a batch durable; raises StoreError (a full disk, a full quota) with nothing half recorded."""
+        matched = {o.candidate: m for o in batch if o.look is not None and (m := self._check(o.look)) is not None}
+        outcomes = [_judged(o, matched) for o in batch]
+        kept = [o for o in outcomes if o.failure is None and o.look is not None]
+        self._reserve(kept)
+        self._ws.blobs.put((o.look.sha256, o.response.body) for o in kept if o.look and o.response)
+        with self._ws.catalog.tx() as db:
+            for outcome in outcomes:
+                if outcome.failure is None and outcome.look is not None and outcome.look.sample is not None:
+                    one = outcome.look.sample
+                    row = (one.id, one.sha1, one.md5, one.bytes, one.media_type, one.width, one.height, one.frames)
+                    db.execute(_SAMPLE, (*row, self._ws.catalog.run))
+                db.execute(_CANDIDATE, self._row(outcome))
+                if outcome.candidate in matched:
+                    db.execute(_INCIDENT, self._incident(outcome, matched[outcome.candidate]))
+        self.matches += len(matched)
+        for outcome in kept:
+            if outcome.look is not None and outcome.look.hashes is not None:
+                self._hashes[outcome.look.sha256] = dict(outcome.look.hashes)
+        if len(self._hashes) >= PART:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the hashes that are held in memory; what a killed run loses of them, dedupe makes again."""
+        if self._hashes:
+            ids = sorted(self._hashes)
+            columns: dict[str, object] = {"id": ids}
+            columns |= {name: [self._hashes[i][name] for i in ids] for name in self._hashes[ids[0]]}
+            self._ws.table(phash.NAME, phash.MARK).write(f"fetch-{ids[0][:16]}", to_table(columns))
+            self._hashes = {}
+
+    def _check(self, look: Look) -> Match | None:
+        return self._gate.check(look.sha256, look.sha1, look.md5)
+
+    def _reserve(self, kept: Sequence[Outcome]) -> None:
+        most = self._ws.config.fetch.max_store
+        self._held += sum(len(o.response.body) for o in kept if o.response is not None)
+        if most is not None and self._held > most:
+            raise StoreError(f"the store would hold more than [fetch] max_store allows ({most} bytes)")
+
+    def _row(self, o: Outcome) -> tuple[object, ...]:
+        response, failure = o.response, o.failure
+        headers = {k: response.headers[k] for k in KEPT_HEADERS if k in response.headers} if response else {}
+        return (
+            "stored" if failure is None else "failed",
+            failure.reason if failure else None,
+            failure.detail if failure else None,
+            failure is not None and failure.reason.retryable,
+            o.look.sha256 if failure is None and o.look else None,
+            response.url if response else None,
+            response.status if response else None,
+            canonical(headers),
+            now(),
+            self._ws.catalog.run,
+            o.candidate,
+        )
+
+    def _incident(self, o: Outcome, match: Match) -> tuple[object, ...]:
+        catalog = self._ws.catalog
+        source = catalog.one("SELECT min(source) FROM mentions WHERE candidate = ?", (o.candidate,))
+        digest = catalog.digest("sha256", o.look.sha256 if o.look else "")
+        return (now(), catalog.run, "match", digest, match.list, match.entry, source)
+
+
+def _judged(o: Outcome, matched: dict[int, Match]) -> Outcome:
+    """The outcome after the gate and the placeholder table have spoken."""
+    if o.candidate in matched:
+        return Outcome(o.candidate, None, ItemError(Reason.GATE_MATCH), o.look)
+    if o.failure is None and o.response is not None and o.look is not None:
+        kind = placeholder(o.response, o.look.md5)
+        if kind is not None:
+            return Outcome(o.candidate, o.response, ItemError(Reason.PLACEHOLDER, kind), o.look)
+    return o
+
+
+_SAMPLE = """
+INSERT OR IGNORE INTO samples (id, sha1, md5, bytes, media_type, width, height, frames, run)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_CANDIDATE = """
+UPDATE candidates SET state = ?, reason = ?, detail = ?, retryable = ?, sample = ?, final_url = ?, http_status = ?,
+    headers = ?, fetched_at = ?, run = ?, attempts = attempts + 1 WHERE candidate = ?
+"""
+_INCIDENT = "INSERT INTO incidents (at, run, kind, digest, list, entry, source) VALUES (?, ?, ?, ?, ?, ?, ?)"

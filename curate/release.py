@@ -1,0 +1,277 @@
+"""A release as rows: what goes into it, who says so, and how it is read back. `docs/releases.md` lists the columns."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curate.config import Config
+from curate.errors import StoreError, UsageError
+from curate.marks import canonical
+from curate.net.redact import redact
+from curate.records import SPLITS, Axis, Manifest
+from curate.store import views
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from curate.store.catalog import Catalog, Row
+    from curate.store.workspace import Workspace
+
+HEADER = "release.json"
+SCHEMA = 1  # raise it when a column changes its meaning
+DIGITS = 4
+
+COLUMNS = {
+    "id": "string",
+    "label": "string",
+    "probability": "float64",
+    "label_source": "string",
+    "weight": "float64",
+    "human_n": "int64",
+    "agreement": "float64?",
+    "split": "string",
+    "group": "string",
+    "parent": "string?",
+    "at_ms": "int64?",
+    "source": "string",
+    "ref": "string",
+    "url": "string?",
+    "upstream": "string?",
+    "license": "string?",
+    "attribution": "string?",
+    "width": "int64",
+    "height": "int64",
+    "media_type": "string",
+}  # `?`: may be null
+
+
+def schema(axes: tuple[Axis, ...]) -> "pa.Schema":
+    """The columns of a release, in order; each axis after the first has one, `label_<axis>`."""
+    import pyarrow as pa
+
+    types = COLUMNS | {f"label_{axis.name}": "string?" for axis in axes[1:]}
+    return pa.schema(
+        pa.field(name, pa.type_for_alias(kind.rstrip("?")), nullable=kind.endswith("?")) for name, kind in types.items()
+    )
+
+
+# -- labels ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One sample's label on one axis. `human_n` counts the people who judged this very sample, not one like it."""
+
+    name: str
+    probability: float
+    source: str
+    weight: float
+    human_n: int = 0
+    agreement: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What is known on one axis: a label by sample, and the samples about which people contradict each other."""
+
+    by_sample: Mapping[str, Label]
+    contested: frozenset[str]
+
+
+def labels(ws: "Workspace", axis: Axis) -> Labels:
+    """People's word before the label model's; a tie among people is nobody's word, and is not papered over."""
+    taxonomy = ws.config.taxonomy.version
+    humans = views.humans(ws.catalog, axis.name, taxonomy, axis.classes)
+    found = _weak(ws, axis) | {sample: _human(one) for sample, one in humans.items()}
+    votes = views.votes(ws.catalog, axis.name, taxonomy)
+    contested = {sample for sample, counts in votes.items() if _tied(counts, axis.classes)}
+    return Labels(found, frozenset(contested))
+
+
+def _human(one: views.Human) -> Label:
+    return Label(one.label, 1.0, "human", 1.0, 0 if one.carried else one.n, round(one.agreement, DIGITS))
+
+
+def _tied(counts: Counter[str], classes: tuple[str, ...]) -> bool:
+    return any(counts[label] for label in classes) and views.consensus(counts, classes) is None
+
+
+def _weak(ws: "Workspace", axis: Axis) -> dict[str, Label]:
+    mark = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
+    table = ws.table("weak", mark).read() if mark else None
+    if table is None:
+        return {}
+    rows = zip(*(table.column(name).to_pylist() for name in ("id", "label", "probability")), strict=True)
+    known = ((sample, label, round(float(p), DIGITS)) for sample, label, p in rows if label in axis.classes)
+    return {sample: Label(label, p, "weak", p) for sample, label, p in known}
+
+
+# -- rows ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a release, each split sorted by id, and why every other sample is not among them."""
+
+    tables: Mapping[str, "pa.Table"]
+    excluded: Mapping[str, int]
+
+    def ids(self) -> Iterator[tuple[str, str]]:
+        """Each released (id, split)."""
+        for split, table in self.tables.items():
+            yield from ((sample, split) for sample in table.column("id").to_pylist())
+
+
+_SAMPLES = """
+SELECT s.id, s.parent, s.at_ms, s.media_type, s.width, s.height, m.grp, m.survivor, m.split, m.excluded
+FROM samples s LEFT JOIN members m ON m.sample = s.id ORDER BY s.id
+"""
+_MENTIONS = """
+SELECT c.sample, c.kind, c.locator, s.plugin, m.ref, m.license, m.attribution, m.upstream
+FROM candidates c JOIN mentions m USING (candidate) JOIN sources s USING (source)
+WHERE c.sample IS NOT NULL ORDER BY c.sample
+"""
+
+
+def collect(ws: "Workspace") -> Rows:
+    """Every labelled survivor as a row; the order in which things arrived leaves no trace."""
+    import pyarrow as pa
+
+    axes = ws.config.taxonomy.axes
+    known = [labels(ws, axis) for axis in axes]
+    held = views.held(ws.catalog)
+    origins = dict(_origins(ws.catalog))
+    excluded: Counter[str] = Counter()
+    rows: dict[str, list[tuple[object, ...]]] = {split: [] for split in SPLITS}
+    for sample in ws.catalog.stream(_SAMPLES):
+        reason = "quarantined" if sample["id"] in held else _reason(sample, known[0])
+        if reason is not None:
+            excluded[reason] += 1
+        else:
+            rows[sample["split"]].append(_row(sample, known, origins[sample["parent"] or sample["id"]]))
+    columns = schema(axes)
+    tables = {split: pa.table(_turned(rows[split], len(columns)), schema=columns) for split in SPLITS}
+    return Rows(tables, dict(sorted(excluded.items())))
+
+
+def _reason(sample: "Row", known: Labels) -> str | None:
+    """Why a sample is not released, or None."""
+    if sample["survivor"] is None:
+        return "not_deduped"
+    if sample["survivor"] != sample["id"]:
+        return "duplicate"
+    if sample["excluded"] is not None:
+        return str(sample["excluded"])
+    if sample["id"] in known.contested:
+        return "conflict"
+    return None if sample["id"] in known.by_sample else "unlabelled"
+
+
+def _row(sample: "Row", known: list[Labels], origin: tuple[str | None, ...]) -> tuple[object, ...]:
+    label = known[0].by_sample[sample["id"]]
+    others = (None if sample["id"] in one.contested else one.by_sample.get(sample["id"]) for one in known[1:])
+    return (
+        sample["id"],
+        label.name,
+        label.probability,
+        label.source,
+        label.weight,
+        label.human_n,
+        label.agreement,
+        sample["split"],
+        sample["grp"],
+        sample["parent"],
+        sample["at_ms"],
+        *origin,
+        sample["width"],
+        sample["height"],
+        sample["media_type"],
+        *(one and one.name for one in others),
+    )
+
+
+def _turned(rows: list[tuple[object, ...]], width: int) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
+def _origins(catalog: "Catalog") -> Iterator[tuple[str, tuple[str | None, ...]]]:
+    """The one mention that a row names: (source, ref, url, upstream, license, attribution)."""
+    for sample, mentions in groupby(catalog.stream(_MENTIONS), key=lambda row: str(row["sample"])):
+        best = min(mentions, key=_preference)
+        url = redact(best["locator"]) if best["kind"] == "url" else None
+        said = (best[name] or None for name in ("upstream", "license", "attribution"))
+        yield sample, (best["plugin"], best["ref"], url, *said)
+
+
+def _preference(mention: "Row") -> tuple[object, ...]:
+    """Licensed before unlicensed, a URL before a local file, then in sorted order; a local path is never looked at."""
+    is_url = mention["kind"] == "url"
+    rest = (mention[name] or "" for name in ("plugin", "ref", "license", "attribution", "upstream"))
+    return (not mention["license"], not is_url, mention["locator"] if is_url else "", *rest)
+
+
+# -- what it was made under ------------------------------------------------------------------------------------------
+
+
+def config_sha256(config: Config) -> str:
+    """The sha256 of every option that decides what a row says: not of comments, paths, politeness, workers."""
+    said = {
+        "taxonomy": asdict(config.taxonomy),
+        "dedupe": asdict(config.dedupe),
+        "labelers": [{"use": one.use, "options": one.options} for one in config.labelers],
+        "label": asdict(config.label) | {"functions": [_contents(path) for path in config.label.functions]},
+        "export": {"splits": config.export.splits, "salt": config.export.salt},
+        "gates": {"screening": config.screening.required, "license": config.export.require_license},
+    }
+    return hashlib.sha256(canonical(said).encode()).hexdigest()
+
+
+def _contents(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UsageError(f"label.functions: {path}: {error.strerror}") from error
+
+
+# -- reading back ----------------------------------------------------------------------------------------------------
+
+
+def load(path: Path, sha256: str | None = None) -> Manifest:
+    """A release read from its folder, every file checked against the header, and the header against `sha256` if given.
+
+    Raises StoreError for a file that is missing, cannot be read, or is not the one that was released.
+    """
+    text = _checked(path / HEADER, sha256)
+    try:
+        header: dict[str, Any] = json.loads(text)
+        rows = {split: _parquet(_checked(path / name, header["files"][name])) for split, name in files().items()}
+        return Manifest(header["version"], path, header, rows)
+    except (ValueError, KeyError) as error:
+        raise StoreError(f"{path / HEADER}: not the header of a release ({type(error).__name__}: {error})") from error
+
+
+def files() -> dict[str, str]:
+    """The file of each split."""
+    return {split: f"{split}.parquet" for split in SPLITS}
+
+
+def _parquet(data: bytes) -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return pq.read_table(pa.BufferReader(data))
+
+
+def _checked(path: Path, sha256: str | None) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from error
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise StoreError(f"{path}: not the bytes that were released (sha256 differs); restore it, or export anew")
+    return data

@@ -1,0 +1,1 @@
+"""Readers of hash lists, one file a format."""

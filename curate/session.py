@@ -1,0 +1,108 @@
+"""What every verb shares: its options, the workspace they open, the run that is recorded, and how a result is said."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curate.config import CONFIG_NAME, Config, digest, load
+from curate.contracts import Engine
+from curate.errors import UsageError
+from curate.plugins import make
+from curate.progress import Progress
+from curate.store.workspace import Workspace, find_root
+from curate.toml import Plugin
+
+
+@dataclass(frozen=True)
+class Session:
+    """The options that every verb takes, and what they open."""
+
+    workspace: Path | None
+    limit: int | None
+    json: bool
+    quiet: bool
+    verbose: bool
+
+    @property
+    def root(self) -> Path:
+        """The folder with curate.toml: named, or searched upwards from here."""
+        if self.workspace is not None:
+            return self.workspace
+        found = find_root(Path.cwd())
+        if found is None:
+            raise UsageError(f"no {CONFIG_NAME} here or in a folder above; `curate init` writes one to start from")
+        return found
+
+    @property
+    def config(self) -> Config:
+        """The parsed curate.toml."""
+        return load(self.root)
+
+    @property
+    def progress(self) -> Progress:
+        """Bars or lines on stderr, or nothing."""
+        return Progress(self.quiet)
+
+    def engine(self, config: Config) -> Engine:
+        """Where work runs."""
+        options = {"workers": config.engine.workers}
+        engine: Engine = make("curate.engine", Plugin(config.engine.use, options, "engine"), "engine")
+        return engine
+
+    @contextmanager
+    def open(self) -> Iterator[Workspace]:
+        """The workspace, for reading."""
+        ws = Workspace(self.root, self.config)
+        try:
+            yield ws
+        finally:
+            ws.close()
+
+    @contextmanager
+    def drive(self, verb: str) -> Iterator[Workspace]:
+        """The workspace, held by one verb, whose run is recorded however it ends."""
+        with self.open() as ws, ws.driver(verb):
+            ws.catalog.begin(verb, digest(self.root))
+            status = "failed"
+            try:
+                yield ws
+                status = "done"
+            except KeyboardInterrupt:
+                status = "interrupted"
+                raise
+            finally:
+                ws.catalog.end(status)
+
+    def say(self, result: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]] | None = None) -> None:
+        """Print what a verb found: one JSON object, or lines for people."""
+        if self.json:
+            print(json.dumps(result, ensure_ascii=False))
+        elif not self.quiet:
+            for line in (lines or _lines)(result):
+                print(line)
+
+    def note(self, text: str) -> None:
+        """Say something on stderr."""
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+
+def _lines(result: Mapping[str, Any]) -> Iterator[str]:
+    """A result as `name  value` lines, one level deep."""
+    for name, value in result.items():
+        if isinstance(value, Mapping):
+            yield f"{name}:"
+            yield from (f"  {key:<24} {item}" for key, item in value.items())
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            yield f"{name}:"
+            yield from ("  " + "  ".join(f"{k}={_short(v)}" for k, v in row.items()) for row in value)
+        else:
+            yield f"{name:<26} {_short(value)}"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,129 @@
+"""The contact sheet: which samples a report shows, and whether they may be seen clearly."""
+
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from curate.errors import ItemError, StoreError
+from curate.figures import place, survivors
+from curate.media import thumbnail
+from curate.media.decode import Bounds, open_image, scaled
+from curate.progress import Progress
+from curate.records import Axis
+from curate.store.views import held
+from curate.store.workspace import Workspace
+
+PER_CLASS = 24
+GROUPS, MEMBERS = 12, 8  # near-duplicate groups shown, and samples of each
+UNLABELLED = "unlabelled"
+
+
+def dangers(ws: Workspace, weak: Mapping[str, Iterable[str]]) -> list[str]:
+    """Why nothing of this workspace may be shown clearly; empty only where everything is called safe.
+
+    `weak` maps an axis to the weak labels given on it. One class that the taxonomy does not call safe, said by a source,
+    a person or the label model on any axis, or one mention or sample without a class, obscures the whole sheet.
+    """
+    found = []
+    for axis in ws.config.taxonomy.axes:
+        said = _values(ws, "SELECT DISTINCT label FROM declared WHERE axis = ?", axis.name)
+        people = _values(ws, _DECIDED, axis.name)
+        for label in sorted((said | people | set(weak.get(axis.name, ()))) - set(axis.safe)):
+            found.append(f"{axis.name}: '{label}' is not a class that the taxonomy calls safe")
+        if ws.catalog.one(_MENTION_WITHOUT, (axis.name,)) or ws.catalog.one(_SAMPLE_WITHOUT, (axis.name,)):
+            found.append(f"{axis.name}: not everything has a class that its source declares")
+    known = {axis.name for axis in ws.config.taxonomy.axes}
+    for stray in sorted(_values(ws, "SELECT DISTINCT axis FROM declared") - known):
+        found.append(f"{stray}: the taxonomy has no such axis")
+    return found
+
+
+_DECIDED = """
+SELECT DISTINCT label FROM decisions d WHERE axis = ? AND undoes IS NULL
+    AND NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes = d.decision)
+"""
+_MENTION_WITHOUT = """
+SELECT 1 FROM mentions m WHERE NOT EXISTS (SELECT 1 FROM declared d WHERE d.candidate = m.candidate
+    AND d.source = m.source AND d.ref = m.ref AND d.axis = ?) LIMIT 1
+"""
+_SAMPLE_WITHOUT = """
+SELECT 1 FROM samples s WHERE NOT EXISTS (SELECT 1 FROM candidates c JOIN declared d USING (candidate)
+    WHERE c.sample = s.id AND d.axis = ?) LIMIT 1
+"""
+
+
+def _values(ws: Workspace, sql: str, *params: str) -> set[str]:
+    return {row[0] for row in ws.catalog.rows(sql, params)}
+
+
+def choose(ws: Workspace, axis: Axis, of: Mapping[str, Sequence[Any]]) -> dict[str, list[str]]:
+    """Up to 24 survivors a class, as many near-duplicate groups as there are before a second sample of one.
+
+    Ids are digests, so their order is as good as chance, and the same at every run.
+    """
+    group = _groups(ws)
+    by_class: dict[str, list[str]] = {}
+    for name in survivors(ws):
+        by_class.setdefault(of[name][0] if name in of else UNLABELLED, []).append(name)
+    order = [*axis.classes, *sorted(set(by_class) - {*axis.classes, UNLABELLED}), UNLABELLED]
+    return {label: _spread(by_class[label], group)[:PER_CLASS] for label in order if label in by_class}
+
+
+def _spread(names: Sequence[str], group: Mapping[str, str]) -> list[str]:
+    seen: Counter[str] = Counter()
+    turns = []
+    for name in names:
+        turns.append((seen[group.get(name, name)], name))
+        seen[group.get(name, name)] += 1
+    return [name for _, name in sorted(turns)]
+
+
+def largest(ws: Workspace) -> list[dict[str, Any]]:
+    """The largest near-duplicate groups, each with a few members: the survivors first. Held samples are left out."""
+    rows = ws.catalog.rows("SELECT sample, grp, sample = survivor AS survives FROM members ORDER BY sample")
+    kept_back = held(ws.catalog)
+    members: dict[str, list[tuple[bool, str]]] = {}
+    for row in rows:
+        if row["sample"] not in kept_back:
+            members.setdefault(row["grp"], []).append((not row["survives"], row["sample"]))
+    ranked = sorted((-len(found), name) for name, found in members.items() if len(found) > 1)[:GROUPS]
+    return [{"group": name, "size": -size, "members": sorted(members[name])[:MEMBERS]} for size, name in ranked]
+
+
+def tiles(ws: Workspace, names: Iterable[str], clear: bool, progress: Progress) -> dict[str, dict[str, Any]]:
+    """What the page shows of each sample: a picture made here (None where it cannot be made), its group, its place."""
+    wanted = sorted(set(names))
+    group = _groups(ws)
+    size = Counter(group.values())
+    found = {}
+    with progress.stage("thumbnails", len(wanted)) as step:
+        for name in wanted:
+            found[name] = {
+                "id": name[:10],
+                "src": _picture(ws, name, clear),
+                "group": group.get(name, name)[:10],
+                "size": size[group[name]] if name in group else 1,
+                "place": _place(ws, name),
+            }
+            step()
+    return found
+
+
+def _groups(ws: Workspace) -> dict[str, str]:
+    return dict(ws.catalog.rows("SELECT sample, grp FROM members"))
+
+
+def _place(ws: Workspace, name: str) -> str | None:
+    sql = "SELECT min(m.ref) FROM candidates c JOIN mentions m USING (candidate) WHERE c.sample = ?"
+    return place(ws.catalog.one(sql, (name,)))
+
+
+def _picture(ws: Workspace, name: str, clear: bool) -> str | None:
+    try:
+        with ws.blobs.open(name) as file:
+            image = scaled(open_image(file.read(), Bounds(ws.config.fetch.max_pixels, 1)), thumbnail.SIDE)
+    except (StoreError, ItemError, OSError):
+        return None
+    kind, data = ("jpeg", thumbnail.clear(image)) if clear else ("png", thumbnail.obscured(image))
+    return f"data:image/{kind};base64,{b64encode(data).decode()}"

@@ -1,0 +1,31 @@
+"""Harmless pictures, made or shipped by packages, for tests."""
+
+import io
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def texture(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
+    """A smooth random picture: no two seeds look alike to a perceptual hash."""
+    noise = np.random.default_rng(seed).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+
+
+def encode(image: Image.Image, kind: str = "JPEG", **options: int) -> bytes:
+    """The picture as a file's bytes."""
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+@cache
+def photograph(name: str = "astronaut.png") -> Image.Image:
+    """A photograph that scikit-image ships."""
+    spec = find_spec("skimage")
+    assert spec is not None
+    assert spec.origin is not None
+    return Image.open(Path(spec.origin).parent / "data" / name).convert("RGB")

@@ -1,0 +1,249 @@
+"""fetch: every candidate ends as a sample or as a failure with a reason; rerun = resume; nothing unscreened is kept."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pictures import encode, texture
+from tests.web import Answer, Web, serving
+
+CONFIG = """
+[fetch]
+contact = "test@example.org"
+allow_private = ["{origin}"]
+connect_timeout = 2.0
+[screening]
+required = {required}
+{lists}
+[[sources]]
+use = "urllist"
+path = "raw_data"
+"""
+
+
+def curate(root: Path, *args: str, ok: tuple[int, ...] = (0,)) -> dict[str, Any]:
+    """Run the command; the one JSON object that it printed."""
+    run = subprocess.run(
+        [sys.executable, "-m", "cli", *args, "-w", str(root), "--json"], capture_output=True, text=True
+    )
+    assert run.returncode in ok, run.stderr
+    return json.loads(run.stdout) if run.stdout else {"error": run.stderr}
+
+
+def workspace(root: Path, site: Web, lists: dict[str, list[str]], *, screen: str = "", required: bool = False) -> Path:
+    """A workspace whose URL lists name paths of the site (or whole lines, where they are no paths)."""
+    text = CONFIG.format(origin=site.origin, required=str(required).lower(), lists=screen)
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "curate.toml").write_text(text)
+    for label, paths in lists.items():
+        file = root / "raw_data" / label / f"urls_{label}.txt"
+        file.parent.mkdir(parents=True)
+        file.write_text("\n".join(site.url(p) if p.startswith("/") else p for p in paths) + "\n")
+    return root
+
+
+def jpeg(seed: int) -> Answer:
+    return 200, {"Content-Type": "image/jpeg"}, encode(texture(seed), quality=90)
+
+
+@pytest.fixture
+def site() -> Iterator[Web]:
+    good = jpeg(1)
+    cut = encode(texture(2, (800, 600)), quality=95)
+    answers: dict[str, Answer] = {
+        "/a.jpg": good,
+        "/copy-of-a.jpg": good,
+        "/b.png": (200, {"Content-Type": "text/plain"}, encode(texture(3), "PNG")),
+        "/cut.jpg": (200, {}, cut[: len(cut) * 6 // 10]),
+        "/page.jpg": (200, {"Content-Type": "image/jpeg"}, b"<!DOCTYPE html><p>gone</p>"),
+        "/drawing.svg": (200, {}, b'<svg xmlns="http://www.w3.org/2000/svg"/>'),
+        "/removed.png": (200, {}, encode(texture(4), "PNG")),
+        "/dead.jpg": (302, {"Location": "/removed.png"}, b""),
+        "/away.jpg": (302, {"Location": "http://10.0.0.1/x.jpg"}, b""),
+        "/cloud.jpg": (302, {"Location": "http://169.254.169.254/latest/meta-data"}, b""),
+        "/tiny.gif": (200, {}, encode(texture(5, (1, 1)), "GIF")),
+        "/forbidden.jpg": (403, {}, b""),
+        "/empty.jpg": (200, {}, b""),
+        "/robots.txt": (200, {}, b"User-agent: *\nDisallow: /private/\n"),
+        "/private/x.jpg": good,
+    }
+    with serving(answers) as web:
+        yield web
+
+
+EXPECTED = {
+    "/a.jpg": "stored",
+    "/copy-of-a.jpg": "stored",
+    "/b.png": "stored",
+    "/cut.jpg": "truncated",
+    "/page.jpg": "html_instead_of_media",
+    "/drawing.svg": "unsupported_mime",
+    "/dead.jpg": "placeholder",
+    "/away.jpg": "address_denied",
+    "/cloud.jpg": "address_denied",
+    "/tiny.gif": "too_small",
+    "/forbidden.jpg": "http_401_403",
+    "/empty.jpg": "truncated",
+    "/private/x.jpg": "robots_disallowed",
+    "/nothing.jpg": "http_404",
+    "file:///etc/hostname": "unsupported_scheme",
+    "http://[::1/": "malformed_url",
+    "not a url": "malformed_url",
+}
+
+
+def fates(root: Path) -> dict[str, str]:
+    import sqlite3
+
+    with sqlite3.connect(root / "work" / "catalog.db") as db:
+        rows = db.execute("SELECT locator, coalesce(reason, state) FROM candidates").fetchall()
+    db.close()
+    return dict(rows)
+
+
+def test_every_candidate_ends_with_its_reason(tmp_path: Path, site: Web) -> None:
+    root = workspace(tmp_path, site, {"neutral": [*EXPECTED, "/a.jpg", "", "# note"]})
+    said = curate(root, "fetch")
+    expected = {(site.url(p) if p.startswith("/") else p): fate for p, fate in EXPECTED.items()}
+    assert fates(root) == expected
+    assert said["candidates"] == len(EXPECTED) == said["stored"] + said["failed"] + said["pending"]
+    assert said["stored"] == 3
+    assert said["pending"] == 0
+    assert said["reasons"]["address_denied"] == 2
+    stored = {p.name for p in (root / "work" / "blobs").glob("??/*")}
+    assert stored == {hashlib.sha256(site.answers[p][2]).hexdigest() for p in ("/a.jpg", "/b.png")}
+
+
+def test_rerun_asks_for_nothing_again(tmp_path: Path, site: Web) -> None:
+    root = workspace(tmp_path, site, {"neutral": list(EXPECTED)})
+    first = curate(root, "fetch")
+    site.asked.clear()
+    second = curate(root, "fetch")
+    assert not site.asked
+    assert {k: v for k, v in first.items() if k != "seconds"} == {k: v for k, v in second.items() if k != "seconds"}
+
+
+def test_limit_takes_on_that_many_and_the_rest_waits(tmp_path: Path, site: Web) -> None:
+    root = workspace(tmp_path, site, {"neutral": list(EXPECTED)})
+    assert curate(root, "fetch", "--limit", "5")["pending"] == len(EXPECTED) - 5
+    assert curate(root, "fetch")["pending"] == 0
+
+
+def test_too_many_failures_is_exit_3(tmp_path: Path, site: Web) -> None:
+    root = workspace(tmp_path, site, {"neutral": ["/a.jpg", "/nothing.jpg"]})
+    curate(root, "fetch", "--max-failures", "0", ok=(3,))
+    curate(root, "fetch", "--max-failures", "1", ok=(0,))
+
+
+@pytest.mark.parametrize("label", ["porn", "sexy"])
+def test_a_class_that_is_not_safe_needs_a_list(tmp_path: Path, site: Web, label: str) -> None:
+    root = workspace(tmp_path, site, {label: ["/a.jpg"]})
+    assert "no list is loaded" in curate(root, "fetch", ok=(4,))["error"]
+    assert not site.asked
+
+
+def test_an_unlabelled_source_is_not_safe(tmp_path: Path, site: Web) -> None:
+    root = workspace(tmp_path, site, {"neutral": ["/a.jpg"]})
+    config = (root / "curate.toml").read_text().replace('"raw_data"', '"raw_data/neutral/urls_neutral.txt"')
+    (root / "curate.toml").write_text(config)
+    assert "unlabelled" in curate(root, "fetch", ok=(4,))["error"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "No such file"), ("", "no readable hash"), ("zz\nnot a hash\n", "no readable hash")],
+)
+def test_a_list_that_cannot_answer_refuses(tmp_path: Path, site: Web, content: str | None, says: str) -> None:
+    if content is not None:
+        (tmp_path / "list.txt").write_text(content)
+    screen = '[[screening.lists]]\nuse = "lines"\npath = "list.txt"'
+    root = workspace(tmp_path, site, {"neutral": ["/a.jpg"]}, screen=screen, required=True)
+    assert says in curate(root, "fetch", ok=(4,))["error"]
+    assert not site.asked
+
+
+def test_an_old_list_refuses(tmp_path: Path, site: Web) -> None:
+    (tmp_path / "list.txt").write_text("0" * 64)
+    os.utime(tmp_path / "list.txt", (0, time.time() - 10 * 86400))
+    screen = 'max_age_days = 7\n[[screening.lists]]\nuse = "lines"\npath = "list.txt"'
+    root = workspace(tmp_path, site, {"neutral": ["/a.jpg"]}, screen=screen, required=True)
+    assert "10 days old" in curate(root, "fetch", ok=(4,))["error"]
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256"])
+def test_a_match_is_not_kept_and_stops_the_run(tmp_path: Path, site: Web, algorithm: str) -> None:
+    body = site.answers["/a.jpg"][2]
+    (tmp_path / "list.txt").write_text(f"# list\n{hashlib.new(algorithm, body).hexdigest().upper()}\n")
+    screen = '[[screening.lists]]\nuse = "lines"\npath = "list.txt"'
+    root = workspace(tmp_path, site, {"porn": ["/a.jpg", "/b.png"]}, screen=screen, required=True)
+    error = curate(root, "fetch", ok=(5,))["error"]
+    assert "docs/screening.md" in error
+    assert site.origin not in error
+    assert fates(root)[site.url("/a.jpg")] == "gate_match"
+    for path in (root / "work").rglob("*"):
+        if path.is_file():
+            assert body not in path.read_bytes(), path
+            assert hashlib.sha256(body).hexdigest().encode() not in path.read_bytes(), path
+
+
+def test_no_contact_no_fetch(tmp_path: Path, site: Web) -> None:
+    root = workspace(tmp_path, site, {"neutral": ["/a.jpg"]})
+    (root / "curate.toml").write_text((root / "curate.toml").read_text().replace("contact", "# contact"))
+    assert "fetch.contact" in curate(root, "fetch", ok=(2,))["error"]
+    assert not site.asked
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
+    big = {f"/{n}.png": (200, {}, encode(texture(n, (400, 300)), "PNG")) for n in range(30)}
+    with serving(big) as site:
+        root = workspace(tmp_path / "full", site, {"neutral": list(big)})
+        code = (
+            "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000)); import cli; cli.main()"
+        )
+        run = subprocess.run([sys.executable, "-c", code, "fetch", "-w", str(root)], capture_output=True, text=True)
+        assert run.returncode == 1, run.stderr
+        assert "full" in run.stderr
+        assert "Traceback" not in run.stderr
+        assert curate(root, "fetch")["stored"] == 30
+        assert curate(root, "verify")["missing"] == 0
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
+def test_stopped_in_the_middle_the_rerun_ends_the_same(tmp_path: Path, signum: signal.Signals) -> None:
+    answers = {f"/{n}.jpg": jpeg(n) for n in range(120)}
+    with serving(answers, delay=0.02) as site:
+        straight = workspace(tmp_path / "straight", site, {"neutral": list(answers)})
+        stopped = workspace(tmp_path / "stopped", site, {"neutral": list(answers)})
+        curate(straight, "fetch")
+        process = subprocess.Popen([sys.executable, "-m", "cli", "fetch", "-q", "-w", str(stopped)])
+        while not list(stopped.glob("work/blobs/??/*")) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signum)
+        assert process.wait(20) == (130 if signum == signal.SIGINT else -signal.SIGKILL)
+        site.asked.clear()
+        said = curate(stopped, "fetch")
+        assert said["stored"] == 120
+        assert sum(site.asked.values()) < 125, "what was stored is asked for again"
+        assert fates(stopped) == fates(straight)
+
+
+def test_two_drivers_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
+    answers = {f"/{n}.jpg": jpeg(n) for n in range(40)}
+    with serving(answers, delay=0.1) as site:
+        root = workspace(tmp_path, site, {"neutral": list(answers)})
+        first = subprocess.Popen([sys.executable, "-m", "cli", "fetch", "-q", "-w", str(root)])
+        while not (root / "work" / "lock").exists() or not (root / "work" / "lock").read_text():
+            time.sleep(0.02)
+        error = curate(root, "dedupe", ok=(1,))["error"]
+        assert f"`curate fetch` (pid {first.pid}" in error
+        assert first.wait(60) == 0
