@@ -124,6 +124,13 @@ def _labelers(config: "Config") -> list[Any]:
     return [make("labelers", table, "labeler") for table in config.labelers]
 
 
+def _backbone(config: "Config") -> Any:
+    from curate.plugins import make
+    from curate.toml import Plugin
+
+    return make("labelers", Plugin(config.train.backbone, where="train.backbone"), "labeler")
+
+
 def _formats(config: "Config") -> dict[str, Any]:
     from curate.plugins import make
     from curate.toml import Plugin
@@ -177,11 +184,15 @@ def _fetch(s: Session, ws: "Workspace") -> Mapping[str, Any]:
 @verb
 def dedupe(s: Session) -> None:
     """Find exact and near duplicates: groups, survivors, label conflicts."""
+    with s.drive("dedupe") as ws:
+        result = _dedupe(s, ws)
+    s.say(result)
+
+
+def _dedupe(s: Session, ws: "Workspace") -> Mapping[str, Any]:
     from curate.dedupe import dedupe
 
-    with s.drive("dedupe") as ws:
-        result = dedupe(ws, s.engine(ws.config), s.progress)
-    s.say(result)
+    return dedupe(ws, s.engine(ws.config), s.progress)
 
 
 @app.command()
@@ -193,6 +204,14 @@ def label(s: Session) -> None:
     s.say(result)
 
 
+def _label(s: Session, ws: "Workspace") -> Mapping[str, Any]:
+    from curate.label import label
+    from curate.voting import functions_of
+
+    labelers = _labelers(ws.config)
+    return label(ws, s.engine(ws.config), labelers, functions_of(labelers), s.progress)
+
+
 @app.command()
 @verb
 def export(s: Session, version: str) -> None:
@@ -200,6 +219,12 @@ def export(s: Session, version: str) -> None:
     with s.drive("export") as ws:
         result = _export(s, ws, version)
     s.say(result)
+
+
+def _export(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
+    from curate.export import export
+
+    return export(ws, version, _formats(ws.config), s.progress)
 
 
 @app.command()
@@ -211,14 +236,18 @@ def train(s: Session, version: str) -> None:
     s.say(result)
 
 
+def _train(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
+    from curate.train import train
+
+    return train(ws, version, s.engine(ws.config), _backbone(ws.config), s.progress)
+
+
 @app.command()
 @verb
 def run(s: Session, version: str) -> None:
     """Fetch, dedupe, label and export, as curate.toml says; a version that exists is left as it is."""
-    from curate.dedupe import dedupe
-
     with s.drive("run") as ws:
-        result: dict[str, Any] = {"fetch": _fetch(s, ws), "dedupe": dedupe(ws, s.engine(ws.config), s.progress)}
+        result: dict[str, Any] = {"fetch": _fetch(s, ws), "dedupe": _dedupe(s, ws)}
         result["label"] = _label(s, ws)
         if version not in (row[0] for row in ws.catalog.rows("SELECT version FROM releases")):
             result["export"] = _export(s, ws, version)
@@ -273,12 +302,13 @@ def log(s: Session) -> None:
 @verb
 def doctor(s: Session) -> None:
     """Say what this machine has and lacks, and how to mend it. Exit 1 when something is broken."""
+    from curate.config import CONFIG_NAME
     from curate.doctor import doctor
-
     from curate.store.workspace import find_root
 
     root = s.workspace or find_root(Path.cwd())
-    checks = doctor(root)
+    gate = _gate(s.config) if root is not None and (root / CONFIG_NAME).is_file() else None
+    checks = doctor(root, gate)
     s.say({"checks": [vars(check) for check in checks]}, _doctor_lines)
     if any(check.ok is False for check in checks):
         raise typer.Exit(1)
@@ -328,6 +358,32 @@ def screening_status(s: Session) -> None:
 @verb
 def demo(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo")) -> None:
     """Run the whole way on real, harmless images behind a loopback server that behaves as badly as the web."""
+    from dataclasses import replace
+
+    from curate.demo.account import Demo, prepare, summary, tables
+    from curate.demo.corpus import absent, collect, default_cache
+    from curate.demo.server import Server
+    from curate.demo.web import build
+    from curate.report import report
+
+    items = collect(default_cache(), s.note)
+    if absent():
+        s.note(f"{absent()} optional images of Debian packages are not installed here; the demo goes on without them")
+    site = build(items)
+    with Server(site) as server:
+        prepare(folder, server.authority)
+        site.write_lists(server.base_url, folder)
+        here = replace(s, workspace=folder)
+        with here.drive("demo") as ws:
+            result: dict[str, Any] = {"fetch": _fetch(here, ws)}
+            result |= {"dedupe": _dedupe(here, ws), "label": _label(here, ws)}
+            result |= {"export": _export(here, ws, "1.0.0"), "train": _train(here, ws, "1.0.0")}
+            done = Demo(ws, site.truth(server.base_url), site.pairs(server.base_url))
+            account, folds = done.account(), done.cross_validated(_backbone(ws.config))
+            shown = tables(done, account, folds)
+            result |= {"demo": account, "crossvalidation": folds}
+            result["report"] = str(report(ws, s.progress, {"tables": shown}))
+    s.say(result, lambda _: iter(summary(shown, result)))
 
 
 if __name__ == "__main__":

@@ -64,6 +64,11 @@ class DedupeConfig:
     group_radius: int = 10
     collapse_radius: int = 4
 
+    def __post_init__(self) -> None:
+        """Refuse a collapse set that would reach out of its group."""
+        if not 0 <= self.collapse_radius <= self.group_radius:
+            raise ValueError("collapse_radius must lie between 0 and group_radius")
+
 
 @dataclass(frozen=True)
 class LabelConfig:

@@ -1,4 +1,4 @@
-"""How good the baseline is where one test split is too small to say: each row judged once, by a head that never saw it."""
+"""How good the baseline is where one test split is too small to say: each row judged by a head that never saw it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

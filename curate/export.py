@@ -2,12 +2,9 @@
 
 import hashlib
 import json
-import os
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,19 +13,15 @@ from curate import __version__
 from curate.config import Config
 from curate.contracts import Export
 from curate.errors import GateError, UsageError
-from curate.media import phash
+from curate.hashes import read
 from curate.net.redact import redact
 from curate.records import SPLITS, Manifest
-from curate.release import HEADER, SCHEMA, Rows, collect, config_sha256, files, load
-from curate.store.blobs import disk, sync, write
+from curate.release import HEADER, SCHEMA, Rows, aside, collect, config_sha256, files, load
+from curate.store.blobs import disk, write
 from curate.store.catalog import now
 from curate.store.tables import to_parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import numpy as np
-
     from curate.progress import Progress
     from curate.store.workspace import Workspace
 
@@ -48,7 +41,7 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progres
         rows = collect(ws)
         _check_rows(rows, ws.config)
         step()
-        with _aside(ws.work / "releases", version) as folder:
+        with aside(ws.work / "releases", version) as folder:
             _write(ws, version, rows, folder)
             step()
             _check_leakage(ws, load(folder))
@@ -75,27 +68,6 @@ def _check_version(ws: "Workspace", version: str) -> None:
 
 def _order(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
-
-
-@contextmanager
-def _aside(parent: Path, name: str) -> "Iterator[Path]":
-    """A folder made under another name, durable before it gets its own; what a killed run left of either is removed."""
-    part, final = parent / f".{name}.tmp", parent / name
-    for left in (part, final):
-        shutil.rmtree(left, ignore_errors=True)
-    part.mkdir(mode=0o700, parents=True)
-    try:
-        yield part
-        for folder, _, names in os.walk(part, topdown=False):
-            for file in names:
-                (Path(folder) / file).chmod(0o600)
-                sync(Path(folder) / file)
-            sync(Path(folder))
-        part.rename(final)
-        sync(parent)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
 
 
 # -- what is written -------------------------------------------------------------------------------------------------
@@ -182,7 +154,7 @@ def _provenance(ws: "Workspace", released: set[str]) -> bytes:
 
 
 def _write_formats(exports: Path, release: Manifest, formats: Mapping[str, Export]) -> None:
-    with _aside(exports, release.version) as folder:
+    with aside(exports, release.version) as folder:
         for name, one in formats.items():
             (folder / name).mkdir(mode=0o700)
             one.write(release, folder / name)
@@ -241,28 +213,26 @@ def _check_leakage(ws: "Workspace", release: Manifest) -> None:
 
 
 def _check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
+    import numpy as np
+
     from curate.near import cross
 
     radius = ws.config.dedupe.group_radius
-    hashes = _hashes(ws, ids)
+    known = {split: read(ws, ids[split]) for split in SPLITS}
+    if missing := [ids[split][n] for split in SPLITS for n in np.flatnonzero(~known[split].phash.any(axis=1))]:
+        raise GateError(
+            f"leakage: {len(missing)} items have no perceptual hash ({_some(missing)});"
+            " run `curate dedupe` again, and `curate verify` where that does not help"
+        )
     for one, other in combinations(SPLITS, 2):
-        found = cross(hashes[one], hashes[other], radius)
+        rows, others = known[one].textured, known[other].textured
+        found = cross(known[one].phash[rows], known[other].phash[others], radius)
         if len(found):
-            pairs = [f"{ids[one][a]} and {ids[other][b]}" for a, b in found[:_SHOWN]]
+            pairs = [f"{ids[one][rows[a]]} and {ids[other][others[b]]}" for a, b in found[:_SHOWN]]
             raise GateError(
                 f"leakage: {len(found)} pairs between {one} and {other} look alike ({radius} bits or fewer apart:"
                 f" {'; '.join(pairs)}); run `curate dedupe` again"
             )
-
-
-def _hashes(ws: "Workspace", ids: Mapping[str, list[str]]) -> dict[str, "np.ndarray"]:
-    table = ws.table(phash.NAME, phash.MARK).read(["phash"])
-    known = dict(zip(table.column("id").to_pylist(), table.column("phash").to_pylist(), strict=True)) if table else {}
-    if missing := [sample for split in SPLITS for sample in ids[split] if sample not in known]:
-        raise GateError(
-            f"leakage: {len(missing)} items have no perceptual hash ({_some(missing)}); run `curate dedupe` again"
-        )
-    return {split: phash.to_array([known[sample] for sample in ids[split]]) for split in SPLITS}
 
 
 def _some(names: Iterable[str]) -> str:

@@ -1,8 +1,10 @@
 """What a report counts, asked of the catalog, the tables and the releases: plain dicts, so that it can be checked."""
 
+import hashlib
 import json
 import re
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,12 @@ from curate import __version__
 from curate.config import CONFIG_NAME, digest
 from curate.reasons import MEANING
 from curate.records import SPLITS, Axis, Reason
-from curate.store.views import declared, held, humans
+from curate.release import HEADER
+from curate.release import labels as release_labels
+from curate.store.views import declared, held
 from curate.store.workspace import Workspace
 
-EXAMPLES = 3  # mentions named for each reason
+EXAMPLES, LOOKED_AT = 3, 100  # mentions named for each reason, of the first so many
 CONFLICTS = 20  # conflicts named; all are counted
 
 _FILE_LINE = re.compile(r"[^:?#]{1,300}:\d{1,12}")
@@ -22,6 +26,10 @@ _FILE_LINE = re.compile(r"[^:?#]{1,300}:\d{1,12}")
 def place(ref: str | None) -> str | None:
     """`file:line` of a mention, the file without its folders; None for a reference of any other shape."""
     return ref.rpartition("/")[2] if ref and _FILE_LINE.fullmatch(ref) else None
+
+
+def _pairs(ws: Workspace, sql: str) -> dict[str, int]:
+    return {row[0]: row[1] for row in ws.catalog.rows(sql)}
 
 
 def about(ws: Workspace) -> dict[str, Any]:
@@ -38,24 +46,25 @@ def about(ws: Workspace) -> dict[str, Any]:
 
 
 def screening(ws: Workspace) -> dict[str, Any]:
-    """Which lists the configuration names, whether one is required, and what they have matched."""
-    incidents = ws.catalog.rows("SELECT state, count(*) FROM incidents GROUP BY state ORDER BY state")
+    """Which lists the configuration names, which ones the last fetch passed (None: no fetch yet), what they matched."""
+    last = ws.catalog.get("screening")
     return {
-        "lists": [one.use for one in ws.config.screening.lists],
+        "configured": [one.use for one in ws.config.screening.lists],
         "required": ws.config.screening.required,
+        "passed": json.loads(last)["lists"] if last else None,
         "matched": ws.catalog.one(
             "SELECT count(*) FROM candidates WHERE state = 'failed' AND reason = ?", (Reason.GATE_MATCH,)
         ),
-        "incidents": {row[0]: row[1] for row in incidents},
+        "incidents": _pairs(ws, "SELECT state, count(*) FROM incidents GROUP BY state ORDER BY state"),
         "held": len(held(ws.catalog)),
     }
 
 
 def candidates(ws: Workspace) -> dict[str, int]:
     """Candidates by state, and the samples and bytes that they are."""
-    states = dict(ws.catalog.rows("SELECT state, count(*) FROM candidates GROUP BY state"))
+    states = _pairs(ws, "SELECT state, count(*) FROM candidates GROUP BY state")
     samples, size = ws.catalog.rows("SELECT count(*), coalesce(sum(bytes), 0) FROM samples")[0]
-    found = {state: int(states.get(state, 0)) for state in ("stored", "failed", "pending")}
+    found = {state: states.get(state, 0) for state in ("stored", "failed", "pending")}
     return {"candidates": sum(states.values()), **found, "samples": samples, "bytes": size}
 
 
@@ -82,7 +91,8 @@ def _places(ws: Workspace, reason: str) -> list[str]:
         "SELECT m.ref FROM candidates c JOIN mentions m USING (candidate)"
         " WHERE c.state = 'failed' AND c.reason = ? ORDER BY c.candidate, m.source, m.ref LIMIT ?"
     )
-    return [found for (ref,) in ws.catalog.rows(sql, (reason, EXAMPLES)) if (found := place(ref)) is not None]
+    named = (found for (ref,) in ws.catalog.rows(sql, (reason, LOOKED_AT)) if (found := place(ref)) is not None)
+    return list(islice(named, EXAMPLES))
 
 
 def sources(ws: Workspace) -> list[dict[str, Any]]:
@@ -115,10 +125,8 @@ def duplicates(ws: Workspace) -> dict[str, Any]:
     one = ws.catalog.one
     sized = "SELECT count(*) FROM (SELECT 1 FROM members GROUP BY {} HAVING count(*) > 1)"
     within = "SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM members GROUP BY {} HAVING n > 1)"
-    excluded = ws.catalog.rows(
-        "SELECT excluded, count(*) FROM members WHERE excluded IS NOT NULL GROUP BY excluded ORDER BY excluded"
-    )
-    splits = dict(ws.catalog.rows("SELECT split, count(*) FROM members WHERE sample = survivor GROUP BY split"))
+    left_out = "SELECT excluded, count(*) FROM members WHERE excluded IS NOT NULL GROUP BY excluded ORDER BY excluded"
+    splits = _pairs(ws, "SELECT split, count(*) FROM members WHERE sample = survivor GROUP BY split")
     conflicts = ws.catalog.rows("SELECT kind, subject, axis, reason FROM conflicts ORDER BY kind, subject, axis")
     return {
         "looked_at": one("SELECT count(*) FROM members"),
@@ -127,7 +135,7 @@ def duplicates(ws: Workspace) -> dict[str, Any]:
         "collapse_sets": one(sized.format("collapse")),
         "collapsed": one(within.format("collapse")),
         "duplicates": one("SELECT count(*) FROM members WHERE sample <> survivor"),
-        "excluded": {row[0]: row[1] for row in excluded},
+        "excluded": _pairs(ws, left_out),
         "splits": {split: splits.get(split, 0) for split in SPLITS},
         "conflicts": len(conflicts),
         "conflicts_named": [dict(row) for row in conflicts[:CONFLICTS]],
@@ -135,11 +143,10 @@ def duplicates(ws: Workspace) -> dict[str, Any]:
 
 
 def survivors(ws: Workspace) -> list[str]:
-    """Every sample that stands for its collapse set and is not held, sorted; every sample before the first dedupe."""
-    sql = "SELECT sample FROM members WHERE sample = survivor ORDER BY sample"
-    rows = ws.catalog.rows(sql) or ws.catalog.rows("SELECT id FROM samples ORDER BY id")
+    """Every sample that is not collapsed into another one and not held, sorted."""
+    sql = "SELECT id FROM samples WHERE id NOT IN (SELECT sample FROM members WHERE sample <> survivor) ORDER BY id"
     kept_back = held(ws.catalog)
-    return [row[0] for row in rows if row[0] not in kept_back]
+    return [row[0] for row in ws.catalog.rows(sql) if row[0] not in kept_back]
 
 
 def labelling(ws: Workspace, axis: Axis) -> dict[str, Any] | None:
@@ -148,34 +155,28 @@ def labelling(ws: Workspace, axis: Axis) -> dict[str, Any] | None:
     return None if text is None else dict(json.loads(text))
 
 
-def weak(ws: Workspace, axis: Axis) -> dict[str, tuple[str, float]]:
-    """The weak label of each sample that has one, and its probability."""
+def weak(ws: Workspace, axis: Axis) -> set[str]:
+    """Every class that the label model gives to a sample, one that a person has spoken of included."""
     mark = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
-    table = ws.table("weak", mark).read() if mark else None
-    if table is None:
-        return {}
-    rows = zip(*(table.column(name).to_pylist() for name in ("id", "label", "probability")), strict=True)
-    return {name: (label, probability) for name, label, probability in rows if label is not None}
+    table = ws.table("weak", mark).read(["label"]) if mark else None
+    return set() if table is None else {label for label in table["label"].to_pylist() if label is not None}
 
 
 def labels(ws: Workspace, axis: Axis) -> dict[str, Any]:
-    """Survivors by class and by who gave the label (a person before the label model); `declared` is what sources say.
+    """Survivors by class and by who gave the label, as a release would say; `declared` is what sources say.
 
-    `of[sample]` is (class, source, probability).
+    `of` is the `release.Label` of each survivor that has one.
     """
-    people = humans(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes)
-    guesses, said = weak(ws, axis), declared(ws.catalog, axis.name)
-    kept = survivors(ws)
-    of: dict[str, tuple[str, str, float | None]] = {i: (guesses[i][0], "weak", guesses[i][1]) for i in kept if i in guesses}
-    of |= {i: (people[i].label, "human", None) for i in kept if i in people}
-    given = Counter((label, source) for label, source, _ in of.values())
-    declarations = Counter(label for i in kept for label in said.get(i, ()))
-    names = [*axis.classes, *sorted({label for label, _ in given} - set(axis.classes))]
+    kept, known = survivors(ws), release_labels(ws, axis).by_sample
+    of = {name: known[name] for name in kept if name in known}
+    said = declared(ws.catalog, axis.name)
+    given = Counter((one.name, one.source) for one in of.values())
+    declarations = Counter(label for name in kept for label in said.get(name, ()))
     return {
         "axis": axis.name,
         "classes": [
             {"class": name, "human": given[name, "human"], "weak": given[name, "weak"], "declared": declarations[name]}
-            for name in names
+            for name in axis.classes
         ],
         "survivors": len(kept),
         "unlabelled": len(kept) - len(of),
@@ -184,23 +185,20 @@ def labels(ws: Workspace, axis: Axis) -> dict[str, Any]:
 
 
 def releases(ws: Workspace) -> list[dict[str, Any]]:
-    """Each release, oldest first: rows by split and class as its files hold them, and what was left out."""
+    """Each release, oldest first: rows by split and class, what was left out; `rows` is None where it is damaged."""
     rows = ws.catalog.rows("SELECT version, sha256, parent, created_at FROM releases ORDER BY created_at, version")
-    return [dict(row) | _released(ws.work / "releases" / row["version"]) for row in rows]
+    return [dict(row) | _header(ws.work / "releases" / row["version"] / HEADER, row["sha256"]) for row in rows]
 
 
-def _released(path: Path) -> dict[str, Any]:
-    import pyarrow.parquet as pq
-
+def _header(path: Path, sha256: str) -> dict[str, Any]:
     try:
-        header = json.loads((path / "release.json").read_text(encoding="utf-8"))
-        columns = {split: pq.read_table(path / f"{split}.parquet", columns=["label"])["label"] for split in SPLITS}
-    except (OSError, ValueError, KeyError):  # pyarrow's errors are among them
+        data = path.read_bytes()
+    except OSError:
+        data = b""
+    if hashlib.sha256(data).hexdigest() != sha256:
         return {"rows": None, "excluded": {}}
-    return {
-        "rows": {split: dict(Counter(map(str, column.to_pylist()))) for split, column in columns.items()},
-        "excluded": header.get("excluded") or {},
-    }
+    header = json.loads(data)
+    return {"rows": {split: header["counts"][split] for split in SPLITS}, "excluded": header["excluded"]}
 
 
 def models(ws: Workspace) -> list[dict[str, Any]]:

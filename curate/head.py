@@ -1,4 +1,4 @@
-"""The baseline's one trained part: a linear layer on frozen features. Full batches, zeros to start from: no chance in it."""
+"""The baseline's trained part: a linear layer on frozen features. Full batches from zeros: no chance in it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,8 +28,8 @@ class Examples:
     classes: Ints
     weights: Floats
 
-    def pick(self, rows: npt.NDArray[np.bool_] | Ints) -> "Examples":
-        """Some of the rows, by mask or by number."""
+    def pick(self, rows: Ints) -> "Examples":
+        """Some of the rows, by number."""
         return Examples(self.features[rows], self.classes[rows], self.weights[rows])
 
 
@@ -63,7 +63,7 @@ def fit(train: Examples, val: Examples, k: int, options: TrainConfig) -> Head:
     Where `val` holds fewer than two of the classes in `train` it cannot choose, and all configured epochs are run.
     """
     mean, spread = train.features.mean(axis=0), train.features.std(axis=0)
-    scale = np.maximum(spread, 0.1 * spread.mean() + 1e-6)  # a feature that hardly varies here must not shout elsewhere
+    scale = np.where(spread > 0.01 * spread.mean(), spread, np.inf)  # what hardly varies here must not shout elsewhere
     balance = _balance(train, k)
     known = set(val.classes.tolist()) & set(train.classes.tolist())
     with _deterministic():
@@ -97,7 +97,7 @@ def _descend(
     kept, best, lowest = (weight.detach().clone(), bias.detach().clone()), 0, float("inf")
     for epoch in range(1, options.epochs + 1):
         optimizer.zero_grad()
-        _loss(train, weight, bias).backward()
+        torch.autograd.backward([_loss(train, weight, bias)])
         optimizer.step()
         with torch.no_grad():
             loss = -float(epoch) if val is None else float(_loss(val, weight, bias))

@@ -50,7 +50,7 @@ class Intake:
             width, height = oriented_size(image)
             count = frames(image)
             media_type = FORMATS[image.format or ""]
-            hashes = phash.columns_of(scaled(image, phash.SIDE))
+            hashes = phash.columns_of(scaled(image, phash.SIDE, grey=True))
         except ItemError as failure:
             return Look(sha256, sha1, md5, failure=failure)
         sample = Sample(sha256, sha1, md5, len(data), media_type, width, height, count)

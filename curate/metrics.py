@@ -10,16 +10,18 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Interval = tuple[float, float]
-Figure = Callable[[Floats], float | None]  # what rows that weigh so much give, or None where it is undefined
+Mask = npt.NDArray[np.bool_]
+Figure = Callable[[Floats], Floats]  # weights float[r, n] of the rows -> float[r], NaN where it is undefined
 
 DIGITS = 4
-RESAMPLES = 300
+RESAMPLES = 1000
+CELLS = 4_000_000  # of a batch of resamples, to bound memory
 Z = 1.959963984540054  # 95 %, two-sided
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Rows with a known class: truth int64[n] in 0..k-1, probabilities float64[n, k], and groups[n] that hang together."""
+    """Rows of known class: truth int64[n] in 0..k-1, probabilities float64[n, k], groups[n] of what hangs together."""
 
     truth: Ints
     probabilities: Floats
@@ -69,7 +71,7 @@ def _confusion(truth: Ints, predicted: Ints, k: int) -> list[list[int]]:
 
 # -- ranking figures -------------------------------------------------------------------------------------------------
 
-Questions = list[tuple[npt.NDArray[np.bool_], Floats]]  # (which rows are positive, how positive each looks)
+Questions = list[tuple[Mask, Floats]]  # (which rows are positive, how positive each looks)
 
 
 def _one_vs_rest(truth: Ints, probabilities: Floats) -> Questions:
@@ -77,40 +79,74 @@ def _one_vs_rest(truth: Ints, probabilities: Floats) -> Questions:
 
 
 def _ranking(judged: Judged, prefix: str, questions: Questions, seed: int) -> dict[str, Any]:
-    """Area under the ROC curve and average precision, macro over the questions."""
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
+    """Area under the ROC curve and average precision, macro over the questions that have an answer."""
     found: dict[str, Any] = {}
-    for name, score in (("roc_auc", roc_auc_score), ("average_precision", average_precision_score)):
+    for name, score in (("roc_auc", roc_auc), ("average_precision", average_precision)):
         figure = _macro(score, questions)
-        value = figure(np.ones(len(judged.groups)))
-        found[f"{prefix}{name}"] = None if value is None else _short(value)
-        found[f"{prefix}{name}_interval"] = None if value is None else bootstrap(figure, judged.groups, seed)
+        value = float(figure(np.ones((1, len(judged.groups))))[0])
+        found[f"{prefix}{name}"] = None if np.isnan(value) else _short(value)
+        found[f"{prefix}{name}_interval"] = None if np.isnan(value) else bootstrap(figure, judged.groups, seed)
     return found
 
 
-def _macro(score: Callable[..., float], questions: Questions) -> Figure:
-    def figure(weights: Floats) -> float | None:
-        kept = weights > 0
-        values = [
-            float(score(positive[kept], looks[kept], sample_weight=weights[kept]))
-            for positive, looks in questions
-            if 0 < positive[kept].sum() < kept.sum()
-        ]
-        return sum(values) / len(values) if values else None
+def _macro(score: Callable[[Mask, Floats, Floats], Floats], questions: Questions) -> Figure:
+    def figure(weights: Floats) -> Floats:
+        values = [score(positive, looks, weights) for positive, looks in questions] or [np.full(len(weights), np.nan)]
+        answered = ~np.isnan(values)
+        total, n = np.nansum(values, axis=0), answered.sum(axis=0)
+        return np.where(n > 0, total / np.maximum(n, 1), np.nan)
 
     return figure
+
+
+def roc_auc(positive: Mask, looks: Floats, weights: Floats) -> Floats:
+    """The share of (positive, negative) pairs in the right order, a tie counting half.
+
+    positive bool[n], looks float[n], weights float[r, n] >= 0 -> float[r], NaN where a side weighs nothing.
+    """
+    hits, misses = _caught(positive, looks, weights)
+    area = (np.diff(misses, prepend=0) * (hits + _before(hits)) / 2).sum(axis=1)
+    return _divided(area, hits[:, -1] * misses[:, -1])
+
+
+def average_precision(positive: Mask, looks: Floats, weights: Floats) -> Floats:
+    """The precision at each threshold, weighed by the recall it adds; shapes and NaN as for `roc_auc`."""
+    hits, misses = _caught(positive, looks, weights)
+    precision = hits / np.maximum(hits + misses, 1e-12)
+    area = (np.diff(hits, prepend=0) * precision).sum(axis=1)
+    return np.where(misses[:, -1] > 0, _divided(area, hits[:, -1]), np.nan)
+
+
+def _caught(positive: Mask, looks: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """What weighs at or above each threshold, the highest first: positives float[r, t], negatives float[r, t]."""
+    order = np.argsort(-looks, kind="stable")
+    last = np.append(np.diff(looks[order]) != 0, True)  # rows that look alike are caught together
+    ranked = weights[:, order]
+    hits = np.cumsum(ranked * positive[order], axis=1)[:, last]
+    return hits, np.cumsum(ranked * ~positive[order], axis=1)[:, last]
+
+
+def _before(values: Floats) -> Floats:
+    return np.concatenate([np.zeros((len(values), 1)), values[:, :-1]], axis=1)
+
+
+def _divided(part: Floats, whole: Floats) -> Floats:
+    return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)
 
 
 def bootstrap(figure: Figure, groups: Sequence[str], seed: int) -> Interval | None:
     """The middle 95 % of a figure over resamples of whole groups; None where most resamples leave it undefined."""
     names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     chance = np.random.default_rng(seed)
-    drawn = (chance.multinomial(len(names), np.full(len(names), 1 / len(names))) for _ in range(RESAMPLES))
-    values = [value for counts in drawn if (value := figure(counts[member].astype(np.float64))) is not None]
-    if len(values) < RESAMPLES / 2:
+    values: list[float] = []
+    while len(values) < RESAMPLES:
+        batch = min(RESAMPLES - len(values), max(1, CELLS // len(member)))
+        drawn = chance.multinomial(len(names), np.full(len(names), 1 / len(names)), size=batch)
+        values += figure(drawn[:, member].astype(np.float64)).tolist()
+    known = [value for value in values if not np.isnan(value)]
+    if len(known) < RESAMPLES / 2:
         return None
-    low, high = np.quantile(values, [0.025, 0.975])
+    low, high = np.quantile(known, [0.025, 0.975])
     return _short(low), _short(high)
 
 

@@ -13,6 +13,7 @@ MEANING: dict[Reason, str] = {
     Reason.PORT_DENIED: "The port is not among those that may be asked.",
     Reason.DNS: "The host's name could not be resolved.",
     Reason.CONNECT: "No connection to the host.",
+    Reason.HOST_DOWN: "The host failed so often that nothing more was asked of it in this run.",
     Reason.TLS: "The host's certificate or encryption is not acceptable.",
     Reason.TIMEOUT: "No whole answer in the time allowed.",
     Reason.TOO_SLOW: "The answer came in too slowly to wait for.",

@@ -2,8 +2,11 @@
 
 import hashlib
 import json
-from collections import Counter
+import os
+import shutil
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +18,7 @@ from curate.marks import canonical
 from curate.net.redact import redact
 from curate.records import SPLITS, Axis, Manifest
 from curate.store import views
+from curate.store.blobs import sync
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,21 +88,28 @@ class Labels:
 
 
 def labels(ws: "Workspace", axis: Axis) -> Labels:
-    """People's word before the label model's; a tie among people is nobody's word, and is not papered over."""
+    """People's word before the label model's; where people contradict each other, nobody's is taken."""
     taxonomy = ws.config.taxonomy.version
     humans = views.humans(ws.catalog, axis.name, taxonomy, axis.classes)
     found = _weak(ws, axis) | {sample: _human(one) for sample, one in humans.items()}
-    votes = views.votes(ws.catalog, axis.name, taxonomy)
-    contested = {sample for sample, counts in votes.items() if _tied(counts, axis.classes)}
-    return Labels(found, frozenset(contested))
+    return Labels(found, frozenset(_contested(ws, axis)))
 
 
 def _human(one: views.Human) -> Label:
     return Label(one.label, 1.0, "human", 1.0, 0 if one.carried else one.n, round(one.agreement, DIGITS))
 
 
-def _tied(counts: Counter[str], classes: tuple[str, ...]) -> bool:
-    return any(counts[label] for label in classes) and views.consensus(counts, classes) is None
+def _contested(ws: "Workspace", axis: Axis) -> Iterator[str]:
+    """Every member of a collapse set, one picture that is, to which people gave more than one answer, or a tie."""
+    members = {row[0]: row[1] for row in ws.catalog.stream("SELECT sample, collapse FROM members")}
+    answers: defaultdict[str, set[str | None]] = defaultdict(set)
+    for sample, counts in views.votes(ws.catalog, axis.name, ws.config.taxonomy.version).items():
+        if any(counts[label] for label in axis.classes):
+            said = views.consensus(counts, axis.classes)
+            answers[members.get(sample, sample)].add(said and said.label)
+    for sample, collapse in members.items() if answers else ():
+        if len(said := answers.get(collapse, set())) > 1 or None in said:
+            yield sample
 
 
 def _weak(ws: "Workspace", axis: Axis) -> dict[str, Label]:
@@ -238,7 +249,28 @@ def _contents(path: Path) -> str:
         raise UsageError(f"label.functions: {path}: {error.strerror}") from error
 
 
-# -- reading back ----------------------------------------------------------------------------------------------------
+# -- writing and reading back ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def aside(parent: Path, name: str) -> Iterator[Path]:
+    """A folder built under another name, that gets its own once it is whole and durable; it replaces what was there."""
+    part, final = parent / f".{name}.tmp", parent / name
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(mode=0o700, parents=True)
+    try:
+        yield part
+        for folder, _, names in os.walk(part, topdown=False):
+            for file in names:
+                (Path(folder) / file).chmod(0o600)
+                sync(Path(folder) / file)
+            sync(Path(folder))
+        shutil.rmtree(final, ignore_errors=True)
+        part.rename(final)
+        sync(parent)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
 
 
 def load(path: Path, sha256: str | None = None) -> Manifest:

@@ -4,32 +4,41 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from curate import figures, sheet
 from curate.progress import Progress
-from curate.records import SPLITS
+from curate.release import Label
 from curate.store.blobs import write
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
 
 NAME = "report.html"
-SHADES = 8  # steps of shading in a confusion matrix; the template's style has one class for each
+SHADES = 8  # steps of shading in a confusion matrix; the page's style has a class for each
 
+_PICTURE = re.compile(r"data:image/(?:jpeg|png);base64,[A-Za-z0-9+/]+=*")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*")
 _METRICS = {
+    "groups": "Near-duplicate groups",
     "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
     "roc_auc": "ROC-AUC, macro one-vs-rest",
     "average_precision": "Average precision, macro one-vs-rest",
+    "not_safe_n": "Not safe: samples",
+    "not_safe_recall": "Not safe: recall",
+    "not_safe_false_positive_rate": "Not safe: false positive rate",
+    "not_safe_roc_auc": "Not safe: ROC-AUC",
+    "not_safe_average_precision": "Not safe: average precision",
+    "borderline_n": "Borderline: samples",
+    "borderline_flagged": "Borderline: called not safe",
 }
 
 Table = dict[str, Any]
 
 
-def report(ws: Workspace, progress: Progress, extra: Mapping[str, object] | None = None) -> Path:
+def report(ws: Workspace, progress: Progress, extra: Mapping[str, Any] | None = None) -> Path:
     """Write `report.html` beside curate.toml and say where it is.
 
     `extra["tables"]` is a list of {"title", "columns", "rows", "note"} to show as they are. No URL of an item is
@@ -37,7 +46,7 @@ def report(ws: Workspace, progress: Progress, extra: Mapping[str, object] | None
     """
     facts = gather(ws)
     facts |= pictures(ws, facts, progress)
-    facts["extra"] = list((extra or {}).get("tables", []))  # type: ignore[call-overload]
+    facts["extra"] = [_table(**{"note": "", **one}) for one in (extra or {}).get("tables", [])]
     path = ws.root / NAME
     write(path, render(facts).encode())
     return path
@@ -63,9 +72,7 @@ def gather(ws: Workspace) -> dict[str, Any]:
 
 def pictures(ws: Workspace, facts: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """The contact sheet by class, the largest near-duplicate groups, and why they are obscured where they are."""
-    given = {one["axis"]: [label for label, _ in figures.weak(ws, axis).values()]
-             for axis, one in zip(ws.config.taxonomy.axes, facts["labels"], strict=True)}  # fmt: skip
-    why = sheet.dangers(ws, given)
+    why = sheet.dangers(ws)
     of = facts["labels"][0]["of"]
     chosen, groups = sheet.choose(ws, ws.config.taxonomy.first, of), sheet.largest(ws)
     names = [name for some in chosen.values() for name in some]
@@ -81,20 +88,214 @@ def pictures(ws: Workspace, facts: Mapping[str, Any], progress: Progress) -> dic
     }
 
 
-def _given(label: Sequence[Any] | None) -> dict[str, Any]:
-    return {"by": label[1] if label else None, "probability": label[2] if label else None}
+def _given(label: Label | None) -> dict[str, Any]:
+    weak = label is not None and label.source == "weak"
+    return {"by": label and label.source, "probability": label.probability if label and weak else None}
 
 
 def render(facts: Mapping[str, Any]) -> str:
-    """The page: everything escaped, no script, one style that the page's own policy names by its hash."""
+    """The page: everything escaped, no script, and one style, which the page's own policy names by its hash."""
     from jinja2 import Environment, StrictUndefined
 
-    style = files("curate").joinpath("report.css").read_text(encoding="utf-8")
-    page = files("curate").joinpath(NAME).read_text(encoding="utf-8")
+    page = files("curate").joinpath(NAME).read_text(encoding="utf-8").lstrip()
+    style = page.partition("<style>")[2].partition("</style>")[0]
     there = Environment(
         autoescape=True, undefined=StrictUndefined, finalize=_said, trim_blocks=True, lstrip_blocks=True
     )
-    there.globals |= {"splits": SPLITS, "shades": SHADES, "tables": _tables, "flow": _flow, "matrix": _matrix}
-    there.filters |= {"n": _number, "bytes": _bytes}
     sealed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return there.from_string(page).render(f=facts, style=style, style_hash=sealed)
+    return there.from_string(page).render(
+        f=facts,
+        style_hash=sealed,
+        flow=flow(facts),
+        tables=tables(facts),
+        labels=[_labels(one, facts["labelling"][one["axis"]]) for one in facts["labels"]],
+        releases=[one | {"table": _release(one), "excluded": _excluded(one)} for one in facts["releases"]],
+        models=[one | {"table": _scores(one), "matrix": matrix(one)} for one in facts["models"]],
+    )
+
+
+def _said(value: Any) -> Any:
+    """A value as the page prints it: numbers with care, nothing that looks like a URL."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, str) and not hasattr(value, "__html__") and not _PICTURE.fullmatch(value):
+        return _URL.sub("[url]", value)
+    return value
+
+
+def flow(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How many are left at each step of the way, and as a share (%) of the candidates."""
+    found, first = facts["candidates"], facts["labels"][0]
+    last = facts["releases"][-1]["rows"] if facts["releases"] else None
+    steps = [
+        ("Candidates", found["candidates"], "URLs and paths that the sources name"),
+        ("Stored", found["stored"], "whose bytes are in the store"),
+        ("Samples", found["samples"], "distinct bytes"),
+        ("Survivors", first["survivors"], "one of each collapse set, none held back"),
+        ("Labelled", first["survivors"] - first["unlabelled"], "by a person or the label model"),
+        ("Released", sum(map(_total, last.values())) if last else 0, "in the newest release"),
+    ]
+    whole = max(n for _, n, _ in steps) or 1
+    return [{"name": name, "n": n, "of": of, "share": 100 * n / whole} for name, n, of in steps]
+
+
+def _total(counts: Mapping[str, int]) -> int:
+    return sum(counts.values())
+
+
+def tables(facts: Mapping[str, Any]) -> dict[str, Table]:
+    """The tables that every report has."""
+    return {
+        "sources": _table(
+            "Candidates by source",
+            ["Source", "Of", "Candidates", "Stored", "Failed", "Pending"],
+            [
+                [row[k] for k in ("source", "of", "candidates", "stored", "failed", "pending")]
+                for row in facts["sources"]
+            ],
+            "A candidate that two sources name is counted at both.",
+        ),
+        "failures": _table(
+            "Failures by reason",
+            ["Reason", "Candidates", "Worth retrying", "What it means", "For example"],
+            [
+                [row["reason"], row["n"], row["retryable"], row["means"], ", ".join(row["places"]) or None]
+                for row in facts["failures"]
+            ],
+            "curate fetch --retry-failed asks again for what is worth retrying.",
+        ),
+        "duplicates": _duplicates(facts["duplicates"]),
+        "conflicts": _conflicts(facts["duplicates"]),
+        "runs": _table(
+            "Runs",
+            ["Verb", "Ended as", "Tool", "Config", "Started", "Ended"],
+            [
+                [
+                    run["verb"],
+                    run["status"],
+                    run["tool"],
+                    (run["config"] or "")[:12],
+                    run["started_at"],
+                    run["ended_at"],
+                ]
+                for run in facts["about"]["runs"]
+            ],
+        ),
+    }
+
+
+def _time(stamp: str) -> str:
+    return stamp[:19].replace("T", "\N{NO-BREAK SPACE}")
+
+
+def _seconds(run: Mapping[str, Any]) -> float | None:
+    if run["ended_at"] is None:
+        return None
+    return (datetime.fromisoformat(run["ended_at"]) - datetime.fromisoformat(run["started_at"])).total_seconds()
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], note: str = "") -> Table:
+    """A table as the page shows it; a column with a number in it is set flush right."""
+    numeric = [any(_is_number(row[n]) for row in rows if n < len(row)) for n in range(len(columns))]
+    return {"title": title, "columns": columns, "rows": rows, "note": note, "numeric": numeric}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _duplicates(found: Mapping[str, Any]) -> Table:
+    rows: list[list[Any]] = [
+        ["Samples looked at", found["looked_at"], ""],
+        ["Groups of two and more", found["groups"], f"{found['grouped']:,} samples; a group's members share a split"],
+        [
+            "Collapse sets of two and more",
+            found["collapse_sets"],
+            f"{found['collapsed']:,} samples; one of each survives",
+        ],
+        ["Duplicates", found["duplicates"], "samples collapsed into a survivor"],
+        *([f"Survivors in {split}", n, ""] for split, n in found["splits"].items()),
+        *([f"Left out: {reason}", n, ""] for reason, n in found["excluded"].items()),
+        ["Conflicts", found["conflicts"], "sources or people who contradict each other"],
+    ]
+    return _table("Groups, collapse sets, splits", ["", "Count", "Meaning"], rows)
+
+
+def _conflicts(found: Mapping[str, Any]) -> Table:
+    named = found["conflicts_named"]
+    rows = [[row["kind"], row["subject"][:12], row["axis"], row["reason"]] for row in named]
+    note = f"The first {len(named)} of {found['conflicts']:,}." if len(named) < found["conflicts"] else ""
+    return _table("Conflicts", ["Kind", "Subject", "Axis", "Reason"], rows, note)
+
+
+def _labels(one: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What one axis's section shows."""
+    keys = ("name", "coverage", "overlap", "conflict", "accuracy")
+    votes = [[row.get(key) for key in keys] for row in (found or {}).get("functions", [])]
+    given = [
+        [row["class"], row["human"], row["weak"], row["human"] + row["weak"], row["declared"]] for row in one["classes"]
+    ]
+    whole = [sum(row[column] for row in given) for column in (1, 2, 3, 4)]
+    return {
+        "axis": one["axis"],
+        "model": (found or {}).get("model"),
+        "gold": (found or {}).get("gold"),
+        "functions": _table(
+            "Labelling functions",
+            ["Function", "Coverage", "Overlap", "Conflict", "Accuracy"],
+            votes,
+            "Shares of the survivors on which a function votes, votes with another, and votes against another."
+            " Accuracy only where people have labelled.",
+        ),
+        "classes": _table(
+            "Labels by class and by who gave them",
+            ["Class", "Human", "Weak", "Labelled", "Declared by sources"],
+            [*given, ["All", *whole]],
+            f"{one['survivors']:,} survivors; {one['unlabelled']:,} of them have no label. A person's label goes before"
+            " a weak one. Two sources may declare two classes of one sample.",
+        ),
+    }
+
+
+def _release(one: Mapping[str, Any]) -> Table | None:
+    if one["rows"] is None:
+        return None
+    names = sorted({label for counts in one["rows"].values() for label in counts})
+    rows = [[split, *(counts.get(name, 0) for name in names), _total(counts)] for split, counts in one["rows"].items()]
+    whole = [sum(row[column] for row in rows) for column in range(1, len(names) + 2)]
+    return _table(
+        f"Release {one['version']}: rows by split and class", ["Split", *names, "All"], [*rows, ["All", *whole]]
+    )
+
+
+def _excluded(one: Mapping[str, Any]) -> Table:
+    return _table(
+        "Left out of it", ["Reason", "Samples"], [[reason, n] for reason, n in sorted(one["excluded"].items())]
+    )
+
+
+def _scores(model: Mapping[str, Any]) -> Table:
+    test = model["test"]
+    rows: list[list[Any]] = [["Samples", test["n"], None]]
+    for key, name in _METRICS.items():
+        if key in test:
+            low_high = test.get(f"{key}_interval")
+            rows.append([name, test[key], f"{low_high[0]:.3f} to {low_high[1]:.3f}" if low_high else None])
+    return _table("Test figures", ["", "Value", "95 % interval"], rows)
+
+
+def matrix(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The confusion matrix with row totals, recall, and a shade (0 to 8) by the share of its row."""
+    classes, counts = (model["test"]["confusion"][key] for key in ("classes", "rows"))
+    rows = []
+    for index, (name, row) in enumerate(zip(classes, counts, strict=True)):
+        whole = sum(row)
+        cells = [{"n": n, "shade": round(SHADES * n / whole) if whole else 0} for n in row]
+        rows.append({"class": name, "cells": cells, "n": whole, "recall": row[index] / whole if whole else None})
+    return {"classes": classes, "rows": rows}

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from curate.errors import ItemError, StoreError
-from curate.figures import place, survivors
+from curate.figures import place, survivors, weak
 from curate.media import thumbnail
 from curate.media.decode import Bounds, open_image, scaled
 from curate.progress import Progress
 from curate.records import Axis
+from curate.release import Label
 from curate.store.views import held
 from curate.store.workspace import Workspace
 
@@ -19,17 +20,17 @@ GROUPS, MEMBERS = 12, 8  # near-duplicate groups shown, and samples of each
 UNLABELLED = "unlabelled"
 
 
-def dangers(ws: Workspace, weak: Mapping[str, Iterable[str]]) -> list[str]:
+def dangers(ws: Workspace) -> list[str]:
     """Why nothing of this workspace may be shown clearly; empty only where everything is called safe.
 
-    `weak` maps an axis to the weak labels given on it. One class that the taxonomy does not call safe, said by a source,
-    a person or the label model on any axis, or one mention or sample without a class, obscures the whole sheet.
+    One class that the taxonomy does not call safe, said by a source, a person or the label model on any axis, or one
+    mention or sample without a declared class, obscures every picture.
     """
     found = []
     for axis in ws.config.taxonomy.axes:
         said = _values(ws, "SELECT DISTINCT label FROM declared WHERE axis = ?", axis.name)
         people = _values(ws, _DECIDED, axis.name)
-        for label in sorted((said | people | set(weak.get(axis.name, ()))) - set(axis.safe)):
+        for label in sorted((said | people | weak(ws, axis)) - set(axis.safe)):
             found.append(f"{axis.name}: '{label}' is not a class that the taxonomy calls safe")
         if ws.catalog.one(_MENTION_WITHOUT, (axis.name,)) or ws.catalog.one(_SAMPLE_WITHOUT, (axis.name,)):
             found.append(f"{axis.name}: not everything has a class that its source declares")
@@ -57,7 +58,7 @@ def _values(ws: Workspace, sql: str, *params: str) -> set[str]:
     return {row[0] for row in ws.catalog.rows(sql, params)}
 
 
-def choose(ws: Workspace, axis: Axis, of: Mapping[str, Sequence[Any]]) -> dict[str, list[str]]:
+def choose(ws: Workspace, axis: Axis, of: Mapping[str, Label]) -> dict[str, list[str]]:
     """Up to 24 survivors a class, as many near-duplicate groups as there are before a second sample of one.
 
     Ids are digests, so their order is as good as chance, and the same at every run.
@@ -65,8 +66,8 @@ def choose(ws: Workspace, axis: Axis, of: Mapping[str, Sequence[Any]]) -> dict[s
     group = _groups(ws)
     by_class: dict[str, list[str]] = {}
     for name in survivors(ws):
-        by_class.setdefault(of[name][0] if name in of else UNLABELLED, []).append(name)
-    order = [*axis.classes, *sorted(set(by_class) - {*axis.classes, UNLABELLED}), UNLABELLED]
+        by_class.setdefault(of[name].name if name in of else UNLABELLED, []).append(name)
+    order = (*axis.classes, UNLABELLED)
     return {label: _spread(by_class[label], group)[:PER_CLASS] for label in order if label in by_class}
 
 
@@ -111,7 +112,7 @@ def tiles(ws: Workspace, names: Iterable[str], clear: bool, progress: Progress) 
 
 
 def _groups(ws: Workspace) -> dict[str, str]:
-    return dict(ws.catalog.rows("SELECT sample, grp FROM members"))
+    return {row[0]: row[1] for row in ws.catalog.rows("SELECT sample, grp FROM members")}
 
 
 def _place(ws: Workspace, name: str) -> str | None:

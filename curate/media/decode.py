@@ -53,20 +53,21 @@ def open_image(data: bytes, bounds: Bounds) -> Image.Image:
     return image
 
 
-def scaled(image: Image.Image, side: int | None) -> Image.Image:
+def scaled(image: Image.Image, side: int | None, *, grey: bool = False) -> Image.Image:
     """Decode the whole first frame: oriented RGB, transparency on white, shorter side at most `side` px (None: full).
 
     A JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that is not below `side`, which reads every byte of it all
-    the same. 16-bit samples are scaled to 8. Raises ItemError (truncated, decode_error).
+    the same. 16-bit samples are scaled to 8. `grey` gives luminance alone, and spares a JPEG its chroma.
+    Raises ItemError (truncated, decode_error).
     """
     if side is not None and image.format in ("JPEG", "MPO"):
         ratio = max(1.0, min(image.size) / side)
-        image.draft("RGB", (int(image.width / ratio), int(image.height / ratio)))
+        image.draft("L" if grey else "RGB", (int(image.width / ratio), int(image.height / ratio)))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image.load()
-            flat = _rgb(ImageOps.exif_transpose(image))
+            flat = _flat(ImageOps.exif_transpose(image), "L" if grey else "RGB")
     except _BROKEN as error:
         cut = "truncated" in str(error).lower() or "unexpected end" in str(error).lower()
         raise ItemError(Reason.TRUNCATED if cut else Reason.DECODE_ERROR, _name(error)) from error
@@ -96,14 +97,14 @@ def oriented_size(image: Image.Image) -> tuple[int, int]:
     return (image.height, image.width) if turned else image.size
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _flat(image: Image.Image, mode: str) -> Image.Image:
     if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
         image = _eight_bits(image)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         layer = image.convert("RGBA")
         ground = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(ground, layer).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+        return Image.alpha_composite(ground, layer).convert(mode)
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

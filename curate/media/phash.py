@@ -1,6 +1,7 @@
 """Perceptual hashes of a picture. A new algorithm or version is a new table."""
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -13,24 +14,81 @@ NAME = "phash"
 VERSION = 1
 BITS = 64
 SIDE = 128  # hashed from a decode whose shorter side is about this; within 4 bits of the full decode's hash
-MARK = fingerprint(NAME, VERSION, SIDE)
+THUMB = 32  # side of the luminance thumbnail that the hash is made from
+MIN_QUALITY = 1.0  # below it what the hash says is rounding to 8 bits: such a picture is equal to itself only
+SAME_LEVELS = 8  # grey levels by which thumbnails of one picture may differ, and beyond that
+SAME_SHIFT = 8  # by one SAME_SHIFT-th of the step to the next pixel: a scaled decode is up to a pixel off at its edge
+MARK = fingerprint(NAME, VERSION, SIDE, THUMB)
+
+
+def columns_of(image: Image.Image) -> dict[str, Any]:
+    """One row of the hash table, from an oriented RGB image whose shorter side is at most SIDE.
+
+    `phash`: 8 bytes. `quality`: how far, in the median, a coefficient stands from the threshold that its bit says it
+    is above or below; 0 for a flat picture, 10 and more where the hash survives re-encoding and resizing. `thumb`:
+    1024 bytes, the 32x32 luminance that both were made from, row by row.
+    """
+    import numpy as np
+
+    small = image.convert("L").resize((THUMB, THUMB), Image.Resampling.LANCZOS)
+    return {"phash": phash(small), "quality": np.float32(_quality(small)), "thumb": small.tobytes()}
 
 
 def phash(image: Image.Image) -> bytes:
-    """The 64-bit DCT hash (imagehash.phash) of an oriented RGB image: 8 bytes, row-major, high bit first."""
+    """The 64-bit DCT hash (imagehash.phash) of an oriented RGB or L image: 8 bytes, row-major, high bit first."""
     import imagehash
     import numpy as np
 
     return np.packbits(imagehash.phash(image).hash).tobytes()
 
 
+def same(left: "np.ndarray", right: "np.ndarray") -> "np.ndarray":
+    """Whether thumbnails (uint8[n, 1024] each) show the same picture all over, re-encoded or resized: bool[n].
+
+    A hash sums up the whole picture; a bar, a mosaic or a mark is local, and changes it little. Of 91 photographs (hash
+    within 4 bits as well) these are taken for the same: re-encodes to q30 and up 100 %, resizes to 35-70 % 93-97 %,
+    small black bars 1 %, crops by 2 % 1 %, mosaics over 40 % of the sides 8 %, over 15 % 31 % (where there was nothing
+    to hide).
+    """
+    import numpy as np
+
+    one, other = (thumbs.reshape(-1, THUMB, THUMB).astype(np.int16) for thumbs in (left, right))
+    slack = np.minimum(_steepness(one), _steepness(other)) // SAME_SHIFT
+    return np.asarray((np.abs(one - other) <= SAME_LEVELS + slack).all(axis=(1, 2)))
+
+
+def _steepness(thumbs: "np.ndarray") -> "np.ndarray":
+    """The greatest step from each pixel to one of its four neighbours."""
+    import numpy as np
+
+    found = np.zeros_like(thumbs)
+    across, down = np.abs(np.diff(thumbs, axis=2)), np.abs(np.diff(thumbs, axis=1))
+    for target, step in (
+        (found[:, :, 1:], across), (found[:, :, :-1], across), (found[:, 1:], down), (found[:, :-1], down),
+    ):  # fmt: skip
+        np.maximum(target, step, out=target)
+    return found
+
+
+def _quality(small: Image.Image) -> float:
+    import numpy as np
+
+    basis = _basis()
+    low = basis @ np.asarray(small, dtype=np.float64) @ basis.T
+    return round(float(np.median(np.abs(low - np.median(low)))), 3)
+
+
+@cache
+def _basis() -> "np.ndarray":
+    """The eight lowest cosines of an orthonormal DCT-II over THUMB pixels."""
+    import numpy as np
+    from scipy.fft import dct
+
+    return np.asarray(dct(np.eye(THUMB), axis=0, norm="ortho")[:8])
+
+
 def to_array(hashes: list[bytes]) -> "np.ndarray":
-    """Hashes as uint8[n, nbytes]."""
+    """Fixed-length byte strings (hashes, thumbnails) as uint8[n, nbytes]."""
     import numpy as np
 
     return np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(hashes), -1)
-
-
-def columns_of(image: Image.Image) -> dict[str, object]:
-    """The row of the hash table for a picture scaled to SIDE."""
-    return {"phash": phash(image)}

@@ -1,5 +1,9 @@
-"""Parquet tables of columns about samples: `tables/<name>@<fingerprint>/<shard>.parquet`. All can be made again."""
+"""Parquet tables of columns about samples, in `tables/<name>@<fingerprint>/`. All can be made again.
 
+A part is `<part>.<digest>.parquet`; the digest is of its bytes, so that one flipped bit is seen.
+"""
+
+import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,15 +24,20 @@ class Table:
 
     def parts(self) -> list[str]:
         """The names of the parts that are there, sorted."""
-        return sorted(p.stem for p in self.path.glob("*.parquet")) if self.path.exists() else []
+        return sorted(self._files())
 
     def write(self, part: str, table: "pa.Table") -> None:
         """Write one part, replacing it: rows sorted by id, same rows same bytes."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write(self.path / f"{part}.parquet", to_parquet(table.sort_by("id")))
+        data = to_parquet(table.sort_by("id"))
+        new = self.path / f"{part}.{_digest(data)}.parquet"
+        write(new, data)
+        for old in self._files()[part]:
+            if old != new:
+                old.unlink()
 
     def read(self, columns: Sequence[str] | None = None) -> "pa.Table | None":
-        """All rows, each id once, sorted by id; None where there is nothing. A corrupt part is removed and named."""
+        """All rows, each id once, sorted by id; None where there is nothing. Corrupt parts are removed (see `each`)."""
         import pyarrow as pa
 
         read = [table for _, table in self.each(columns) if table is not None]
@@ -42,13 +51,44 @@ class Table:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        for part in self.parts():
-            path = self.path / f"{part}.parquet"
-            try:
-                yield part, pq.read_table(path, columns=columns and ["id", *columns])
-            except (pa.ArrowException, OSError):
-                path.unlink(missing_ok=True)
+        for part, files in sorted(self._files().items()):
+            data = _whole(files)
+            if data is None:
+                self.remove(part)
                 yield part, None
+            else:
+                yield part, pq.read_table(pa.BufferReader(data), columns=columns and ["id", *columns])
+
+    def broken(self) -> list[str]:
+        """The parts whose bytes are not those that were written, sorted; nothing is removed."""
+        return [part for part, files in sorted(self._files().items()) if _whole(files) is None]
+
+    def remove(self, part: str) -> None:
+        """Remove one part, so that it is made again."""
+        for path in self._files().get(part, []):
+            path.unlink(missing_ok=True)
+
+    def _files(self) -> dict[str, list[Path]]:
+        """Each part's files: one, unless a run was killed while it replaced the part."""
+        found: dict[str, list[Path]] = {}
+        for path in sorted(self.path.glob("*.parquet")):
+            found.setdefault(path.stem.rpartition(".")[0] or path.stem, []).append(path)
+        return found
+
+
+def _whole(files: list[Path]) -> bytes | None:
+    """The bytes of a part's one file, where they are those that its name tells."""
+    if len(files) != 1:
+        return None
+    try:
+        data = files[0].read_bytes()
+    except OSError:
+        return None
+    return data if files[0].stem.rpartition(".")[2] == _digest(data) else None
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def _once(table: "pa.Table") -> "pa.Table":

@@ -27,7 +27,7 @@ class Workspace:
         self.root = root.resolve()
         self.config = config
         self.work = self.root / "work"
-        _refuse_synced(self.work)
+        refuse_synced(self.work)
         with disk():
             for folder in (self.work, self.work / "blobs", self.work / "tables", self.work / "releases"):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -83,7 +83,8 @@ def _holder(path: Path) -> str:
         return "another curate is at work here"
 
 
-def _refuse_synced(path: Path) -> None:
+def refuse_synced(path: Path) -> None:
+    """Raise StoreError for a path inside a folder that syncs to a cloud drive."""
     for part in path.parts:
         if part.lower().startswith(SYNCED) or (sys.platform == "darwin" and part == "CloudStorage"):
             raise StoreError(f"{path}: '{part}' syncs to a cloud drive; keep a workspace on a local disk")

@@ -1,0 +1,67 @@
+"""Fetch from loopback, whole process: start, guard, decode, pHash, durable store, catalog. Server on the same cores."""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.corpus import cache, make
+
+CONFIG = """
+[fetch]
+contact = "bench@example.org"
+allow_private = ["127.0.0.1:{port}"]
+concurrency = {concurrency}
+per_host = {concurrency}
+[screening]
+required = false
+[[sources]]
+use = "urllist"
+path = "urls.txt"
+label = "neutral"
+"""
+
+
+def once(root: Path, port: int, names: list[str], concurrency: int) -> tuple[float, dict[str, object]]:
+    """One whole run in a fresh workspace: seconds, and what it printed."""
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir()
+    (root / "curate.toml").write_text(CONFIG.format(port=port, concurrency=concurrency))
+    (root / "urls.txt").write_text("".join(f"http://127.0.0.1:{port}/{name}\n" for name in names))
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "cli", "fetch", "--json", "-q", "-w", str(root)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    return time.perf_counter() - started, json.loads(run.stdout)
+
+
+def main() -> None:
+    """Print images a second: the median of `--runs`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=3000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--concurrency", type=int, default=64)
+    options = parser.parse_args()
+    paths = make(cache() / "jpegs", options.count)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "benchmarks.server", str(paths[0].parent)]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            port = int(server.stdout.readline() if server.stdout else 0)
+            rates = []
+            for _ in range(options.runs):
+                seconds, said = once(Path(folder) / "w", port, [p.name for p in paths], options.concurrency)
+                assert said["stored"] == len(paths), said
+                rates.append(len(paths) / seconds)
+                print(f"  {len(paths)} images in {seconds:.2f} s: {rates[-1]:.0f} img/s", flush=True)
+        finally:
+            server.kill()
+    print(f"fetch, whole process, median of {options.runs}: {statistics.median(rates):.0f} img/s")
+
+
+if __name__ == "__main__":
+    main()

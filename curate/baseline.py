@@ -1,0 +1,116 @@
+"""A trained baseline as files: weights without code, and all that turns a picture's bytes into the network's input."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from curate.contracts import Labeler
+from curate.errors import StoreError, UsageError
+from curate.head import Floats, Head, Probabilities
+from curate.media.decode import Bounds, open_image, scaled
+from curate.plugins import make, name_of, options_of
+from curate.store.blobs import write
+from curate.toml import Plugin
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+WEIGHTS, RECIPE = "model.safetensors", "preprocessing.json"
+
+
+class Backbone(Labeler, Protocol):
+    """A labeler whose column `embedding` a network computes, from pixels that are prepared as it says."""
+
+    def module(self) -> "torch.nn.Module": ...
+    def preprocessing(self) -> dict[str, object]: ...
+
+
+def save(folder: Path, backbone: Backbone, head: Head, classes: Sequence[str]) -> None:
+    """Write the network with its head, and the recipe; same head, same bytes."""
+    from safetensors.numpy import save as packed
+
+    tensors = {f"backbone.{name}": tensor.numpy() for name, tensor in backbone.module().state_dict().items()}
+    write(folder / WEIGHTS, packed(tensors | {"head.weight": head.weight, "head.bias": head.bias}))
+    recipe = {
+        **backbone.preprocessing(),
+        "features": backbone.columns["embedding"],
+        "output": "softmax",
+        "labels": list(classes),
+        "backbone": {"use": name_of(backbone), "version": backbone.version, "options": options_of(backbone)},
+    }
+    write(folder / RECIPE, (json.dumps(recipe, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A network, its head, and the classes of its outputs, in order."""
+
+    classes: tuple[str, ...]
+    recipe: Mapping[str, Any]
+    network: "torch.nn.Module"
+    head: Head
+
+    def predict(self, files: Sequence[bytes]) -> Probabilities:
+        """The bytes of image files as float64[n, k]; raises ItemError for one that cannot be decoded."""
+        if not files:
+            return np.empty((0, len(self.classes)))
+        return self.head.probabilities(np.array([self._features(data) for data in files], dtype=np.float32))
+
+    def _features(self, data: bytes) -> Floats:
+        import torch
+
+        image = scaled(open_image(data, Bounds(min_side=1)), self.recipe["shorter_side"])
+        with torch.inference_mode():
+            features = self.network(torch.from_numpy(pixels(image, self.recipe)[None]))[0].numpy()
+        kind = str(self.recipe["features"]).partition("[")[0]  # the head was fitted on features of this precision
+        return np.asarray(features.astype(kind), dtype=np.float32)
+
+
+def pixels(image: "Image.Image", recipe: Mapping[str, Any]) -> Floats:
+    """The centre of an RGB picture as float32[3, height, width], prepared as the recipe says."""
+    from PIL import Image
+
+    height, width = recipe["size"]
+    edge = min(image.size) * recipe["center_crop"]
+    left, top = (image.width - edge) / 2, (image.height - edge) / 2
+    method = Image.Resampling[recipe["interpolation"].upper()]
+    middle = image.resize((width, height), method, box=(left, top, left + edge, top + edge))
+    values = (np.asarray(middle, dtype=np.float32) - np.float32(recipe["mean"])) / np.float32(recipe["std"])
+    return np.ascontiguousarray(values.transpose(2, 0, 1))
+
+
+def load_model(path: Path) -> Baseline:
+    """A baseline from its folder; raises StoreError where files are missing or do not fit, UsageError for another
+    version's backbone. Nothing in the files is code."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as unpacked
+
+    try:
+        recipe = json.loads((path / RECIPE).read_text(encoding="utf-8"))
+        tensors = unpacked((path / WEIGHTS).read_bytes())
+        network = _backbone(recipe["backbone"]).module()
+        prefix = "backbone."
+        state = {k.removeprefix(prefix): torch.from_numpy(v.copy()) for k, v in tensors.items() if k.startswith(prefix)}
+        network.load_state_dict(state)
+        head = Head(tensors["head.weight"], tensors["head.bias"], 0, "")
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise StoreError(
+            f"{path}: not a baseline that this curate can read ({type(error).__name__}: {error})"
+        ) from error
+    return Baseline(tuple(recipe["labels"]), recipe, network.eval(), head)
+
+
+def _backbone(said: Mapping[str, Any]) -> Backbone:
+    backbone: Backbone = make("labelers", Plugin(said["use"], said["options"], "backbone"), "labeler")
+    if backbone.version != said["version"]:
+        raise UsageError(
+            f"backbone {said['use']}: the model was made with its version {said['version']}, this one is"
+            f" {backbone.version}; train anew"
+        )
+    return backbone

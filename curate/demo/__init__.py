@@ -1,0 +1,1 @@
+"""The demo: real, harmless images behind a loopback server that behaves as badly as the web."""

@@ -1,0 +1,94 @@
+"""Votes weighed by how reliable each function seems from its agreement with the others."""
+
+import logging
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from curate.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FEWEST = 3  # with two functions nobody can tell which of them is wrong
+
+
+@dataclass(frozen=True)
+class Snorkel:
+    """Snorkel's `LabelModel` (Ratner et al. 2019, arxiv.org/abs/1810.02840), fitted on the votes that it then weighs.
+
+    Fitted over the functions and classes that have votes, with the balance scaled to those classes. 500 epochs, since
+    the library's 100 leave a result that depends on the seed. It takes functions for independent: several that copy one
+    another outvote the rest. Its probabilities are over-confident; use them to rank, not as calibrated ones.
+    """
+
+    seed: int = 0
+    epochs: int = 500
+
+    def predict(self, votes: "np.ndarray", balance: "np.ndarray") -> "np.ndarray":
+        """votes int8[n, m] (-1 abstains), balance float64[k] > 0 -> float64[n, k]; a row with no vote is NaN.
+
+        The same votes give the same bits, whatever their place and their company's order. Raises UsageError with fewer
+        than three functions that vote.
+        """
+        import numpy as np
+
+        voted = votes >= 0
+        rows, functions = voted.any(axis=1), voted.any(axis=0)
+        if functions.sum() < FEWEST:
+            raise UsageError(
+                f"label.model: snorkel needs {FEWEST} labelling functions that vote, and there are {functions.sum()};"
+                ' use model = "auto" or "majority"'
+            )
+        classes = np.unique(votes[voted])
+        found = np.full((len(votes), len(balance)), np.nan)
+        found[rows] = 0.0
+        if len(classes) == 1:
+            found[rows, classes[0]] = 1.0
+            return found
+        shares = balance[classes] / balance[classes].sum()
+        found[np.ix_(rows, classes)] = self._weigh(_dense(votes[rows][:, functions], classes), shares)
+        return found
+
+    def _weigh(self, votes: "np.ndarray", shares: "np.ndarray") -> "np.ndarray":
+        import numpy as np
+
+        with _undisturbed():
+            from snorkel.labeling.model import LabelModel
+
+            model = LabelModel(cardinality=len(shares), verbose=False)
+            model.fit(votes, class_balance=shares.tolist(), n_epochs=self.epochs, seed=self.seed, progress_bar=False)
+            patterns, place = np.unique(votes, axis=0, return_inverse=True)  # few; whole, they would be a dense n x mk
+            answer: np.ndarray = model.predict_proba(patterns)[place]
+        return answer
+
+
+def _dense(votes: "np.ndarray", classes: "np.ndarray") -> "np.ndarray":
+    """Votes for the classes 0, 1, ... without gaps."""
+    import numpy as np
+
+    return np.where(votes >= 0, np.searchsorted(classes, votes), -1).astype(np.int64)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Leave the process as it was: Snorkel seeds every global generator, logs to the root, and torch uses all cores."""
+    import numpy as np
+    import torch
+
+    state, numpy_state, threads = random.getstate(), np.random.get_state(), torch.get_num_threads()
+    quiet, level = logging.NullHandler(), logging.root.manager.disable
+    logging.root.addHandler(quiet)
+    logging.disable(logging.INFO)
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        logging.disable(level)
+        logging.root.removeHandler(quiet)
+        np.random.set_state(numpy_state)
+        random.setstate(state)

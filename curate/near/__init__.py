@@ -1,0 +1,104 @@
+"""Which perceptual hashes lie near each other: complete (finds what brute force finds), and no index to keep.
+
+The method is a pigeonhole join, after Norouzi, Punjani, Fleet: "Fast Search in Hamming Space with Multi-Index Hashing"
+(2012). Bits are dealt into slots; two hashes within the radius nearly agree in at least one slot; so only rows whose
+slots nearly agree are compared. Small inputs are compared one by one in numpy and wait for no compiler.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from curate.errors import CurateError
+from curate.near.components import Classes, Ids, Words, flatten, union
+from curate.near.join import join
+
+__all__ = ["cross", "groups", "pairs"]
+
+Hashes = npt.NDArray[np.uint8]
+
+
+def pairs(hashes: Hashes, radius: int, *, max_pairs: int = 10_000_000) -> Ids:
+    """Every two rows whose hashes differ in at most `radius` bits.
+
+    `hashes` is uint8[n, 8 or 32]. Returns int64[m, 2] with i < j, sorted, each pair once. Raises CurateError past
+    `max_pairs`, before they fill the memory: one placeholder seen 50,000 times is 1.25 billion pairs (see `groups`).
+    """
+    words = _words(hashes, radius)
+    classes = Classes.of(words)
+    sizes = classes.sizes
+    room = _spend(max_pairs, (sizes * (sizes - 1) // 2).sum(), max_pairs)
+    twins = np.flatnonzero(sizes > 1)
+    found = [classes.product(twins, classes, twins)]
+    found[0] = found[0][found[0][:, 0] < found[0][:, 1]]
+    for near in join(words, (classes.first, None), radius, np.arange(len(words))):
+        mine, theirs = classes.label[near[:, 0]], classes.label[near[:, 1]]
+        room = _spend(room, sizes[mine] @ sizes[theirs], max_pairs)
+        found.append(np.sort(classes.product(mine, classes, theirs), axis=1))
+    return _sorted(np.concatenate(found))
+
+
+def cross(a: Hashes, b: Hashes, radius: int, *, max_pairs: int = 10_000_000) -> Ids:
+    """Every row of `a` with every row of `b` whose hashes differ in at most `radius` bits.
+
+    `a` is uint8[n, 8 or 32], `b` uint8[m, as a]. Returns int64[k, 2] of (row of a, row of b), sorted, each once.
+    Raises CurateError past `max_pairs`. What a held-out set shares with a training set, asked directly.
+    """
+    left, right = _words(a, radius), _words(b, radius)
+    if left.shape[1] != right.shape[1]:
+        raise ValueError(f"hashes of {a.shape[1]} and of {b.shape[1]} bytes cannot be compared")
+    here, there = Classes.of(left), Classes.of(right)
+    words = np.concatenate([left, right])
+    room, found = max_pairs, [np.empty((0, 2), dtype=np.int64)]
+    for near in join(words, (here.first, there.first + len(left)), radius, np.arange(len(words))):
+        mine, theirs = here.label[near[:, 0]], there.label[near[:, 1] - len(left)]
+        room = _spend(room, here.sizes[mine] @ there.sizes[theirs], max_pairs)
+        found.append(here.product(mine, there, theirs))
+    return _sorted(np.concatenate(found))
+
+
+def groups(hashes: Hashes, radius: int, *, old: Ids | None = None) -> Ids:
+    """Which rows hang together through steps of at most `radius` bits, as int64[n]: each row's smallest fellow.
+
+    `hashes` is uint8[n, 8 or 32]. Pairs are never all in memory. `old` is the answer for the first len(old) rows at
+    the same radius: with it only the later rows are searched for (among themselves and against the old ones), and the
+    answer is the same. Components chain: two rows of one may be far apart.
+    """
+    words = _words(hashes, radius)
+    classes = Classes.of(words)
+    parent, first = classes.first[classes.label], classes.first
+    if old is None:
+        searches: list[tuple[Ids, Ids | None]] = [(first, None)]
+    else:
+        _check_old(old, len(words))
+        union(parent, np.arange(len(old)), old)
+        past, new = first[first < len(old)], first[first >= len(old)]
+        searches = [(past, new), (new, None)]
+    for sides in searches:
+        for near in join(words, sides, radius, parent):
+            union(parent, near[:, 0], near[:, 1])
+    return flatten(parent)
+
+
+def _words(hashes: Hashes, radius: int) -> Words:
+    if hashes.dtype != np.uint8 or hashes.ndim != 2 or hashes.shape[1] not in (8, 32):
+        raise ValueError(f"hashes must be uint8[n, 8] or uint8[n, 32], not {hashes.dtype}{list(hashes.shape)}")
+    if radius < 0:
+        raise ValueError(f"radius must be at least 0 bits, not {radius}")
+    return np.require(hashes, requirements=["C", "ALIGNED", "OWNDATA"]).view(np.uint64)
+
+
+def _check_old(old: Ids, rows: int) -> None:
+    if old.dtype != np.int64 or old.ndim != 1 or len(old) > rows:
+        raise ValueError(f"old must be int64[at most {rows}], not {old.dtype}{list(old.shape)}")
+    if (old < 0).any() or (old > np.arange(len(old))).any():
+        raise ValueError("old must hold an earlier answer: each row's smallest fellow, so never a later row")
+
+
+def _spend(room: int, count: int, limit: int) -> int:
+    if count > room:
+        raise CurateError(f"more than {limit:,} pairs lie within the radius: raise max_pairs, or ask for groups instead")
+    return room - int(count)
+
+
+def _sorted(found: Ids) -> Ids:
+    return found[np.lexsort((found[:, 1], found[:, 0]))]

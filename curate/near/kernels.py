@@ -1,0 +1,195 @@
+"""The compiled inner loops. Imported only where the input is large: importing numba alone takes half a second.
+
+Every kernel lets go of the interpreter's lock, so plain threads run them side by side: no OpenMP in the process, which
+would forbid a later fork. All of them live in this one file because numba's cache watches only the caller's file.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from numba.extending import intrinsic
+
+from curate.near.components import Ids, Words
+
+Keys = npt.NDArray[np.uint32]
+Places = npt.NDArray[np.int32]
+Masks = npt.NDArray[np.int64]
+F = TypeVar("F", bound=Callable[..., Any])
+U = np.uint64  # indexes are unsigned: for a signed one numba tests whether it counts from the end
+BLOCK = U(256)  # places looked at before their hits are picked out
+
+
+class Table(NamedTuple):
+    """Rows of one side, column by column: their numbers, one or two words of their hashes, a slot's bits of each.
+
+    `keys` serves the side that looks up; `starts` the other one, whose rows with a key begin at `starts[key]`.
+    """
+
+    ids: Ids
+    head: Words
+    follow: Words  # empty for hashes of one word
+    keys: Keys
+    starts: Ids
+
+
+class Rule(NamedTuple):
+    """What is a hit: within `radius`, not within `flips` on an `earlier` slot, not yet `joined` (equal values)."""
+
+    hashes: Words  # uint64[rows, words], by row number
+    radius: int
+    masks: Masks  # how the other row's key may differ
+    earlier: Words
+    flips: Ids
+    joined: Ids
+
+
+def _compiled(function: F) -> F:
+    """Compile on first call; keep the result on disk where a cache can be written."""
+    try:
+        return numba.njit(nogil=True, cache=True)(function)  # type: ignore[no-any-return]
+    except RuntimeError:
+        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _popcount(typing: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return numba.uint64(numba.uint64), generate
+
+
+@_compiled
+def keys_of(columns: Words, bits: Ids) -> Keys:
+    """The slot's bits of each hash, gathered into a number; `columns` is uint64[words, n]."""
+    rows = columns.shape[1]
+    keys = np.zeros(rows, dtype=np.uint32)
+    for begin in range(0, rows, 4096):  # a stretch that stays in the cache while bit after bit is added
+        end = min(begin + 4096, rows)
+        for place in range(len(bits)):
+            column, shift = columns[bits[place] >> 6], U(bits[place] & 63)
+            for row in range(U(begin), U(end)):
+                keys[row] |= np.uint32((column[row] >> shift) & U(1)) << np.uint32(place)
+    return keys
+
+
+@_compiled
+def key_order(keys: Keys, width: int) -> tuple[Places, Ids]:
+    """The order of keys of `width` bits, and where each key begins in it: a counting sort."""
+    starts = np.zeros((1 << width) + 1, dtype=np.int64)
+    for key in keys:
+        starts[key + 1] += 1
+    starts = np.cumsum(starts)
+    free = starts[:-1].astype(np.int32)
+    order = np.empty(len(keys), dtype=np.int32)
+    for row in range(len(keys)):
+        order[free[keys[row]]] = row
+        free[keys[row]] += 1
+    return order, starts
+
+
+@_compiled
+def ordered(values: npt.NDArray[Any], order: Places) -> npt.NDArray[Any]:
+    """values[order], with the interpreter's lock let go."""
+    result = np.empty(len(order), dtype=values.dtype)
+    for place in range(len(order)):
+        result[place] = values[order[place]]
+    return result
+
+
+@_compiled
+def scan(left: Table, right: Table, rule: Rule, itself: bool, cursor: Ids, out: Ids) -> int:
+    """Write hits (left id, right id) to `out` until it is full or the left rows are done; return how many.
+
+    `cursor` int64[4] is the row, the bucket, the place in it, and the row to stop before: it says where to go on.
+    `itself`: the right table is the left one, in key order, and each two rows are met once.
+    """
+    keys, heads, follows, radius = left.keys, right.head, right.follow, U(rule.radius)
+    begins, ends = np.empty(len(rule.masks), dtype=np.uint64), np.empty(len(rule.masks), dtype=np.uint64)
+    buckets, known, wide, count = U(0), np.int64(-1), len(follows) > 0, 0
+    row, bucket, place, stop = U(cursor[0]), U(cursor[1]), U(cursor[2]), U(cursor[3])
+    while row < stop:
+        if keys[row] != known:
+            known = np.int64(keys[row])
+            buckets = _buckets(known, rule.masks, right.starts, itself, begins, ends)
+        head, follow = left.head[row], left.follow[row] if wide else U(0)
+        while bucket < buckets:
+            place = max(place, begins[bucket], row + U(1) if itself else U(0))
+            while place < ends[bucket]:
+                block = min(place + BLOCK, ends[bucket])
+                least = _least_of_two(head, follow, heads, follows, place, block) if wide else _least(head, heads, place, block)
+                if least <= radius:
+                    while place < block:
+                        apart = _popcount(head ^ heads[place])
+                        if wide:
+                            apart += _popcount(follow ^ follows[place])
+                        if apart <= radius and _is_hit(left.ids[row], right.ids[place], rule):
+                            if count == len(out):
+                                cursor[0], cursor[1], cursor[2] = row, bucket, place
+                                return count
+                            out[count, 0], out[count, 1] = left.ids[row], right.ids[place]
+                            count += 1
+                        place += U(1)
+                place = block
+            place = U(0)
+            bucket += U(1)
+        bucket = U(0)
+        row += U(1)
+    cursor[0], cursor[1], cursor[2] = row, 0, 0
+    return count
+
+
+@_compiled
+def _buckets(own: int, masks: Masks, starts: Ids, itself: bool, begins: Words, ends: Words) -> U:
+    """Fill in where the rows are whose keys are near `own` (not before it, for `itself`); neighbours become one."""
+    count = 0
+    for mask in masks:
+        key = own ^ mask
+        begin, end = U(starts[key]), U(starts[key + 1])
+        if begin == end or (itself and key < own):
+            continue
+        if count and ends[count - 1] == begin:
+            ends[count - 1] = end
+        elif count and begins[count - 1] == end:
+            begins[count - 1] = begin
+        else:
+            begins[count], ends[count] = begin, end
+            count += 1
+    return U(count)
+
+
+@_compiled
+def _least(head: U, heads: Words, begin: U, end: U) -> U:
+    """The least distance over one word; branch-free, so that the compiler makes vectors of it."""
+    least = U(256)
+    for place in range(begin, end):
+        least = min(least, _popcount(head ^ heads[place]))
+    return least
+
+
+@_compiled
+def _least_of_two(head: U, follow: U, heads: Words, follows: Words, begin: U, end: U) -> U:
+    """The least distance over two words, which is no more than over all four."""
+    least = U(256)
+    for place in range(begin, end):
+        least = min(least, _popcount(head ^ heads[place]) + _popcount(follow ^ follows[place]))
+    return least
+
+
+@_compiled
+def _is_hit(a: int, b: int, rule: Rule) -> bool:
+    apart = U(0)
+    for word in range(rule.hashes.shape[1]):
+        apart += _popcount(rule.hashes[a, word] ^ rule.hashes[b, word])
+    if apart > U(rule.radius) or rule.joined[a] == rule.joined[b]:
+        return False
+    for slot in range(len(rule.flips)):
+        apart = U(0)
+        for word in range(rule.hashes.shape[1]):
+            apart += _popcount((rule.hashes[a, word] ^ rule.hashes[b, word]) & rule.earlier[slot, word])
+        if apart <= U(rule.flips[slot]):
+            return False
+    return True

@@ -1,0 +1,1 @@
+"""The guarded, polite client: the only thing that fetches media."""

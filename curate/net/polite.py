@@ -1,0 +1,151 @@
+"""Politeness, one host at a time: how many at once, how often, when to wait, when to stop asking.
+
+A request takes its turn at its host before it takes one of the places in all, so that waiting for a slow or throttled
+host keeps nobody else waiting.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+
+from aiolimiter import AsyncLimiter
+
+from curate.errors import ItemError
+from curate.net.limits import DEFAULT_RATE, HostRule, Limits
+from curate.records import Reason, Response
+
+FAILING = frozenset({Reason.DNS, Reason.CONNECT, Reason.TLS, Reason.TIMEOUT, Reason.TOO_SLOW, Reason.HTTP_5XX})
+MAX_BACKOFF = 60.0
+MAX_DELAY = 60.0  # the longest Crawl-delay that is kept to
+RETRY_CREDIT = 20.0  # retries that a host may cost beyond those its good answers pay for
+_RANDOM = random.SystemRandom()
+
+
+class Host:
+    """What is known of one host: its places, its pace, its failures in a row, when it wants to be left alone."""
+
+    __slots__ = ("_breaker", "_bytes", "_credit", "_failures", "_limiter", "_resume_at", "down", "slots")
+
+    def __init__(self, rule: HostRule, breaker: int) -> None:
+        self.slots = asyncio.Semaphore(rule.connections or 1)
+        self.down = False
+        self._breaker = breaker
+        self._limiter = _bucket(rule.rate) if rule.rate else None
+        self._bytes = AsyncLimiter(rule.byte_rate, 1) if rule.byte_rate else None
+        self._credit = RETRY_CREDIT
+        self._failures = 0
+        self._resume_at = 0.0
+
+    def check(self) -> None:
+        """Raise ItemError(host_down) once the host has failed too often in a row: for the rest of the run."""
+        if self.down:
+            raise ItemError(Reason.HOST_DOWN, f"failed {self._breaker} times in a row")
+
+    async def clear(self, longest: float) -> None:
+        """Wait until the host may be asked; raises ItemError(http_429_rate) where that takes over `longest` seconds."""
+        while (wait := self._resume_at - time.monotonic()) > 0:
+            if wait > longest:
+                raise ItemError(Reason.HTTP_429_RATE, f"asks to be left alone for {wait:.0f} s", wait)
+            await asyncio.sleep(wait)
+        if self._limiter:
+            await self._limiter.acquire()
+
+    def record(self, failure: ItemError | None) -> None:
+        """Note how one request ended. Any answer ends a row of failures, a 404 too; a good one pays for a retry."""
+        if failure is None:
+            self._credit = min(RETRY_CREDIT, self._credit + 1)
+        elif failure.retry_after:
+            self._resume_at = max(self._resume_at, time.monotonic() + failure.retry_after)
+        self._failures = self._failures + 1 if failure and failure.reason in FAILING else 0
+        self.down = self.down or self._failures >= self._breaker
+
+    def pay_retry(self) -> bool:
+        """True where the host is worth one more try, which is taken off its credit."""
+        if self.down or self._credit < 1:
+            return False
+        self._credit -= 1
+        return True
+
+    def slow_to(self, delay: float) -> None:
+        """Keep at least `delay` seconds (its robots.txt's Crawl-delay) between two requests."""
+        rate = 1 / min(delay, MAX_DELAY)
+        if self._limiter is None or self._limiter.max_rate / self._limiter.time_period > rate:
+            self._limiter = _bucket(rate)
+
+    async def brake(self, size: int) -> float:
+        """Wait until `size` more bytes are within the host's byte rate; the seconds waited."""
+        if self._bytes is None:
+            return 0.0
+        started = time.monotonic()
+        while size > 0:
+            part = min(size, self._bytes.max_rate)
+            await self._bytes.acquire(part)
+            size -= int(part) or 1
+        return time.monotonic() - started
+
+
+class Polite:
+    """All hosts, and the places in all."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._places = asyncio.Semaphore(limits.concurrency)
+        self._hosts: dict[str, Host] = {}
+
+    def host(self, key: str, private: bool) -> Host:
+        """The host of this name (see `urls.host_key`); a private one has no rate unless one was given."""
+        if (host := self._hosts.get(key)) is None:
+            host = self._hosts[key] = Host(self._rule(key, private), self._limits.breaker)
+        return host
+
+    @asynccontextmanager
+    async def turn(self, host: Host) -> AsyncIterator[None]:
+        """A request's turn: its host's place, pace and pause first, then one of the places in all."""
+        host.check()
+        async with host.slots:
+            await host.clear(self._limits.max_wait)
+            async with self._places:
+                host.check()
+                yield
+
+    async def retry(self, host: Host, attempt: Callable[[], Awaitable[Response]]) -> Response:
+        """Try, and try again where the reason says so: exponential backoff, full jitter, holding no place meanwhile."""
+        for tried in count():
+            try:
+                return await attempt()
+            except ItemError as error:
+                if tried >= self._limits.retries or not self._again(error) or not host.pay_retry():
+                    raise
+            await asyncio.sleep(_RANDOM.uniform(0, min(MAX_BACKOFF, self._limits.backoff * 2**tried)))
+        raise AssertionError("unreachable")
+
+    def _again(self, error: ItemError) -> bool:
+        soon = (error.retry_after or 0) <= self._limits.max_wait
+        return error.reason.retryable and error.reason is not Reason.HOST_DOWN and soon
+
+    def _rule(self, key: str, private: bool) -> HostRule:
+        limits = self._limits
+        rule = _named(limits, key)
+        general = limits.rate if limits.rate is not None else None if private else DEFAULT_RATE
+        rates = [rate for rate in (rule.rate, general) if rate is not None]
+        connections = min(limits.per_host, rule.connections or limits.per_host)
+        return HostRule(connections, min(rates, default=None), rule.byte_rate)
+
+
+def _named(limits: Limits, key: str) -> HostRule:
+    """The rule for this host or the nearest domain above it."""
+    name = key
+    while name:
+        if rule := limits.rules.get(name):
+            return rule
+        name = name.partition(".")[2]
+    return HostRule()
+
+
+def _bucket(rate: float) -> AsyncLimiter:
+    """At most `rate` a second, with bursts of a tenth of a second's worth."""
+    burst = max(1.0, rate / 10)
+    return AsyncLimiter(burst, burst / rate)

@@ -1,0 +1,83 @@
+"""Reading URLs that strangers wrote: what is not plainly an http(s) URL of a named host is refused, with its reason."""
+
+import re
+from ipaddress import IPv4Address, IPv6Address
+
+from yarl import URL
+
+from curate.errors import ItemError
+from curate.records import Reason
+
+MAX_URL = 16_384
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):(?!\d)")  # `name:80/x` is a host without a scheme
+_LABEL = r"[a-z0-9_\-]{1,63}"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+
+
+def parse(text: str) -> URL:
+    """A URL as a source gave it; raises ItemError: malformed_url, unsupported_scheme, address_denied.
+
+    Userinfo is refused, since it serves to disguise hosts and to leak credentials. A host that is a number in other
+    than canonical form (decimal, hex, octal, short) is refused as an address, since resolvers read it as one.
+    """
+    if " " in text:
+        raise ItemError(Reason.MALFORMED_URL, "a space in it")
+    return _checked(text, None)
+
+
+def redirected(base: URL, location: str) -> URL:
+    """Where a `Location` header points, seen from `base`; spaces are forgiven there, as browsers do."""
+    return _checked(location.strip(" \t"), base)
+
+
+def host_key(url: str | URL) -> str:
+    """The name under which a URL's host is counted: politeness, breaker and schedule are kept by it.
+
+    `name`, or `name:port` where the port is neither 80 nor 443; raises ItemError as `parse` does.
+    """
+    parsed = url if isinstance(url, URL) else parse(url)
+    host = (parsed.raw_host or "").rstrip(".")
+    return host if parsed.port in (80, 443) else f"{host}:{parsed.port}"
+
+
+def _checked(text: str, base: URL | None) -> URL:
+    if not text or len(text) > MAX_URL or _CONTROL.search(text) or "\\" in text:
+        raise ItemError(Reason.MALFORMED_URL, "empty, too long, or with characters no URL has")
+    scheme = _SCHEME.match(text)
+    if scheme and scheme[1].lower() not in ("http", "https"):
+        raise ItemError(Reason.UNSUPPORTED_SCHEME, scheme[1].lower()[:20])
+    try:
+        url = URL(text)
+        if base is not None and not scheme:
+            url = base.join(url)
+        userinfo = url.raw_user is not None or url.raw_password is not None
+        host, port, name = url.raw_host or "", url.port, url.scheme
+    except ValueError as error:
+        raise ItemError(Reason.MALFORMED_URL, "cannot be read as a URL") from error
+    if name not in ("http", "https") or not host or not port:
+        raise ItemError(Reason.MALFORMED_URL, "no scheme, host or port")
+    if userinfo:
+        raise ItemError(Reason.MALFORMED_URL, "credentials in it")
+    _check_host(host)
+    return url.with_fragment(None) if url.raw_fragment else url
+
+
+def _check_host(host: str) -> None:
+    if ":" in host:
+        if not is_address(host):
+            raise ItemError(Reason.ADDRESS_DENIED, "not a plain IPv6 address")
+    elif len(host) > 253 or not _NAME.fullmatch(host):
+        raise ItemError(Reason.MALFORMED_URL, "not a host name")
+    elif _NUMBER.fullmatch(host.rstrip(".")) and not is_address(host):
+        raise ItemError(Reason.ADDRESS_DENIED, "a number in place of a host")
+
+
+def is_address(host: str) -> bool:
+    """True for an IPv4 or IPv6 address in canonical form, without brackets and scope."""
+    try:
+        IPv6Address(host) if ":" in host else IPv4Address(host)
+    except ValueError:
+        return False
+    return "%" not in host

@@ -1,0 +1,215 @@
+"""Scores: what each labeler says of each sample, kept as columns in one Parquet part a labeler and shard.
+
+Labelers without pixels (`needs.side == 0`) cost nothing, may see what sources declare, and are asked anew each time.
+"""
+
+import copy
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from curate.contracts import Engine, Labeler, Needs
+from curate.errors import CurateError, ItemError, UsageError
+from curate.media.decode import Bounds
+from curate.media.decoded import StoredImage
+from curate.plugins import mark_of, name_of
+from curate.progress import Progress
+from curate.records import Sample
+from curate.scoring import Columns, Scores, Scoring, Task, batches, blank, fill, read_bytes
+from curate.store import views
+from curate.store.shards import assign
+from curate.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+ENOUGH_DEATHS = 8  # samples that killed their worker, and none that did not: it is not the samples' fault
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What a reader should know: samples without a score and why, corrupt parts that were made again."""
+
+    failed: Mapping[str, str]
+    rebuilt: Sequence[str]
+
+
+def compute(ws: Workspace, engine: Engine, labelers: Sequence[Labeler], progress: Progress) -> Computed:
+    """Make sure that each labeler's table has a row for every sample that is not held; whole parts are left alone.
+
+    A sample that cannot be decoded, or kills its worker, gets a row of NaN and is named on a warning. Raises UsageError
+    for two labelers of one name, CurateError where workers die whatever they are given.
+    """
+    pixels = {name: labeler for name, labeler in by_name(labelers).items() if labeler.needs.side}
+    tasks, rebuilt = _missing(ws, pixels)
+    work = Scoring(pixels, ws.blobs, Bounds(max_pixels=ws.config.fetch.max_pixels, min_side=1))
+    failed: dict[str, str] = {}
+    with progress.stage("score", sum(len(task.samples) for task in tasks)) as step:
+        for task, scores in _mapped(engine, work, tasks):
+            ids = [sample.id for sample in task.samples]
+            for name in task.labelers:
+                part = ws.table(name, mark_of(pixels[name]))
+                part.write(f"{task.shard:06d}", _to_table(ids, scores.columns[name]))
+            for sample, why in scores.failed.items():
+                log.warning("sample %s has no score: %s", sample, why)
+            failed |= scores.failed
+            step(len(ids))
+    return Computed(failed, rebuilt)
+
+
+def read(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Columns:
+    """A labeler's columns, aligned with `ids`; NaN (or None) where a sample has no score."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if labeler.needs.side == 0:
+        return _without_pixels(ws, labeler, ids)
+    columns = blank(labeler, len(ids))
+    table = ws.table(name_of(labeler), mark_of(labeler)).read(list(labeler.columns))
+    if table is not None:
+        where = pc.index_in(pa.array(ids, pa.string()), value_set=table.column("id").combine_chunks())
+        found, places = where.is_valid().to_numpy(zero_copy_only=False), where.drop_null().to_numpy()
+        for name, values in columns.items():
+            values[found] = _to_numpy(table.column(name), values)[places]
+    return columns
+
+
+def by_name(labelers: Sequence[Labeler]) -> dict[str, Labeler]:
+    """Labelers by name; raises UsageError where two have one name, since their columns would, too."""
+    named: dict[str, Labeler] = {}
+    for labeler in labelers:
+        if named.setdefault(name_of(labeler), labeler) is not labeler:
+            raise UsageError(f"labelers.{name_of(labeler)}: configured twice; keep one of the two tables")
+    return named
+
+
+def samples(ws: Workspace) -> dict[str, Sample]:
+    """Every sample by id, sorted."""
+    rows = ws.catalog.stream(f"SELECT {views.SAMPLE_COLUMNS} FROM samples ORDER BY id")  # noqa: S608 (a constant)
+    return {row["id"]: views.sample(row) for row in rows}
+
+
+def _without_pixels(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Columns:
+    labeler = copy.copy(labeler)
+    labeler.load()
+    stored = samples(ws)
+    declared = {axis.name: views.declared(ws.catalog, axis.name) for axis in ws.config.taxonomy.axes}
+    columns = blank(labeler, len(ids))
+    for places in batches(range(len(ids)), labeler.needs.batch):
+        said = {n: {axis: by.get(ids[n], ()) for axis, by in declared.items()} for n in places}
+        fill(
+            columns,
+            labeler,
+            {n: StoredImage(stored[ids[n]], said[n], partial(read_bytes, ws.blobs, ids[n])) for n in places},
+        )
+    return columns
+
+
+# -- what is missing, and getting it ---------------------------------------------------------------------------------
+
+
+def _missing(ws: Workspace, labelers: Mapping[str, Labeler]) -> tuple[list[Task], list[str]]:
+    """A task for each shard that some labeler's table lacks or covers in part; the corrupt parts, removed and named."""
+    held, stored = views.held(ws.catalog), samples(ws)
+    shards = {shard: [one for one in ids if one not in held] for shard, ids in assign(ws.catalog).items()}
+    lacking = {shard: list(labelers) for shard, ids in shards.items() if ids}
+    rebuilt = []
+    for name, labeler in labelers.items():
+        for part, table in ws.table(name, mark_of(labeler)).each():
+            if table is None:
+                log.warning("table %s: part %s was corrupt, and is made again", name, part)
+                rebuilt.append(f"{name}/{part}")
+            elif int(part) in lacking and _covers(table, labeler, shards[int(part)]):
+                lacking[int(part)].remove(name)
+    tasks = [
+        Task(shard, tuple(stored[one] for one in shards[shard]), tuple(names))
+        for shard, names in sorted(lacking.items())
+        if names
+    ]
+    return tasks, rebuilt
+
+
+def _covers(table: "pa.Table", labeler: Labeler, ids: Sequence[str]) -> bool:
+    return set(labeler.columns) <= set(table.column_names) and set(ids) <= set(table.column("id").to_pylist())
+
+
+def _mapped(engine: Engine, work: Scoring, tasks: Sequence[Task]) -> Iterator[tuple[Task, Scores]]:
+    """Each task with its scores. A shard that kills its worker is done again, one sample at a time."""
+    if not tasks:  # the engine would load every labeler for nothing
+        return
+    died = []
+    for task, result in engine.map(work, tasks, _needs(work)):
+        if _lost(result):
+            died.append(task)
+        else:
+            yield task, _good(result)
+    for task in died:
+        yield task, _singly(engine, work, task)
+
+
+def _singly(engine: Engine, work: Scoring, task: Task) -> Scores:
+    """The scores of the samples that let their worker live."""
+    got: dict[str, Scores] = {}
+    dead: dict[str, str] = {}
+    for one, result in engine.map(work, task.singly(), _needs(work)):
+        name = one.samples[0].id
+        if _lost(result):
+            dead[name], got[name] = str(result), work.blank(one)
+        else:
+            got[name] = _good(result)
+        if len(dead) == len(got) and len(dead) in (max(2, len(task.samples)), ENOUGH_DEATHS):
+            raise CurateError(f"shard {task.shard}: workers die at every sample ({result}); is there enough memory?")
+    parts = [got[sample.id] for sample in task.samples]
+    return Scores(_joined(parts), dead | {name: why for part in parts for name, why in part.failed.items()})
+
+
+def _joined(parts: Sequence[Scores]) -> dict[str, Columns]:
+    import numpy as np
+
+    return {
+        name: {column: np.concatenate([part.columns[name][column] for part in parts]) for column in columns}
+        for name, columns in parts[0].columns.items()
+    }
+
+
+def _needs(work: Scoring) -> Needs:
+    each = [labeler.needs for labeler in work.labelers.values()] or [Needs()]
+    cpus, gpus = max(one.cpus for one in each), max(one.gpus for one in each)
+    return Needs(cpus, gpus, max(one.batch for one in each), max(one.side for one in each))
+
+
+def _lost(result: object) -> bool:
+    """True where it is the item that failed, or took the worker with it."""
+    return isinstance(result, (ItemError, MemoryError))
+
+
+def _good(result: Scores | Exception) -> Scores:
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+# -- columns in Parquet ----------------------------------------------------------------------------------------------
+
+
+def _to_table(ids: Sequence[str], columns: Columns) -> "pa.Table":
+    import pyarrow as pa
+
+    def array(values: Any) -> Any:
+        if values.ndim == 2:
+            return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+        return pa.array(values, pa.string() if values.dtype == object else None)
+
+    return pa.table({"id": list(ids)} | {name: array(values) for name, values in columns.items()})
+
+
+def _to_numpy(column: "pa.ChunkedArray", like: "np.ndarray") -> "np.ndarray":
+    if like.ndim == 1:
+        flat: np.ndarray = column.to_numpy()
+        return flat
+    values: np.ndarray = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return values.reshape(-1, like.shape[1])

@@ -1,0 +1,124 @@
+"""The work of scoring: a shard is read and decoded once for all the labelers that lack it.
+
+A labeler is given at most `needs.batch` samples at a time, in order of id, without those that cannot be decoded, and
+without what sources declare: a score is a fact about the bytes alone, whatever its company, its shard, and how many
+workers there are. A labeler whose library answers differently in a batch of another size runs pictures one at a time.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from curate.contracts import Decoded, Labeler
+from curate.errors import ItemError, StoreError
+from curate.media.decode import Bounds
+from curate.media.decoded import StoredImage
+from curate.plugins import name_of
+from curate.records import Sample
+from curate.store.blobs import Blobs
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Columns = dict[str, "np.ndarray"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A shard, or one sample of it, and the labelers that lack it."""
+
+    shard: int
+    samples: tuple[Sample, ...]
+    labelers: tuple[str, ...]
+
+    def singly(self) -> Iterator["Task"]:
+        """The same, one sample at a time."""
+        return (Task(self.shard, (sample,), self.labelers) for sample in self.samples)
+
+
+@dataclass
+class Scores:
+    """The columns of each labeler, aligned with a task's samples, and why a sample has none (its row is NaN)."""
+
+    columns: dict[str, Columns]
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Scoring:
+    """What each worker runs: a task in, its scores out. It loads copies, so that it can be pickled again."""
+
+    labelers: Mapping[str, Labeler]
+    blobs: Blobs
+    bounds: Bounds
+
+    def load(self) -> None:
+        """Load a copy of each labeler."""
+        self._ready = {name: copy.copy(labeler) for name, labeler in self.labelers.items()}
+        for labeler in self._ready.values():
+            labeler.load()
+
+    def __call__(self, item: Task) -> Scores:
+        """The scores of a task's samples."""
+        labelers = {name: self._ready[name] for name in item.labelers}
+        sides = sorted({labeler.needs.side for labeler in labelers.values()})
+        scores = self.blank(item)
+        for batch in batches(range(len(item.samples)), max(one.needs.batch for one in labelers.values())):
+            views = {n: self._decoded(item.samples[n], sides, scores.failed) for n in batch}
+            whole = {n: view for n, view in views.items() if view is not None}
+            for name, labeler in labelers.items():
+                fill(scores.columns[name], labeler, whole)
+        return scores
+
+    def blank(self, task: Task) -> Scores:
+        """No scores yet."""
+        return Scores({name: blank(self.labelers[name], len(task.samples)) for name in task.labelers})
+
+    def _decoded(self, sample: Sample, sides: Sequence[int], failed: dict[str, str]) -> Decoded | None:
+        view = StoredImage(sample, {}, partial(read_bytes, self.blobs, sample.id), self.bounds)
+        try:
+            for side in sides:
+                view.image(side)
+        except (ItemError, StoreError) as error:
+            failed[sample.id] = str(error)
+            return None
+        return view
+
+
+def read_bytes(blobs: Blobs, sample: str) -> bytes:
+    """The bytes of a sample; raises StoreError where they are missing."""
+    with blobs.open(sample) as file:
+        return file.read()
+
+
+def blank(labeler: Labeler, n: int) -> Columns:
+    """The labeler's columns for `n` samples that have no score: NaN, or None where the column is text."""
+    return {name: _blank(kind, n) for name, kind in labeler.columns.items()}
+
+
+def _blank(kind: str, n: int) -> "np.ndarray":
+    """`float32` -> NaN[n], `float16[1280]` -> NaN[n, 1280], `string` -> None[n]."""
+    import numpy as np
+
+    name, _, size = kind.rstrip("]").partition("[")
+    if name == "string":
+        return np.full(n, None, dtype=object)
+    return np.full((n, int(size)) if size else n, np.nan, dtype=name)
+
+
+def fill(columns: Columns, labeler: Labeler, views: Mapping[int, Decoded]) -> None:
+    """Ask a labeler about the samples at some places, and put its answers there."""
+    for places in batches(list(views), labeler.needs.batch):
+        answer = labeler.label([views[n] for n in places])
+        for name, values in columns.items():
+            if answer[name].shape != (len(places), *values.shape[1:]):
+                raise ValueError(f"{name_of(labeler)}.{name}: shape {answer[name].shape} for {len(places)} samples")
+            values[places] = answer[name]
+
+
+def batches(items: Sequence[int], size: int) -> Iterator[list[int]]:
+    """The items, at most `size` at a time."""
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])

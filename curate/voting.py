@@ -1,0 +1,173 @@
+"""Labelling functions: where they come from, what they vote, and how they fare beside each other and beside people."""
+
+import importlib.util
+import operator
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curate.contracts import Labeler, Needs
+from curate.engine.serial import Serial
+from curate.errors import UsageError
+from curate.records import Axis
+from curate.toml import suggest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from snorkel.labeling import LabelingFunction
+
+    from curate.progress import Step
+
+ABSTAIN = -1
+CHUNK = 10_000
+Functions = Callable[[Axis, Collection[str]], Sequence["LabelingFunction"]]
+
+
+@dataclass
+class Votes:
+    """int8[n, m], -1 where a function abstains, and the faults of each: how many rows it failed on, and the first why.
+
+    A function that raises, or answers what is no class of the axis, abstains on that row.
+    """
+
+    names: tuple[str, ...]
+    matrix: "np.ndarray"
+    faults: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+
+def functions_of(labelers: Sequence[Labeler]) -> Functions:
+    """The labelling functions that sit beside labelers: `functions(axis, columns)` in the labeler's file, if any."""
+    found = [getattr(sys.modules[type(labeler).__module__], "functions", None) for labeler in labelers]
+
+    def functions(axis: Axis, columns: Collection[str]) -> Sequence["LabelingFunction"]:
+        return [one for make in found if make is not None for one in make(axis, columns)]
+
+    return functions
+
+
+def own(paths: Sequence[Path], axes: Sequence[Axis]) -> dict[str, list["LabelingFunction"]]:
+    """The labelling functions in a user's Python files, by axis: the first one, or what the file's `AXIS` names.
+
+    Every module-level Snorkel `LabelingFunction` counts; its answers are places in the axis's `classes`. Raises
+    UsageError naming a file that is missing, cannot be run, or has none.
+    """
+    found: dict[str, list[LabelingFunction]] = {axis.name: [] for axis in axes}
+    for path, module in Serial().map(_Run(), paths, Needs(side=0)):
+        if isinstance(module, Exception):
+            raise UsageError(f"label.functions: {path}: {type(module).__name__}: {module}") from module
+        axis, functions = module.get("AXIS", axes[0].name), _labelling(module)
+        if axis not in found:
+            raise UsageError(f"label.functions: {path}: AXIS: no such axis '{axis}'; {suggest(str(axis), list(found))}")
+        if not functions:
+            raise UsageError(f"label.functions: {path}: no @labeling_function() in it")
+        found[axis] += functions
+    return found
+
+
+class _Run:
+    """Runs a Python file and gives its names."""
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def __call__(self, item: Path) -> dict[str, Any]:
+        spec = importlib.util.spec_from_file_location(f"curate_functions_{item.stem}", item)
+        if spec is None or spec.loader is None:
+            raise ImportError("not a Python file (its name must end in .py)")
+        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return vars(module)
+
+
+def _labelling(names: Mapping[str, Any]) -> list["LabelingFunction"]:
+    from snorkel.labeling import LabelingFunction
+
+    return list({id(one): one for one in names.values() if isinstance(one, LabelingFunction)}.values())
+
+
+def unique(functions: Sequence["LabelingFunction"]) -> Sequence["LabelingFunction"]:
+    """The functions, sorted by name; raises UsageError where two have one name."""
+    names = [one.name for one in functions]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"label.functions: two labelling functions are called '{name}'; rename one of them")
+    return sorted(functions, key=lambda one: str(one.name))
+
+
+# -- votes -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Ask:
+    function: Callable[[Any], Any]
+    classes: int
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def __call__(self, item: Any) -> int:
+        vote = operator.index(self.function(item))
+        if not ABSTAIN <= vote < self.classes:
+            raise ValueError(f"{vote} is neither -1 nor one of the {self.classes} classes' places")
+        return vote
+
+
+def vote(
+    functions: Sequence["LabelingFunction"], axis: Axis, rows: Callable[[int, int], list[Any]], n: int, step: "Step"
+) -> Votes:
+    """Ask every function about every row; `rows(start, stop)` gives some of the `n`."""
+    import numpy as np
+
+    votes = Votes(tuple(one.name for one in functions), np.full((n, len(functions)), ABSTAIN, dtype=np.int8))
+    for start in range(0, n, CHUNK):
+        part = rows(start, min(start + CHUNK, n))
+        for column, function in enumerate(functions):
+            answers = (answer for _, answer in Serial().map(_Ask(function, len(axis.classes)), part, Needs(side=0)))
+            for place, answer in enumerate(answers, start):
+                if isinstance(answer, Exception):
+                    _blame(votes, function.name, answer)
+                else:
+                    votes.matrix[place, column] = answer
+        step(len(part))
+    return votes
+
+
+def _blame(votes: Votes, name: str, error: Exception) -> None:
+    count, first = votes.faults.get(name, (0, f"{type(error).__name__}: {error}"))
+    votes.faults[name] = count + 1, first
+
+
+# -- the report ------------------------------------------------------------------------------------------------------
+
+
+def report(votes: Votes, gold: "np.ndarray") -> Iterator[dict[str, object]]:
+    """For each function, as shares of the rows: coverage, overlap, conflict; and accuracy on the gold it votes on.
+
+    `gold` int[n]: the place of the class that people gave, -1 where they gave none. `gold` in the report is how many
+    rows the accuracy is of (null where there are none), `faults` how many rows the function failed on.
+    """
+    import numpy as np
+
+    cast = votes.matrix >= 0
+    company = cast.sum(axis=1) > 1
+    high = votes.matrix.max(axis=1, initial=ABSTAIN)
+    low = np.where(cast, votes.matrix, np.int8(127)).min(axis=1, initial=127)
+    disagreement = company & (low != high)
+    for column, name in enumerate(votes.names):
+        mine = cast[:, column]
+        known = mine & (gold >= 0)
+        yield {
+            "name": name,
+            "coverage": _share(mine),
+            "overlap": _share(mine & company),
+            "conflict": _share(mine & disagreement),
+            "accuracy": _share(votes.matrix[known, column] == gold[known]) if known.any() else None,
+            "gold": int(known.sum()),
+            "faults": votes.faults.get(name, (0, ""))[0],
+        }
+
+
+def _share(mask: "np.ndarray") -> float:
+    return round(float(mask.mean()), 4) if len(mask) else 0.0

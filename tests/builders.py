@@ -1,0 +1,107 @@
+"""Small workspaces with real bytes in them, for tests: a sample is a blob, its row, and who mentioned it."""
+
+import hashlib
+import io
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from curate.config import Config
+from curate.media import phash
+from curate.store.tables import to_table
+from curate.store.workspace import Workspace
+
+_count = itertools.count()
+
+
+def workspace(root: Path, config: Config | None = None) -> Workspace:
+    """An empty workspace, made on first use."""
+    root.mkdir(parents=True, exist_ok=True)
+    return Workspace(root, config or Config())
+
+
+def add(  # what a test wants to say of a sample
+    ws: Workspace, data: bytes, label: str | None = None, album: str | None = None, source: str = "urllist:a",
+) -> str:  # fmt: skip
+    """Store bytes as fetch would, mentioned once by `source` under a new URL; the id."""
+    sample = hashlib.sha256(data).hexdigest()
+    ws.blobs.put([(sample, data)])
+    with Image.open(io.BytesIO(data)) as image:
+        width, height = image.size
+        kind = str(image.get_format_mimetype())
+    digests = (hashlib.sha1(data).hexdigest(), hashlib.md5(data).hexdigest())
+    with ws.catalog.tx() as db:
+        row = (sample, *digests, len(data), kind, width, height)
+        columns = "(id, sha1, md5, bytes, media_type, width, height)"
+        db.execute(f"INSERT OR IGNORE INTO samples {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    mention(ws, sample, label, album, source)
+    return sample
+
+
+def mention(ws: Workspace, sample: str, label: str | None, album: str | None, source: str) -> None:
+    """One more URL, and one more mention, of a stored sample."""
+    number = next(_count)
+    with ws.catalog.tx() as db:
+        db.execute("INSERT OR IGNORE INTO sources (source, plugin, options) VALUES (?, 'urllist', '{}')", (source,))
+        candidate = db.execute(
+            "INSERT INTO candidates (kind, locator, state, sample) VALUES ('url', ?, 'stored', ?)",
+            (f"http://example.org/{number}.jpg", sample),
+        ).lastrowid
+        db.execute(
+            "INSERT INTO mentions (candidate, source, ref, album) VALUES (?, ?, ?, ?)",
+            (candidate, source, f"list:{number}", album),
+        )
+        if label is not None:
+            row = (candidate, source, f"list:{number}", label)
+            db.execute("INSERT INTO declared VALUES (?, ?, ?, 'content', ?)", row)
+
+
+def add_hashed(ws: Workspace, hashes: Mapping[str, bytes], part: str, quality: float = 50.0) -> None:
+    """Samples by id with these hashes, and no bytes: dedupe at work on hashes that exist. Thumbnails are all alike."""
+    ids = sorted(hashes)
+    with ws.catalog.tx() as db:
+        columns = "(id, sha1, md5, bytes, media_type, width, height)"
+        rows = ((one, "0" * 40, "0" * 32, 1, "image/png", 64, 64) for one in ids)
+        db.executemany(f"INSERT INTO samples {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    if ids:
+        ws.table(phash.NAME, phash.MARK).write(
+            part,
+            to_table(
+                {
+                    "id": ids,
+                    "phash": [hashes[one] for one in ids],
+                    "quality": np.full(len(ids), quality, dtype=np.float32),
+                    "thumb": [bytes(phash.THUMB**2)] * len(ids),
+                }
+            ),
+        )
+
+
+def decide(ws: Workspace, sample: str, label: str, reviewer: str = "ann") -> None:
+    """A person's judgement of a sample on the first axis."""
+    taxonomy = ws.config.taxonomy
+    with ws.catalog.tx() as db:
+        db.execute(
+            "INSERT INTO decisions (sample, axis, taxonomy, reviewer, label, decided_at, shown)"
+            " VALUES (?, ?, ?, ?, ?, ?, 'imported')",
+            (sample, taxonomy.first.name, taxonomy.version, reviewer, label, f"2026-01-01T00:00:{next(_count):05d}Z"),
+        )
+
+
+def members(ws: Workspace) -> dict[str, dict[str, str | None]]:
+    """The rows that dedupe wrote, by sample."""
+    return {row["sample"]: dict(row) for row in ws.catalog.rows("SELECT * FROM members")}
+
+
+def dump(
+    ws: Workspace, tables: Sequence[str] = ("members", "splits", "group_names", "conflicts")
+) -> dict[str, list[object]]:
+    """All rows of the tables that dedupe writes, without the run that wrote them."""
+    found: dict[str, list[object]] = {}
+    for table in tables:
+        rows = [dict(row) for row in ws.catalog.rows(f"SELECT * FROM {table}")]
+        found[table] = sorted(str({key: value for key, value in row.items() if key != "run"}) for row in rows)
+    return found

@@ -1,0 +1,1 @@
+"""Labelers that exist for tests: files of their own, so that a worker process can import them."""

@@ -1,0 +1,394 @@
+"""A release is complete, the same to the byte, and refused where it leaks."""
+
+import csv
+import json
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import curate.export as verb
+from curate.config import Config, ExportConfig, FetchConfig
+from curate.contracts import Export
+from curate.errors import GateError, StoreError, UsageError
+from curate.export import export
+from curate.records import SPLITS, Manifest
+from curate.release import load
+from curate.store.workspace import Workspace
+from tests.releases import (
+    FORMATS,
+    GOLDEN,
+    QUIET,
+    Item,
+    Mention,
+    contents,
+    far,
+    golden_config,
+    golden_items,
+    shuffled,
+    stocked,
+)
+
+
+def released(ws: Workspace, version: str = "1.0.0", formats: dict[str, Export] | None = None) -> dict[str, Any]:
+    return export(ws, version, FORMATS if formats is None else formats, QUIET)
+
+
+def rows(ws: Workspace, version: str = "1.0.0") -> dict[str, dict[str, Any]]:
+    """Every released row, by id."""
+    release = load(ws.work / "releases" / version)
+    return {row["id"]: row for split in SPLITS for row in release.rows[split].to_pylist()}
+
+
+# -- bytes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def golden(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    ws = stocked(tmp_path_factory.mktemp("golden"), golden_items(), golden_config())
+    released(ws)
+    return ws
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_writes_its_golden_bytes(golden: Workspace, name: str) -> None:
+    """`python -m tests.releases` rewrites them; Parquet's bytes are those of one pyarrow, its rows everyone's."""
+    expected, found = contents(GOLDEN / name), contents(golden.work / "exports" / "1.0.0" / name)
+    assert expected, f"no golden files for {name}"
+    assert set(found) == set(expected)
+    for file, data in expected.items():
+        if file.endswith(".parquet") and not _same_writer(data, found[file]):
+            assert pq.read_table(pa.BufferReader(found[file])).equals(pq.read_table(pa.BufferReader(data)))
+        elif file == "release.json":
+            assert _lasting(found[file]) == _lasting(data)
+        else:
+            assert found[file] == data, f"{name}/{file} changed"
+
+
+def _same_writer(one: bytes, other: bytes) -> bool:
+    return len({pq.read_metadata(pa.BufferReader(data)).created_by for data in (one, other)}) == 1
+
+
+def _lasting(header: bytes) -> dict[str, Any]:
+    """A header without what another version of curate or pyarrow may change."""
+    return {k: v for k, v in json.loads(header).items() if k not in ("tool", "files")}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_order_of_arrival_place_and_time_leave_no_trace(golden: Workspace, tmp_path: Path, seed: int) -> None:
+    items = [replace(item, mentions=shuffled(item.mentions, seed)) for item in shuffled(golden_items(), seed)]
+    other = stocked(tmp_path / f"elsewhere={seed}", items, golden_config())
+    result = released(other)
+    assert contents(other.work / "releases") == contents(golden.work / "releases") | {
+        name: data for name, data in contents(other.work / "releases").items() if "provenance" in name
+    }
+    assert contents(other.work / "exports") == contents(golden.work / "exports")
+    assert result["sha256"] == golden.catalog.one("SELECT sha256 FROM releases")
+
+
+def test_nothing_of_this_machine_or_of_a_secret_gets_out(golden: Workspace) -> None:
+    release = golden.work / "releases" / "1.0.0"
+    tables = [pq.read_table(p).to_pylist() for p in sorted(release.glob("*.parquet"))]
+    text = json.dumps(tables) + (release / "release.json").read_text() + str(contents(golden.work / "exports"))
+    for secret in ("user:pw", "0123456789abcdef", "/home/someone", "private"):
+        assert secret not in text
+    assert str(golden.root) not in json.dumps([t for p, t in zip(SPLITS, tables[1:], strict=True)])
+    assert {row["url"] for row in rows(golden).values() if row["ref"] == "cats/cat.jpg"} == {None}
+
+
+def test_files_are_private(golden: Workspace) -> None:
+    for top in ("releases", "exports"):
+        for path in (golden.work / top / "1.0.0").rglob("*"):
+            assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+words = st.one_of(texts, st.sampled_from(["=1+1", "'", "''x", "@a", "\r", "\n", '"', "a,b\r\nc", "-", "\ufeff", " x "]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(words, words), min_size=1, max_size=5))
+def test_any_text_survives_csv(tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, str]]) -> None:
+    out = tmp_path_factory.mktemp("csv")
+    table = pa.table({"url": [url for url, _ in said], "attribution": [who for _, who in said]})
+    FORMATS["csv"].write(Manifest("1.0.0", out, {}, dict.fromkeys(SPLITS, table)), out)
+    with (out / "train.csv").open(encoding="utf-8", newline="") as file:
+        read = list(csv.reader(file))
+    assert read[0] == ["url", "attribution"]
+    assert [tuple(cell.removeprefix("'") for cell in row) for row in read[1:]] == said
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for row in read for cell in row)
+
+
+# -- what is in it ---------------------------------------------------------------------------------------------------
+
+
+def test_every_sample_is_released_or_counted_with_its_reason(tmp_path: Path) -> None:
+    ws = stocked(tmp_path, [*golden_items(), Item("held"), Item("late")], golden_config())
+    with ws.catalog.tx() as db:
+        db.execute("INSERT INTO quarantine VALUES ('sample', ?, NULL, 'why', 'now')", (Item("held").id,))
+        db.execute("DELETE FROM members WHERE sample = ?", (Item("late").id,))
+    result = released(ws)
+    assert result["rows"] == {"train": 3, "val": 1, "test": 2}
+    assert result["excluded"] == {
+        "conflict": 1,
+        "duplicate": 1,
+        "merged_with_test": 1,
+        "not_deduped": 1,
+        "quarantined": 1,
+        "unlabelled": 1,
+    }
+    samples = ws.catalog.one("SELECT count(*) FROM samples")
+    assert samples == sum(result["rows"].values()) + sum(result["excluded"].values())
+    assert ws.catalog.one("SELECT count(*) FROM released WHERE version = '1.0.0'") == 6
+    assert ws.catalog.broken_links() == []
+    assert ws.catalog.rows("SELECT action FROM log")[-1][0] == "export"
+
+
+def test_people_overrule_the_label_model_and_carried_words_are_not_counted(tmp_path: Path) -> None:
+    people = {"content": {"ada": "sexy", "bob": "sexy", "cy": "neutral"}}
+    ws = stocked(tmp_path, [Item("judged", people=people), Item("twin", survivor="judged"), Item("weak")])
+    with ws.catalog.tx() as db:  # the unjudged twin is the one that survives
+        db.execute("UPDATE members SET survivor = ? WHERE sample <> ?", (Item("twin").id, Item("weak").id))
+    released(ws)
+    found = {row["id"]: (row["label"], row["label_source"], row["human_n"], row["weight"]) for row in rows(ws).values()}
+    assert found == {Item("twin").id: ("sexy", "human", 0, 1.0), Item("weak").id: ("neutral", "weak", 0, 0.9)}
+
+
+@pytest.mark.parametrize(
+    ("said", "released_as"),
+    [
+        (("sexy", "sexy", "sexy"), "sexy"),
+        (("sexy", "neutral", None), None),
+        (("neutral", "sexy", None), None),
+        ((None, "unsure", None), "neutral"),
+        ((None, "sexy", "porn"), None),
+    ],
+)
+def test_where_people_contradict_each_other_nobody_is_believed(
+    tmp_path: Path, said: tuple[str | None, ...], released_as: str | None
+) -> None:
+    """What ada says of the survivor, and what ada and bob say of its twin. `unsure` is no class, and no answer."""
+
+    def people(**answers: str | None) -> dict[str, dict[str, str]]:
+        return {"content": {who: label for who, label in answers.items() if label is not None}}
+
+    twin = Item("twin", survivor="kept", people=people(ada=said[1], bob=said[2]))
+    ws = stocked(tmp_path, [Item("kept", people=people(ada=said[0])), twin, Item("other")])
+    result = released(ws)
+    assert result["excluded"] == {"duplicate": 1} | ({} if released_as else {"conflict": 1})
+    kept = rows(ws).get(Item("kept").id)
+    assert (kept and kept["label"]) == released_as
+
+
+MENTIONS = [
+    Mention("https://b.example/licensed.jpg", "CC0"),
+    Mention("https://c.example/licensed.jpg", "CC0"),
+    Mention("https://a.example/bare.jpg"),
+    Mention("/home/someone/a.jpg", "CC0", ref="a.jpg"),
+]
+
+
+def test_a_licensed_url_is_named_before_others_then_the_first(tmp_path: Path) -> None:
+    for n, (mentions, url) in enumerate(
+        [
+            (MENTIONS, "https://b.example/licensed.jpg"),
+            (MENTIONS[2:], None),
+            ([MENTIONS[2], Mention("https://A.example/bare.jpg")], "https://A.example/bare.jpg"),
+        ]
+    ):
+        ws = stocked(tmp_path / str(n), [Item("x", mentions=mentions)])
+        released(ws)
+        assert rows(ws)[Item("x").id]["url"] == url
+
+
+def test_the_header_says_what_it_was_made_under(tmp_path: Path) -> None:
+    ws = stocked(tmp_path, golden_items(), golden_config())
+    entry = {
+        "name": "lines:1",
+        "provider": "self",
+        "sha256": "ab",
+        "entries": 3,
+        "corrupt": 0,
+        "modified": "2026-01-01",
+    }
+    ws.catalog.put("screening", json.dumps({"required": True, "lists": [entry]}))
+    first = released(ws, "1.0.0")
+    released(ws, "2.0.0")
+    released(ws, "1.1.0")
+    headers = {v: load(ws.work / "releases" / v).header for v in ("1.0.0", "2.0.0", "1.1.0")}
+    assert [h["parent"] and h["parent"]["version"] for h in headers.values()] == [None, "1.0.0", "1.0.0"]
+    assert headers["1.1.0"]["parent"]["sha256"] == first["sha256"]
+    assert headers["1.0.0"]["screening"]["lists"] == [{k: v for k, v in entry.items() if k != "modified"}]
+    assert headers["1.0.0"]["counts"]["train"] == {"drawings": 1, "neutral": 2}
+
+
+def test_only_options_that_change_rows_change_the_config_hash(tmp_path: Path) -> None:
+    def digest(config: Config) -> str:
+        return verb.config_sha256(config)
+
+    functions = tmp_path / "mine.py"
+    functions.write_text("x = 1\n")
+    plain = Config()
+    with_functions = replace(plain, label=replace(plain.label, functions=(functions,)))
+    before = digest(with_functions)
+    functions.write_text("x = 2\n")
+    assert digest(plain) == digest(replace(plain, fetch=FetchConfig(contact="a@b"), train=replace(plain.train, seed=9)))
+    assert digest(plain) == digest(replace(plain, export=ExportConfig(formats=("csv",))))
+    changed = [
+        replace(plain, export=ExportConfig(salt="x")),
+        replace(plain, dedupe=replace(plain.dedupe, group_radius=9)),
+    ]
+    assert len({digest(plain), *map(digest, changed), before, digest(with_functions)}) == 5
+    functions.unlink()
+    with pytest.raises(UsageError, match=r"mine\.py"):
+        digest(with_functions)
+
+
+# -- refusals --------------------------------------------------------------------------------------------------------
+
+
+def nothing_left(ws: Workspace) -> bool:
+    made = [p.name for top in ("releases", "exports") for p in (ws.work / top).glob("*")]
+    return not made and not ws.catalog.rows("SELECT 1 FROM releases") and not ws.catalog.rows("SELECT 1 FROM released")
+
+
+@pytest.mark.parametrize("version", ["1", "1.0", "v1.0.0", "1.0.0 ", "01.0.0", "1.0.0-rc1", "../1.0.0", "１.0.0", ""])
+def test_a_version_is_three_numbers(tmp_path: Path, version: str) -> None:
+    ws = stocked(tmp_path, [Item("x")])
+    with pytest.raises(UsageError, match=r"MAJOR\.MINOR\.PATCH"):
+        released(ws, version)
+    assert nothing_left(ws)
+
+
+def test_a_release_does_not_change(tmp_path: Path) -> None:
+    ws = stocked(tmp_path, [Item("x")])
+    released(ws)
+    before = contents(ws.work / "releases") | contents(ws.work / "exports")
+    with pytest.raises(UsageError, match="there is such a release"):
+        released(ws)
+    assert contents(ws.work / "releases") | contents(ws.work / "exports") == before
+    assert ws.catalog.one("SELECT count(*) FROM releases") == 1
+
+
+def test_nothing_labelled_is_nothing_to_release(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"2 unlabelled.*curate label"):
+        released(stocked(tmp_path / "a", [Item("x", weak={}), Item("y", weak={})]))
+    with pytest.raises(UsageError, match="workspace is empty"):
+        released(stocked(tmp_path / "b", []))
+
+
+def test_a_licence_where_one_is_required(tmp_path: Path) -> None:
+    config = Config(export=ExportConfig(require_license=True))
+    bare = stocked(tmp_path / "bare", [Item("x"), Item("y", mentions=[Mention("https://e.example/", "CC0")])], config)
+    with pytest.raises(GateError, match=f"licence: 1 items have none .{Item('x').id}"):
+        released(bare)
+    assert nothing_left(bare)
+    released(stocked(tmp_path / "free", [Item("y", mentions=[Mention("https://e.example/", "CC0")])], config))
+
+
+FLIPPED = bytes([far(1)[0] ^ 0b1111111, far(1)[1] ^ 0b111, *far(1)[2:]])  # ten bits from far(1)
+
+
+def test_a_group_in_two_splits_is_refused(tmp_path: Path) -> None:
+    ws = stocked(tmp_path, [Item("a", "train", group="g"), Item("b", "test", group="g")])
+    with pytest.raises(GateError, match=r"1 groups are in train and in test \(g\)"):
+        released(ws)
+    assert nothing_left(ws)
+
+
+@pytest.mark.parametrize("splits", [("train", "test"), ("val", "train"), ("test", "val")])
+def test_near_duplicates_in_two_splits_are_refused(tmp_path: Path, splits: tuple[str, str]) -> None:
+    pair = [Item("a", splits[0], hash=far(1)), Item("b", splits[1], hash=FLIPPED)]
+    ws = stocked(tmp_path / "near", [*pair, Item("c")])
+    with pytest.raises(GateError, match="look alike"):
+        released(ws)
+    assert nothing_left(ws)
+    released(stocked(tmp_path / "one", [replace(item, split="train") for item in pair]))
+    released(stocked(tmp_path / "flat", [pair[0], replace(pair[1], quality=0.5)]))
+    config = replace(Config(), dedupe=replace(Config().dedupe, group_radius=9))
+    released(stocked(tmp_path / "tight", pair, config))
+
+
+def test_an_item_that_the_gate_cannot_judge_is_refused(tmp_path: Path) -> None:
+    ws = stocked(tmp_path, [Item("a"), Item("b", "test")])
+    next((ws.work / "tables").glob("phash@*/*.parquet")).unlink()
+    with pytest.raises(GateError, match="2 items have no perceptual hash"):
+        released(ws)
+    assert nothing_left(ws)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "says"),
+    [
+        (lambda rows: rows | {"test": pa.concat_tables([rows["test"], rows["train"]])}, "belong to another split"),
+        (lambda rows: rows | {"train": pa.concat_tables([rows["train"], rows["train"]])}, "there twice"),
+    ],
+)
+def test_the_gate_reads_what_was_written(golden: Workspace, tamper: Any, says: str) -> None:
+    release = load(golden.work / "releases" / "1.0.0")
+    verb._check_leakage(golden, release)
+    with pytest.raises(GateError, match=says):
+        verb._check_leakage(golden, replace(release, rows=tamper(release.rows)))
+
+
+# -- killed ----------------------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """The end, wherever it comes."""
+
+
+@pytest.mark.parametrize("step", range(10))
+def test_killed_at_any_step_it_is_no_release_and_redone_it_is_the_same(
+    golden: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Steps: five files, two folders that get their names, the log (twice), the row. Nothing tidies up after a kill."""
+    ws = stocked(tmp_path, golden_items(), golden_config())
+    left = [step]
+
+    def deadly(function: Any) -> Any:
+        def wrapped(*args: Any) -> Any:
+            if left[0] == 0:
+                raise Killed
+            left[0] -= 1
+            return function(*args)
+
+        return wrapped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(verb, "write", deadly(verb.write))
+        patch.setattr(Path, "rename", deadly(Path.rename))
+        patch.setattr("curate.release.shutil.rmtree", lambda *_, **__: None)
+        patch.setattr(ws.catalog, "note", deadly(ws.catalog.note))
+        patch.setattr(ws.catalog, "tx", deadly(ws.catalog.tx))
+        with pytest.raises(Killed):
+            released(ws)
+    assert not ws.catalog.rows("SELECT 1 FROM releases")
+    with ws.driver("export"):
+        released(ws)
+    for top in ("releases", "exports"):
+        ours, theirs = contents(ws.work / top / "1.0.0"), contents(golden.work / top / "1.0.0")
+        assert ours == theirs
+    assert [p.name for p in (ws.work / "releases").iterdir()] == ["1.0.0"]
+
+
+def test_a_changed_file_is_found_out(tmp_path: Path) -> None:
+    ws = stocked(tmp_path, [Item("x")])
+    sha256 = released(ws)["sha256"]
+    folder = ws.work / "releases" / "1.0.0"
+    load(folder, sha256)
+    for name in ("release.json", "val.parquet"):
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(StoreError, match=f"{name}: not the bytes that were released"):
+            load(folder, sha256)
+        (folder / name).write_bytes(whole)
+    (folder / "test.parquet").unlink()
+    with pytest.raises(StoreError, match="No such file"):
+        load(folder, sha256)
