@@ -105,8 +105,8 @@ def _contested(ws: "Workspace", axis: Axis) -> Iterator[str]:
     answers: defaultdict[str, set[str | None]] = defaultdict(set)
     for sample, counts in views.votes(ws.catalog, axis.name, ws.config.taxonomy.version).items():
         if any(counts[label] for label in axis.classes):
-            said = views.consensus(counts, axis.classes)
-            answers[members.get(sample, sample)].add(said and said.label)
+            winner = views.consensus(counts, axis.classes)
+            answers[members.get(sample, sample)].add(winner.label if winner else None)
     for sample, collapse in members.items() if answers else ():
         if len(said := answers.get(collapse, set())) > 1 or None in said:
             yield sample

@@ -56,7 +56,8 @@ def verify(ws: Workspace, progress: Progress, repair: bool = False) -> dict[str,
     _check(found, lambda: _releases(ws, found))
     if repair:
         ws.blobs.sweep()
-        ws.catalog.note("repair", detail=dict(found.kinds))
+        if sound:
+            ws.catalog.note("repair", detail=dict(found.kinds))
     return (
         {"blobs": blobs}
         | {kind: found.kinds[kind] for kind in ("missing", "corrupt", "orphans")}

@@ -66,6 +66,7 @@ CASES: dict[str, Case] = {
     "no content": case(answer(204), b""),
     "of a wrong type": case(answer(200, b"<html>", {"Content-Type": "image/jpeg"}), b"<html>"),
     "after many 100 Continue": case(raw(head(100) * 20 + sized(2) + b"ok"), b"ok"),
+    "slowly, but fast enough": case(raw(sized(9999), *[bytes(1111)] * 9, gap=0.12), bytes(9999)),
     "exactly the cap": case(answer(200, bytes(CAP)), bytes(CAP)),
     "bare line feeds": case(raw(b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok"), b"ok"),
     # slow

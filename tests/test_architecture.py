@@ -23,7 +23,8 @@ LAYERS: list[set[str]] = [
 ]
 # Parts of verbs that verbs share. Everything else in curate/ is a verb, and verbs do not import each other.
 SHARED = {"curate.intake", "curate.listing", "curate.recorder", "curate.scores", "curate.release", "curate.metrics",
-          "curate.groups", "curate.head", "curate.baseline", "curate.scoring", "curate.voting"}  # fmt: skip
+          "curate.figures", "curate.sheet", "curate.reasons",
+          "curate.groups", "curate.head", "curate.baseline", "curate.scoring", "curate.voting", "curate.hashes"}  # fmt: skip
 SPOKE_MAY = {"curate.contracts", "curate.records", "curate.errors", "curate.media", "curate.net.redact"}
 HEAVY = {"torch", "fiftyone", "snorkel", "ray", "numba", "onnxruntime", "sklearn", "cv2", "pandas", "pyarrow", "scipy"}
 LAZY = {"curate.near.kernels"}  # compiled code, itself imported only when a join is large

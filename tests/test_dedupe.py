@@ -1,6 +1,9 @@
 """`curate dedupe` on real pictures and on hashes that are known."""
 
 import io
+import subprocess
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -469,3 +472,52 @@ def test_the_order_of_arrival_leaves_no_trace(
         ws.close()
         random.shuffle(batches)  # type: ignore[attr-defined]
     assert found[0] == found[1]
+
+
+# -- killed ----------------------------------------------------------------------------------------------------------
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from curate.config import Config
+from curate.dedupe import dedupe
+from curate.engine.serial import Serial
+from curate.progress import Progress
+from curate.store.workspace import Workspace
+import curate.hashes, curate.media.phash, imagehash, pyarrow.parquet
+curate.hashes.ITEM, curate.hashes.PART = 4, 8
+ws = Workspace(Path(sys.argv[1]), Config())
+print("ready", flush=True)
+dedupe(ws, Serial(), Progress(quiet=True))
+print("done", flush=True)
+"""
+
+
+def stocked(root: Path) -> Workspace:
+    ws = workspace(root)
+    for n in range(60):
+        add(ws, encode(texture(n // 2), quality=90 - n % 2), "neutral" if n % 7 else "drawings")
+    return ws
+
+
+def test_killed_at_any_moment_and_run_again_it_says_the_same(tmp_path: Path) -> None:
+    calm = stocked(tmp_path / "calm")
+    started = time.monotonic()
+    run(calm)
+    took = time.monotonic() - started
+    stormy = tmp_path / "stormy"
+    stocked(stormy).close()
+    for delay in (0.1, 0.4, 0.7, 0.9):
+        command = [sys.executable, "-c", SCRIPT, str(stormy)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(delay * took)
+            process.kill()
+    ws = workspace(stormy)
+    seen = dump(ws)
+    assert seen in ({name: [] for name in seen}, dump(calm))  # all of it or none of it
+    run(ws)
+    assert dump(ws) == dump(calm)
+    ws.close()
+    calm.close()

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import curate.export as verb
-from curate.config import Config, ExportConfig, FetchConfig
+from curate.config import Config, ExportConfig
 from curate.contracts import Export
-from curate.errors import GateError, StoreError, UsageError
+from curate.errors import GateError, UsageError
 from curate.export import export
 from curate.records import SPLITS, Manifest
 from curate.release import load
@@ -150,63 +150,6 @@ def test_every_sample_is_released_or_counted_with_its_reason(tmp_path: Path) -> 
     assert ws.catalog.rows("SELECT action FROM log")[-1][0] == "export"
 
 
-def test_people_overrule_the_label_model_and_carried_words_are_not_counted(tmp_path: Path) -> None:
-    people = {"content": {"ada": "sexy", "bob": "sexy", "cy": "neutral"}}
-    ws = stocked(tmp_path, [Item("judged", people=people), Item("twin", survivor="judged"), Item("weak")])
-    with ws.catalog.tx() as db:  # the unjudged twin is the one that survives
-        db.execute("UPDATE members SET survivor = ? WHERE sample <> ?", (Item("twin").id, Item("weak").id))
-    released(ws)
-    found = {row["id"]: (row["label"], row["label_source"], row["human_n"], row["weight"]) for row in rows(ws).values()}
-    assert found == {Item("twin").id: ("sexy", "human", 0, 1.0), Item("weak").id: ("neutral", "weak", 0, 0.9)}
-
-
-@pytest.mark.parametrize(
-    ("said", "released_as"),
-    [
-        (("sexy", "sexy", "sexy"), "sexy"),
-        (("sexy", "neutral", None), None),
-        (("neutral", "sexy", None), None),
-        ((None, "unsure", None), "neutral"),
-        ((None, "sexy", "porn"), None),
-    ],
-)
-def test_where_people_contradict_each_other_nobody_is_believed(
-    tmp_path: Path, said: tuple[str | None, ...], released_as: str | None
-) -> None:
-    """What ada says of the survivor, and what ada and bob say of its twin. `unsure` is no class, and no answer."""
-
-    def people(**answers: str | None) -> dict[str, dict[str, str]]:
-        return {"content": {who: label for who, label in answers.items() if label is not None}}
-
-    twin = Item("twin", survivor="kept", people=people(ada=said[1], bob=said[2]))
-    ws = stocked(tmp_path, [Item("kept", people=people(ada=said[0])), twin, Item("other")])
-    result = released(ws)
-    assert result["excluded"] == {"duplicate": 1} | ({} if released_as else {"conflict": 1})
-    kept = rows(ws).get(Item("kept").id)
-    assert (kept and kept["label"]) == released_as
-
-
-MENTIONS = [
-    Mention("https://b.example/licensed.jpg", "CC0"),
-    Mention("https://c.example/licensed.jpg", "CC0"),
-    Mention("https://a.example/bare.jpg"),
-    Mention("/home/someone/a.jpg", "CC0", ref="a.jpg"),
-]
-
-
-def test_a_licensed_url_is_named_before_others_then_the_first(tmp_path: Path) -> None:
-    for n, (mentions, url) in enumerate(
-        [
-            (MENTIONS, "https://b.example/licensed.jpg"),
-            (MENTIONS[2:], None),
-            ([MENTIONS[2], Mention("https://A.example/bare.jpg")], "https://A.example/bare.jpg"),
-        ]
-    ):
-        ws = stocked(tmp_path / str(n), [Item("x", mentions=mentions)])
-        released(ws)
-        assert rows(ws)[Item("x").id]["url"] == url
-
-
 def test_the_header_says_what_it_was_made_under(tmp_path: Path) -> None:
     ws = stocked(tmp_path, golden_items(), golden_config())
     entry = {
@@ -226,28 +169,6 @@ def test_the_header_says_what_it_was_made_under(tmp_path: Path) -> None:
     assert headers["1.1.0"]["parent"]["sha256"] == first["sha256"]
     assert headers["1.0.0"]["screening"]["lists"] == [{k: v for k, v in entry.items() if k != "modified"}]
     assert headers["1.0.0"]["counts"]["train"] == {"drawings": 1, "neutral": 2}
-
-
-def test_only_options_that_change_rows_change_the_config_hash(tmp_path: Path) -> None:
-    def digest(config: Config) -> str:
-        return verb.config_sha256(config)
-
-    functions = tmp_path / "mine.py"
-    functions.write_text("x = 1\n")
-    plain = Config()
-    with_functions = replace(plain, label=replace(plain.label, functions=(functions,)))
-    before = digest(with_functions)
-    functions.write_text("x = 2\n")
-    assert digest(plain) == digest(replace(plain, fetch=FetchConfig(contact="a@b"), train=replace(plain.train, seed=9)))
-    assert digest(plain) == digest(replace(plain, export=ExportConfig(formats=("csv",))))
-    changed = [
-        replace(plain, export=ExportConfig(salt="x")),
-        replace(plain, dedupe=replace(plain.dedupe, group_radius=9)),
-    ]
-    assert len({digest(plain), *map(digest, changed), before, digest(with_functions)}) == 5
-    functions.unlink()
-    with pytest.raises(UsageError, match=r"mine\.py"):
-        digest(with_functions)
 
 
 # -- refusals --------------------------------------------------------------------------------------------------------
@@ -376,19 +297,3 @@ def test_killed_at_any_step_it_is_no_release_and_redone_it_is_the_same(
         ours, theirs = contents(ws.work / top / "1.0.0"), contents(golden.work / top / "1.0.0")
         assert ours == theirs
     assert [p.name for p in (ws.work / "releases").iterdir()] == ["1.0.0"]
-
-
-def test_a_changed_file_is_found_out(tmp_path: Path) -> None:
-    ws = stocked(tmp_path, [Item("x")])
-    sha256 = released(ws)["sha256"]
-    folder = ws.work / "releases" / "1.0.0"
-    load(folder, sha256)
-    for name in ("release.json", "val.parquet"):
-        whole = (folder / name).read_bytes()
-        (folder / name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-        with pytest.raises(StoreError, match=f"{name}: not the bytes that were released"):
-            load(folder, sha256)
-        (folder / name).write_bytes(whole)
-    (folder / "test.parquet").unlink()
-    with pytest.raises(StoreError, match="No such file"):
-        load(folder, sha256)

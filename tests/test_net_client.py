@@ -157,6 +157,26 @@ async def test_a_token_goes_to_no_other_host() -> None:
     assert "authorization" not in other.requests[0].headers
 
 
+async def test_a_token_goes_nowhere_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = socket.getaddrinfo("127.0.0.1", 0, type=socket.SOCK_STREAM)
+    async with Server({"/x": answer(200)}) as server:
+        name = f"api.test:{server.port}"
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda host, port, *_, **__: [(*i[:4], (i[4][0], port)) for i in here]
+        )
+        base = replace(limits(server), allow_ports=(server.port,), tokens={name: "t0ken", server.at: "t0ken"})
+        async with Client(base) as client:
+            await client.get(f"http://{name}/x")  # plays a public host: only its address is excepted
+            await client.get(server.url("/x"))
+    assert ["authorization" in request.headers for request in server.requests] == [False, True]
+
+
+async def test_a_circle_of_redirects_is_seen_at_once() -> None:
+    async with Server({"/x": redirect("/y"), "/y": redirect("/x")}) as server, Client(limits(server)) as client:
+        assert await outcome(client, server.url("/x")) is Reason.TOO_MANY_REDIRECTS
+    assert [request.path for request in server.requests] == ["/robots.txt", "/x", "/y"]
+
+
 async def test_a_response_says_where_it_came_from() -> None:
     reply = answer(200, b"x", {"ETag": '"e"', "X-Twice": "1", "x-twice": "2", "X-Raw": "caf\u00e9"})
     routes = {"/a": redirect("/b"), "/b": redirect("/c?d"), "/c": reply}

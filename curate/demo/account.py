@@ -17,6 +17,11 @@ from curate.store.workspace import Workspace
 
 MARK = "# Made by `curate demo`; the next demo in this folder starts afresh.\n"
 CONFIG = """
+[[taxonomy.axes]]
+classes = ["drawings", "neutral"]
+safe = ["drawings", "neutral"]
+borderline = []
+
 [fetch]
 contact = "curate-demo@localhost"      # goes into the User-Agent
 allow_private = ["{authority}"]   # the demo's own server; any other private address is refused

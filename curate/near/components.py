@@ -8,7 +8,7 @@ import numpy.typing as npt
 Ids = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
-_ODD = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93], dtype=np.uint64)
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ def _side_by_side(words: Words) -> tuple[Ids, npt.NDArray[np.bool_]]:
     Sorting by one mixed word takes a tenth of the time of sorting by four; where different rows mix to the same word
     (never, but for a crafted input) all four decide.
     """
-    mixed = words @ _ODD[: words.shape[1]]
+    mixed = words[:, 0]
+    for word in range(1, words.shape[1]):
+        mixed = (mixed ^ (mixed >> np.uint64(29))) * _ODD + words[:, word]
     order = np.argsort(mixed)
     ordered, begins = mixed[order], np.ones(len(words), dtype=bool)
     begins[1:] = ordered[1:] != ordered[:-1]

@@ -106,10 +106,9 @@ class Client:
 
     async def _hop(self, url: URL, ask: _Ask, hops: tuple[str, ...]) -> Response | URL:
         self._guard.check(url)
-        host = self._host(url)
-        host.check()
         if ask.robots:
             await self._robots.check(url)
+        host = self._host(url)
         async with self._polite.turn(host):
             try:
                 answer = await self._exchange(url, ask, host, hops)
