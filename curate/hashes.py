@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ITEM = 64  # samples that a worker hashes at a time
+BATCH = 262_144  # rows read at a time
 PART = 4096  # rows of a part; what a killed run may have to hash again
 
 Found = tuple[str, dict[str, Any] | None]
@@ -157,13 +158,26 @@ def thumbs(ws: Workspace, ids: Sequence[str]) -> "np.ndarray":
 
 
 def _aligned(ws: Workspace, ids: Sequence[str], columns: list[str]) -> "Iterator[tuple[np.ndarray, pa.Table]]":
-    """Each part's rows that are asked for, and their places in `ids`."""
+    """The rows that are asked for, many parts at a time, and their places in `ids`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     wanted = pa.array(ids, pa.string())
+    for rows in _batches(ws, columns):
+        at = pc.index_in(rows.column("id"), value_set=wanted)
+        if at.null_count < len(at):
+            yield pc.drop_null(at).to_numpy(), rows.filter(pc.is_valid(at))
+
+
+def _batches(ws: Workspace, columns: list[str]) -> "Iterator[pa.Table]":
+    import pyarrow as pa
+
+    held: list[pa.Table] = []
     for _, rows in table(ws).each(columns):
         if rows is not None:
-            at = pc.index_in(rows.column("id"), value_set=wanted)
-            if at.null_count < len(at):
-                yield pc.drop_null(at).to_numpy(), rows.filter(pc.is_valid(at))
+            held.append(rows)
+        if sum(map(len, held)) >= BATCH:
+            yield pa.concat_tables(held)
+            held = []
+    if held:
+        yield pa.concat_tables(held)

@@ -1,32 +1,23 @@
 """`curate dedupe` on real pictures and on hashes that are known."""
 
 import io
-import subprocess
-import sys
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from curate import hashes
-from curate.config import Config, DedupeConfig
-from curate.contracts import Needs
+from curate.config import Config
 from curate.dedupe import dedupe
-from curate.engine.pool import Pool
 from curate.engine.serial import Serial
-from curate.errors import ItemError
 from curate.media import phash
 from curate.media.decode import Bounds, open_image, scaled
 from curate.progress import Progress
-from curate.records import Reason
 from curate.store.workspace import Workspace
 from curate.toml import build
-from tests.builders import add, add_hashed, decide, dump, members, mention, workspace
+from tests.builders import add, decide, members, mention, workspace
 from tests.pictures import encode, photograph, texture
 
 PHOTOGRAPHS = (
@@ -319,205 +310,3 @@ def test_people_who_contradict_each_other_in_a_collapse_set(ws: Workspace) -> No
     assert conflicts(ws) == [("human", min(half, rough, fine), "content", "people say drawings (1), neutral (1)")]
     decide(ws, rough, "neutral")
     assert run(ws)["conflicts"] == 0
-
-
-# -- again, and more -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("count", [0, 1])
-def test_hardly_anything_at_all(ws: Workspace, count: int) -> None:
-    for n in range(count):
-        add(ws, encode(texture(n)))
-    found = run(ws)
-    assert (found["samples"], found["groups"], found["duplicates"]) == (count, 0, 0)
-
-
-def test_running_it_again_changes_nothing(ws: Workspace) -> None:
-    family(ws)
-    add(ws, encode(texture(1)), "neutral")
-    first = run(ws)
-    before, changes = dump(ws), ws.catalog.one("SELECT total_changes()")
-    assert run(ws) == first
-    assert dump(ws) == before
-    assert ws.catalog.one("SELECT total_changes()") == changes  # and writes nothing
-
-
-def test_the_engine_leaves_no_trace(tmp_path: Path) -> None:
-    found = []
-    for name, engine in (("serial", Serial()), ("pool", Pool(2))):
-        ws = workspace(tmp_path / name)
-        for n in range(70):
-            add(ws, encode(texture(n // 2), quality=90 - n % 2))
-        dedupe(ws, engine, Progress(quiet=True))
-        table = hashes.table(ws)
-        found.append((dump(ws), [p.read_bytes() for p in sorted(table.path.iterdir())]))
-        ws.close()
-    assert found[0] == found[1]
-
-
-def test_a_corrupt_part_is_named_and_made_again(ws: Workspace) -> None:
-    family(ws)
-    first = run(ws)
-    before = dump(ws)
-    (part,) = hashes.table(ws).parts()
-    (path,) = hashes.table(ws).path.iterdir()
-    path.write_bytes(path.read_bytes()[:-1] + b"\0")
-    assert run(ws) == first | {"rebuilt": [part]}
-    assert dump(ws) == before
-    assert run(ws) == first
-
-
-class Fragile:
-    """An engine whose workers die at one item."""
-
-    def __init__(self, poison: str) -> None:
-        self.poison = poison
-
-    def map(self, work: object, items: Iterable[tuple[str, ...]], needs: Needs) -> Iterator[tuple[object, object]]:
-        for item in items:
-            if self.poison in item:
-                yield item, ItemError(Reason.WORKER_DIED)
-            else:
-                yield item, work(item)  # type: ignore[operator]
-
-
-def test_a_worker_that_dies_costs_the_picture_that_kills_it(ws: Workspace) -> None:
-    ids = [add(ws, encode(texture(n))) for n in range(6)]
-    found = dedupe(ws, Fragile(ids[3]), Progress(quiet=True))  # type: ignore[arg-type]
-    assert found["unhashed"] == 1
-    assert {row["id"] for row in rows_of_table(ws)} == set(ids) - {ids[3]}
-
-
-def test_a_fault_of_ours_is_not_taken_for_a_bad_picture(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(image: Image.Image) -> None:
-        raise RuntimeError("a bug")
-
-    monkeypatch.setattr(phash, "columns_of", broken)
-    add(ws, encode(texture(1)))
-    with pytest.raises(RuntimeError, match="a bug"):
-        run(ws)
-
-
-# -- properties over hashes ------------------------------------------------------------------------------------------
-
-bits = st.integers(0, 2**64 - 1)
-waves = st.lists(
-    st.lists(st.tuples(st.integers(0, 4), st.sets(st.integers(0, 63), max_size=8)), max_size=6), max_size=4
-)
-
-
-def hashed(wave: int, picks: list[tuple[int, set[int]]]) -> dict[str, bytes]:
-    """Samples around five far-apart hashes, each with some bits flipped."""
-    found = {}
-    for number, (base, flips) in enumerate(picks):
-        value = int.from_bytes(np.random.default_rng(base).bytes(8))
-        for bit in flips:
-            value ^= 1 << bit
-        found[f"{(wave * 31 + number * 17) % 97:02d}{wave}{number}".ljust(64, "0")] = value.to_bytes(8)
-    return found
-
-
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(waves)
-def test_adding_data_moves_no_split_and_leaks_nothing(tmp_path_factory: pytest.TempPathFactory, arrivals: list) -> None:
-    ws = workspace(tmp_path_factory.mktemp("w"), Config(dedupe=DedupeConfig(group_radius=10, collapse_radius=4)))
-    everything: dict[str, bytes] = {}
-    before: dict[str, str] = {}
-    for wave, picks in enumerate(arrivals):
-        new = hashed(wave, picks)
-        everything |= new
-        add_hashed(ws, new, f"wave-{wave}")
-        run(ws)
-        rows = members(ws)
-        after = {one: str(row["split"]) for one, row in rows.items()}
-        assert before.items() <= after.items()
-        before = after
-        check_sets(everything, rows)
-    ws.close()
-
-
-def check_sets(everything: dict[str, bytes], rows: dict[str, dict[str, str | None]]) -> None:
-    stays: dict[str | None, set[str | None]] = {}
-    for row in rows.values():
-        if row["excluded"] is None:
-            stays.setdefault(row["grp"], set()).add(row["split"])
-    assert all(len(splits) == 1 for splits in stays.values())
-    for a, left in everything.items():
-        assert apart(left, everything[str(rows[a]["survivor"])]) <= 4
-        assert rows[str(rows[a]["survivor"])]["survivor"] == rows[a]["survivor"]
-        for b, right in everything.items():
-            if apart(left, right) <= 10:
-                assert rows[a]["grp"] == rows[b]["grp"]
-            if a != b and rows[a]["survivor"] == a and rows[b]["survivor"] == b:
-                assert apart(left, right) > 4
-
-
-def apart(left: bytes, right: bytes) -> int:
-    return (int.from_bytes(left) ^ int.from_bytes(right)).bit_count()
-
-
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(waves, st.randoms())
-def test_the_order_of_arrival_leaves_no_trace(
-    tmp_path_factory: pytest.TempPathFactory, arrivals: list, random: object
-) -> None:
-    batches = [hashed(wave, picks) for wave, picks in enumerate(arrivals)]
-    found = []
-    for _ in range(2):
-        ws = workspace(tmp_path_factory.mktemp("w"))
-        for number, batch in enumerate(batches):
-            add_hashed(ws, batch, f"part-{number}")
-        run(ws)
-        found.append(dump(ws))
-        ws.close()
-        random.shuffle(batches)  # type: ignore[attr-defined]
-    assert found[0] == found[1]
-
-
-# -- killed ----------------------------------------------------------------------------------------------------------
-
-SCRIPT = """
-import sys
-from pathlib import Path
-from curate.config import Config
-from curate.dedupe import dedupe
-from curate.engine.serial import Serial
-from curate.progress import Progress
-from curate.store.workspace import Workspace
-import curate.hashes, curate.media.phash, imagehash, pyarrow.parquet
-curate.hashes.ITEM, curate.hashes.PART = 4, 8
-ws = Workspace(Path(sys.argv[1]), Config())
-print("ready", flush=True)
-dedupe(ws, Serial(), Progress(quiet=True))
-print("done", flush=True)
-"""
-
-
-def stocked(root: Path) -> Workspace:
-    ws = workspace(root)
-    for n in range(60):
-        add(ws, encode(texture(n // 2), quality=90 - n % 2), "neutral" if n % 7 else "drawings")
-    return ws
-
-
-def test_killed_at_any_moment_and_run_again_it_says_the_same(tmp_path: Path) -> None:
-    calm = stocked(tmp_path / "calm")
-    started = time.monotonic()
-    run(calm)
-    took = time.monotonic() - started
-    stormy = tmp_path / "stormy"
-    stocked(stormy).close()
-    for delay in (0.1, 0.4, 0.7, 0.9):
-        command = [sys.executable, "-c", SCRIPT, str(stormy)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            time.sleep(delay * took)
-            process.kill()
-    ws = workspace(stormy)
-    seen = dump(ws)
-    assert seen in ({name: [] for name in seen}, dump(calm))  # all of it or none of it
-    run(ws)
-    assert dump(ws) == dump(calm)
-    ws.close()
-    calm.close()

@@ -21,7 +21,7 @@ from curate.net.client import Client
 from curate.net.limits import Limits
 from curate.records import Reason
 from tests.net_cases import BODY, CASES, LIMITS, Case
-from tests.net_server import Server, answer, closed_port, raw, redirect
+from tests.net_server import Server, answer, closed_port, head, raw, redirect
 
 SECONDS = 4.0
 MEMORY = 16 * 2**20
@@ -144,6 +144,26 @@ async def test_what_is_asked_and_what_is_not_sent() -> None:
     assert api.headers["authorization"] == "Bearer t0ken"
     assert not {"cookie", "authorization", "referer", "range"} & set(media.headers)
     assert len(server.asked("/robots.txt")) == 1
+
+
+async def test_silence_is_waited_out_no_longer_than_allowed() -> None:
+    half = raw(head(200, {"Content-Length": "9"}) + b"1234", end="hang")
+    with socket.socket() as full, socket.socket() as filler:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        filler.connect(full.getsockname())  # now its queue is full: no other connect is answered
+        deaf = f"127.0.0.1:{full.getsockname()[1]}"
+        async with Server({"/half": half, "/mute": raw(end="hang")}) as server:
+            base = replace(LIMITS, allow_private=(server.at, deaf), timeout=9, connect_timeout=9, read_timeout=9)
+            for url, patience in (
+                (f"http://{deaf}/", replace(base, connect_timeout=0.3)),
+                (server.url("/half"), replace(base, read_timeout=0.3)),
+                (server.url("/mute"), replace(base, read_timeout=0.3)),
+            ):
+                async with Client(patience) as client:
+                    started = time.monotonic()
+                    assert await outcome(client, url) is Reason.TIMEOUT
+                    assert time.monotonic() - started < 1
 
 
 async def test_a_token_goes_to_no_other_host() -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from curate.near.components import Ids, Words
 
 WIDEST = 20  # bits: the table of 2^20 buckets still sits in the cache
-LOOKUP, PLACE = 3.0, 40.0  # what looking up a bucket and sorting a row cost, in compared pairs
+LOOKUP, PLACE = 8.0, 80.0  # what looking up a bucket and sorting a row cost, in compared pairs
 
 
 @dataclass(frozen=True)

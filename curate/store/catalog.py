@@ -160,7 +160,9 @@ def translated() -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         if any(text in str(error) for text in _FULL):
-            raise DiskFullError(f"catalog.db: {error}; free some space and run the same command again") from error
+            raise DiskFullError(
+                f"catalog.db: the disk is full, or fails ({error}); free some space and run it again"
+            ) from error
         if isinstance(error, sqlite3.IntegrityError):
             raise
         raise StoreError(f"catalog.db: {error}") from error
