@@ -91,7 +91,10 @@ class Locator:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Who the item is in the system it came from, so that deletion and re-upload there can be followed."""
+    """Who the item is in the system it came from, so that deletion and re-upload there can be followed.
+
+    `sha1` (hex) and `timestamp` are the original's; `width` (px) is that of the rendition that the locator names.
+    """
 
     system: str
     page_id: str | None = None
@@ -107,7 +110,9 @@ class Candidate:
 
     `ref` says where the source named it (`urls_neutral.txt:12`). `label` is the class the source declares on the
     taxonomy's first axis (None: unlabelled); `labels` those on other axes. `album` is what it was published together
-    with (a gallery, a video, one photograph's crops): an album's members always share a split.
+    with (a gallery, a video, one photograph's crops): an album's members always share a split. `sha1` (hex) is what
+    the bytes must have where the source knows it; `facts` is the rest of what it says (`description`, `categories`,
+    `author`, ...), as text or tuples of texts.
     """
 
     locator: Locator
@@ -118,6 +123,17 @@ class Candidate:
     upstream: Upstream | None = None
     license: str | None = None
     attribution: str | None = None
+    sha1: str | None = None
+    facts: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a source met and made no candidate of: `kind` to count by, `subject` as the source names it, and why."""
+
+    kind: str
+    subject: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +142,16 @@ class Page:
 
     candidates: tuple[Candidate, ...]
     cursor: str | None
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of an item in the system it came from; `detail` is the reason given, the new title, the new sha1."""
+
+    upstream: Upstream
+    kind: Literal["deleted", "moved", "overwritten"]
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,8 @@ EMBEDDING = (  # prefixes whose traffic ends at the IPv4 address they hold, and 
     (IPv6Network("2002::/16"), 80),  # 6to4
 )
 
-_ENDPOINT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.\-]+):(\d{1,5})")
+_AIM: ContextVar[tuple[str, int]] = ContextVar("aim")  # the host and port of the URL that is being connected to
+_ENDPOINT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.\-]+):([0-9]{1,5})")
 
 
 class DeniedError(OSError):
@@ -97,7 +98,6 @@ class Guard:
     def __init__(self, allow_private: Iterable[str] = (), allow_ports: Iterable[int] = (80, 443)) -> None:
         self._exempt = frozenset(map(_endpoint, allow_private))
         self._ports = frozenset(allow_ports)
-        self._aim: ContextVar[tuple[str, int]] = ContextVar("aim")
 
     def exempt(self, url: URL) -> bool:
         """True where the operator named this URL's host and port."""
@@ -118,24 +118,22 @@ class Guard:
     @contextmanager
     def aimed(self, url: URL) -> Iterator[None]:
         """Connects inside are made for this URL: the socket alone does not know the name it was resolved from."""
-        token = self._aim.set(_aim(url))
+        token = _AIM.set(_aim(url))
         try:
             yield
         finally:
-            self._aim.reset(token)
+            _AIM.reset(token)
 
     def socket(self, info: AddrInfoType) -> socket.socket:
         """A socket for exactly this address, or DeniedError: `aiohttp.TCPConnector(socket_factory=guard.socket)`."""
         family, kind, proto, _, target = info
         host, port = str(target[0]), int(target[1])
         if family not in (socket.AF_INET, socket.AF_INET6) or not self._may_connect(host, port):
-            raise DeniedError(
-                "address denied"
-            )  # the same text each time: all of a name's addresses denied is one answer
+            raise DeniedError("address denied")  # always the same text, so that many denials are reported as one
         return socket.socket(family, kind, proto)
 
     def _may_connect(self, host: str, port: int) -> bool:
-        if (host, port) in self._exempt or self._aim.get(None) in self._exempt:
+        if (host, port) in self._exempt or _AIM.get(None) in self._exempt:
             return True
         return _is_public(host)
 
