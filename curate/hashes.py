@@ -9,7 +9,7 @@ from curate.contracts import Engine, Needs
 from curate.errors import ItemError, StoreError
 from curate.marks import fingerprint
 from curate.media import phash
-from curate.media.decode import Bounds, open_image, scaled
+from curate.media.decode import Bounds, open_image
 from curate.progress import Progress, Step
 from curate.records import Reason
 from curate.store.blobs import LocalBlobs
@@ -68,7 +68,7 @@ class Hashing:
     def _row(self, one: str) -> dict[str, Any] | None:
         try:
             with LocalBlobs(self.root).open(one) as blob:
-                return phash.columns_of(scaled(open_image(blob.read(), self.bounds), phash.SIDE))
+                return phash.columns_of(open_image(blob.read(), self.bounds))
         except (ItemError, StoreError):
             return None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from curate.errors import ItemError
 from curate.media import phash
-from curate.media.decode import FORMATS, Bounds, frames, open_image, oriented_size, scaled
+from curate.media.decode import FORMATS, Bounds, frames, open_image, oriented_size
 from curate.records import Sample
 
 
@@ -50,7 +50,7 @@ class Intake:
             width, height = oriented_size(image)
             count = frames(image)
             media_type = FORMATS[image.format or ""]
-            hashes = phash.columns_of(scaled(image, phash.SIDE, grey=True))
+            hashes = phash.columns_of(image)
         except ItemError as failure:
             return Look(sha256, sha1, md5, failure=failure)
         sample = Sample(sha256, sha1, md5, len(data), media_type, width, height, count)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from curate.marks import fingerprint
+from curate.media.decode import scaled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +23,7 @@ MARK = fingerprint(NAME, VERSION, SIDE, THUMB)
 
 
 def columns_of(image: Image.Image) -> dict[str, Any]:
-    """One row of the hash table, from an oriented RGB image whose shorter side is at most SIDE.
+    """One row of the hash table, from an opened image: one scaled decode of its luminance; raises ItemError.
 
     `phash`: 8 bytes. `quality`: how far, in the median, a coefficient stands from the threshold that its bit says it
     is above or below; 0 for a flat picture, 10 and more where the hash survives re-encoding and resizing. `thumb`:
@@ -30,7 +31,7 @@ def columns_of(image: Image.Image) -> dict[str, Any]:
     """
     import numpy as np
 
-    small = image.convert("L").resize((THUMB, THUMB), Image.Resampling.LANCZOS)
+    small = scaled(image, SIDE, grey=True).resize((THUMB, THUMB), Image.Resampling.LANCZOS)
     return {"phash": phash(small), "quality": np.float32(_quality(small)), "thumb": small.tobytes()}
 
 

@@ -19,6 +19,7 @@ Places = npt.NDArray[np.int32]
 Masks = npt.NDArray[np.int64]
 F = TypeVar("F", bound=Callable[..., Any])
 U = np.uint64  # indexes are unsigned: for a signed one numba tests whether it counts from the end
+ALL = np.full(4, 2**64 - 1, dtype=np.uint64)
 BLOCK = U(256)  # places looked at before their hits are picked out
 
 
@@ -180,16 +181,19 @@ def _least_of_two(head: U, follow: U, heads: Words, follows: Words, begin: U, en
 
 
 @_compiled
-def _is_hit(a: int, b: int, rule: Rule) -> bool:
+def _apart(a: int, b: int, hashes: Words, mask: Words) -> int:
+    """In how many bits of the mask two rows differ."""
     apart = U(0)
-    for word in range(rule.hashes.shape[1]):
-        apart += _popcount(rule.hashes[a, word] ^ rule.hashes[b, word])
-    if apart > U(rule.radius) or rule.joined[a] == rule.joined[b]:
+    for word in range(hashes.shape[1]):
+        apart += _popcount((hashes[a, word] ^ hashes[b, word]) & mask[word])
+    return np.int64(apart)
+
+
+@_compiled
+def _is_hit(a: int, b: int, rule: Rule) -> bool:
+    if rule.joined[a] == rule.joined[b] or _apart(a, b, rule.hashes, ALL) > rule.radius:
         return False
     for slot in range(len(rule.flips)):
-        apart = U(0)
-        for word in range(rule.hashes.shape[1]):
-            apart += _popcount((rule.hashes[a, word] ^ rule.hashes[b, word]) & rule.earlier[slot, word])
-        if apart <= U(rule.flips[slot]):
+        if _apart(a, b, rule.hashes, rule.earlier[slot]) <= rule.flips[slot]:
             return False
     return True

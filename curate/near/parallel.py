@@ -18,7 +18,7 @@ SAMPLE = 1 << 16  # rows that stand for a side when slots are planned; a seeded 
 BUFFER = 1 << 16  # hits a thread holds before it hands them over
 SPREAD = 1 << 20  # rows of the smaller side, each under every key near its own, that a larger side runs past
 SPLIT_FROM = 1 << 28  # pairs: less is done in a fraction of a second as it is
-SPLIT_ROW = 128  # pairs for each row of the join: a bucket that costs more is split off
+SPLIT_ROW = 64  # pairs for each row of the join: a bucket that costs more is split off
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ def _split(job: _Job, slots: Plan) -> list[_Job]:
     slot, key = _oversized(job, slots)
     if slot is None:
         return []
-    inside = keys_of(job.left.columns, slot.bits) == key
-    some, rest = job.left.where(inside), job.left.where(~inside)
+    near = np.bitwise_count(keys_of(job.left.columns, slot.bits) ^ np.uint32(key)) <= slot.flips
+    some, rest = job.left.where(near), job.left.where(~near)
     if job.itself:
         pieces = [_Job(some, some), _Job(some, rest), _Job(rest, rest)]
     else:
