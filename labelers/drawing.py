@@ -17,11 +17,17 @@ FAMILIES = ("ground", "smooth", "colours")  # scores of separate statistics, eac
 PLAIN = 0.25  # of a border that is of one colour: from here on the picture stands on a ground of that colour
 NEAR, OFF = 8, 12  # levels: still the ground's colour; surely not
 BLOCK = 4  # px
+LEAST = 16  # px of a side
 
 # Logistic regressions on the statistics below (bias, then weights; balanced classes, L2 with C = 1 on standardised
 # statistics), fitted once by `python -m benchmarks.drawing --fit` on the demo's pinned images and their copies (JPEG of
 # quality 60, 75 and 90; half size). Made again only together with a new `version`.
-MODELS: Mapping[str, tuple[float, Mapping[str, float]]] = {}
+MODELS: Mapping[str, tuple[float, Mapping[str, float]]] = {
+    "drawing": (0.0, {"plain": 0, "equal": 0, "almost": 0, "flat_figure": 0, "soft_figure": 0, "shades": 0, "most_figure": 0}),
+    "ground": (0.0, {"plain": 0, "near": 0}),
+    "smooth": (0.0, {"equal": 0, "almost": 0, "flat": 0, "flat_figure": 0, "soft_figure": 0}),
+    "colours": (0.0, {"shades": 0, "most_figure": 0, "entropy": 0, "eight": 0}),
+}
 
 
 @dataclass
@@ -47,7 +53,7 @@ class Drawing:
         import numpy as np
 
         found = [statistics(np.asarray(one.image(self.needs.side))) for one in batch]
-        return {name: np.array([_score(name, one) for one in found], dtype=np.float32) for name in self.columns}
+        return {name: np.array([score(name, one) for one in found], dtype=np.float32) for name in self.columns}
 
 
 def functions(axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
@@ -62,19 +68,22 @@ def functions(axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
         score = getattr(x, column)
         return drawn if score >= DRAWN else photographed if score <= PHOTOGRAPHED else -1
 
-    named = {f"drawing_{family}": f"drawing_{family}" for family in FAMILIES}
-    return [
-        LabelingFunction(name, vote, resources={"column": column}) for name, column in named.items() if column in columns
-    ]
+    named = [f"drawing_{family}" for family in FAMILIES]
+    return [LabelingFunction(name, vote, resources={"column": name}) for name in named if name in columns]
 
 
 def statistics(pixels: "np.ndarray") -> dict[str, float]:
-    """What is measured on uint8[h, w, 3]: shares from 0 to 1, and logarithms (base 2) of numbers of colours."""
+    """What is measured on uint8[h, w, 3]: shares from 0 to 1 (most as square roots), and logarithms of numbers of colours.
+
+    Empty where a side is below LEAST: such a picture has too few pixels to tell.
+    """
     import numpy as np
 
+    if min(pixels.shape[:2]) < LEAST:
+        return {}
     levels = pixels.astype(np.int16)
     plain, near, figure = _ground(levels)
-    spread = _spread(levels)
+    spread = _spread(pixels)
     blocks, whole = _blocks(levels, figure)
     own = blocks[whole] if whole.sum() > 8 else blocks.ravel()
     five, four, figures = _counts(pixels, 5), _counts(pixels, 4), _counts(pixels[figure], 5)
@@ -93,7 +102,10 @@ def statistics(pixels: "np.ndarray") -> dict[str, float]:
     }
 
 
-def _score(name: str, found: Mapping[str, float]) -> float:
+def score(name: str, found: Mapping[str, float]) -> float:
+    """One column's value, NaN without statistics."""
+    if not found:
+        return math.nan
     bias, weights = MODELS[name]
     return 1 / (1 + math.exp(-bias - sum(weight * found[key] for key, weight in weights.items())))
 
@@ -111,17 +123,14 @@ def _ground(levels: "np.ndarray") -> "tuple[float, float, np.ndarray]":
     return plain, near, figure if plain >= PLAIN and figure.mean() >= 0.05 else np.ones_like(figure)
 
 
-def _spread(levels: "np.ndarray") -> "np.ndarray":
+def _spread(pixels: "np.ndarray") -> "np.ndarray":
     """Largest less smallest value in each 3 x 3 px neighbourhood, of the channel where that is most."""
     import numpy as np
 
-    most, least = levels, levels
-    for axis in (0, 1):
-        ahead, here, behind = (np.moveaxis(most, axis, 0)[i : i - 2 or None] for i in range(3))
-        most_next = np.maximum(np.maximum(ahead, here), behind)
-        ahead, here, behind = (np.moveaxis(least, axis, 0)[i : i - 2 or None] for i in range(3))
-        least = np.moveaxis(np.minimum(np.minimum(ahead, here), behind), 0, axis)
-        most = np.moveaxis(most_next, 0, axis)
+    most, least = pixels, pixels
+    for _ in range(2):  # down, then across
+        most = np.maximum(np.maximum(most[:-2], most[1:-1]), most[2:]).swapaxes(0, 1)
+        least = np.minimum(np.minimum(least[:-2], least[1:-1]), least[2:]).swapaxes(0, 1)
     return (most - least).max(axis=2)
 
 
@@ -139,14 +148,14 @@ def _counts(pixels: "np.ndarray", bits: int) -> "np.ndarray":
     """How many pixels each colour has, colours told apart by their first bits; the commonest first."""
     import numpy as np
 
-    found = np.bincount(_codes(pixels.reshape(-1, 3), bits, 8), minlength=1)
+    found = np.bincount(_codes(pixels.reshape(-1, 3), bits))
     return np.sort(found[found > 0])[::-1]
 
 
-def _codes(rows: "np.ndarray", bits: int, depth: int = 8) -> "np.ndarray":
+def _codes(rows: "np.ndarray", bits: int) -> "np.ndarray":
     import numpy as np
 
-    kept = (rows >> (depth - bits)).astype(np.int32)
+    kept = (rows >> (8 - bits)).astype(np.int32)
     return kept[:, 0] << 2 * bits | kept[:, 1] << bits | kept[:, 2]
 
 

@@ -123,8 +123,9 @@ class Walk(Protocol):
     """One way through a wiki."""
 
     state: State
+    where: str  # in a candidate's `ref`
     label: str | None
-    limit: int | None
+    limit: int | None  # files
 
     async def prepare(self, api: Api) -> list[Note] | None:
         """Do one request that must come before the next listing; None where there is none to do."""
@@ -138,9 +139,8 @@ class Walk(Protocol):
         """The files of the whole batch that is held, in order, and what was left out; the batch counts as done."""
         ...
 
-    @property
-    def where(self) -> str:
-        """The name of this way in a candidate's `ref`."""
+    def finish(self) -> None:
+        """The listing came to its end."""
         ...
 
 
@@ -157,17 +157,16 @@ class Tree:
     def __init__(self, category: Category, state: State) -> None:
         self._category, self.state = category, state
         self.label, self.limit, self.where = category.label, category.max_files, category.title
+        self._queue = state.queue = [([category.title], 0)] if state.queue is None else state.queue
 
     async def prepare(self, api: Api) -> list[Note] | None:
         state = self.state
         if state.at is not None:
             return None
-        if state.queue is None:
-            state.queue = [([self._category.title], 0)]
-        if not state.queue:
+        if not self._queue:
             state.done = True
             return []
-        path, hops = state.queue.pop(0)
+        path, hops = self._queue.pop(0)
         if hops is None:
             state.at = path
             return None
@@ -176,12 +175,7 @@ class Tree:
     def params(self) -> Mapping[str, str]:
         path = self.state.at or []
         kinds = "subcat|file" if len(path) <= self._category.depth else "file"
-        return {
-            "generator": "categorymembers",
-            "gcmtitle": path[-1],
-            "gcmtype": kinds,
-            "gcmlimit": str(BATCH),
-        }
+        return {"generator": "categorymembers", "gcmtitle": path[-1], "gcmtype": kinds, "gcmlimit": str(BATCH)}
 
     def take(self) -> tuple[Sequence[Json], list[Note]]:
         files: list[Json] = []
@@ -207,10 +201,10 @@ class Tree:
     def _branch(self, page: Json) -> None:
         """Queue a sub-category that was not met before; one that redirects is looked at when its turn comes."""
         key, path = str(page["pageid"]), [*(self.state.at or []), page["title"]]
-        if key in self.state.visited or self.state.queue is None:
+        if key in self.state.visited:
             return
         moved = any(template["title"] == MOVED for template in page.get("templates", ()))
-        self.state.queue.append((path, 0 if moved else None))
+        self._queue.append((path, 0 if moved else None))
         if not moved:
             self.state.visited.add(key)
 
@@ -230,8 +224,8 @@ class Tree:
         if page.get("missing") and "categoryinfo" not in page:
             return [Note("missing", asked, "no such category")]
         state.visited.add(key)
-        if target and hops == 0 and state.queue is not None:
-            state.queue.insert(0, ([*path[:-1], target], 1))
+        if target and hops == 0:
+            self._queue.insert(0, ([*path[:-1], target], 1))
             return [Note("redirected", asked, target)]
         state.at = [*path[:-1], title]
         return [Note("redirected", asked, title)] if answer.get("redirects") else []
@@ -249,10 +243,99 @@ class Window:
         return None
 
     def params(self) -> Mapping[str, str]:
-        return _NEWEST | {"gaidir": "newer", "gaistart": self._start, "gaiend": self._end}
+        return _STREAM | {"gaidir": "newer", "gaistart": self._start, "gaiend": self._end}
 
     def take(self) -> tuple[Sequence[Json], list[Note]]:
-        return _by_time(self.state.held), []
+        pages = self.state.held.values()
+        return sorted(pages, key=lambda page: (page["imageinfo"][0]["timestamp"], page["title"])), []
 
     def finish(self) -> None:
         self.state.done = True
+
+
+class Sample:
+    """Files at random: page ids are drawn, and those that are no file are drawn again."""
+
+    def __init__(self, uploads: Uploads, state: State) -> None:
+        self.state, self.label, self.limit = state, None, uploads.n
+        self.where = f"random {uploads.seed}"
+        self._seed = uploads.seed
+        self._draws: Iterator[int] | None = None
+        self._batch: list[int] = []
+
+    async def prepare(self, api: Api) -> list[Note] | None:
+        if not self.state.top:
+            self.state.top = await _newest(api)
+            self.state.done = not self.state.top
+            return []
+        if self._draws is None:
+            self._draws = islice(draws(self._seed, self.state.top), self.state.drawn, None)
+        self._batch = self._batch or list(islice(self._draws, BATCH))
+        if not self._batch:
+            self.state.done = True
+            return []
+        return None
+
+    def params(self) -> Mapping[str, str]:
+        return {"pageids": "|".join(map(str, self._batch))}
+
+    def take(self) -> tuple[Sequence[Json], list[Note]]:
+        """In the order drawn: cutting an answer, which is sorted by page id, to size would prefer old files."""
+        pages = [self.state.held.get(str(drawn), {}) for drawn in self._batch]
+        self.state.drawn += len(self._batch)
+        self._batch = []
+        return [page for page in pages if page.get("ns") == FILE and not page.get("redirect")], []
+
+    def finish(self) -> None:
+        """A batch has its end; the sample goes on with the next draws."""
+
+
+def draws(seed: int, top: int) -> Iterator[int]:
+    """The page ids from 1 to `top` in random order, each once.
+
+    Drawn below the next power of two, so that while a wiki grows up to there its older ids keep their order.
+    """
+    size = 1 << top.bit_length()
+    seen: set[int] = set()
+    for turn in count():
+        if len(seen) == top:
+            return
+        page = int.from_bytes(hashlib.sha256(f"{seed}:{turn}".encode()).digest()[:8]) % size
+        if 0 < page <= top and page not in seen:
+            seen.add(page)
+            yield page
+
+
+async def _newest(api: Api) -> int:
+    """The highest page id among the newest uploads (a new version of an old file has an old id); 0: no files."""
+    answer = await api.ask({"action": "query", "prop": "info", "gaidir": "older", **_STREAM})
+    return max((page.get("pageid", 0) for page in answer.get("query", {}).get("pages", ())), default=0)
+
+
+def _by_id(held: Mapping[str, Json]) -> list[Json]:
+    return sorted(held.values(), key=lambda page: int(page["pageid"]))
+
+
+def _target(page: Json) -> str | None:
+    """Where a category redirects to, by a template in its text: MediaWiki itself does not move members."""
+    if not page.get("templates"):
+        return None
+    text = page["revisions"][0]["slots"]["main"]["content"]
+    match = _TARGET.search(text)
+    if match is None:
+        return None
+    prefix, name = page["title"].partition(":")[0], match[1]
+    return name if name.lower().startswith(("category:", f"{prefix.lower()}:")) else f"{prefix}:{name}"
+
+
+def _utc(text: str) -> str:
+    """An ISO date or time as the API wants it; raises ValueError."""
+    time = datetime.fromisoformat(text)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+_STREAM = {"generator": "allimages", "gaisort": "timestamp", "gailimit": str(BATCH)}
+_RESOLVE = {
+    "action": "query", "redirects": "1", "prop": "info|categoryinfo|templates|revisions", "tltemplates": MOVED,
+    "rvprop": "content", "rvslots": "main",
+}  # fmt: skip
