@@ -26,12 +26,15 @@ from curate.records import Reason, Response
 from curate.screening.gate import Gate
 from curate.store.workspace import Workspace
 
-WINDOW = 192  # candidates whose bytes may be in memory at once
+WAITING = 192  # answers that may wait to be looked at and recorded, beside those under way
+WAITING_BYTES = 256 * 2**20
 PAGE = 500  # pending candidates of one host read at a time
 
 
 class Client(Http, Protocol):
-    """The network, as `fetch` sees it: an Http that also fetches media."""
+    """The network, as `fetch` sees it: an Http that also fetches media, as long as there is `room` for the bytes."""
+
+    room: asyncio.Event
 
     async def media(self, url: str) -> Response: ...
 
@@ -107,15 +110,14 @@ class _Run:
 
     async def _download(self, client: Client, step: Step) -> None:
         line = _Line(self.engine, self.recorder, Bounds(self.ws.config.fetch.max_pixels, self.ws.config.fetch.min_side))
-        window = asyncio.Semaphore(WINDOW)
-        line.start(asyncio.get_running_loop(), window, step)
+        line.start(asyncio.get_running_loop(), client.room, step)
         try:
             hosts = self.ws.catalog.rows(
                 "SELECT host, count(*) FROM candidates WHERE state = 'pending' GROUP BY host ORDER BY host"
             )
             async with asyncio.TaskGroup() as group:
                 stopper = group.create_task(line.watch())
-                workers = [group.create_task(self._host(client, line, window, *row)) for row in hosts]
+                workers = [group.create_task(self._host(client, line, *row)) for row in hosts]
                 await asyncio.wait(workers) if workers else None
                 stopper.cancel()
         except* CurateError as errors:
@@ -124,17 +126,15 @@ class _Run:
             await asyncio.shield(asyncio.to_thread(line.finish))
             self.recorder.flush()
 
-    async def _host(self, client: Client, line: "_Line", window: asyncio.Semaphore, host: str, count: int) -> None:
+    async def _host(self, client: Client, line: "_Line", host: str, count: int) -> None:
         """Work through one host's pending candidates, a few at a time."""
         wide = self.ws.config.fetch.per_host if host else self.ws.config.fetch.concurrency
         tasks = self._pending(host)
-        await asyncio.gather(*(self._worker(client, line, window, tasks) for _ in range(min(wide, count))))
+        await asyncio.gather(*(self._worker(client, line, tasks) for _ in range(min(wide, count))))
 
-    async def _worker(self, client: Client, line: "_Line", window: asyncio.Semaphore, tasks: Iterator[Task]) -> None:
+    async def _worker(self, client: Client, line: "_Line", tasks: Iterator[Task]) -> None:
         while not line.stopped:
-            await window.acquire()
             if self.left == 0 or (task := next(tasks, None)) is None:
-                window.release()
                 return
             self.left -= 1
             line.put(task, await _open(client, task, self.ws.config.fetch.max_bytes))
@@ -156,6 +156,7 @@ async def _open(client: Client, task: Task, max_bytes: int) -> Response | ItemEr
     try:
         if task.kind == "url":
             return await client.media(task.locator)
+        await client.room.wait()
         data = await asyncio.to_thread(_read, Path(task.locator), max_bytes)
         return Response(url="", status=0, headers={}, body=data)
     except ItemError as error:
@@ -185,9 +186,10 @@ class _Line:
         self.error: BaseException | None = None
         self.stopped = False
 
-    def start(self, loop: asyncio.AbstractEventLoop, window: asyncio.Semaphore, step: Step) -> None:
-        """Begin; each recorded candidate gives its place in the window back."""
-        self._loop, self._window, self._step = loop, window, step
+    def start(self, loop: asyncio.AbstractEventLoop, room: asyncio.Event, step: Step) -> None:
+        """Begin; `room` is shut while more answers wait than may."""
+        self._loop, self._room, self._step = loop, room, step
+        self._waiting = self._bytes = 0
         self._halt = asyncio.Event()
         for thread in self._threads:
             thread.start()
@@ -198,6 +200,7 @@ class _Line:
             self._outcomes.put(Outcome(task.candidate, None, answer, None))
         else:
             self._open[task.candidate] = (task, answer)
+            self._count(1, len(answer.body))
             self._arrivals.put(Arrival(task.candidate, answer.body))
 
     async def watch(self) -> None:
@@ -240,12 +243,19 @@ class _Line:
                 if self._recorder.must_stop and not self.stopped:
                     self._stop()
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._done, len(batch))
+                self._loop.call_soon_threadsafe(self._done, batch)
 
-    def _done(self, count: int) -> None:
-        self._step(count)
-        for _ in range(count):
-            self._window.release()
+    def _done(self, batch: Sequence[Outcome]) -> None:
+        self._step(len(batch))
+        sizes = [len(outcome.response.body) for outcome in batch if outcome.response is not None]
+        self._count(-len(sizes), -sum(sizes))
+
+    def _count(self, answers: int, size: int) -> None:
+        self._waiting, self._bytes = self._waiting + answers, self._bytes + size
+        if self._waiting < WAITING and self._bytes < WAITING_BYTES:
+            self._room.set()
+        else:
+            self._room.clear()
 
 
 def _outcome(item: Arrival, answer: Look | Exception, response: Response) -> Outcome:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from curate.contracts import Http, Source
-from curate.errors import UsageError
+from curate.errors import ItemError, UsageError
 from curate.marks import canonical, fingerprint
+from curate.net.urls import host_key, parse
 from curate.plugins import name_of, options_of
 from curate.records import Candidate, Page, Taxonomy
 from curate.toml import suggest
@@ -90,8 +90,8 @@ def _write(db: "sqlite3.Connection", source: str, candidate: Candidate, axis: st
 
 
 def _host(url: str) -> str:
-    """What politeness is counted by; every malformed URL shares the empty host."""
+    """What politeness is counted by; every malformed URL shares one name."""
     try:
-        return urlsplit(url).netloc.rpartition("@")[2].lower()
-    except ValueError:
-        return ""
+        return host_key(parse(url))
+    except ItemError:
+        return "malformed"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DRAWN, PHOTOGRAPHED = 0.75, 0.25  # votes above and below, none between
 FAMILIES = ("ground", "smooth", "colours")  # scores of separate statistics, each a vote
 PLAIN = 0.25  # of a border that is of one colour: from here on the picture stands on a ground of that colour
-NEAR, OFF = 8, 12  # levels: still the ground's colour; surely not
+OFF = 12  # levels from the ground's colour, from where on it is not ground
 BLOCK = 4  # px
 LEAST = 16  # px of a side
 
@@ -23,10 +23,24 @@ LEAST = 16  # px of a side
 # statistics), fitted once by `python -m benchmarks.drawing --fit` on the demo's pinned images and their copies (JPEG of
 # quality 60, 75 and 90; half size). Made again only together with a new `version`.
 MODELS: Mapping[str, tuple[float, Mapping[str, float]]] = {
-    "drawing": (0.0, {"plain": 0, "equal": 0, "almost": 0, "flat_figure": 0, "soft_figure": 0, "shades": 0, "most_figure": 0}),
-    "ground": (0.0, {"plain": 0, "near": 0}),
-    "smooth": (0.0, {"equal": 0, "almost": 0, "flat": 0, "flat_figure": 0, "soft_figure": 0}),
-    "colours": (0.0, {"shades": 0, "most_figure": 0, "entropy": 0, "eight": 0}),
+    "drawing": (
+        3.215,
+        {
+            "plain": 12.827,
+            "equal": 2.037,
+            "almost": -10.492,
+            "flat_figure": 5.088,
+            "soft_figure": 3.968,
+            "shades": 1.585,
+            "most_figure": -1.124,
+        },
+    ),
+    "ground": (-5.061, {"plain": 14.236}),
+    "smooth": (
+        -3.567,
+        {"equal": 5.474, "almost": -18.258, "flat": 14.446, "flat_figure": 2.708, "soft_figure": -1.338},
+    ),
+    "colours": (11.953, {"shades": 2.491, "most_figure": -0.254, "entropy": -2.127, "eight": 4.115}),
 }
 
 
@@ -73,7 +87,7 @@ def functions(axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
 
 
 def statistics(pixels: "np.ndarray") -> dict[str, float]:
-    """What is measured on uint8[h, w, 3]: shares from 0 to 1 (most as square roots), and logarithms of numbers of colours.
+    """What is measured on uint8[h, w, 3]: shares from 0 to 1, most as square roots, and logarithms of numbers of colours.
 
     Empty where a side is below LEAST: such a picture has too few pixels to tell.
     """
@@ -81,15 +95,14 @@ def statistics(pixels: "np.ndarray") -> dict[str, float]:
 
     if min(pixels.shape[:2]) < LEAST:
         return {}
-    levels = pixels.astype(np.int16)
-    plain, near, figure = _ground(levels)
-    spread = _spread(pixels)
-    blocks, whole = _blocks(levels, figure)
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    plain, figure = _ground(planes)
+    spread = _spread(planes)
+    blocks, whole = _blocks(planes, figure)
     own = blocks[whole] if whole.sum() > 8 else blocks.ravel()
-    five, four, figures = _counts(pixels, 5), _counts(pixels, 4), _counts(pixels[figure], 5)
+    five, four, figures = _counts(planes, 5), _counts(planes, 4), _counts(planes[:, figure], 5)
     return {
         "plain": plain,
-        "near": math.sqrt(near),
         "equal": math.sqrt(float((spread == 0).mean())),
         "almost": math.sqrt(float(((spread > 0) & (spread <= 3)).mean())),
         "flat": math.sqrt(float((blocks < 1).mean())),
@@ -97,7 +110,7 @@ def statistics(pixels: "np.ndarray") -> dict[str, float]:
         "soft_figure": float((own < 2).mean()),
         "entropy": _entropy(five),
         "eight": float(five[:8].sum() / five.sum()),
-        "shades": math.log2(len(four) / math.sqrt(pixels.shape[0] * pixels.shape[1])),
+        "shades": math.log2(len(four) / math.sqrt(figure.size)),
         "most_figure": math.log2(1 + float((np.cumsum(figures) < 0.9 * figures.sum()).sum())),
     }
 
@@ -110,53 +123,56 @@ def score(name: str, found: Mapping[str, float]) -> float:
     return 1 / (1 + math.exp(-bias - sum(weight * found[key] for key, weight in weights.items())))
 
 
-def _ground(levels: "np.ndarray") -> "tuple[float, float, np.ndarray]":
-    """The border's commonest colour (5 bits a channel), how much of it is that, or near it; what is not ground."""
+def _ground(planes: "np.ndarray") -> "tuple[float, np.ndarray]":
+    """How much of the border is of its commonest colour (5 bits a channel), and where the picture is not of it."""
     import numpy as np
 
-    border = np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])
+    border = np.concatenate([planes[:, 0], planes[:, -1], planes[:, :, 0], planes[:, :, -1]], axis=1)
     codes = _codes(border, 5)
     commonest = codes == np.bincount(codes).argmax()
-    colour = border[commonest].mean(axis=0)
-    plain, near = float(commonest.mean()), float((np.abs(border - colour).max(axis=1) <= NEAR).mean())
-    figure = np.abs(levels - colour).max(axis=2) > OFF
-    return plain, near, figure if plain >= PLAIN and figure.mean() >= 0.05 else np.ones_like(figure)
+    colour = border[:, commonest].mean(axis=1).round().astype(np.int16)
+    plain = float(commonest.mean())
+    figure: np.ndarray = np.abs(planes - colour[:, None, None]).max(axis=0) > OFF
+    return plain, figure if plain >= PLAIN and figure.mean() >= 0.05 else np.ones_like(figure)
 
 
-def _spread(pixels: "np.ndarray") -> "np.ndarray":
+def _spread(planes: "np.ndarray") -> "np.ndarray":
     """Largest less smallest value in each 3 x 3 px neighbourhood, of the channel where that is most."""
     import numpy as np
 
-    most, least = pixels, pixels
-    for _ in range(2):  # down, then across
-        most = np.maximum(np.maximum(most[:-2], most[1:-1]), most[2:]).swapaxes(0, 1)
-        least = np.minimum(np.minimum(least[:-2], least[1:-1]), least[2:]).swapaxes(0, 1)
-    return (most - least).max(axis=2)
+    most, least = planes, planes
+    for _ in range(2):  # across, then down
+        most = np.maximum(np.maximum(most[..., :-2], most[..., 1:-1]), most[..., 2:]).swapaxes(1, 2)
+        least = np.minimum(np.minimum(least[..., :-2], least[..., 1:-1]), least[..., 2:]).swapaxes(1, 2)
+    found: np.ndarray = (most - least).max(axis=0)
+    return found
 
 
-def _blocks(levels: "np.ndarray", figure: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+def _blocks(planes: "np.ndarray", figure: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
     """Standard deviation of the luminance in each block, and which blocks have no ground in them."""
     import numpy as np
 
     high, wide = (side // BLOCK for side in figure.shape)
     shape, cut = (high, BLOCK, wide, BLOCK), (slice(high * BLOCK), slice(wide * BLOCK))
-    grey = (levels @ np.array([0.299, 0.587, 0.114]))[cut].reshape(shape)
+    red, green, blue = planes.astype(np.float32)
+    grey = (0.299 * red + 0.587 * green + 0.114 * blue)[cut].reshape(shape)
     return grey.std(axis=(1, 3)), figure[cut].reshape(shape).all(axis=(1, 3))
 
 
-def _counts(pixels: "np.ndarray", bits: int) -> "np.ndarray":
+def _counts(planes: "np.ndarray", bits: int) -> "np.ndarray":
     """How many pixels each colour has, colours told apart by their first bits; the commonest first."""
     import numpy as np
 
-    found = np.bincount(_codes(pixels.reshape(-1, 3), bits))
+    found = np.bincount(_codes(planes.reshape(3, -1), bits))
     return np.sort(found[found > 0])[::-1]
 
 
-def _codes(rows: "np.ndarray", bits: int) -> "np.ndarray":
+def _codes(planes: "np.ndarray", bits: int) -> "np.ndarray":
     import numpy as np
 
-    kept = (rows >> (8 - bits)).astype(np.int32)
-    return kept[:, 0] << 2 * bits | kept[:, 1] << bits | kept[:, 2]
+    red, green, blue = (planes >> (8 - bits)).astype(np.intp)
+    found: np.ndarray = red << 2 * bits | green << bits | blue
+    return found
 
 
 def _entropy(counts: "np.ndarray") -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 from curate.records import MEDIA_TYPES, Candidate, Locator, Note, Upstream
 from sources._mediawiki import plain, texts
+from sources._tree import MOVED
 
 RENDITION = 960  # px; the width of drawings where originals are asked for
 SVG = "image/svg+xml"
@@ -50,7 +51,7 @@ def query(width: int | None) -> dict[str, str]:
         "iiextmetadatamultilang": "1",
         "clshow": "!hidden",
         "cllimit": "max",
-        "tltemplates": "|".join(f"Template:{name}" for name in ("Category redirect", *TEMPLATES)),
+        "tltemplates": "|".join(f"Template:{name}" for name in (MOVED, *TEMPLATES)),
         "tllimit": "max",
     }
 
@@ -58,7 +59,7 @@ def query(width: int | None) -> dict[str, str]:
 def candidate(page: Mapping[str, Any], place: Place, entity: Mapping[str, Any] | None = None) -> Candidate | Note:
     """A page as the API gives it (formatversion 2) and its structured data, where the wiki has any."""
     title = page["title"]
-    info = next(iter(page.get("imageinfo", ())), {})
+    info: Mapping[str, Any] = next(iter(page.get("imageinfo", ())), {})
     if page.get("redirect"):
         return Note("skipped", title, "redirect")
     if not info.get("url") or not info.get("sha1"):

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 from curate.contracts import Http
 from curate.records import Candidate, Change, Note, Page, Upstream
 from sources._mediawiki import BATCH, Api, merge
-from sources._walk import Category, State, Uploads, Walk, begin
+from sources._tree import Category, Tree
+from sources._uploads import Sample, Uploads, Window
+from sources._walk import State, Walk
 from sources._wikifile import Place, candidate, query
 
 WIDTHS = (20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840)  # mediawiki.org/wiki/Common_thumbnail_sizes
@@ -55,10 +57,9 @@ class Commons:
         Raises UsageError for a title that is no category's, ItemError where the API cannot answer.
         """
         api = Api(http, self.api, self.maxlag)
-        jobs = (*self.categories, *self.uploads)
         state, walk = State.read(cursor), None
-        while state.job < len(jobs):
-            walk = walk or begin(jobs[state.job], state)
+        while state.job < len(self.categories) + len(self.uploads):
+            walk = walk or self._walk(state)
             candidates, notes = await self._step(api, walk, state)
             if state.done:
                 state, walk = state.next(), None
@@ -76,6 +77,13 @@ class Commons:
             for one in batch:
                 for change in _compared(one, pages.get(str(one.page_id))):
                     yield await _explained(api, change)
+
+    def _walk(self, state: State) -> Walk:
+        """The way that the state stands on: the categories' first, then those of the uploads."""
+        if state.job < len(self.categories):
+            return Tree(self.categories[state.job], state)
+        uploads = self.uploads[state.job - len(self.categories)]
+        return Window(uploads, state) if uploads.mode == "window" else Sample(uploads, state)
 
     async def _step(self, api: Api, walk: Walk, state: State) -> tuple[list[Candidate], list[Note]]:
         """At most one request, and what came of it."""
@@ -140,7 +148,7 @@ def _compared(known: Upstream, page: Mapping[str, Any] | None) -> Iterator[Chang
     """What differs. A page that the answer does not name at all says nothing."""
     if page is None:
         return
-    info = next(iter(page.get("imageinfo", ())), {})
+    info: Mapping[str, Any] = next(iter(page.get("imageinfo", ())), {})
     if page.get("missing") or page.get("redirect") or not info.get("sha1"):
         why = "" if page.get("missing") else "a redirect now" if page.get("redirect") else "the file is hidden or gone"
         yield Change(known, "deleted", why)

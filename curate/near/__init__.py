@@ -96,7 +96,9 @@ def _check_old(old: Ids, rows: int) -> None:
 
 def _spend(room: int, count: int, limit: int) -> int:
     if count > room:
-        raise CurateError(f"more than {limit:,} pairs lie within the radius: raise max_pairs, or ask for groups instead")
+        raise CurateError(
+            f"more than {limit:,} pairs lie within the radius: raise max_pairs, or ask for groups instead"
+        )
     return room - int(count)
 
 

@@ -108,33 +108,43 @@ def scan(left: Table, right: Table, rule: Rule, itself: bool, cursor: Ids, out: 
     `cursor` int64[4] is the row, the bucket, the place in it, and the row to stop before: it says where to go on.
     `itself`: the right table is the left one, in key order, and each two rows are met once.
     """
-    keys, heads, follows, radius = left.keys, right.head, right.follow, U(rule.radius)
-    begins, ends = np.empty(len(rule.masks), dtype=np.uint64), np.empty(len(rule.masks), dtype=np.uint64)
-    buckets, known, wide, count = U(0), np.int64(-1), len(follows) > 0, 0
+    own_heads, own_follows = left.head, left.follow
+    keys, ids, others, heads, follows = left.keys, left.ids, right.ids, right.head, right.follow
+    masks, starts, joined, radius, wide = rule.masks, right.starts, rule.joined, U(rule.radius), len(right.follow) > 0
+    begins, ends = np.empty(len(masks), dtype=np.uint64), np.empty(len(masks), dtype=np.uint64)
+    buckets, known, count = U(0), np.int64(-1), 0
     row, bucket, place, stop = U(cursor[0]), U(cursor[1]), U(cursor[2]), U(cursor[3])
     while row < stop:
         if keys[row] != known:
             known = np.int64(keys[row])
-            buckets = _buckets(known, rule.masks, right.starts, itself, begins, ends)
-        head, follow = left.head[row], left.follow[row] if wide else U(0)
+            buckets = _buckets(known, masks, starts, itself, begins, ends)
+        head, follow = own_heads[row], own_follows[row] if wide else U(0)
         while bucket < buckets:
             place = max(place, begins[bucket], row + U(1) if itself else U(0))
             while place < ends[bucket]:
                 block = min(place + BLOCK, ends[bucket])
-                least = _least_of_two(head, follow, heads, follows, place, block) if wide else _least(head, heads, place, block)
-                if least <= radius:
-                    while place < block:
-                        apart = _popcount(head ^ heads[place])
-                        if wide:
-                            apart += _popcount(follow ^ follows[place])
-                        if apart <= radius and _is_hit(left.ids[row], right.ids[place], rule):
-                            if count == len(out):
-                                cursor[0], cursor[1], cursor[2] = row, bucket, place
-                                return count
-                            out[count, 0], out[count, 1] = left.ids[row], right.ids[place]
-                            count += 1
-                        place += U(1)
-                place = block
+                least = (
+                    _least_of_two(head, follow, heads, follows, place, block)
+                    if wide
+                    else _least(head, heads, place, block)
+                )
+                if least > radius:
+                    place = block
+                while place < block:
+                    apart = _popcount(head ^ heads[place])
+                    if wide:
+                        apart += _popcount(follow ^ follows[place])
+                    if (
+                        apart <= radius
+                        and joined[ids[row]] != joined[others[place]]
+                        and _is_hit(ids[row], others[place], rule)
+                    ):
+                        if count == len(out):
+                            cursor[0], cursor[1], cursor[2] = row, bucket, place
+                            return count
+                        out[count, 0], out[count, 1] = ids[row], others[place]
+                        count += 1
+                    place += U(1)
             place = U(0)
             bucket += U(1)
         bucket = U(0)
@@ -191,7 +201,7 @@ def _apart(a: int, b: int, hashes: Words, mask: Words) -> int:
 
 @_compiled
 def _is_hit(a: int, b: int, rule: Rule) -> bool:
-    if rule.joined[a] == rule.joined[b] or _apart(a, b, rule.hashes, ALL) > rule.radius:
+    if _apart(a, b, rule.hashes, ALL) > rule.radius:
         return False
     for slot in range(len(rule.flips)):
         if _apart(a, b, rule.hashes, rule.earlier[slot]) <= rule.flips[slot]:

@@ -12,11 +12,10 @@ import numpy.typing as npt
 from curate.near.components import Ids, Words
 from curate.near.join import Sides, pairs_of
 from curate.near.kernels import Places, Rule, Table, key_order, keys_of, ordered, scan
-from curate.near.plan import Plan, Slot, plan
+from curate.near.plan import Plan, Slot, is_spread, plan
 
 SAMPLE = 1 << 16  # rows that stand for a side when slots are planned; a seeded choice
 BUFFER = 1 << 16  # hits a thread holds before it hands them over
-SPREAD = 1 << 20  # rows of the smaller side, each under every key near its own, that a larger side runs past
 SPLIT_FROM = 1 << 28  # pairs: less is done in a fraction of a second as it is
 SPLIT_ROW = 64  # pairs for each row of the join: a bucket that costs more is split off
 
@@ -94,8 +93,8 @@ class _Job:
         return self.left.ones * self.right.ones + (1 - self.left.ones) * (1 - self.right.ones)
 
     def plan(self, radius: int) -> Plan:
-        rows = len(self.left) + (0 if self.itself else len(self.right))
-        return plan(self.agree, radius, self.compared, rows, max(len(self.left), len(self.right)))
+        small, large = sorted([len(self.left), len(self.right)])
+        return plan(self.agree, radius, large, None if self.itself else small)
 
     def heads(self) -> Ids:
         """The words, two at most, in which rows differ most: those are looked at first."""
@@ -176,7 +175,7 @@ def _tables(job: _Job, slot: Slot) -> tuple[Table, Table, Ids]:
     if job.itself:
         table = job.right.by_key(slot, heads)
         return table, table, masks
-    if len(job.right) * len(masks) <= SPREAD:
+    if is_spread(slot, len(job.right)):
         return job.left.as_it_is(slot, heads), job.right.spread(slot, heads), masks[:1]
     return job.left.by_key(slot, heads), job.right.by_key(slot, heads), masks
 
@@ -208,4 +207,3 @@ def _histogram(columns: Words, slot: Slot) -> Ids:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-

@@ -50,6 +50,8 @@ class Client:
         self._limits = limits
         self._guard = Guard(limits.allow_private, limits.allow_ports)
         self._polite = Polite(limits)
+        self.room = asyncio.Event()  # whoever takes the media shuts it while it has no place for more bytes
+        self.room.set()
         self._robots = Robots(lambda url: self._follow(url, self._robots_txt), self._slow)
         plain, packed = {"Accept-Encoding": "identity"}, {"Accept-Encoding": "gzip, deflate"}
         self._api = _Ask(packed, limits.max_bytes, token=True)
@@ -110,6 +112,8 @@ class Client:
             await self._robots.check(url)
         host = self._host(url)
         async with self._polite.turn(host):
+            if ask is self._media:
+                await self.room.wait()
             try:
                 answer = await self._exchange(url, ask, host, hops)
             except ItemError as error:

@@ -1,5 +1,6 @@
 """A client that asks nobody: for runs whose sources are all on this machine."""
 
+import asyncio
 from collections.abc import Mapping
 from types import TracebackType
 
@@ -12,6 +13,8 @@ class Offline:
 
     def __init__(self, why: str) -> None:
         self._why = why
+        self.room = asyncio.Event()
+        self.room.set()
 
     async def __aenter__(self) -> "Offline":
         return self
