@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from curate.demo.corpus import collect, default_cache
+from curate.errors import ItemError
 from curate.media.decode import Bounds, open_image, scaled
 from labelers.drawing import DRAWN, FAMILIES, MODELS, PHOTOGRAPHED, Drawing, score, statistics
 
@@ -74,7 +75,7 @@ def cases_of(group: str, drawn: bool, image: Image.Image) -> Iterator[Case]:
     """A picture as it is, and as it looks after the web has had it."""
     half = image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
     copies = {f"q{quality}": encoded(image, "JPEG", quality) for quality in (60, 75, 90)}
-    copies["half"] = encoded(half, "PNG", 0) if drawn else encoded(half, "JPEG", 90)
+    copies["half"] = encoded(half, "JPEG", 90)
     copies = {"as is": encoded(image, "PNG", 0), **copies}
     for look, data in copies.items():
         small = scaled(open_image(data, Bounds(min_side=8)), SIDE)
@@ -131,11 +132,12 @@ def mixed(paths: Iterable[Path]) -> list[Path]:
 
 
 def opened(paths: Iterable[Path]) -> Iterator[Image.Image]:
-    """Those that have at least 64 px a side and at most 3000."""
+    """Those that have at least 64 px a side and at most 9 million."""
     for path in paths:
-        image = open_image(path.read_bytes(), Bounds(min_side=1))
-        if min(image.size) >= 64 and max(image.size) <= 3000:
-            yield scaled(image, None)
+        try:
+            yield scaled(open_image(path.read_bytes(), Bounds(max_pixels=9_000_000, min_side=64)), None)
+        except ItemError:
+            continue
 
 
 def print_speed(number: int = 200) -> None:

@@ -106,8 +106,7 @@ class TrainConfig:
     backbone: str = "efficientnet_lite0"
     epochs: int = 200
     patience: int = 20
-    learning_rate: float = 0.01
-    weight_decay: float = 0.001
+    weight_decay: float = 0.03
     seed: int = 0
 
 

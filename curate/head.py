@@ -1,4 +1,7 @@
-"""The baseline's trained part: a linear layer on frozen features. Full batches from zeros: no chance in it."""
+"""The baseline's trained part: a linear layer on frozen features. Full batches from zeros: no chance in it.
+
+L-BFGS, an epoch a step: the loss is convex, and Adam's steps of one size for every weight overshot on 1,280 features.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,8 +65,8 @@ def fit(train: Examples, val: Examples, k: int, options: TrainConfig) -> Head:
 
     Where `val` holds fewer than two of the classes in `train` it cannot choose, and all configured epochs are run.
     """
-    mean, spread = train.features.mean(axis=0), train.features.std(axis=0)
-    scale = np.where(spread > 0.01 * spread.mean(), spread, np.inf)  # what hardly varies here must not shout elsewhere
+    mean = train.features.mean(axis=0)
+    scale = float(train.features.std(axis=0).max()) or 1.0  # one for all: what hardly varies here must not shout there
     balance = _balance(train, k)
     known = set(val.classes.tolist()) & set(train.classes.tolist())
     with _deterministic():
@@ -79,7 +82,7 @@ def _balance(train: Examples, k: int) -> Floats:
     return np.where(mass > 0, mass.sum() / np.maximum(mass, 1e-12), 0).astype(np.float32)
 
 
-def _tensors(part: Examples, mean: Floats, scale: Floats, balance: Floats) -> "Rows":
+def _tensors(part: Examples, mean: Floats, scale: float, balance: Floats) -> "Rows":
     import torch
 
     features = torch.from_numpy(((part.features - mean) / scale).astype(np.float32))
@@ -93,12 +96,17 @@ def _descend(
 
     weight = torch.zeros(k, train[0].shape[1], requires_grad=True)
     bias = torch.zeros(k, requires_grad=True)
-    optimizer = torch.optim.AdamW([weight, bias], lr=options.learning_rate, weight_decay=options.weight_decay)
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=1, history_size=10, line_search_fn="strong_wolfe")
+
+    def objective() -> float:
+        optimizer.zero_grad()
+        loss = _loss(train, weight, bias) + 0.5 * options.weight_decay * (weight**2).sum()
+        torch.autograd.backward([loss])
+        return float(loss.detach())
+
     kept, best, lowest = (weight.detach().clone(), bias.detach().clone()), 0, float("inf")
     for epoch in range(1, options.epochs + 1):
-        optimizer.zero_grad()
-        torch.autograd.backward([_loss(train, weight, bias)])
-        optimizer.step()
+        optimizer.step(objective)
         with torch.no_grad():
             loss = -float(epoch) if val is None else float(_loss(val, weight, bias))
         if loss < lowest:

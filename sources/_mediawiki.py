@@ -104,18 +104,20 @@ class _Reader(HTMLParser):
         self._depth = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _BLOCKS:
-            self.parts.append(" ")
+        self._separate(tag)
         style = next((value or "" for name, value in attrs if name == "style"), "")
         hides = tag in ("style", "script") or (not self._show_hidden and _HIDDEN.search(style) is not None)
         if tag not in _VOID and (self._depth or hides):
             self._depth += 1
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in _BLOCKS:
-            self.parts.append(" ")
+        self._separate(tag)
         if self._depth and tag not in _VOID:
             self._depth -= 1
+
+    def _separate(self, tag: str) -> None:
+        if tag in _BLOCKS and not self._depth:
+            self.parts.append(" ")
 
     def handle_data(self, data: str) -> None:
         if not self._depth:

@@ -16,8 +16,8 @@ _TARGET = re.compile(
 )
 
 _RESOLVE = {
-    "action": "query", "redirects": "1", "prop": "info|categoryinfo|templates|revisions", "tltemplates": f"Template:{MOVED}",
-    "rvprop": "content", "rvslots": "main",
+    "action": "query", "redirects": "1", "prop": "info|categoryinfo|templates|revisions",
+    "tltemplates": f"Template:{MOVED}", "rvprop": "content", "rvslots": "main",
 }  # fmt: skip
 
 
@@ -79,6 +79,8 @@ class Tree:
         files: list[Json] = []
         notes: list[Note] = []
         for page in _by_id(self.state.held):
+            if str(page["pageid"]) in self.state.visited:
+                continue  # the graph has cycles
             if self._left_out(page):
                 notes.append(Note("excluded", page["title"], " > ".join(self.state.at or [])))
             elif page["ns"] == CATEGORY:
@@ -98,19 +100,16 @@ class Tree:
 
     def _branch(self, page: Json) -> None:
         """Queue a sub-category that was not met before; one that redirects is looked at when its turn comes."""
-        key, path = str(page["pageid"]), [*(self.state.at or []), page["title"]]
-        if key in self.state.visited:
-            return
         moved = any(template["title"].partition(":")[2] == MOVED for template in page.get("templates", ()))
-        self._queue.append((path, 0 if moved else None))
+        self._queue.append(([*(self.state.at or []), page["title"]], 0 if moved else None))
         if not moved:
-            self.state.visited.add(key)
+            self.state.visited.add(str(page["pageid"]))
 
     async def _resolve(self, api: Api, path: list[str], hops: int) -> list[Note]:
         """Find out what a title stands for: a category, a redirect (followed once), or nothing."""
         state, asked = self.state, path[-1]
         answer = (await api.ask({"titles": asked, **_RESOLVE}))["query"]
-        page = next(iter(answer.get("pages", ())), {})
+        page: Json = next(iter(answer.get("pages", ())), {})
         if page.get("ns") != CATEGORY or page.get("invalid"):
             if hops or len(path) > 1:
                 return [Note("missing", asked, "redirects to no category")]

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from curate.records import Note
+from curate.errors import ItemError
+from curate.records import Note, Reason
 from sources._mediawiki import Api, merge
 
 CATEGORY, FILE = 14, 6  # namespaces
@@ -50,6 +51,8 @@ class State:
         """One request of a listing: more of the batch that is held, or the next one."""
         answer = await api.ask({**params, **{name: str(value) for name, value in (self.more or {}).items()}})
         merge(self.held, answer)
+        if self.more is not None and answer.get("continue") == self.more:
+            raise ItemError(Reason.API_ERROR, "the listing does not go on: the same `continue` again")
         self.more = answer.get("continue")
         self.whole = bool(answer.get("batchcomplete"))
 

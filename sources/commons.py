@@ -13,6 +13,8 @@ from sources._uploads import Sample, Uploads, Window
 from sources._walk import State, Walk
 from sources._wikifile import Place, candidate, query
 
+__all__ = ["Category", "Commons", "Uploads"]
+
 WIDTHS = (20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840)  # mediawiki.org/wiki/Common_thumbnail_sizes
 
 
@@ -96,7 +98,7 @@ class Commons:
             await state.read_on(api, {**query(self.width), **walk.params()})
             return self._settle(walk, state, {}) if state.whole and not self._entities(state) else ([], [])
         entities = await api.ask({"action": "wbgetentities", "ids": self._entities(state), "props": "labels|claims"})
-        return self._settle(walk, state, entities["entities"])
+        return self._settle(walk, state, entities.get("entities", {}))
 
     def _entities(self, state: State) -> str:
         """The structured data that belongs to the batch, as `wbgetentities` wants it; empty where there is none."""
@@ -129,7 +131,8 @@ class Commons:
 
 async def _has_structured_data(api: Api) -> bool:
     answer = await api.ask({"action": "query", "meta": "siteinfo", "siprop": "extensions"})
-    return any(extension.get("name") == "WikibaseMediaInfo" for extension in answer["query"]["extensions"])
+    extensions = answer.get("query", {}).get("extensions", ())
+    return any(extension.get("name") == "WikibaseMediaInfo" for extension in extensions)
 
 
 async def _pages(api: Api, ids: Sequence[str]) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
-"""Lists of URLs: one text file, or a folder laid out like nsfw_data_scraper (`raw_data/<class>/urls_<class>.txt`)."""
+"""Lists of URLs: a text file, a CSV file, or a folder laid out like nsfw_data_scraper (`<class>/urls_<class>.txt`)."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,17 +9,22 @@ from urllib.parse import urlsplit
 
 from curate.contracts import Http
 from curate.errors import UsageError
-from curate.records import Candidate, Locator, Page
+from curate.records import Candidate, Locator, Note, Page
+from curate.urltree import LABEL, UrlList, find, rows
 
 PAGE = 1000
+COLUMNS = frozenset({LABEL, "album", "attribution", "license", "sha1"})  # of a CSV file; the others are facts
 
 
 @dataclass(frozen=True)
 class Urllist:
     """One URL a line; blank lines and lines that start with `#` are passed over.
 
-    `path` is a text file (all of it of class `label`), or a folder whose sub-folders are classes. `album = "folder"`
-    says that URLs with the same host and folder belong together (a gallery) and share a split.
+    `path` is a text file (all of it of class `label`), a CSV file, or a folder whose sub-folders are classes. A CSV
+    file's first row names its columns: `url`, and any of `label`, `license`, `attribution`, `album`, `sha1`; what a row
+    leaves empty is as configured here, and other columns are kept as facts. `album = "folder"` says that URLs with the
+    same host and folder belong together (a gallery) and share a split. `reason` and `approved_by` say why a list with
+    classes that are not safe is fetched, and who answers for it; they are needed there, and go into the release.
     """
 
     path: Path
@@ -27,65 +32,57 @@ class Urllist:
     album: Literal["none", "folder"] = "none"
     license: str | None = None
     attribution: str | None = None
+    reason: str | None = None
+    approved_by: str | None = None
 
     def classes(self) -> frozenset[str | None]:
-        """`label` for a file; the folders' names for a folder."""
-        return frozenset(label for label, _ in self._files())
+        """`label` for a file (and a CSV file's column of that name); the folders' names for a folder."""
+        found: set[str | None] = set()
+        for one in self._lists():
+            found |= {row.get(LABEL, one.label) for _, _, row in rows(one)} if one.is_csv else {one.label}
+        return frozenset(found)
 
     async def pages(self, http: Http, cursor: str | None) -> AsyncIterator[Page]:
         """A page a thousand lines; the cursor is [file, line]. Raises UsageError where there is not one URL in all."""
         after = tuple(json.loads(cursor)) if cursor else ("", 0)
         page: list[Candidate] = []
+        notes: list[Note] = []
         place, found = after, cursor is not None
-        for label, path in self._files():
-            name = self._name(path)
-            if name < after[0]:
+        for one in self._lists():
+            if one.name < after[0]:
                 continue
-            for number, line in _lines(path):
-                if (name, number) <= after:
+            for number, url, row in rows(one):
+                if (one.name, number) <= after:
                     continue
-                page.append(self._candidate(line, label, f"{name}:{number}"))
-                place, found = (name, number), True
+                place, ref = (one.name, number), f"{one.name}:{number}"
+                if not url:
+                    notes.append(Note("skipped", ref, "no URL in this row"))
+                    continue
+                page.append(self._candidate(url, one, row, ref))
+                found = True
                 if len(page) == PAGE:
-                    yield Page(tuple(page), json.dumps(place))
-                    page = []
+                    yield Page(tuple(page), json.dumps(place), tuple(notes))
+                    page, notes = [], []
         if not found:
             raise UsageError(f"{self.path}: not one URL in it")
-        yield Page(tuple(page), None)
+        yield Page(tuple(page), None, tuple(notes))
 
-    def _files(self) -> list[tuple[str | None, Path]]:
-        """(class, file) pairs in the order of their names."""
-        if self.path.is_file():
-            return [(self.label, self.path)]
-        root = self.path / "raw_data" if (self.path / "raw_data").is_dir() else self.path
-        if not root.is_dir():
-            raise UsageError(f"{self.path}: no such file or folder")
-        found = [(p.parent.name, p) for p in root.glob("*/urls_*.txt") if p.stem == f"urls_{p.parent.name}"]
-        if not found:
-            raise UsageError(f"{self.path}: no <class>/urls_<class>.txt in this folder")
-        return sorted(found, key=lambda pair: self._name(pair[1]))
+    def _lists(self) -> list[UrlList]:
+        """The lists; a single file is of class `label`, wherever it lies."""
+        found = find(self.path)
+        return [UrlList(self.path, self.path.name, self.label)] if self.path.is_file() else found
 
-    def _name(self, path: Path) -> str:
-        return path.name if path == self.path else path.relative_to(self.path).as_posix()
-
-    def _candidate(self, line: str, label: str | None, ref: str) -> Candidate:
+    def _candidate(self, url: str, one: UrlList, row: Mapping[str, str], ref: str) -> Candidate:
         return Candidate(
-            locator=Locator("url", line),
+            locator=Locator("url", url),
             ref=ref,
-            label=label,
-            album=_folder(line) if self.album == "folder" else None,
-            license=self.license,
-            attribution=self.attribution,
+            label=row.get(LABEL, one.label),
+            album=row.get("album") or (_folder(url) if self.album == "folder" else None),
+            license=row.get("license", self.license),
+            attribution=row.get("attribution", self.attribution),
+            sha1=row["sha1"].lower() if "sha1" in row else None,
+            facts={name: value for name, value in row.items() if name not in COLUMNS},
         )
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines that say something; bytes that are no UTF-8 become U+FFFD, which no URL may hold."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline=None) as file:
-        for number, line in enumerate(file, start=1):
-            text = line.strip()
-            if text and not text.startswith("#"):
-                yield number, text
 
 
 def _folder(url: str) -> str | None:

@@ -14,10 +14,13 @@ function curateOn( $name ) {
 }
 
 function curateDraw( $src, $dst, $width, $height ) {
+	if ( strpos( file_get_contents( $src ), 'broken' ) !== false ) {
+		return 'cannot be drawn';
+	}
 	$image = imagecreatetruecolor( (int)$width, (int)$height );
 	imagefilledrectangle( $image, 0, 0, (int)( $width / 2 ), (int)$height, imagecolorallocate( $image, 200, 30, 30 ) );
 	imagepng( $image, $dst );
-	return true;
+	return false; // no error
 }
 
 // CommonsMetadata: extmetadata from the description page.
@@ -44,7 +47,7 @@ $wgHooks['ApiCheckCanExecute'][] = static function ( $module, $user, &$message )
 };
 
 if ( curateOn( 'small' ) ) {
-	$wgAPIMaxResultSize = 6000;
+	$wgAPIMaxResultSize = 1600;
 }
 
 // WikibaseMediaInfo: statements of a file, where `depicts.json` says that the wiki has them.

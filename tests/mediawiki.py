@@ -32,7 +32,7 @@ require_once "{shims}";
 
 
 class Wiki:
-    """A wiki of its own below `root`. `api` is its address, `port` exempts it from the guard, `log` is its access log."""
+    """A wiki below `root`. `api` is its address, `host` its name and port, `log` its access log."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -40,8 +40,7 @@ class Wiki:
             (root / name).mkdir()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self.host = f"127.0.0.1:{self.port}"
+            self.host = f"127.0.0.1:{free.getsockname()[1]}"
         self.api = f"http://{self.host}/api.php"
         self.log = root / "access.log"
         self.switches = root / "switches"

@@ -19,19 +19,17 @@ Places = npt.NDArray[np.int32]
 Masks = npt.NDArray[np.int64]
 F = TypeVar("F", bound=Callable[..., Any])
 U = np.uint64  # indexes are unsigned: for a signed one numba tests whether it counts from the end
-ALL = np.full(4, 2**64 - 1, dtype=np.uint64)
 BLOCK = U(256)  # places looked at before their hits are picked out
 
 
 class Table(NamedTuple):
-    """Rows of one side, column by column: their numbers, one or two words of their hashes, a slot's bits of each.
+    """Rows of one side, column by column: their numbers, some or all words of their hashes, a slot's bits of each.
 
     `keys` serves the side that looks up; `starts` the other one, whose rows with a key begin at `starts[key]`.
     """
 
     ids: Ids
-    head: Words
-    follow: Words  # empty for hashes of one word
+    columns: Words  # uint64[1, 2 or 4, n]
     keys: Keys
     starts: Ids
 
@@ -108,9 +106,10 @@ def scan(left: Table, right: Table, rule: Rule, itself: bool, cursor: Ids, out: 
     `cursor` int64[4] is the row, the bucket, the place in it, and the row to stop before: it says where to go on.
     `itself`: the right table is the left one, in key order, and each two rows are met once.
     """
-    own_heads, own_follows = left.head, left.follow
-    keys, ids, others, heads, follows = left.keys, left.ids, right.ids, right.head, right.follow
-    masks, starts, joined, radius, wide = rule.masks, right.starts, rule.joined, U(rule.radius), len(right.follow) > 0
+    # Locals throughout: to read a field of a tuple counts a reference, and threads that count wait for each other.
+    keys, ids, others, own, columns = left.keys, left.ids, right.ids, left.columns, right.columns
+    masks, starts, joined, radius = rule.masks, right.starts, rule.joined, U(rule.radius)
+    hashes, earlier, flips = rule.hashes, rule.earlier, rule.flips
     begins, ends = np.empty(len(masks), dtype=np.uint64), np.empty(len(masks), dtype=np.uint64)
     buckets, known, count = U(0), np.int64(-1), 0
     row, bucket, place, stop = U(cursor[0]), U(cursor[1]), U(cursor[2]), U(cursor[3])
@@ -118,26 +117,17 @@ def scan(left: Table, right: Table, rule: Rule, itself: bool, cursor: Ids, out: 
         if keys[row] != known:
             known = np.int64(keys[row])
             buckets = _buckets(known, masks, starts, itself, begins, ends)
-        head, follow = own_heads[row], own_follows[row] if wide else U(0)
         while bucket < buckets:
             place = max(place, begins[bucket], row + U(1) if itself else U(0))
             while place < ends[bucket]:
                 block = min(place + BLOCK, ends[bucket])
-                least = (
-                    _least_of_two(head, follow, heads, follows, place, block)
-                    if wide
-                    else _least(head, heads, place, block)
-                )
-                if least > radius:
+                if _least(own, row, columns, place, block) > radius:
                     place = block
                 while place < block:
-                    apart = _popcount(head ^ heads[place])
-                    if wide:
-                        apart += _popcount(follow ^ follows[place])
                     if (
-                        apart <= radius
+                        _apart(own, row, columns, place) <= radius
                         and joined[ids[row]] != joined[others[place]]
-                        and _is_hit(ids[row], others[place], rule)
+                        and _is_hit(hashes, ids[row], others[place], radius, earlier, flips)
                     ):
                         if count == len(out):
                             cursor[0], cursor[1], cursor[2] = row, bucket, place
@@ -173,37 +163,45 @@ def _buckets(own: int, masks: Masks, starts: Ids, itself: bool, begins: Words, e
 
 
 @_compiled
-def _least(head: U, heads: Words, begin: U, end: U) -> U:
-    """The least distance over one word; branch-free, so that the compiler makes vectors of it."""
+def _least(own: Words, row: U, columns: Words, begin: U, end: U) -> U:
+    """The least distance, over the columns there are; its loops have no branch, so the compiler makes vectors of them."""
     least = U(256)
+    one, first = own[0, row], columns[0]
+    if len(columns) == 1:
+        for place in range(begin, end):
+            least = min(least, _popcount(one ^ first[place]))
+        return least
+    two, second = own[1, row], columns[1]
+    if len(columns) == 2:
+        for place in range(begin, end):
+            least = min(least, _popcount(one ^ first[place]) + _popcount(two ^ second[place]))
+        return least
+    three, four, third, fourth = own[2, row], own[3, row], columns[2], columns[3]
     for place in range(begin, end):
-        least = min(least, _popcount(head ^ heads[place]))
+        apart = _popcount(one ^ first[place]) + _popcount(two ^ second[place])
+        least = min(least, apart + _popcount(three ^ third[place]) + _popcount(four ^ fourth[place]))
     return least
 
 
 @_compiled
-def _least_of_two(head: U, follow: U, heads: Words, follows: Words, begin: U, end: U) -> U:
-    """The least distance over two words, which is no more than over all four."""
-    least = U(256)
-    for place in range(begin, end):
-        least = min(least, _popcount(head ^ heads[place]) + _popcount(follow ^ follows[place]))
-    return least
+def _apart(own: Words, row: U, columns: Words, place: U) -> U:
+    apart = U(0)
+    for word in range(U(len(columns))):
+        apart += _popcount(own[word, row] ^ columns[word, place])
+    return apart
 
 
 @_compiled
-def _apart(a: int, b: int, hashes: Words, mask: Words) -> int:
-    """In how many bits of the mask two rows differ."""
+def _is_hit(hashes: Words, a: int, b: int, radius: U, earlier: Words, flips: Ids) -> bool:
     apart = U(0)
     for word in range(hashes.shape[1]):
-        apart += _popcount((hashes[a, word] ^ hashes[b, word]) & mask[word])
-    return np.int64(apart)
-
-
-@_compiled
-def _is_hit(a: int, b: int, rule: Rule) -> bool:
-    if _apart(a, b, rule.hashes, ALL) > rule.radius:
+        apart += _popcount(hashes[a, word] ^ hashes[b, word])
+    if apart > radius:
         return False
-    for slot in range(len(rule.flips)):
-        if _apart(a, b, rule.hashes, rule.earlier[slot]) <= rule.flips[slot]:
+    for slot in range(len(flips)):
+        apart = U(0)
+        for word in range(hashes.shape[1]):
+            apart += _popcount((hashes[a, word] ^ hashes[b, word]) & earlier[slot, word])
+        if apart <= U(flips[slot]):
             return False
     return True

@@ -52,12 +52,11 @@ class _Side:
     def by_key(self, slot: Slot, heads: Ids) -> Table:
         keys = keys_of(self.columns, slot.bits)
         order, starts = key_order(keys, len(slot.bits))
-        return Table(ordered(self.ids, order), *self._heads(heads, order), ordered(keys, order), starts)
+        return Table(ordered(self.ids, order), self._heads(heads, order), ordered(keys, order), starts)
 
     def as_it_is(self, slot: Slot, heads: Ids) -> Table:
         """Enough for a side that looks up a small one."""
-        head, follow = self.columns[heads[0]], self.columns[heads[1]] if len(heads) > 1 else self.columns[0, :0]
-        return Table(self.ids, head, follow, keys_of(self.columns, slot.bits), self.ids[:0])
+        return Table(self.ids, self.columns[heads], keys_of(self.columns, slot.bits), self.ids[:0])
 
     def spread(self, slot: Slot, heads: Ids) -> Table:
         """Each row under every key near its own, so that one look-up finds all."""
@@ -65,11 +64,10 @@ class _Side:
         keys = (keys_of(self.columns, slot.bits)[:, None] ^ masks).ravel()
         order, starts = key_order(keys, len(slot.bits))
         order //= len(masks)
-        return Table(ordered(self.ids, order), *self._heads(heads, order), keys[:0], starts)
+        return Table(ordered(self.ids, order), self._heads(heads, order), keys[:0], starts)
 
-    def _heads(self, heads: Ids, order: Places) -> tuple[Words, Words]:
-        head = ordered(self.columns[heads[0]], order)
-        return head, ordered(self.columns[heads[1]], order) if len(heads) > 1 else head[:0]
+    def _heads(self, heads: Ids, order: Places) -> Words:
+        return np.stack([ordered(self.columns[word], order) for word in heads])
 
 
 @dataclass(frozen=True)
@@ -96,9 +94,13 @@ class _Job:
         small, large = sorted([len(self.left), len(self.right)])
         return plan(self.agree, radius, large, None if self.itself else small)
 
-    def heads(self) -> Ids:
-        """The words, two at most, in which rows differ most: those are looked at first."""
-        return np.argsort(self.agree.reshape(-1, 64).sum(axis=1), kind="stable")[:2]
+    def heads(self, radius: int) -> Ids:
+        """The words that are compared first: the two that differ most, if they rule out most rows, else all."""
+        differ = (1 - self.agree).reshape(-1, 64)
+        spread = (differ * (1 - differ)).sum(axis=1)
+        two = np.argsort(-differ.sum(axis=1), kind="stable")[:2]
+        enough = differ[two].sum() - 4 * np.sqrt(spread[two].sum()) > radius
+        return two if enough else np.arange(len(differ))
 
 
 def join_slots(words: Words, sides: Sides, radius: int, joined: Ids) -> Iterator[Ids]:
@@ -158,20 +160,20 @@ def _run(job: _Job, slots: Plan, rule: Rule, pool: ThreadPoolExecutor) -> Iterat
     swapped = len(job.left) < len(job.right)  # the smaller side is the one looked up
     job = _Job(job.right, job.left) if swapped else job
     earlier = np.stack([slot.mask(len(job.left.columns)) for slot in slots])
-    flips = np.array([slot.flips for slot in slots])
-    tables = pool.submit(_tables, job, slots[0])
+    flips, heads = np.array([slot.flips for slot in slots]), job.heads(rule.radius)
+    tables = pool.submit(_tables, job, slots[0], heads)
     for done in range(len(slots)):
         left, right, masks = tables.result()
         if done + 1 < len(slots):
-            tables = pool.submit(_tables, job, slots[done + 1])
+            tables = pool.submit(_tables, job, slots[done + 1], heads)
         slot_rule = rule._replace(masks=masks, earlier=earlier[:done], flips=flips[:done])
         for hits in _scans(left, right, slot_rule, job.itself, pool):
             yield hits[:, ::-1] if swapped else hits
 
 
-def _tables(job: _Job, slot: Slot) -> tuple[Table, Table, Ids]:
+def _tables(job: _Job, slot: Slot, heads: Ids) -> tuple[Table, Table, Ids]:
     """The side that looks up, the side looked up, and the masks under which it is."""
-    heads, masks = job.heads(), slot.masks()
+    masks = slot.masks()
     if job.itself:
         table = job.right.by_key(slot, heads)
         return table, table, masks

@@ -1,0 +1,42 @@
+"""Text of strangers in one form: words in lower case with one space between them, in every script."""
+
+import re
+import unicodedata
+from functools import lru_cache
+from urllib.parse import unquote
+
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_INDIC = "\u0900-\u0dff\u0e00-\u0eff"  # here vowel signs are marks, and belong to their word
+_TOKEN = re.compile(rf"\||\d+|(?:[^\W\d_]|[{_INDIC}])+")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+_ACCENTS = re.compile("[\u0300-\u036f\u0610-\u061a\u0640\u064b-\u065f\u0670]")  # and Arabic's vowel signs and hamza
+_LETTERS = str.maketrans({"ł": "l", "ı": "i", "ø": "o", "đ": "d", "ß": "ss", "ى": "ي", "ی": "ي", "ک": "ك", "ة": "ه"})
+
+
+def words(text: str) -> str:
+    """Every word and number (and `|`), accents kept, a space on either side of each; letters and digits are parted."""
+    lower = text.lower() if text.isascii() else unicodedata.normalize("NFKC", _folded(text))
+    return f" {' '.join(_TOKEN.findall(lower))} "
+
+
+def plain(text: str) -> str:
+    """The same without accents: what is typed without them matches too."""
+    if text.isascii():
+        return words(text)
+    bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", _folded(text)))
+    return words(unicodedata.normalize("NFKC", bare).translate(_LETTERS))
+
+
+@lru_cache(maxsize=4096)
+def readings(text: str) -> str:
+    """What a title, a path or a URL may say: percent codes undone, and camel case read as words and as one word."""
+    for _ in range(2):
+        if "%" not in text:
+            break
+        text = unquote(text)
+    split = _CAMEL.sub(" ", text)
+    return text if split == text else f"{split} | {text}"
+
+
+def _folded(text: str) -> str:
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text).casefold())

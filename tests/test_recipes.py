@@ -1,0 +1,72 @@
+"""Every recipe is a curate.toml that loads, and those for Commons run against a wiki of that shape."""
+
+import contextlib
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curate.config import load
+from curate.plugins import make
+from tests.mediawiki import Wiki
+
+RECIPES = sorted((Path(__file__).resolve().parent.parent / "recipes").glob("*.toml"))
+COMMONS = "https://commons.wikimedia.org/w/api.php"
+LABELS = {
+    "commons": {"Hills.png": "neutral", "Ring.png": "neutral", "Leaf.png": "drawings"},
+    "commons-logos": {"Emblem.svg": "logo", "Hills.png": "other"},
+}
+
+
+def recipe(path: Path, root: Path, changes: dict[str, str]) -> Path:
+    """A workspace with the recipe in it, changed as it says; each change must find its place."""
+    text = path.read_text(encoding="utf-8")
+    for old, new in changes.items():
+        assert old in text, f"{path.name}: nothing to change: {old}"
+        text = text.replace(old, new)
+    (root / "curate.toml").write_text(text, encoding="utf-8")
+    return root
+
+
+def test_there_are_recipes() -> None:
+    assert {path.stem for path in RECIPES} >= set(LABELS)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_loads_with_all_its_plugins(path: Path, tmp_path: Path) -> None:
+    config = load(recipe(path, tmp_path, {}))
+    for source in config.sources:
+        assert make("sources", source, "source").classes() <= {*config.taxonomy.first.classes, None}
+    for labeler in config.labelers:
+        make("labelers", labeler, "labeler")
+    assert config.fetch.contact == "you@example.org"
+
+
+@pytest.mark.parametrize("name", sorted(LABELS))
+def test_a_commons_recipe_runs(name: str, tmp_path: Path, world: Wiki) -> None:
+    (tmp_path / "list.txt").write_text("0" * 64 + "\n")
+    (path,) = [path for path in RECIPES if path.stem == name]
+    private = f'[fetch]\nallow_private = ["{world.host}"]'
+    recipe(path, tmp_path, {COMMONS: world.api, "lists/CHANGE-ME.txt": "list.txt", "[fetch]": private})
+    command = [sys.executable, "-m", "cli", "fetch", "-w", str(tmp_path), "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    result: dict[str, Any] = json.loads(run.stdout)
+    assert result["stored"] == result["candidates"] >= 10
+    assert declared(tmp_path) == LABELS[name]
+    unlabelled = "SELECT count(*) FROM mentions WHERE ref LIKE 'random 1 > File:%'"
+    assert query(tmp_path, unlabelled) == [(result["candidates"],)], "a sample larger than the wiki is all of it"
+
+
+def declared(root: Path) -> dict[str, str]:
+    return {ref.rpartition("File:")[2]: label for ref, label in query(root, "SELECT ref, label FROM declared")}
+
+
+def query(root: Path, sql: str) -> list[Any]:
+    (path,) = root.rglob("catalog.db")
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return db.execute(sql).fetchall()
