@@ -106,7 +106,7 @@ def _descend(
 
     kept, best, lowest = (weight.detach().clone(), bias.detach().clone()), 0, float("inf")
     for epoch in range(1, options.epochs + 1):
-        optimizer.step(objective)
+        optimizer.step(objective)  # type: ignore[no-untyped-call]
         with torch.no_grad():
             loss = -float(epoch) if val is None else float(_loss(val, weight, bias))
         if loss < lowest:

@@ -38,8 +38,8 @@ class Drawing:
     """Flat colour, plain ground and few colours speak for a drawing; grain and many shades for a photograph.
 
     Columns, each from 0 (a photograph) to 1 (a drawing): `drawing` weighs everything; `ground` (how much of the border
-    is of one colour), `smooth` (how much of the rest is flat) and `colours` (how few there are) each look at statistics
-    of their own. File type and name play no part, and re-encoding or halving a picture changes little. Wrong by nature
+    is of one colour), `smooth` (how much is flat, and not just soft) and `colours` (how few there are) each look at
+    statistics of their own. File type and name play no part, and re-encoding or halving a picture changes little. Wrong by nature
     on photographs cut out onto a plain ground (taken for drawings) and on painted or rendered pictures with soft
     shading (taken for photographs).
     """
@@ -76,7 +76,7 @@ def functions(axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
 
 
 def statistics(pixels: "np.ndarray") -> dict[str, float]:
-    """What is measured on uint8[h, w, 3]: shares from 0 to 1 (most as square roots) and numbers of colours (as logarithms).
+    """What is measured on uint8[h, w, 3]: shares (most as square roots), and numbers of colours as logarithms.
 
     Empty where a side is below LEAST: such a picture has too few pixels to tell.
     """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NAME = "phash"
 VERSION = 1
 BITS = 64
-SIDE = 128  # hashed from a decode whose shorter side is about this; within 4 bits of the full decode's hash
+SIDE = 96  # of the decode's shorter side; against a full decode 0.6 bits apart in the mean, at most 8 where textured
 THUMB = 32  # side of the luminance thumbnail that the hash is made from
 MIN_QUALITY = 1.0  # below it what the hash says is rounding to 8 bits: such a picture is equal to itself only
 SAME_LEVELS = 8  # grey levels by which thumbnails of one picture may differ, and beyond that

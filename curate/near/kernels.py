@@ -165,21 +165,20 @@ def _buckets(own: int, masks: Masks, starts: Ids, itself: bool, begins: Words, e
 @_compiled
 def _least(own: Words, row: U, columns: Words, begin: U, end: U) -> U:
     """The least distance, over the columns there are; its loops have no branch, so the compiler makes vectors of them."""
-    least = U(256)
-    one, first = own[0, row], columns[0]
+    least, one = U(256), own[0, row]
     if len(columns) == 1:
         for place in range(begin, end):
-            least = min(least, _popcount(one ^ first[place]))
+            least = min(least, _popcount(one ^ columns[0, place]))
         return least
-    two, second = own[1, row], columns[1]
+    two = own[1, row]
     if len(columns) == 2:
         for place in range(begin, end):
-            least = min(least, _popcount(one ^ first[place]) + _popcount(two ^ second[place]))
+            least = min(least, _popcount(one ^ columns[0, place]) + _popcount(two ^ columns[1, place]))
         return least
-    three, four, third, fourth = own[2, row], own[3, row], columns[2], columns[3]
+    three, four = own[2, row], own[3, row]
     for place in range(begin, end):
-        apart = _popcount(one ^ first[place]) + _popcount(two ^ second[place])
-        least = min(least, apart + _popcount(three ^ third[place]) + _popcount(four ^ fourth[place]))
+        apart = _popcount(one ^ columns[0, place]) + _popcount(two ^ columns[1, place])
+        least = min(least, apart + _popcount(three ^ columns[2, place]) + _popcount(four ^ columns[3, place]))
     return least
 
 

@@ -19,7 +19,6 @@ from typing import Any
 
 from curate.policy.text import plain, readings, words
 
-
 Table = Mapping[str, str]  # what to look for, and the id of the pattern that found it
 
 
@@ -63,20 +62,20 @@ def _first(text: str) -> str | None:
 
 
 def _match(text: str, accented: str) -> str | None:
-    known, tokens = _patterns(), text.split()
-    for token in tokens:
-        if token in known.words:
-            return known.words[token]
+    known, each, ascii_only = _patterns(), text.split(), text.isascii()
+    for word in each:
+        if word in known.words:
+            return known.words[word]
         for length in known.lengths:
-            if token[:length] in known.beginnings:
-                return known.beginnings[token[:length]]
-    for table, whole in ((known.inside[text.isascii()], text), (known.exact if accented else {}, accented)):
+            if word[:length] in known.beginnings:
+                return known.beginnings[word[:length]]
+    for table, whole in ((known.inside[ascii_only], text), (known.exact if accented else {}, accented)):
         for part, name in table.items():
             if part in whole:
                 return name
-    if text.isascii() and not any(token == "old" or (len(token) < 3 and token.isdigit()) for token in tokens):
-        return None
-    return next((name for name, age in known.ages[text.isascii()].items() if age.search(text)), None)
+    if ascii_only and not any(word == "old" or (len(word) < 3 and word.isdigit()) for word in each):
+        return None  # no age without a number
+    return next((name for name, age in known.ages[ascii_only].items() if age.search(text)), None)
 
 
 @cache

@@ -109,7 +109,7 @@ def _text(value: object) -> str:
 
 def _found(key: str, value: str | Path) -> Refusal | None:
     if isinstance(value, Path):
-        return refused_path(value) or denied_category(value.name)
+        return refused_path(value) or denied_category(f"{value.name}/{value.stem.removeprefix('urls_')}")
     return refused(value) or (denied_category(value) if key in NAMES else None)
 
 

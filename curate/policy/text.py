@@ -19,6 +19,7 @@ def words(text: str) -> str:
     return f" {' '.join(_TOKEN.findall(lower))} "
 
 
+@lru_cache(maxsize=4096)
 def plain(text: str) -> str:
     """The same without accents: what is typed without them matches too."""
     if text.isascii():
