@@ -4,7 +4,7 @@ import functools
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 decisions_app = typer.Typer(no_args_is_help=True, help="Human labels: import, export.")
+sources_app = typer.Typer(no_args_is_help=True, help="Sources: look into them without fetching.")
 screening_app = typer.Typer(no_args_is_help=True, help="The screening gate: what is loaded.")
 app.add_typer(decisions_app, name="decisions")
 app.add_typer(screening_app, name="screening")
+app.add_typer(sources_app, name="sources")
 
 FAILED = 3
 
@@ -303,13 +305,13 @@ def log(s: Session) -> None:
 def doctor(s: Session) -> None:
     """Say what this machine has and lacks, and how to mend it. Exit 1 when something is broken."""
     from curate.config import CONFIG_NAME
-    from curate.doctor import doctor
+    from curate.doctor import doctor, lines
     from curate.store.workspace import find_root
 
     root = s.workspace or find_root(Path.cwd())
     gate = _gate(s.config) if root is not None and (root / CONFIG_NAME).is_file() else None
     checks = doctor(root, gate)
-    s.say({"checks": [vars(check) for check in checks]}, _doctor_lines)
+    s.say({"checks": [vars(check) for check in checks]}, lines)
     if any(check.ok is False for check in checks):
         raise typer.Exit(1)
 
@@ -336,12 +338,13 @@ def decisions_export(s: Session, file: Path) -> None:
     s.say(result)
 
 
-def _doctor_lines(result: Mapping[str, Any]) -> Iterator[str]:
-    marks = {True: "ok  ", False: "BAD ", None: "note"}
-    for check in result["checks"]:
-        yield f"{marks[check['ok']]}  {check['name']:<22} {check['detail']}"
-        if check["ok"] is not True and check["remedy"]:
-            yield f"      {'':<22} {check['remedy']}"
+@sources_app.command("inspect")
+@verb
+def sources_inspect(s: Session, path: Path) -> None:
+    """Count what URL lists hold, offline: lines, duplicates, conflicts, hosts, what is denied. Prints no URL."""
+    from curate.inspect import inspect
+
+    s.say(inspect(path))
 
 
 @screening_app.command("status")

@@ -11,12 +11,13 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from curate import __version__
@@ -322,3 +323,12 @@ def _contact(config: Config | None) -> Check:
         return Check("contact", None, "none: nothing is fetched from the network", remedy)
     robots = "robots.txt is followed" if config.fetch.robots else "robots.txt is NOT followed ([fetch] robots = false)"
     return Check("contact", True if config.fetch.robots else None, f"{contact}; {robots}", "[fetch] robots = true")
+
+
+def lines(result: Mapping[str, Any]) -> Iterator[str]:
+    """The checks for people: a mark, the name, what was found, and how to mend what is not well."""
+    marks = {True: "ok  ", False: "BAD ", None: "note"}
+    for check in result["checks"]:
+        yield f"{marks[check['ok']]}  {check['name']:<22} {check['detail']}"
+        if check["ok"] is not True and check["remedy"]:
+            yield f"      {'':<22} {check['remedy']}"

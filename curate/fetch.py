@@ -20,6 +20,8 @@ from curate.intake import Arrival, Intake, Look
 from curate.listing import classes, list_source
 from curate.marks import canonical
 from curate.media.decode import Bounds
+from curate.plugins import name_of, options_of
+from curate.policy.refusals import check_approvals, check_sources
 from curate.progress import Progress, Step
 from curate.recorder import Outcome, Recorder
 from curate.records import Reason, Response
@@ -57,7 +59,12 @@ def fetch(  # the one verb with all of the outside world handed in
     Raises GateError before anything is asked for where screening cannot answer, and MatchError when a list matched.
     """
     started = time.monotonic()
+    described = [{"use": name_of(source), **options_of(source)} for source in sources]
+    check_sources(described)
     gate.admit(classes(sources, ws.config.taxonomy), ws.config.taxonomy.first.safe)
+    with_classes = [one | {"classes": source.classes()} for one, source in zip(described, sources, strict=True)]
+    check_sources(with_classes)
+    check_approvals(with_classes, ws.config.taxonomy.first.safe)
     ws.catalog.put("screening", canonical(gate.summary()))
     run = _Run(ws, gate, engine, progress, limit)
     asyncio.run(run.all(sources, http))
@@ -102,7 +109,7 @@ class _Run:
         async with http as client:
             with self.progress.stage("list") as step:
                 for source in sources:
-                    await list_source(self.ws.catalog, source, client, self.ws.config.taxonomy.first.name, step)
+                    await list_source(self.ws.catalog, source, client, self.ws.config.taxonomy, step)
             pending = self.ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'pending'")
             total = pending if self.limit is None else min(pending, self.limit)
             with self.progress.stage("fetch", total) as step:

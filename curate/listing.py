@@ -9,7 +9,9 @@ from curate.errors import ItemError, UsageError
 from curate.marks import canonical, fingerprint
 from curate.net.urls import host_key, parse
 from curate.plugins import name_of, options_of
-from curate.records import Candidate, Page, Taxonomy
+from curate.policy import judge
+from curate.records import Candidate, Page, Reason, Taxonomy
+from curate.store.catalog import now
 from curate.toml import suggest
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def source_id(source: Source) -> str:
     return f"{name_of(source)}:{fingerprint(options_of(source))}"
 
 
-async def list_source(catalog: "Catalog", source: Source, http: Http, axis: str, step: "Step") -> None:
+async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: Taxonomy, step: "Step") -> None:
     """Write down every candidate of one source, from where the last run stopped."""
     name = source_id(source)
     with catalog.tx() as db:
@@ -51,7 +53,11 @@ async def list_source(catalog: "Catalog", source: Source, http: Http, axis: str,
     async for page in source.pages(http, cursor):
         with catalog.tx() as db:
             for candidate in page.candidates:
-                _write(db, name, candidate, axis)
+                row = _write(db, name, candidate, taxonomy.first.name)
+                _judge(db, row, candidate, taxonomy)
+            for note in page.notes:
+                said = (name, note.kind, note.subject, note.detail)
+                db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?)", said)
             db.execute("UPDATE sources SET cursor = ?, listed = ? WHERE source = ?", (*_after(page, cursor), name))
         cursor = page.cursor
         step(len(page.candidates))
@@ -61,7 +67,8 @@ def _after(page: Page, before: str | None) -> tuple[str | None, bool]:
     return (before, True) if page.cursor is None else (page.cursor, False)
 
 
-def _write(db: "sqlite3.Connection", source: str, candidate: Candidate, axis: str) -> None:
+def _write(db: "sqlite3.Connection", source: str, candidate: Candidate, axis: str) -> int:
+    """Write one mention down; the number of its candidate."""
     locator = candidate.locator
     host = _host(locator.value) if locator.kind == "url" else ""
     db.execute(
@@ -73,8 +80,9 @@ def _write(db: "sqlite3.Connection", source: str, candidate: Candidate, axis: st
     upstream = candidate.upstream
     key = (row[0], source, candidate.ref)
     db.execute(
-        "INSERT OR REPLACE INTO mentions (candidate, source, ref, album, license, attribution, upstream, page_id)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO mentions"
+        " (candidate, source, ref, album, license, attribution, upstream, page_id, sha1, facts)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *key,
             candidate.album,
@@ -82,11 +90,35 @@ def _write(db: "sqlite3.Connection", source: str, candidate: Candidate, axis: st
             candidate.attribution,
             canonical(asdict(upstream)) if upstream else None,
             f"{upstream.system}:{upstream.page_id}" if upstream and upstream.page_id else None,
+            candidate.sha1,
+            canonical(dict(candidate.facts)) if candidate.facts else None,
         ),
     )
     labels = ({axis: candidate.label} if candidate.label is not None else {}) | dict(candidate.labels)
     for name, label in labels.items():
         db.execute("INSERT OR REPLACE INTO declared VALUES (?, ?, ?, ?, ?)", (*key, name, label))
+    return int(row[0])
+
+
+def _judge(db: "sqlite3.Connection", row: int, candidate: Candidate, taxonomy: Taxonomy) -> None:
+    """Refuse what the policy does not let in; one bad mention is enough, also for what another one brought in."""
+    verdict = judge(candidate, taxonomy.first.safe)
+    if verdict.may_depict_minors:
+        db.execute("UPDATE candidates SET may_depict_minors = 1 WHERE candidate = ?", (row,))
+    why = verdict.blocked or verdict.denied
+    if why is None:
+        return
+    reason = Reason.BLOCKED_SOURCE if verdict.blocked else Reason.DENIED_CATEGORY
+    db.execute(
+        "UPDATE candidates SET state = 'failed', reason = ?, detail = ?, retryable = 0"
+        " WHERE candidate = ? AND state != 'stored'",
+        (reason, why, row),
+    )
+    db.execute(
+        "INSERT OR IGNORE INTO quarantine (kind, subject, reason, at)"
+        " SELECT 'sample', sample, ?, ? FROM candidates WHERE candidate = ? AND sample IS NOT NULL",
+        (f"{reason}: {why}", now(), row),
+    )
 
 
 def _host(url: str) -> str:

@@ -45,7 +45,8 @@ class Recorder:
     def record(self, batch: Sequence[Outcome]) -> None:
         """Make a batch durable; raises StoreError (a full disk, a full quota) with nothing half recorded."""
         matched = {o.candidate: m for o in batch if o.look is not None and (m := self._check(o.look)) is not None}
-        outcomes = [_judged(o, matched) for o in batch]
+        wanted = self._wanted([o.candidate for o in batch])
+        outcomes = [_judged(o, matched, wanted.get(o.candidate)) for o in batch]
         kept = [o for o in outcomes if o.failure is None and o.look is not None]
         self._reserve(kept)
         self._ws.blobs.put((o.look.sha256, o.response.body) for o in kept if o.look and o.response)
@@ -77,6 +78,12 @@ class Recorder:
     def _check(self, look: Look) -> Match | None:
         return self._gate.check(look.sha256, look.sha1, look.md5)
 
+    def _wanted(self, candidates: Sequence[int]) -> dict[int, str]:
+        """The sha1 that a source says the bytes of a candidate have, where it says so."""
+        marks = ",".join("?" * len(candidates))
+        sql = f"SELECT candidate, min(sha1) FROM mentions WHERE sha1 IS NOT NULL AND candidate IN ({marks}) GROUP BY 1"  # noqa: S608
+        return {row[0]: row[1] for row in self._ws.catalog.rows(sql, candidates)}
+
     def _reserve(self, kept: Sequence[Outcome]) -> None:
         most = self._ws.config.fetch.max_store
         self._held += sum(len(o.response.body) for o in kept if o.response is not None)
@@ -107,14 +114,16 @@ class Recorder:
         return (now(), catalog.run, "match", digest, match.list, match.entry, source)
 
 
-def _judged(o: Outcome, matched: dict[int, Match]) -> Outcome:
-    """The outcome after the gate and the placeholder table have spoken."""
+def _judged(o: Outcome, matched: dict[int, Match], sha1: str | None) -> Outcome:
+    """The outcome after the gate, the source's own checksum and the placeholder table have spoken."""
     if o.candidate in matched:
         return Outcome(o.candidate, None, ItemError(Reason.GATE_MATCH), o.look)
     if o.failure is None and o.response is not None and o.look is not None:
         kind = placeholder(o.response, o.look.md5)
         if kind is not None:
             return Outcome(o.candidate, o.response, ItemError(Reason.PLACEHOLDER, kind), o.look)
+        if sha1 is not None and o.look.sha1 != sha1.lower():
+            return Outcome(o.candidate, o.response, ItemError(Reason.HASH_MISMATCH, "sha1"), o.look)
     return o
 
 

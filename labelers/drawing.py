@@ -39,9 +39,9 @@ class Drawing:
 
     Columns, each from 0 (a photograph) to 1 (a drawing): `drawing` weighs everything; `ground` (how much of the border
     is of one colour), `smooth` (how much is flat, and not just soft) and `colours` (how few there are) each look at
-    statistics of their own. File type and name play no part, and re-encoding or halving a picture changes little. Wrong by nature
-    on photographs cut out onto a plain ground (taken for drawings) and on painted or rendered pictures with soft
-    shading (taken for photographs).
+    statistics of their own. File type and name play no part, and re-encoding or halving a picture changes little.
+    Wrong by nature on photographs cut out onto a plain ground (taken for drawings) and on painted or rendered pictures
+    with soft shading (taken for photographs).
     """
 
     version: ClassVar[int] = 1

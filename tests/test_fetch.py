@@ -27,6 +27,8 @@ required = {required}
 [[sources]]
 use = "urllist"
 path = "raw_data"
+reason = "a test"
+approved_by = "a tester"
 """
 
 

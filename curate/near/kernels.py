@@ -16,9 +16,11 @@ from curate.near.components import Ids, Words
 
 Keys = npt.NDArray[np.uint32]
 Places = npt.NDArray[np.int32]
+Hash = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
 Masks = npt.NDArray[np.int64]
 F = TypeVar("F", bound=Callable[..., Any])
 U = np.uint64  # indexes are unsigned: for a signed one numba tests whether it counts from the end
+FIRST, SECOND, THIRD, FOURTH = U(0), U(1), U(2), U(3)
 BLOCK = U(256)  # places looked at before their hits are picked out
 
 
@@ -117,15 +119,16 @@ def scan(left: Table, right: Table, rule: Rule, itself: bool, cursor: Ids, out: 
         if keys[row] != known:
             known = np.int64(keys[row])
             buckets = _buckets(known, masks, starts, itself, begins, ends)
+        mine = _hash(own, row)
         while bucket < buckets:
             place = max(place, begins[bucket], row + U(1) if itself else U(0))
             while place < ends[bucket]:
                 block = min(place + BLOCK, ends[bucket])
-                if _least(own, row, columns, place, block) > radius:
+                if _least(mine, columns, place, block) > radius:
                     place = block
                 while place < block:
                     if (
-                        _apart(own, row, columns, place) <= radius
+                        _apart(mine, columns, place) <= radius
                         and joined[ids[row]] != joined[others[place]]
                         and _is_hit(hashes, ids[row], others[place], radius, earlier, flips)
                     ):
@@ -163,30 +166,44 @@ def _buckets(own: int, masks: Masks, starts: Ids, itself: bool, begins: Words, e
 
 
 @_compiled
-def _least(own: Words, row: U, columns: Words, begin: U, end: U) -> U:
+def _hash(columns: Words, row: U) -> Hash:
+    """A row's words, as many as there are columns; the others are 0."""
+    wide, all_four = len(columns) > 1, len(columns) > 2
+    return (
+        columns[FIRST, row],
+        columns[SECOND, row] if wide else U(0),
+        columns[THIRD, row] if all_four else U(0),
+        columns[FOURTH, row] if all_four else U(0),
+    )
+
+
+@_compiled
+def _least(mine: Hash, columns: Words, begin: U, end: U) -> U:
     """The least distance, over the columns there are; its loops have no branch, so the compiler makes vectors of them."""
-    least, one = U(256), own[0, row]
+    least = U(256)
     if len(columns) == 1:
         for place in range(begin, end):
-            least = min(least, _popcount(one ^ columns[0, place]))
-        return least
-    two = own[1, row]
-    if len(columns) == 2:
+            least = min(least, _popcount(mine[0] ^ columns[FIRST, place]))
+    elif len(columns) == 2:
         for place in range(begin, end):
-            least = min(least, _popcount(one ^ columns[0, place]) + _popcount(two ^ columns[1, place]))
-        return least
-    three, four = own[2, row], own[3, row]
-    for place in range(begin, end):
-        apart = _popcount(one ^ columns[0, place]) + _popcount(two ^ columns[1, place])
-        least = min(least, apart + _popcount(three ^ columns[2, place]) + _popcount(four ^ columns[3, place]))
+            apart = _popcount(mine[0] ^ columns[FIRST, place]) + _popcount(mine[1] ^ columns[SECOND, place])
+            least = min(least, apart)
+    else:
+        for place in range(begin, end):
+            apart = _popcount(mine[0] ^ columns[FIRST, place]) + _popcount(mine[1] ^ columns[SECOND, place])
+            apart += _popcount(mine[2] ^ columns[THIRD, place]) + _popcount(mine[3] ^ columns[FOURTH, place])
+            least = min(least, apart)
     return least
 
 
 @_compiled
-def _apart(own: Words, row: U, columns: Words, place: U) -> U:
-    apart = U(0)
-    for word in range(U(len(columns))):
-        apart += _popcount(own[word, row] ^ columns[word, place])
+def _apart(mine: Hash, columns: Words, place: U) -> U:
+    """The distance to one row, over the columns there are."""
+    apart = _popcount(mine[0] ^ columns[FIRST, place])
+    if len(columns) > 1:
+        apart += _popcount(mine[1] ^ columns[SECOND, place])
+    if len(columns) > 2:
+        apart += _popcount(mine[2] ^ columns[THIRD, place]) + _popcount(mine[3] ^ columns[FOURTH, place])
     return apart
 
 

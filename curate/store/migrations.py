@@ -65,7 +65,7 @@ CREATE TABLE candidates (
     candidate INTEGER PRIMARY KEY, kind TEXT NOT NULL, locator TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'pending',
     reason TEXT, detail TEXT, retryable INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
     sample TEXT REFERENCES samples (id), host TEXT, final_url TEXT, http_status INTEGER, headers TEXT,
-    fetched_at TEXT, run TEXT, UNIQUE (kind, locator)
+    fetched_at TEXT, run TEXT, may_depict_minors INTEGER NOT NULL DEFAULT 0, UNIQUE (kind, locator)
 )
 ;;
 CREATE INDEX candidates_state ON candidates (state, candidate)
@@ -75,11 +75,17 @@ CREATE INDEX candidates_sample ON candidates (sample)
 -- One row each time a source names a candidate: what it says of it, and the item's identity upstream.
 CREATE TABLE mentions (
     candidate INTEGER NOT NULL REFERENCES candidates (candidate), source TEXT NOT NULL REFERENCES sources (source),
-    ref TEXT NOT NULL, album TEXT, license TEXT, attribution TEXT, upstream TEXT, page_id TEXT,
+    ref TEXT NOT NULL, album TEXT, license TEXT, attribution TEXT, upstream TEXT, page_id TEXT, sha1 TEXT, facts TEXT,
     PRIMARY KEY (candidate, source, ref)
 ) WITHOUT ROWID
 ;;
 CREATE INDEX mentions_page ON mentions (page_id) WHERE page_id IS NOT NULL
+;;
+-- What a source met and made no candidate of: a branch that was pruned, a file that is no image.
+CREATE TABLE notes (
+    source TEXT NOT NULL REFERENCES sources (source), kind TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL,
+    PRIMARY KEY (source, kind, subject)
+) WITHOUT ROWID
 ;;
 -- The class that a mention declares, per axis.
 CREATE TABLE declared (
