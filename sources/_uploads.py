@@ -55,8 +55,7 @@ class Window:
         return _STREAM | {"gaidir": "newer", "gaistart": self._start, "gaiend": self._end}
 
     def take(self) -> tuple[Sequence[Json], list[Note]]:
-        pages = self.state.held.values()
-        return sorted(pages, key=lambda page: (page["imageinfo"][0]["timestamp"], page["title"])), []
+        return sorted(self.state.held.values(), key=lambda page: (_uploaded(page), page["title"])), []
 
     def finish(self) -> None:
         self.state.done = True
@@ -121,6 +120,10 @@ async def _newest(api: Api) -> int:
     """The highest page id among the newest uploads (a new version of an old file has an old id); 0: no files."""
     answer = await api.ask({"action": "query", "prop": "info", "gaidir": "older", **_STREAM})
     return max((page.get("pageid", 0) for page in answer.get("query", {}).get("pages", ())), default=0)
+
+
+def _uploaded(page: Json) -> str:
+    return next((info.get("timestamp", "") for info in page.get("imageinfo", ())), "")
 
 
 def _utc(text: str) -> str:

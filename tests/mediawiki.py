@@ -1,13 +1,12 @@
 """A real MediaWiki on loopback, from Debian's packages: installed in seconds, filled and changed by its own scripts."""
 
+import http.client
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -59,18 +58,23 @@ class Wiki:
         (self.root / "www" / "images").symlink_to(self.root / "images")
 
     def serve(self) -> "subprocess.Popen[bytes]":
-        """Start the web server, in a process group of its own."""
-        environment = {**os.environ, "MW_CONFIG_FILE": f"{self.root}/LocalSettings.php", "PHP_CLI_SERVER_WORKERS": "2"}
+        """Start the web server: one process, since two may wait for each other's SQLite locks, a minute at a time."""
+        environment = {**os.environ, "MW_CONFIG_FILE": f"{self.root}/LocalSettings.php"}
+        environment.pop("PHP_CLI_SERVER_WORKERS", None)
         command = ["php", "-S", self.host, "-t", f"{self.root}/www"]
         with self.log.open("wb") as log:
-            server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+            server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         for _ in range(200):
             try:
-                urllib.request.urlopen(f"{self.api}?action=query&format=json", timeout=30).close()
+                asked = http.client.HTTPConnection(self.host, timeout=30)
+                asked.request("GET", "/api.php?action=query&format=json")
+                asked.getresponse().read()
+                asked.close()
             except OSError:
                 time.sleep(0.05)
             else:
                 return server
+        server.kill()
         raise AssertionError(self.log.read_text())
 
     def pages(self, texts: Mapping[str, str]) -> None:
@@ -134,5 +138,5 @@ def wiki(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wiki]:
     try:
         yield made
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
+        server.terminate()
         server.wait(timeout=30)
