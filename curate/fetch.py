@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from curate.contracts import Engine, Http, Needs, Source
 from curate.errors import CurateError, ItemError, MatchError
 from curate.intake import Arrival, Intake, Look
-from curate.listing import classes, list_source
+from curate.listing import classes, list_source, source_id
 from curate.marks import canonical
 from curate.media.decode import Bounds
 from curate.plugins import name_of, options_of
@@ -73,7 +73,7 @@ def fetch(  # the one verb with all of the outside world handed in
             f"screening: {run.recorder.matches} item(s) matched a list; nothing of them was kept and the run stopped."
             " Do not look for the item. Follow the procedure in docs/screening.md"
         )
-    return totals(ws) | {"seconds": round(time.monotonic() - started, 3)}
+    return totals(ws) | {"unlisted": run.unlisted, "seconds": round(time.monotonic() - started, 3)}
 
 
 def totals(ws: Workspace) -> dict[str, object]:
@@ -100,6 +100,7 @@ class _Run:
     progress: Progress
     limit: int | None
     recorder: Recorder = field(init=False)
+    unlisted: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(self.ws, self.gate)
@@ -109,11 +110,18 @@ class _Run:
         async with http as client:
             with self.progress.stage("list") as step:
                 for source in sources:
-                    await list_source(self.ws.catalog, source, client, self.ws.config.taxonomy, step)
+                    await self._list(source, client, step)
             pending = self.ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'pending'")
             total = pending if self.limit is None else min(pending, self.limit)
             with self.progress.stage("fetch", total) as step:
                 await self._download(client, step)
+
+    async def _list(self, source: Source, client: Client, step: Step) -> None:
+        """List one source; one that cannot be asked now keeps its place, and does not hold up the others."""
+        try:
+            await list_source(self.ws.catalog, source, client, self.ws.config.taxonomy, step)
+        except ItemError as error:
+            self.unlisted[source_id(source)] = str(error)
 
     async def _download(self, client: Client, step: Step) -> None:
         line = _Line(self.engine, self.recorder, Bounds(self.ws.config.fetch.max_pixels, self.ws.config.fetch.min_side))

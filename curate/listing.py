@@ -80,7 +80,7 @@ def _write(db: "sqlite3.Connection", source: str, candidate: Candidate, axis: st
     upstream = candidate.upstream
     key = (row[0], source, candidate.ref)
     db.execute(
-        "INSERT OR REPLACE INTO mentions"
+        "INSERT OR IGNORE INTO mentions"
         " (candidate, source, ref, album, license, attribution, upstream, page_id, sha1, facts)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -96,7 +96,7 @@ def _write(db: "sqlite3.Connection", source: str, candidate: Candidate, axis: st
     )
     labels = ({axis: candidate.label} if candidate.label is not None else {}) | dict(candidate.labels)
     for name, label in labels.items():
-        db.execute("INSERT OR REPLACE INTO declared VALUES (?, ?, ?, ?, ?)", (*key, name, label))
+        db.execute("INSERT OR IGNORE INTO declared VALUES (?, ?, ?, ?, ?)", (*key, name, label))
     return int(row[0])
 
 

@@ -188,7 +188,7 @@ class Axis:
     name: str = "content"
     classes: tuple[str, ...] = ("drawings", "hentai", "neutral", "porn", "sexy")
     safe: tuple[str, ...] = ("drawings", "neutral")
-    borderline: tuple[str, ...] = ("sexy",)
+    borderline: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ class Taxonomy:
     """The axes, and the version that goes with every decision and every release."""
 
     version: str = "1"
-    axes: tuple[Axis, ...] = (Axis(),)
+    axes: tuple[Axis, ...] = (Axis(borderline=("sexy",)),)
 
     @property
     def first(self) -> Axis:

@@ -22,9 +22,23 @@ LAYERS: list[set[str]] = [
     {"curate.session"},
 ]
 # Parts of verbs that verbs share. Everything else in curate/ is a verb, and verbs do not import each other.
-SHARED = {"curate.intake", "curate.listing", "curate.recorder", "curate.scores", "curate.release", "curate.metrics",
-          "curate.figures", "curate.sheet", "curate.reasons",
-          "curate.groups", "curate.head", "curate.baseline", "curate.scoring", "curate.voting", "curate.hashes"}  # fmt: skip
+SHARED = {
+    "curate.baseline",
+    "curate.figures",
+    "curate.groups",
+    "curate.hashes",
+    "curate.head",
+    "curate.intake",
+    "curate.listing",
+    "curate.metrics",
+    "curate.reasons",
+    "curate.recorder",
+    "curate.release",
+    "curate.scores",
+    "curate.scoring",
+    "curate.sheet",
+    "curate.voting",
+}
 SPOKE_MAY = {
     "curate.contracts",
     "curate.records",
