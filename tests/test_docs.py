@@ -1,0 +1,106 @@
+"""What the README and CONTRIBUTING say is true: commands, options, exit codes, examples."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import typer
+
+import cli
+from curate.config import load
+from curate.plugins import plugin_class
+from curate.records import Axis
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def commands() -> list[str]:
+    """Every command, sub-commands with their group's name in front."""
+    found = [one.name or one.callback.__name__ for one in cli.app.registered_commands if one.callback]
+    for group in cli.app.registered_groups:
+        assert isinstance(group.typer_instance, typer.Typer)
+        found += [f"{group.name} {one.name}" for one in group.typer_instance.registered_commands]
+    return found
+
+
+def example(text: str, name: str) -> str:
+    match = re.search(rf"<!-- example: {name} -->\n```\w+\n(.*?)```", text, re.DOTALL)
+    assert match, f"no example {name}"
+    return match[1]
+
+
+def module(tmp_path: Path, name: str) -> ModuleType:
+    path = tmp_path / f"{name}.py"
+    path.write_text(example(CONTRIBUTING, {"table": "source", "brightness": "labeler", "jsonl": "format"}[name]))
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    sys.modules[name] = made
+    spec.loader.exec_module(made)
+    return made
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_is_in_the_readme(command: str) -> None:
+    assert f"`curate {command}" in README
+
+
+def test_the_two_commands_are_on_the_first_screen() -> None:
+    first = README.splitlines()[:20]
+    assert any("make demo" in line for line in first)
+    assert any("make test" in line for line in first)
+
+
+def test_the_config_example_is_read(tmp_path: Path) -> None:
+    (tmp_path / "curate.toml").write_text(example(README, "config"))
+    assert [one.use for one in load(tmp_path).sources] == ["urllist", "local"]
+
+
+def test_the_functions_example_votes(tmp_path: Path) -> None:
+    code = example(README, "functions") + (
+        "\nfrom types import SimpleNamespace as N\n"
+        "print(tiny_pngs_are_sprites(N(media_type='image/png', width=9, height=9)),"
+        " tiny_pngs_are_sprites(N(media_type='image/png', width=900, height=9)))"
+    )
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["0", "-1"]
+
+
+async def test_the_source_example_finds_its_rows(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("url,label\nhttp://a.example/1.jpg,neutral\n")
+    source = plugin_class(module(tmp_path, "table"))(tmp_path / "t.csv")
+    pages = [page async for page in source.pages(None, None)]
+    assert [(c.ref, c.label) for page in pages for c in page.candidates] == [("t.csv:2", "neutral")]
+    assert source.classes() == {"neutral"}
+
+
+def test_the_labeler_example_scores_and_votes(tmp_path: Path) -> None:
+    from PIL import Image
+
+    class White:
+        def image(self, side: int) -> Image.Image:
+            return Image.new("RGB", (side, side), "white")
+
+    made = module(tmp_path, "brightness")
+    labeler = plugin_class(made)()
+    labeler.load()
+    assert labeler.label([White()])["mean"].tolist() == [1.0]
+    assert [one.name for one in made.functions(Axis(), frozenset(labeler.columns))] == ["bright"]
+
+
+def test_the_format_example_writes_the_same_bytes(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    from curate.records import Manifest
+
+    form = plugin_class(module(tmp_path, "jsonl"))()
+    release = Manifest("1.0.0", tmp_path, {}, {"train": pa.table({"id": ["a"], "label": ["neutral"]})})
+    form.write(release, tmp_path)
+    assert (tmp_path / "train.jsonl").read_text() == '{"id": "a", "label": "neutral"}\n'
