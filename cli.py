@@ -104,22 +104,6 @@ def _gate(config: "Config") -> "Gate":
     return load(lists, options.required, options.max_age_days, options.stop_after_matches)
 
 
-def _client(config: "Config") -> Any:
-    """The network under the config's limits; without a contact, nobody is asked for anything."""
-    from dataclasses import fields
-
-    from curate.net.client import Client
-    from curate.net.limits import Limits
-    from curate.net.offline import Offline
-
-    if config.fetch.contact is None:
-        return Offline(
-            "fetch.contact: missing; servers must be able to reach whoever asks them (it goes into the User-Agent)"
-        )
-    shared = {f.name for f in fields(Limits)} & {f.name for f in fields(config.fetch)}
-    return Client(Limits(**{name: getattr(config.fetch, name) for name in shared}))
-
-
 def _labelers(config: "Config") -> list[Any]:
     from curate.plugins import make
 
@@ -161,10 +145,18 @@ def init(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = 
 @verb
 def fetch(
     s: Session,
+    reasons: Annotated[list[str] | None, typer.Argument(metavar="[REASON...]", help="With --retry-failed.")] = None,
+    retry_failed: Annotated[bool, typer.Option(help="Ask again for what failed for REASONs worth retrying.")] = False,
     max_failures: Annotated[int | None, typer.Option(help="Exit 3 when more candidates failed.")] = None,
 ) -> None:
     """Run every source; what is stored is not asked for again."""
+    from curate.fetch import retry
+
+    if reasons and not retry_failed:
+        raise UsageError(f"fetch {reasons[0]}: reasons go with --retry-failed")
     with s.drive("fetch") as ws:
+        if retry_failed:
+            s.note(f"{retry(ws, reasons or [])} failed candidates are asked for again")
         result = _fetch(s, ws)
     s.say(result)
     if max_failures is not None and result["failed"] > max_failures:
@@ -179,7 +171,7 @@ def _fetch(s: Session, ws: "Workspace") -> Mapping[str, Any]:
     sources, gate = _sources(config), _gate(config)
     if gate.banner is not None:
         s.note(gate.banner)
-    return fetch(ws, sources, _client(config), gate, s.engine(config), s.progress, s.limit)
+    return fetch(ws, sources, s.client(config), gate, s.engine(config), s.progress, s.limit)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from curate.contracts import Engine, Http, Needs, Source
-from curate.errors import CurateError, ItemError, MatchError
+from curate.errors import CurateError, ItemError, MatchError, UsageError
 from curate.intake import Arrival, Intake, Look
 from curate.listing import classes, list_source, source_id
 from curate.marks import canonical
@@ -27,6 +27,7 @@ from curate.recorder import Outcome, Recorder
 from curate.records import Reason, Response
 from curate.screening.gate import Gate
 from curate.store.workspace import Workspace
+from curate.toml import suggest
 
 WAITING = 192  # answers that may wait to be looked at and recorded, beside those under way
 WAITING_BYTES = 256 * 2**20
@@ -74,6 +75,23 @@ def fetch(  # the one verb with all of the outside world handed in
             " Do not look for the item. Follow the procedure in docs/screening.md"
         )
     return totals(ws) | {"unlisted": run.unlisted, "seconds": round(time.monotonic() - started, 3)}
+
+
+def retry(ws: Workspace, names: Sequence[str]) -> int:
+    """Make failures pending again: those of these reasons, or of every retryable one; how many.
+
+    Raises UsageError for a reason that there is not, or that is an answer and not worth asking again.
+    """
+    for name in names:
+        if name not in list(Reason):
+            raise UsageError(f"--retry-failed {name}: no such reason; {suggest(name, [str(r) for r in Reason])}")
+        if not Reason(name).retryable:
+            raise UsageError(f"--retry-failed {name}: that is an answer; asking again would not change it")
+    reasons = list(names) or [str(reason) for reason in Reason if reason.retryable]
+    marks = ",".join("?" * len(reasons))
+    with ws.catalog.tx() as db:
+        sql = f"UPDATE candidates SET state = 'pending' WHERE state = 'failed' AND reason IN ({marks})"  # noqa: S608
+        return int(db.execute(sql, reasons).rowcount)
 
 
 def totals(ws: Workspace) -> dict[str, object]:

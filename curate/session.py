@@ -53,6 +53,19 @@ class Session:
         engine: Engine = make("curate.engine", Plugin(config.engine.use, options, "engine"), "engine")
         return engine
 
+    def client(self, config: Config) -> Any:
+        """The network under the config's limits; without a contact, nobody is asked for anything."""
+        from dataclasses import fields
+
+        from curate.net.client import Client
+        from curate.net.limits import Limits
+        from curate.net.offline import Offline
+
+        if config.fetch.contact is None:
+            return Offline("fetch.contact: missing; who asks must be reachable (it goes into the User-Agent)")
+        shared = {f.name for f in fields(Limits)} & {f.name for f in fields(config.fetch)}
+        return Client(Limits(**{name: getattr(config.fetch, name) for name in shared}))
+
     @contextmanager
     def open(self) -> Iterator[Workspace]:
         """The workspace, for reading."""

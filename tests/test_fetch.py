@@ -249,3 +249,15 @@ def test_two_drivers_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
         error = curate(root, "dedupe", ok=(1,))["error"]
         assert f"`curate fetch` (pid {first.pid}" in error
         assert first.wait(60) == 0
+
+
+def test_retry_failed_asks_again_where_that_may_help(tmp_path: Path, site: Web) -> None:
+    root = workspace(tmp_path, site, {"neutral": ["/cut.jpg", "/nothing.jpg", "/a.jpg"]})
+    assert curate(root, "fetch")["reasons"] == {"http_404": 1, "truncated": 1}
+    site.answers["/cut.jpg"] = site.answers["/nothing.jpg"] = jpeg(7)
+    site.asked.clear()
+    assert curate(root, "fetch", "--retry-failed")["reasons"] == {"http_404": 1}
+    assert site.asked["/cut.jpg"] == 1
+    assert not site.asked["/nothing.jpg"] + site.asked["/a.jpg"]
+    assert "that is an answer" in curate(root, "fetch", "--retry-failed", "http_404", ok=(2,))["error"]
+    assert "did you mean 'timeout'" in curate(root, "fetch", "--retry-failed", "timout", ok=(2,))["error"]
