@@ -16,22 +16,23 @@ from curate.near.components import Ids, Words
 
 Keys = npt.NDArray[np.uint32]
 Places = npt.NDArray[np.int32]
-Hash = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
 Masks = npt.NDArray[np.int64]
 F = TypeVar("F", bound=Callable[..., Any])
 U = np.uint64  # indexes are unsigned: for a signed one numba tests whether it counts from the end
-FIRST, SECOND, THIRD, FOURTH = U(0), U(1), U(2), U(3)
 BLOCK = U(256)  # places looked at before their hits are picked out
 
 
 class Table(NamedTuple):
-    """Rows of one side, column by column: their numbers, some or all words of their hashes, a slot's bits of each.
+    """Rows of one side, column by column: their numbers, the words of their hashes, a slot's bits of each.
 
     `keys` serves the side that looks up; `starts` the other one, whose rows with a key begin at `starts[key]`.
     """
 
     ids: Ids
-    columns: Words  # uint64[1, 2 or 4, n]
+    first: Words
+    second: Words  # as the next two, empty for hashes of one word
+    third: Words
+    fourth: Words
     keys: Keys
     starts: Ids
 
@@ -109,9 +110,10 @@ def scan(left: Table, right: Table, rule: Rule, itself: bool, cursor: Ids, out: 
     `itself`: the right table is the left one, in key order, and each two rows are met once.
     """
     # Locals throughout: to read a field of a tuple counts a reference, and threads that count wait for each other.
-    keys, ids, others, own, columns = left.keys, left.ids, right.ids, left.columns, right.columns
-    masks, starts, joined, radius = rule.masks, right.starts, rule.joined, U(rule.radius)
-    hashes, earlier, flips = rule.hashes, rule.earlier, rule.flips
+    first, second, third, fourth, ids = right.first, right.second, right.third, right.fourth, right.ids
+    mine, my_second, my_third, my_fourth, my_ids = left.first, left.second, left.third, left.fourth, left.ids
+    keys, masks, starts, joined, radius = left.keys, rule.masks, right.starts, rule.joined, U(rule.radius)
+    hashes, earlier, flips, wide = rule.hashes, rule.earlier, rule.flips, len(second) > 0
     begins, ends = np.empty(len(masks), dtype=np.uint64), np.empty(len(masks), dtype=np.uint64)
     buckets, known, count = U(0), np.int64(-1), 0
     row, bucket, place, stop = U(cursor[0]), U(cursor[1]), U(cursor[2]), U(cursor[3])
@@ -119,24 +121,25 @@ def scan(left: Table, right: Table, rule: Rule, itself: bool, cursor: Ids, out: 
         if keys[row] != known:
             known = np.int64(keys[row])
             buckets = _buckets(known, masks, starts, itself, begins, ends)
-        mine = _hash(own, row)
+        a, b = mine[row], my_second[row] if wide else U(0)
         while bucket < buckets:
             place = max(place, begins[bucket], row + U(1) if itself else U(0))
             while place < ends[bucket]:
                 block = min(place + BLOCK, ends[bucket])
-                if _least(mine, columns, place, block) > radius:
+                if (_least_of_two(a, b, first, second, place, block) if wide else _least(a, first, place, block)) > radius:
                     place = block
                 while place < block:
-                    if (
-                        _apart(mine, columns, place) <= radius
-                        and joined[ids[row]] != joined[others[place]]
-                        and _is_hit(hashes, ids[row], others[place], radius, earlier, flips)
-                    ):
-                        if count == len(out):
-                            cursor[0], cursor[1], cursor[2] = row, bucket, place
-                            return count
-                        out[count, 0], out[count, 1] = ids[row], others[place]
-                        count += 1
+                    apart = _popcount(a ^ first[place])
+                    if wide:
+                        apart += _popcount(b ^ second[place])
+                        apart += _popcount(my_third[row] ^ third[place]) + _popcount(my_fourth[row] ^ fourth[place])
+                    if apart <= radius and joined[my_ids[row]] != joined[ids[place]]:
+                        if _is_new(hashes, my_ids[row], ids[place], earlier, flips):
+                            if count == len(out):
+                                cursor[0], cursor[1], cursor[2] = row, bucket, place
+                                return count
+                            out[count, 0], out[count, 1] = my_ids[row], ids[place]
+                            count += 1
                     place += U(1)
             place = U(0)
             bucket += U(1)
@@ -166,54 +169,26 @@ def _buckets(own: int, masks: Masks, starts: Ids, itself: bool, begins: Words, e
 
 
 @_compiled
-def _hash(columns: Words, row: U) -> Hash:
-    """A row's words, as many as there are columns; the others are 0."""
-    wide, all_four = len(columns) > 1, len(columns) > 2
-    return (
-        columns[FIRST, row],
-        columns[SECOND, row] if wide else U(0),
-        columns[THIRD, row] if all_four else U(0),
-        columns[FOURTH, row] if all_four else U(0),
-    )
-
-
-@_compiled
-def _least(mine: Hash, columns: Words, begin: U, end: U) -> U:
-    """The least distance, over the columns there are; its loops have no branch, so the compiler makes vectors of them."""
-    least = U(256)
-    if len(columns) == 1:
-        for place in range(begin, end):
-            least = min(least, _popcount(mine[0] ^ columns[FIRST, place]))
-    elif len(columns) == 2:
-        for place in range(begin, end):
-            apart = _popcount(mine[0] ^ columns[FIRST, place]) + _popcount(mine[1] ^ columns[SECOND, place])
-            least = min(least, apart)
-    else:
-        for place in range(begin, end):
-            apart = _popcount(mine[0] ^ columns[FIRST, place]) + _popcount(mine[1] ^ columns[SECOND, place])
-            apart += _popcount(mine[2] ^ columns[THIRD, place]) + _popcount(mine[3] ^ columns[FOURTH, place])
-            least = min(least, apart)
+def _least(a: U, first: Words, begin: U, end: U) -> U:
+    """The least distance over one word. No branch in the loop, so the compiler makes vectors of it."""
+    least = U(64)
+    for place in range(begin, end):
+        least = min(least, _popcount(a ^ first[place]))
     return least
 
 
 @_compiled
-def _apart(mine: Hash, columns: Words, place: U) -> U:
-    """The distance to one row, over the columns there are."""
-    apart = _popcount(mine[0] ^ columns[FIRST, place])
-    if len(columns) > 1:
-        apart += _popcount(mine[1] ^ columns[SECOND, place])
-    if len(columns) > 2:
-        apart += _popcount(mine[2] ^ columns[THIRD, place]) + _popcount(mine[3] ^ columns[FOURTH, place])
-    return apart
+def _least_of_two(a: U, b: U, first: Words, second: Words, begin: U, end: U) -> U:
+    """The least distance over two words, which is at most that over all."""
+    least = U(128)
+    for place in range(begin, end):
+        least = min(least, _popcount(a ^ first[place]) + _popcount(b ^ second[place]))
+    return least
 
 
 @_compiled
-def _is_hit(hashes: Words, a: int, b: int, radius: U, earlier: Words, flips: Ids) -> bool:
-    apart = U(0)
-    for word in range(hashes.shape[1]):
-        apart += _popcount(hashes[a, word] ^ hashes[b, word])
-    if apart > radius:
-        return False
+def _is_new(hashes: Words, a: int, b: int, earlier: Words, flips: Ids) -> bool:
+    """Not found by an earlier slot."""
     for slot in range(len(flips)):
         apart = U(0)
         for word in range(hashes.shape[1]):

@@ -49,25 +49,26 @@ class _Side:
         bits = np.arange(64, dtype=np.uint64)
         return np.concatenate([[(column >> bit & 1).mean() for bit in bits] for column in self.sample])
 
-    def by_key(self, slot: Slot, heads: Ids) -> Table:
+    def by_key(self, slot: Slot) -> Table:
         keys = keys_of(self.columns, slot.bits)
         order, starts = key_order(keys, len(slot.bits))
-        return Table(ordered(self.ids, order), self._heads(heads, order), ordered(keys, order), starts)
+        return Table(ordered(self.ids, order), *self._words(order), ordered(keys, order), starts)
 
-    def as_it_is(self, slot: Slot, heads: Ids) -> Table:
+    def as_it_is(self, slot: Slot) -> Table:
         """Enough for a side that looks up a small one."""
-        return Table(self.ids, self.columns[heads], keys_of(self.columns, slot.bits), self.ids[:0])
+        return Table(self.ids, *self._words(None), keys_of(self.columns, slot.bits), self.ids[:0])
 
-    def spread(self, slot: Slot, heads: Ids) -> Table:
+    def spread(self, slot: Slot) -> Table:
         """Each row under every key near its own, so that one look-up finds all."""
         masks = slot.masks().astype(np.uint32)
         keys = (keys_of(self.columns, slot.bits)[:, None] ^ masks).ravel()
         order, starts = key_order(keys, len(slot.bits))
         order //= len(masks)
-        return Table(ordered(self.ids, order), self._heads(heads, order), keys[:0], starts)
+        return Table(ordered(self.ids, order), *self._words(order), keys[:0], starts)
 
-    def _heads(self, heads: Ids, order: Places) -> Words:
-        return np.stack([ordered(self.columns[word], order) for word in heads])
+    def _words(self, order: Places | None) -> list[Words]:
+        words = [column if order is None else ordered(column, order) for column in self.columns]
+        return words + [words[0][:0]] * (4 - len(words))
 
 
 @dataclass(frozen=True)
@@ -93,14 +94,6 @@ class _Job:
     def plan(self, radius: int) -> Plan:
         small, large = sorted([len(self.left), len(self.right)])
         return plan(self.agree, radius, large, None if self.itself else small)
-
-    def heads(self, radius: int) -> Ids:
-        """The words that are compared first: the two that differ most, if they rule out most rows, else all."""
-        differ = (1 - self.agree).reshape(-1, 64)
-        spread = (differ * (1 - differ)).sum(axis=1)
-        two = np.argsort(-differ.sum(axis=1), kind="stable")[:2]
-        enough = differ[two].sum() - 4 * np.sqrt(spread[two].sum()) > radius
-        return two if enough else np.arange(len(differ))
 
 
 def join_slots(words: Words, sides: Sides, radius: int, joined: Ids) -> Iterator[Ids]:
@@ -160,26 +153,26 @@ def _run(job: _Job, slots: Plan, rule: Rule, pool: ThreadPoolExecutor) -> Iterat
     swapped = len(job.left) < len(job.right)  # the smaller side is the one looked up
     job = _Job(job.right, job.left) if swapped else job
     earlier = np.stack([slot.mask(len(job.left.columns)) for slot in slots])
-    flips, heads = np.array([slot.flips for slot in slots]), job.heads(rule.radius)
-    tables = pool.submit(_tables, job, slots[0], heads)
+    flips = np.array([slot.flips for slot in slots])
+    tables = pool.submit(_tables, job, slots[0])
     for done in range(len(slots)):
         left, right, masks = tables.result()
         if done + 1 < len(slots):
-            tables = pool.submit(_tables, job, slots[done + 1], heads)
+            tables = pool.submit(_tables, job, slots[done + 1])
         slot_rule = rule._replace(masks=masks, earlier=earlier[:done], flips=flips[:done])
         for hits in _scans(left, right, slot_rule, job.itself, pool):
             yield hits[:, ::-1] if swapped else hits
 
 
-def _tables(job: _Job, slot: Slot, heads: Ids) -> tuple[Table, Table, Ids]:
+def _tables(job: _Job, slot: Slot) -> tuple[Table, Table, Ids]:
     """The side that looks up, the side looked up, and the masks under which it is."""
     masks = slot.masks()
     if job.itself:
-        table = job.right.by_key(slot, heads)
+        table = job.right.by_key(slot)
         return table, table, masks
     if is_spread(slot, len(job.right)):
-        return job.left.as_it_is(slot, heads), job.right.spread(slot, heads), masks[:1]
-    return job.left.by_key(slot, heads), job.right.by_key(slot, heads), masks
+        return job.left.as_it_is(slot), job.right.spread(slot), masks[:1]
+    return job.left.by_key(slot), job.right.by_key(slot), masks
 
 
 def _scans(left: Table, right: Table, rule: Rule, itself: bool, pool: ThreadPoolExecutor) -> Iterator[Ids]:
