@@ -1,7 +1,7 @@
 """The near-duplicate join against its targets: seconds, peak memory, and whether every planted pair was found.
 
-    python benchmarks/near.py                     10 k, 100 k and 1.3 M hashes of 256 and 64 bits; skew; 10 k added to 1.3 M
-    python benchmarks/near.py --large --faiss     also 5 M hashes, and FAISS's exact search on a sample of queries
+    python -m benchmarks.near                     10 k, 100 k, 1.3 M hashes of 256 and 64 bits; skew; 10 k to 1.3 M
+    python -m benchmarks.near --large --faiss     also 5 M hashes, and FAISS's exact search on a sample of queries
 
 Each line is a process of its own, so that its peak memory is its own; compiling is done before the clock starts.
 """

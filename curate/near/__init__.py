@@ -26,13 +26,13 @@ def pairs(hashes: Hashes, radius: int, *, max_pairs: int = 10_000_000) -> Ids:
     words = _words(hashes, radius)
     classes = Classes.of(words)
     sizes = classes.sizes
-    room = _spend(max_pairs, (sizes * (sizes - 1) // 2).sum(), max_pairs)
+    room = _spend(max_pairs, int((sizes * (sizes - 1) // 2).sum()), max_pairs)
     twins = np.flatnonzero(sizes > 1)
     found = [classes.product(twins, classes, twins)]
     found[0] = found[0][found[0][:, 0] < found[0][:, 1]]
     for near in join(words, (classes.first, None), radius, np.arange(len(words))):
         mine, theirs = classes.label[near[:, 0]], classes.label[near[:, 1]]
-        room = _spend(room, sizes[mine] @ sizes[theirs], max_pairs)
+        room = _spend(room, int(sizes[mine] @ sizes[theirs]), max_pairs)
         found.append(np.sort(classes.product(mine, classes, theirs), axis=1))
     return _sorted(np.concatenate(found))
 
@@ -51,7 +51,7 @@ def cross(a: Hashes, b: Hashes, radius: int, *, max_pairs: int = 10_000_000) -> 
     room, found = max_pairs, [np.empty((0, 2), dtype=np.int64)]
     for near in join(words, (here.first, there.first + len(left)), radius, np.arange(len(words))):
         mine, theirs = here.label[near[:, 0]], there.label[near[:, 1] - len(left)]
-        room = _spend(room, here.sizes[mine] @ there.sizes[theirs], max_pairs)
+        room = _spend(room, int(here.sizes[mine] @ there.sizes[theirs]), max_pairs)
         found.append(here.product(mine, there, theirs))
     return _sorted(np.concatenate(found))
 
@@ -99,7 +99,7 @@ def _spend(room: int, count: int, limit: int) -> int:
         raise CurateError(
             f"more than {limit:,} pairs lie within the radius: raise max_pairs, or ask for groups instead"
         )
-    return room - int(count)
+    return room - count
 
 
 def _sorted(found: Ids) -> Ids:

@@ -40,7 +40,7 @@ class Classes:
         return cls(np.flatnonzero(is_first), label, sizes[by_first], members, starts[by_first])
 
     def product(self, mine: Ids, other: "Classes", theirs: Ids) -> Ids:
-        """The rows of class mine[k] with those of the other's class theirs[k], all with all, for each k: int64[m, 2]."""
+        """The rows of class mine[k] with those of the other's class theirs[k], all with all: int64[m, 2]."""
         height, width = self.sizes[mine], other.sizes[theirs]
         counts = height * width
         pair = np.repeat(np.arange(len(mine)), counts)

@@ -126,14 +126,16 @@ def scan(left: Table, right: Table, rule: Rule, itself: bool, cursor: Ids, out: 
             place = max(place, begins[bucket], row + U(1) if itself else U(0))
             while place < ends[bucket]:
                 block = min(place + BLOCK, ends[bucket])
-                if (_least_of_two(a, b, first, second, place, block) if wide else _least(a, first, place, block)) > radius:
+                if (
+                    _least_of_two(a, b, first, second, place, block) if wide else _least(a, first, place, block)
+                ) > radius:
                     place = block
                 while place < block:
                     apart = _popcount(a ^ first[place])
                     if wide:
                         apart += _popcount(b ^ second[place])
                         apart += _popcount(my_third[row] ^ third[place]) + _popcount(my_fourth[row] ^ fourth[place])
-                    if apart <= radius and joined[my_ids[row]] != joined[ids[place]]:
+                    if apart <= radius and joined[my_ids[row]] != joined[ids[place]]:  # noqa: SIM102 (compiles as it is)
                         if _is_new(hashes, my_ids[row], ids[place], earlier, flips):
                             if count == len(out):
                                 cursor[0], cursor[1], cursor[2] = row, bucket, place

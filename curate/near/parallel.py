@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -52,11 +53,13 @@ class _Side:
     def by_key(self, slot: Slot) -> Table:
         keys = keys_of(self.columns, slot.bits)
         order, starts = key_order(keys, len(slot.bits))
-        return Table(ordered(self.ids, order), *self._words(order), ordered(keys, order), starts)
+        a, b, c, d = self._words(order)
+        return Table(ordered(self.ids, order), a, b, c, d, ordered(keys, order), starts)
 
     def as_it_is(self, slot: Slot) -> Table:
         """Enough for a side that looks up a small one."""
-        return Table(self.ids, *self._words(None), keys_of(self.columns, slot.bits), self.ids[:0])
+        a, b, c, d = self._words(None)
+        return Table(self.ids, a, b, c, d, keys_of(self.columns, slot.bits), self.ids[:0])
 
     def spread(self, slot: Slot) -> Table:
         """Each row under every key near its own, so that one look-up finds all."""
@@ -64,7 +67,8 @@ class _Side:
         keys = (keys_of(self.columns, slot.bits)[:, None] ^ masks).ravel()
         order, starts = key_order(keys, len(slot.bits))
         order //= len(masks)
-        return Table(ordered(self.ids, order), *self._words(order), keys[:0], starts)
+        a, b, c, d = self._words(order)
+        return Table(ordered(self.ids, order), a, b, c, d, keys[:0], starts)
 
     def _words(self, order: Places | None) -> list[Words]:
         words = [column if order is None else ordered(column, order) for column in self.columns]
@@ -181,7 +185,7 @@ def _scans(left: Table, right: Table, rule: Rule, itself: bool, pool: ThreadPool
         return out[: scan(left, right, rule, itself, cursor, out)].copy(), cursor
 
     ends = np.linspace(0, len(left.ids), _chunks(len(left.ids)) + 1).astype(np.int64)
-    running = {pool.submit(work, np.array([begin, 0, 0, end])) for begin, end in zip(ends, ends[1:], strict=False)}
+    running = {pool.submit(work, np.array([begin, 0, 0, end])) for begin, end in pairwise(ends)}
     while running:
         finished, running = wait(running, return_when=FIRST_COMPLETED)
         for future in finished:
