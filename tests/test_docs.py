@@ -12,7 +12,7 @@ import typer
 
 import cli
 from curate.config import load
-from curate.plugins import plugin_class
+from curate.plugins import make, plugin_class
 from curate.records import Axis
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +61,12 @@ def test_the_two_commands_are_on_the_first_screen() -> None:
 def test_the_config_example_is_read(tmp_path: Path) -> None:
     (tmp_path / "curate.toml").write_text(example(README, "config"))
     assert [one.use for one in load(tmp_path).sources] == ["urllist", "local"]
+
+
+def test_the_commons_example_is_read(tmp_path: Path) -> None:
+    (tmp_path / "curate.toml").write_text(example(README, "commons"))
+    (table,) = load(tmp_path).sources
+    assert make("sources", table, "source").classes() == {"neutral"}
 
 
 def test_the_functions_example_votes(tmp_path: Path) -> None:
