@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -32,6 +33,7 @@ FAILED = 3
 
 def main() -> None:
     """Run the command; one line for what a user can act on, a traceback for anything else."""
+    os.umask(0o077)  # what is made here is the operator's own
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except CurateError as error:

@@ -121,6 +121,7 @@ def test_every_candidate_ends_with_its_reason(tmp_path: Path, site: Web) -> None
     assert said["stored"] == 3
     assert said["pending"] == 0
     assert said["reasons"]["address_denied"] == 2
+    assert not [path for path in (root / "work").rglob("*") if path.stat().st_mode & 0o077], "for the operator alone"
     stored = {p.name for p in (root / "work" / "blobs").glob("??/*")}
     assert stored == {hashlib.sha256(site.answers[p][2]).hexdigest() for p in ("/a.jpg", "/b.png")}
 
