@@ -1,0 +1,117 @@
+"""The command as its user meets it: the whole way on a folder, JSON that keeps its keys, one line for what is wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.pictures import encode, photograph, texture
+
+CONFIG = """
+[screening]
+required = false
+[[sources]]
+use = "local"
+path = "images"
+label_from = "folder"
+[[labelers]]
+use = "declared"
+"""
+KEYS = {
+    "fetch": {"candidates", "stored", "failed", "pending", "reasons", "bytes", "seconds"},
+    "dedupe": {"samples", "groups", "duplicates", "conflicts", "seconds"},
+    "label": {"samples", "labelled", "abstained", "model", "functions", "seconds"},
+    "export": {"version", "path", "rows", "excluded", "sha256"},
+    "train": {"version", "classes", "test", "path", "seconds"},
+    "status": {"candidates", "samples", "failed", "duplicates", "labelled", "reviewed", "releases"},
+    "verify": {"blobs", "missing", "corrupt", "orphans", "items"},
+}
+
+
+def curate(root: Path, *args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    run = subprocess.run([sys.executable, "-m", "cli", *args, "-w", str(root)], capture_output=True, text=True)
+    assert run.returncode == code, run.stdout + run.stderr
+    return run
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("folder")
+    (root / "curate.toml").write_text(CONFIG)
+    photo = photograph()
+    for n in range(40):
+        x, y = 64 * (n % 6), 64 * (n // 6)
+        for label, image in (("neutral", photo.crop((x, y, x + 96, y + 96))), ("drawings", texture(n, (96, 96)))):
+            path = root / "images" / label / f"{n}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode(image, "PNG"))
+    return root
+
+
+@pytest.fixture(scope="module")
+def ran(root: Path) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = json.loads(curate(root, "run", "1.0.0", "--json").stdout)
+    found["train"] = json.loads(curate(root, "train", "1.0.0", "--json", "-q").stdout)
+    for verb in ("status", "verify"):
+        found[verb] = json.loads(curate(root, verb, "--json").stdout)
+    return found
+
+
+@pytest.mark.parametrize("verb", KEYS)
+def test_json_keeps_its_keys(ran: dict[str, dict[str, object]], verb: str) -> None:
+    assert KEYS[verb] <= ran[verb].keys()
+
+
+def test_the_whole_way_adds_up(ran: dict[str, dict[str, object]]) -> None:
+    assert ran["fetch"]["candidates"] == ran["fetch"]["stored"] == 80
+    rows = ran["export"]["rows"]
+    assert isinstance(rows, dict)
+    assert sum(rows.values()) == ran["label"]["labelled"] == ran["status"]["labelled"]
+    assert ran["status"]["releases"] == ["1.0.0"]
+    assert ran["verify"]["items"] == []
+
+
+def test_run_again_redoes_nothing_that_is_done(root: Path, ran: dict[str, dict[str, object]]) -> None:
+    again = json.loads(curate(root, "run", "1.0.0", "--json").stdout)
+    assert "export" not in again
+    assert again["fetch"]["stored"] == 80
+
+
+def test_quiet_says_nothing_and_json_says_one_object(root: Path, ran: dict[str, dict[str, object]]) -> None:
+    quiet = curate(root, "dedupe", "-q")
+    assert (quiet.stdout, quiet.stderr) == ("", "")
+    assert len(curate(root, "dedupe", "--json").stdout.splitlines()) == 1
+
+
+def test_the_report_is_one_page(root: Path, ran: dict[str, dict[str, object]]) -> None:
+    path = json.loads(curate(root, "report", "--json").stdout)["path"]
+    assert "</html>" in Path(path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ("[fetcj]", "curate.toml: fetcj: no such key; did you mean 'fetch'?"),
+        ('[[sources]]\nuse = "urllst"', "sources.urllst: no such source; did you mean 'urllist'?"),
+        ('[[sources]]\nuse = "local"\npath = "absent"\nlabel = "neutral"', "absent: no such folder"),
+        ('[[sources]]\nuse = "local"\npath = "empty"\nlabel = "neutral"', "no images in this folder"),
+        ('[[sources]]\nuse = "urllist"\npath = "list.txt"\nlabel = "neutral"', "not one URL in it"),
+        ('[[sources]]\nuse = "local"\npath = "empty"\nlabel = "nuetral"', "did you mean 'neutral'?"),
+        ("", "no [[sources]]"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_exit_2(tmp_path: Path, config: str, says: str) -> None:
+    (tmp_path / "curate.toml").write_text(f"[screening]\nrequired = false\n{config}\n")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "list.txt").write_text("# nothing\n\n")
+    error = curate(tmp_path, "fetch", "-q", code=2).stderr
+    assert says in error
+    assert len(error.splitlines()) == 1
+
+
+def test_no_config_is_said_with_the_way_out(tmp_path: Path) -> None:
+    assert "`curate init`" in curate(tmp_path, "status", code=2).stderr
+    curate(tmp_path, "init")
+    assert json.loads(curate(tmp_path, "status", "--json").stdout)["candidates"] == 0
