@@ -86,6 +86,8 @@ class Session:
                 status = "done"
             except KeyboardInterrupt:
                 status = "interrupted"
+                left = ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'pending'")
+                self.note(f"curate: {left} candidates are left to fetch")
                 raise
             finally:
                 ws.catalog.end(status)

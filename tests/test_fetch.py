@@ -228,14 +228,16 @@ def test_stopped_in_the_middle_the_rerun_ends_the_same(tmp_path: Path, signum: s
         straight = workspace(tmp_path / "straight", site, {"neutral": list(answers)})
         stopped = workspace(tmp_path / "stopped", site, {"neutral": list(answers)})
         curate(straight, "fetch")
-        process = subprocess.Popen([sys.executable, "-m", "cli", "fetch", "-q", "-w", str(stopped)])
+        command = [sys.executable, "-m", "cli", "fetch", "-w", str(stopped)]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         while not list(stopped.glob("work/blobs/??/*")) and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signum)
-        assert process.wait(20) == (130 if signum == signal.SIGINT else -signal.SIGKILL)
+        said = process.communicate(timeout=20)[1]
+        assert process.returncode == (130 if signum == signal.SIGINT else -signal.SIGKILL)
+        assert ("candidates are left to fetch" in said) == (signum == signal.SIGINT)
         site.asked.clear()
-        said = curate(stopped, "fetch")
-        assert said["stored"] == 120
+        assert curate(stopped, "fetch")["stored"] == 120
         assert sum(site.asked.values()) < 125, "what was stored is asked for again"
         assert fates(stopped) == fates(straight)
 
