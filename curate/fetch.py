@@ -145,19 +145,21 @@ class _Run:
         line = _Line(self.engine, self.recorder, Bounds(self.ws.config.fetch.max_pixels, self.ws.config.fetch.min_side))
         line.start(asyncio.get_running_loop(), client.room, step)
         try:
-            hosts = self.ws.catalog.rows(
-                "SELECT host, count(*) FROM candidates WHERE state = 'pending' GROUP BY host ORDER BY host"
-            )
             async with asyncio.TaskGroup() as group:
-                stopper = group.create_task(line.watch())
-                workers = [group.create_task(self._host(client, line, *row)) for row in hosts]
-                await asyncio.wait(workers) if workers else None
-                stopper.cancel()
+                both = [group.create_task(line.watch()), group.create_task(self._hosts(client, line))]
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                for task in both:
+                    task.cancel()
         except* CurateError as errors:
             raise errors.exceptions[0] from None
         finally:
             await asyncio.shield(asyncio.to_thread(line.finish))
             self.recorder.flush()
+
+    async def _hosts(self, client: Client, line: "_Line") -> None:
+        """Work through every host at once; the client says how much of that is under way."""
+        sql = "SELECT host, count(*) FROM candidates WHERE state = 'pending' GROUP BY host ORDER BY host"
+        await asyncio.gather(*(self._host(client, line, *row) for row in self.ws.catalog.rows(sql)))
 
     async def _host(self, client: Client, line: "_Line", host: str, count: int) -> None:
         """Work through one host's pending candidates, a few at a time."""
