@@ -21,7 +21,7 @@ from curate.store.workspace import Workspace
 from curate.toml import Plugin
 
 GOLDEN = Path(__file__).parent / "golden"
-AXES = (Axis(), Axis("medium", ("photograph", "drawing"), ("photograph", "drawing"), ()))
+AXES = (Axis(borderline=("sexy",)), Axis("medium", ("photograph", "drawing"), ("photograph", "drawing"), ()))
 FORMATS = {name: make("manifests", Plugin(name), "format") for name in names("manifests")}
 QUIET = Progress(quiet=True)
 
