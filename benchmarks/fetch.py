@@ -8,7 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 
 from benchmarks.corpus import cache, make
 
@@ -27,11 +30,32 @@ label = "neutral"
 """
 
 
-def once(root: Path, port: int, names: list[str], concurrency: int) -> tuple[float, dict[str, object]]:
-    """One whole run in a fresh workspace: seconds, and what it printed."""
+LISTED = """
+[[screening.lists]]
+use = "lines"
+path = "pdq.txt"
+algorithm = "pdq"
+"""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[int]:
+    """A loopback server of the folder's files, in a process of its own: its port."""
+    command = [sys.executable, "-m", "benchmarks.server", str(folder)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield int(server.stdout.readline() if server.stdout else 0)
+    finally:
+        server.kill()
+
+
+def once(root: Path, port: int, names: list[str], concurrency: int, listed: int = 0) -> tuple[float, dict[str, object]]:
+    """One whole run in a fresh workspace, screened against `listed` random PDQ hashes: seconds, and what it printed."""
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir()
-    (root / "curate.toml").write_text(CONFIG.format(port=port, concurrency=concurrency))
+    (root / "curate.toml").write_text(CONFIG.format(port=port, concurrency=concurrency) + (LISTED if listed else ""))
+    random = Random(0)
+    (root / "pdq.txt").write_text("".join(f"{random.getrandbits(256):064x}\n" for _ in range(listed)))
     (root / "urls.txt").write_text("".join(f"http://127.0.0.1:{port}/{name}\n" for name in names))
     started = time.perf_counter()
     command = [sys.executable, "-m", "cli", "fetch", "--json", "-q", "-w", str(root)]
@@ -47,19 +71,13 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=64)
     options = parser.parse_args()
     paths = make(cache() / "jpegs", options.count)
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "benchmarks.server", str(paths[0].parent)]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            port = int(server.stdout.readline() if server.stdout else 0)
-            rates = []
-            for _ in range(options.runs):
-                seconds, said = once(Path(folder) / "w", port, [p.name for p in paths], options.concurrency)
-                assert said["stored"] == len(paths), said
-                rates.append(len(paths) / seconds)
-                print(f"  {len(paths)} images in {seconds:.2f} s: {rates[-1]:.0f} img/s", flush=True)
-        finally:
-            server.kill()
+    with tempfile.TemporaryDirectory() as folder, served(paths[0].parent) as port:
+        rates = []
+        for _ in range(options.runs):
+            seconds, said = once(Path(folder) / "w", port, [p.name for p in paths], options.concurrency)
+            assert said["stored"] == len(paths), said
+            rates.append(len(paths) / seconds)
+            print(f"  {len(paths)} images in {seconds:.2f} s: {rates[-1]:.0f} img/s", flush=True)
     print(f"fetch, whole process, median of {options.runs}: {statistics.median(rates):.0f} img/s")
 
 
