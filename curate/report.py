@@ -1,15 +1,12 @@
 """`curate report`: one page, `report.html`, that says what became of everything. It asks nothing of the network."""
 
-import base64
-import hashlib
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from curate import figures, sheet
+from curate import figures, page, sheet
+from curate.page import Table, table
 from curate.progress import Progress
 from curate.release import Label
 from curate.store.blobs import write
@@ -19,8 +16,6 @@ from curate.store.workspace import Workspace
 NAME = "report.html"
 SHADES = 8  # steps of shading in a confusion matrix; the page's style has a class for each
 
-_PICTURE = re.compile(r"data:image/(?:jpeg|png);base64,[A-Za-z0-9+/]+=*")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*")
 _METRICS = {
     "groups": "Near-duplicate groups",
     "accuracy": "Accuracy",
@@ -35,8 +30,6 @@ _METRICS = {
     "borderline_flagged": "Borderline: called not safe",
 }
 
-Table = dict[str, Any]
-
 
 def report(ws: Workspace, progress: Progress, extra: Mapping[str, Any] | None = None) -> Path:
     """Write `report.html` beside curate.toml and say where it is.
@@ -46,7 +39,7 @@ def report(ws: Workspace, progress: Progress, extra: Mapping[str, Any] | None = 
     """
     facts = gather(ws)
     facts |= pictures(ws, facts, progress)
-    facts["extra"] = [_table(**{"note": "", **one}) for one in (extra or {}).get("tables", [])]
+    facts["extra"] = [table(**{"note": "", **one}) for one in (extra or {}).get("tables", [])]
     path = ws.root / NAME
     write(path, render(facts).encode())
     return path
@@ -94,39 +87,18 @@ def _given(label: Label | None) -> dict[str, Any]:
 
 
 def render(facts: Mapping[str, Any]) -> str:
-    """The page: everything escaped, no script, and one style, which the page's own policy names by its hash."""
-    from jinja2 import Environment, StrictUndefined
-
-    page = files("curate").joinpath(NAME).read_text(encoding="utf-8").lstrip()
-    style = page.partition("<style>")[2].partition("</style>")[0]
-    there = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=_said, trim_blocks=True, lstrip_blocks=True
+    """The page, from the figures."""
+    return page.render(
+        NAME,
+        {
+            "f": facts,
+            "flow": flow(facts),
+            "tables": tables(facts),
+            "labels": [_labels(one, facts["labelling"][one["axis"]]) for one in facts["labels"]],
+            "releases": [one | {"table": _release(one), "excluded": _excluded(one)} for one in facts["releases"]],
+            "models": [one | {"table": _scores(one), "matrix": matrix(one)} for one in facts["models"]],
+        },
     )
-    sealed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return there.from_string(page).render(
-        f=facts,
-        style_hash=sealed,
-        flow=flow(facts),
-        tables=tables(facts),
-        labels=[_labels(one, facts["labelling"][one["axis"]]) for one in facts["labels"]],
-        releases=[one | {"table": _release(one), "excluded": _excluded(one)} for one in facts["releases"]],
-        models=[one | {"table": _scores(one), "matrix": matrix(one)} for one in facts["models"]],
-    )
-
-
-def _said(value: Any) -> Any:
-    """A value as the page prints it: numbers with care, nothing that looks like a URL."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    if isinstance(value, str) and not hasattr(value, "__html__") and not _PICTURE.fullmatch(value):
-        return _URL.sub("[url]", value)
-    return value
 
 
 def flow(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -152,7 +124,7 @@ def _total(counts: Mapping[str, int]) -> int:
 def tables(facts: Mapping[str, Any]) -> dict[str, Table]:
     """The tables that every report has."""
     return {
-        "sources": _table(
+        "sources": table(
             "Candidates by source",
             ["Source", "Of", "Candidates", "Stored", "Failed", "Pending"],
             [
@@ -161,7 +133,7 @@ def tables(facts: Mapping[str, Any]) -> dict[str, Table]:
             ],
             "A candidate that two sources name is counted at both.",
         ),
-        "failures": _table(
+        "failures": table(
             "Failures by reason",
             ["Reason", "Candidates", "Worth retrying", "What it means", "For example"],
             [
@@ -172,7 +144,7 @@ def tables(facts: Mapping[str, Any]) -> dict[str, Table]:
         ),
         "duplicates": _duplicates(facts["duplicates"]),
         "conflicts": _conflicts(facts["duplicates"]),
-        "runs": _table(
+        "runs": table(
             "Runs",
             ["Verb", "Ended as", "Tool", "Config", "Started", "Ended"],
             [
@@ -200,16 +172,6 @@ def _seconds(run: Mapping[str, Any]) -> float | None:
     return (datetime.fromisoformat(run["ended_at"]) - datetime.fromisoformat(run["started_at"])).total_seconds()
 
 
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], note: str = "") -> Table:
-    """A table as the page shows it; a column with a number in it is set flush right."""
-    numeric = [any(_is_number(row[n]) for row in rows if n < len(row)) for n in range(len(columns))]
-    return {"title": title, "columns": columns, "rows": rows, "note": note, "numeric": numeric}
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _duplicates(found: Mapping[str, Any]) -> Table:
     rows: list[list[Any]] = [
         ["Samples looked at", found["looked_at"], ""],
@@ -224,14 +186,14 @@ def _duplicates(found: Mapping[str, Any]) -> Table:
         *([f"Left out: {reason}", n, ""] for reason, n in found["excluded"].items()),
         ["Conflicts", found["conflicts"], "sources or people who contradict each other"],
     ]
-    return _table("Groups, collapse sets, splits", ["", "Count", "Meaning"], rows)
+    return table("Groups, collapse sets, splits", ["", "Count", "Meaning"], rows)
 
 
 def _conflicts(found: Mapping[str, Any]) -> Table:
     named = found["conflicts_named"]
     rows = [[row["kind"], row["subject"][:12], row["axis"], row["reason"]] for row in named]
     note = f"The first {len(named)} of {found['conflicts']:,}." if len(named) < found["conflicts"] else ""
-    return _table("Conflicts", ["Kind", "Subject", "Axis", "Reason"], rows, note)
+    return table("Conflicts", ["Kind", "Subject", "Axis", "Reason"], rows, note)
 
 
 def _labels(one: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -246,14 +208,14 @@ def _labels(one: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str
         "axis": one["axis"],
         "model": (found or {}).get("model"),
         "gold": (found or {}).get("gold"),
-        "functions": _table(
+        "functions": table(
             "Labelling functions",
             ["Function", "Coverage", "Overlap", "Conflict", "Accuracy"],
             votes,
             "Shares of the survivors on which a function votes, votes with another, and votes against another."
             " Accuracy only where people have labelled.",
         ),
-        "classes": _table(
+        "classes": table(
             "Labels by class and by who gave them",
             ["Class", "Human", "Weak", "Labelled", "Declared by sources"],
             [*given, ["All", *whole]],
@@ -269,13 +231,13 @@ def _release(one: Mapping[str, Any]) -> Table | None:
     names = sorted({label for counts in one["rows"].values() for label in counts})
     rows = [[split, *(counts.get(name, 0) for name in names), _total(counts)] for split, counts in one["rows"].items()]
     whole = [sum(row[column] for row in rows) for column in range(1, len(names) + 2)]
-    return _table(
+    return table(
         f"Release {one['version']}: rows by split and class", ["Split", *names, "All"], [*rows, ["All", *whole]]
     )
 
 
 def _excluded(one: Mapping[str, Any]) -> Table:
-    return _table(
+    return table(
         "Left out of it", ["Reason", "Samples"], [[reason, n] for reason, n in sorted(one["excluded"].items())]
     )
 
@@ -287,7 +249,7 @@ def _scores(model: Mapping[str, Any]) -> Table:
         if key in test:
             low_high = test.get(f"{key}_interval")
             rows.append([name, test[key], f"{low_high[0]:.3f} to {low_high[1]:.3f}" if low_high else None])
-    return _table("Test figures", ["", "Value", "95 % interval"], rows)
+    return table("Test figures", ["", "Value", "95 % interval"], rows)
 
 
 def matrix(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,56 @@
+"""Pages for people: one self-contained HTML file each, sealed by its own policy. Nothing is asked of a network."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Table = dict[str, Any]
+
+_PICTURE = re.compile(r"data:image/(?:jpeg|png);base64,[A-Za-z0-9+/]+=*")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*")
+
+
+def render(name: str, facts: Mapping[str, Any]) -> str:
+    """The page `curate/pages/<name>`: everything escaped, no script, and one style, which the policy names by hash."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("curate", "pages")
+    there = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=said,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    base = loader.get_source(there, "base.html")[0]
+    style = base.partition("<style>")[2].partition("</style>")[0]
+    sealed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return there.get_template(name).render(facts, style_hash=sealed)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], note: str = "") -> Table:
+    """A table as a page shows it; a column with a number in it is set flush right."""
+    numeric = [any(_is_number(row[n]) for row in rows if n < len(row)) for n in range(len(columns))]
+    return {"title": title, "columns": columns, "rows": rows, "note": note, "numeric": numeric}
+
+
+def said(value: Any) -> Any:
+    """A value as a page prints it: numbers with care, nothing that looks like a URL."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, str) and not hasattr(value, "__html__") and not _PICTURE.fullmatch(value):
+        return _URL.sub("[url]", value)
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
