@@ -285,6 +285,22 @@ def verify(s: Session, repair: Annotated[bool, typer.Option(help="Remove what ca
 
 @app.command()
 @verb
+def quarantine(
+    s: Session,
+    name: Annotated[str, typer.Argument(metavar="ID", help="sha256 (8 digits and more), URL, path or commons:PAGEID.")],
+    reason: Annotated[str, typer.Option(help="Why; kept with the incident.")],
+    group: Annotated[bool, typer.Option(help="Also its near-duplicates and its albums.")] = False,
+) -> None:
+    """Hold a sample back at once: out of queues, views, tables and the next release, until the operator decides."""
+    from curate.quarantine import quarantine, resolve
+
+    with s.open() as ws:
+        incident = quarantine(ws.catalog, resolve(ws.catalog, name), reason, group=group, actor=s.user)
+    s.say({"incident": incident})
+
+
+@app.command()
+@verb
 def log(s: Session) -> None:
     """Print the append-only log: who did what, when."""
     with s.open() as ws:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from curate.errors import UsageError
 from curate.records import Axis
+from curate.store import views
 from curate.store.blobs import write
 from curate.store.catalog import Catalog
 from curate.store.workspace import Workspace
@@ -74,11 +75,12 @@ def import_csv(ws: Workspace, path: Path) -> dict[str, object]:
 
 def export_csv(ws: Workspace, path: Path) -> dict[str, object]:
     """Write every decision in force of this taxonomy version, in an order of its own; carried ones belong to another
-    sample and are left out."""
+    sample and are left out, and so are those on samples that are held back."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(EXPORTED)
-    rows = ws.catalog.rows(_IN_FORCE, (ws.config.taxonomy.version,))
+    held = views.held(ws.catalog)
+    rows = [row for row in ws.catalog.rows(_IN_FORCE, (ws.config.taxonomy.version,)) if row[0] not in held]
     writer.writerows(map(tuple, rows))
     try:
         write(path, out.getvalue().encode())

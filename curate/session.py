@@ -1,6 +1,7 @@
 """What every verb shares: its options, the workspace they open, the run that is recorded, and how a result is said."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -41,6 +42,11 @@ class Session:
     def config(self) -> Config:
         """The parsed curate.toml."""
         return load(self.root)
+
+    @property
+    def user(self) -> str:
+        """Who is at the keyboard, as the log names them."""
+        return os.environ.get("USER") or str(os.getuid())
 
     @property
     def progress(self) -> Progress:

@@ -1,6 +1,7 @@
 """`curate status`: what the workspace holds, and how far it has come."""
 
 from curate.release import labels
+from curate.store import views
 from curate.store.workspace import Workspace
 
 _REVIEWED = """
@@ -12,11 +13,13 @@ SELECT count(DISTINCT sample) FROM decisions d WHERE undoes IS NULL AND carried_
 def status(ws: Workspace) -> dict[str, object]:
     """Totals of the workspace. candidates = stored + pending + all that failed, by reason.
 
-    `duplicates` are samples collapsed into a survivor; `labelled` are survivors that have a label on the first axis,
-    by people or weak; `reviewed` are samples on which a decision of a person is in force.
+    `duplicates` are samples collapsed into a survivor; `held` are samples held back until the operator decides;
+    `labelled` are other survivors that have a label on the first axis, by people or weak; `reviewed` are samples on
+    which a decision of a person is in force.
     """
     catalog = ws.catalog
     states = dict(_pairs(ws, "SELECT state, count(*) FROM candidates GROUP BY state"))
+    held = views.held(catalog)
     known = labels(ws, ws.config.taxonomy.first)
     survivors = {row[0] for row in catalog.rows("SELECT sample FROM members WHERE survivor = sample")}
     return {
@@ -29,7 +32,8 @@ def status(ws: Workspace) -> dict[str, object]:
         "samples": catalog.one("SELECT count(*) FROM samples"),
         "duplicates": catalog.one("SELECT count(*) FROM members WHERE survivor <> sample"),
         "conflicts": catalog.one("SELECT count(*) FROM conflicts"),
-        "labelled": len(survivors & known.by_sample.keys() - known.contested),
+        "labelled": len(survivors & known.by_sample.keys() - known.contested - held),
+        "held": len(held),
         "reviewed": catalog.one(_REVIEWED),
         "releases": [row[0] for row in catalog.rows("SELECT version FROM releases ORDER BY created_at, version")],
     }

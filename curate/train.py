@@ -16,6 +16,7 @@ from curate.metrics import Judged, evaluate
 from curate.records import SPLITS, Manifest
 from curate.release import aside, load
 from curate.scores import compute, read
+from curate.store import views
 from curate.store.blobs import disk, write
 from curate.toml import suggest
 
@@ -31,7 +32,8 @@ METRICS = "metrics.json"
 def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, progress: "Progress") -> dict[str, Any]:
     """Fit a linear head on the frozen features of the train split, stop by val, and say what it is worth on test.
 
-    Test rows are looked at once, at the end. Same release, same files to the byte. Raises UsageError for a release that
+    Test rows are looked at once, at the end; rows that are held back since are not looked at. Same release, same files
+    to the byte. Raises UsageError for a release that
     is not there, or whose train split holds one class.
     """
     started = time.monotonic()
@@ -39,7 +41,8 @@ def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, pro
     classes = _classes(release)
     compute(ws, engine, [backbone], progress)
     with progress.stage("train", 3) as step, disk():
-        parts = {split: _part(ws, backbone, release.rows[split], classes) for split in SPLITS}
+        held = views.held(ws.catalog)
+        parts = {split: _part(ws, backbone, _without(release.rows[split], held), classes) for split in SPLITS}
         step()
         head = fit(parts["train"].examples, parts["val"].examples, len(classes), ws.config.train)
         step()
@@ -79,6 +82,11 @@ class _Part:
     examples: Examples
     groups: Sequence[str]
     skipped: int
+
+
+def _without(rows: "pa.Table", held: set[str]) -> "pa.Table":
+    """The rows that nobody holds back."""
+    return rows.filter([one not in held for one in rows.column("id").to_pylist()]) if held else rows
 
 
 def _part(ws: "Workspace", backbone: Backbone, rows: "pa.Table", classes: Sequence[str]) -> _Part:

@@ -32,6 +32,7 @@ SHARED = {
     "curate.listing",
     "curate.metrics",
     "curate.page",
+    "curate.quarantine",
     "curate.reasons",
     "curate.recorder",
     "curate.release",

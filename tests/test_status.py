@@ -15,7 +15,7 @@ def test_an_empty_workspace(tmp_path: Path) -> None:
     ws = workspace(tmp_path)
     assert status(ws) == {
         "candidates": 0, "stored": 0, "pending": 0, "failed": {}, "samples": 0, "duplicates": 0, "conflicts": 0,
-        "labelled": 0, "reviewed": 0, "releases": [],
+        "labelled": 0, "held": 0, "reviewed": 0, "releases": [],
     }  # fmt: skip
     ws.close()
 
@@ -45,7 +45,7 @@ def test_every_total(tmp_path: Path) -> None:
     ws.table("weak", "mark").write("all", to_table(weak | {"probability": [0.9, 0.9, None, 0.8]}))
     assert status(ws) == {
         "candidates": 9, "stored": 5, "pending": 1, "failed": {"dns": 1, "http_404": 2}, "samples": 4, "duplicates": 1,
-        "conflicts": 1, "labelled": 2, "reviewed": 1, "releases": ["0.9.0", "1.0.0"],
+        "conflicts": 1, "labelled": 2, "held": 0, "reviewed": 1, "releases": ["0.9.0", "1.0.0"],
     }  # fmt: skip
     ws.close()
 

@@ -17,7 +17,7 @@ from curate.contracts import Decoded, Needs
 from curate.engine.serial import Serial
 from curate.errors import StoreError, UsageError
 from curate.export import export
-from curate.plugins import make
+from curate.plugins import make, mark_of
 from curate.release import load
 from curate.scores import read
 from curate.store.workspace import Workspace
@@ -204,3 +204,14 @@ def test_files_that_are_no_model_are_refused(done: tuple[Workspace, dict[str, An
     (tiny / "model.safetensors").write_bytes(b"\x80\x04cos\nsystem\n")
     with pytest.raises(StoreError, match="not a baseline"):
         load_model(tiny)
+
+
+def test_rows_that_are_held_since_are_not_looked_at(tmp_path: Path) -> None:
+    ws = released(tmp_path, items())
+    held = items()[0].id
+    with ws.catalog.tx() as db:
+        db.execute("INSERT INTO quarantine VALUES ('sample', ?, NULL, 'why', '')", (held,))
+    assert trained(ws)["rows"] == {"train": 23, "val": 8, "test": 8}
+    scored = ws.table("test_train", mark_of(Tiny())).read()
+    assert scored is not None
+    assert held not in scored.column("id").to_pylist()

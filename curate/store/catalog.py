@@ -127,11 +127,14 @@ class Catalog:
         with self.tx() as db:
             self.append(db, action, subject, detail or {})
 
-    def append(self, db: sqlite3.Connection, action: str, subject: str | None, detail: Mapping[str, object]) -> None:
+    def append(  # who acts is this process's user, unless the caller knows better
+        self, db: sqlite3.Connection, action: str, subject: str | None, detail: Mapping[str, object],
+        actor: str | None = None,
+    ) -> None:  # fmt: skip
         """`note`, inside a transaction that is open: what was done and that it was done are written together."""
         last = db.execute("SELECT seq, digest FROM log ORDER BY seq DESC LIMIT 1").fetchone()
         seq, prev = (last[0] + 1, last[1]) if last else (1, GENESIS)
-        actor = os.environ.get("USER") or str(os.getuid())
+        actor = actor or os.environ.get("USER") or str(os.getuid())
         row = [seq, now(), self.run, actor, action, subject and self.digest("id", subject), canonical(detail), prev]
         db.execute("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, _chain(row)))
 

@@ -174,3 +174,27 @@ CREATE TABLE tombstones (
     PRIMARY KEY (kind, digest)
 ) WITHOUT ROWID
 """
+
+
+@MIGRATIONS.append
+def m002_incidents(db: sqlite3.Connection) -> None:
+    """Something may be held on behalf of several incidents; an incident knows the candidate that it is about."""
+    _statements(db, _INCIDENTS)
+
+
+_INCIDENTS = """
+ALTER TABLE quarantine RENAME TO quarantine_001
+;;
+CREATE TABLE quarantine (
+    kind TEXT NOT NULL, subject TEXT NOT NULL, incident INTEGER REFERENCES incidents (incident), reason TEXT NOT NULL,
+    at TEXT NOT NULL
+)
+;;
+CREATE UNIQUE INDEX quarantine_once ON quarantine (kind, subject, coalesce(incident, 0))
+;;
+INSERT INTO quarantine SELECT kind, subject, incident, reason, at FROM quarantine_001
+;;
+DROP TABLE quarantine_001
+;;
+ALTER TABLE incidents ADD COLUMN candidate INTEGER REFERENCES candidates (candidate)
+"""

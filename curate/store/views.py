@@ -9,12 +9,23 @@ from curate.store.catalog import Catalog, Row
 
 SAMPLE_COLUMNS = "id, sha1, md5, bytes, media_type, width, height, frames, parent, at_ms"
 
-_HELD = """
-SELECT s.id FROM samples s WHERE
-    s.id IN (SELECT subject FROM quarantine WHERE kind = 'sample')
-    OR s.id IN (SELECT c.sample FROM candidates c JOIN mentions m USING (candidate)
-                JOIN quarantine q ON q.kind = 'album' AND q.subject = m.album)
-"""
+_HELD = {  # what a row of `quarantine` holds back, by its kind
+    "sample": "SELECT s.id FROM samples s JOIN quarantine q ON q.kind = 'sample' AND q.subject = s.id",
+    "album": """
+    SELECT c.sample FROM candidates c JOIN mentions m USING (candidate)
+    JOIN quarantine q ON q.kind = 'album' AND q.subject = m.album WHERE c.sample IS NOT NULL
+    """,
+    "uploader": """
+    SELECT c.sample FROM candidates c JOIN mentions m USING (candidate) JOIN sources s USING (source)
+    JOIN quarantine q ON q.kind = 'uploader' AND q.subject = s.plugin || ' ' || json_extract(m.facts, '$.uploader')
+    WHERE c.sample IS NOT NULL
+    """,
+    "list": """
+    SELECT c.sample FROM candidates c JOIN mentions m USING (candidate) JOIN quarantine q
+    ON q.kind = 'list' AND substr(m.source || ' ' || m.ref, 1, length(q.subject)) = q.subject
+    WHERE c.sample IS NOT NULL
+    """,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +47,9 @@ def sample(row: Row) -> Sample:
 
 
 def held(catalog: Catalog) -> set[str]:
-    """Every sample that is quarantined, by itself or by its album: in no queue, view, table or release."""
-    return {row[0] for row in catalog.rows(_HELD)}
+    """Every sample that is quarantined, by itself or by what it came with: in no queue, view, table or release."""
+    kinds = [row[0] for row in catalog.rows("SELECT DISTINCT kind FROM quarantine")]
+    return {row[0] for kind in kinds for row in catalog.rows(_HELD[kind])}
 
 
 def declared(catalog: Catalog, axis: str) -> dict[str, tuple[str, ...]]:

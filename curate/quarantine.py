@@ -1,0 +1,91 @@
+"""Holding samples back: at once out of queues, views, tables and the next release, until the operator decides.
+
+`views.held` is the one question that everybody asks; what is written here answers it. A row of `quarantine` names a
+sample, or what it came with: an album, an uploader, a file of a list, so that what arrives later is held as well.
+"""
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterable
+
+from curate.errors import UsageError
+from curate.store.catalog import Catalog, now
+
+Held = tuple[str, str]  # kind (sample, album, uploader, list), subject
+
+_ID = re.compile(r"[0-9a-f]{8,64}")
+
+
+def quarantine(  # the interface that review, gate and command share
+    catalog: Catalog, sample: str, reason: str, *, group: bool = False, actor: str, kind: str = "person",
+) -> int:  # fmt: skip
+    """Hold one stored sample back, with `group` also its near-duplicate group and its albums; the incident's number.
+
+    One short transaction; needs no driver lock. Raises UsageError for a sample that is not there, or without a reason.
+    """
+    if not reason.strip():
+        raise UsageError("quarantine: say why (--reason)")
+    if not catalog.one("SELECT 1 FROM samples WHERE id = ?", (sample,)):
+        raise UsageError("quarantine: no such sample")
+    with catalog.tx() as db:
+        held = [("sample", sample), *(_group(db, sample) if group else ())]
+        incident = open_incident(catalog, db, kind, sample, {"reason": reason, "actor": actor})
+        hold(db, held, incident, reason)
+        catalog.append(db, "quarantine", sample, {"incident": incident, "kind": kind, "held": len(held)}, actor)
+    return incident
+
+
+def open_incident(
+    catalog: Catalog, db: sqlite3.Connection, kind: str, sample: str, detail: dict[str, object], source: str = ""
+) -> int:
+    """A row of `incidents` about bytes with this sha256, inside a transaction that is open; its number."""
+    if not source:
+        sql = "SELECT min(m.source) FROM candidates c JOIN mentions m USING (candidate) WHERE c.sample = ?"
+        source = db.execute(sql, (sample,)).fetchone()[0] or ""
+    row = (now(), catalog.run, kind, catalog.digest("sha256", sample), source or None, json.dumps(detail))
+    sql = "INSERT INTO incidents (at, run, kind, digest, source, detail) VALUES (?, ?, ?, ?, ?, ?)"
+    return int(db.execute(sql, row).lastrowid or 0)
+
+
+def hold(db: sqlite3.Connection, subjects: Iterable[Held], incident: int, reason: str) -> None:
+    """Hold back what these name, on behalf of an incident, inside a transaction that is open."""
+    sql = "INSERT OR IGNORE INTO quarantine (kind, subject, incident, reason, at) VALUES (?, ?, ?, ?, ?)"
+    db.executemany(sql, ((kind, subject, incident, reason, now()) for kind, subject in subjects))
+
+
+def _group(db: sqlite3.Connection, sample: str) -> list[Held]:
+    """The other samples that share, or once shared, its near-duplicate group, and the albums that name it."""
+    sql = """
+    SELECT sample FROM members WHERE grp IN (SELECT grp FROM members WHERE sample = :s)
+    UNION SELECT sample FROM group_names WHERE grp IN (SELECT grp FROM group_names WHERE sample = :s)
+    """
+    near = sorted({row[0] for row in db.execute(sql, {"s": sample})} - {sample})
+    sql = "SELECT DISTINCT m.album FROM candidates c JOIN mentions m USING (candidate) WHERE c.sample = ?"
+    albums = sorted(row[0] for row in db.execute(sql, (sample,)) if row[0] is not None)
+    return [("sample", one) for one in near] + [("album", one) for one in albums]
+
+
+def resolve(catalog: Catalog, name: str) -> str:
+    """The stored sample that a sha256 (or its first eight digits and more), a URL, a path or `commons:PAGEID` names.
+
+    Raises UsageError where it names none, or more than one; the message does not repeat a URL.
+    """
+    found = {row[0] for row in catalog.rows(_BY_LOCATOR, (name,))}
+    if _ID.fullmatch(name.lower()):
+        sql = "SELECT id FROM samples WHERE id >= ? AND id < ? ORDER BY id LIMIT 2"
+        found |= {row[0] for row in catalog.rows(sql, (name.lower(), name.lower() + "g"))}
+    if ":" in name:
+        sql = "SELECT c.sample FROM mentions m JOIN candidates c USING (candidate) WHERE m.page_id = ?"
+        found |= {row[0] for row in catalog.rows(sql, (name,)) if row[0] is not None}
+    if len(found) != 1:
+        what = "names no stored sample" if not found else "names more than one sample; give its sha256"
+        raise UsageError(f"{_shown(name)} {what}")
+    return str(found.pop())
+
+
+_BY_LOCATOR = "SELECT DISTINCT sample FROM candidates WHERE locator = ? AND sample IS NOT NULL"
+
+
+def _shown(name: str) -> str:
+    return name if _ID.fullmatch(name.lower()) else "what was given"
