@@ -1,32 +1,28 @@
 """The `curate` command: parse, pick the plug-ins that the config names, call a verb, print."""
 
-import functools
-import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
+from commands import pick, screening
+from commands.base import app, verb
 from curate.errors import CurateError, UsageError
 from curate.session import Session
 
 if TYPE_CHECKING:
-    from curate.config import Config
-    from curate.screening.gate import Gate
     from curate.store.workspace import Workspace
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 decisions_app = typer.Typer(no_args_is_help=True, help="Human labels: import, export.")
 sources_app = typer.Typer(no_args_is_help=True, help="Sources: look into them without fetching.")
-screening_app = typer.Typer(no_args_is_help=True, help="The screening gate: what is loaded.")
 app.add_typer(decisions_app, name="decisions")
-app.add_typer(screening_app, name="screening")
 app.add_typer(sources_app, name="sources")
+app.add_typer(screening.group, name="screening")
 
 FAILED = 3
 
@@ -47,83 +43,6 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         print("curate: interrupted; what is done is kept, and the same command goes on from here", file=sys.stderr)
         sys.exit(130)
-
-
-# -- what every verb shares ------------------------------------------------------------------------------------------
-
-
-def verb(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that every verb takes; they arrive as its first argument, a Session."""
-    own = list(inspect.signature(function).parameters.values())[1:]
-
-    @functools.wraps(function)
-    def command(*args: Any, **given: Any) -> None:
-        common = {name: given.pop(name) for name in _COMMON}
-        function(Session(**common), *args, **given)
-
-    shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for name, (kind, default) in _COMMON.items()
-    ]
-    command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-    return command
-
-
-_COMMON: dict[str, tuple[Any, Any]] = {
-    "workspace": (
-        Annotated[
-            Path | None, typer.Option("--workspace", "-w", help="Folder with curate.toml (default: searched upwards).")
-        ],
-        None,
-    ),
-    "limit": (Annotated[int | None, typer.Option("--limit", min=1, help="Take on at most N items.")], None),
-    "json": (Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")], False),
-    "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")], False),
-    "verbose": (Annotated[bool, typer.Option("--verbose", "-v", help="Tracebacks with errors.")], False),
-}
-
-
-# -- from the config's tables to plug-ins ----------------------------------------------------------------------------
-
-
-def _sources(config: "Config") -> list[Any]:
-    from curate.plugins import make
-
-    if not config.sources:
-        raise UsageError("curate.toml: no [[sources]]; name at least one")
-    return [make("sources", table, "source") for table in config.sources]
-
-
-def _gate(config: "Config") -> "Gate":
-    from curate.plugins import make
-    from curate.screening.gate import load
-
-    lists = [
-        (f"{table.use}:{n}", make("curate.screening.lists", table, "hash list"))
-        for n, table in enumerate(config.screening.lists, start=1)
-    ]
-    options = config.screening
-    return load(lists, options.required, options.max_age_days, options.stop_after_matches)
-
-
-def _labelers(config: "Config") -> list[Any]:
-    from curate.plugins import make
-
-    return [make("labelers", table, "labeler") for table in config.labelers]
-
-
-def _backbone(config: "Config") -> Any:
-    from curate.plugins import make
-    from curate.toml import Plugin
-
-    return make("labelers", Plugin(config.train.backbone, where="train.backbone"), "labeler")
-
-
-def _formats(config: "Config") -> dict[str, Any]:
-    from curate.plugins import make
-    from curate.toml import Plugin
-
-    return {name: make("manifests", Plugin(name, where="export.formats"), "format") for name in config.export.formats}
 
 
 # -- the verbs -------------------------------------------------------------------------------------------------------
@@ -170,7 +89,7 @@ def _fetch(s: Session, ws: "Workspace") -> Mapping[str, Any]:
     from curate.fetch import fetch
 
     config = ws.config
-    sources, gate = _sources(config), _gate(config)
+    sources, gate = pick.sources(config), pick.gate(config)
     if gate.banner is not None:
         s.note(gate.banner)
     return fetch(ws, sources, s.client(config), gate, s.engine(config), s.progress, s.limit)
@@ -204,7 +123,7 @@ def _label(s: Session, ws: "Workspace") -> Mapping[str, Any]:
     from curate.label import label
     from curate.voting import functions_of
 
-    labelers = _labelers(ws.config)
+    labelers = pick.labelers(ws.config)
     return label(ws, s.engine(ws.config), labelers, functions_of(labelers), s.progress)
 
 
@@ -220,7 +139,7 @@ def export(s: Session, version: str) -> None:
 def _export(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
     from curate.export import export
 
-    return export(ws, version, _formats(ws.config), s.progress)
+    return export(ws, version, pick.formats(ws.config), s.progress)
 
 
 @app.command()
@@ -235,7 +154,7 @@ def train(s: Session, version: str) -> None:
 def _train(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
     from curate.train import train
 
-    return train(ws, version, s.engine(ws.config), _backbone(ws.config), s.progress)
+    return train(ws, version, s.engine(ws.config), pick.backbone(ws.config), s.progress)
 
 
 @app.command()
@@ -285,22 +204,6 @@ def verify(s: Session, repair: Annotated[bool, typer.Option(help="Remove what ca
 
 @app.command()
 @verb
-def quarantine(
-    s: Session,
-    name: Annotated[str, typer.Argument(metavar="ID", help="sha256 (8 digits and more), URL, path or commons:PAGEID.")],
-    reason: Annotated[str, typer.Option(help="Why; kept with the incident.")],
-    group: Annotated[bool, typer.Option(help="Also its near-duplicates and its albums.")] = False,
-) -> None:
-    """Hold a sample back at once: out of queues, views, tables and the next release, until the operator decides."""
-    from curate.quarantine import quarantine, resolve
-
-    with s.open() as ws:
-        incident = quarantine(ws.catalog, resolve(ws.catalog, name), reason, group=group, actor=s.user)
-    s.say({"incident": incident})
-
-
-@app.command()
-@verb
 def log(s: Session) -> None:
     """Print the append-only log: who did what, when."""
     with s.open() as ws:
@@ -319,7 +222,7 @@ def doctor(s: Session) -> None:
     from curate.store.workspace import find_root
 
     root = s.workspace or find_root(Path.cwd())
-    gate = _gate(s.config) if root is not None and (root / CONFIG_NAME).is_file() else None
+    gate = pick.gate(s.config) if root is not None and (root / CONFIG_NAME).is_file() else None
     checks = doctor(root, gate)
     s.say({"checks": [vars(check) for check in checks]}, lines)
     if any(check.ok is False for check in checks):
@@ -357,16 +260,6 @@ def sources_inspect(s: Session, path: Path) -> None:
     s.say(inspect(path))
 
 
-@screening_app.command("status")
-@verb
-def screening_status(s: Session) -> None:
-    """Say which lists are loaded, how old they are, and whether the gate can answer."""
-    gate = _gate(s.config)
-    s.say(gate.summary())
-    if gate.problems:
-        raise typer.Exit(4)
-
-
 @app.command()
 @verb
 def demo(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo")) -> None:
@@ -392,7 +285,7 @@ def demo(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = 
             result |= {"dedupe": _dedupe(here, ws), "label": _label(here, ws)}
             result |= {"export": _export(here, ws, "1.0.0"), "train": _train(here, ws, "1.0.0")}
             done = Demo(ws, site.truth(server.base_url), site.pairs(server.base_url))
-            account, folds = done.account(), done.cross_validated(_backbone(ws.config))
+            account, folds = done.account(), done.cross_validated(pick.backbone(ws.config))
             shown = tables(done, account, folds)
             result |= {"demo": account, "crossvalidation": folds}
             result["report"] = str(report(ws, s.progress, {"tables": shown}))

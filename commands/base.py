@@ -1,0 +1,44 @@
+"""What every command shares: the root application, and the options that each verb takes."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from curate.session import Session
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+def verb(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that every verb takes; they arrive as its first argument, a Session."""
+    own = list(inspect.signature(function).parameters.values())[1:]
+
+    @functools.wraps(function)
+    def command(*args: Any, **given: Any) -> None:
+        common = {name: given.pop(name) for name in _COMMON}
+        function(Session(**common), *args, **given)
+
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in _COMMON.items()
+    ]
+    command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+    return command
+
+
+_COMMON: dict[str, tuple[Any, Any]] = {
+    "workspace": (
+        Annotated[
+            Path | None, typer.Option("--workspace", "-w", help="Folder with curate.toml (default: searched upwards).")
+        ],
+        None,
+    ),
+    "limit": (Annotated[int | None, typer.Option("--limit", min=1, help="Take on at most N items.")], None),
+    "json": (Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")], False),
+    "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")], False),
+    "verbose": (Annotated[bool, typer.Option("--verbose", "-v", help="Tracebacks with errors.")], False),
+}

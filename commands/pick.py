@@ -1,0 +1,54 @@
+"""From the tables of curate.toml to the plug-ins that they name."""
+
+from typing import TYPE_CHECKING, Any
+
+from curate.errors import UsageError
+
+if TYPE_CHECKING:
+    from curate.config import Config
+    from curate.screening.gate import Gate
+
+
+def sources(config: "Config") -> list[Any]:
+    """Every configured source."""
+    from curate.plugins import make
+
+    if not config.sources:
+        raise UsageError("curate.toml: no [[sources]]; name at least one")
+    return [make("sources", table, "source") for table in config.sources]
+
+
+def gate(config: "Config") -> "Gate":
+    """The gate over the configured lists."""
+    from curate.plugins import make
+    from curate.screening.gate import load
+
+    lists = [
+        (f"{table.use}:{n}", make("curate.screening.lists", table, "hash list"))
+        for n, table in enumerate(config.screening.lists, start=1)
+    ]
+    options = config.screening
+    return load(lists, options.required, options.max_age_days, options.stop_after_matches)
+
+
+def labelers(config: "Config") -> list[Any]:
+    """Every configured labeler."""
+    from curate.plugins import make
+
+    return [make("labelers", table, "labeler") for table in config.labelers]
+
+
+def backbone(config: "Config") -> Any:
+    """The network that the baseline is made on."""
+    from curate.plugins import make
+    from curate.toml import Plugin
+
+    return make("labelers", Plugin(config.train.backbone, where="train.backbone"), "labeler")
+
+
+def formats(config: "Config") -> dict[str, Any]:
+    """Every configured format, by name."""
+    from curate.plugins import make
+    from curate.toml import Plugin
+
+    return {name: make("manifests", Plugin(name, where="export.formats"), "format") for name in config.export.formats}
