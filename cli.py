@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from commands import pick, screening
-from commands.base import app, verb
+from curate.commands import pick, screening
+from curate.commands.base import app, verb
 from curate.errors import CurateError, UsageError
 from curate.session import Session
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from commands import pick
-from commands.base import app, verb
+from curate.commands import pick
+from curate.commands.base import app, verb
 from curate.session import Session
 
 group = typer.Typer(no_args_is_help=True, help="The screening gate: what is loaded.")
