@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from curate.errors import UsageError
-from curate.records import SPLITS, Taxonomy
+from curate.records import SPLITS, UNSURE, Taxonomy
 from curate.toml import Bytes, Plugin, build
 
 CONFIG_NAME = "curate.toml"
@@ -81,6 +81,33 @@ class LabelConfig:
 
 
 @dataclass(frozen=True)
+class ReviewConfig:
+    """What people look at, and for how long. Shares are of a queue's items; times are minutes.
+
+    `double`: judged by two people; `gold`: the answer is known, and the reviewer is not told which they are. After
+    `max_minutes` at work or `max_reveals` originals, nothing more is shown for `pause_minutes`. `order` is that of
+    queues that are not blind: as they were drawn (mixed), or what is least likely safe last (severity).
+    """
+
+    seed: int = 0
+    double: float = 0.1
+    gold: float = 0.05
+    order: Literal["mixed", "severity"] = "mixed"
+    max_minutes: float = 45.0
+    max_reveals: int = 60
+    pause_minutes: float = 10.0
+    blur: int = 12
+    greyscale: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse shares that are not shares, and limits that are none."""
+        if not (0 <= self.double <= 1 and 0 <= self.gold <= 0.5):
+            raise ValueError("double must lie between 0 and 1, gold between 0 and 0.5")
+        if self.max_minutes <= 0 or self.max_reveals < 1 or self.pause_minutes <= 0 or self.blur < 1:
+            raise ValueError("max_minutes, max_reveals, pause_minutes and blur must be above 0")
+
+
+@dataclass(frozen=True)
 class ExportConfig:
     """How a release is cut and in which formats it leaves."""
 
@@ -122,6 +149,8 @@ class Config:
     dedupe: DedupeConfig = field(default_factory=DedupeConfig)
     labelers: tuple[Plugin, ...] = (Plugin("declared", where="labelers"),)
     label: LabelConfig = field(default_factory=LabelConfig)
+    queues: tuple[Plugin, ...] = ()
+    review: ReviewConfig = field(default_factory=ReviewConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
@@ -132,6 +161,8 @@ class Config:
             raise ValueError("taxonomy.axes: give at least one axis, and each a name of its own")
         for axis in self.taxonomy.axes:
             stray = (set(axis.safe) | set(axis.borderline)) - set(axis.classes)
+            if UNSURE in axis.classes:
+                raise ValueError(f"taxonomy.axes '{axis.name}': '{UNSURE}' is what a reviewer says who cannot tell")
             if stray or len(set(axis.classes)) != len(axis.classes) or len(axis.classes) < 2:
                 wrong = f"{sorted(stray)} not among its classes" if stray else "give two classes or more, none twice"
                 raise ValueError(f"taxonomy.axes '{axis.name}': {wrong}")

@@ -7,6 +7,8 @@ CurateError                 1
 │   └── DiskFullError       1   the disk (or a quota) is full
 ├── GateError               4   a gate refused: screening, leakage, licence
 ├── MatchError              5   a screening list matched: stop and follow the procedure
+├── PauseError              1   a reviewer's pause is not over
+├── GoneError               1   an item was taken away from whoever judges: held, taken down, or in no such queue
 └── ItemError               -   one item failed, for a reason of the closed list; never ends a run
 """
 
@@ -47,6 +49,14 @@ class MatchError(CurateError):
     """A screening list matched: the run stops, and the operator follows docs/screening.md."""
 
     exit_code = 5
+
+
+class PauseError(CurateError):
+    """A reviewer's pause is not over; nothing was recorded."""
+
+
+class GoneError(CurateError):
+    """An item is there no more for whoever judges: it is held, was taken down, or is in no such queue."""
 
 
 class ItemError(CurateError):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff", "image/avif")
 SPLITS = ("train", "val", "test")
+UNSURE = "unsure"  # a decision that names no class: kept as data, never a label
 
 
 class Reason(StrEnum):
@@ -193,9 +194,13 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Taxonomy:
-    """The axes, and the version that goes with every decision and every release."""
+    """The axes, and the version that goes with every decision and every release.
+
+    `guideline` is a text file that tells people how to judge; a digest of it goes with every decision.
+    """
 
     version: str = "1"
+    guideline: Path | None = None
     axes: tuple[Axis, ...] = (Axis(borderline=("sexy",)),)
 
     @property

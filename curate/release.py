@@ -232,7 +232,7 @@ def _preference(mention: "Row") -> tuple[object, ...]:
 def config_sha256(config: Config) -> str:
     """The sha256 of every option that decides what a row says: not of comments, paths, politeness, workers."""
     said = {
-        "taxonomy": asdict(config.taxonomy),
+        "taxonomy": {key: value for key, value in asdict(config.taxonomy).items() if key != "guideline"},
         "dedupe": asdict(config.dedupe),
         "labelers": [{"use": one.use, "options": one.options} for one in config.labelers],
         "label": asdict(config.label) | {"functions": [_contents(path) for path in config.label.functions]},

@@ -24,11 +24,14 @@ LAYERS: list[set[str]] = [
 # Parts of verbs that verbs share. Everything else in curate/ is a verb, and verbs do not import each other.
 SHARED = {
     "curate.baseline",
+    "curate.exposure",
     "curate.figures",
     "curate.groups",
+    "curate.guideline",
     "curate.hashes",
     "curate.head",
     "curate.intake",
+    "curate.journal",
     "curate.listing",
     "curate.metrics",
     "curate.page",

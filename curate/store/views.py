@@ -52,6 +52,13 @@ def held(catalog: Catalog) -> set[str]:
     return {row[0] for kind in kinds for row in catalog.rows(_HELD[kind])}
 
 
+def is_held(catalog: Catalog, sample: str) -> bool:
+    """`held`, asked of one sample."""
+    kinds = [row[0] for row in catalog.rows("SELECT DISTINCT kind FROM quarantine")]
+    asked = "WITH held (id) AS ({}) SELECT count(*) FROM held WHERE id = ?"
+    return any(catalog.one(asked.format(_HELD[kind]), (sample,)) for kind in kinds)
+
+
 def declared(catalog: Catalog, axis: str) -> dict[str, tuple[str, ...]]:
     """The classes that sources declare for each sample, sorted, each once."""
     found: defaultdict[str, set[str]] = defaultdict(set)
