@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from curate.agenda import Item, left, there
 from curate.config import Config
 from curate.errors import GoneError, PauseError, UsageError
 from curate.exposure import Act, Exposure, Limits, tick
@@ -28,18 +29,6 @@ from curate.toml import suggest
 Media = Literal["obscured", "revealed", "unobscured"]
 Event = Literal["skip", "decline", "reveal", "escalate", "pause"]
 NAME = 64  # characters of a reviewer's name, at most
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One thing to judge. `position` is its place in this reviewer's order; `inclusion` is None for a blind item, too:
-    the chance it had to be drawn tells what the machine thinks of it."""
-
-    sample: str
-    position: int
-    axis: str
-    blind: bool
-    inclusion: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,44 +89,7 @@ class Journal:
 
         Left out is what is held or gone, what this reviewer judged or declined, and what enough others have judged.
         """
-        judged: dict[str, set[str]] = {}
-        for row in self.catalog.rows(_GIVEN, (self.queue,)):
-            judged.setdefault(row["sample"], set()).add(row["reviewer"])
-        events = self.catalog.rows(_EVENTS, (self.queue, self.reviewer))
-        declined = {row["sample"] for row in events if row["kind"] == "decline"}
-        skipped = {row["sample"]: int(row["event"]) for row in events if row["kind"] == "skip"}
-        left = []
-        for row in self._there():
-            by = judged.get(row["sample"], set())
-            if row["sample"] not in declined and self.reviewer not in by and not 0 < row["raters"] <= len(by):
-                left.append(row)
-        at = self._places(left)
-        left.sort(key=lambda row: (skipped.get(row["sample"], 0), at[row["sample"]], row["sample"]))
-        return [self._seen(row, n) for n, row in enumerate(left)]
-
-    def _seen(self, row: sqlite3.Row, position: int) -> Item:
-        """What the reviewer may know of an item."""
-        inclusion = None if row["blind"] else row["inclusion"]
-        return Item(row["sample"], position, self.axis.name, bool(row["blind"]), inclusion)
-
-    def _there(self) -> list[sqlite3.Row]:
-        """Every item that is not held and not gone, in the queue's order."""
-        held = views.held(self.catalog)
-        return [row for row in self.catalog.rows(_ITEMS, (self.queue,)) if row["sample"] not in held]
-
-    def _places(self, rows: list[sqlite3.Row]) -> dict[str, float]:
-        """A place in [0, 1) for each: blind items at random, a reviewer's own; others as the queue has them.
-
-        Of others, each of n reviewers begins with every n-th, so that they do not judge the same ones at the same time.
-        """
-        key = f"{self.queue}\0{self.reviewer}\0"
-        at = {row["sample"]: self.catalog.digest("order", key + row["sample"]) for row in rows if row["blind"]}
-        places = {sample: int(digest[:12], 16) / 16**12 for sample, digest in at.items()}
-        who = [row[0] for row in self.catalog.rows(_WHO, (self.queue,))]
-        me, n = (who.index(self.reviewer), len(who)) if self.reviewer in who else (0, 1)
-        plain = [row["sample"] for row in rows if not row["blind"]]
-        plain = [one for turn in range(n) for one in plain[(me + turn) % n :: n]] if n > 1 else plain
-        return places | {sample: (place + 0.5) / len(plain) for place, sample in enumerate(plain)}
+        return left(self.catalog, self.queue, self.reviewer, self.axis.name)
 
     # -- deciding ------------------------------------------------------------------------------------------------
 
@@ -288,7 +240,7 @@ class Journal:
             "skipped": events.get("skip", 0), "declined": events.get("decline", 0),
             "revealed": events.get("reveal", 0), "escalated": events.get("escalate", 0),
             "pace": spent[len(spent) // 2] if spent else None,
-            "items": total, "left": len(self.items()), "gone": total - len(self._there()),
+            "items": total, "left": len(self.items()), "gone": total - len(there(self.catalog, self.queue)),
         }  # fmt: skip
 
     # -- shared --------------------------------------------------------------------------------------------------
@@ -388,12 +340,6 @@ _REVEALED = """
 SELECT count(*) FROM review_events WHERE queue = :queue AND reviewer = :reviewer AND sample = :sample
     AND kind = 'reveal'
 """
-_ITEMS = """
-SELECT i.* FROM queue_items i JOIN samples s ON s.id = i.sample WHERE i.queue = ? ORDER BY i.place, i.sample
-"""
-_GIVEN = "SELECT sample, reviewer FROM in_force WHERE queue = ? AND session IS NOT NULL"
-_EVENTS = "SELECT sample, kind, event FROM review_events WHERE queue = ? AND reviewer = ? ORDER BY event"
-_WHO = "SELECT reviewer FROM sessions WHERE queue = ? GROUP BY reviewer ORDER BY min(session)"
 _INSERT = """
 INSERT INTO decisions (sample, axis, taxonomy, reviewer, label, decided_at, shown, guideline, seconds, queue, inclusion,
     undoes, run, session, nonce, media)

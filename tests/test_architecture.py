@@ -23,6 +23,7 @@ LAYERS: list[set[str]] = [
 ]
 # Parts of verbs that verbs share. Everything else in curate/ is a verb, and verbs do not import each other.
 SHARED = {
+    "curate.agenda",
     "curate.baseline",
     "curate.exposure",
     "curate.figures",
