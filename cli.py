@@ -68,24 +68,24 @@ def fetch(
     s: Session,
     reasons: Annotated[list[str] | None, typer.Argument(metavar="[REASON...]", help="With --retry-failed.")] = None,
     retry_failed: Annotated[bool, typer.Option(help="Ask again for what failed for REASONs worth retrying.")] = False,
+    sync: Annotated[bool, typer.Option("--sync", help="Only mark what is deleted or changed upstream.")] = False,
     max_failures: Annotated[int | None, typer.Option(help="Exit 3 when more candidates failed.")] = None,
 ) -> None:
     """Run every source; what is stored is not asked for again."""
-    from curate.fetch import retry
+    from curate.fetch import retry, totals
 
     if reasons and not retry_failed:
         raise UsageError(f"fetch {reasons[0]}: reasons go with --retry-failed")
     with s.drive("fetch") as ws:
         if retry_failed:
             s.note(f"{retry(ws, reasons or [])} failed candidates are asked for again")
-        result = _fetch(s, ws)
+        result: dict[str, Any] = {"sync": _sync(s, ws), **totals(ws)} if sync else _fetch(s, ws)
     s.say(result)
     if max_failures is not None and result["failed"] > max_failures:
         raise typer.Exit(FAILED)
 
 
-def _fetch(s: Session, ws: "Workspace") -> Mapping[str, Any]:
-
+def _fetch(s: Session, ws: "Workspace") -> dict[str, Any]:
     from curate.fetch import fetch
 
     config = ws.config
@@ -93,6 +93,12 @@ def _fetch(s: Session, ws: "Workspace") -> Mapping[str, Any]:
     if gate.banner is not None:
         s.note(gate.banner)
     return fetch(ws, sources, s.client(config), gate, s.engine(config), s.progress, s.limit)
+
+
+def _sync(s: Session, ws: "Workspace") -> Mapping[str, Any]:
+    from curate.sync import sync
+
+    return sync(ws, _sources(ws.config), s.client(ws.config), s.progress)
 
 
 @app.command()

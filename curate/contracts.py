@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, runtime_checkable
 
-from curate.records import CorruptRow, ListedHash, Manifest, Page, Response, Sample
+from curate.records import Change, CorruptRow, ListedHash, Manifest, Page, Response, Sample, Upstream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,7 @@ T_contra = TypeVar("T_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
 __all__ = [
-    "Decoded", "Engine", "Export", "HashList", "Http", "LabelModel", "Labeler", "Needs", "Source", "Work",
+    "Decoded", "Engine", "Export", "HashList", "Http", "LabelModel", "Labeler", "Needs", "Source", "Synced", "Work",
 ]  # fmt: skip
 
 
@@ -38,6 +38,18 @@ class Source(Protocol):
 
     def pages(self, http: Http, cursor: str | None) -> AsyncIterator[Page]:
         """The pages after `cursor` (None: from the start), in an order that does not change."""
+        ...
+
+
+@runtime_checkable
+class Synced(Source, Protocol):
+    """A source that can say what became of what it found. `system` is that of its candidates' `upstream`."""
+
+    @property
+    def system(self) -> str: ...
+
+    def changes(self, http: Http, known: Sequence[Upstream]) -> AsyncIterator[Change]:
+        """Whatever of these items of its system is not as it was, each asked after."""
         ...
 
 

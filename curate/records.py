@@ -151,7 +151,7 @@ class Change:
     """What became of an item in the system it came from; `detail` is the reason given, the new title, the new sha1."""
 
     upstream: Upstream
-    kind: Literal["deleted", "moved", "overwritten"]
+    kind: Literal["deleted", "withdrawn", "moved", "overwritten"]
     detail: str = ""
 
 

@@ -155,12 +155,13 @@ def collect(ws: "Workspace") -> Rows:
 
     axes = ws.config.taxonomy.axes
     known = [labels(ws, axis) for axis in axes]
-    held = views.held(ws.catalog)
+    held, withheld = views.held(ws.catalog), views.withheld(ws.catalog)
     origins = dict(_origins(ws.catalog))
     excluded: Counter[str] = Counter()
     rows: dict[str, list[tuple[object, ...]]] = {split: [] for split in SPLITS}
     for sample in ws.catalog.stream(_SAMPLES):
-        reason = "quarantined" if sample["id"] in held else _reason(sample, known[0])
+        kept_back = withheld.get(sample["id"], "quarantined") if sample["id"] in held else None
+        reason = kept_back or _reason(sample, known[0])
         if reason is not None:
             excluded[reason] += 1
         else:

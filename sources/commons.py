@@ -152,9 +152,11 @@ def _compared(known: Upstream, page: Mapping[str, Any] | None) -> Iterator[Chang
     if page is None:
         return
     info: Mapping[str, Any] = next(iter(page.get("imageinfo", ())), {})
-    if page.get("missing") or page.get("redirect") or not info.get("sha1"):
-        why = "" if page.get("missing") else "a redirect now" if page.get("redirect") else "the file is hidden or gone"
-        yield Change(known, "deleted", why)
+    if page.get("missing") or page.get("redirect"):
+        yield Change(known, "deleted", "" if page.get("missing") else "a redirect now")
+        return
+    if not info.get("sha1"):
+        yield Change(known, "withdrawn", "the file is hidden or gone")
         return
     if known.title is not None and page["title"] != known.title:
         yield Change(known, "moved", page["title"])

@@ -100,6 +100,10 @@ class Wiki:
         """Delete a page, its file included."""
         self._php("deleteBatch.php", "-u", "Admin", "-r", reason, stdin=f"{title}\n")
 
+    def undelete(self, title: str) -> None:
+        """Bring a deleted page back, its file included."""
+        self._php("undelete.php", "-u", "Admin", "-r", "test", title)
+
     def move(self, old: str, new: str) -> None:
         """Move a page, its file included."""
         self._php("moveBatch.php", "-u", "Admin", "-r", "test", stdin=f"{old}|{new}\n")

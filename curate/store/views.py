@@ -47,9 +47,15 @@ def sample(row: Row) -> Sample:
 
 
 def held(catalog: Catalog) -> set[str]:
-    """Every sample that is quarantined, by itself or by what it came with: in no queue, view, table or release."""
+    """Every sample that is quarantined, by itself or by what it came with, or withheld: in no queue, view or release."""
     kinds = [row[0] for row in catalog.rows("SELECT DISTINCT kind FROM quarantine")]
-    return {row[0] for kind in kinds for row in catalog.rows(_HELD[kind])}
+    found = {row[0] for kind in kinds for row in catalog.rows(_HELD[kind])}
+    return found | withheld(catalog).keys()
+
+
+def withheld(catalog: Catalog) -> dict[str, str]:
+    """Samples that fetch keeps back, with the reason: `upstream_deleted`, `source_withdrawn`, `placeholder`."""
+    return {row[0]: row[1] for row in catalog.rows("SELECT sample, max(reason) FROM withheld GROUP BY sample")}
 
 
 def is_held(catalog: Catalog, sample: str) -> bool:
