@@ -98,7 +98,7 @@ def _fetch(s: Session, ws: "Workspace") -> dict[str, Any]:
 def _sync(s: Session, ws: "Workspace") -> Mapping[str, Any]:
     from curate.sync import sync
 
-    return sync(ws, _sources(ws.config), s.client(ws.config), s.progress)
+    return sync(ws, pick.sources(ws.config), s.client(ws.config), s.progress)
 
 
 @app.command()
