@@ -24,7 +24,7 @@ app.add_typer(decisions_app, name="decisions")
 app.add_typer(sources_app, name="sources")
 app.add_typer(screening.group, name="screening")
 
-FAILED = 3
+FAILED, REFUSED = 3, 4
 
 
 def main() -> None:
@@ -114,6 +114,32 @@ def _dedupe(s: Session, ws: "Workspace") -> Mapping[str, Any]:
     from curate.dedupe import dedupe
 
     return dedupe(ws, s.engine(ws.config), s.progress)
+
+
+@app.command()
+@verb
+def check(
+    s: Session,
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Holds <split>/<class>/x.jpg.")] = None,
+    splits: Annotated[str, typer.Option(help="Names of the splits, separated by commas.")] = "",
+    list_: Annotated[Path | None, typer.Option("--list", help="CSV or Parquet of path, label, split, ...")] = None,
+    outside: Annotated[bool, typer.Option("--outside", help="Read what links or paths outside DIR lead to.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Write one page, its pictures obscured.")] = None,
+) -> None:
+    """Ask of a dataset you already have: leaks, duplicates, conflicts, shortcuts. Exit 4 when a leak is found."""
+    from curate.check import check, dataset
+    from curate.check.lines import lines
+    from curate.check.page import write_page
+    from curate.config import Config
+
+    found = dataset.read(folder, list_, [one.strip() for one in splits.split(",") if one.strip()], outside)
+    done = check(dataset.some(found, s.limit) if s.limit else found, s.engine(Config()), s.progress)
+    result = done.facts
+    if report is not None:
+        result = result | {"report": str(write_page(report, folder or list_, done, s.progress))}
+    s.say(result, lines)
+    if done.leak:
+        raise typer.Exit(REFUSED)
 
 
 @app.command()

@@ -1,0 +1,151 @@
+"""`curate check`: the questions of this tool asked of a dataset that somebody already has. Nothing is written."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from curate.check.dataset import Dataset, Row, shown
+from curate.check.looks import Seen, look
+from curate.contracts import Engine
+from curate.media.placeholders import placeholder
+from curate.progress import Progress
+from curate.records import Response
+
+REPEATED = 5  # rows with the same bytes from which they are said to be a placeholder, or a slip
+NAMED = 20  # unreadable files that are named in the answer
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The answer: `facts` is what `--json` prints; rows and looks are what a page shows."""
+
+    facts: dict[str, Any]
+    rows: Sequence[Row]
+    leaks: Sequence[Sequence[int]]  # for the page: rows that are alike across splits, the closest first
+    conflicts: Sequence[Sequence[int]]
+    largest: Sequence[Sequence[int]]
+
+    @property
+    def leak(self) -> bool:
+        """Whether a picture and its near-duplicate are in two splits."""
+        return bool(self.facts["leak"])
+
+
+def check(found: Dataset, engine: Engine, progress: Progress) -> Checked:
+    """Look at every file and answer; needs no workspace and no config."""
+    from curate.check import alike as near
+    from curate.check.shortcuts import shortcuts
+
+    started = time.monotonic()
+    rows, splits, labels = found.rows, found.splits, found.labels
+    looks = look([row.path for row in rows], engine, progress)
+    with progress.stage("compare", 2) as step:
+        pictures = near.Pictures.of(rows, looks)
+        alike = near.alike(rows, pictures, splits, labels)
+        step()
+        readable = sorted(place for places in pictures.rows for place in places)
+        group = {place: int(pictures.group[p]) for p, places in enumerate(pictures.rows) for place in places}
+        telling = shortcuts(
+            [rows[n] for n in readable], [looks[rows[n].path] for n in readable], [group[n] for n in readable]
+        )
+        step()
+    facts = {
+        "rows": len(rows),
+        "pictures": len(readable),
+        "distinct": len(pictures),
+        "unreadable": _unreadable(rows, looks),
+        "left_out": dict(sorted(found.left.items())),
+        "splits": _balance(rows, splits, labels),
+        "leak": any(alike.leaks.values()),
+        "leaks": _leaks(rows, splits, alike),
+        "duplicates": _duplicates(rows, readable, pictures, alike, splits),
+        "conflicts": {
+            "pictures": alike.torn,
+            "same_bytes": alike.contradicted,
+            "groups": alike.torn_groups,
+            "examples": [near.facts(pair, rows) for pair in alike.torn_pairs[: near.EXAMPLES]],
+        },
+        "placeholders": _placeholders(rows, looks, pictures),
+        "shortcuts": [
+            {"by": s.by, "auc": s.auc, "chance": s.chance, "rows": s.rows, "found": s.found, "verdict": s.verdict}
+            for s in telling
+        ],
+        "licences": {"missing": sum(row.license is None for row in rows), "of": len(rows)} if found.licensed else None,
+    }
+    facts["seconds"] = round(time.monotonic() - started, 2)
+    closest = sorted((pair for pairs in alike.leak_pairs.values() for pair in pairs), key=lambda pair: pair.bits)
+    return Checked(
+        facts,
+        rows,
+        [(pair.left, pair.right) for pair in closest],
+        [(pair.left, pair.right) for pair in alike.torn_pairs],
+        alike.largest,
+    )
+
+
+def _unreadable(rows: Sequence[Row], looks: Mapping[str, Seen]) -> dict[str, Any]:
+    bad = [(row.name, looks[row.path]) for row in rows if looks[row.path].reason is not None]
+    reasons = Counter(str(one.reason) for _, one in bad)
+    named = [{"path": name, "reason": str(one.reason), "detail": shown(one.detail)} for name, one in bad[:NAMED]]
+    return {"files": len(bad), "reasons": dict(reasons.most_common()), "examples": named}
+
+
+def _balance(rows: Sequence[Row], splits: Sequence[str], labels: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Rows by split and label; rows without one of them stand under "(none)"."""
+    counts = Counter((row.split or "(none)", row.label or "(none)") for row in rows)
+    names = [*splits, *(["(none)"] if any(split == "(none)" for split, _ in counts) else [])]
+    columns = [*labels, *(["(none)"] if any(label == "(none)" for _, label in counts) else [])]
+    return {split: {label: counts[split, label] for label in columns} for split in names}
+
+
+def _leaks(rows: Sequence[Row], splits: Sequence[str], alike: Any) -> list[dict[str, Any]]:
+    """For each two splits: how much of the later one has a near-duplicate in the earlier one."""
+    from curate.check.alike import EXAMPLES, facts
+
+    of = Counter(row.split for row in rows)
+    found = []
+    for n, split in enumerate(splits):
+        for other in splits[n + 1 :]:
+            if count := alike.leaks[split, other]:
+                pairs = alike.leak_pairs[split, other]
+                found.append(
+                    {
+                        "split": other,
+                        "in": split,
+                        "pictures": count,
+                        "of": of[other],
+                        "groups": alike.shared[split, other],
+                        "examples": [facts(pair, rows) for pair in pairs[:EXAMPLES]],
+                    }
+                )
+    return found
+
+
+def _duplicates(
+    rows: Sequence[Row], readable: Sequence[int], pictures: Any, alike: Any, splits: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        "same_bytes": len(readable) - len(pictures),
+        "groups": len(alike.sizes),
+        "pictures": sum(alike.sizes),
+        "largest": alike.sizes[0] if alike.sizes else 0,
+        "within": {split: alike.within[split] for split in splits},
+    }
+
+
+def _placeholders(rows: Sequence[Row], looks: Mapping[str, Seen], pictures: Any) -> list[dict[str, Any]]:
+    """Pictures that say "this picture is gone", by their bytes or address; and the same bytes many times."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        one = looks[row.path]
+        if one.reason is None and (kind := placeholder(Response(row.url or "", 200, {}, b""), one.md5)):
+            found[kind].append(row.name)
+    for places in pictures.rows:
+        if len(places) >= REPEATED:
+            found["the same bytes many times"] += [rows[place].name for place in places]
+    flat = [rows[place].name for p, places in enumerate(pictures.rows) if not pictures.textured[p] for place in places]
+    if flat:
+        found["flat: too little in it to compare"] = flat
+    return [{"kind": kind, "pictures": len(names), "example": min(names)} for kind, names in sorted(found.items())]

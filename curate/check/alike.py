@@ -1,0 +1,255 @@
+"""Which pictures of a dataset are the same or nearly so, across which splits, and under which labels.
+
+The unit is a picture: distinct bytes. A row is a mention of one. Pictures are looked at component by component, so the
+work grows with what is alike and not with all pairs.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from curate.check.dataset import Row
+from curate.check.looks import Seen
+from curate.config import DedupeConfig
+from curate.media import phash
+from curate.near import groups as near_groups
+from curate.near.components import flatten, union
+
+Ids = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int64]
+
+RADIUS = DedupeConfig().group_radius  # bits of pHash; docs/dedupe.md says why
+BLOCK = 512  # pictures of a component that are compared with all of it at once
+WIDEST = 30_000  # pictures of one component that are compared with each other; the rest of it with these only
+EXAMPLES = 5
+SAME_BYTES = -1  # the distance of a picture from itself, where two rows mention it
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Distinct bytes: `rows[p]` are the places of picture p's rows; hashes are uint8[n, 8], `textured` bool[n]."""
+
+    rows: list[list[int]]
+    hashes: npt.NDArray[np.uint8]
+    textured: npt.NDArray[np.bool_]
+    group: Ids  # each picture's smallest fellow
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], looks: dict[str, Seen]) -> "Pictures":
+        """The readable pictures, in the order of their digests."""
+        at: defaultdict[str, list[int]] = defaultdict(list)
+        seen: dict[str, Seen] = {}
+        for place, row in enumerate(rows):
+            one = looks[row.path]
+            if one.reason is None:
+                at[one.sha256].append(place)
+                seen[one.sha256] = one
+        order = sorted(at)
+        hashes = phash.to_array([seen[name].phash for name in order]) if order else np.zeros((0, 8), dtype=np.uint8)
+        textured = np.array([seen[name].quality >= phash.MIN_QUALITY for name in order], dtype=bool)
+        return cls([at[name] for name in order], hashes, textured, _grouped(hashes, textured))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def _grouped(hashes: npt.NDArray[np.uint8], textured: npt.NDArray[np.bool_]) -> Ids:
+    parent = np.arange(len(hashes))
+    rows = np.flatnonzero(textured)
+    if rows.size:
+        union(parent, rows, rows[near_groups(hashes[rows], RADIUS)])
+    return flatten(parent)
+
+
+@dataclass
+class Pair:
+    """Two rows that are alike: `bits` apart, or SAME_BYTES."""
+
+    bits: int
+    left: int
+    right: int
+    group: int
+
+
+@dataclass
+class Alike:
+    """What is alike. `leaks`: (split, other) -> rows of `other` near to one of `split`; `shared`: groups in both.
+
+    `within`: split -> rows that have a fellow in their own split. `torn`: rows with a fellow of another label, and
+    `contradicted`: those whose very bytes have two labels.
+    """
+
+    leaks: Counter[tuple[str, str]] = field(default_factory=Counter)
+    shared: Counter[tuple[str, str]] = field(default_factory=Counter)
+    within: Counter[str] = field(default_factory=Counter)
+    torn: int = 0
+    contradicted: int = 0
+    torn_groups: int = 0
+    leak_pairs: dict[tuple[str, str], list[Pair]] = field(default_factory=lambda: defaultdict(list))
+    torn_pairs: list[Pair] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)  # rows of each group of two rows and more, the largest first
+    largest: list[list[int]] = field(default_factory=list)  # the rows of the largest groups
+
+
+def alike(rows: Sequence[Row], pictures: Pictures, splits: Sequence[str], labels: Sequence[str]) -> Alike:
+    """Everything that is alike."""
+    found = Alike()
+    sides = _Sides.of(rows, pictures, splits, labels)
+    members = defaultdict(list)
+    for picture, group in enumerate(pictures.group.tolist()):
+        members[group].append(picture)
+    groups = [some for some in members.values() if len(some) > 1 or len(pictures.rows[some[0]]) > 1]
+    for some in groups:
+        _component(found, np.array(some), pictures, sides)
+    sized = sorted(((sum(len(pictures.rows[p]) for p in some), some) for some in groups), key=lambda s: (-s[0], s[1]))
+    found.sizes = [size for size, _ in sized]
+    found.largest = [[row for p in some for row in pictures.rows[p]] for _, some in sized[:EXAMPLES]]
+    for pairs in (*found.leak_pairs.values(), found.torn_pairs):
+        pairs.sort(key=lambda pair: (pair.bits, rows[pair.left].name, rows[pair.right].name))
+    return found
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """How many rows of each split and of each label every picture has: int64[n, splits], int64[n, labels]."""
+
+    splits: Sequence[str]
+    labels: Sequence[str]
+    by_split: Counts
+    by_label: Counts
+    split: Ids  # of each row, -1: none
+    label: Ids
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], pictures: Pictures, splits: Sequence[str], labels: Sequence[str]) -> "_Sides":
+        split_at, label_at = ({name: n for n, name in enumerate(names)} for names in (splits, labels))
+        split = np.array([split_at.get(row.split or "", -1) if row.split else -1 for row in rows], dtype=np.int64)
+        label = np.array([label_at.get(row.label or "", -1) if row.label else -1 for row in rows], dtype=np.int64)
+        return cls(
+            splits, labels, _counted(pictures, split, len(splits)), _counted(pictures, label, len(labels)), split, label
+        )
+
+
+def _counted(pictures: Pictures, of: Ids, width: int) -> Counts:
+    counts = np.zeros((len(pictures), width), dtype=np.int64)
+    for picture, places in enumerate(pictures.rows):
+        for place in places:
+            if of[place] >= 0:
+                counts[picture, of[place]] += 1
+    return counts
+
+
+def _component(found: Alike, some: Ids, pictures: Pictures, sides: _Sides) -> None:
+    """Count what one component shares, by its pairs within the radius, and keep its closest pairs as examples."""
+    by_split, by_label = sides.by_split[some], sides.by_label[some]
+    best: dict[tuple[str, str], Pair] = {}
+    torn: list[Pair] = []
+    torn_rows = 0
+    for block, near, bits in _near(some[:WIDEST], some, pictures):
+        splits, labels = near @ by_split, near @ by_label
+        own_split, own_label = by_split[block], by_label[block]
+        _count_splits(found, splits, own_split, sides.splits)
+        other = labels.sum(axis=1, keepdims=True) - labels
+        torn_rows += int(own_label[other > 0].sum())
+        found.contradicted += int(own_label[(own_label > 0).sum(axis=1) > 1].sum())
+        places = _Places(some, block, near, bits, pictures)
+        for pair, one in _closest_leaks(places, sides):
+            if pair not in best or one.bits < best[pair].bits:
+                best[pair] = one
+        torn += _closest_torn(places, sides) if (other[own_label > 0] > 0).any() else []
+    for pair, one in best.items():
+        found.leak_pairs[pair].append(one)
+        found.shared[pair] += 1
+    found.torn += torn_rows
+    if torn_rows:
+        found.torn_groups += 1
+        found.torn_pairs.append(min(torn, key=lambda pair: (pair.bits, pair.left, pair.right)))
+
+
+def _count_splits(found: Alike, near: Counts, own: Counts, splits: Sequence[str]) -> None:
+    for here, split in enumerate(splits):
+        found.within[split] += int(own[near[:, here] > 1, here].sum())
+        for there, other in enumerate(splits):
+            if here != there:
+                found.leaks[split, other] += int(own[near[:, here] > 0, there].sum())
+
+
+def _near(
+    these: Ids, some: Ids, pictures: Pictures
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Blocks of (places in `some`, near int64[b, m] of 0 and 1, bits int64[b, m]); a picture is near itself."""
+    words, textured = pictures.hashes[some].view(np.uint64).ravel(), pictures.textured[some]
+    for start in range(0, len(these), BLOCK):
+        block = np.arange(start, min(start + BLOCK, len(these)))
+        bits = np.bitwise_count(words[block, None] ^ words[None, :]).astype(np.int64)
+        near = (bits <= RADIUS) & textured[block, None] & textured[None, :]
+        near[np.arange(len(block)), block] = True
+        bits[np.arange(len(block)), block] = SAME_BYTES
+        yield block, near.astype(np.int64), bits
+
+
+@dataclass(frozen=True)
+class _Places:
+    """One block of a component: what is near to what, and how far."""
+
+    some: Ids
+    block: Ids
+    near: Counts
+    bits: Counts
+    pictures: Pictures
+
+    def pair(self, rows: npt.NDArray[np.bool_], columns: npt.NDArray[np.bool_]) -> tuple[int, int, int] | None:
+        """The closest (bits, picture, picture) of a block's row in `rows` and a member in `columns`."""
+        far = np.where((self.near > 0) & rows[:, None] & columns[None, :], self.bits, 1 << 30)
+        at = int(far.argmin()) if far.size else 0
+        if not far.size or far.flat[at] == 1 << 30:
+            return None
+        row, column = divmod(at, far.shape[1])
+        return int(far.flat[at]), int(self.some[self.block[row]]), int(self.some[column])
+
+
+def _closest_leaks(places: _Places, sides: _Sides) -> Iterator[tuple[tuple[str, str], Pair]]:
+    """For each two splits of a block, their closest pair."""
+    has = sides.by_split[places.some] > 0
+    group = int(places.pictures.group[places.some[0]])
+    for here in range(len(sides.splits)):
+        for there in range(here + 1, len(sides.splits)):
+            found = places.pair(has[places.block, here], has[:, there])
+            if found is not None:
+                bits, a, b = found
+                left, right = _row(places, a, sides.split, here), _row(places, b, sides.split, there)
+                yield (sides.splits[here], sides.splits[there]), Pair(bits, left, right, group)
+
+
+def _closest_torn(places: _Places, sides: _Sides) -> list[Pair]:
+    """For each label of a block, its closest pair with another label."""
+    labels = sides.by_label[places.some]
+    group, pairs = int(places.pictures.group[places.some[0]]), []
+    for label in np.flatnonzero(labels.any(axis=0)).tolist():
+        others = np.delete(labels, label, axis=1).sum(axis=1) > 0
+        found = places.pair(labels[places.block, label] > 0, others)
+        if found is not None:
+            bits, a, b = found
+            left = _row(places, a, sides.label, label)
+            right = next(row for row in places.pictures.rows[b] if sides.label[row] not in (-1, label))
+            pairs.append(Pair(bits, left, right, group))
+    return pairs
+
+
+def _row(places: _Places, picture: int, of: Ids, value: int) -> int:
+    return next(row for row in places.pictures.rows[picture] if of[row] == value)
+
+
+def how(bits: int) -> str:
+    """How alike two pictures are, in words."""
+    return "same bytes" if bits == SAME_BYTES else f"pHash {bits} of {phash.BITS} bits apart"
+
+
+def facts(pair: Pair, rows: Sequence[Row]) -> dict[str, Any]:
+    """A pair as it is said: names, labels, how alike."""
+    a, b = rows[pair.left], rows[pair.right]
+    return {"a": a.name, "b": b.name, "labels": [a.label, b.label], "how": how(pair.bits)}

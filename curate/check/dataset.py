@@ -1,0 +1,273 @@
+"""What somebody's dataset says of its own files: path, label, split; from its folders, or from a list of its own."""
+
+import csv
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from curate.errors import UsageError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
+# What folders and rows call a split, and the order in which splits are said: what is trained on first.
+SPLIT_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
+COLUMNS = {
+    "path": ("path", "file", "filename", "file_name", "filepath", "image", "image_path"),
+    "label": ("label", "class", "category"),
+    "split": ("split", "set", "subset"),
+    "url": ("url",),
+    "host": ("host", "domain"),
+    "license": ("license", "licence"),
+}
+CELL = 1 << 20  # characters of a CSV cell; a longer one means a quote that is never closed
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One picture as the dataset has it. `path` is what is opened, `name` what is printed; `folder` is what the path
+    says beside label and split."""
+
+    path: str
+    name: str
+    label: str | None
+    split: str | None
+    folder: str
+    url: str | None = None
+    host: str | None = None
+    license: str | None = None
+
+
+@dataclass
+class Dataset:
+    """The rows, sorted by name, and what was left alone: how many of each kind, and one example of it."""
+
+    rows: list[Row] = field(default_factory=list)
+    left: Counter[str] = field(default_factory=Counter)
+    example: dict[str, str] = field(default_factory=dict)
+    licensed: bool = False  # whether there is a licence column at all
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits that are there, what is trained on first."""
+        return sorted({row.split for row in self.rows if row.split is not None}, key=_order)
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels that are there, sorted."""
+        return sorted({row.label for row in self.rows if row.label is not None})
+
+    def leave(self, kind: str, name: str) -> None:
+        """Count what is not looked at."""
+        self.left[kind] += 1
+        self.example.setdefault(kind, shown(name))
+
+
+def read(root: Path | None, table: Path | None, splits: Sequence[str], outside: bool) -> Dataset:
+    """The dataset in a folder, or the one that a CSV or Parquet list names; raises UsageError where there is none.
+
+    `splits` names the splits (none: the usual names are looked for). Only with `outside` is read what lies outside
+    the folder: through links, absolute paths, or `..`.
+    """
+    if table is None:
+        if root is None:
+            raise UsageError("check: name a folder, or a list by --list FILE")
+        if root.is_file():
+            raise UsageError(f"{root}: a file; name the folder, and a list of its files by --list")
+    elif not table.is_file():
+        raise UsageError(f"{table}: no such file")
+    where = root or (table.parent if table else Path())
+    if not where.is_dir():
+        raise UsageError(f"{where}: no such folder")
+    found = _folder(where, splits, outside) if table is None else _list(where, table, outside)
+    found.rows.sort(key=lambda row: (row.name, row.split or "", row.label or ""))
+    if not found.rows:
+        raise UsageError(f"{table or where}: no pictures here{_left(found)}")
+    if absent := [one for one in splits if one not in found.splits]:
+        raise UsageError(f"--splits: no picture is in {', '.join(map(shown, absent))}; there are {_named(found)}")
+    if table is not None and splits:
+        strays = [row for row in found.rows if row.split not in splits]
+        for row in strays:
+            found.leave("in a split that --splits does not name", row.name)
+        found.rows = [row for row in found.rows if row.split in splits]
+    return found
+
+
+def some(found: Dataset, limit: int) -> Dataset:
+    """At most `limit` of the rows, the same ones every time, from everywhere."""
+    if len(found.rows) <= limit:
+        return found
+    kept = sorted(found.rows, key=lambda row: sha256(os.fsencode(row.path)).digest())[:limit]
+    names = {id(row) for row in kept}
+    for row in found.rows:
+        if id(row) not in names:
+            found.leave("left out by --limit", row.name)
+    return replace(found, rows=[row for row in found.rows if id(row) in names])
+
+
+def shown(name: str) -> str:
+    """A name as it may be printed: what a terminal would obey, or cannot print, is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
+
+
+def _order(split: str) -> tuple[int, str]:
+    return SPLIT_NAMES.get(split.lower(), len(SPLIT_NAMES)), split
+
+
+def _named(found: Dataset) -> str:
+    return ", ".join(map(shown, found.splits)) or "no splits at all"
+
+
+def _left(found: Dataset) -> str:
+    return "".join(f"; {n} {kind}, such as {found.example[kind]}" for kind, n in found.left.most_common(3))
+
+
+# -- folders ---------------------------------------------------------------------------------------------------------
+
+
+def _folder(root: Path, splits: Sequence[str], outside: bool) -> Dataset:
+    """An ImageFolder: `<split>/<class>/x.jpg` or `<class>/x.jpg`; deeper folders are part of their class."""
+    found, base = Dataset(), os.path.realpath(root)
+    names = list(_walk(base, "", found, outside, set()))
+    tops = {name.partition("/")[0] for name in names if "/" in name}
+    known = set(splits) or {top for top in tops if top.lower() in SPLIT_NAMES}
+    for name in names:
+        path = os.path.join(base, name)  # noqa: PTH118 (names may hold bytes that are no text)
+        parts = name.split("/")[:-1]
+        split = parts.pop(0) if parts and parts[0] in known else None
+        label = parts.pop(0) if parts else None
+        row = Row(path, shown(name), label and shown(label), split and shown(split), "/".join(map(shown, parts)))
+        found.rows.append(row)
+    return found
+
+
+def _walk(base: str, inner: str, found: Dataset, outside: bool, seen: set[str]) -> Iterator[str]:
+    """Relative names of the image files below, hidden ones and those that links lead outside to left alone."""
+    here = os.path.join(base, inner)  # noqa: PTH118
+    seen.add(os.path.realpath(here))
+    try:
+        entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+    except OSError as error:
+        found.leave(f"folders that cannot be read ({error.strerror})", inner)
+        return
+    for entry in entries:
+        name = f"{inner}/{entry.name}" if inner else entry.name
+        if entry.name.startswith("."):
+            found.leave("hidden files", name)
+        elif entry.is_symlink() and not outside and not _inside(entry.path, base):
+            found.leave("links that lead outside (--outside follows them)", name)
+        elif entry.is_dir():
+            if os.path.realpath(entry.path) in seen:
+                found.leave("links that lead back to a folder seen before", name)
+            else:
+                yield from _walk(base, name, found, outside, seen)
+        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:  # noqa: PTH122
+            yield name
+        else:
+            found.leave("files that are named like no picture", name)
+
+
+def _inside(path: str, base: str) -> bool:
+    real = os.path.realpath(path)
+    return real == base or real.startswith(base.rstrip("/") + "/")
+
+
+# -- lists -----------------------------------------------------------------------------------------------------------
+
+
+def _list(root: Path, table: Path, outside: bool) -> Dataset:
+    """The rows of a CSV, TSV or Parquet file; paths are relative to the folder."""
+    found, base, seen = Dataset(), os.path.realpath(root), set[Row]()
+    header, rows = _parquet(table) if table.suffix.lower() in (".parquet", ".pq") else _csv(table)
+    columns = {ours: name for ours, theirs in COLUMNS.items() for name in theirs if name in header}
+    if "path" not in columns:
+        raise UsageError(
+            f"{table}: no column of paths (one of {', '.join(COLUMNS['path'])}); "
+            f"there are {', '.join(map(shown, header)) or 'none'}"
+        )
+    found.licensed = "license" in columns
+    for number, values in rows:
+        said = {ours: _text(values.get(name)) for ours, name in columns.items()}
+        name = os.path.normpath(said["path"] or "") if said["path"] else ""
+        if not name or "\0" in name:
+            found.leave("rows without a path", f"row {number}")
+            continue
+        path = os.path.normpath(os.path.join(base, name))  # noqa: PTH118
+        if not outside and not _inside(path, base):
+            found.leave("paths outside the folder (--outside reads them)", name)
+            continue
+        row = _row(path, name, said)
+        if row in seen:
+            found.leave("rows that say again what another says", name)
+            continue
+        seen.add(row)
+        found.rows.append(row)
+    return found
+
+
+def _row(path: str, name: str, said: Mapping[str, str | None]) -> Row:
+    label, split = said.get("label"), said.get("split")
+    host = said.get("host") or _host(said.get("url"))
+    parents = [part for part in name.split("/")[:-1] if part not in (label, split, "..", "")]
+    folder = "/".join(map(shown, parents))
+    return Row(path, shown(name), label and shown(label), split and shown(split), folder, said.get("url"), host,
+               said.get("license"))  # fmt: skip
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value).strip() or None
+
+
+def _host(url: str | None) -> str | None:
+    try:
+        return urlsplit(url).hostname if url else None
+    except ValueError:
+        return None
+
+
+def _csv(path: Path) -> tuple[list[str], Iterable[tuple[int, Mapping[str, Any]]]]:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        first = file.readline()
+    header = [name.strip().lower() for name in next(csv.reader([first], delimiter=_delimiter(first)), [])]
+    return header, _csv_rows(path, header, _delimiter(first))
+
+
+def _csv_rows(path: Path, header: list[str], delimiter: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    csv.field_size_limit(CELL)
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        reader = csv.reader(file, strict=True, delimiter=delimiter)
+        try:
+            next(reader, None)
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    yield reader.line_num, dict(zip(header, cells, strict=False))
+        except csv.Error as error:
+            raise UsageError(f"{path}:{reader.line_num}: not CSV: {error}") from error
+
+
+def _delimiter(first: str) -> str:
+    return max(",;\t", key=first.count)
+
+
+def _parquet(path: Path) -> tuple[list[str], Iterable[tuple[int, Mapping[str, Any]]]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        whole = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise UsageError(f"{path}: not Parquet: {str(error)[:120]}") from error
+    header = [name.strip().lower() for name in whole.column_names]
+    whole = whole.rename_columns(header)
+    wanted = [name for names in COLUMNS.values() for name in names if header.count(name) == 1]
+    batches = whole.select(wanted).to_batches(max_chunksize=65536)
+    return header, enumerate((row for batch in batches for row in batch.to_pylist()), start=1)
+
+
+def regular(path: str) -> bool:
+    """Whether there is an ordinary file; a pipe or a device would be waited for without end. Raises OSError."""
+    return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116

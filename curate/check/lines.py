@@ -1,0 +1,146 @@
+"""What `curate check` says on a terminal: a few lines with figures, the worst by path, and what to do next."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+CLASSES = 8  # labels of a split that are named on its line
+LABEL = 15  # columns of the left margin
+
+
+def lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """The answer, for people."""
+    yield from _files(facts)
+    yield from _splits(facts)
+    yield from _leaks(facts)
+    yield from _duplicates(facts)
+    yield from _conflicts(facts)
+    yield from _placeholders(facts)
+    yield from _shortcuts(facts)
+    yield from _licences(facts)
+    yield from _next(facts)
+
+
+def _n(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def _line(name: str, text: str) -> str:
+    return f"{name:<{LABEL}}{text}".rstrip()
+
+
+def _files(facts: Mapping[str, Any]) -> Iterator[str]:
+    bad = facts["unreadable"]
+    yield _line(
+        "pictures",
+        f"{facts['pictures']:,} readable ({facts['distinct']:,} different), {bad['files']:,} not, "
+        f"in {facts['seconds']:.1f} s",
+    )
+    if bad["files"]:
+        yield _line("unreadable", ", ".join(f"{reason} {n:,}" for reason, n in bad["reasons"].items()))
+        for one in bad["examples"][:3]:
+            yield _line("", f"{one['path']}: {one['reason']}{': ' + one['detail'] if one['detail'] else ''}")
+    for kind, n in facts["left_out"].items():
+        yield _line("left alone", f"{n:,} {kind}")
+
+
+def _splits(facts: Mapping[str, Any]) -> Iterator[str]:
+    for split, labels in facts["splits"].items():
+        some = list(labels.items())
+        more = f" and {len(some) - CLASSES} more" if len(some) > CLASSES else ""
+        counts = ", ".join(f"{label} {n:,}" for label, n in some[:CLASSES])
+        yield _line("split", f"{split:<8} {sum(labels.values()):>7,}   {counts}{more}")
+    for split, labels in facts["splits"].items():
+        absent = [label for label, n in labels.items() if not n]
+        if absent and split != "(none)":
+            yield _line("balance", f"{split} has nothing of: {', '.join(absent[:CLASSES])}")
+
+
+def _leaks(facts: Mapping[str, Any]) -> Iterator[str]:
+    named = [split for split in facts["splits"] if split != "(none)"]
+    if len(named) < 2:
+        said = f"all is in {named[0]}" if named else "no splits are named (--splits, or a column `split`)"
+        yield _line("leak", f"not asked: {said}")
+    elif not facts["leak"]:
+        yield _line("leak", f"none: no picture has a near-duplicate in another split ({', '.join(named)})")
+    for one in facts["leaks"]:
+        yield _line(
+            "LEAK",
+            f"{one['pictures']:,} of {one['of']:,} in {one['split']} ({one['pictures'] / one['of']:.1%}) have a "
+            f"near-duplicate in {one['in']}, in {_n(one['groups'], 'group')}",
+        )
+        yield from _pairs(one["examples"])
+
+
+def _pairs(examples: list[dict[str, Any]]) -> Iterator[str]:
+    for one in examples[:3]:
+        yield _line("", f"{one['b']}  ~  {one['a']}  ({one['how']})")
+
+
+def _duplicates(facts: Mapping[str, Any]) -> Iterator[str]:
+    found = facts["duplicates"]
+    if not found["groups"]:
+        yield _line("duplicates", "none")
+        return
+    within = ", ".join(f"{split} {n:,}" for split, n in found["within"].items() if n)
+    own = f"; with a fellow in their own split: {within}" if within else ""
+    yield _line(
+        "duplicates",
+        f"{_n(found['groups'], 'group')} of {found['pictures']:,} pictures, the largest of {found['largest']:,}; "
+        f"{found['same_bytes']:,} repeat another's bytes{own}",
+    )
+
+
+def _conflicts(facts: Mapping[str, Any]) -> Iterator[str]:
+    found = facts["conflicts"]
+    if not found["pictures"]:
+        yield _line("conflicts", "none: what looks alike has one label")
+        return
+    yield _line(
+        "conflicts",
+        f"{_n(found['pictures'], 'picture')} in {_n(found['groups'], 'group')} look like one of another label; "
+        f"{found['same_bytes']:,} of them are the same bytes under two labels",
+    )
+    for one in found["examples"][:3]:
+        a, b = one["labels"]
+        yield _line("", f"{one['a']} [{a}]  ~  {one['b']} [{b}]  ({one['how']})")
+
+
+def _placeholders(facts: Mapping[str, Any]) -> Iterator[str]:
+    for one in facts["placeholders"]:
+        yield _line("placeholders", f"{_n(one['pictures'], 'picture')}: {one['kind']}; such as {one['example']}")
+
+
+def _shortcuts(facts: Mapping[str, Any]) -> Iterator[str]:
+    asked = [one for one in facts["shortcuts"] if one["auc"] is not None]
+    for one in asked:
+        yield _line(
+            "SHORTCUT" if one["found"] else "shortcut",
+            f"{one['by']} alone {one['verdict']}: AUC {one['auc']:.2f} (labels shuffled: at most {one['chance']:.2f})",
+        )
+    if not asked:
+        yield _line("shortcut", facts["shortcuts"][0]["verdict"])
+
+
+def _licences(facts: Mapping[str, Any]) -> Iterator[str]:
+    found = facts["licences"]
+    if found is None:
+        yield _line("licence", "no column says any")
+    else:
+        yield _line("licence", f"{found['missing']:,} of {found['of']:,} have none")
+
+
+def _next(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What to do, the worst first."""
+    todo = []
+    if facts["leak"]:
+        todo.append(
+            "keep each group of near-duplicates in one split, and measure again what was measured on the others"
+        )
+    if facts["conflicts"]["pictures"]:
+        todo.append("have a person look at the conflicts")
+    if facts["unreadable"]["files"]:
+        todo.append("fetch again or drop what is unreadable")
+    if any(one["found"] for one in facts["shortcuts"]):
+        todo.append("balance the classes over what gives them away")
+    for n, one in enumerate(todo or ["nothing that this command can see"]):
+        yield _line("" if n else "next", one)

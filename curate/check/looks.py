@@ -1,0 +1,102 @@
+"""One look at each file: digests, size, hashes, or why it cannot be read. The limits are those of `fetch`."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from curate.check.dataset import regular
+from curate.contracts import Engine, Needs
+from curate.errors import ItemError
+from curate.intake import Arrival, Intake
+from curate.media.decode import Bounds
+from curate.progress import Progress
+from curate.records import Reason
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ITEM = 16  # files that a worker looks at before it answers
+MAX_BYTES = 64 * 2**20  # of a file
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look found; `reason` says why there is no more than that."""
+
+    path: str
+    sha256: str = ""
+    md5: str = ""
+    size: int = 0
+    width: int = 0
+    height: int = 0
+    media_type: str = ""
+    phash: bytes = b""
+    quality: float = 0.0
+    reason: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Looking:
+    """The work that is mapped over tuples of paths."""
+
+    intake: Intake
+
+    def load(self) -> None:
+        """Import what the first item would otherwise wait for."""
+        self.intake.load()
+
+    def __call__(self, item: tuple[str, ...]) -> list[Seen]:
+        """Each path with what was found there."""
+        return [self._look(path) for path in item]
+
+    def _look(self, path: str) -> Seen:
+        try:
+            if not regular(path):
+                return Seen(path, reason="not_a_file")
+            if (size := os.stat(path).st_size) > MAX_BYTES:  # noqa: PTH116
+                return Seen(path, size=size, reason=Reason.TOO_LARGE)
+            with open(path, "rb") as file:  # noqa: PTH123
+                data = file.read()
+        except OSError as error:
+            return Seen(path, reason=Reason.FILE_MISSING, detail=error.strerror or "")
+        look = self.intake(Arrival(0, data))
+        if look.sample is None or look.hashes is None:
+            failure = look.failure or ItemError(Reason.DECODE_ERROR)
+            return Seen(path, look.sha256, look.md5, len(data), reason=failure.reason, detail=failure.detail)
+        s, h = look.sample, look.hashes
+        return Seen(path, s.id, s.md5, s.bytes, s.width, s.height, s.media_type, h["phash"], float(h["quality"]))
+
+
+def look(paths: Sequence[str], engine: Engine, progress: Progress) -> dict[str, Seen]:
+    """What each path holds; one over which a worker died costs itself only."""
+    found: dict[str, Seen] = {}
+    with progress.stage("look", len(paths)) as step:
+        for seen in _looks(sorted(set(paths)), engine):
+            found[seen.path] = seen
+            step()
+    return found
+
+
+def _looks(waiting: list[str], engine: Engine) -> Iterator[Seen]:
+    for size in (ITEM, 1):
+        items = [tuple(waiting[at : at + size]) for at in range(0, len(waiting), size)]
+        waiting = []
+        for paths, result in engine.map(Looking(Intake(Bounds())), items, Needs()):
+            if not isinstance(result, Exception):
+                yield from result
+            elif not (isinstance(result, ItemError) and result.reason is Reason.WORKER_DIED):
+                raise result
+            elif size > 1:
+                waiting += paths
+            else:
+                yield Seen(paths[0], reason=Reason.WORKER_DIED, detail=result.detail)
+        waiting.sort()
+
+
+def array(values: Sequence[Any], dtype: str) -> "np.ndarray":
+    """Values as an array, also where there are none."""
+    import numpy as np
+
+    return np.array(values, dtype=dtype)

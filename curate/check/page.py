@@ -1,0 +1,131 @@
+"""The page of `curate check --report`: its figures, and obscured thumbnails of what is alike. Nothing is ever clear."""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from curate import __version__
+from curate.check import Checked
+from curate.check.alike import EXAMPLES
+from curate.check.dataset import Row, shown
+from curate.check.looks import MAX_BYTES
+from curate.errors import ItemError, UsageError
+from curate.media import thumbnail
+from curate.media.decode import Bounds, open_image, scaled
+from curate.page import Table, render, table
+from curate.progress import Progress
+from curate.store.blobs import write
+from curate.store.catalog import now
+
+PAIRS, MEMBERS = 24, 8  # pairs shown of leaks and of conflicts, and rows of each of the largest groups
+
+
+def write_page(path: Path, of: Path | None, done: Checked, progress: Progress) -> Path:
+    """Write the page and say where it is; raises UsageError where it cannot be written."""
+    if not path.parent.is_dir() or path.is_dir():
+        raise UsageError(f"--report {path}: no file can be written there")
+    sets = {
+        "leaks": [list(pair) for pair in done.leaks[:PAIRS]],
+        "conflicts": [list(pair) for pair in done.conflicts[:PAIRS]],
+        "largest": [list(some[:MEMBERS]) for some in done.largest],
+    }
+    wanted = sorted({row for some in sets.values() for rows in some for row in rows})
+    made = {}
+    with progress.stage("thumbnails", len(wanted)) as step:
+        for row in wanted:
+            made[row] = _tile(done.rows[row])
+            step()
+    facts = {
+        "f": done.facts,
+        "at": now(),
+        "tool": __version__,
+        "name": shown(of.resolve().name if of else ""),
+        "tables": tables(done.facts),
+        "sets": {name: [[made[row] for row in rows] for rows in some] for name, some in sets.items()},
+        "sizes": [len(some) for some in done.largest],
+    }
+    write(path, render("check.html", facts).encode())
+    return path
+
+
+def _tile(row: Row) -> dict[str, Any]:
+    return {"src": _picture(row.path), "name": row.name, "label": row.label, "split": row.split}
+
+
+def _picture(path: str) -> str | None:
+    """At most 8 x 8 grey averages, as a data URL; None where the bytes are no picture any more."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (names may hold bytes that are no text)
+            image = scaled(open_image(file.read(MAX_BYTES), Bounds()), thumbnail.SIDE)
+    except (ItemError, OSError):
+        return None
+    return f"data:image/png;base64,{b64encode(thumbnail.obscured(image)).decode()}"
+
+
+def tables(facts: Mapping[str, Any]) -> dict[str, Table]:
+    """Every figure, as tables."""
+    return {
+        "splits": _splits(facts["splits"]),
+        "leaks": table(
+            "Near-duplicates across splits",
+            ["Of split", "Has a near-duplicate in", "Pictures", "Share", "Groups"],
+            [
+                [o["split"], o["in"], o["pictures"], f"{o['pictures'] / o['of']:.1%}", o["groups"]]
+                for o in facts["leaks"]
+            ],
+        ),
+        "pairs": _pairs("The closest pairs across splits", [e for one in facts["leaks"] for e in one["examples"]]),
+        "conflicts": _pairs("The closest pairs with two labels", facts["conflicts"]["examples"]),
+        "duplicates": _duplicates(facts),
+        "placeholders": table(
+            "Placeholders",
+            ["Kind", "Pictures", "Such as"],
+            [[one["kind"], one["pictures"], one["example"]] for one in facts["placeholders"]],
+        ),
+        "unreadable": table(
+            "Unreadable",
+            ["File", "Reason", "Detail"],
+            [[one["path"], one["reason"], one["detail"]] for one in facts["unreadable"]["examples"]],
+            _more(facts["unreadable"]),
+        ),
+        "left": table("Left alone", ["What", "How many"], [[k, n] for k, n in facts["left_out"].items()]),
+        "shortcuts": table(
+            "What gives the label away",
+            ["From this alone", "AUC", "Labels shuffled, at most", "Pictures", "Verdict"],
+            [[o["by"], o["auc"], o["chance"], o["rows"], o["verdict"]] for o in facts["shortcuts"]],
+            "Macro one-vs-rest area under the ROC curve of a simple model that sees nothing of the picture, in five"
+            " folds, no near-duplicate group in two of them. 0.5 is chance, 1 is the label itself.",
+        ),
+    }
+
+
+def _more(found: Mapping[str, Any]) -> str:
+    reasons = ", ".join(f"{reason} {n:,}" for reason, n in found["reasons"].items())
+    return f"{found['files']:,} in all: {reasons}." if reasons else ""
+
+
+def _splits(counts: Mapping[str, Mapping[str, int]]) -> Table:
+    labels = list(next(iter(counts.values()), {}))
+    rows: list[list[Any]] = [
+        [split, *(of[label] for label in labels), sum(of.values())] for split, of in counts.items()
+    ]
+    whole = [sum(row[column] for row in rows) for column in range(1, len(labels) + 2)]
+    return table("Pictures by split and label", ["Split", *labels, "All"], [*rows, ["All", *whole]])
+
+
+def _pairs(title: str, examples: Sequence[Mapping[str, Any]]) -> Table:
+    rows = [[one["a"], one["labels"][0], one["b"], one["labels"][1], one["how"]] for one in examples]
+    return table(title, ["One", "Label", "Other", "Label", "How alike"], rows, f"At most {EXAMPLES} of each kind.")
+
+
+def _duplicates(facts: Mapping[str, Any]) -> Table:
+    found = facts["duplicates"]
+    rows = [
+        ["Rows that repeat another's bytes", found["same_bytes"]],
+        ["Groups of two and more", found["groups"]],
+        ["Pictures in them", found["pictures"]],
+        ["The largest group", found["largest"]],
+        *([f"In {split}: with a fellow in the same split", n] for split, n in found["within"].items()),
+    ]
+    return table("Duplicates", ["", "Pictures"], rows)
