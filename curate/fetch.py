@@ -142,7 +142,8 @@ class _Run:
             self.unlisted[source_id(source)] = str(error)
 
     async def _download(self, client: Client, step: Step) -> None:
-        line = _Line(self.engine, self.recorder, Bounds(self.ws.config.fetch.max_pixels, self.ws.config.fetch.min_side))
+        bounds = Bounds(self.ws.config.fetch.max_pixels, self.ws.config.fetch.min_side)
+        line = _Line(self.engine, self.recorder, Intake(bounds, pdq=bool(self.gate.lists)))
         line.start(asyncio.get_running_loop(), client.room, step)
         try:
             async with asyncio.TaskGroup() as group:
@@ -212,8 +213,8 @@ def _read(path: Path, max_bytes: int) -> bytes:
 class _Line:
     """The line from the network to the catalog: workers look at bytes, then one thread records in batches."""
 
-    def __init__(self, engine: Engine, recorder: Recorder, bounds: Bounds) -> None:
-        self._engine, self._recorder, self._bounds = engine, recorder, bounds
+    def __init__(self, engine: Engine, recorder: Recorder, intake: Intake) -> None:
+        self._engine, self._recorder, self._intake = engine, recorder, intake
         self._arrivals: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
         self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._open: dict[int, tuple[Task, Response]] = {}
@@ -265,7 +266,7 @@ class _Line:
     def _look(self) -> None:
         try:
             arrivals = iter(self._arrivals.get, None)
-            for item, answer in self._engine.map(Intake(self._bounds), arrivals, Needs(batch=1)):
+            for item, answer in self._engine.map(self._intake, arrivals, Needs(batch=1)):
                 _, response = self._open.pop(item.candidate)
                 self._outcomes.put(_outcome(item, answer, response))
         finally:

@@ -1,4 +1,4 @@
-"""The table of perceptual hashes: completed where a sample lacks one, and read as arrays."""
+"""The tables of perceptual hashes: completed where a sample lacks one, and read as arrays."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from curate.contracts import Engine, Needs
 from curate.errors import ItemError, StoreError
 from curate.marks import fingerprint
-from curate.media import phash
+from curate.media import pdq, phash
 from curate.media.decode import Bounds, open_image
+from curate.media.parts import parts
+from curate.media.pdq import Pdq
 from curate.progress import Progress, Step
 from curate.records import Reason
 from curate.store.blobs import LocalBlobs
@@ -19,12 +21,22 @@ from curate.store.workspace import Workspace
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+    import pyarrow.compute as pc
 
 ITEM = 64  # samples that a worker hashes at a time
 BATCH = 262_144  # rows read at a time
 PART = 4096  # rows of a part; what a killed run may have to hash again
 
-Found = tuple[str, dict[str, Any] | None]
+Wanted = tuple[str, bool, bool]  # a sample, and whether it lacks a pHash, a PDQ
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was made of one sample's bytes: its row of the phash table, its PDQ parts, as far as asked for."""
+
+    id: str
+    phash: dict[str, Any] | None = None
+    pdq: tuple[Pdq, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,7 @@ class Completed:
 
 @dataclass(frozen=True)
 class Hashing:
-    """The work that is mapped over tuples of ids: one scaled decode a sample."""
+    """The work that is mapped over tuples of samples."""
 
     root: Path
     bounds: Bounds
@@ -60,80 +72,113 @@ class Hashing:
     def load(self) -> None:
         """Import what the first item would otherwise wait for."""
         import imagehash  # noqa: F401
+        import pdqhash  # noqa: F401
 
-    def __call__(self, item: tuple[str, ...]) -> list[Found]:
-        """Each id with its row, or None where its bytes are gone or are no picture any more."""
-        return [(one, self._row(one)) for one in item]
+    def __call__(self, item: tuple[Wanted, ...]) -> list[Found]:
+        """Each sample with what it lacked, or with nothing where its bytes are gone or are no picture any more."""
+        return [self._found(*one) for one in item]
 
-    def _row(self, one: str) -> dict[str, Any] | None:
+    def _found(self, one: str, phash_too: bool, pdq_too: bool) -> Found:
         try:
             with LocalBlobs(self.root).open(one) as blob:
-                return phash.columns_of(open_image(blob.read(), self.bounds))
+                data = blob.read()
+            row = phash.columns_of(open_image(data, self.bounds)) if phash_too else None
+            return Found(one, row, parts(data, self.bounds) if pdq_too else ())
         except (ItemError, StoreError):
-            return None
+            return Found(one)
 
 
 def table(ws: Workspace) -> Table:
-    """Where the hashes are kept."""
+    """Where the pHashes are kept: one row a sample."""
     return ws.table(phash.NAME, phash.MARK)
 
 
+def pdq_table(ws: Workspace) -> Table:
+    """Where the PDQs are kept: a row for each part of a sample (id, part, pdq, quality, full), "main" always there."""
+    return ws.table(pdq.NAME, pdq.MARK)
+
+
 def complete(ws: Workspace, ids: Sequence[str], engine: Engine, progress: Progress) -> Completed:
-    """Make sure that each sample of `ids` (sorted) has its row, as far as its bytes allow."""
-    done, known = Completed(), set[str]()
-    for part, rows in table(ws).each(["quality"]):
-        if rows is None:
-            done.rebuilt.append(part)
-        else:
-            known.update(rows.column("id").to_pylist())
-    missing = [one for one in ids if one not in known]
+    """Make sure that each sample of `ids` (sorted) has its rows in both tables, as far as its bytes allow."""
+    done = Completed()
+    known, screened = (_known(one, done) for one in (table(ws), pdq_table(ws)))
+    missing = [(one, one not in known, one not in screened) for one in ids if one not in known or one not in screened]
     if missing:
         with progress.stage("hash", len(missing)) as step:
             _fill(ws, missing, engine, done, step)
     return done
 
 
-def _fill(ws: Workspace, missing: list[str], engine: Engine, done: Completed, step: Step) -> None:
-    held: dict[str, dict[str, Any]] = {}
+def _known(rows_of: Table, done: Completed) -> set[str]:
+    known = set[str]()
+    for part, rows in rows_of.each(["quality"]):
+        if rows is None:
+            done.rebuilt.append(f"{rows_of.name}/{part}")
+        else:
+            known.update(rows.column("id").to_pylist())
+    return known
+
+
+def _fill(ws: Workspace, missing: list[Wanted], engine: Engine, done: Completed, step: Step) -> None:
+    held: list[Found] = []
     try:
-        for one, row in _hashed(ws, missing, engine):
+        for found in _hashed(ws, missing, engine):
             step()
-            if row is None:
-                done.unhashed.append(one)
+            if found.phash is None and not found.pdq:
+                done.unhashed.append(found.id)
                 continue
-            held[one] = row
+            held.append(found)
             if len(held) >= PART:
-                _flush(ws, held)
+                write(ws, held, "dedupe")
+                held.clear()
     finally:
-        _flush(ws, held)
+        write(ws, held, "dedupe")
     done.unhashed.sort()
 
 
-def _hashed(ws: Workspace, missing: list[str], engine: Engine) -> Iterator[Found]:
-    """Each sample with its row. Those over which a worker died are tried one by one, so that one costs itself only."""
+def _hashed(ws: Workspace, missing: list[Wanted], engine: Engine) -> Iterator[Found]:
+    """Each sample with its rows. Those over which a worker died are tried one by one, so that one costs itself only."""
     work = Hashing(ws.blobs.root, Bounds(ws.config.fetch.max_pixels, 1))
     waiting = missing
     for size in (ITEM, 1):
         items = [tuple(waiting[at : at + size]) for at in range(0, len(waiting), size)]
         waiting = []
-        for ids, result in engine.map(work, items, Needs()):
+        for item, result in engine.map(work, items, Needs()):
             if not isinstance(result, Exception):
                 yield from result
             elif not (isinstance(result, ItemError) and result.reason is Reason.WORKER_DIED):
                 raise result
             elif size > 1:
-                waiting += ids
+                waiting += item
             else:
-                yield ids[0], None
+                yield Found(item[0][0])
         waiting.sort()
 
 
-def _flush(ws: Workspace, held: dict[str, dict[str, Any]]) -> None:
-    if held:
-        ids = sorted(held)
-        columns = {name: [held[one][name] for one in ids] for name in held[ids[0]]}
-        table(ws).write(f"dedupe-{fingerprint(ids)}", to_table({"id": ids} | columns))
-        held.clear()
+def write(ws: Workspace, found: Sequence[Found], who: str) -> None:
+    """One part of each table from samples that were hashed; the part is named after `who` and what is in it."""
+    rows = sorted((one.id, one.phash) for one in found if one.phash is not None)
+    if rows:
+        columns: dict[str, object] = {"id": [one for one, _ in rows]}
+        columns |= {name: [row[name] for _, row in rows] for name in rows[0][1]}
+        table(ws).write(f"{who}-{fingerprint(columns['id'])}", to_table(columns))
+    parts_of = [(one.id, part) for one in sorted(found, key=lambda one: one.id) for part in one.pdq]
+    if parts_of:
+        pdq_table(ws).write(f"{who}-{fingerprint([one for one, _ in parts_of])}", pdq_rows(parts_of))
+
+
+def pdq_rows(parts_of: Sequence[tuple[str, Pdq]]) -> "pa.Table":
+    """Rows of the PDQ table, from samples with their parts."""
+    import numpy as np
+
+    columns: dict[str, object] = {
+        "id": [one for one, _ in parts_of],
+        "part": [part.part for _, part in parts_of],
+        "pdq": [part.hashes for _, part in parts_of],
+        "quality": np.array([part.quality for _, part in parts_of], dtype=np.uint8),
+        "full": [part.full for _, part in parts_of],
+    }
+    return to_table(columns)
 
 
 def read(ws: Workspace, ids: Sequence[str]) -> Hashes:
@@ -157,23 +202,70 @@ def thumbs(ws: Workspace, ids: Sequence[str]) -> "np.ndarray":
     return found
 
 
-def _aligned(ws: Workspace, ids: Sequence[str], columns: list[str]) -> "Iterator[tuple[np.ndarray, pa.Table]]":
+def read_pdq(ws: Workspace, ids: Sequence[str]) -> "tuple[np.ndarray, np.ndarray]":
+    """PDQ of the samples' "main" parts, in the order asked for: uint8[n, 8, 32], and quality uint8[n].
+
+    Zeros, and quality 0, where there is none.
+    """
+    import numpy as np
+    import pyarrow.compute as pc
+
+    hashes = np.zeros((len(ids), pdq.ORIENTATIONS, pdq.BYTES), dtype=np.uint8)
+    quality = np.zeros(len(ids), dtype=np.uint8)
+    columns = ["part", "pdq", "quality"]
+    for at, rows in _aligned(ws, ids, columns, pdq_table(ws), pc.field("part") == pdq.MAIN) if ids else ():
+        hashes[at] = _hashes_of(rows)
+        quality[at] = rows.column("quality").to_numpy()
+    return hashes, quality
+
+
+@dataclass(frozen=True)
+class PdqRows:
+    """Rows of the PDQ table: ids and parts [n], hashes uint8[n, 8, 32], quality uint8[n], full bool[n]."""
+
+    ids: list[str]
+    parts: list[str]
+    hashes: "np.ndarray"
+    quality: "np.ndarray"
+    full: "np.ndarray"
+
+
+def all_pdq(ws: Workspace) -> Iterator[PdqRows]:
+    """Every row of the PDQ table, many at a time, in no order; a sample may come twice, with the same hashes."""
+    for rows in _batches(pdq_table(ws), ["part", "pdq", "quality", "full"]):
+        yield PdqRows(
+            rows.column("id").to_pylist(),
+            rows.column("part").to_pylist(),
+            _hashes_of(rows),
+            rows.column("quality").to_numpy(),
+            rows.column("full").to_numpy(),
+        )
+
+
+def _hashes_of(rows: "pa.Table") -> "np.ndarray":
+    return phash.to_array(rows.column("pdq").to_pylist()).reshape(-1, pdq.ORIENTATIONS, pdq.BYTES)
+
+
+def _aligned(
+    ws: Workspace, ids: Sequence[str], columns: list[str], of: Table | None = None, where: "pc.Expression | None" = None
+) -> "Iterator[tuple[np.ndarray, pa.Table]]":
     """The rows that are asked for, many parts at a time, and their places in `ids`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     wanted = pa.array(ids, pa.string())
-    for rows in _batches(ws, columns):
+    for batch in _batches(of or table(ws), columns):
+        rows = batch if where is None else batch.filter(where)
         at = pc.index_in(rows.column("id"), value_set=wanted)
         if at.null_count < len(at):
             yield pc.drop_null(at).to_numpy(), rows.filter(pc.is_valid(at))
 
 
-def _batches(ws: Workspace, columns: list[str]) -> "Iterator[pa.Table]":
+def _batches(of: Table, columns: list[str]) -> "Iterator[pa.Table]":
     import pyarrow as pa
 
     held: list[pa.Table] = []
-    for _, rows in table(ws).each(columns):
+    for _, rows in of.each(columns):
         if rows is not None:
             held.append(rows)
         if sum(map(len, held)) >= BATCH:

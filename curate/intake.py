@@ -8,6 +8,8 @@ from typing import Any
 from curate.errors import ItemError
 from curate.media import phash
 from curate.media.decode import FORMATS, Bounds, frames, open_image, oriented_size
+from curate.media.parts import parts
+from curate.media.pdq import Pdq
 from curate.records import Sample
 
 
@@ -21,7 +23,10 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look at the bytes found: digests always, then either a sample with its hashes or the item's failure."""
+    """What one look at the bytes found: digests always, then either a sample with its hashes or the item's failure.
+
+    `pdq` has one entry for each part of the file, "main" first; it is empty where the work was not asked for PDQ.
+    """
 
     sha256: str
     sha1: str
@@ -29,17 +34,22 @@ class Look:
     sample: Sample | None = None
     hashes: Mapping[str, Any] | None = None
     failure: ItemError | None = None
+    pdq: tuple[Pdq, ...] = ()
 
 
 @dataclass(frozen=True)
 class Intake:
-    """The work that `fetch` maps over arrivals."""
+    """The work that `fetch` maps over arrivals; with `pdq` where something is there to screen against."""
 
     bounds: Bounds
+    pdq: bool = True
 
     def load(self) -> None:
         """Import what the first item would otherwise wait for."""
         import imagehash  # noqa: F401
+
+        if self.pdq:
+            import pdqhash  # noqa: F401
 
     def __call__(self, item: Arrival) -> Look:
         """One look; an item that is no image we take is an answer, not an error."""
@@ -51,10 +61,11 @@ class Intake:
             count = frames(image)
             media_type = FORMATS[image.format or ""]
             hashes = phash.columns_of(image)
+            found = parts(data, self.bounds) if self.pdq else ()
         except ItemError as failure:
             return Look(sha256, sha1, md5, failure=failure)
         sample = Sample(sha256, sha1, md5, len(data), media_type, width, height, count)
-        return Look(sha256, sha1, md5, sample, hashes)
+        return Look(sha256, sha1, md5, sample, hashes, pdq=found)
 
 
 _DIGESTS = ("sha256", "sha1", "md5")

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from curate import hashes
 from curate.errors import ItemError, StoreError
 from curate.intake import Look
 from curate.marks import canonical
-from curate.media import phash
 from curate.media.placeholders import placeholder
 from curate.records import Reason, Response
 from curate.screening.gate import Gate, Match
 from curate.store.catalog import now
-from curate.store.tables import to_table
 from curate.store.workspace import Workspace
 
 KEPT_HEADERS = ("content-type", "content-length", "etag", "last-modified", "x-robots-tag")
@@ -33,7 +32,7 @@ class Recorder:
 
     def __init__(self, ws: Workspace, gate: Gate) -> None:
         self._ws, self._gate = ws, gate
-        self._hashes: dict[str, dict[str, object]] = {}
+        self._hashes: dict[str, hashes.Found] = {}
         self._held = ws.catalog.one("SELECT coalesce(sum(bytes), 0) FROM samples")
         self.matches = 0
 
@@ -61,19 +60,15 @@ class Recorder:
                     db.execute(_INCIDENT, self._incident(outcome, matched[outcome.candidate]))
         self.matches += len(matched)
         for outcome in kept:
-            if outcome.look is not None and outcome.look.hashes is not None:
-                self._hashes[outcome.look.sha256] = dict(outcome.look.hashes)
+            if (look := outcome.look) is not None and look.hashes is not None:
+                self._hashes[look.sha256] = hashes.Found(look.sha256, dict(look.hashes), look.pdq)
         if len(self._hashes) >= PART:
             self.flush()
 
     def flush(self) -> None:
         """Write the hashes that are held in memory; what a killed run loses of them, dedupe makes again."""
-        if self._hashes:
-            ids = sorted(self._hashes)
-            columns: dict[str, object] = {"id": ids}
-            columns |= {name: [self._hashes[i][name] for i in ids] for name in self._hashes[ids[0]]}
-            self._ws.table(phash.NAME, phash.MARK).write(f"fetch-{ids[0][:16]}", to_table(columns))
-            self._hashes = {}
+        hashes.write(self._ws, list(self._hashes.values()), "fetch")
+        self._hashes = {}
 
     def _check(self, look: Look) -> Match | None:
         return self._gate.check(look.sha256, look.sha1, look.md5)

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from curate.config import Config
-from curate.media import phash
-from curate.store.tables import to_table
+from curate.hashes import Found, write
+from curate.media import pdq, phash
 from curate.store.workspace import Workspace
 
 _count = itertools.count()
@@ -66,18 +66,14 @@ def add_hashed(ws: Workspace, hashes: Mapping[str, bytes], part: str, quality: f
         columns = "(id, sha1, md5, bytes, media_type, width, height)"
         rows = ((one, "0" * 40, "0" * 32, 1, "image/png", 64, 64) for one in ids)
         db.executemany(f"INSERT INTO samples {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    if ids:
-        ws.table(phash.NAME, phash.MARK).write(
-            part,
-            to_table(
-                {
-                    "id": ids,
-                    "phash": [hashes[one] for one in ids],
-                    "quality": np.full(len(ids), quality, dtype=np.float32),
-                    "thumb": [bytes(phash.THUMB**2)] * len(ids),
-                }
-            ),
-        )
+    rest = {"quality": np.float32(quality), "thumb": bytes(phash.THUMB**2)}
+    write(ws, [Found(one, {"phash": hashes[one]} | rest, (far_pdq(one),)) for one in ids], part)
+
+
+def far_pdq(sample: str, quality: int = 100) -> pdq.Pdq:
+    """A PDQ far from everyone else's, as the sample's main part."""
+    drawn = np.random.default_rng(int(sample[:15], 16)).bytes(pdq.ORIENTATIONS * pdq.BYTES)
+    return pdq.Pdq(pdq.MAIN, drawn, quality, True)
 
 
 def decide(ws: Workspace, sample: str, label: str, reviewer: str = "ann") -> None:

@@ -1,0 +1,78 @@
+"""PDQ: the hash that decides is pdqhash's own, every orientation of it, and both tables are there for every sample."""
+
+from pathlib import Path
+
+import numpy as np
+import pdqhash
+import pytest
+from PIL import Image, ImageOps
+
+from curate import hashes
+from curate.engine.serial import Serial
+from curate.media import pdq
+from curate.media.decode import Bounds
+from curate.media.parts import parts
+from curate.progress import Progress
+from tests.builders import add, workspace
+from tests.pictures import encode, photograph, texture
+
+QUIET = Progress(quiet=True)
+
+
+def bits(left: np.ndarray, right: np.ndarray) -> int:
+    return int(np.bitwise_count(left ^ right).sum())
+
+
+def test_the_full_hash_is_pdqhash_on_the_full_decode() -> None:
+    picture = photograph().resize((640, 480))
+    (found,) = parts(encode(picture, "PNG"), Bounds())
+    vectors, quality = pdqhash.compute_dihedral(np.asarray(picture))
+    assert (found.part, found.full, found.quality) == ("main", True, quality)
+    assert np.unpackbits(found.array, axis=1).tolist() == [list(one) for one in vectors]
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270, Image.Transpose.TRANSPOSE,
+        Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.TRANSVERSE,
+    ],
+)  # fmt: skip
+def test_a_turned_picture_is_met_by_one_orientation(turn: Image.Transpose) -> None:
+    picture = photograph("coffee.png")
+    upright = pdq.full(picture).array
+    turned = pdq.full(picture.transpose(turn)).array[0]
+    assert sorted(bits(one, turned) <= pdq.RADIUS for one in upright) == [False] * 7 + [True]
+
+
+def test_too_small_for_pdq_is_quality_zero() -> None:
+    assert pdq.full(Image.new("RGB", (1, 1), "red")) == pdq.Pdq("main", bytes(256), 0, True)
+
+
+def test_exif_orientation_is_applied() -> None:
+    picture = photograph("chelsea.png")
+    turned = picture.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn clockwise
+    (found,) = parts(encode(turned, "PNG", exif=exif.tobytes()), Bounds())  # type: ignore[arg-type]
+    assert found.hashes == pdq.full(ImageOps.exif_transpose(picture)).hashes
+
+
+def test_both_tables_are_completed_and_read_in_the_order_asked_for(tmp_path: Path) -> None:
+    ws = workspace(tmp_path)
+    ids = sorted(add(ws, encode(texture(seed), "PNG")) for seed in range(5))
+    hashes.complete(ws, ids[:3], Serial(), QUIET)
+    hashes.pdq_table(ws).remove(hashes.pdq_table(ws).parts()[0])
+    assert hashes.complete(ws, ids, Serial(), QUIET).unhashed == []
+    found, quality = hashes.read_pdq(ws, [*ids[::-1], "0" * 64])
+    assert found.shape == (6, 8, 32)
+    for row, one in enumerate(ids[::-1]):
+        with ws.blobs.open(one) as blob:
+            wanted = pdq.full(Image.open(blob))
+        assert found[row].tobytes() == wanted.hashes
+        assert quality[row] == wanted.quality
+    assert not found[5].any()
+    rows = list(hashes.all_pdq(ws))
+    assert sorted(one for batch in rows for one in batch.ids) == ids
+    assert sum(len(part) for part in (hashes.table(ws).read(["quality"]),) if part is not None) == 5
+    ws.close()
