@@ -16,7 +16,8 @@ from curate.errors import GateError, UsageError
 from curate.hashes import read
 from curate.net.redact import redact
 from curate.records import SPLITS, Manifest
-from curate.release import HEADER, SCHEMA, Rows, aside, collect, config_sha256, files, load
+from curate.redaction import removed
+from curate.release import HEADER, PROVENANCE, SCHEMA, Rows, aside, collect, config_sha256, files, load
 from curate.store.blobs import disk, write
 from curate.store.catalog import now
 from curate.store.tables import to_parquet
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from curate.progress import Progress
     from curate.store.workspace import Workspace
 
-PROVENANCE = "provenance.parquet"
 _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", re.ASCII)
 _SHOWN = 3  # ids that a refusal names
 
@@ -109,6 +109,7 @@ def _header(ws: "Workspace", version: str, rows: Rows) -> dict[str, Any]:
         "rows": {split: table.num_rows for split, table in rows.tables.items()},
         "counts": {split: dict(sorted(counted.items())) for split, counted in counts.items()},
         "excluded": rows.excluded,
+        "removed": removed(ws),
     }
 
 

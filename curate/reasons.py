@@ -49,4 +49,5 @@ MEANING: dict[Reason, str] = {
     Reason.AGREEMENT_MISSING: "The agreement that this source requires is not on record.",
     Reason.GATE_UNAVAILABLE: "Screening could not answer, so nothing was kept.",
     Reason.GATE_MATCH: "A screening list matched; nothing of the item was kept.",
+    Reason.TAKEN_DOWN: "The item was taken down; it does not come back.",
 }

@@ -60,6 +60,7 @@ class Reason(StrEnum):
     AGREEMENT_MISSING = "agreement_missing"
     GATE_UNAVAILABLE = "gate_unavailable"
     GATE_MATCH = "gate_match"
+    TAKEN_DOWN = "taken_down"
 
     @property
     def retryable(self) -> bool:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
 HEADER = "release.json"
+PROVENANCE = "provenance.parquet"
+REMOVED = "removed"  # a redacted release's further column: the receipt, where the row was taken down
 SCHEMA = 1  # raise it when a column changes its meaning
 DIGITS = 4
 
@@ -282,7 +284,8 @@ def load(path: Path, sha256: str | None = None) -> Manifest:
     text = _checked(path / HEADER, sha256)
     try:
         header: dict[str, Any] = json.loads(text)
-        rows = {split: _parquet(_checked(path / name, header["files"][name])) for split, name in files().items()}
+        whole = {split: _parquet(_checked(path / name, header["files"][name])) for split, name in files().items()}
+        rows = {split: _live(table, header["columns"]) for split, table in whole.items()}
         return Manifest(header["version"], path, header, rows)
     except (ValueError, KeyError) as error:
         raise StoreError(f"{path / HEADER}: not the header of a release ({type(error).__name__}: {error})") from error
@@ -298,6 +301,15 @@ def _parquet(data: bytes) -> "pa.Table":
     import pyarrow.parquet as pq
 
     return pq.read_table(pa.BufferReader(data))
+
+
+def _live(table: "pa.Table", columns: list[str]) -> "pa.Table":
+    """The rows that were not taken down, with the columns that every release has."""
+    import pyarrow.compute as pc
+
+    if REMOVED not in table.column_names:
+        return table
+    return table.filter(pc.is_null(table.column(REMOVED))).select(columns)
 
 
 def _checked(path: Path, sha256: str | None) -> bytes:

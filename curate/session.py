@@ -27,6 +27,7 @@ class Session:
     json: bool
     quiet: bool
     verbose: bool
+    settle: Callable[[Workspace], object] = bool  # what must be finished before a verb drives
 
     @property
     def root(self) -> Path:
@@ -88,6 +89,7 @@ class Session:
             ws.catalog.begin(verb, digest(self.root))
             status = "failed"
             try:
+                self.settle(ws)
                 yield ws
                 status = "done"
             except KeyboardInterrupt:

@@ -25,6 +25,7 @@ LAYERS: list[set[str]] = [
 SHARED = {
     "curate.agenda",
     "curate.baseline",
+    "curate.erasure",
     "curate.exposure",
     "curate.figures",
     "curate.groups",
@@ -39,7 +40,9 @@ SHARED = {
     "curate.quarantine",
     "curate.reasons",
     "curate.recorder",
+    "curate.redaction",
     "curate.release",
+    "curate.removal",
     "curate.scores",
     "curate.scoring",
     "curate.sheet",

@@ -4,11 +4,14 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from curate.session import Session
+
+if TYPE_CHECKING:
+    from curate.store.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -20,7 +23,7 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(*args: Any, **given: Any) -> None:
         common = {name: given.pop(name) for name in _COMMON}
-        function(Session(**common), *args, **given)
+        function(Session(**common, settle=_settle), *args, **given)
 
     shared = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
@@ -28,6 +31,14 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     ]
     command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
     return command
+
+
+def _settle(ws: "Workspace") -> None:
+    """Finish a removal that was killed."""
+    from curate.removal import resume, unfinished
+
+    if unfinished(ws.catalog):
+        resume(ws)
 
 
 _COMMON: dict[str, tuple[Any, Any]] = {

@@ -80,6 +80,16 @@ class Catalog:
                     self._db.execute("ROLLBACK")
                 raise
 
+    def fold(self) -> bool:
+        """Fold the write-ahead log into the file and empty it; False where a reader in another process prevents it."""
+        with translated(), self._lock:
+            return bool(self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+
+    def vacuum(self) -> None:
+        """Write the file anew, without free pages and what they may hold."""
+        with translated(), self._lock:
+            self._db.execute("VACUUM")
+
     # -- small facts ---------------------------------------------------------------------------------------------
 
     def get(self, key: str) -> str | None:
@@ -95,6 +105,11 @@ class Catalog:
     def _secret(self) -> None:
         self._db.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (secrets.token_hex(32),))
         self._key = bytes.fromhex(self.get("secret") or "")
+
+    def rekey(self, secret: str) -> None:
+        """Take over the key of an older catalog's digests; for a catalog that holds nothing yet."""
+        self.put("secret", secret)
+        self._key = bytes.fromhex(secret)
 
     def digest(self, kind: str, value: str) -> str:
         """A keyed digest (HMAC-SHA256, hex): names a thing to this workspace, and says nothing to anyone else."""

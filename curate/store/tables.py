@@ -14,6 +14,8 @@ from curate.store.blobs import write
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_NAMED = 12  # hex digits of an id that make a part's name one that tells it
+
 
 class Table:
     """One table: a folder of Parquet parts with an `id` column. A part is whole or absent."""
@@ -58,6 +60,35 @@ class Table:
                 yield part, None
             else:
                 yield part, pq.read_table(pa.BufferReader(data), columns=columns and ["id", *columns])
+
+    def without(self, ids: frozenset[str]) -> int:
+        """Take the rows of these samples out, part by part, each whole or absent; how many parts held some.
+
+        What cannot be read goes as a whole: it is made again. A part named after one of them gets another name.
+        """
+        return sum(self._without(part, path, ids) for part, files in self._files().items() for path in files)
+
+    def _without(self, part: str, path: Path, ids: frozenset[str]) -> bool:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        wanted = pa.array(sorted(ids), pa.string())
+        try:
+            held = pc.is_in(pq.read_table(path, columns=["id"], memory_map=True).column("id"), value_set=wanted)
+            if not pc.any(held).as_py():
+                return False
+            rows = _whole([path])
+        except (OSError, pa.ArrowInvalid, KeyError):
+            rows = None
+        if rows is not None and len(self._files()[part]) == 1:
+            kept = pq.read_table(pa.BufferReader(rows)).filter(pc.invert(held))
+            if any(one[:_NAMED] in part for one in ids):
+                part = f"rest-{_digest(part.encode())}"
+            if kept.num_rows:
+                self.write(part, kept)
+        path.unlink(missing_ok=True)
+        return True
 
     def broken(self) -> list[str]:
         """The parts whose bytes are not those that were written, sorted; nothing is removed."""

@@ -47,9 +47,11 @@ def sample(row: Row) -> Sample:
 
 
 def held(catalog: Catalog) -> set[str]:
-    """Every sample that is quarantined, by itself or by what it came with, or withheld: in no queue, view or release."""
+    """Every sample that is quarantined, by itself or by what it came with, withheld, or on its way out: in no queue,
+    view or release."""
     kinds = [row[0] for row in catalog.rows("SELECT DISTINCT kind FROM quarantine")]
     found = {row[0] for kind in kinds for row in catalog.rows(_HELD[kind])}
+    found |= {row[0] for row in catalog.rows("SELECT sample FROM removing")}
     return found | withheld(catalog).keys()
 
 
@@ -62,6 +64,8 @@ def is_held(catalog: Catalog, sample: str) -> bool:
     """`held`, asked of one sample."""
     kinds = [row[0] for row in catalog.rows("SELECT DISTINCT kind FROM quarantine")]
     asked = "WITH held (id) AS ({}) SELECT count(*) FROM held WHERE id = ?"
+    if catalog.one("SELECT 1 FROM removing WHERE sample = ?", (sample,)):
+        return True
     return any(catalog.one(asked.format(_HELD[kind]), (sample,)) for kind in kinds)
 
 

@@ -15,6 +15,8 @@ from curate.errors import BusyError, StoreError
 from curate.store.blobs import LocalBlobs, disk
 from curate.store.catalog import Catalog, now
 from curate.store.tables import Table
+from curate.store.tombstones import NAME as TOMBSTONES
+from curate.store.tombstones import Tombstones
 
 SYNCED = ("dropbox", "onedrive", "google drive", "googledrive", "icloud", "mobile documents", "nextcloud", "box sync")
 _CACHEDIR = "Signature: 8a477f597d28d172789f06886806bc55\n# Not to be indexed or backed up: a curate workspace.\n"
@@ -34,6 +36,8 @@ class Workspace:
             _mark(self.work)
         self.catalog = Catalog(self.work / "catalog.db")
         self.blobs = LocalBlobs(self.work / "blobs")
+        self.tombstones = Tombstones(self.work / TOMBSTONES, self.catalog)
+        self.tombstones.merge()
 
     def table(self, name: str, mark: str) -> Table:
         """A table of columns by name and fingerprint."""

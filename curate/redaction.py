@@ -1,0 +1,220 @@
+"""Takes samples out of releases that hold them. A release changes for nothing else, and a receipt beside it says so.
+
+The row of what was removed becomes a tombstone: it keeps its place and its `split`, `removed` names the receipt, and
+everything else is null. `removed.csv` lists the ids for those who were given the release. `docs/releases.md`.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curate.errors import StoreError, UsageError
+from curate.plugins import make
+from curate.release import HEADER, PROVENANCE, REMOVED, aside, files, load
+from curate.store.blobs import write
+from curate.store.tables import to_parquet
+from curate.toml import Plugin
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from curate.store.workspace import Workspace
+
+LIST = "removed.csv"
+NAMES = ("id", "group", "parent")  # columns that may name a sample
+_LISTED = ("id", "split", "receipt", "at")
+
+
+@dataclass(frozen=True)
+class Redaction:
+    """What to take out: each id with the name that its group gets; the formats that each release was exported in."""
+
+    receipt: str
+    at: str
+    groups: Mapping[str, str]
+    exports: Mapping[str, Sequence[str]]
+
+
+def holding(ws: "Workspace", ids: Sequence[str]) -> list[str]:
+    """The releases in whose files an id stands, as a row, a group's name or a parent, in order of their versions."""
+    known = [row[0] for row in ws.catalog.rows("SELECT version FROM releases ORDER BY created_at, version")]
+    gone = frozenset(ids)
+    return [one for one in known if ids and any(_holds(path, gone) for path in _parquet(ws.work / "releases" / one))]
+
+
+def exported(ws: "Workspace", version: str) -> list[str]:
+    """The formats that a release was exported in."""
+    folder = ws.work / "exports" / version
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def redact(ws: "Workspace", versions: Sequence[str], what: Redaction) -> list[dict[str, Any]]:
+    """Take the ids out of each release and of what it was exported as; one entry a release, as the receipt keeps it."""
+    done = []
+    for version in versions:
+        row = _row(ws, version, what.receipt)
+        if row is None:
+            _release(ws, version, what)
+            row = _row(ws, version, what.receipt)
+        for name in what.exports.get(version, ()):
+            _export(ws, version, name)
+        done.append(dict(row) if row is not None else {"version": version})
+    return done
+
+
+def removed(ws: "Workspace") -> list[dict[str, Any]]:
+    """Every id that was taken out of a release, with the versions it was in; sorted."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ws.work / "releases").glob(f"*/{LIST}")):
+        for one in _list(path):
+            found.setdefault(one["id"], []).append(path.parent.name)
+    return [{"id": one, "versions": versions} for one, versions in sorted(found.items())]
+
+
+# -- one release -----------------------------------------------------------------------------------------------------
+
+
+def _row(ws: "Workspace", version: str, receipt: str) -> Any:
+    sql = "SELECT version, number, before, after FROM redactions WHERE version = ? AND receipt = ?"
+    return next(iter(ws.catalog.rows(sql, (version, receipt))), None)
+
+
+def _release(ws: "Workspace", version: str, what: Redaction) -> None:
+    """Files, header, receipt, each whole or as it was; then the catalog learns of it. May be done again."""
+    folder = ws.work / "releases" / version
+    before = str(ws.catalog.one("SELECT sha256 FROM releases WHERE version = ?", (version,)))
+    number = 1 + int(ws.catalog.one("SELECT count(*) FROM redactions WHERE version = ?", (version,)))
+    _remember(folder, what)
+    for path in _parquet(folder):
+        _rewrite(path, what)
+    text = json.dumps(_header(folder, what), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    write(folder / HEADER, text.encode())
+    after = hashlib.sha256(text.encode()).hexdigest()
+    said = {"version": version, "number": number, "receipt": what.receipt, "at": what.at}
+    said |= {"before": before, "after": after, "digests": [ws.catalog.digest("sha256", one) for one in what.groups]}
+    said["files"] = {path.name: _sha256(path) for path in [*_parquet(folder), folder / LIST] if path.exists()}
+    write(folder / f"receipt-{number}.json", (json.dumps(said, indent=1, sort_keys=True) + "\n").encode())
+    entry = {key: said[key] for key in ("version", "number", "before", "after")}
+    ws.tombstones.append({"receipt": what.receipt, "at": what.at, "redacted": [entry]})
+
+
+def _remember(folder: Path, what: Redaction) -> None:
+    """Add the ids that are rows of this release to its removal list."""
+    known = {one["id"]: one for one in _list(folder / LIST)}
+    for split, name in files().items():
+        for one in _ids(folder / name) & what.groups.keys():
+            known[one] = {"id": one, "split": split, "receipt": what.receipt, "at": what.at}
+    if known:
+        out = io.StringIO()
+        writer = csv.DictWriter(out, _LISTED, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(known[one] for one in sorted(known))
+        write(folder / LIST, out.getvalue().encode())
+
+
+def _list(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _rewrite(path: Path, what: Redaction) -> None:
+    gone = frozenset(what.groups)
+    if not _holds(path, gone):
+        return
+    write(path, to_parquet(redacted(_table(path), what.groups, what.receipt)))
+
+
+def redacted(table: "pa.Table", groups: Mapping[str, str], receipt: str) -> "pa.Table":
+    """The rows with tombstones for those of the ids, and no other's group or parent named after one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = pa.array(sorted(groups), pa.string())
+    gone = pc.is_in(table.column("id"), value_set=wanted)
+    columns = {}
+    for name in table.column_names:
+        column = table.column(name)
+        if name == "group":
+            column = pa.chunked_array([pa.array([groups.get(one, one) for one in column.to_pylist()], pa.string())])
+        elif name == "parent":
+            column = pc.if_else(pc.is_in(column, value_set=wanted), pa.scalar(None, column.type), column)
+        if name not in ("split", REMOVED):
+            column = pc.if_else(gone, pa.scalar(None, column.type), column)
+        columns[name] = column
+    was = columns.pop(REMOVED, pa.chunked_array([pa.nulls(len(table), pa.string())]))
+    columns[REMOVED] = pc.if_else(gone, pa.scalar(receipt, pa.string()), was)
+    return pa.table(columns)
+
+
+def _header(folder: Path, what: Redaction) -> dict[str, Any]:
+    """The header as it must be for what the files hold now."""
+    header: dict[str, Any] = json.loads((folder / HEADER).read_bytes())
+    for split, name in files().items():
+        table = _table(folder / name)
+        live = [label for label in table.column("label").to_pylist() if label is not None]
+        header["files"][name] = _sha256(folder / name)
+        header["rows"][split] = len(live)
+        header["counts"][split] = dict(sorted(Counter(live).items()))
+    if what.receipt not in (known := header.setdefault("redactions", [])):
+        known.append(what.receipt)
+    return header
+
+
+def _export(ws: "Workspace", version: str, name: str) -> None:
+    """Write a release in one format again; where nobody knows the format any more, it goes."""
+    folder = ws.work / "exports" / version
+    try:
+        one = make("manifests", Plugin(name, where="exports"), "format")
+        with aside(folder, name) as out:
+            one.write(load(ws.work / "releases" / version), out)
+    except UsageError:
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+# -- files -----------------------------------------------------------------------------------------------------------
+
+
+def _parquet(folder: Path) -> list[Path]:
+    return [path for name in (*files().values(), PROVENANCE) if (path := folder / name).exists()]
+
+
+def _holds(path: Path, ids: frozenset[str]) -> bool:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    wanted = pa.array(sorted(ids), pa.string())
+    try:
+        names = [name for name in NAMES if name in pq.read_schema(path).names]
+        table = pq.read_table(path, columns=names)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StoreError(
+            f"{path}: it cannot be read, so nothing can be taken out of it ({error}); restore it"
+        ) from error
+    return any(pc.any(pc.is_in(table.column(name), value_set=wanted)).as_py() for name in names)
+
+
+def _ids(path: Path) -> set[str]:
+    import pyarrow.parquet as pq
+
+    return set(pq.read_table(path, columns=["id"]).column("id").to_pylist())
+
+
+def _table(path: Path) -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return pq.read_table(pa.BufferReader(path.read_bytes()))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

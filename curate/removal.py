@@ -1,0 +1,291 @@
+"""Removing samples, and everything that was made of them. `takedown` and `rescan` share it.
+
+An intent is written down first, and the samples are held from then on; then what was derived goes, then the rows, then
+the bytes, then every trace; last the receipt. Each step may be done twice, so what was killed anywhere is finished by
+`resume`, which every verb that takes the driver's seat begins with.
+"""
+
+import hashlib
+import json
+import mmap
+import re
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from curate import redaction
+from curate.erasure import count, erase, group_name
+from curate.errors import StoreError
+from curate.marks import canonical
+from curate.store.blobs import sync, write
+from curate.store.catalog import now
+from curate.store.tables import Table
+
+if TYPE_CHECKING:
+    from curate.store.catalog import Catalog
+    from curate.store.workspace import Workspace
+
+FOLDER = "receipts"
+REPORT = "report.html"
+_PDQ, _PDQ_BYTES, _MIN_QUALITY = "pdq", 32, 50
+_HEX = re.compile(r"[0-9a-f]{64}")
+_PLAIN = str.maketrans("", "", "-:")
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was removed, in words that name nothing: keyed digests, counts, the releases affected and who has them."""
+
+    receipt: str
+    at: str
+    reason: str
+    digests: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    releases: Sequence[str] = ()
+    recipients: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    models: Sequence[str] = ()
+    blocks_near: bool = False
+
+    @property
+    def path(self) -> str:
+        """Where it lies, below `work/`."""
+        return f"{FOLDER}/{self.receipt}.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be removed, as it was found at first; read again where a run was killed."""
+
+    receipt: Receipt
+    ids: Sequence[str]
+    candidates: Sequence[int]  # those without bytes
+    words: Sequence[str]  # what must be found nowhere afterwards: ids and locators
+    tombstones: Sequence[tuple[str, str]]
+    exports: Mapping[str, Sequence[str]]
+
+
+def remove(
+    ws: "Workspace", ids: Sequence[str], reason: str, candidates: Sequence[int] = (), block_near: bool = False
+) -> Receipt:
+    """Remove samples by id, and candidates (by number) that have no bytes; what came from their URLs stays away.
+
+    For the holder of the driver's seat. `block_near` also keeps each picture's PDQ, so that a re-encoded copy stays
+    away, too. Raises StoreError where something of them is left (a reader holds the catalog, a full disk): the
+    samples stay held back, and the same again finishes it.
+    """
+    ids = _with_frames(ws.catalog, ids)
+    affected, at = redaction.holding(ws, ids), now()
+    name = f"{at[:19].translate(_PLAIN)}Z-{secrets.token_hex(4)}"
+    with ws.catalog.tx() as db:
+        db.executemany("INSERT OR REPLACE INTO removing VALUES (?, ?)", ((one, name) for one in ids))
+        plan = _plan(ws, Receipt(name, at, reason, releases=affected), ids, candidates, block_near)
+        db.execute(
+            "INSERT INTO removals VALUES (?, ?, ?, ?, 'pending', ?)",
+            (name, at, ws.catalog.run, reason, canonical(asdict(plan))),
+        )
+        for one in plan.ids or [name]:
+            ws.catalog.append(db, "takedown", one, {"receipt": name})
+    return _finish(ws, plan)
+
+
+def resume(ws: "Workspace") -> list[Receipt]:
+    """Finish what was killed, and remove again what came back with an older catalog."""
+    found = []
+    for state, text in ws.catalog.rows("SELECT state, plan FROM removals WHERE state != 'done' ORDER BY at"):
+        found.append(_finish(ws, _read(json.loads(text))) if state == "pending" else _scrubbed(ws, text, ()))
+    back = ws.catalog.rows("SELECT sample, receipt FROM removing WHERE sample IN (SELECT id FROM samples) ORDER BY 1")
+    if back:
+        first = ", ".join(sorted({str(row[1]) for row in back}))
+        found.append(remove(ws, [row[0] for row in back], f"came back with an older catalog; taken down by {first}"))
+    if ws.catalog.one("SELECT 1 FROM removing"):
+        with ws.catalog.tx() as db:
+            db.execute("DELETE FROM removing")
+    return found
+
+
+def earlier(catalog: "Catalog", name: str) -> Receipt | None:
+    """The receipt of what was taken down under this sha256, locator or page, if something was."""
+    asked = [(kind, catalog.digest(kind, name)) for kind in ("sha256", "url", "path", "page")]
+    receipts = [catalog.one("SELECT receipt FROM tombstones WHERE kind = ? AND digest = ?", one) for one in asked]
+    for receipt in filter(None, receipts):
+        text = catalog.one("SELECT plan FROM removals WHERE receipt = ? AND state = 'done'", (receipt,))
+        return _receipt(json.loads(text)) if text else Receipt(receipt, "", "")
+    return None
+
+
+def unfinished(catalog: "Catalog") -> bool:
+    """Whether `resume` has something to do."""
+    sql = "SELECT 1 FROM removals WHERE state != 'done' UNION ALL SELECT 1 FROM removing LIMIT 1"
+    return catalog.one(sql) is not None
+
+
+# -- what is to be removed -------------------------------------------------------------------------------------------
+
+
+def _plan(ws: "Workspace", receipt: Receipt, ids: Sequence[str], candidates: Sequence[int], block_near: bool) -> Plan:
+    """What there is of the samples in `removing`, and of candidates without bytes."""
+    catalog = ws.catalog
+    places = _places(catalog, candidates)
+    words = {*ids, *(row["locator"] for row in places), *(row["final_url"] for row in places)} - {None}
+    tombstones = _tombstones(ws, ids, places, block_near)
+    kinds = sorted({kind for kind, _ in tombstones} - {"pdq"})
+    receipt = replace(
+        receipt,
+        digests={kind: [digest for one, digest in tombstones if one == kind] for kind in kinds},
+        counts={"samples": len(ids), "candidates": len({row["candidate"] for row in places})} | count(catalog),
+        recipients=_recipients(catalog, receipt.releases),
+        models=[row[0] for row in catalog.rows("SELECT model FROM models ORDER BY 1") if row[0] in receipt.releases],
+        blocks_near=any(kind == "pdq" for kind, _ in tombstones),
+    )
+    exports = {version: redaction.exported(ws, version) for version in receipt.releases}
+    return Plan(receipt, ids, list(candidates), sorted(words), tombstones, exports)
+
+
+def _with_frames(catalog: "Catalog", ids: Sequence[str]) -> list[str]:
+    """The samples, and the frames that were cut from them, sorted."""
+    found = set(ids)
+    for one in ids:
+        found.update(row[0] for row in catalog.rows("SELECT id FROM samples WHERE parent = ?", (one,)))
+    return sorted(found)
+
+
+def _places(catalog: "Catalog", candidates: Sequence[int]) -> list[Any]:
+    """Where the items were, and who they are upstream: one row for each mention of each candidate."""
+    bare = set(candidates)
+    return [row for row in catalog.rows(_PLACES) if row["sample"] is not None or row["candidate"] in bare]
+
+
+_PLACES = """
+SELECT c.candidate, c.sample, c.kind, c.locator, c.final_url, m.page_id, m.sha1
+FROM candidates c LEFT JOIN mentions m USING (candidate)
+WHERE c.sample IN gone OR c.sample IS NULL
+"""
+
+
+def _tombstones(ws: "Workspace", ids: Sequence[str], places: Sequence[Any], near: bool) -> list[tuple[str, str]]:
+    named = {("sha256", one) for one in ids}
+    for row in places:
+        named |= {(row["kind"], row["locator"]), ("url", row["final_url"]), ("page", row["page_id"])}
+        named.add(("sha1", row["sha1"] and row["sha1"].lower()))
+    found = {(kind, ws.catalog.digest(kind, value)) for kind, value in named if value is not None}
+    if near:
+        found |= {("pdq", one) for one in _pdq(ws, ids)}
+    return sorted(found)
+
+
+def _pdq(ws: "Workspace", ids: Sequence[str]) -> set[str]:
+    """The upright PDQ (hex) of every part of the samples that says something."""
+    found = set()
+    for folder in (ws.work / "tables").glob(f"{_PDQ}@*"):
+        for _, rows in ws.table(_PDQ, folder.name.partition("@")[2]).each(["pdq", "quality"]):
+            for row in rows.to_pylist() if rows is not None else ():
+                if row["id"] in ids and row["quality"] >= _MIN_QUALITY:
+                    found.add(row["pdq"][:_PDQ_BYTES].hex())
+    return found
+
+
+def _recipients(catalog: "Catalog", versions: Sequence[str]) -> dict[str, list[str]]:
+    """Who was given each of these releases."""
+    rows = catalog.rows("SELECT version, name FROM shares ORDER BY version, at, name")
+    return {v: found for v in versions if (found := [row[1] for row in rows if row[0] == v])}
+
+
+def _read(plan: dict[str, Any]) -> Plan:
+    return Plan(**plan | {"receipt": Receipt(**plan["receipt"]), "tombstones": [(k, d) for k, d in plan["tombstones"]]})
+
+
+# -- removing it -----------------------------------------------------------------------------------------------------
+
+
+def _finish(ws: "Workspace", plan: Plan) -> Receipt:
+    """Every step, in order; each may have been done before."""
+    _block(ws, plan)
+    gone = frozenset(plan.ids)
+    for folder in sorted((ws.work / "tables").glob("*@*")):
+        name, _, mark = folder.name.rpartition("@")
+        Table(ws.work / "tables", name, mark).without(gone)
+    _derived(ws)
+    done = redaction.redact(ws, plan.receipt.releases, _redaction(ws, plan))
+    receipt = plan.receipt
+    with ws.catalog.tx() as db:
+        erase(ws, db, plan.candidates)
+        db.execute("DELETE FROM removing WHERE receipt IS ?", (receipt.receipt,))
+    for one in plan.ids:
+        ws.blobs.delete(one)
+    return _scrubbed(ws, canonical(asdict(receipt) | {"redacted": done}), plan.words)
+
+
+def _block(ws: "Workspace", plan: Plan) -> None:
+    known = {row["receipt"] for row in ws.tombstones.records()}
+    if plan.receipt.receipt not in known:
+        said = {"receipt": plan.receipt.receipt, "at": plan.receipt.at, "reason": plan.receipt.reason}
+        ws.tombstones.append(said | {"tombstones": [list(one) for one in plan.tombstones]})
+
+
+def _redaction(ws: "Workspace", plan: Plan) -> redaction.Redaction:
+    names = {one: group_name(ws.catalog, one) for one in plan.ids}
+    return redaction.Redaction(plan.receipt.receipt, plan.receipt.at, names, plan.exports)
+
+
+def _derived(ws: "Workspace") -> None:
+    """What shows pictures and is made again when somebody asks for it: review copies, the report."""
+    shutil.rmtree(ws.work / "review", ignore_errors=True)
+    (ws.root / REPORT).unlink(missing_ok=True)
+
+
+def _scrubbed(ws: "Workspace", text: str, words: Sequence[str]) -> Receipt:
+    """Rid the catalog's file of what it does not show any more, then write the receipt: that is the end."""
+    said = json.loads(text)
+    name = said["receipt"]
+    with ws.catalog.tx() as db:
+        db.execute("UPDATE removals SET state = 'scrub', plan = ? WHERE receipt = ?", (text, name))
+    scour(ws, words)
+    (ws.work / FOLDER).mkdir(mode=0o700, exist_ok=True)
+    data = (json.dumps(said, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    write(ws.work / FOLDER / f"{name}.json", data)
+    sync(ws.work)
+    with ws.catalog.tx() as db:
+        db.execute("UPDATE removals SET state = 'done' WHERE receipt = ?", (name,))
+        ws.catalog.append(db, "receipt", None, {"receipt": name, "sha256": hashlib.sha256(data).hexdigest()})
+    return _receipt(said)
+
+
+def _receipt(said: Mapping[str, Any]) -> Receipt:
+    return Receipt(**{one.name: said[one.name] for one in fields(Receipt)})
+
+
+def scour(ws: "Workspace", words: Sequence[str]) -> None:
+    """Leave no trace of these words in the catalog's file, its free pages and its write-ahead log.
+
+    What SQLite frees it overwrites; copies that it left behind as pages were split go with a VACUUM, where there are
+    any, or where nobody knows any more what to look for (no `words`). Raises StoreError where another process holds
+    the log, or an id is still there.
+    """
+    _fold(ws)
+    if words and not _traces(ws, words):
+        return
+    ws.catalog.vacuum()
+    _fold(ws)
+    if left := [one for one in _traces(ws, words) if _HEX.fullmatch(one)]:
+        raise StoreError(f"catalog.db still holds {len(left)} of the removed ids in a table; this is a bug of curate")
+
+
+def _fold(ws: "Workspace") -> None:
+    if not ws.catalog.fold():
+        raise StoreError(
+            "catalog.db: another process reads it, so its write-ahead log cannot be emptied; what was removed is held"
+            " back. Close `curate review` and the like, and run the same again"
+        )
+
+
+def _traces(ws: "Workspace", words: Sequence[str]) -> list[str]:
+    """Those of the words that stand in the catalog's files, but for locators that are the beginning of another's."""
+    found = []
+    for path in (ws.catalog.path, ws.catalog.path.with_name(f"{ws.catalog.path.name}-wal")):
+        if path.exists() and path.stat().st_size:
+            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                found += [one for one in words if data.find(one.encode()) >= 0]
+    sql = "SELECT 1 FROM candidates WHERE instr(locator, ?) OR instr(final_url, ?) LIMIT 1"
+    return [one for one in found if _HEX.fullmatch(one) or not ws.catalog.one(sql, (one, one))]

@@ -1,0 +1,201 @@
+"""What was taken down: keyed digests in an append-only file beside the catalog, which a restored backup leaves alone.
+
+Each line of `tombstones.log` is a JSON object with the digest of the line before and its own; the first holds the key.
+"""
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from curate.errors import StoreError
+from curate.marks import canonical
+from curate.records import Candidate
+from curate.store.blobs import disk, sync
+from curate.store.catalog import GENESIS, Catalog
+
+NAME = "tombstones.log"
+SCRUBBED = "taken-down:"  # what a candidate's locator begins with once it was taken down; a keyed digest follows
+RADIUS = 31  # PDQ bits within which a picture is one that was taken down with --block-near
+_MERGED = "tombstones"  # the catalog's note of the last line that it knows
+
+
+class Tombstones:
+    """The file, and its copy in the catalog, which is what is asked."""
+
+    def __init__(self, path: Path, catalog: Catalog) -> None:
+        self.path, self._catalog = path, catalog
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Make one record durable: in the file, then in the catalog. Only the holder of the driver lock may."""
+        lines, known = self._lines(), self._read()
+        prev = known[-1]["digest"] if known else GENESIS
+        new = [record] if known else [{"secret": self._catalog.get("secret")}, record]
+        data = b""
+        for one in new:
+            line, prev = _line(one, prev)
+            data += line
+        with disk():
+            self._write(data, sum(map(len, lines)))
+        self._apply([record], prev)
+
+    def _write(self, data: bytes, at: int) -> None:
+        """Add bytes after the last whole line, or nothing."""
+        with self.path.open("ab", buffering=0) as file:
+            self.path.chmod(0o600)
+            file.truncate(at)  # what a killed run wrote of a line
+            try:
+                if file.write(data) != len(data):
+                    raise OSError(errno.ENOSPC, "a short write")
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(at)
+                raise
+        sync(self.path.parent)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Every record whose line is whole, in order."""
+        return [one for one in self._read() if "secret" not in one]
+
+    def broken(self) -> list[int]:
+        """The number (from 1) of every line that is not what was written; a torn last line is none."""
+        found, prev = [], GENESIS
+        for number, line in enumerate(self._lines(), start=1):
+            one = _parsed(line)
+            if one is None or one.get("prev") != prev or _digest(one) != one.get("digest"):
+                found.append(number)
+            prev = str(one["digest"]) if one and "digest" in one else ""
+        return found
+
+    def merge(self) -> None:
+        """Tell the catalog what it does not know: after a kill, or where an older copy of it was put back.
+
+        A sample that came back is held at once, and goes again when a verb next takes the driver's seat. Raises
+        StoreError where the file belongs to another workspace.
+        """
+        lines = self._read()
+        if not lines or self._catalog.get(_MERGED) == lines[-1]["digest"]:
+            return
+        secret = next((one["secret"] for one in lines if "secret" in one), None)
+        if secret is not None and secret != self._catalog.get("secret"):
+            if self._catalog.one("SELECT 1 FROM candidates UNION ALL SELECT 1 FROM samples LIMIT 1"):
+                raise StoreError(f"{self.path}: it belongs to another catalog.db; put the right one of the two back")
+            self._catalog.rekey(secret)
+        self._apply(self.records(), lines[-1]["digest"])
+        self._returned()
+
+    def _apply(self, records: Sequence[Mapping[str, Any]], last: str) -> None:
+        with self._catalog.tx() as db:
+            for one in records:
+                for kind, digest in one.get("tombstones", ()):
+                    row = (kind, digest, one["reason"], one["receipt"], one["at"])
+                    db.execute("INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?, ?)", row)
+                for done in one.get("redacted", ()):
+                    said = (done["version"], done["number"], one["receipt"], done["before"], done["after"], one["at"])
+                    db.execute("INSERT OR IGNORE INTO redactions VALUES (?, ?, ?, ?, ?, ?)", said)
+                    db.execute("UPDATE releases SET sha256 = ? WHERE version = ?", (done["after"], done["version"]))
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_MERGED, last))
+
+    def _returned(self) -> None:
+        """Hold the samples that are here although they were taken down; forget where candidates without bytes were."""
+        catalog = self._catalog
+        gone: dict[str, dict[str, str]] = {}
+        for kind, digest, receipt in catalog.rows("SELECT kind, digest, receipt FROM tombstones"):
+            gone.setdefault(kind, {})[digest] = receipt
+        samples = [row[0] for row in catalog.rows("SELECT id FROM samples")]
+        back = [(one, gone["sha256"].get(catalog.digest("sha256", one))) for one in samples if "sha256" in gone]
+        with catalog.tx() as db:
+            db.executemany("INSERT OR IGNORE INTO removing VALUES (?, ?)", (row for row in back if row[1] is not None))
+            bare = db.execute("SELECT candidate, kind, locator FROM candidates WHERE sample IS NULL").fetchall()
+            named = [row[0] for row in bare if catalog.digest(row[1], row[2]) in gone.get(row[1], ())]
+            list(scrub(catalog, db, named))
+
+    def _lines(self) -> list[bytes]:
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return []
+        lines = data.splitlines(keepends=True)
+        return lines[:-1] if lines and not lines[-1].endswith(b"\n") else lines
+
+    def _read(self) -> list[dict[str, Any]]:
+        parsed = map(_parsed, self._lines())
+        return [one for one in parsed if one is not None and _digest(one) == one.get("digest")]
+
+
+def _line(record: Mapping[str, Any], prev: str) -> tuple[bytes, str]:
+    """A record as its line, and the line's digest."""
+    one = dict(record) | {"prev": prev}
+    digest = _digest(one)
+    return canonical(one | {"digest": digest}).encode() + b"\n", digest
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        one = json.loads(line)
+    except ValueError:
+        return None
+    return one if isinstance(one, dict) else None
+
+
+def _digest(one: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical({k: v for k, v in one.items() if k != "digest"}).encode()).hexdigest()
+
+
+class Blocked:
+    """What may not come back. Read once, asked often; costs nothing where nothing was taken down."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._known: dict[str, set[str]] = {}
+        for kind, digest in catalog.rows("SELECT kind, digest FROM tombstones"):
+            self._known.setdefault(kind, set()).add(digest)
+        self._pdq = b"".join(bytes.fromhex(one) for one in sorted(self._known.get("pdq", ())))
+
+    def candidate(self, one: Candidate) -> bool:
+        """Whether its locator, its page upstream or its bytes (as the source names them) were taken down."""
+        upstream = one.upstream
+        page = f"{upstream.system}:{upstream.page_id}" if upstream and upstream.page_id else None
+        asked = ((one.locator.kind, one.locator.value), ("page", page), ("sha1", one.sha1 and one.sha1.lower()))
+        return any(value is not None and self._has(kind, value) for kind, value in asked)
+
+    def sha256(self, value: str) -> bool:
+        """Whether these very bytes were taken down."""
+        return self._has("sha256", value)
+
+    def near(self, hashes: bytes) -> bool:
+        """Whether a picture is one that was taken down with its PDQ. `hashes`: eight orientations of 32 bytes."""
+        if not self._pdq:
+            return False
+        import numpy as np
+
+        gone = np.frombuffer(self._pdq, dtype=np.uint64).reshape(-1, 1, 4)
+        mine = np.frombuffer(hashes, dtype=np.uint64).reshape(1, -1, 4)
+        return bool((np.bitwise_count(gone ^ mine).sum(axis=2) <= RADIUS).any())
+
+    def _has(self, kind: str, value: str) -> bool:
+        known = self._known.get(kind)
+        return known is not None and self._catalog.digest(kind, value) in known
+
+
+def scrub(catalog: Catalog, db: Any, candidates: Sequence[int]) -> Iterator[tuple[str, str]]:
+    """Take what names an item out of its candidates' rows, which stay to be counted; yields (kind, digest) of each.
+
+    To be used up inside the transaction `db`. Their mentions go.
+    """
+    for number in candidates:
+        kind, locator = db.execute("SELECT kind, locator FROM candidates WHERE candidate = ?", (number,)).fetchone()
+        digest = locator.removeprefix(SCRUBBED) if locator.startswith(SCRUBBED) else catalog.digest(kind, locator)
+        for table in ("declared", "mentions"):
+            db.execute(f"DELETE FROM {table} WHERE candidate = ?", (number,))  # noqa: S608 (constants)
+        db.execute(_SCRUB, (SCRUBBED + digest, number))
+        yield kind, digest
+
+
+_SCRUB = """
+UPDATE candidates SET locator = ?, state = 'failed', reason = 'taken_down', detail = NULL, retryable = 0, sample = NULL,
+    host = NULL, final_url = NULL, http_status = NULL, headers = NULL WHERE candidate = ?
+"""

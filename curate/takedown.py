@@ -1,0 +1,95 @@
+"""`curate takedown`: lets go of an item, and of everything that was made of it, for good."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from curate.errors import UsageError
+from curate.removal import Receipt, earlier, remove
+
+if TYPE_CHECKING:
+    from curate.store.catalog import Catalog
+    from curate.store.workspace import Workspace
+
+_ID = re.compile(r"[0-9a-f]{8,64}")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a name stands for: samples, and candidates whose bytes are not here."""
+
+    ids: frozenset[str]
+    candidates: frozenset[int]
+
+
+def takedown(
+    ws: "Workspace", name: str, reason: str, with_duplicates: bool = False, block_near: bool = False
+) -> dict[str, Any]:
+    """Remove what a sha256 (or its first eight digits and more), a URL, a path or `commons:PAGEID` names.
+
+    `with_duplicates` also removes what was collapsed with it; `block_near` also keeps re-encoded copies away. What was
+    taken down before answers with its receipt. Raises UsageError for a name of nothing, or of several samples; the
+    message repeats no URL.
+    """
+    target = find(ws.catalog, name)
+    if not target.ids and not target.candidates:
+        if (receipt := earlier(ws.catalog, name)) is not None:
+            return said(receipt, 0)
+        raise UsageError(f"{_shown(name)} names nothing that is here; give a sha256, a URL, a path or commons:PAGEID")
+    twins = duplicates(ws.catalog, target.ids)
+    ids = target.ids | twins if with_duplicates else target.ids
+    receipt = remove(ws, sorted(ids), reason, sorted(target.candidates), block_near)
+    return said(receipt, len(twins - ids))
+
+
+def deleted(ws: "Workspace", reason: str) -> dict[str, Any]:
+    """Remove what a source says was deleted where it came from."""
+    rows = ws.catalog.rows(_DELETED)
+    ids = {row["sample"] for row in rows if row["sample"] is not None}
+    bare = [row["candidate"] for row in rows if row["sample"] is None]
+    if not rows:
+        return {"removed": 0, "releases_affected": [], "receipt": None, "recipients": {}}
+    return said(remove(ws, sorted(ids), reason, bare), len(duplicates(ws.catalog, ids)))
+
+
+_DELETED = "SELECT candidate, sample FROM candidates WHERE reason = 'upstream_deleted'"
+
+
+def said(receipt: Receipt, left: int) -> dict[str, Any]:
+    """What the command prints: `duplicates_left` are samples collapsed with what went, which stay."""
+    return {
+        "removed": receipt.counts.get("samples", 0),
+        "releases_affected": list(receipt.releases),
+        "receipt": receipt.path,
+        "recipients": dict(receipt.recipients),
+        "models_affected": list(receipt.models),
+        "blocks_near": receipt.blocks_near,
+        "duplicates_left": left,
+    }
+
+
+def find(catalog: "Catalog", name: str) -> Target:
+    """What a name stands for; a page may be several renditions, and so several samples."""
+    found = [*catalog.rows(_BY_LOCATOR, (name, name)), *(catalog.rows(_BY_PAGE, (name,)) if ":" in name else ())]
+    ids = {row["sample"] for row in found if row["sample"] is not None}
+    if _ID.fullmatch(prefix := name.lower()):
+        sql = "SELECT id FROM samples WHERE id >= ? AND id < ? LIMIT 2"
+        ids |= {row[0] for row in catalog.rows(sql, (prefix, f"{prefix}g"))}
+        if len(ids) > 1:
+            raise UsageError(f"{name} names more than one sample; give the whole sha256")
+    return Target(frozenset(ids), frozenset(row["candidate"] for row in found if row["sample"] is None))
+
+
+_BY_LOCATOR = "SELECT candidate, sample FROM candidates WHERE locator = ? OR final_url = ?"
+_BY_PAGE = "SELECT candidate, sample FROM candidates JOIN mentions USING (candidate) WHERE page_id = ?"
+
+
+def duplicates(catalog: "Catalog", ids: Iterable[str]) -> frozenset[str]:
+    """The samples that were collapsed with one of these: the same picture in other bytes."""
+    sql = "SELECT sample FROM members WHERE collapse = (SELECT collapse FROM members WHERE sample = ?)"
+    return frozenset(row[0] for one in ids for row in catalog.rows(sql, (one,))) - frozenset(ids)
+
+
+def _shown(name: str) -> str:
+    return name if _ID.fullmatch(name.lower()) else "what was given"
