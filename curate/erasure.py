@@ -41,6 +41,10 @@ def erase(ws: "Workspace", db: sqlite3.Connection, candidates: Sequence[int]) ->
     _floors(db)
     _rename(db, {one: group_name(catalog, one) for one in gone})
     _survivors(db)
+    db.execute(
+        "DELETE FROM changes WHERE page_id IN"
+        " (SELECT m.page_id FROM mentions m JOIN candidates c USING (candidate) WHERE c.sample IN gone)"
+    )
     own = [row[0] for row in db.execute("SELECT candidate FROM candidates WHERE sample IN gone")]
     list(scrub(catalog, db, sorted({*own, *candidates})))
     db.execute("DELETE FROM decisions WHERE carried_from IN gone")

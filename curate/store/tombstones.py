@@ -197,5 +197,5 @@ def scrub(catalog: Catalog, db: Any, candidates: Sequence[int]) -> Iterator[tupl
 
 _SCRUB = """
 UPDATE candidates SET locator = ?, state = 'failed', reason = 'taken_down', detail = NULL, retryable = 0, sample = NULL,
-    host = NULL, final_url = NULL, http_status = NULL, headers = NULL WHERE candidate = ?
+    host = NULL, final_url = NULL, http_status = NULL, headers = NULL, hops = NULL WHERE candidate = ?
 """
