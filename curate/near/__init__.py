@@ -5,6 +5,8 @@ The method is a pigeonhole join, after Norouzi, Punjani, Fleet: "Fast Search in 
 slots nearly agree are compared. Small inputs are compared one by one in numpy and wait for no compiler.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +17,7 @@ from curate.near.join import join
 __all__ = ["cross", "groups", "pairs"]
 
 Hashes = npt.NDArray[np.uint8]
+STRETCH = 1 << 21  # rows of each side that `cross` joins at a time
 
 
 def pairs(hashes: Hashes, radius: int, *, max_pairs: int = 10_000_000) -> Ids:
@@ -46,13 +49,12 @@ def cross(a: Hashes, b: Hashes, radius: int, *, max_pairs: int = 10_000_000) -> 
     left, right = _words(a, radius), _words(b, radius)
     if left.shape[1] != right.shape[1]:
         raise ValueError(f"hashes of {a.shape[1]} and of {b.shape[1]} bytes cannot be compared")
-    here, there = Classes.of(left), Classes.of(right)
-    words = np.concatenate([left, right])
     room, found = max_pairs, [np.empty((0, 2), dtype=np.int64)]
-    for near in join(words, (here.first, there.first + len(left)), radius, np.arange(len(words))):
-        mine, theirs = here.label[near[:, 0]], there.label[near[:, 1] - len(left)]
-        room = _spend(room, int(here.sizes[mine] @ there.sizes[theirs]), max_pairs)
-        found.append(here.product(mine, there, theirs))
+    for row, some in _stretches(left):
+        for column, others in _stretches(right):
+            for near in _crossed(some, others, radius, room, max_pairs):
+                room -= len(near)
+                found.append(near + [row, column])
     return _sorted(np.concatenate(found))
 
 
@@ -77,6 +79,20 @@ def groups(hashes: Hashes, radius: int, *, old: Ids | None = None) -> Ids:
         for near in join(words, sides, radius, parent):
             union(parent, near[:, 0], near[:, 1])
     return flatten(parent)
+
+
+def _stretches(words: Words) -> Iterator[tuple[int, Words]]:
+    """Where a stretch of rows begins, and its hashes: so many at a time that a join's tables stay small."""
+    yield from ((start, words[start : start + STRETCH]) for start in range(0, len(words), STRETCH))
+
+
+def _crossed(left: Words, right: Words, radius: int, room: int, limit: int) -> Iterator[Ids]:
+    here, there = Classes.of(left), Classes.of(right)
+    words = np.concatenate([left, right])
+    for near in join(words, (here.first, there.first + len(left)), radius, np.arange(len(words))):
+        mine, theirs = here.label[near[:, 0]], there.label[near[:, 1] - len(left)]
+        room = _spend(room, int(here.sizes[mine] @ there.sizes[theirs]), limit)
+        yield here.product(mine, there, theirs)
 
 
 def _words(hashes: Hashes, radius: int) -> Words:
