@@ -24,7 +24,10 @@ class EngineConfig:
 
 @dataclass(frozen=True)
 class FetchConfig:
-    """How media are asked for: who asks, how often, and how much is too much. Times are seconds, rates a second."""
+    """How media are asked for: who asks, how often, and how much is too much. Times are seconds, rates a second.
+
+    `placeholder_urls`: the same bytes from so many URLs of one host are taken for a placeholder (0: never).
+    """
 
     contact: str | None = None
     allow_private: tuple[str, ...] = ()
@@ -44,6 +47,7 @@ class FetchConfig:
     robots: bool = True
     opt_out: bool = True
     breaker: int = 10
+    placeholder_urls: int = 20
 
 
 @dataclass(frozen=True)

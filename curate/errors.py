@@ -63,7 +63,7 @@ class ItemError(CurateError):
     """One candidate failed, for a reason of the closed list.
 
     `detail` is for people (a status, a limit, a library's message); it never holds a URL.
-    `retry_after` is what the server asked for, in seconds.
+    `retry_after` is what the server asked for, in seconds; `attempts` is how often the item was asked for.
     """
 
     def __init__(self, reason: Reason, detail: str = "", retry_after: float | None = None) -> None:
@@ -71,6 +71,7 @@ class ItemError(CurateError):
         self.reason = reason
         self.detail = detail
         self.retry_after = retry_after
+        self.attempts = 1
 
     def __reduce__(self) -> tuple[type["ItemError"], tuple[Reason, str, float | None]]:
         return ItemError, (self.reason, self.detail, self.retry_after)

@@ -14,7 +14,8 @@ from curate.config import Config
 from curate.contracts import Export
 from curate.errors import GateError, UsageError
 from curate.hashes import read
-from curate.net.redact import redact
+from curate.net.redact import redact, redacted
+from curate.policy import minors, refusals
 from curate.records import SPLITS, Manifest
 from curate.redaction import removed
 from curate.release import HEADER, PROVENANCE, SCHEMA, Rows, aside, collect, config_sha256, files, load
@@ -104,6 +105,8 @@ def _header(ws: "Workspace", version: str, rows: Rows) -> dict[str, Any]:
         "splits": {"shares": config.export.splits, "salt": config.export.salt},
         "leakage": {"hash": config.dedupe.hash, "radius": config.dedupe.group_radius},
         "screening": {"required": config.screening.required, "lists": _screening(ws)},
+        "approvals": _approvals(ws),
+        "policy": {"refusals": refusals.version(), "minors": minors.version()},
         "columns": rows.tables["train"].column_names,
         "order": "id, ascending",
         "rows": {split: table.num_rows for split, table in rows.tables.items()},
@@ -130,12 +133,28 @@ def _screening(ws: "Workspace") -> list[dict[str, Any]]:
     return [{key: value for key, value in one.items() if key != "modified"} for one in lists]
 
 
+def _approvals(ws: "Workspace") -> list[dict[str, str]]:
+    """Why lists with classes that are not safe were fetched, and who answers for it."""
+    sql = """
+    SELECT DISTINCT plugin, json_extract(options, '$.reason'), json_extract(options, '$.approved_by') FROM sources
+    WHERE json_extract(options, '$.approved_by') IS NOT NULL AND source IN (
+        SELECT m.source FROM mentions m JOIN candidates c USING (candidate) WHERE c.sample IS NOT NULL)
+    ORDER BY 1, 2, 3
+    """
+    return [{"use": row[0], "reason": row[1] or "", "approved_by": row[2]} for row in ws.catalog.rows(sql)]
+
+
 _FACTS = """
 SELECT c.sample AS id, c.kind, c.locator, m.source, m.ref, c.fetched_at, c.attempts, c.http_status, c.headers,
-    c.final_url, c.run
-FROM candidates c JOIN mentions m USING (candidate) WHERE c.sample IS NOT NULL
-ORDER BY c.sample, c.kind, c.locator, m.source, m.ref
+    c.final_url, c.hops, c.retry_after, c.robots, c.hash_check, c.gate, c.may_depict_minors, c.run, m.facts, s.version,
+    s.listed_at, r.tool, r.screening
+FROM candidates c JOIN mentions m USING (candidate) JOIN sources s USING (source) LEFT JOIN runs r ON r.run = c.run
+WHERE c.sample IS NOT NULL ORDER BY c.sample, c.kind, c.locator, m.source, m.ref
 """
+_TEXT = (
+    "id", "source", "version", "listed_at", "ref", "fetched_at", "headers", "robots", "hash_check", "gate", "screening",
+    "tool", "run",
+)  # fmt: skip
 
 
 def _provenance(ws: "Workspace", released: set[str]) -> bytes:
@@ -143,14 +162,17 @@ def _provenance(ws: "Workspace", released: set[str]) -> bytes:
     import pyarrow as pa
 
     facts = [row for row in ws.catalog.stream(_FACTS) if row["id"] in released]
-    text = {name: [row[name] for row in facts] for name in ("id", "source", "ref", "fetched_at", "headers", "run")}
-    numbers = {name: [row[name] for row in facts] for name in ("attempts", "http_status")}
+    text = {name: [row[name] for row in facts] for name in _TEXT}
+    numbers = {name: [row[name] for row in facts] for name in ("attempts", "http_status", "may_depict_minors")}
     urls = {
         "url": [redact(row["locator"]) if row["kind"] == "url" else None for row in facts],
         "final_url": [redact(row["final_url"]) if row["final_url"] else None for row in facts],
+        "hops": [redacted(row["hops"]) for row in facts],
+        "facts": [redacted(row["facts"]) for row in facts],
     }
     columns = {name: pa.array(values, pa.string()) for name, values in (text | urls).items()}
     columns |= {name: pa.array(values, pa.int64()) for name, values in numbers.items()}
+    columns["retry_after"] = pa.array([row["retry_after"] for row in facts], pa.float64())
     return to_parquet(pa.table(columns))
 
 

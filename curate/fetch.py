@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from curate import repeats
 from curate.contracts import Engine, Http, Needs, Source
 from curate.errors import CurateError, ItemError, MatchError, UsageError
 from curate.intake import Arrival, Intake, Look
@@ -26,6 +27,7 @@ from curate.progress import Progress, Step
 from curate.recorder import Outcome, Recorder
 from curate.records import Reason, Response
 from curate.screening.gate import Gate
+from curate.store.views import withheld_by_reason
 from curate.store.workspace import Workspace
 from curate.toml import suggest
 
@@ -66,7 +68,10 @@ def fetch(  # the one verb with all of the outside world handed in
     with_classes = [one | {"classes": source.classes()} for one, source in zip(described, sources, strict=True)]
     check_sources(with_classes)
     check_approvals(with_classes, ws.config.taxonomy.first.safe)
-    ws.catalog.put("screening", canonical(gate.summary()))
+    ws.catalog.put("screening", summary := canonical(gate.summary()))
+    with ws.catalog.tx() as db:
+        db.execute("UPDATE runs SET screening = ? WHERE run = ?", (summary, ws.catalog.run))
+    repeats.reconsider(ws.catalog, ws.config.fetch.placeholder_urls)
     run = _Run(ws, gate, engine, progress, limit)
     asyncio.run(run.all(sources, http))
     if run.recorder.matches:
@@ -106,6 +111,7 @@ def totals(ws: Workspace) -> dict[str, object]:
         "failed": states.get("failed", 0),
         "pending": states.get("pending", 0),
         "reasons": {row[0]: row[1] for row in reasons},
+        "withheld": withheld_by_reason(ws.catalog),
         "bytes": ws.catalog.one("SELECT coalesce(sum(bytes), 0) FROM samples"),
     }
 

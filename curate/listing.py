@@ -58,9 +58,15 @@ async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: 
             for note in page.notes:
                 said = (name, note.kind, note.subject, note.detail)
                 db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?)", said)
-            db.execute("UPDATE sources SET cursor = ?, listed = ? WHERE source = ?", (*_after(page, cursor), name))
+            after = (*_after(page, cursor), page.version, now(), name)
+            db.execute(_LISTED, after)
         cursor = page.cursor
         step(len(page.candidates))
+
+
+_LISTED = """
+UPDATE sources SET cursor = ?, listed = ?, version = coalesce(?, version), listed_at = ? WHERE source = ?
+"""
 
 
 def _after(page: Page, before: str | None) -> tuple[str | None, bool]:
@@ -105,7 +111,7 @@ def _judge(db: "sqlite3.Connection", row: int, candidate: Candidate, taxonomy: T
     verdict = judge(candidate, taxonomy.first.safe)
     if verdict.may_depict_minors:
         db.execute("UPDATE candidates SET may_depict_minors = 1 WHERE candidate = ?", (row,))
-    why = verdict.blocked or verdict.denied
+    why = verdict.blocked or verdict.denied or _beside(db, row, taxonomy)
     if why is None:
         return
     reason = Reason.BLOCKED_SOURCE if verdict.blocked else Reason.DENIED_CATEGORY
@@ -119,6 +125,20 @@ def _judge(db: "sqlite3.Connection", row: int, candidate: Candidate, taxonomy: T
         " SELECT 'sample', sample, ?, ? FROM candidates WHERE candidate = ? AND sample IS NOT NULL",
         (f"{reason}: {why}", now(), row),
     )
+
+
+def _beside(db: "sqlite3.Connection", row: int, taxonomy: Taxonomy) -> str | None:
+    """Why a candidate is refused that one mention suggests to show minors and another one calls not safe."""
+    safe = taxonomy.first.safe
+    found = db.execute(_CONTRADICTED.format(", ".join("?" * len(safe))), (taxonomy.first.name, row, *safe)).fetchone()
+    return "may depict minors: by another mention of it" if found else None
+
+
+_CONTRADICTED = """
+SELECT 1 FROM candidates c JOIN mentions m USING (candidate) LEFT JOIN declared d
+    ON d.candidate = m.candidate AND d.source = m.source AND d.ref = m.ref AND d.axis = ?
+WHERE c.candidate = ? AND c.may_depict_minors AND (d.label IS NULL OR d.label NOT IN ({})) LIMIT 1
+"""
 
 
 def _host(url: str) -> str:

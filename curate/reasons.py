@@ -41,6 +41,7 @@ MEANING: dict[Reason, str] = {
     Reason.WORKER_DIED: "The process that looked at the file was ended by the system.",
     Reason.PLACEHOLDER: "A picture that says that the picture is gone.",
     Reason.HASH_MISMATCH: "Not the bytes that the source names.",
+    Reason.DUPLICATE_OF: "A copy of another item.",
     Reason.FILE_MISSING: "The file is not there, or cannot be read.",
     Reason.LICENSE_MISSING: "No licence is given where one is required.",
     Reason.LICENSE_DENIED: "The licence is not among those that are accepted.",

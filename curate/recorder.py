@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from curate import hashes
+from curate import hashes, repeats
 from curate.errors import ItemError, StoreError
 from curate.intake import Look
 from curate.marks import canonical
@@ -55,9 +55,11 @@ class Recorder:
                     one = outcome.look.sample
                     row = (one.id, one.sha1, one.md5, one.bytes, one.media_type, one.width, one.height, one.frames)
                     db.execute(_SAMPLE, (*row, self._ws.catalog.run))
-                db.execute(_CANDIDATE, self._row(outcome))
+                db.execute(_CANDIDATE, self._row(outcome, wanted.get(outcome.candidate)))
                 if outcome.candidate in matched:
                     db.execute(_INCIDENT, self._incident(outcome, matched[outcome.candidate]))
+            stored = [o.look.sha256 for o in kept if o.look is not None]
+            repeats.suspect(db, stored, self._ws.config.fetch.placeholder_urls, self._ws.catalog.run)
         self.matches += len(matched)
         for outcome in kept:
             if (look := outcome.look) is not None and look.hashes is not None:
@@ -85,7 +87,7 @@ class Recorder:
         if most is not None and self._held > most:
             raise StoreError(f"the store would hold more than [fetch] max_store allows ({most} bytes)")
 
-    def _row(self, o: Outcome) -> tuple[object, ...]:
+    def _row(self, o: Outcome, sha1: str | None) -> tuple[object, ...]:
         response, failure = o.response, o.failure
         headers = {k: response.headers[k] for k in KEPT_HEADERS if k in response.headers} if response else {}
         return (
@@ -97,10 +99,22 @@ class Recorder:
             response.url if response else None,
             response.status if response else None,
             canonical(headers),
+            canonical(list(response.hops)) if response and response.hops else None,
+            response.robots if response else "disallowed" if _reason(o) is Reason.ROBOTS_DISALLOWED else None,
+            failure.retry_after if failure else None,
+            _hash_check(o, sha1),
+            self._gated(o),
             now(),
             self._ws.catalog.run,
+            response.attempts if response else failure.attempts if failure else 1,
             o.candidate,
         )
+
+    def _gated(self, o: Outcome) -> str | None:
+        """What the gate said of the bytes; None where there were none."""
+        if o.look is None:
+            return None
+        return "match" if _reason(o) is Reason.GATE_MATCH else "clear" if self._gate.lists else "off"
 
     def _incident(self, o: Outcome, match: Match) -> tuple[object, ...]:
         catalog = self._ws.catalog
@@ -114,12 +128,24 @@ def _judged(o: Outcome, matched: dict[int, Match], sha1: str | None) -> Outcome:
     if o.candidate in matched:
         return Outcome(o.candidate, None, ItemError(Reason.GATE_MATCH), o.look)
     if o.failure is None and o.response is not None and o.look is not None:
-        kind = placeholder(o.response, o.look.md5)
+        size = (o.look.sample.width, o.look.sample.height) if o.look.sample else None
+        kind = placeholder(o.response, o.look.md5, size)
         if kind is not None:
             return Outcome(o.candidate, o.response, ItemError(Reason.PLACEHOLDER, kind), o.look)
         if sha1 is not None and o.look.sha1 != sha1.lower():
             return Outcome(o.candidate, o.response, ItemError(Reason.HASH_MISMATCH, "sha1"), o.look)
     return o
+
+
+def _reason(o: Outcome) -> Reason | None:
+    return o.failure.reason if o.failure else None
+
+
+def _hash_check(o: Outcome, sha1: str | None) -> str | None:
+    """Whether the bytes have the sha1 that the source names: ok, mismatch, or absent (it names none)."""
+    if o.look is None:
+        return None
+    return "absent" if sha1 is None else "ok" if o.look.sha1 == sha1.lower() else "mismatch"
 
 
 _SAMPLE = """
@@ -128,6 +154,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _CANDIDATE = """
 UPDATE candidates SET state = ?, reason = ?, detail = ?, retryable = ?, sample = ?, final_url = ?, http_status = ?,
-    headers = ?, fetched_at = ?, run = ?, attempts = attempts + 1 WHERE candidate = ?
+    headers = ?, hops = ?, robots = ?, retry_after = ?, hash_check = ?, gate = ?, fetched_at = ?, run = ?,
+    attempts = attempts + ? WHERE candidate = ?
 """
 _INCIDENT = "INSERT INTO incidents (at, run, kind, digest, list, entry, source) VALUES (?, ?, ?, ?, ?, ?, ?)"

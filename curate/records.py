@@ -52,6 +52,7 @@ class Reason(StrEnum):
     WORKER_DIED = "worker_died"
     PLACEHOLDER = "placeholder"
     HASH_MISMATCH = "hash_mismatch"
+    DUPLICATE_OF = "duplicate_of"
     FILE_MISSING = "file_missing"
     LICENSE_MISSING = "license_missing"
     LICENSE_DENIED = "license_denied"
@@ -140,11 +141,15 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a source found at once; `cursor` resumes after it, and None says there is no more."""
+    """What a source found at once; `cursor` resumes after it, and None says there is no more.
+
+    `version` names the edition that was read, where the source knows it: a commit, a revision, a digest.
+    """
 
     candidates: tuple[Candidate, ...]
     cursor: str | None
     notes: tuple[Note, ...] = ()
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +163,19 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A whole answer of a server: `url` is the last one after redirects, headers are lower-case."""
+    """A whole answer of a server: `url` is the last one after redirects, headers are lower-case.
+
+    `hops` are the URLs before it, `attempts` how often it was asked for; `robots` says what the last host's robots.txt
+    said of it: "allowed", "absent" (there is none); None where nobody asked.
+    """
 
     url: str
     status: int
     headers: Mapping[str, str]
     body: bytes
     hops: tuple[str, ...] = ()
+    attempts: int = 1
+    robots: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

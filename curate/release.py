@@ -157,13 +157,15 @@ def collect(ws: "Workspace") -> Rows:
 
     axes = ws.config.taxonomy.axes
     known = [labels(ws, axis) for axis in axes]
-    held, withheld = views.held(ws.catalog), views.withheld(ws.catalog)
+    held, withheld, minors = views.held(ws.catalog), views.withheld(ws.catalog), views.minors(ws.catalog)
     origins = dict(_origins(ws.catalog))
     excluded: Counter[str] = Counter()
     rows: dict[str, list[tuple[object, ...]]] = {split: [] for split in SPLITS}
     for sample in ws.catalog.stream(_SAMPLES):
         kept_back = withheld.get(sample["id"], "quarantined") if sample["id"] in held else None
         reason = kept_back or _reason(sample, known[0])
+        if reason is None and sample["id"] in minors and _is_positive(sample["id"], axes, known):
+            reason = "may_depict_minors"
         if reason is not None:
             excluded[reason] += 1
         else:
@@ -184,6 +186,12 @@ def _reason(sample: "Row", known: Labels) -> str | None:
     if sample["id"] in known.contested:
         return "conflict"
     return None if sample["id"] in known.by_sample else "unlabelled"
+
+
+def _is_positive(sample: str, axes: tuple[Axis, ...], known: list[Labels]) -> bool:
+    """True where a label on any axis is not one that the taxonomy calls safe."""
+    found = (one.by_sample.get(sample) for one in known)
+    return any(label is not None and label.name not in axis.safe for axis, label in zip(axes, found, strict=True))
 
 
 def _row(sample: "Row", known: list[Labels], origin: tuple[str | None, ...]) -> tuple[object, ...]:

@@ -53,7 +53,11 @@ def deleted(ws: "Workspace", reason: str) -> dict[str, Any]:
     return said(remove(ws, sorted(ids), reason, bare), len(duplicates(ws.catalog, ids)))
 
 
-_DELETED = "SELECT candidate, sample FROM candidates WHERE reason = 'upstream_deleted'"
+_DELETED = """
+SELECT candidate, sample FROM candidates WHERE reason IN ('upstream_deleted', 'source_withdrawn')
+UNION SELECT c.candidate, c.sample FROM candidates c JOIN withheld w USING (sample)
+WHERE w.reason IN ('upstream_deleted', 'source_withdrawn') ORDER BY 1
+"""
 
 
 def said(receipt: Receipt, left: int) -> dict[str, Any]:

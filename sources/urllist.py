@@ -1,5 +1,6 @@
 """Lists of URLs: a text file, a CSV file, or a folder laid out like nsfw_data_scraper (`<class>/urls_<class>.txt`)."""
 
+import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -65,7 +66,16 @@ class Urllist:
                     page, notes = [], []
         if not found:
             raise UsageError(f"{self.path}: not one URL in it")
-        yield Page(tuple(page), None, tuple(notes))
+        yield Page(tuple(page), None, tuple(notes), version=self._version())
+
+    def _version(self) -> str:
+        """The sha256 of the lists, names and bytes."""
+        whole = hashlib.sha256()
+        for one in self._lists():
+            whole.update(f"{one.name}\0".encode())
+            with one.path.open("rb") as file:
+                whole.update(hashlib.file_digest(file, "sha256").digest())
+        return f"sha256:{whole.hexdigest()}"
 
     def _lists(self) -> list[UrlList]:
         """The lists; a single file is of class `label`, wherever it lies."""

@@ -43,6 +43,7 @@ SHARED = {
     "curate.redaction",
     "curate.release",
     "curate.removal",
+    "curate.repeats",
     "curate.scores",
     "curate.scoring",
     "curate.sheet",

@@ -18,10 +18,12 @@ from curate.config import Config, ExportConfig
 from curate.contracts import Export
 from curate.errors import GateError, UsageError
 from curate.export import export
-from curate.records import SPLITS, Manifest
+from curate.policy import minors, refusals
+from curate.records import SPLITS, Axis, Manifest, Taxonomy
 from curate.release import load
 from curate.store.workspace import Workspace
 from tests.releases import (
+    AXES,
     FORMATS,
     GOLDEN,
     QUIET,
@@ -297,3 +299,61 @@ def test_killed_at_any_step_it_is_no_release_and_redone_it_is_the_same(
         ours, theirs = contents(ws.work / top / "1.0.0"), contents(golden.work / top / "1.0.0")
         assert ours == theirs
     assert [p.name for p in (ws.work / "releases").iterdir()] == ["1.0.0"]
+
+
+# -- what fetch and the sources know ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("label", "released_"), [("neutral", True), ("sexy", False), ("porn", False)])
+def test_what_may_show_minors_is_no_positive(tmp_path: Path, label: str, released_: bool) -> None:
+    """By its own words, or those of a near-duplicate; what people say does not change that."""
+    items = [
+        Item("marked", group="g", people={"content": {"ann": label}}),
+        Item("like it", group="g", people={"content": {"ann": label}}),
+        Item("other", people={"content": {"ann": label}}),
+    ]
+    ws = stocked(tmp_path, items, golden_config())
+    with ws.catalog.tx() as db:
+        db.execute("UPDATE candidates SET may_depict_minors = 1 WHERE sample = ?", (items[0].id,))
+    result = released(ws)
+    assert result["excluded"] == ({} if released_ else {"may_depict_minors": 2})
+    assert rows(ws).keys() == ({item.id for item in items} if released_ else {items[2].id})
+
+
+def test_a_further_axis_counts_too(tmp_path: Path) -> None:
+    axes = (*AXES[:1], Axis("violence", ("none", "graphic"), ("none",), ()))
+    item = Item("marked", people={"content": {"ann": "neutral"}, "violence": {"ann": "graphic"}})
+    ws = stocked(tmp_path, [item, Item("other")], replace(golden_config(), taxonomy=Taxonomy(axes=axes)))
+    with ws.catalog.tx() as db:
+        db.execute("UPDATE candidates SET may_depict_minors = 1 WHERE sample = ?", (item.id,))
+    assert released(ws)["excluded"] == {"may_depict_minors": 1}
+
+
+def test_the_header_says_who_approved_what_was_not_safe(tmp_path: Path) -> None:
+    ws = stocked(tmp_path, golden_items(), golden_config())
+    options = json.dumps({"path": "/home/x", "reason": "to measure", "approved_by": "B. Counsel"})
+    with ws.catalog.tx() as db:
+        db.execute("UPDATE sources SET options = ?", (options,))
+        db.execute("INSERT INTO sources (source, plugin, options) VALUES ('urllist:unused', 'urllist', ?)", (options,))
+    released(ws)
+    header = load(ws.work / "releases" / "1.0.0").header
+    assert header["approvals"] == [{"use": "urllist", "reason": "to measure", "approved_by": "B. Counsel"}]
+    assert header["policy"] == {"refusals": refusals.version(), "minors": minors.version()}
+
+
+def test_provenance_lets_nobody_in(tmp_path: Path) -> None:
+    """Signed query strings and credentials are in the catalog, and in nothing that leaves."""
+    url = "https://a.example/1.jpg?X-Amz-Signature=0123456789&w=5"
+    ws = stocked(tmp_path, [Item("a", mentions=[Mention(url)])], golden_config())
+    with ws.catalog.tx() as db:
+        db.execute("UPDATE candidates SET hops = ?, retry_after = 1.5", (json.dumps([url]),))
+        db.execute("UPDATE mentions SET facts = ?", (json.dumps({"author": "A", "page": f"see {url}"}),))
+    released(ws)
+    folder = ws.work / "releases" / "1.0.0"
+    (row,) = pq.read_table(folder / "provenance.parquet").to_pylist()
+    assert row["retry_after"] == 1.5
+    assert json.loads(row["facts"])["author"] == "A"
+    assert "REDACTED" in row["hops"]
+    for path in (ws.work / "exports").rglob("*"):
+        assert path.is_dir() or b"0123456789" not in path.read_bytes()
+    assert "0123456789" not in json.dumps(row)

@@ -1,9 +1,11 @@
 """fetch: every candidate ends as a sample or as a failure with a reason; rerun = resume; nothing unscreened is kept."""
 
+import contextlib
 import hashlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -104,8 +106,6 @@ EXPECTED = {
 
 
 def fates(root: Path) -> dict[str, str]:
-    import sqlite3
-
     with sqlite3.connect(root / "work" / "catalog.db") as db:
         rows = db.execute("SELECT locator, coalesce(reason, state) FROM candidates").fetchall()
     db.close()
@@ -124,6 +124,40 @@ def test_every_candidate_ends_with_its_reason(tmp_path: Path, site: Web) -> None
     assert not [path for path in (root / "work").rglob("*") if path.stat().st_mode & 0o077], "for the operator alone"
     stored = {p.name for p in (root / "work" / "blobs").glob("??/*")}
     assert stored == {hashlib.sha256(site.answers[p][2]).hexdigest() for p in ("/a.jpg", "/b.png")}
+
+
+def test_every_item_s_way_is_on_record(tmp_path: Path, site: Web) -> None:
+    site.answers["/moved.jpg"] = (302, {"Location": "/a.jpg"}, b"")
+    site.answers["/busy.jpg"] = (503, {"Retry-After": "3600"}, b"")
+    root = workspace(tmp_path, site, {"neutral": ["/moved.jpg", "/busy.jpg", "/private/x.jpg"]})
+    curate(root, "fetch")
+    with contextlib.closing(sqlite3.connect(root / "work" / "catalog.db")) as db:
+        db.row_factory = sqlite3.Row
+        rows = {row["locator"]: dict(row) for row in db.execute("SELECT * FROM candidates")}
+        (source,) = db.execute("SELECT version, listed_at FROM sources").fetchall()
+        (run,) = db.execute("SELECT tool, screening FROM runs").fetchall()
+    moved, busy, private = (rows[site.url(path)] for path in ("/moved.jpg", "/busy.jpg", "/private/x.jpg"))
+    assert json.loads(moved["hops"]) == [site.url("/moved.jpg")]
+    assert (moved["final_url"], moved["http_status"]) == (site.url("/a.jpg"), 200)
+    assert (moved["robots"], moved["hash_check"], moved["gate"]) == ("allowed", "absent", "off")
+    assert json.loads(moved["headers"])["content-type"] == "image/jpeg"
+    assert (busy["reason"], busy["retry_after"], busy["attempts"]) == ("http_5xx", 3600.0, 1)
+    assert (private["reason"], private["robots"]) == ("robots_disallowed", "disallowed")
+    assert source["version"].startswith("sha256:")
+    assert source["listed_at"] < moved["fetched_at"]
+    assert json.loads(run["screening"])["required"] is False
+
+
+def test_attempts_are_requests(tmp_path: Path) -> None:
+    with serving({"/a.jpg": (500, {}, b"")}) as site:
+        root = workspace(tmp_path, site, {"neutral": ["/a.jpg"]})
+        text = (root / "curate.toml").read_text().replace("[screening]", "retries = 1\n[screening]")
+        (root / "curate.toml").write_text(text)
+        curate(root, "fetch")
+        curate(root, "fetch", "--retry-failed")
+        assert site.asked["/a.jpg"] == 4
+    with contextlib.closing(sqlite3.connect(root / "work" / "catalog.db")) as db:
+        assert db.execute("SELECT attempts FROM candidates").fetchall() == [(4,)]
 
 
 def test_rerun_asks_for_nothing_again(tmp_path: Path, site: Web) -> None:

@@ -72,6 +72,19 @@ def test_the_policy_speaks_before_anything_is_opened(ws: Workspace, tmp_path: Pa
     assert [row[0] for row in found] == [marked.locator.value]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("other", ["porn", None])
+def test_what_one_mention_marks_no_other_makes_a_positive(
+    ws: Workspace, tmp_path: Path, order: tuple[int, int], other: str | None
+) -> None:
+    """A safe mention suggests minors, another one has a class that is not safe, or none: it is not taken."""
+    marked = image(tmp_path, "a.jpg", 1)
+    both = (replace(marked, facts={"description": "children at play"}), replace(marked, ref="elsewhere", label=other))
+    said = run(ws, Listing(tuple(both[n] for n in order)))
+    assert said["reasons"] == {"denied_category": 1}
+    assert ws.catalog.one("SELECT detail FROM candidates") == "may depict minors: by another mention of it"
+
+
 def test_bytes_that_are_not_what_the_source_said_are_refused(ws: Workspace, tmp_path: Path) -> None:
     good, bad = image(tmp_path, "good.jpg", 1), image(tmp_path, "bad.jpg", 2)
     import hashlib
@@ -80,6 +93,8 @@ def test_bytes_that_are_not_what_the_source_said_are_refused(ws: Workspace, tmp_
     said = run(ws, Listing(tuple(Candidate(c.locator, c.ref, c.label, sha1=right) for c in (good, bad))))
     assert said["reasons"] == {"hash_mismatch": 1}
     assert said["stored"] == 1
+    checks = ws.catalog.rows("SELECT hash_check, gate FROM candidates ORDER BY candidate")
+    assert [tuple(row) for row in checks] == [("ok", "off"), ("mismatch", "off")]
 
 
 def test_notes_are_rows(ws: Workspace) -> None:

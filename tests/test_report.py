@@ -585,6 +585,25 @@ def test_what_is_held_is_nowhere(build: Builder) -> None:
     assert thumbnail_of(png(1)) not in written(build)
 
 
+@pytest.mark.parametrize("label", ["neutral", "porn", None])
+def test_what_may_show_minors_is_never_beside_what_is_not_safe(build: Builder, label: str | None) -> None:
+    """Not even obscured: while anything here is not known to be safe, it is not in the sheet, nor in a group."""
+    source = build.source("urllist:aa")
+    marked, other = build.store(source, png(1, 16), "neutral"), build.store(source, png(2, 16), label)
+    for name in (marked, other):
+        build.member(name, "g", name)
+    build.sql("UPDATE candidates SET may_depict_minors = 1 WHERE sample = ?", marked)
+    text = written(build)
+    assert (marked[:10] in text) == (label == "neutral")
+    assert (other[:10] in text) == (label == "neutral"), "its near-duplicates are kept apart with it"
+    build.sql("DELETE FROM members")
+    build.member(marked, marked, marked)
+    build.member(other, other, other)
+    text = written(build)
+    assert (marked[:10] in text) == (label == "neutral")
+    assert other[:10] in text
+
+
 def thumbnail_of(data: bytes) -> str:
     return base64.b64encode(thumbnail.clear(Image.open(io.BytesIO(data)))).decode()
 

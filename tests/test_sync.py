@@ -22,6 +22,7 @@ from curate.screening.gate import Gate
 from curate.store import views
 from curate.store.workspace import Workspace
 from curate.sync import sync
+from curate.takedown import deleted
 from sources.commons import Commons
 from tests.commonsworld import png, tree
 from tests.mediawiki import Wiki
@@ -84,6 +85,13 @@ def test_what_changes_upstream_is_marked_and_unmarked(empty: Workspace, world: W
     assert query(ws, "SELECT count(*) FROM changes WHERE ended_at IS NOT NULL") == [(3,)]
     assert dict(collect(ws).excluded) == {"not_deduped": 4}
 
+    world.delete("File:Step 0.png", "again")
+    said(ws, world, source)
+    ws.catalog.begin("takedown", "")
+    assert deleted(ws, "deleted upstream")["removed"] == 1, "what is marked is what takedown removes"
+    assert ws.catalog.one("SELECT count(*) FROM samples WHERE id = ?", (sample,)) == 0
+    assert query(ws, "SELECT * FROM withheld") == []
+
 
 def test_what_is_gone_before_it_was_fetched_is_not_asked_for(empty: Workspace, world: Wiki) -> None:
     ws, source = empty, tree(world, "Category:Kept in step too")
@@ -141,10 +149,8 @@ def ws(tmp_path: Path) -> Workspace:
         for n in range(1200):
             system = "b.example" if n % 12 == 0 else "a.example"
             sample = f"{n // 2:064d}"  # two items have the same bytes
-            db.execute(
-                "INSERT OR IGNORE INTO samples (id, sha1, md5, bytes, media_type, width, height) VALUES (?,1,1,1,1,1,1)",
-                (sample,),
-            )
+            columns = "(id, sha1, md5, bytes, media_type, width, height)"
+            db.execute(f"INSERT OR IGNORE INTO samples {columns} VALUES (?, '', '', 1, '', 1, 1)", (sample,))
             db.execute(
                 "INSERT INTO candidates (kind, locator, state, sample) VALUES ('url', ?, 'stored', ?)", (str(n), sample)
             )

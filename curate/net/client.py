@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -108,8 +108,7 @@ class Client:
 
     async def _hop(self, url: URL, ask: _Ask, hops: tuple[str, ...]) -> Response | URL:
         self._guard.check(url)
-        if ask.robots:
-            await self._robots.check(url)
+        said = await self._robots.check(url) if ask.robots else None
         host = self._host(url)
         async with self._polite.turn(host):
             if ask is self._media:
@@ -120,7 +119,7 @@ class Client:
                 host.record(error)
                 raise
             host.record(None)
-            return answer
+            return replace(answer, robots=said) if said and isinstance(answer, Response) else answer
 
     async def _exchange(self, url: URL, ask: _Ask, host: Host, hops: tuple[str, ...]) -> Response | URL:
         """One request and its answer: the whole of it, or where it redirects to."""

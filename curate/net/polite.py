@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import count
 
 from aiolimiter import AsyncLimiter
@@ -115,8 +116,10 @@ class Polite:
         """Try, and try again where the reason says so: exponential backoff, full jitter, holding no place meanwhile."""
         for tried in count():
             try:
-                return await attempt()
+                answer = await attempt()
+                return replace(answer, attempts=tried + 1) if tried else answer
             except ItemError as error:
+                error.attempts = tried + 1
                 if tried >= self._limits.retries or not self._again(error) or not host.pay_retry():
                     raise
             await asyncio.sleep(_RANDOM.uniform(0, min(MAX_BACKOFF, self._limits.backoff * 2**tried)))

@@ -1,6 +1,8 @@
 """URLs as they may be printed or exported: without what lets the reader in."""
 
+import json
 import re
+from typing import Any
 from urllib.parse import unquote
 
 REDACTED = "REDACTED"
@@ -28,6 +30,19 @@ def redact(url: str) -> str:
     that is long enough (20 characters) to be a signature. Not reversible: two signed forms of a URL may become one.
     """
     return _FIELD.sub(_field, _USERINFO.sub("", url))
+
+
+def redacted(text: str | None) -> str | None:
+    """JSON text with every string in it as `redact` leaves it; None stays None."""
+    return None if text is None else json.dumps(_within(json.loads(text)), ensure_ascii=False)
+
+
+def _within(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {key: _within(item) for key, item in value.items()}
+    return [_within(item) for item in value] if isinstance(value, list) else value
 
 
 def _field(match: re.Match[str]) -> str:

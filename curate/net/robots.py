@@ -42,9 +42,10 @@ class Robots:
         self._rules: dict[URL, Rules] = {}
         self._asking: dict[URL, asyncio.Task[Rules]] = {}
 
-    async def check(self, url: URL) -> None:
-        """Raise ItemError(robots_disallowed) where the origin's robots.txt keeps this URL from us.
+    async def check(self, url: URL) -> str:
+        """What the origin's robots.txt says of this URL: "allowed", or "absent" where there is none.
 
+        Raises ItemError(robots_disallowed) where it keeps the URL from us.
         Client errors (4xx) allow everything, server errors nothing (section 2.3.1). A host that cannot be reached is no
         answer: its own reason (dns, connect, tls, timeout, address_denied, ...) is raised.
         """
@@ -56,6 +57,7 @@ class Robots:
             raise ItemError(Reason.ROBOTS_DISALLOWED, rules.refusal)
         if rules.parsed is not None and not rules.parsed.can_fetch(str(url), AGENT):
             raise ItemError(Reason.ROBOTS_DISALLOWED)
+        return "absent" if rules.parsed is None else "allowed"
 
     async def close(self) -> None:
         """End what is being asked."""

@@ -64,9 +64,32 @@ def is_held(catalog: Catalog, sample: str) -> bool:
     """`held`, asked of one sample."""
     kinds = [row[0] for row in catalog.rows("SELECT DISTINCT kind FROM quarantine")]
     asked = "WITH held (id) AS ({}) SELECT count(*) FROM held WHERE id = ?"
-    if catalog.one("SELECT 1 FROM removing WHERE sample = ?", (sample,)):
+    if catalog.one(
+        "SELECT 1 FROM removing WHERE sample = ? UNION SELECT 1 FROM withheld WHERE sample = ?", [sample] * 2
+    ):
         return True
     return any(catalog.one(asked.format(_HELD[kind]), (sample,)) for kind in kinds)
+
+
+def withheld_by_reason(catalog: Catalog) -> dict[str, int]:
+    """How many samples fetch keeps back, by reason."""
+    sql = "SELECT reason, count(*) FROM withheld GROUP BY reason ORDER BY reason"
+    return {row[0]: row[1] for row in catalog.rows(sql)}
+
+
+def minors(catalog: Catalog) -> set[str]:
+    """Every sample whose own words, or those of its near-duplicates, suggest that it shows minors.
+
+    Never a positive: a label that is not safe keeps it out of a release. Never shown beside what is not safe.
+    """
+    marked = {row[0] for row in catalog.rows(_MARKED)}
+    return marked | {row[0] for row in catalog.rows(_MARKED_GROUPS)} if marked else marked
+
+
+_MARKED = "SELECT DISTINCT sample FROM candidates WHERE may_depict_minors AND sample IS NOT NULL"
+_MARKED_GROUPS = f"""
+SELECT sample FROM members WHERE grp IN (SELECT grp FROM members WHERE sample IN ({_MARKED}))
+"""  # noqa: S608
 
 
 def declared(catalog: Catalog, axis: str) -> dict[str, tuple[str, ...]]:
