@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from curate.commands import pick, screening
+from curate.commands import people, pick, screening
 from curate.commands.base import app, verb
 from curate.errors import CurateError, UsageError
 from curate.session import Session
@@ -18,9 +18,8 @@ from curate.session import Session
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
-decisions_app = typer.Typer(no_args_is_help=True, help="Human labels: import, export.")
 sources_app = typer.Typer(no_args_is_help=True, help="Sources: look into them without fetching.")
-app.add_typer(decisions_app, name="decisions")
+app.add_typer(people.decisions, name="decisions")
 app.add_typer(sources_app, name="sources")
 app.add_typer(screening.group, name="screening")
 
@@ -259,28 +258,6 @@ def doctor(s: Session) -> None:
     s.say({"checks": [vars(check) for check in checks]}, lines)
     if any(check.ok is False for check in checks):
         raise typer.Exit(1)
-
-
-@decisions_app.command("import")
-@verb
-def decisions_import(s: Session, file: Path) -> None:
-    """Take human labels from a CSV file: path, url, sha256 or page_id; label, annotator, time, guideline."""
-    from curate.decisions import import_csv
-
-    with s.drive("decisions import") as ws:
-        result = import_csv(ws, file)
-    s.say(result)
-
-
-@decisions_app.command("export")
-@verb
-def decisions_export(s: Session, file: Path) -> None:
-    """Write every human label to a CSV file that another workspace can import."""
-    from curate.decisions import export_csv
-
-    with s.open() as ws:
-        result = export_csv(ws, file)
-    s.say(result)
 
 
 @sources_app.command("inspect")

@@ -26,10 +26,14 @@ def left(catalog: Catalog, queue: str, reviewer: str, axis: str) -> list[Item]:
     for row in catalog.rows("SELECT sample, reviewer FROM in_force WHERE queue = ? AND session IS NOT NULL", (queue,)):
         judged.setdefault(row["sample"], set()).add(row["reviewer"])
     declined, skipped = _set_aside(catalog, queue, reviewer)
+    sql = "SELECT DISTINCT sample FROM in_force WHERE reviewer = ? AND axis = ?"
+    elsewhere = {row[0] for row in catalog.rows(sql, (reviewer, axis))}
     found = []
     for row in there(catalog, queue):
         by = judged.get(row["sample"], set())
-        if row["sample"] not in declined and reviewer not in by and not 0 < row["raters"] <= len(by):
+        known = row["gold"] and row["sample"] in elsewhere  # whoever made an answer cannot be measured by it
+        enough = 0 < row["raters"] <= len(by)
+        if row["sample"] not in declined and reviewer not in by and not enough and not known:
             found.append(row)
     at = _places(catalog, queue, reviewer, found)
     found.sort(key=lambda row: (skipped.get(row["sample"], 0), at[row["sample"]], row["sample"]))

@@ -17,7 +17,8 @@ T_contra = TypeVar("T_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
 __all__ = [
-    "Decoded", "Engine", "Export", "HashList", "Http", "LabelModel", "Labeler", "Needs", "Source", "Synced", "Work",
+    "Decoded", "Engine", "Export", "HashList", "Http", "LabelModel", "Labeler", "Needs", "Pick", "Pool", "Queue",
+    "Source", "Synced", "Work",
 ]  # fmt: skip
 
 
@@ -106,6 +107,39 @@ class HashList(Protocol):
     provider: str
 
     def rows(self) -> Iterator[ListedHash | CorruptRow]: ...
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What may be asked about: n rows in a random order, of k classes and m voters; what is not known is NaN, or -1."""
+
+    samples: Sequence[str]
+    probabilities: "np.ndarray"  # float64[n, k]
+    votes: "np.ndarray"  # int8[n, m]
+    unsafe: "np.ndarray"  # float64[n], the probability of a class that is not safe
+    contested: "np.ndarray"  # int8[n], 2: people contradict each other or cannot tell, 1: sources do, 0
+    judged: "np.ndarray"  # bool[n], somebody has decided
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One row of the pool, from which stratum, with which chance. `people` to judge it; 0: as the config says."""
+
+    row: int
+    stratum: str = ""
+    inclusion: float | None = None
+    people: int = 0
+
+
+class Queue(Protocol):
+    """Chooses what people are asked next. No store, no clock: the same pool, the same picks."""
+
+    reported: ClassVar[bool]  # every item of the pool has a known chance above 0: figures may rest on the decisions
+    blind: ClassVar[bool]  # the machine's answer and other people's are kept from whoever judges
+
+    def pick(self, pool: Pool, size: int) -> Sequence[Pick]:
+        """At most `size` rows of the pool, each once."""
+        ...
 
 
 class Work(Protocol[T_contra, R_co]):

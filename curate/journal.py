@@ -26,6 +26,8 @@ from curate.store import views
 from curate.store.catalog import Catalog
 from curate.toml import suggest
 
+__all__ = ["Decision", "Item", "Journal", "find", "reviewer_name"]
+
 Media = Literal["obscured", "revealed", "unobscured"]
 Event = Literal["skip", "decline", "reveal", "escalate", "pause"]
 NAME = 64  # characters of a reviewer's name, at most

@@ -39,10 +39,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Labelling:
-    """What one axis came to: the class of each survivor (None: unlabelled), its probability, and the report."""
+    """What one axis came to: of each survivor the class (None: unlabelled) and its probability, those of all classes
+    (None: nobody voted) and the votes, a place among the classes each, -1 abstains; and the report."""
 
     labels: Sequence[str | None]
     probabilities: Sequence[float | None]
+    each: Sequence[list[float] | None]
+    votes: Sequence[list[int]]
     report: Mapping[str, Any]
 
 
@@ -151,7 +154,8 @@ def _labelling(ws: Workspace, axis: Axis, votes: Votes, survivors: Sequence[Samp
         "functions": list(report(votes, gold)),
         "gold": agreement(places, gold),
     }
-    return Labelling(labels, known, found)
+    each = [None if row[0] != row[0] else row for row in probabilities.round(6).tolist()]
+    return Labelling(labels, known, each, votes.matrix.tolist(), found)
 
 
 def _predict(config: LabelConfig, axis: Axis, votes: "np.ndarray") -> tuple[str, "np.ndarray"]:
@@ -231,6 +235,8 @@ def _record(ws: Workspace, axis: Axis, survivors: Sequence[Sample], found: Label
             "id": pa.array([sample.id for sample in survivors], pa.string()),
             "label": pa.array(found.labels, pa.string()),
             "probability": pa.array(found.probabilities, pa.float64()),
+            "probabilities": pa.array(found.each, pa.list_(pa.float64())),
+            "votes": pa.array(found.votes, pa.list_(pa.int8())),
         }
     )
     mark = fingerprint(axis.name, ws.config.taxonomy.version, hashlib.sha256(to_parquet(table)).hexdigest())

@@ -105,8 +105,11 @@ def _contested(ws: "Workspace", axis: Axis) -> Iterator[str]:
     """Every member of a collapse set, one picture that is, to which people gave more than one answer, or a tie."""
     members = {row[0]: row[1] for row in ws.catalog.stream("SELECT sample, collapse FROM members")}
     answers: defaultdict[str, set[str | None]] = defaultdict(set)
+    settled = views.precedents(ws.catalog, axis.name, ws.config.taxonomy.version)
+    for sample, label in settled.items():
+        answers[members.get(sample, sample)].add(label)
     for sample, counts in views.votes(ws.catalog, axis.name, ws.config.taxonomy.version).items():
-        if any(counts[label] for label in axis.classes):
+        if sample not in settled and any(counts[label] for label in axis.classes):
             winner = views.consensus(counts, axis.classes)
             answers[members.get(sample, sample)].add(winner.label if winner else None)
     for sample, collapse in members.items() if answers else ():

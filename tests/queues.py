@@ -1,8 +1,10 @@
 """Queues as a draw would have left them, of samples without bytes, and a clock that goes when it is told to."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import pyarrow as pa
 
 from curate.config import Config
 from curate.store.workspace import Workspace
@@ -55,3 +57,29 @@ def queue(
                 (name, sample, place, inclusion, raters, blind),
             )
     return name
+
+
+def weak(ws: Workspace, scores: Mapping[str, tuple[float | None, Sequence[int]]]) -> None:
+    """Weak labels in force on the first axis: of each sample the probability of `porn` (else `neutral`), and votes."""
+    axis = ws.config.taxonomy.first
+    porn, neutral = axis.classes.index("porn"), axis.classes.index("neutral")
+    names, each = sorted(scores), []
+    for name in names:
+        score = scores[name][0]
+        row = [0.0] * len(axis.classes)
+        if score is not None:
+            row[porn], row[neutral] = score, 1 - score
+        each.append(None if score is None else row)
+    labels = [row and axis.classes[row.index(max(row))] for row in each]
+    table = pa.table(
+        {
+            "id": pa.array(names, pa.string()),
+            "label": pa.array(labels, pa.string()),
+            "probability": pa.array([row and max(row) for row in each], pa.float64()),
+            "probabilities": pa.array(each, pa.list_(pa.float64())),
+            "votes": pa.array([list(scores[name][1]) for name in names], pa.list_(pa.int8())),
+        }
+    )
+    ws.table("weak", "test").write("all", table)
+    with ws.catalog.tx() as db:
+        db.execute("INSERT OR REPLACE INTO labellings VALUES (?, 'test', '{}', NULL)", (axis.name,))

@@ -17,7 +17,7 @@ LAYERS: list[set[str]] = [
     {"curate.errors"},
     {"curate.contracts", "curate.progress", "curate.toml", "curate.policy", "curate.urltree"},
     {"curate.config", "curate.plugins"},
-    {"curate.store", "curate.media", "curate.net", "curate.engine", "curate.near", "curate.models"},
+    {"curate.store", "curate.media", "curate.net", "curate.engine", "curate.near", "curate.models", "curate.queues"},
     {"curate.screening"},
     {"curate.session"},
 ]
@@ -37,6 +37,7 @@ SHARED = {
     "curate.listing",
     "curate.metrics",
     "curate.page",
+    "curate.pool",
     "curate.quarantine",
     "curate.reasons",
     "curate.recorder",

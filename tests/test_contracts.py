@@ -18,6 +18,7 @@ PACKAGES = {
     "curate.models": ("predict",),
     "curate.engine": ("map",),
     "curate.screening.lists": ("rows",),
+    "curate.queues": ("pick",),
 }
 ALL = [(package, name) for package in PACKAGES for name in names(package)]
 
@@ -46,6 +47,13 @@ def test_a_labeler_says_what_it_needs_and_gives(plugin: tuple[str, type]) -> Non
         assert cls.version >= 1
         assert cls.needs.side in (0, 256, 512, 1024)
         assert cls.columns
+
+
+def test_a_queue_says_what_may_rest_on_it(plugin: tuple[str, type]) -> None:
+    package, cls = plugin
+    if package == "curate.queues":
+        assert cls.blind in (True, False)
+        assert cls.blind or not cls.reported, "a figure rests on judgements that nothing leaned on"
 
 
 def test_contracts_are_small() -> None:

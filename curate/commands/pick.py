@@ -52,3 +52,14 @@ def formats(config: "Config") -> dict[str, Any]:
     from curate.toml import Plugin
 
     return {name: make("manifests", Plugin(name, where="export.formats"), "format") for name in config.export.formats}
+
+
+def queue(config: "Config", name: str) -> Any:
+    """The queue of that name, with the options of its table of curate.toml if there is one."""
+    from curate.plugins import make
+    from curate.toml import Plugin
+
+    tables = [table for table in config.queues if table.use == name]
+    if len(tables) > 1:
+        raise UsageError(f"queues: '{name}' is there twice; give one table its options")
+    return make("curate.queues", tables[0] if tables else Plugin(name, where="queue"), "queue")

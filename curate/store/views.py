@@ -106,27 +106,74 @@ def declared(catalog: Catalog, axis: str) -> dict[str, tuple[str, ...]]:
 
 def votes(catalog: Catalog, axis: str, taxonomy: str) -> dict[str, Counter[str]]:
     """Each sample's decisions in force: a reviewer's last one counts, unless it was taken back."""
-    sql = """
-    SELECT sample, reviewer, label FROM decisions d
-    WHERE axis = ? AND taxonomy = ? AND undoes IS NULL
-        AND NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes = d.decision)
-    ORDER BY decided_at, decision
-    """
+    sql = "SELECT sample, reviewer, label FROM in_force WHERE axis = ? AND taxonomy = ? ORDER BY decided_at, decision"
     last: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for name, reviewer, label in catalog.stream(sql, (axis, taxonomy)):
         last[name][reviewer] = label
     return {name: Counter(by.values()) for name, by in last.items()}
 
 
+def precedents(catalog: Catalog, axis: str, taxonomy: str) -> dict[str, str]:
+    """What somebody who had not judged a sample settled about it; the last word counts."""
+    sql = "SELECT sample, label FROM precedents WHERE axis = ? AND taxonomy = ? ORDER BY decided_at, precedent"
+    return {row[0]: row[1] for row in catalog.stream(sql, (axis, taxonomy))}
+
+
+def settled(catalog: Catalog, axis: str, taxonomy: str, classes: tuple[str, ...]) -> dict[str, str]:
+    """The class of each sample whose answer is sure enough to measure people by: it was settled, or two people and
+    more judged it blind, and everybody who judged it says the same."""
+    sql = """
+    SELECT sample FROM in_force WHERE axis = ? AND taxonomy = ? AND shown = 'blind'
+    GROUP BY sample HAVING count(DISTINCT reviewer) > 1
+    """
+    blind = {row[0] for row in catalog.rows(sql, (axis, taxonomy))}
+    counts = {name: one for name, one in votes(catalog, axis, taxonomy).items() if name in blind and len(one) == 1}
+    agreed = {name: next(iter(one)) for name, one in counts.items()}
+    known = agreed | precedents(catalog, axis, taxonomy)
+    return {name: label for name, label in known.items() if label in classes}
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """One decision on which reported figures may rest: of which stratum, and the chance the sample had to be drawn."""
+
+    sample: str
+    label: str
+    reviewer: str
+    queue: str
+    stratum: str
+    inclusion: float
+
+
+def audited(catalog: Catalog, axis: str, taxonomy: str) -> list[Audited]:
+    """The decisions on which reported figures may rest; the one place that says which.
+
+    Given here, blind, and in force, on items of a queue drawn for that, with the chance that the draw recorded. What
+    was chosen in any other way, mixed in as gold, or imported from a file, is not among them.
+    """
+    sql = """
+    SELECT d.sample, d.label, d.reviewer, d.queue, i.stratum, i.inclusion FROM in_force d
+    JOIN queues q ON q.queue = d.queue AND q.reported AND q.axis = d.axis AND q.taxonomy = d.taxonomy
+    JOIN queue_items i ON i.queue = d.queue AND i.sample = d.sample AND NOT i.gold AND i.inclusion > 0
+    WHERE d.axis = ? AND d.taxonomy = ? AND d.session IS NOT NULL AND d.shown = 'blind'
+    ORDER BY d.queue, d.sample, d.reviewer
+    """
+    return [Audited(*row) for row in catalog.rows(sql, (axis, taxonomy))]
+
+
 def humans(catalog: Catalog, axis: str, taxonomy: str, classes: tuple[str, ...]) -> dict[str, Human]:
-    """What people say of each sample on one axis; a tie says nothing.
+    """What people say of each sample on one axis: what was settled, else what most say; a tie says nothing.
 
     A sample that nobody judged takes what people say of its collapse set, where they do not contradict each other.
     """
     own: dict[str, Human] = {}
-    for name, counts in votes(catalog, axis, taxonomy).items():
+    given = votes(catalog, axis, taxonomy)
+    for name, counts in given.items():
         if (winner := consensus(counts, classes)) is not None:
             own[name] = winner
+    for name, label in precedents(catalog, axis, taxonomy).items():
+        if label in classes:
+            own[name] = _ruled(label, given.get(name, Counter()), classes)
     sets: defaultdict[str, list[str]] = defaultdict(list)
     for row in catalog.stream("SELECT sample, collapse FROM members ORDER BY sample"):
         sets[row["collapse"]].append(row["sample"])
@@ -141,6 +188,12 @@ def consensus(counts: Mapping[str, int], classes: tuple[str, ...]) -> Human | No
         return None
     n = sum(chosen.values())
     return Human(ranked[0][0], n, ranked[0][1] / n)
+
+
+def _ruled(label: str, counts: Mapping[str, int], classes: tuple[str, ...]) -> Human:
+    """What was settled, with whoever settled it as one more who judged."""
+    n = 1 + sum(counts.get(one, 0) for one in classes)
+    return Human(label, n, (1 + counts.get(label, 0)) / n)
 
 
 def _carried(own: Mapping[str, Human], sets: Mapping[str, list[str]]) -> dict[str, Human]:

@@ -1,0 +1,54 @@
+"""`curate queue`, `curate decisions ...`: what people are asked, and what they said."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from curate.commands import pick
+from curate.commands.base import app, verb
+from curate.session import Session
+
+decisions = typer.Typer(no_args_is_help=True, help="Human labels: import, export.")
+
+
+@app.command()
+@verb
+def queue(
+    s: Session,
+    name: Annotated[str, typer.Argument(help="uncertain, conflict, audit, gold; or a queue that was drawn.")],
+    size: Annotated[int, typer.Option(min=1, help="How many items, in a queue that is drawn.")] = 200,
+    axis: Annotated[str | None, typer.Option(help="The axis that people judge (default: the first).")] = None,
+    again: Annotated[bool, typer.Option(help="Draw anew, beside what was drawn before.")] = False,
+) -> None:
+    """Draw what people look at next, or say how far a queue has come. Prints counts, never an id."""
+    from curate.queue import Draw, describe, queue
+
+    with s.open() as ws:
+        drawn = ws.catalog.one("SELECT 1 FROM queues WHERE queue = ?", (name,))
+        if drawn and not again and axis is None:
+            s.say(describe(ws, name) | {"made": False})
+        else:
+            s.say(queue(ws, pick.queue(ws.config, name), Draw(axis, size, again)))
+
+
+@decisions.command("import")
+@verb
+def decisions_import(s: Session, file: Path) -> None:
+    """Take human labels from a CSV file: path, url, sha256 or page_id; label, annotator, time, guideline."""
+    from curate.decisions import import_csv
+
+    with s.drive("decisions import") as ws:
+        result = import_csv(ws, file)
+    s.say(result)
+
+
+@decisions.command("export")
+@verb
+def decisions_export(s: Session, file: Path) -> None:
+    """Write every human label to a CSV file that another workspace can import."""
+    from curate.decisions import export_csv
+
+    with s.open() as ws:
+        result = export_csv(ws, file)
+    s.say(result)

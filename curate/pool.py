@@ -1,0 +1,126 @@
+"""What people may be asked about on one axis: survivors, in a random order that the seed and their ids alone decide."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from curate.contracts import Pool
+from curate.records import Axis
+from curate.store import views
+from curate.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The pool, how many samples were left out of it and why, and a digest of its ids."""
+
+    pool: Pool
+    left_out: Mapping[str, int]
+    sha256: str
+
+
+def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
+    """Every survivor that a release could hold, in a random order: labelled or not, of every split.
+
+    Left out is what is held, collapsed into another one, shut out by a stronger split, or may depict minors (it or
+    anything in its group): a queue that may hold what is not safe shows none of these beside it.
+    """
+    import numpy as np
+
+    ids, left_out = _survivors(ws)
+    ids.sort(key=lambda one: hashlib.sha256(f"{seed}\0{one}".encode()).digest())
+    weak = _Weak.read(ws, axis, ids)
+    safe = [name in axis.safe for name in axis.classes]
+    judged = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version)
+    pool = Pool(
+        samples=ids,
+        probabilities=weak.probabilities,
+        votes=weak.votes,
+        unsafe=1 - weak.probabilities[:, safe].sum(axis=1),
+        contested=_contested(ws, axis, ids, judged),
+        judged=np.array([one in judged for one in ids], dtype=bool),
+    )
+    return Frame(pool, left_out, hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest())
+
+
+_SAMPLES = """
+SELECT s.id, m.survivor, m.excluded, m.grp FROM samples s LEFT JOIN members m ON m.sample = s.id ORDER BY s.id
+"""
+_MINORS = """
+SELECT DISTINCT c.sample, m.grp FROM candidates c LEFT JOIN members m ON m.sample = c.sample
+WHERE c.may_depict_minors AND c.sample IS NOT NULL
+"""
+
+
+def _survivors(ws: Workspace) -> tuple[list[str], dict[str, int]]:
+    held = views.held(ws.catalog)
+    minors = {name for row in ws.catalog.rows(_MINORS) for name in row if name is not None}
+    ids, left_out = [], Counter[str]()
+    for row in ws.catalog.stream(_SAMPLES):
+        if row["id"] in held:
+            left_out["held"] += 1
+        elif row["survivor"] not in (None, row["id"]):
+            left_out["duplicate"] += 1
+        elif row["excluded"] is not None:
+            left_out[row["excluded"]] += 1
+        elif row["id"] in minors or row["grp"] in minors:
+            left_out["may_depict_minors"] += 1
+        else:
+            ids.append(str(row["id"]))
+    return ids, dict(sorted(left_out.items()))
+
+
+@dataclass(frozen=True)
+class _Weak:
+    """What the label model and the functions say, rows as asked."""
+
+    probabilities: "np.ndarray"
+    votes: "np.ndarray"
+
+    @classmethod
+    def read(cls, ws: Workspace, axis: Axis, ids: Sequence[str]) -> "_Weak":
+        import numpy as np
+
+        mark = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
+        table = ws.table("weak", mark).read(["probabilities", "votes"]) if mark else None
+        columns: dict[str, list[Any]] = table.to_pydict() if table is not None else {"id": []}
+        at = {name: n for n, name in enumerate(columns["id"])}
+        voters = len(columns["votes"][0]) if at else 0
+        found = cls(np.full((len(ids), len(axis.classes)), np.nan), np.full((len(ids), voters), -1, dtype=np.int8))
+        for row, name in enumerate(ids):
+            if (place := at.get(name)) is not None:
+                found.votes[row] = columns["votes"][place]
+                if (each := columns["probabilities"][place]) is not None:
+                    found.probabilities[row] = each
+        return found
+
+
+def _contested(ws: Workspace, axis: Axis, ids: Sequence[str], judged: Mapping[str, Counter[str]]) -> "np.ndarray":
+    """2: people contradict each other about it or a duplicate, or could not tell; 1: sources do; 0: nobody does."""
+    import numpy as np
+
+    subjects: dict[str, set[str]] = {"human": set(), "declared": set()}
+    for row in ws.catalog.rows("SELECT kind, subject FROM conflicts WHERE axis = ?", (axis.name,)):
+        subjects.setdefault(row["kind"], set()).add(row["subject"])
+    of = {row["sample"]: row for row in ws.catalog.stream("SELECT sample, grp, collapse FROM members")}
+    settled = views.precedents(ws.catalog, axis.name, ws.config.taxonomy.version)
+    found = np.zeros(len(ids), dtype=np.int8)
+    for n, name in enumerate(ids):
+        if name in settled:
+            continue
+        collapse, group = (of[name]["collapse"], of[name]["grp"]) if name in of else (name, name)
+        if collapse in subjects["human"] or _open(judged.get(name), axis):
+            found[n] = 2
+        elif group in subjects["declared"]:
+            found[n] = 1
+    return found
+
+
+def _open(counts: Counter[str] | None, axis: Axis) -> bool:
+    """Whether people judged it and their answers do not agree on a class."""
+    return counts is not None and (views.consensus(counts, axis.classes) is None or len(counts) > 1)

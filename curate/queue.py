@@ -1,0 +1,152 @@
+"""`curate queue`: draws what people are asked next, once, and keeps it: the same catalog and seed, the same queue."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from curate.contracts import Queue
+from curate.errors import UsageError
+from curate.marks import canonical
+from curate.plugins import name_of, options_of
+from curate.pool import Frame, frame
+from curate.records import Axis
+from curate.store import views
+from curate.store.catalog import now
+from curate.store.workspace import Workspace
+from curate.toml import suggest
+
+SIZE = 200
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What is asked for: which axis (None: the first), how many items, and whether to draw beside what there is."""
+
+    axis: str | None = None
+    size: int = SIZE
+    again: bool = False
+
+
+def queue(ws: Workspace, plugin: Queue, asked: Draw) -> dict[str, Any]:
+    """Draw a queue, or say what the one that is there holds: counts only, never an id.
+
+    A queue bears its plug-in's name, on a further axis with that behind it, and from the second draw on a number.
+    Raises UsageError for an axis that does not exist, or where there is nothing to ask.
+    """
+    axis = _axis(ws, asked.axis)
+    kind = name_of(plugin)
+    stem = kind if axis == ws.config.taxonomy.first else f"{kind}-{axis.name}"
+    known = [
+        row[0] for row in ws.catalog.rows("SELECT queue FROM queues WHERE kind = ? AND axis = ?", (kind, axis.name))
+    ]
+    if known and not asked.again:
+        return describe(ws, newest(ws, stem)) | {"made": False}
+    name = f"{stem}-{len(known) + 1}" if known else stem
+    found = frame(ws, axis, f"{ws.config.review.seed}\0{name}")
+    rows = _rows(ws, plugin, asked.size, found, axis)
+    if not rows:
+        raise UsageError(f"queue {name}: there is nothing to ask ({len(found.pool.samples)} samples to choose from)")
+    _record(ws, (name, kind, axis), plugin, found, rows)
+    return describe(ws, name) | {"made": True}
+
+
+def newest(ws: Workspace, name: str) -> str:
+    """The last draw under a name (`audit`: `audit-2`); the name itself where it was not drawn again."""
+    sql = "SELECT queue FROM queues WHERE queue = ? OR queue GLOB ? ORDER BY created_at DESC, queue DESC LIMIT 1"
+    return str(ws.catalog.one(sql, (name, f"{name}-[0-9]*")) or name)
+
+
+def describe(ws: Workspace, name: str) -> dict[str, Any]:
+    """What a queue holds, by stratum, and how far people have come: counts only, never an id."""
+    rows = ws.catalog.rows("SELECT * FROM queues WHERE queue = ?", (name,))
+    if not rows:
+        known = [row[0] for row in ws.catalog.rows("SELECT queue FROM queues ORDER BY queue")]
+        raise UsageError(f"queue {name}: none was drawn; {suggest(name, known) if known else 'there are none yet'}")
+    held = views.held(ws.catalog)
+    sql = "SELECT i.*, s.id FROM queue_items i LEFT JOIN samples s ON s.id = i.sample WHERE i.queue = ?"
+    items = ws.catalog.rows(sql, (name,))
+    there = [row for row in items if row["id"] is not None and row["sample"] not in held]
+    sql = "SELECT count(DISTINCT sample) FROM in_force WHERE queue = ?"
+    return {
+        "queue": name,
+        **{key: rows[0][key] for key in ("kind", "axis", "seed")},
+        **{key: bool(rows[0][key]) for key in ("blind", "reported")},
+        "items": len(items),
+        "gone": len(items) - len(there),
+        "judged": ws.catalog.one(sql, (name,)),
+        "double": sum(row["raters"] == 2 for row in items),
+        **json.loads(rows[0]["detail"]),
+    }
+
+
+# -- drawing ---------------------------------------------------------------------------------------------------------
+
+Item = tuple[str, int, str | None, float | None, int, bool, bool]  # as the table has it, from `sample` on
+
+
+def _axis(ws: Workspace, name: str | None) -> Axis:
+    axes = {axis.name: axis for axis in ws.config.taxonomy.axes}
+    if name is not None and name not in axes:
+        raise UsageError(f"--axis: no such axis '{name}'; {suggest(name, axes)}")
+    return axes[name] if name is not None else ws.config.taxonomy.first
+
+
+def _rows(ws: Workspace, plugin: Queue, size: int, found: Frame, axis: Axis) -> list[Item]:
+    """The queue's rows. Gold goes among what is not blind only: there it looks like what two people judge."""
+    config, pool = ws.config.review, found.pool
+    mixed = not plugin.blind and config.double > 0
+    known = views.settled(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes) if mixed else {}
+    gold = [n for n, name in enumerate(pool.samples) if name in known][: round(config.gold * size)]
+    picks = [one for one in plugin.pick(pool, size - len(gold)) if one.row not in set(gold)]
+    twice = {one.row for one in sorted(picks, key=lambda one: one.row)[: round(config.double * len(picks))]}
+    order = {row: place for place, row in enumerate(_ordered(ws, found, [*(one.row for one in picks), *gold]))}
+    rows = []
+    for one in picks:
+        people = one.people or (2 if one.row in twice else 1)
+        chance = one.inclusion if plugin.reported else None
+        row = (pool.samples[one.row], order[one.row], one.stratum or None, chance, people)
+        rows.append((*row, plugin.blind or people > 1, False))
+    return rows + [(pool.samples[row], order[row], "gold", None, 0, True, True) for row in gold]
+
+
+def _ordered(ws: Workspace, found: Frame, rows: Iterable[int]) -> list[int]:
+    """Mixed: in the pool's random order. By severity: what is least likely safe, or has no label, last."""
+    import numpy as np
+
+    if ws.config.review.order == "mixed":
+        return sorted(rows)
+    unsafe = np.nan_to_num(found.pool.unsafe, nan=2.0)
+    return sorted(rows, key=lambda row: (unsafe[row], row))
+
+
+def _record(ws: Workspace, named: tuple[str, str, Axis], plugin: Queue, found: Frame, rows: Sequence[Item]) -> None:
+    name, kind, axis = named
+    detail = canonical(
+        {
+            "strata": _strata(rows),
+            "gold": sum(row[-1] for row in rows),
+            "left_out": dict(found.left_out),
+            "options": options_of(plugin),
+            "frame": {"n": len(found.pool.samples), "sha256": found.sha256},
+            "labelling": ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,)),
+        }
+    )
+    head = (name, kind, axis.name, ws.config.taxonomy.version, ws.config.review.seed, plugin.reported, plugin.blind)
+    with ws.catalog.tx() as db:
+        if db.execute("SELECT 1 FROM queues WHERE queue = ?", (name,)).fetchone():
+            raise UsageError(f"queue {name}: somebody else drew it just now; run it again")
+        db.execute("INSERT INTO queues VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*head, detail, now(), ws.catalog.run))
+        sql = "INSERT INTO queue_items VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        db.executemany(sql, ((name, *row) for row in rows))
+        ws.catalog.append(db, "queue", None, {"queue": name, "items": len(rows)})
+
+
+def _strata(rows: Sequence[Item]) -> dict[str, dict[str, Any]]:
+    """Of each stratum, how many were drawn, and the chance that each had where it is known."""
+    counts = Counter(row[2] for row in rows if row[2] is not None)
+    chances = {row[2]: round(row[3], 6) for row in rows if row[3] is not None}
+    return {
+        name: {"n": n} | ({"inclusion": chances[name]} if name in chances else {}) for name, n in sorted(counts.items())
+    }
