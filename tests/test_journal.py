@@ -6,8 +6,10 @@ import pytest
 
 from curate.errors import GoneError, PauseError, UsageError
 from curate.journal import Journal
+from curate.quarantine import quarantine
 from curate.store import views
 from curate.store.workspace import Workspace
+from tests import samples
 from tests.queues import IDS, Clock, queue, workspace
 
 
@@ -76,3 +78,20 @@ def test_what_is_held_is_gone(ws: Workspace, clock: Clock) -> None:
     assert IDS[4] not in {item.sample for item in journal(ws, clock, "bob").items()}
     with pytest.raises(GoneError):
         journal(ws, clock, "bob").decide(IDS[4], "porn")
+
+
+def test_one_sample_is_asked_as_all_are(ws: Workspace) -> None:
+    """`is_held` is `held`, one at a time, for every way in which a sample is kept back."""
+    quarantine(ws.catalog, IDS[0], "held", actor="test")
+    samples.declare(ws, IDS[1], ws.config.taxonomy.first, "neutral", "list")
+    samples.declare(ws, IDS[2], ws.config.taxonomy.first, "neutral", "other")
+    with ws.catalog.tx() as db:
+        db.execute("UPDATE mentions SET album = 'a' WHERE source = 'list'")
+        db.execute("""UPDATE mentions SET facts = '{"uploader": "u"}' WHERE source = 'other'""")
+        for kind, subject in (("album", "a"), ("uploader", "urllist u"), ("list", "nothing")):
+            db.execute("INSERT INTO quarantine VALUES (?, ?, NULL, 'test', '')", (kind, subject))
+        db.execute("INSERT INTO withheld (sample, reason, detail, at) VALUES (?, 'placeholder', '', '')", (IDS[3],))
+        db.execute("INSERT INTO removing (sample) VALUES (?)", (IDS[4],))
+    held = views.held(ws.catalog)
+    assert held == set(IDS[:5])
+    assert {one for one in IDS[:20] if views.is_held(ws.catalog, one)} == held
