@@ -235,7 +235,8 @@ class Journal:
         events = {row[0]: row[1] for row in self.catalog.rows(kinds, session)}
         undone = "SELECT count(*) FROM decisions WHERE session = ? AND undoes IS NOT NULL"
         spent = sorted(row["seconds"] for row in decided if row["seconds"] is not None)
-        total = int(self.catalog.one("SELECT count(*) FROM queue_items WHERE queue = ?", (self.queue,)))
+        drawn = "SELECT json_extract(detail, '$.items') FROM queues WHERE queue = ?"
+        total = int(self.catalog.one(drawn, (self.queue,)))
         return {
             "queue": self.queue, "reviewer": self.reviewer, "decided": len(decided),
             "unsure": sum(row["label"] == UNSURE for row in decided), "undone": self.catalog.one(undone, session),

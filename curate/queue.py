@@ -69,15 +69,15 @@ def describe(ws: Workspace, name: str) -> dict[str, Any]:
     items = ws.catalog.rows(sql, (name,))
     there = [row for row in items if row["id"] is not None and row["sample"] not in held]
     sql = "SELECT count(DISTINCT sample) FROM in_force WHERE queue = ?"
+    detail = json.loads(rows[0]["detail"])
     return {
         "queue": name,
         **{key: rows[0][key] for key in ("kind", "axis", "seed")},
         **{key: bool(rows[0][key]) for key in ("blind", "reported")},
-        "items": len(items),
-        "gone": len(items) - len(there),
+        "gone": detail["items"] - len(there),
         "judged": ws.catalog.one(sql, (name,)),
         "double": sum(row["raters"] == 2 for row in items),
-        **json.loads(rows[0]["detail"]),
+        **detail,
     }
 
 
@@ -125,6 +125,7 @@ def _record(ws: Workspace, named: tuple[str, str, Axis], plugin: Queue, found: F
     name, kind, axis = named
     detail = canonical(
         {
+            "items": len(rows),
             "strata": _strata(rows),
             "gold": sum(row[-1] for row in rows),
             "left_out": dict(found.left_out),

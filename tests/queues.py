@@ -49,8 +49,9 @@ def queue(
     """A queue with these items, as if it had been drawn; its name."""
     taxonomy = ws.config.taxonomy
     with ws.catalog.tx() as db:
-        row = (name, name, taxonomy.first.name, taxonomy.version, inclusion is not None, blind)
-        db.execute("INSERT INTO queues VALUES (?, ?, ?, ?, 0, ?, ?, '{}', '2026-01-01T00:00:00.000Z', NULL)", row)
+        detail = f'{{"items": {len(samples)}}}'
+        row = (name, name, taxonomy.first.name, taxonomy.version, inclusion is not None, blind, detail)
+        db.execute("INSERT INTO queues VALUES (?, ?, ?, ?, 0, ?, ?, ?, '2026-01-01T00:00:00.000Z', NULL)", row)
         for place, sample in enumerate(samples):
             db.execute(
                 "INSERT INTO queue_items VALUES (?, ?, ?, NULL, ?, ?, ?, 0)",

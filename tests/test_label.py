@@ -70,7 +70,7 @@ def weak(ws: Workspace, axis: str = "content") -> dict[str, tuple[str | None, fl
     mark = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis,))
     table = ws.table("weak", mark).read()
     assert table is not None
-    assert [str(one) for one in table.schema.types] == ["string", "string", "double"]
+    assert table.schema.names == ["id", "label", "probability", "probabilities", "votes"]
     return {one["id"]: (one["label"], one["probability"]) for one in table.to_pylist()}
 
 
@@ -79,6 +79,22 @@ def configured(**options: Any) -> Config:
 
 
 # -- the verb --------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_label_rests_on_is_kept_beside_it(tmp_path: Path) -> None:
+    """The probability of each class and each function's vote, so that a queue can ask where they disagree."""
+    ws = workspace(tmp_path, shades(10, 240, 140))
+    run(ws, voting(low=lambda x: DRAWN if x.brightness_mean < 0.4 else -1,
+                   both=lambda x: DRAWN if x.brightness_mean < 0.8 else -1))  # fmt: skip
+    mark = ws.catalog.one("SELECT fingerprint FROM labellings")
+    table = ws.table("weak", mark).read()
+    assert table is not None
+    rows = {one["label"]: one for one in table.to_pylist()}
+    assert sorted(map(sorted, (one["votes"] for one in table.to_pylist()))) == [[-1, -1], [-1, DRAWN], [DRAWN, DRAWN]]
+    assert rows[None]["probabilities"] is None
+    drawn = rows["drawings"]
+    assert max(drawn["probabilities"]) == drawn["probabilities"][DRAWN] == drawn["probability"]
+    assert sum(drawn["probabilities"]) == pytest.approx(1, abs=1e-5)
 
 
 def test_votes_become_labels(tmp_path: Path) -> None:
