@@ -19,6 +19,7 @@ from curate.groups import Alike, Grouping, Memory, Rows, assign, drawn, namesake
 from curate.media import phash
 from curate.near import groups as near_groups
 from curate.progress import Progress
+from curate.records import SPLITS
 from curate.store import views
 from curate.store.catalog import Catalog
 from curate.store.workspace import Workspace
@@ -76,6 +77,7 @@ def _memory(catalog: Catalog) -> Memory:
     return Memory(
         {row[0]: row[1] for row in catalog.stream("SELECT sample, grp FROM group_names")},
         {row[0]: row[1] for row in catalog.stream("SELECT sample, split FROM splits")},
+        {row[0]: row[1] for row in catalog.stream("SELECT grp, split FROM floors")},
     )
 
 
@@ -217,6 +219,7 @@ def _write(catalog: Catalog, members: list[Row], conflicts: list[Row]) -> None:
     old = {row[0]: tuple(row) for row in catalog.stream("SELECT * FROM members")}
     names = {row[0]: row[1] for row in catalog.stream("SELECT sample, grp FROM group_names")}
     noted = {tuple(row) for row in catalog.stream("SELECT kind, subject, axis, reason FROM conflicts")}
+    floors = {row[0]: row[1] for row in catalog.stream("SELECT grp, split FROM floors")}
     changed = [row for row in members if old.pop(str(row[0]), None) != row]
     ours = {row for row in noted if row[0] in ("declared", "human")}
     with catalog.tx() as db:
@@ -229,6 +232,7 @@ def _write(catalog: Catalog, members: list[Row], conflicts: list[Row]) -> None:
             "INSERT OR REPLACE INTO group_names VALUES (?, ?)",
             ((row[0], row[1]) for row in members if names.get(str(row[0])) != row[1]),
         )
+        db.executemany("INSERT OR REPLACE INTO floors VALUES (?, ?)", _moved(floors, names, members).items())
         db.executemany(
             "DELETE FROM conflicts WHERE kind = ? AND subject = ? AND axis = ? AND reason = ?", ours - set(conflicts)
         )
@@ -236,3 +240,13 @@ def _write(catalog: Catalog, members: list[Row], conflicts: list[Row]) -> None:
             "INSERT INTO conflicts VALUES (?, ?, ?, ?, ?)",
             ((*row, catalog.run) for row in conflicts if row not in ours),
         )
+
+
+def _moved(floors: Mapping[str, str], names: Mapping[str, str], members: list[Row]) -> dict[str, str]:
+    """What a group owes to members that were taken down, under the name that it has now."""
+    found: dict[str, str] = {}
+    for one, name, *_ in members if floors else ():
+        if (split := floors.get(names.get(str(one), ""))) is not None:
+            known = found.get(str(name), floors.get(str(name), split))
+            found[str(name)] = max(known, split, key=SPLITS.index)
+    return found

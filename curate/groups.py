@@ -5,7 +5,7 @@ Samples are rows of arrays, sorted by id. Nothing here depends on the order in w
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +21,14 @@ STARS = 256  # collapse sets that one chain of look-alikes may fall into; past i
 
 @dataclass(frozen=True)
 class Memory:
-    """What earlier runs said of each sample, by id: the name of its group, and its split. Nothing here is forgotten."""
+    """What earlier runs said of each sample, by id: the name of its group, and its split. Nothing here is forgotten.
+
+    `floors` are the splits that groups (by name) had of members that were taken down since.
+    """
 
     names: Mapping[str, str]
     splits: Mapping[str, str]
+    floors: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ def assign(ids: Sequence[str], groups: Rows, memory: Memory, draw: Callable[[str
     for label, one in zip(labels, ids, strict=True):
         if (known := memory.names.get(one)) is not None:
             name[label] = min(name.get(label, known), known)
+            if (floor := memory.floors.get(known)) is not None:
+                split[label] = max(split.get(label, floor), floor, key=_STRENGTH)
         if (was := memory.splits.get(one)) is not None:
             split[label] = max(split.get(label, was), was, key=_STRENGTH)
     names = [name.get(label) or ids[label] for label in labels]

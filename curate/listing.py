@@ -12,6 +12,7 @@ from curate.plugins import name_of, options_of
 from curate.policy import judge
 from curate.records import Candidate, Page, Reason, Taxonomy
 from curate.store.catalog import now
+from curate.store.tombstones import Blocked, refuse
 from curate.toml import suggest
 
 if TYPE_CHECKING:
@@ -50,9 +51,13 @@ async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: 
     cursor, listed = catalog.rows("SELECT cursor, listed FROM sources WHERE source = ?", (name,))[0]
     if listed:
         return
+    blocked = Blocked(catalog)
     async for page in source.pages(http, cursor):
         with catalog.tx() as db:
             for candidate in page.candidates:
+                if blocked.candidate(candidate):
+                    refuse(catalog, db, candidate.locator)
+                    continue
                 row = _write(db, name, candidate, taxonomy.first.name)
                 _judge(db, row, candidate, taxonomy)
             for note in page.notes:

@@ -1,5 +1,6 @@
 """Screens, stores and records what was fetched: the only place where bytes become samples."""
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,10 +8,14 @@ from curate import hashes, repeats
 from curate.errors import ItemError, StoreError
 from curate.intake import Look
 from curate.marks import canonical
+from curate.media import pdq
+from curate.media.decode import Bounds
+from curate.media.parts import parts
 from curate.media.placeholders import placeholder
 from curate.records import Reason, Response
 from curate.screening.gate import Gate, Match
 from curate.store.catalog import now
+from curate.store.tombstones import Blocked, scrub
 from curate.store.workspace import Workspace
 
 KEPT_HEADERS = ("content-type", "content-length", "etag", "last-modified", "x-robots-tag")
@@ -32,6 +37,7 @@ class Recorder:
 
     def __init__(self, ws: Workspace, gate: Gate) -> None:
         self._ws, self._gate = ws, gate
+        self._blocked = Blocked(ws.catalog)
         self._hashes: dict[str, hashes.Found] = {}
         self._held = ws.catalog.one("SELECT coalesce(sum(bytes), 0) FROM samples")
         self.matches = 0
@@ -45,7 +51,7 @@ class Recorder:
         """Make a batch durable; raises StoreError (a full disk, a full quota) with nothing half recorded."""
         matched = {o.candidate: m for o in batch if o.look is not None and (m := self._check(o.look)) is not None}
         wanted = self._wanted([o.candidate for o in batch])
-        outcomes = [_judged(o, matched, wanted.get(o.candidate)) for o in batch]
+        outcomes = [self._let_in(_judged(o, matched, wanted.get(o.candidate))) for o in batch]
         kept = [o for o in outcomes if o.failure is None and o.look is not None]
         self._reserve(kept)
         self._ws.blobs.put((o.look.sha256, o.response.body) for o in kept if o.look and o.response)
@@ -56,6 +62,8 @@ class Recorder:
                     row = (one.id, one.sha1, one.md5, one.bytes, one.media_type, one.width, one.height, one.frames)
                     db.execute(_SAMPLE, (*row, self._ws.catalog.run))
                 db.execute(_CANDIDATE, self._row(outcome, wanted.get(outcome.candidate)))
+                if outcome.failure is not None and outcome.failure.reason is Reason.TAKEN_DOWN:
+                    self._stay_away(db, outcome.candidate)
                 if outcome.candidate in matched:
                     db.execute(_INCIDENT, self._incident(outcome, matched[outcome.candidate]))
             stored = [o.look.sha256 for o in kept if o.look is not None]
@@ -74,6 +82,29 @@ class Recorder:
 
     def _check(self, look: Look) -> Match | None:
         return self._gate.check(look.sha256, look.sha1, look.md5)
+
+    def _let_in(self, o: Outcome) -> Outcome:
+        """The outcome, unless its bytes were taken down, or look like what was taken down with its PDQ."""
+        if o.failure is not None or o.look is None or o.response is None:
+            return o
+        if self._blocked.sha256(o.look.sha256) or any(self._blocked.near(part) for part in self._pdq(o)):
+            return Outcome(o.candidate, None, ItemError(Reason.TAKEN_DOWN), o.look)
+        return o
+
+    def _pdq(self, o: Outcome) -> list[bytes]:
+        """The hashes that decide, of every part that says something; only where there is something to compare with."""
+        if not self._blocked.by_look or o.look is None or o.response is None:
+            return []
+        found = o.look.pdq
+        if not found or not all(part.full for part in found):
+            found = parts(o.response.body, Bounds(self._ws.config.fetch.max_pixels, 1))
+        return [part.hashes for part in found if part.quality >= pdq.MIN_QUALITY]
+
+    def _stay_away(self, db: sqlite3.Connection, candidate: int) -> None:
+        """Forget where it was found this time, and do not ask there again."""
+        for kind, digest in scrub(self._ws.catalog, db, [candidate]):
+            row = (kind, digest, "found again", now())
+            db.execute("INSERT OR IGNORE INTO tombstones (kind, digest, reason, at) VALUES (?, ?, ?, ?)", row)
 
     def _wanted(self, candidates: Sequence[int]) -> dict[int, str]:
         """The sha1 that a source says the bytes of a candidate have, where it says so."""

@@ -19,6 +19,7 @@ from curate import redaction
 from curate.erasure import count, erase, group_name
 from curate.errors import StoreError
 from curate.marks import canonical
+from curate.media import pdq
 from curate.store.blobs import sync, write
 from curate.store.catalog import now
 from curate.store.tables import Table
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 FOLDER = "receipts"
 REPORT = "report.html"
-_PDQ, _PDQ_BYTES, _MIN_QUALITY = "pdq", 32, 50
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PLAIN = str.maketrans("", "", "-:")
 
@@ -178,11 +178,11 @@ def _tombstones(ws: "Workspace", ids: Sequence[str], places: Sequence[Any], near
 def _pdq(ws: "Workspace", ids: Sequence[str]) -> set[str]:
     """The upright PDQ (hex) of every part of the samples that says something."""
     found = set()
-    for folder in (ws.work / "tables").glob(f"{_PDQ}@*"):
-        for _, rows in ws.table(_PDQ, folder.name.partition("@")[2]).each(["pdq", "quality"]):
+    for folder in (ws.work / "tables").glob(f"{pdq.NAME}@*"):
+        for _, rows in ws.table(pdq.NAME, folder.name.partition("@")[2]).each(["pdq", "quality"]):
             for row in rows.to_pylist() if rows is not None else ():
-                if row["id"] in ids and row["quality"] >= _MIN_QUALITY:
-                    found.add(row["pdq"][:_PDQ_BYTES].hex())
+                if row["id"] in ids and row["quality"] >= pdq.MIN_QUALITY:
+                    found.add(row["pdq"][: pdq.BYTES].hex())
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from curate.errors import StoreError
 from curate.marks import canonical
-from curate.records import Candidate
+from curate.records import Candidate, Locator
 from curate.store.blobs import disk, sync
 from curate.store.catalog import GENESIS, Catalog
 
@@ -166,6 +166,11 @@ class Blocked:
         """Whether these very bytes were taken down."""
         return self._has("sha256", value)
 
+    @property
+    def by_look(self) -> bool:
+        """Whether anything was taken down with its PDQ."""
+        return bool(self._pdq)
+
     def near(self, hashes: bytes) -> bool:
         """Whether a picture is one that was taken down with its PDQ. `hashes`: eight orientations of 32 bytes."""
         if not self._pdq:
@@ -193,6 +198,15 @@ def scrub(catalog: Catalog, db: Any, candidates: Sequence[int]) -> Iterator[tupl
             db.execute(f"DELETE FROM {table} WHERE candidate = ?", (number,))  # noqa: S608 (constants)
         db.execute(_SCRUB, (SCRUBBED + digest, number))
         yield kind, digest
+
+
+def refuse(catalog: Catalog, db: Any, locator: Locator) -> None:
+    """Count a candidate that may not come back, without a word of where it is, inside a transaction that is open."""
+    digest = catalog.digest(locator.kind, locator.value)
+    db.execute(
+        "INSERT OR IGNORE INTO candidates (kind, locator, state, reason) VALUES (?, ?, 'failed', 'taken_down')",
+        (locator.kind, SCRUBBED + digest),
+    )
 
 
 _SCRUB = """

@@ -1,0 +1,49 @@
+"""`curate takedown` and `curate share`."""
+
+from typing import Annotated
+
+import typer
+
+from curate.commands.base import app, verb
+from curate.errors import UsageError
+from curate.session import Session
+
+_NAME = "sha256 (8 digits and more), URL, path or commons:PAGEID."
+
+
+@app.command()
+@verb
+def takedown(
+    s: Session,
+    name: Annotated[str, typer.Argument(metavar="[ID]", help=_NAME)] = "",
+    reason: Annotated[str, typer.Option(help="Why; kept in the receipt.")] = "",
+    with_duplicates: Annotated[bool, typer.Option(help="Also what was collapsed with it.")] = False,
+    block_near: Annotated[bool, typer.Option(help="Keep its PDQ, so that re-encoded copies stay away too.")] = False,
+    upstream_deleted: Annotated[bool, typer.Option(help="All that `fetch --sync` found deleted upstream.")] = False,
+) -> None:
+    """Let go of an item for good: bytes, rows, everything made of it, its rows in releases; it does not come back."""
+    from curate.takedown import deleted, takedown
+
+    if bool(name) == upstream_deleted:
+        raise UsageError("takedown: name one item, or give --upstream-deleted")
+    with s.drive("takedown") as ws:
+        if upstream_deleted:
+            result = deleted(ws, reason or "deleted upstream")
+        else:
+            result = takedown(ws, name, reason, with_duplicates, block_near)
+    s.say(result)
+    for version, names in result["recipients"].items():
+        s.note(f"tell those who have release {version}: {', '.join(names)}")
+
+
+@app.command()
+@verb
+def share(
+    s: Session, version: str, to: Annotated[str, typer.Option(help="Who was given it: a name, kept in the catalog.")]
+) -> None:
+    """Write down who was given a release, so that a takedown can name them. Sends nothing."""
+    from curate.share import share
+
+    with s.drive("share") as ws:
+        result = share(ws, version, to)
+    s.say(result)

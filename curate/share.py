@@ -1,0 +1,23 @@
+"""`curate share`: who was given a release, and so must be told what is taken out of it. Nothing is sent."""
+
+from typing import Any
+
+from curate.errors import UsageError
+from curate.store.catalog import now
+from curate.store.workspace import Workspace
+from curate.toml import suggest
+
+
+def share(ws: Workspace, version: str, name: str) -> dict[str, Any]:
+    """Note that `name` was given release `version`; the first time counts. Raises UsageError for no such release."""
+    known = [row[0] for row in ws.catalog.rows("SELECT version FROM releases ORDER BY version")]
+    if version not in known:
+        raise UsageError(f"release {version}: no such release; {suggest(version, known) if known else 'there is none'}")
+    if not name.strip():
+        raise UsageError("share: say to whom (--to NAME)")
+    with ws.catalog.tx() as db:
+        row = (version, name.strip(), now(), ws.catalog.run)
+        db.execute("INSERT OR IGNORE INTO shares VALUES (?, ?, ?, ?)", row)
+        ws.catalog.append(db, "share", version, {})
+    rows = ws.catalog.rows("SELECT name FROM shares WHERE version = ? ORDER BY at, name", (version,))
+    return {"version": version, "recipients": [row[0] for row in rows]}
