@@ -64,10 +64,12 @@ class LocalBlobs:
             raise StoreError(f"blob {sample} is missing; `curate verify` lists what is") from error
 
     def delete(self, sample: str) -> None:
-        """Remove the bytes of a sample, durably; nothing happens where there are none."""
+        """Remove the bytes of a sample, and what a killed run left of them, durably; nothing where there are none."""
         path = self.path(sample)
-        if path.exists():
-            path.unlink()
+        found = [*path.parent.glob(f".{sample}.*"), *([path] if path.exists() else [])]
+        for one in found:
+            one.unlink()
+        if found:
             sync(path.parent)
 
     def list(self) -> Iterator[str]:

@@ -19,6 +19,7 @@ from curate.store.tombstones import NAME as TOMBSTONES
 from curate.store.tombstones import Tombstones
 
 SYNCED = ("dropbox", "onedrive", "google drive", "googledrive", "icloud", "mobile documents", "nextcloud", "box sync")
+PARTIAL = ("releases/.*", "releases/*/.*", "exports/.*", "exports/*/.*", "models/.*", "tables/*/.*", "receipts/.*")
 _CACHEDIR = "Signature: 8a477f597d28d172789f06886806bc55\n# Not to be indexed or backed up: a curate workspace.\n"
 
 
@@ -51,14 +52,15 @@ class Workspace:
     def driver(self, verb: str) -> Iterator[None]:
         """Hold the workspace for one verb; raises BusyError naming the holder. A dead holder's lock is free."""
         path = self.work / "lock"
-        with path.open("a+", encoding="utf-8") as lock:
+        with path.open("a+b", buffering=0) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise BusyError(f"{self.work}: {_holder(path)}; wait for it, or stop it") from error
             lock.truncate(0)
-            lock.write(json.dumps({"verb": verb, "pid": os.getpid(), "host": socket.gethostname(), "since": now()}))
-            lock.flush()
+            said = {"verb": verb, "pid": os.getpid(), "host": socket.gethostname(), "since": now()}
+            with disk():
+                lock.write(json.dumps(said).encode())
             self._sweep()
             try:
                 yield
@@ -68,8 +70,11 @@ class Workspace:
     def _sweep(self) -> None:
         """Clear what a killed run left half made."""
         shutil.rmtree(self.work / "spool", ignore_errors=True)
-        for part in self.work.glob("releases/.*"):
-            shutil.rmtree(part, ignore_errors=True)
+        for part in (path for pattern in PARTIAL for path in self.work.glob(pattern)):
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
         with self.catalog.tx() as db:
             db.execute("UPDATE runs SET status = 'killed' WHERE status = 'running'")
 
