@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from curate import redaction
 from curate.erasure import count, erase, group_name
-from curate.errors import StoreError
+from curate.errors import ItemError, StoreError
 from curate.marks import canonical
 from curate.media import pdq
+from curate.media.decode import Bounds
+from curate.media.parts import parts
 from curate.store.blobs import sync, write
 from curate.store.catalog import now
 from curate.store.tables import Table
@@ -176,13 +178,17 @@ def _tombstones(ws: "Workspace", ids: Sequence[str], places: Sequence[Any], near
 
 
 def _pdq(ws: "Workspace", ids: Sequence[str]) -> set[str]:
-    """The upright PDQ (hex) of every part of the samples that says something."""
+    """The upright PDQ (hex) of every part of the samples that says something, made from the bytes."""
+    bounds = Bounds(ws.config.fetch.max_pixels, 1)
     found = set()
-    for folder in (ws.work / "tables").glob(f"{pdq.NAME}@*"):
-        for _, rows in ws.table(pdq.NAME, folder.name.partition("@")[2]).each(["pdq", "quality"]):
-            for row in rows.to_pylist() if rows is not None else ():
-                if row["id"] in ids and row["quality"] >= pdq.MIN_QUALITY:
-                    found.add(row["pdq"][: pdq.BYTES].hex())
+    for one in ids:
+        try:
+            with ws.blobs.open(one) as blob:
+                found |= {
+                    p.hashes[: pdq.BYTES].hex() for p in parts(blob.read(), bounds) if p.quality >= pdq.MIN_QUALITY
+                }
+        except (ItemError, StoreError):
+            continue
     return found
 
 

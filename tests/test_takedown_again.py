@@ -1,4 +1,4 @@
-"""What was taken down does not come back: not from its URL, a mirror, a page, nor (with --block-near) as a re-encode."""
+"""What was taken down does not come back: from its URL, a mirror, or (with --block-near) as a re-encoded copy."""
 
 import hashlib
 import sqlite3

@@ -4,14 +4,13 @@ from typing import Annotated
 
 import typer
 
-from curate.commands.base import app, verb
+from curate.commands.base import verb
 from curate.errors import UsageError
 from curate.session import Session
 
 _NAME = "sha256 (8 digits and more), URL, path or commons:PAGEID."
 
 
-@app.command()
 @verb
 def takedown(
     s: Session,
@@ -36,7 +35,6 @@ def takedown(
         s.note(f"tell those who have release {version}: {', '.join(names)}")
 
 
-@app.command()
 @verb
 def share(
     s: Session, version: str, to: Annotated[str, typer.Option(help="Who was given it: a name, kept in the catalog.")]
