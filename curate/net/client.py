@@ -67,7 +67,6 @@ class Client:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # `body` does it, counting
             trust_env=False,
-            timeout=aiohttp.ClientTimeout(total=None, connect=limits.connect_timeout, sock_read=limits.read_timeout),
             read_bufsize=READ_BUFFER,
             max_line_size=MAX_HEADER,
             max_field_size=MAX_HEADER,
@@ -123,19 +122,23 @@ class Client:
 
     async def _exchange(self, url: URL, ask: _Ask, host: Host, hops: tuple[str, ...]) -> Response | URL:
         """One request and its answer: the whole of it, or where it redirects to."""
-        limits = self._limits
-        ends = asyncio.get_running_loop().time() + limits.timeout
-        first = min(limits.timeout, limits.connect_timeout + limits.read_timeout)
+        limits, silence = self._limits, host.patience(self._limits.read_timeout)
+        started = asyncio.get_running_loop().time()
+        connect = min(limits.connect_timeout, silence) if silence < limits.read_timeout else limits.connect_timeout
+        waits = aiohttp.ClientTimeout(total=None, connect=connect, sock_read=silence)
         try:
             with self._guard.aimed(url):
                 async with (
-                    asyncio.timeout(first) as deadline,
-                    self._session.get(url, headers=self._headers(url, ask), allow_redirects=False) as answer,
+                    asyncio.timeout(min(limits.timeout, connect + silence)) as deadline,
+                    self._session.get(
+                        url, headers=self._headers(url, ask), allow_redirects=False, timeout=waits
+                    ) as answer,
                 ):
-                    deadline.reschedule(ends)
+                    host.heard(asyncio.get_running_loop().time() - started)
+                    deadline.reschedule(started + limits.timeout)
                     if to := await self._judge(answer, url, ask):
                         return to
-                    pace = body.Pace(limits.min_rate, limits.read_timeout, host.brake)
+                    pace = body.Pace(limits.min_rate, silence, host.brake)
                     data = await body.read(answer, ask.cap, pace, cut=ask.cut)
                     return Response(str(url), answer.status, border.plain(answer.headers), data, hops)
         except border.FOREIGN as error:

@@ -19,8 +19,11 @@ from curate.net.limits import DEFAULT_RATE, HostRule, Limits
 from curate.records import Reason, Response
 
 FAILING = frozenset({Reason.DNS, Reason.CONNECT, Reason.TLS, Reason.TIMEOUT, Reason.TOO_SLOW, Reason.HTTP_5XX})
+SILENT = frozenset({Reason.TIMEOUT, Reason.TOO_SLOW})
 MAX_BACKOFF = 60.0
 MAX_DELAY = 60.0  # the longest Crawl-delay that is kept to
+SILENCES = 8  # answers that did not come, before a host's silence is waited out for half as long
+LEAST_PATIENCE = 1.0  # seconds
 RETRY_CREDIT = 20.0  # retries that a host may cost beyond those its good answers pay for
 _RANDOM = random.SystemRandom()
 
@@ -28,7 +31,10 @@ _RANDOM = random.SystemRandom()
 class Host:
     """What is known of one host: its places, its pace, its failures in a row, when it wants to be left alone."""
 
-    __slots__ = ("_breaker", "_bytes", "_credit", "_failures", "_limiter", "_resume_at", "down", "slots")
+    __slots__ = (
+        "_breaker", "_bytes", "_credit", "_failures", "_limiter", "_resume_at", "_silences", "_slowest", "down",
+        "slots",
+    )  # fmt: skip
 
     def __init__(self, rule: HostRule, breaker: int) -> None:
         self.slots = asyncio.Semaphore(rule.connections or 1)
@@ -38,6 +44,8 @@ class Host:
         self._bytes = AsyncLimiter(rule.byte_rate, 1) if rule.byte_rate else None
         self._credit = RETRY_CREDIT
         self._failures = 0
+        self._silences = 0
+        self._slowest = 0.0
         self._resume_at = 0.0
 
     def check(self) -> None:
@@ -58,14 +66,31 @@ class Host:
         """Note how one request ended. Any answer ends a row of failures, a 404 too; a good one pays for a retry."""
         if failure is None:
             self._credit = min(RETRY_CREDIT, self._credit + 1)
+            self._silences = 0
         elif failure.retry_after:
             self._resume_at = max(self._resume_at, time.monotonic() + failure.retry_after)
+        self._silences += failure is not None and failure.reason in SILENT
         self._failures = self._failures + 1 if failure and failure.reason in FAILING else 0
         self.down = self.down or self._failures >= self._breaker
 
+    def heard(self, seconds: float) -> None:
+        """Note how long the beginning of an answer took, whatever it says."""
+        self._slowest = max(self._slowest, seconds)
+
+    def patience(self, full: float) -> float:
+        """Seconds of silence that are waited out at this host, `full` at best.
+
+        A host that answers some requests and keeps silent on others trips no breaker. Its silence is waited out for
+        half as long after every eight of them, but for no less than four times its slowest answer, until it gives
+        something good.
+        """
+        if self._silences < SILENCES:
+            return full
+        return min(full, max(LEAST_PATIENCE, 4 * self._slowest, full / 2.0 ** min(self._silences // SILENCES, 16)))
+
     def pay_retry(self) -> bool:
         """True where the host is worth one more try, which is taken off its credit."""
-        if self.down or self._credit < 1:
+        if self.down or self._credit < 1 or self._silences >= SILENCES:
             return False
         self._credit -= 1
         return True
