@@ -204,12 +204,14 @@ def run(s: Session, version: str) -> None:
 
 @app.command()
 @verb
-def status(s: Session) -> None:
-    """Say what the workspace holds."""
-    from curate.status import status
+def status(
+    s: Session, since: Annotated[str | None, typer.Option(help="Also what came since: 2026-11-01, 24h, 7d.")] = None
+) -> None:
+    """Say what the workspace holds, by source and reason."""
+    from curate.status import moment, status
 
     with s.open() as ws:
-        s.say(status(ws))
+        s.say(status(ws, moment(since) if since else None))
 
 
 @app.command()

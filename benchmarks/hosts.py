@@ -1,7 +1,7 @@
 """Many hosts at once, whole process, default limits: dead links, and one host that trickles beside those that do not.
 
 `dead`: a third of the hosts answers 404, a third refuses, a third accepts and never answers. `mixed`: every host that
-accepts answers 404 to half of its links and never answers the others. `trickle`: 49 hosts, with and without a 50th
+accepts answers 404 to every other link and never answers those between. `trickle`: 49 hosts, with and without a 50th
 whose every answer trickles, alternating; the ratio is of when the 49 were done.
 """
 
@@ -126,10 +126,10 @@ def dead(links: int, hosts: int, mixed: bool) -> None:
         table = {one.partition(":")[0]: one for one in [*up, *map(closed, refusing)]}
         places = [table[one] for one in addresses]
         urls = []
-        for n, place in enumerate(places):
-            kinds = ["gone", "silent"] if mixed else [("gone", "refused", "silent")[n % 3]]
-            urls += [f"{place}/{kinds[link % len(kinds)]}?{link}" for link in range(links // hosts)]
-        random.Random(0).shuffle(urls)
+        for link in range(links // hosts):
+            for n, place in enumerate(places):
+                kinds = ("gone", "silent") if mixed else (("gone", "refused", "silent")[n % 3],)
+                urls.append(f"{place}/{kinds[link % len(kinds)]}?{link}")
         seconds, said, root = fetch(places, urls)
     shutil.rmtree(root)
     shape = "404 and silence at every host" if mixed else "a third 404, a third refused, a third silent"

@@ -1,6 +1,7 @@
 """`curate.toml` as dataclasses. Everything has a default; the shortest file names one source."""
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from curate.records import SPLITS, UNSURE, Taxonomy
 from curate.toml import Bytes, Plugin, build
 
 CONFIG_NAME = "curate.toml"
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class EngineConfig:
 class FetchConfig:
     """How media are asked for: who asks, how often, and how much is too much. Times are seconds, rates a second.
 
-    `placeholder_urls`: the same bytes from so many URLs of one host are taken for a placeholder (0: never).
+    `placeholder_urls`: the same bytes from so many URLs of one host are taken for a placeholder (0: never). `tokens`:
+    for an API's host, the name of the environment variable that holds its OAuth token; it is sent nowhere else.
     """
 
     contact: str | None = None
@@ -48,6 +51,29 @@ class FetchConfig:
     opt_out: bool = True
     breaker: int = 10
     placeholder_urls: int = 20
+    tokens: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a token where the name of a variable that holds one belongs; it is not repeated."""
+        for host, name in self.tokens.items():
+            if not _VARIABLE.fullmatch(name):
+                raise ValueError(f"tokens: {host}: give the name of an environment variable, never the token itself")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What one run may cost: items it takes on, minutes it lasts, and requests an hour to each documented API."""
+
+    max_items: int | None = None
+    max_minutes: float | None = None
+    api_calls_per_hour: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a run that could do nothing."""
+        for name in ("max_items", "max_minutes", "api_calls_per_hour"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be more than 0, not {value}")
 
 
 @dataclass(frozen=True)
@@ -148,6 +174,7 @@ class Config:
     taxonomy: Taxonomy = field(default_factory=Taxonomy)
     engine: EngineConfig = field(default_factory=EngineConfig)
     fetch: FetchConfig = field(default_factory=FetchConfig)
+    run: RunConfig = field(default_factory=RunConfig)
     screening: ScreeningConfig = field(default_factory=ScreeningConfig)
     sources: tuple[Plugin, ...] = ()
     dedupe: DedupeConfig = field(default_factory=DedupeConfig)

@@ -6,6 +6,7 @@ is under way is bounded; what is recorded is durable; what was killed is asked f
 
 import asyncio
 import contextlib
+import math
 import queue
 import threading
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from curate import repeats
+from curate.budget import Budget, Metered
 from curate.contracts import Engine, Http, Needs, Source
 from curate.errors import CurateError, ItemError, MatchError, UsageError
 from curate.intake import Arrival, Intake, Look
@@ -33,6 +35,7 @@ from curate.toml import suggest
 
 WAITING = 192  # answers that may wait to be looked at and recorded, beside those under way
 WAITING_BYTES = 256 * 2**20
+GRACE = 10.0  # seconds that what is under way has when the run's time is over
 PAGE = 500  # pending candidates of one host read at a time
 
 
@@ -72,14 +75,15 @@ def fetch(  # the one verb with all of the outside world handed in
     with ws.catalog.tx() as db:
         db.execute("UPDATE runs SET screening = ? WHERE run = ?", (summary, ws.catalog.run))
     repeats.reconsider(ws.catalog, ws.config.fetch.placeholder_urls)
-    run = _Run(ws, gate, engine, progress, limit)
+    run = _Run(ws, gate, engine, progress, Budget(ws.config.run), limit)
     asyncio.run(run.all(sources, http))
     if run.recorder.matches:
         raise MatchError(
             f"screening: {run.recorder.matches} item(s) matched a list; nothing of them was kept and the run stopped."
             " Do not look for the item. Follow the procedure in docs/screening.md"
         )
-    return totals(ws) | {"unlisted": run.unlisted, "seconds": round(time.monotonic() - started, 3)}
+    more = {"unlisted": run.unlisted, "api_calls": run.budget.calls, "seconds": round(time.monotonic() - started, 3)}
+    return totals(ws) | more
 
 
 def retry(ws: Workspace, names: Sequence[str]) -> int:
@@ -122,25 +126,28 @@ class _Run:
     gate: Gate
     engine: Engine
     progress: Progress
+    budget: Budget
     limit: int | None
     recorder: Recorder = field(init=False)
     unlisted: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(self.ws, self.gate)
+        self.limit = self.budget.items(self.limit)
         self.left = self.limit if self.limit is not None else -1
 
     async def all(self, sources: Sequence[Source], http: "contextlib.AbstractAsyncContextManager[Client]") -> None:
         async with http as client:
+            metered = Metered(client, self.ws.catalog, self.budget)
             with self.progress.stage("list") as step:
                 for source in sources:
-                    await self._list(source, client, step)
+                    await self._list(source, metered, step)
             pending = self.ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'pending'")
             total = pending if self.limit is None else min(pending, self.limit)
             with self.progress.stage("fetch", total) as step:
                 await self._download(client, step)
 
-    async def _list(self, source: Source, client: Client, step: Step) -> None:
+    async def _list(self, source: Source, client: Http, step: Step) -> None:
         """List one source; one that cannot be asked now keeps its place, and does not hold up the others."""
         try:
             await list_source(self.ws.catalog, source, client, self.ws.config.taxonomy, step)
@@ -154,7 +161,10 @@ class _Run:
         try:
             async with asyncio.TaskGroup() as group:
                 both = [group.create_task(line.watch()), group.create_task(self._hosts(client, line))]
-                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                left = self.budget.seconds_left + GRACE
+                await asyncio.wait(
+                    both, timeout=None if left == math.inf else max(0.0, left), return_when=asyncio.FIRST_COMPLETED
+                )
                 for task in both:
                     task.cancel()
         except* CurateError as errors:
@@ -175,7 +185,7 @@ class _Run:
         await asyncio.gather(*(self._worker(client, line, tasks) for _ in range(min(wide, count))))
 
     async def _worker(self, client: Client, line: "_Line", tasks: Iterator[Task]) -> None:
-        while not line.stopped:
+        while not line.stopped and self.budget.seconds_left > 0:
             if self.left == 0 or (task := next(tasks, None)) is None:
                 return
             self.left -= 1

@@ -70,8 +70,9 @@ class Session:
 
         if config.fetch.contact is None:
             return Offline("fetch.contact: missing; who asks must be reachable (it goes into the User-Agent)")
-        shared = {f.name for f in fields(Limits)} & {f.name for f in fields(config.fetch)}
-        return Client(Limits(**{name: getattr(config.fetch, name) for name in shared}))
+        shared = {f.name for f in fields(Limits)} & {f.name for f in fields(config.fetch)} - {"tokens"}
+        tokens = {host: _secret(host, name) for host, name in config.fetch.tokens.items()}
+        return Client(Limits(**{name: getattr(config.fetch, name) for name in shared}, tokens=tokens))
 
     @contextmanager
     def open(self) -> Iterator[Workspace]:
@@ -112,6 +113,13 @@ class Session:
         """Say something on stderr."""
         if not self.quiet:
             print(text, file=sys.stderr)
+
+
+def _secret(host: str, name: str) -> str:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise UsageError(f"fetch.tokens: {host}: the environment has no {name}; set it, or take the line out")
+    return value
 
 
 def _lines(result: Mapping[str, Any]) -> Iterator[str]:

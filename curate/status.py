@@ -1,5 +1,10 @@
 """`curate status`: what the workspace holds, and how far it has come."""
 
+import re
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+
+from curate.errors import UsageError
 from curate.release import labels
 from curate.store import views
 from curate.store.workspace import Workspace
@@ -10,12 +15,33 @@ SELECT count(DISTINCT sample) FROM decisions d WHERE undoes IS NULL AND carried_
 """
 
 
-def status(ws: Workspace) -> dict[str, object]:
+_SPAN = re.compile(r"(\d{1,6})\s*([mhdw])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def moment(text: str, now: datetime | None = None) -> str:
+    """The time that `--since` names: an ISO date or time (UTC unless it says otherwise), or how long ago (`24h`, `7d`).
+
+    As the catalog writes times; raises UsageError.
+    """
+    span = _SPAN.fullmatch(text.strip())
+    try:
+        at = datetime.fromisoformat(text.strip()) if span is None else now or datetime.now(UTC)
+        at = at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+        at -= timedelta(**{_UNITS[span[2]]: int(span[1])}) if span else timedelta()
+        return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"--since {text}: give a date (2026-11-01), a time, or a span such as 90m, 24h, 7d") from error
+
+
+def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
     """Totals of the workspace. candidates = stored + pending + all that failed, by reason.
 
     `duplicates` are samples collapsed into a survivor; `held` are samples held back until the operator decides;
     `labelled` are other survivors that have a label on the first axis, by people or weak; `reviewed` are samples on
-    which a decision of a person is in force.
+    which a decision of a person is in force. `upstream` counts items that are not as they were where they came from,
+    `withheld` samples that fetch keeps back, both by why. With `since` (see `moment`), `since` says what was fetched
+    from then on.
     """
     catalog = ws.catalog
     states = dict(_pairs(ws, "SELECT state, count(*) FROM candidates GROUP BY state"))
@@ -35,7 +61,58 @@ def status(ws: Workspace) -> dict[str, object]:
         "labelled": len(survivors & known.by_sample.keys() - known.contested - held),
         "held": len(held),
         "reviewed": catalog.one(_REVIEWED),
+        "withheld": views.withheld_by_reason(catalog),
+        "upstream": dict(_pairs(ws, _CHANGED)),
         "releases": [row[0] for row in catalog.rows("SELECT version FROM releases ORDER BY created_at, version")],
+        "sources": _sources(ws, ""),
+    } | ({} if since is None else {"since": _since(ws, since)})
+
+
+_CHANGED = "SELECT kind, count(DISTINCT page_id) FROM changes WHERE ended_at IS NULL GROUP BY kind ORDER BY kind"
+_EACH = """
+SELECT s.source, s.plugin, s.listed, f.state, f.reason, count(f.candidate) AS n,
+    count(f.candidate) - sum(f.licensed) AS bare
+FROM sources s LEFT JOIN (
+    SELECT m.source, c.candidate, c.state, c.reason, max(m.license IS NOT NULL) AS licensed
+    FROM mentions m JOIN candidates c USING (candidate) WHERE coalesce(c.fetched_at, '') >= ?
+    GROUP BY m.source, c.candidate) f USING (source)
+GROUP BY s.source, f.state, f.reason ORDER BY s.plugin, s.source, f.reason
+"""
+_NOTES = "SELECT kind, count(*) FROM notes WHERE source = ? GROUP BY kind ORDER BY kind"
+
+
+def _sources(ws: Workspace, since: str) -> list[dict[str, object]]:
+    """Each source with its candidates by what became of them; what two sources name counts in both.
+
+    `license_missing` counts stored candidates for which the source names no licence; `notes` what it met and left out.
+    """
+    found: list[dict[str, object]] = []
+    for source, rows in groupby(ws.catalog.rows(_EACH, (since,)), key=lambda row: str(row["source"])):
+        each = [dict(row) for row in rows]
+        count = {state: sum(row["n"] for row in each if row["state"] == state) for state in ("stored", "pending")}
+        found.append(
+            {
+                "source": source,
+                "use": each[0]["plugin"],
+                "listed": bool(each[0]["listed"]),
+                "candidates": sum(row["n"] for row in each),
+                **count,
+                "failed": {row["reason"]: row["n"] for row in each if row["state"] == "failed"},
+                "license_missing": sum(row["bare"] for row in each if row["state"] == "stored"),
+                "notes": {row[0]: row[1] for row in ws.catalog.rows(_NOTES, (source,))},
+            }
+        )
+    return found
+
+
+def _since(ws: Workspace, since: str) -> dict[str, object]:
+    stored = "SELECT count(*) FROM candidates WHERE fetched_at >= ? AND state = 'stored'"
+    failed = "SELECT reason, count(*) FROM candidates WHERE fetched_at >= ? AND state = 'failed' GROUP BY 1 ORDER BY 1"
+    return {
+        "from": since,
+        "stored": ws.catalog.one(stored, (since,)),
+        "failed": {row[0]: row[1] for row in ws.catalog.rows(failed, (since,))},
+        "sources": _sources(ws, since),
     }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
+from curate.budget import Budget, Metered
 from curate.contracts import Http, Source, Synced
 from curate.errors import ItemError
 from curate.progress import Progress, Step
@@ -58,7 +59,8 @@ class _Sync:
     async def all(
         self, systems: Mapping[str, Synced], http: AbstractAsyncContextManager[Http], progress: Progress
     ) -> None:
-        async with http as client:
+        async with http as asked:
+            client = Metered(asked, self.ws.catalog, Budget(self.ws.config.run))
             with progress.stage("sync") as step:
                 for system, source in systems.items():
                     try:

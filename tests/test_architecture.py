@@ -25,6 +25,7 @@ LAYERS: list[set[str]] = [
 SHARED = {
     "curate.agenda",
     "curate.baseline",
+    "curate.budget",
     "curate.erasure",
     "curate.exposure",
     "curate.figures",
