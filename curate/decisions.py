@@ -1,20 +1,22 @@
 """`curate decisions import|export`: what people said of samples, as CSV. Append-only; the same file twice adds nothing.
 
 A row names its sample by one or more of `sha256`, `page_id`, `url` and `path` (whole, or the end of it), and has
-`label`, `annotator` and `time` (ISO 8601; UTC where it says nothing else); `guideline` and `axis` (the first) may be
-absent. Other columns are not read.
+`label` (a class, or `unsure`), `annotator` and `time` (ISO 8601; UTC where it says nothing else). It may have
+`guideline` and `axis` (the first), what the decision was given under (`queue`, `inclusion`, `shown`, `media`,
+`seconds`), when it was taken back (`undone`), and `kind`: `decision`, or `precedent` with its `reason`. Other columns
+are not read.
 """
 
 import csv
 import io
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from curate.errors import UsageError
-from curate.records import Axis
+from curate.records import UNSURE, Axis
 from curate.store import views
 from curate.store.blobs import write
 from curate.store.catalog import Catalog
@@ -23,31 +25,54 @@ from curate.toml import suggest
 
 KEYS = ("sha256", "page_id", "url", "path")
 NEEDED = ("label", "annotator", "time")
-EXPORTED = ("sha256", *NEEDED, "guideline", "axis")
+GIVEN = ("queue", "inclusion", "shown", "media", "seconds")
+EXPORTED = ("sha256", *NEEDED, "guideline", "axis", *GIVEN, "undone", "kind", "reason")
+KINDS, SHOWN_AS = ("decision", "precedent"), ("obscured", "revealed", "unobscured", "blind", "imported")
 SHOWN = 20  # rows that are named where many were not found
 
 _INSERT = """
-INSERT OR IGNORE INTO decisions (sample, axis, taxonomy, reviewer, label, decided_at, guideline, shown, run)
-VALUES (?, ?, ?, ?, ?, ?, ?, 'imported', ?)
+INSERT OR IGNORE INTO decisions (sample, axis, taxonomy, reviewer, label, decided_at, guideline, queue, inclusion,
+    shown, media, seconds, undoes, run)
+VALUES (:sample, :axis, :taxonomy, :reviewer, :label, :decided_at, :guideline, :queue, :inclusion, :shown, :media,
+    :seconds, :undoes, :run)
 """
-_IN_FORCE = """
-SELECT sample, label, reviewer, decided_at, coalesce(guideline, ''), axis FROM decisions d
-WHERE taxonomy = ? AND undoes IS NULL AND carried_from IS NULL
-    AND NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes = d.decision)
+_PRECEDENT = """
+INSERT OR IGNORE INTO precedents (sample, axis, taxonomy, reviewer, label, decided_at, guideline, reason, run)
+VALUES (:sample, :axis, :taxonomy, :reviewer, :label, :decided_at, :guideline, :reason, :run)
+"""
+_KNOWN = """
+SELECT decision FROM decisions WHERE sample = :sample AND axis = :axis AND taxonomy = :taxonomy
+    AND reviewer = :reviewer AND label = :label AND decided_at = :decided_at AND undoes IS NULL
+"""
+_ALL = """
+SELECT sample, label, reviewer, decided_at, guideline, axis, queue, inclusion, shown, media, seconds,
+    (SELECT min(u.decided_at) FROM decisions u WHERE u.undoes = d.decision) AS undone, 'decision', NULL
+FROM decisions d WHERE taxonomy = ? AND undoes IS NULL AND carried_from IS NULL
 ORDER BY sample, axis, decided_at, reviewer, decision
+"""
+_PRECEDENTS = """
+SELECT sample, label, reviewer, decided_at, guideline, axis, NULL, NULL, NULL, NULL, NULL, NULL, 'precedent', reason
+FROM precedents WHERE taxonomy = ? ORDER BY sample, axis, decided_at, reviewer, precedent
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One row of a file: who said what of which sample, when."""
+    """One row of a file: who said what of which sample, when; `reason` makes it a precedent."""
 
     sample: str
     axis: str
     reviewer: str
     label: str
     decided_at: str
-    guideline: str | None
+    guideline: str | None = None
+    queue: str | None = None
+    inclusion: float | None = None
+    shown: str = "imported"
+    media: str | None = None
+    seconds: float | None = None
+    undone: str | None = None
+    reason: str | None = None
 
 
 def import_csv(ws: Workspace, path: Path) -> dict[str, object]:
@@ -74,19 +99,22 @@ def import_csv(ws: Workspace, path: Path) -> dict[str, object]:
 
 
 def export_csv(ws: Workspace, path: Path) -> dict[str, object]:
-    """Write every decision in force of this taxonomy version, in an order of its own; carried ones belong to another
-    sample and are left out, and so are those on samples that are held back."""
+    """Write every decision of this taxonomy version, with those that were taken back, and the precedents, in an order
+    of its own; carried ones belong to another sample and are left out, and so is what is said of samples that are
+    held back. `rows` counts those in force."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(EXPORTED)
-    held = views.held(ws.catalog)
-    rows = [row for row in ws.catalog.rows(_IN_FORCE, (ws.config.taxonomy.version,)) if row[0] not in held]
-    writer.writerows(map(tuple, rows))
+    held, taxonomy = views.held(ws.catalog), (ws.config.taxonomy.version,)
+    every = (ws.catalog.rows(sql, taxonomy) for sql in (_ALL, _PRECEDENTS))
+    decisions, precedents = ([row for row in rows if row["sample"] not in held] for rows in every)
+    writer.writerows(map(tuple, [*decisions, *precedents]))
     try:
         write(path, out.getvalue().encode())
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
-    return {"rows": len(rows), "path": str(path)}
+    undone = sum(row["undone"] is not None for row in decisions)
+    return {"rows": len(decisions) - undone, "undone": undone, "precedents": len(precedents), "path": str(path)}
 
 
 def _add(ws: Workspace, decisions: Sequence[Decision]) -> int:
@@ -94,11 +122,16 @@ def _add(ws: Workspace, decisions: Sequence[Decision]) -> int:
     added = 0
     with ws.catalog.tx() as db:
         for one in decisions:
-            said = (one.reviewer, one.label, one.decided_at, one.guideline)
-            row = (one.sample, one.axis, ws.config.taxonomy.version, *said, ws.catalog.run)
-            if db.execute(_INSERT, row).rowcount:
+            row = asdict(one) | {"taxonomy": ws.config.taxonomy.version, "run": ws.catalog.run, "undoes": None}
+            kind = "decision" if one.reason is None else "adjudicate"
+            if db.execute(_INSERT if one.reason is None else _PRECEDENT, row).rowcount:
                 added += 1
-                ws.catalog.append(db, "decision", one.sample, {"axis": one.axis, "label": one.label})
+                ws.catalog.append(db, kind, one.sample, {"axis": one.axis, "label": one.label})
+            if one.undone is not None:
+                known = db.execute(_KNOWN, row).fetchone()[0]
+                if not db.execute("SELECT 1 FROM decisions WHERE undoes = ?", (known,)).fetchone():
+                    db.execute(_INSERT, row | {"decided_at": one.undone, "undoes": known, "seconds": None})
+                    ws.catalog.append(db, "undo", one.sample, {"axis": one.axis})
     return added
 
 
@@ -135,11 +168,43 @@ def _decision(sample: str, row: Mapping[str, str], where: str, axes: Mapping[str
     axis = row.get("axis") or next(iter(axes))
     if axis not in axes:
         raise UsageError(f"{where}: axis: no such axis '{axis}'; {suggest(axis, list(axes))}")
-    if row["label"] not in axes[axis].classes:
-        near = suggest(row["label"], axes[axis].classes)
-        raise UsageError(f"{where}: label: no such class '{row['label']}' on axis {axis}; {near}")
-    time = _time(row["time"], where)
-    return Decision(sample, axis, row["annotator"], row["label"], time, row.get("guideline") or None)
+    kind = _choice(row, "kind", where, KINDS) or "decision"
+    labels = axes[axis].classes if kind == "precedent" else (*axes[axis].classes, UNSURE)
+    if row["label"] not in labels:
+        raise UsageError(
+            f"{where}: label: no such class '{row['label']}' on axis {axis}; {suggest(row['label'], labels)}"
+        )
+    if (kind == "precedent") != bool(row.get("reason")):
+        raise UsageError(f"{where}: reason: a precedent has one, a decision has none")
+    return Decision(
+        sample, axis, row["annotator"], row["label"], _time(row["time"], where), row.get("guideline") or None,
+        queue=row.get("queue") or None,
+        inclusion=_number(row, "inclusion", where, 1.0),
+        shown=_choice(row, "shown", where, SHOWN_AS) or "imported",
+        media=_choice(row, "media", where, SHOWN_AS[:3]),
+        seconds=_number(row, "seconds", where, 1e9),
+        undone=_time(row["undone"], where) if row.get("undone") else None,
+        reason=row.get("reason") or None,
+    )  # fmt: skip
+
+
+def _choice(row: Mapping[str, str], key: str, where: str, among: Sequence[str]) -> str | None:
+    value = row.get(key) or None
+    if value is not None and value not in among:
+        raise UsageError(f"{where}: {key}: no such choice '{value}'; {suggest(value, among)}")
+    return value
+
+
+def _number(row: Mapping[str, str], key: str, where: str, most: float) -> float | None:
+    if not (text := row.get(key)):
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= most:
+        raise UsageError(f"{where}: {key}: '{text}' is not a number from 0 to {most:g}")
+    return value
 
 
 def _time(text: str, where: str) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from curate.errors import UsageError
 from curate.records import Taxonomy
+from curate.store import views
+from curate.store.catalog import Catalog, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +28,34 @@ def guideline(taxonomy: Taxonomy) -> Guideline:
         raise UsageError(f"taxonomy.guideline: {taxonomy.guideline}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"taxonomy.guideline: {taxonomy.guideline}: not a text in UTF-8") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Precedent:
+    """What was settled, why, and under which version of the guideline; it names no sample, so nobody recognises one."""
+
+    axis: str
+    label: str
+    reason: str
+    guideline: str | None
+    decided_at: str
+
+
+def precedents(catalog: Catalog, taxonomy: Taxonomy) -> list[Precedent]:
+    """The reasons in force, oldest first: of each sample the last one, except of samples that are held back."""
+    sql = "SELECT * FROM precedents WHERE taxonomy = ? ORDER BY decided_at, precedent"
+    held = views.held(catalog)
+    last: dict[tuple[str, str], Row] = {}
+    for row in catalog.rows(sql, (taxonomy.version,)):
+        if row["sample"] not in held:
+            last.pop((row["sample"], row["axis"]), None)
+            last[row["sample"], row["axis"]] = row
+    names = ("axis", "label", "reason", "guideline", "decided_at")
+    return [Precedent(*(row[name] for name in names)) for row in last.values()]
+
+
+def quoted(catalog: Catalog, taxonomy: Taxonomy) -> str:
+    """The guideline as reviewers read it: its text, and the precedents below it, as Markdown."""
+    text, found = guideline(taxonomy).text, precedents(catalog, taxonomy)
+    lines = [f"- {one.label} ({one.axis}, {one.decided_at[:10]}): {one.reason}" for one in found]
+    return text + ("\n\n## Precedents\n\n" + "\n".join(lines) + "\n" if lines else "")

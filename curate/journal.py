@@ -7,7 +7,6 @@ about a blind item tells what the machine or anybody else says of it.
 
 import sqlite3
 import time
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,15 +21,15 @@ from curate.guideline import guideline
 from curate.marks import canonical
 from curate.quarantine import quarantine
 from curate.records import UNSURE, Axis
+from curate.reviewer import reviewer_name
 from curate.store import views
 from curate.store.catalog import Catalog
 from curate.toml import suggest
 
-__all__ = ["Decision", "Item", "Journal", "find", "reviewer_name"]
+__all__ = ["Decision", "Item", "Journal", "find"]
 
 Media = Literal["obscured", "revealed", "unobscured"]
 Event = Literal["skip", "decline", "reveal", "escalate", "pause"]
-NAME = 64  # characters of a reviewer's name, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,14 +292,6 @@ class Journal:
 class _PauseDueError(Exception):
     def __init__(self, act: Act) -> None:
         self.act = act
-
-
-def reviewer_name(text: str) -> str:
-    """A reviewer's name as it is kept: NFC, single spaces; raises UsageError for an empty, long or unprintable one."""
-    name = " ".join(unicodedata.normalize("NFC", text).split())
-    if not name or len(name) > NAME or not name.isprintable():
-        raise UsageError(f"reviewer: {text!r}: give a name of 1 to {NAME} printable characters; a pseudonym will do")
-    return name
 
 
 def find(catalog: Catalog, queue: str) -> sqlite3.Row:

@@ -44,6 +44,7 @@ SHARED = {
     "curate.recorder",
     "curate.redaction",
     "curate.release",
+    "curate.reviewer",
     "curate.removal",
     "curate.repeats",
     "curate.scores",

@@ -1,6 +1,7 @@
 """What people said comes in once, exactly where it belongs, or not at all."""
 
 import dataclasses
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from curate.config import Config
 from curate.decisions import export_csv, import_csv
 from curate.errors import UsageError
-from curate.records import Axis, Taxonomy
+from curate.records import UNSURE, Axis, Taxonomy
 from curate.store import views
 from curate.store.workspace import Workspace
 from tests.samples import sha256, store
@@ -196,35 +197,93 @@ def test_what_was_taken_back_does_not_return_with_the_file(ws: Workspace, tmp_pa
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=9).filter(
     lambda text: text == text.strip()
 )
-SAID = st.tuples(
-    st.sampled_from(IDS), st.sampled_from(AXES[0].classes), TEXT, st.datetimes(), st.one_of(st.none(), TEXT)
+WHENEVER = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1))
+SAID = st.fixed_dictionaries(
+    {
+        "sha256": st.sampled_from(IDS),
+        "label": st.sampled_from((*AXES[0].classes, UNSURE)),
+        "annotator": TEXT,
+        "time": WHENEVER,
+        "guideline": st.none() | TEXT,
+        "queue": st.none() | TEXT,
+        "inclusion": st.none() | st.floats(0, 1),
+        "shown": st.none() | st.sampled_from(["obscured", "revealed", "unobscured", "blind", "imported"]),
+        "media": st.none() | st.sampled_from(["obscured", "revealed", "unobscured"]),
+        "seconds": st.none() | st.floats(0, 1e6),
+        "undone": st.none() | WHENEVER,
+        "reason": st.none() | TEXT,
+    }
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def written(path: Path, said: list[dict[str, Any]]) -> Path:
+    """The rows as a file; one with a reason is a precedent, which nobody takes back."""
+    import csv
+
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, [*SAID_KEYS, "kind"])
+        writer.writeheader()
+        for one in said:
+            kind = "decision" if one["reason"] is None else "precedent"
+            if kind == "precedent":
+                one = dict.fromkeys(one) | {key: one[key] for key in ("sha256", "annotator", "time", "reason")}
+                one["label"] = "neutral"
+            writer.writerow(one | {"kind": kind})
+    return path
+
+
+SAID_KEYS = (
+    "sha256", "label", "annotator", "time", "guideline", "queue", "inclusion", "shown", "media", "seconds", "undone",
+    "reason",
+)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(SAID, max_size=6))
 def test_what_is_exported_can_be_imported(tmp_path_factory: pytest.TempPathFactory, said: list[Any]) -> None:
     """Into another workspace it brings the same decisions, into this one none; the same file twice adds nothing."""
-    import csv
-
     root = tmp_path_factory.mktemp("round")
     first, second = (Workspace(root / name, Config()) for name in ("first", "second"))
-    given, out, again = root / "given.csv", root / "out.csv", root / "again.csv"
-    with given.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(["sha256", "label", "annotator", "time", "guideline"])
-        writer.writerows((one, label, who, time.isoformat(), guide or "") for one, label, who, time, guide in said)
+    given, out, again = written(root / "given.csv", said), root / "out.csv", root / "again.csv"
     for ws in (first, second):
         store(ws, FILES)
     added = import_csv(first, given)["added"]
     assert import_csv(first, given)["added"] == 0
-    assert export_csv(first, out)["rows"] == added == len(rows(first))
+    counts = export_csv(first, out)
+    assert sum(counts[key] for key in ("rows", "undone", "precedents")) == added  # type: ignore[misc]
     assert import_csv(first, out)["added"] == 0
     assert import_csv(second, out)["added"] == added
     export_csv(second, again)
     assert again.read_bytes() == out.read_bytes()
+    for ask in (views.votes, views.precedents):
+        assert ask(first.catalog, "content", "1") == ask(second.catalog, "content", "1")  # type: ignore[operator]
     for ws in (first, second):
         ws.close()
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "message"),
+    [
+        ("inclusion", "1.5", r"given.csv:2: inclusion: '1.5' is not a number from 0 to 1"),
+        ("seconds", "nan", r"given.csv:2: seconds: 'nan' is not a number from 0"),
+        ("shown", "blnd", r"given.csv:2: shown: no such choice 'blnd'; did you mean 'blind'"),
+        ("kind", "precedent", r"given.csv:2: reason: a precedent has one, a decision has none"),
+        ("reason", "because", r"given.csv:2: reason: a precedent has one, a decision has none"),
+        ("undone", "later", r"given.csv:2: time: 'later' is no ISO 8601 time"),
+    ],
+)
+def test_what_a_decision_was_given_under_is_checked(
+    ws: Workspace, tmp_path: Path, columns: str, values: str, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        import_csv(ws, file(tmp_path, f"sha256,{HEAD},{columns}", f"{IDS[0]},neutral,ada,{WHEN},{values}"))
+    assert rows(ws) == []
+
+
+def test_who_cannot_tell_says_nothing(ws: Workspace, tmp_path: Path) -> None:
+    import_csv(ws, file(tmp_path, f"sha256,{HEAD}", f"{IDS[0]},unsure,ada,{WHEN}", f"{IDS[0]},porn,bob,{WHEN}"))
+    assert views.votes(ws.catalog, "content", "1")[IDS[0]] == {"unsure": 1, "porn": 1}
+    assert views.humans(ws.catalog, "content", "1", AXES[0].classes)[IDS[0]] == views.Human("porn", 1, 1.0)
 
 
 def test_a_file_that_cannot_be_written_is_one_line(ws: Workspace, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`curate queue`, `curate decisions ...`: what people are asked, and what they said."""
+"""`curate queue`, `curate adjudicate`, `curate decisions ...`: what people are asked, and what they said."""
 
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +30,23 @@ def queue(
             s.say(describe(ws, name) | {"made": False})
         else:
             s.say(queue(ws, pick.queue(ws.config, name), Draw(axis, size, again)))
+
+
+@app.command()
+@verb
+def adjudicate(
+    s: Session,
+    sample: Annotated[str, typer.Argument(help="sha256 (8 digits and more), URL, path or commons:PAGEID.")],
+    label: Annotated[str, typer.Argument(help="The class that it is.")],
+    reviewer: Annotated[str, typer.Option(help="Who settles it: somebody who has not judged it.")],
+    reason: Annotated[str, typer.Option(help="Why; a precedent for whoever judges the next one.")],
+    axis: Annotated[str | None, typer.Option(help="The axis that is settled (default: the first).")] = None,
+) -> None:
+    """Settle what people contradict each other about: the last word, by somebody else, with a reason."""
+    from curate.adjudicate import Ruling, adjudicate
+
+    with s.open() as ws:
+        s.say(adjudicate(ws, Ruling(sample, label, reviewer, reason, axis)))
 
 
 @decisions.command("import")
