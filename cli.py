@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from curate.commands import people, pick, screening, takedown
+from curate.commands import people, pick, review, screening, takedown
 from curate.commands.base import app, verb
 from curate.errors import CurateError, UsageError
 from curate.session import Session
@@ -22,6 +22,7 @@ sources_app = typer.Typer(no_args_is_help=True, help="Sources: look into them wi
 app.add_typer(people.decisions, name="decisions")
 app.add_typer(sources_app, name="sources")
 app.add_typer(screening.group, name="screening")
+app.command()(review.review)
 app.command()(takedown.takedown)
 app.command()(takedown.share)
 

@@ -54,7 +54,7 @@ def cross(a: Hashes, b: Hashes, radius: int, *, max_pairs: int = 10_000_000) -> 
         for column, others in _stretches(right):
             for near in _crossed(some, others, radius, room, max_pairs):
                 room -= len(near)
-                found.append(near + [row, column])
+                found.append(near + np.array((row, column), dtype=np.int64))
     return _sorted(np.concatenate(found))
 
 

@@ -1,0 +1,50 @@
+"""`curate review`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from curate.commands import pick
+from curate.commands.base import verb
+from curate.session import Session
+
+if TYPE_CHECKING:
+    from curate.store.workspace import Workspace
+
+INTERRUPTED = 130
+
+
+@verb
+def review(
+    s: Session,
+    reviewer: Annotated[str, typer.Option(help="Who judges: a name or a pseudonym; it goes with every decision.")],
+    queue: Annotated[str, typer.Argument(metavar="[QUEUE]")] = "uncertain",
+    size: Annotated[int, typer.Option(min=1, help="Items of a queue that is not drawn yet.")] = 200,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    unobscured: Annotated[bool, typer.Option("--unobscured", help="Show clear pictures; goes on record.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is a free one.")] = 0,
+    address: Annotated[str, typer.Option(help="Anything but loopback needs --cert and --key.")] = "127.0.0.1",
+    cert: Annotated[Path | None, typer.Option(help="TLS certificate chain (PEM).")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+) -> None:
+    """Work through a queue in the browser: obscured by default, blind where it counts, one key a decision."""
+    from curate.review import review
+    from curate.review.server import Options, say_url
+
+    options = Options(port, address, cert, key, not no_browser, unobscured)
+    with s.open() as ws:
+        result = review(ws, _drawn(ws, queue, size), reviewer, options, s.note if s.json else say_url)
+    s.say(result)
+    if result["closed_by"] == "SIGINT":
+        raise typer.Exit(INTERRUPTED)
+
+
+def _drawn(ws: "Workspace", name: str, size: int) -> str:
+    """The queue's name; one that is not there yet is drawn."""
+    from curate.queue import Draw, newest, queue
+
+    found = newest(ws, name)
+    if ws.catalog.one("SELECT 1 FROM queues WHERE queue = ?", (found,)) is None:
+        queue(ws, pick.queue(ws.config, name), Draw(None, size))
+    return newest(ws, name)

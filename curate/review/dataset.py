@@ -1,0 +1,166 @@
+"""A persistent FiftyOne dataset of one queue, in one reviewer's order; the only media it names are obscured."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from curate.agenda import Item
+from curate.records import UNSURE, Axis
+from curate.store import views
+from curate.store.workspace import Workspace
+
+NAME = "queue"  # of the dataset; its database is the session's alone
+EDIT = "review"  # the field that FiftyOne's own label editor writes
+MEMBERS = 20  # of a near-duplicate group, named at most
+READ_ONLY = ("sample", "source", "license", "members", "blind", "weak_label", "probability", "votes")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a reviewer may know of one item beside its picture; of a blind one, nothing that anybody says of it."""
+
+    source: str = ""
+    license: str | None = None
+    members: tuple[str, ...] = ()
+    weak_label: str | None = None
+    probability: float | None = None
+    votes: tuple[str, ...] = field(default=())
+
+
+def environment(folder: Path, uri: str) -> None:
+    """What FiftyOne reads before it is imported: our database, our plugin, no services, nothing of the user's own."""
+    os.environ |= {
+        "FIFTYONE_SERVER": "1",
+        "FIFTYONE_DATABASE_URI": uri,
+        "FIFTYONE_DATABASE_NAME": f"curate-{folder.name}"[:60],
+        "FIFTYONE_DATABASE_VALIDATION": "false",
+        "FIFTYONE_DO_NOT_TRACK": "true",
+        "FIFTYONE_PLUGINS_DIR": str(Path(__file__).parent / "plugins"),
+        "FIFTYONE_CONFIG_PATH": str(folder / "fiftyone.json"),
+        "FIFTYONE_APP_CONFIG_PATH": str(folder / "fiftyone-app.json"),
+        "FIFTYONE_DEFAULT_DATASET_DIR": str(folder / "datasets"),
+        "FIFTYONE_ALLOWED_ORIGINS": "",
+        "FIFTYONE_EXECUTION_STORE_NOTIFICATION_SERVICE_DISABLED": "true",
+        "FIFTYONE_SHOW_PROGRESS_BARS": "false",
+        "FIFTYONE_LOGGING_LEVEL": "ERROR",
+    }
+
+
+def existing() -> Any | None:
+    """The dataset that a killed session left, whose last edits may not have been pulled."""
+    import fiftyone as fo
+
+    return fo.load_dataset(NAME) if fo.dataset_exists(NAME) else None
+
+
+def build(items: Sequence[Item], facts: Mapping[str, Facts], media: Mapping[str, Path], axis: Axis) -> Any:
+    """The dataset anew, a sample an item in the order given; `media` is the picture to show of each."""
+    import fiftyone as fo
+
+    if fo.dataset_exists(NAME):
+        fo.delete_dataset(NAME)
+    made = fo.Dataset(NAME, persistent=True)
+    _fields(fo, made, axis)
+    add(made, items, facts, media)
+    for name in READ_ONLY:
+        one = made.get_field(name)
+        one.read_only = True
+        one.save()
+    look = made.app_config
+    look.media_fields, look.grid_media_field, look.modal_media_field = ["filepath"], "filepath", "filepath"
+    look.media_fallback = False
+    made.save()
+    return made
+
+
+def add(made: Any, items: Sequence[Item], facts: Mapping[str, Facts], media: Mapping[str, Path]) -> list[str]:
+    """Append items to a dataset; FiftyOne's id of each."""
+    import fiftyone as fo
+
+    return [str(one) for one in made.add_samples([_sample(fo, item, facts[item.sample], media) for item in items])]
+
+
+def _fields(fo: Any, made: Any, axis: Axis) -> None:
+    text = (fo.StringField, ("sample", "source", "license", "weak_label", "decision"))
+    for kind, names in (text, (fo.FloatField, ("probability",)), (fo.BooleanField, ("blind",))):
+        for name in names:
+            made.add_sample_field(name, kind)
+    for name in ("members", "votes"):
+        made.add_sample_field(name, fo.ListField, subfield=fo.StringField)
+    made.add_sample_field(EDIT, fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
+    choices = [*axis.classes, UNSURE]
+    schema = {"type": "classification", "component": "radio", "classes": choices, "attributes": []}
+    made.set_label_schemas({EDIT: schema})
+    made.activate_label_schemas([EDIT])
+
+
+def _sample(fo: Any, item: Item, facts: Facts, media: Mapping[str, Path]) -> Any:
+    return fo.Sample(
+        filepath=str(media[item.sample]), sample=item.sample, source=facts.source, license=facts.license,
+        members=list(facts.members), blind=item.blind, weak_label=facts.weak_label, probability=facts.probability,
+        votes=list(facts.votes),
+    )  # fmt: skip
+
+
+# -- what may be known -----------------------------------------------------------------------------------------------
+
+
+def known(ws: Workspace, items: Sequence[Item], axis: Axis) -> dict[str, Facts]:
+    """The facts of each item. What anybody says of a blind one is not even read."""
+    asked = {item.sample: item.blind for item in items}
+    origins, groups = dict(_origins(ws, asked)), _members(ws, asked)
+    weak = _weak(ws, axis, {sample for sample, blind in asked.items() if not blind})
+    votes = _votes(ws, axis) if not all(asked.values()) else {}
+    found = {}
+    for sample, blind in asked.items():
+        source, licence = origins.get(sample, ("", None))
+        if blind:  # a source of one class tells the class: its kind is all that is told
+            found[sample] = Facts(source.partition(":")[0], licence, groups.get(sample, ()))
+        else:
+            label, probability = weak.get(sample, (None, None))
+            said = votes.get(sample, ())
+            found[sample] = Facts(source, licence, groups.get(sample, ()), label, probability, said)
+    return found
+
+
+def _origins(ws: Workspace, asked: Mapping[str, bool]) -> Iterator[tuple[str, tuple[str, str | None]]]:
+    sql = (
+        "SELECT c.sample, min(m.source), max(m.license) FROM candidates c JOIN mentions m USING (candidate)"
+        " WHERE c.sample IS NOT NULL GROUP BY c.sample"
+    )
+    return ((row[0], (row[1], row[2])) for row in ws.catalog.rows(sql) if row[0] in asked)
+
+
+def _members(ws: Workspace, asked: Mapping[str, bool]) -> dict[str, tuple[str, ...]]:
+    """The other members of each item's near-duplicate group."""
+    groups: dict[str, list[str]] = {}
+    mine: dict[str, str] = {}
+    for sample, group in ws.catalog.rows("SELECT sample, grp FROM members ORDER BY sample"):
+        groups.setdefault(group, []).append(sample)
+        if sample in asked:
+            mine[sample] = group
+    return {one: tuple(m for m in groups[group] if m != one)[:MEMBERS] for one, group in mine.items()}
+
+
+def _weak(ws: Workspace, axis: Axis, asked: set[str]) -> dict[str, tuple[str | None, float | None]]:
+    mark = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
+    if mark is None or not asked:
+        return {}
+    table = ws.table("weak", mark).read(["id", "label", "probability"])
+    rows = table.to_pylist() if table is not None else []
+    return {row["id"]: (row["label"], row["probability"]) for row in rows if row["id"] in asked}
+
+
+def _votes(ws: Workspace, axis: Axis) -> dict[str, tuple[str, ...]]:
+    """What sources declare and people said, a line each."""
+    said: dict[str, list[str]] = {
+        sample: [f"source: {label}" for label in labels]
+        for sample, labels in views.declared(ws.catalog, axis.name).items()
+    }
+    people: Mapping[str, Counter[str]] = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version)
+    for sample, counts in people.items():
+        said.setdefault(sample, []).extend(f"people: {label} x{n}" for label, n in sorted(counts.items()))
+    return {sample: tuple(lines) for sample, lines in said.items()}

@@ -1,0 +1,127 @@
+"""A workspace with a queue, and `curate review` served from it in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import urlsplit
+
+from curate.config import load
+from curate.store.catalog import now
+from curate.store.workspace import Workspace
+from tests.pictures import encode, texture
+from tests.samples import store
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def queue(root: Path, n: int, name: str = "uncertain", *, blind: bool = False, config: str = "") -> list[str]:
+    """A workspace whose queue holds n pictures; their ids, in the queue's order."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "curate.toml").write_text(config, encoding="utf-8")
+    ws = Workspace(root, load(root))
+    ids = store(ws, [encode(texture(seed)) for seed in range(n)])
+    draw(ws, ids, name, blind=blind)
+    ws.close()
+    return ids
+
+
+def draw(ws: Workspace, ids: Sequence[str], name: str, *, blind: bool = False) -> None:
+    """A queue of these samples."""
+    with ws.catalog.tx() as db:
+        db.execute(
+            "INSERT INTO queues (queue, kind, axis, taxonomy, seed, reported, blind, detail, created_at)"
+            " VALUES (?, ?, 'content', '1', 0, 0, ?, '{}', ?)",
+            (name, name, int(blind), now()),
+        )
+        for place, sample in enumerate(ids):
+            db.execute(
+                "INSERT INTO queue_items (queue, sample, place, raters, blind, gold) VALUES (?, ?, ?, 0, ?, 0)",
+                (name, sample, place, int(blind)),
+            )
+
+
+class Served:
+    """A context manager: `curate review` in a process of its own; `url` is what it printed."""
+
+    def __init__(self, root: Path, *args: str, reviewer: str = "ann") -> None:
+        command = [sys.executable, "-W", "ignore", "-m", "cli", "review", "--no-browser", "--reviewer", reviewer]
+        self._command = [*command, "-w", str(root), *args]
+        self.url = ""
+
+    def __enter__(self) -> "Served":
+        self.process = subprocess.Popen(
+            self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment()
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self._said: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.url = self.process.stdout.readline().strip()
+        assert self.url.startswith("http"), (self.url, self.process.wait(20), self._said)
+        return self
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        self._said += list(self.process.stderr)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self, number: int = signal.SIGTERM) -> str:
+        """End it; what it printed after the address."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        assert self.process.stdout is not None
+        out = self.process.stdout.read() if not self.process.stdout.closed else ""
+        self.process.wait(30)
+        self._reader.join(5)
+        for stream in (self.process.stdout, self.process.stderr):
+            assert stream is not None
+            stream.close()
+        return out
+
+    @property
+    def errors(self) -> str:
+        """What it said on stderr."""
+        return "".join(self._said)
+
+    @property
+    def origin(self) -> str:
+        """`http://127.0.0.1:PORT`."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def token(self) -> str:
+        """What the address bears."""
+        return self.url.partition("token=")[2]
+
+
+def environment() -> dict[str, str]:
+    """The environment without what the test runner's own FiftyOne would see."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("FIFTYONE")}
+    return kept | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+def decisions(root: Path, name: str = "uncertain") -> list[tuple[str, str]]:
+    """Every decision in force, in the order given."""
+    ws = Workspace(root, load(root))
+    rows = ws.catalog.rows(
+        "SELECT sample, label FROM in_force WHERE queue = ? AND session IS NOT NULL ORDER BY decision", (name,)
+    )
+    ws.close()
+    return [(row[0], row[1]) for row in rows]
+
+
+def dump(value: object) -> str:
+    """JSON, for bodies."""
+    return json.dumps(value)
