@@ -15,7 +15,7 @@ import numpy.typing as npt
 from curate.check.dataset import Row
 from curate.check.looks import Seen
 from curate.config import DedupeConfig
-from curate.media import phash
+from curate.media import pdq, phash
 from curate.near import groups as near_groups
 from curate.near.components import flatten, union
 
@@ -23,19 +23,41 @@ Ids = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int64]
 
 RADIUS = DedupeConfig().group_radius  # bits of pHash; docs/dedupe.md says why
+PDQ_RADIUS = pdq.RADIUS  # bits of PDQ
 BLOCK = 512  # pictures of a component that are compared with all of it at once
 WIDEST = 30_000  # pictures of one component that are compared with each other; the rest of it with these only
 EXAMPLES = 5
 SAME_BYTES = -1  # the distance of a picture from itself, where two rows mention it
+FAR = 1 << 30
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """One hash of every picture: uint8[n, 8 or 32], and whether it says anything: bool[n]."""
+
+    name: str
+    radius: int
+    values: npt.NDArray[np.uint8]
+    known: npt.NDArray[np.bool_]
+
+    @property
+    def words(self) -> npt.NDArray[np.uint64]:
+        """The hashes as uint64[n, 1 or 4]."""
+        return np.ascontiguousarray(self.values).view(np.uint64)
+
+    def unite(self, parent: Ids) -> None:
+        """Join what lies within the radius, in place."""
+        rows = np.flatnonzero(self.known)
+        if rows.size:
+            union(parent, rows, rows[near_groups(self.values[rows], self.radius)])
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Distinct bytes: `rows[p]` are the places of picture p's rows; hashes are uint8[n, 8], `textured` bool[n]."""
+    """Distinct bytes: `rows[p]` are the places of picture p's rows."""
 
     rows: list[list[int]]
-    hashes: npt.NDArray[np.uint8]
-    textured: npt.NDArray[np.bool_]
+    hashes: tuple[Hashes, ...]  # pHash, PDQ
     group: Ids  # each picture's smallest fellow
 
     @classmethod
@@ -48,21 +70,38 @@ class Pictures:
             if one.reason is None:
                 at[one.sha256].append(place)
                 seen[one.sha256] = one
-        order = sorted(at)
-        hashes = phash.to_array([seen[name].phash for name in order]) if order else np.zeros((0, 8), dtype=np.uint8)
-        textured = np.array([seen[name].quality >= phash.MIN_QUALITY for name in order], dtype=bool)
-        return cls([at[name] for name in order], hashes, textured, _grouped(hashes, textured))
+        order = [seen[name] for name in sorted(at)]
+        hashes = (
+            Hashes(
+                "pHash", RADIUS, _array([one.phash for one in order], 8), _known(order, "quality", phash.MIN_QUALITY)
+            ),
+            Hashes(
+                "PDQ",
+                PDQ_RADIUS,
+                _array([o.pdq for o in order], pdq.BYTES),
+                _known(order, "pdq_quality", pdq.MIN_QUALITY),
+            ),
+        )
+        parent = np.arange(len(order))
+        for kind in hashes:
+            kind.unite(parent)
+        return cls([at[name] for name in sorted(at)], hashes, flatten(parent))
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def textured(self) -> npt.NDArray[np.bool_]:
+        """Whether pHash says anything of a picture: bool[n]."""
+        return self.hashes[0].known
 
-def _grouped(hashes: npt.NDArray[np.uint8], textured: npt.NDArray[np.bool_]) -> Ids:
-    parent = np.arange(len(hashes))
-    rows = np.flatnonzero(textured)
-    if rows.size:
-        union(parent, rows, rows[near_groups(hashes[rows], RADIUS)])
-    return flatten(parent)
+
+def _array(values: Sequence[bytes], width: int) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(b"".join(values), dtype=np.uint8).reshape(len(values), width)
+
+
+def _known(looks: Sequence[Seen], quality: str, least: float) -> npt.NDArray[np.bool_]:
+    return np.array([getattr(one, quality) >= least for one in looks], dtype=bool)
 
 
 @dataclass
@@ -181,15 +220,24 @@ def _count_splits(found: Alike, near: Counts, own: Counts, splits: Sequence[str]
 def _near(
     these: Ids, some: Ids, pictures: Pictures
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Blocks of (places in `some`, near int64[b, m] of 0 and 1, bits int64[b, m]); a picture is near itself."""
-    words, textured = pictures.hashes[some].view(np.uint64).ravel(), pictures.textured[some]
+    """Blocks of (places in `some`, near int64[b, m] of 0 and 1, how far int64[b, m]); a picture is near itself."""
+    words = [one.words[some] for one in pictures.hashes]
     for start in range(0, len(these), BLOCK):
         block = np.arange(start, min(start + BLOCK, len(these)))
-        bits = np.bitwise_count(words[block, None] ^ words[None, :]).astype(np.int64)
-        near = (bits <= RADIUS) & textured[block, None] & textured[None, :]
-        near[np.arange(len(block)), block] = True
-        bits[np.arange(len(block)), block] = SAME_BYTES
-        yield block, near.astype(np.int64), bits
+        steps = np.full((len(block), len(some)), FAR, dtype=np.int64)
+        for place, (one, mine) in enumerate(zip(pictures.hashes, words, strict=True)):
+            bits = np.bitwise_count(mine[block, None] ^ mine[None, :]).sum(axis=2, dtype=np.int64)
+            known = one.known[some]
+            near = (bits <= one.radius) & known[block, None] & known[None, :]
+            np.minimum(steps, np.where(near, _step(bits, place), FAR), out=steps)
+        steps[np.arange(len(block)), block] = SAME_BYTES
+        yield block, (steps < FAR).astype(np.int64), steps
+
+
+def _step(bits: Counts, place: int) -> Counts:
+    """How far by which hash, as one number that sorts: the share of the radius in thousandths, then hash and bits."""
+    radius = (RADIUS, PDQ_RADIUS)[place]
+    return (1000 * bits // max(radius, 1)) * 1000 + place * 500 + bits
 
 
 @dataclass(frozen=True)
@@ -204,9 +252,9 @@ class _Places:
 
     def pair(self, rows: npt.NDArray[np.bool_], columns: npt.NDArray[np.bool_]) -> tuple[int, int, int] | None:
         """The closest (bits, picture, picture) of a block's row in `rows` and a member in `columns`."""
-        far = np.where((self.near > 0) & rows[:, None] & columns[None, :], self.bits, 1 << 30)
+        far = np.where((self.near > 0) & rows[:, None] & columns[None, :], self.bits, FAR)
         at = int(far.argmin()) if far.size else 0
-        if not far.size or far.flat[at] == 1 << 30:
+        if not far.size or far.flat[at] == FAR:
             return None
         row, column = divmod(at, far.shape[1])
         return int(far.flat[at]), int(self.some[self.block[row]]), int(self.some[column])
@@ -244,9 +292,12 @@ def _row(places: _Places, picture: int, of: Ids, value: int) -> int:
     return next(row for row in places.pictures.rows[picture] if of[row] == value)
 
 
-def how(bits: int) -> str:
+def how(step: int) -> str:
     """How alike two pictures are, in words."""
-    return "same bytes" if bits == SAME_BYTES else f"pHash {bits} of {phash.BITS} bits apart"
+    if step == SAME_BYTES:
+        return "same bytes"
+    place, bits = divmod(step % 1000, 500)
+    return f"{('pHash', 'PDQ')[place]} {bits} of {(phash.BITS, pdq.BITS)[place]} bits apart"
 
 
 def facts(pair: Pair, rows: Sequence[Row]) -> dict[str, Any]:

@@ -3,18 +3,15 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from curate.check.dataset import regular
 from curate.contracts import Engine, Needs
 from curate.errors import ItemError
 from curate.intake import Arrival, Intake
 from curate.media.decode import Bounds
+from curate.media.pdq import BYTES
 from curate.progress import Progress
 from curate.records import Reason
-
-if TYPE_CHECKING:
-    import numpy as np
 
 ITEM = 16  # files that a worker looks at before it answers
 MAX_BYTES = 64 * 2**20  # of a file
@@ -33,6 +30,8 @@ class Seen:
     media_type: str = ""
     phash: bytes = b""
     quality: float = 0.0
+    pdq: bytes = b""  # upright, 32 bytes
+    pdq_quality: int = 0
     reason: str | None = None
     detail: str = ""
 
@@ -65,8 +64,9 @@ class Looking:
         if look.sample is None or look.hashes is None:
             failure = look.failure or ItemError(Reason.DECODE_ERROR)
             return Seen(path, look.sha256, look.md5, len(data), reason=failure.reason, detail=failure.detail)
-        s, h = look.sample, look.hashes
-        return Seen(path, s.id, s.md5, s.bytes, s.width, s.height, s.media_type, h["phash"], float(h["quality"]))
+        s, h, main = look.sample, look.hashes, look.pdq[0]
+        hashes = (h["phash"], float(h["quality"]), main.hashes[:BYTES], main.quality)
+        return Seen(path, s.id, s.md5, s.bytes, s.width, s.height, s.media_type, *hashes)
 
 
 def look(paths: Sequence[str], engine: Engine, progress: Progress) -> dict[str, Seen]:
@@ -93,10 +93,3 @@ def _looks(waiting: list[str], engine: Engine) -> Iterator[Seen]:
             else:
                 yield Seen(paths[0], reason=Reason.WORKER_DIED, detail=result.detail)
         waiting.sort()
-
-
-def array(values: Sequence[Any], dtype: str) -> "np.ndarray":
-    """Values as an array, also where there are none."""
-    import numpy as np
-
-    return np.array(values, dtype=dtype)
