@@ -1,0 +1,358 @@
+"""Which copies each hash finds: precision and recall by alteration, ours beside imagededup's and cleanvision's.
+
+    python -m benchmarks.transforms [--peer INTERPRETER] [--write docs/dedupe.md]
+
+`--peer` is the interpreter of an environment with imagededup and cleanvision. True pairs are a picture and each of its
+altered copies; hard non-duplicates are two pictures of one scene (tiles of a photograph that do not overlap, drawings
+of one folder). Each method has one threshold for all alterations: the largest at which its precision, over all of
+these pairs, is at least 0.99. `--write` puts the tables between the marks in that file.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache as once
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.altered import ALTERED, AS_IS, Picture, make
+from benchmarks.corpus import cache
+from curate.media import pdq, phash
+from curate.media.decode import Bounds, open_image, scaled
+from curate.media.parts import parts
+from labelers.efficientnet_lite0 import EfficientnetLite0
+
+PRECISION = 0.99
+FAR = 1e9  # the distance where a method says nothing of one of the two
+ALIKE = 3.0  # mean grey levels at 32x32 by which two pictures must differ to count as non-duplicates
+BEGIN, END = "<!-- benchmarks.transforms: begin -->", "<!-- benchmarks.transforms: end -->"
+BOUNDS = Bounds(min_side=1)
+SHORT = {"our pHash": "pHash", "PDQ, upright": "PDQ", "PDQ, 8 orientations": "turned", "embeddings": "cosine"}
+STAGES = tuple(SHORT)
+RADII: dict[str, tuple[float, ...]] = {
+    "our pHash": (4, 6, 8, 10, 12, 14, 16),
+    "PDQ, upright": (16, 24, 31, 40, 48, 56, 64, 72),
+    "PDQ, 8 orientations": (16, 24, 31, 40, 48, 56, 64, 72),
+    "embeddings": (0.02, 0.05, 0.08, 0.1, 0.15, 0.2),
+}
+
+Values = npt.NDArray[np.float64]
+Pairs = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Method:
+    """`near`: how far the files of each pair are apart; `scale`: how a threshold is said."""
+
+    name: str
+    near: Callable[[Pairs], Values]
+    unit: str = "bits"
+
+
+@dataclass(frozen=True)
+class World:
+    """The files, their true pairs, and pairs that are no duplicates: of one scene (hard), of different scenes."""
+
+    pictures: Sequence[Picture]
+    true: Pairs
+    how: npt.NDArray[np.str_]
+    hard: Pairs
+    easy: Pairs
+
+
+def main() -> None:
+    """Print the tables, and write them where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", help="interpreter of an environment with imagededup and cleanvision")
+    parser.add_argument("--folder", type=Path, default=cache() / "altered")
+    parser.add_argument("--write", type=Path, help="a Markdown file with the marks in it")
+    asked = parser.parse_args()
+    pictures = make(asked.folder)
+    ours = _ours(asked.folder, pictures)
+    world = _world(pictures, ours["thumb"])
+    theirs = _theirs(asked.folder, asked.peer)
+    text = tables(world, ours, theirs)
+    print(text)
+    if asked.write:
+        page = asked.write.read_text(encoding="utf-8")
+        before, after = page.partition(BEGIN)[0], page.partition(END)[2]
+        asked.write.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+# -- what each method says of each file ------------------------------------------------------------------------------
+
+
+def _ours(folder: Path, pictures: Sequence[Picture]) -> dict[str, npt.NDArray[Any]]:
+    """Our hashes and embeddings of every file, kept beside the corpus."""
+    kept = folder.parent / f"{folder.name}-ours-{phash.MARK}-{pdq.MARK}.npz"
+    if not kept.is_file():
+        with ProcessPoolExecutor() as pool:
+            rows = list(pool.map(_vectors, [folder / one.name for one in pictures], chunksize=64))
+        np.savez(kept, **{name: np.stack([row[name] for row in rows]) for name in rows[0]})
+    with np.load(kept) as found:
+        return dict(found)
+
+
+def _vectors(path: Path) -> dict[str, npt.NDArray[Any]]:
+    data = path.read_bytes()
+    columns = phash.columns_of(open_image(data, BOUNDS))
+    main, *_ = parts(data, BOUNDS)
+    return {
+        "phash": np.frombuffer(columns["phash"], dtype=np.uint8),
+        "quality": np.float32(columns["quality"]),
+        "thumb": np.frombuffer(columns["thumb"], dtype=np.uint8),
+        "pdq": main.array,
+        "pdq_quality": np.uint8(main.quality),
+        "embedding": _network().label([_View(data)])["embedding"][0],
+    }
+
+
+@dataclass(frozen=True)
+class _View:
+    data: bytes
+    sample: Any = None
+    declared: Any = None
+
+    def image(self, side: int | None) -> Any:
+        return scaled(open_image(self.data, BOUNDS), side)
+
+
+@once
+def _network() -> EfficientnetLite0:
+    network = EfficientnetLite0()
+    network.load()
+    return network
+
+
+def _theirs(folder: Path, peer: str | None) -> dict[str, Any]:
+    """What the peers say, kept beside the corpus; nothing where there is no peer."""
+    kept = folder.parent / f"{folder.name}-peer.json"
+    if not kept.is_file() and peer is not None:
+        script = Path(__file__).with_name("peer_dedup.py")
+        clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        subprocess.run([peer, script, folder, kept], check=True, capture_output=True, env=clean)
+    return dict(json.loads(kept.read_text())) if kept.is_file() else {}
+
+
+# -- pairs -----------------------------------------------------------------------------------------------------------
+
+
+def _world(pictures: Sequence[Picture], thumbs: npt.NDArray[np.uint8]) -> World:
+    at = {one.base: row for row, one in enumerate(pictures) if one.how == AS_IS}
+    copies = [row for row, one in enumerate(pictures) if one.how != AS_IS]
+    true = np.array([(at[pictures[row].base], row) for row in copies])
+    rows = np.array(sorted(at.values()))
+    group = np.array([pictures[row].group for row in rows])
+    left, right = np.triu_indices(len(rows), 1)
+    small = thumbs[rows].astype(np.int16)
+    apart = np.concatenate([
+        np.abs(small[left[n : n + 4096]] - small[right[n : n + 4096]]).mean(axis=1) for n in range(0, len(left), 4096)
+    ])  # fmt: skip
+    same = group[left] == group[right]
+    pairs = np.stack([rows[left], rows[right]], axis=1)
+    how = np.array([pictures[row].how for row in copies])
+    return World(pictures, true, how, pairs[same & (apart >= ALIKE)], pairs[~same & (apart >= ALIKE)])
+
+
+def _bits(hashes: npt.NDArray[np.uint8], known: npt.NDArray[np.bool_] | None = None) -> Callable[[Pairs], Values]:
+    """Hamming distance; FAR where a hash says nothing of its picture."""
+    words = np.ascontiguousarray(hashes).view(np.uint64)
+
+    def near(pairs: Pairs) -> Values:
+        bits = np.bitwise_count(words[pairs[:, 0]] ^ words[pairs[:, 1]]).sum(axis=1).astype(np.float64)
+        return bits if known is None else np.where(known[pairs].all(axis=1), bits, FAR)
+
+    return near
+
+
+def _turned(hashes: npt.NDArray[np.uint8], known: npt.NDArray[np.bool_]) -> Callable[[Pairs], Values]:
+    """The smallest distance between the first upright and any of the eight orientations of the second."""
+
+    def near(pairs: Pairs) -> Values:
+        one, other = (np.ascontiguousarray(hashes[pairs[:, k]]).view(np.uint64) for k in (0, 1))
+        bits = np.bitwise_count(one[:, :1] ^ other).sum(axis=2).min(axis=1).astype(np.float64)
+        return np.where(known[pairs].all(axis=1), bits, FAR)
+
+    return near
+
+
+def _angles(vectors: npt.NDArray[Any]) -> Callable[[Pairs], Values]:
+    """One less the cosine."""
+    unit = vectors.astype(np.float32)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+
+    def near(pairs: Pairs) -> Values:
+        return 1 - np.array([float(unit[a] @ unit[b]) for a, b in pairs])
+
+    return near
+
+
+def _sets(names: Sequence[str], sets: Sequence[Sequence[str]]) -> Callable[[Pairs], Values]:
+    """0 for two files of one set, FAR else."""
+    of = {name: number for number, some in enumerate(sets) for name in some}
+    number = np.array([of.get(name, -1 - row) for row, name in enumerate(names)])
+    return lambda pairs: np.where(number[pairs[:, 0]] == number[pairs[:, 1]], 0.0, FAR)
+
+
+def methods(world: World, ours: dict[str, Any], theirs: dict[str, Any]) -> list[Method]:
+    """Everything that is compared."""
+    textured, steady = ours["quality"] >= phash.MIN_QUALITY, ours["pdq_quality"] >= pdq.MIN_QUALITY
+    names = [one.name for one in world.pictures]
+    found = [
+        Method("our pHash", _bits(ours["phash"], textured)),
+        Method("PDQ, upright", _bits(ours["pdq"][:, 0], steady)),
+        Method("PDQ, 8 orientations", _turned(ours["pdq"], steady)),
+        Method("embeddings", _angles(ours["embedding"]), "1 - cosine"),
+    ]
+    for name, hashes in theirs.get("hashes", {}).items():
+        array = np.array([list(bytes.fromhex(hashes[one])) for one in names], dtype=np.uint8)
+        found.append(Method(f"imagededup {name}", _bits(array)))
+    if isinstance(theirs.get("cnn"), dict):
+        found.append(Method("imagededup CNN", _angles(np.array([theirs["cnn"][one] for one in names])), "1 - cosine"))
+    if theirs.get("cleanvision"):
+        found.append(Method("cleanvision", _sets(names, theirs["cleanvision"]), "no threshold"))
+    return found
+
+
+# -- figures ---------------------------------------------------------------------------------------------------------
+
+
+def threshold(true: Values, hard: Values) -> float:
+    """The largest distance at which true pairs are at least PRECISION of what is found; -1 where there is none."""
+    steps = np.unique(true[true < FAR])
+    hits = np.searchsorted(np.sort(true), steps, side="right")
+    misses = np.searchsorted(np.sort(hard), steps, side="right")
+    good = np.flatnonzero(hits >= PRECISION * (hits + misses))
+    return float(steps[good[-1]]) if good.size else -1.0
+
+
+def tables(world: World, ours: dict[str, Any], theirs: dict[str, Any]) -> str:
+    """Both tables as Markdown."""
+    found = [_judged(world, method) for method in methods(world, ours, theirs)]
+    stages = [one for one in found if one.method.name in STAGES]
+    all_stages = _together(world, stages)
+    shown = [all_stages, *found]
+    best = _best(found)
+    head = f"| | {' | '.join(one.method.name for one in shown)} |"
+    lines = [_about(world, theirs), "", head, f"|---|{'---:|' * len(shown)}"]
+    lines.append(f"| **threshold** | {' | '.join(one.said for one in shown)} |")
+    lines.append(f"| **precision** | {' | '.join(f'{one.precision:.3f}' for one in shown)} |")
+    lines.append(
+        f"| **found of different scenes, in a million pairs** | {' | '.join(f'{one.stray:.0f}' for one in shown)} |"
+    )
+    for how in ALTERED:
+        cells = [f"{one.recall[how]:.3f}" for one in shown]
+        if all_stages.recall[how] < best.get(how, 0.0):
+            cells[0] += " (!)"
+        lines.append(f"| {how} | {' | '.join(cells)} |")
+    lines.append(f"| **all** | {' | '.join(f'{np.mean(list(one.recall.values())):.3f}' for one in shown)} |")
+    return "\n".join([*lines, "", *_curves(world, stages)])
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A method at one threshold: recall by alteration, precision, and how many of a million easy pairs it takes."""
+
+    method: Method
+    at: float
+    said: str
+    true: Values
+    hard: Values
+    easy: Values
+    recall: dict[str, float]
+    precision: float
+    stray: float
+
+
+def _judged(world: World, method: Method, at: float | None = None) -> Judged:
+    true, hard, easy = (method.near(pairs) for pairs in (world.true, world.hard, world.easy))
+    at = threshold(true, hard) if at is None else at
+    said = {"bits": f"{at:.0f}", "1 - cosine": f"cosine {1 - at:.3f}"}.get(method.unit, "–")
+    return _figures(world, method, at, said, (true, hard, easy))
+
+
+def _figures(world: World, method: Method, at: float, said: str, of: tuple[Values, Values, Values]) -> Judged:
+    true, hard, easy = of
+    found = true <= at
+    recall = {how: float(found[world.how == how].mean()) for how in ALTERED}
+    hits, misses = int(found.sum()), int((hard <= at).sum())
+    stray = 1e6 * float((easy <= at).mean())
+    return Judged(method, at, said, true, hard, easy, recall, hits / max(1, hits + misses), stray)
+
+
+def _together(world: World, stages: Sequence[Judged]) -> Judged:
+    """All stages, each at a radius of its own: those that find most while their union keeps the precision.
+
+    A union is judged by the rank of its radii: from each stage's own threshold downwards, on a grid.
+    """
+    best: tuple[float, list[float]] = (-1.0, [])
+    for radii in _grid(stages):
+        true, hard = (np.any([getattr(one, side) <= r for one, r in zip(stages, radii, strict=True)], axis=0)
+                      for side in ("true", "hard"))  # fmt: skip
+        if true.sum() >= PRECISION * (true.sum() + hard.sum()) and true.mean() > best[0]:
+            best = (float(true.mean()), radii)
+    sides = [
+        np.where(np.any([getattr(one, side) <= r for one, r in zip(stages, best[1], strict=True)], axis=0), 0.0, FAR)
+        for side in ("true", "hard", "easy")
+    ]
+    said = ", ".join(
+        f"{SHORT[one.method.name]} {1 - r:.3f}"
+        if one.method.unit == "1 - cosine"
+        else f"{SHORT[one.method.name]} {r:.0f}"
+        for one, r in zip(stages, best[1], strict=True)
+    )
+    return _figures(world, Method("ours, all stages", stages[0].method.near), 0.0, said, (sides[0], sides[1], sides[2]))
+
+
+def _grid(stages: Sequence[Judged]) -> Iterator[list[float]]:
+    """Radii of the stages, each up to its own threshold."""
+    choices = []
+    for one in stages:
+        step = 0.01 if one.method.unit == "1 - cosine" else 2.0
+        choices.append([one.at - step * n for n in range(8) if one.at - step * n > 0])
+    yield from (list(radii) for radii in product(*choices))
+
+
+def _best(found: Sequence[Judged]) -> dict[str, float]:
+    """The best recall of imagededup's hashes, by alteration."""
+    hashes = [one for one in found if one.method.name.startswith("imagededup") and one.method.unit == "bits"]
+    return {how: max(one.recall[how] for one in hashes) for how in ALTERED} if hashes else {}
+
+
+def _about(world: World, theirs: dict[str, Any]) -> str:
+    drawn = [one.drawn for one in world.pictures if one.how == AS_IS]
+    said = (
+        f"{len(drawn)} pictures ({len(drawn) - sum(drawn)} photographs, {sum(drawn)} drawings),"
+        f" {len(world.true):,} true pairs, {len(world.hard):,} hard non-duplicates, {len(world.easy):,} pairs"
+        " of different scenes."
+    )
+    if isinstance(theirs.get("cnn"), str):
+        said += f" imagededup's CNN was not run: it downloads its weights ({theirs['cnn'].split(':')[0]})."
+    return said
+
+
+def _curves(world: World, stages: Sequence[Judged]) -> list[str]:
+    """What each radius of a stage finds and takes wrongly, from which the defaults are chosen."""
+    lines = [
+        "| stage | radius | recall, all | precision | of different scenes, in a million pairs |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for one in stages:
+        for at in RADII[one.method.name]:
+            there = _figures(world, one.method, at, "", (one.true, one.hard, one.easy))
+            said = f"cosine {1 - at:.2f}" if one.method.unit == "1 - cosine" else f"{at:.0f} bits"
+            mean = np.mean(list(there.recall.values()))
+            lines.append(f"| {one.method.name} | {said} | {mean:.3f} | {there.precision:.4f} | {there.stray:.1f} |")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
