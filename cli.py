@@ -105,10 +105,25 @@ def _sync(s: Session, ws: "Workspace") -> Mapping[str, Any]:
 
 @app.command()
 @verb
-def dedupe(s: Session) -> None:
+def dedupe(
+    s: Session,
+    explain: Annotated[str | None, typer.Option(metavar="ID", help="Only say why a sample is in its group.")] = None,
+    report: Annotated[bool, typer.Option("--report", help="Also write dedupe.html, its pictures obscured.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="With --report: clear where all is called safe.")] = False,
+) -> None:
     """Find exact and near duplicates: groups, survivors, label conflicts."""
+    if explain is not None:
+        from curate import explain as why
+
+        with s.open() as ws:
+            s.say(why.explain(ws, explain), why.lines)
+        return
     with s.drive("dedupe") as ws:
         result = _dedupe(s, ws)
+        if report:
+            from curate.groupsheet import report as page
+
+            result = {**result, "report": str(page(ws, s.progress, clear))}
     s.say(result)
 
 

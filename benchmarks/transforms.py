@@ -9,6 +9,7 @@ these pairs, is at least 0.99. `--write` puts the tables between the marks in th
 """
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -74,8 +75,9 @@ def main() -> None:
     parser.add_argument("--peer", help="interpreter of an environment with imagededup and cleanvision")
     parser.add_argument("--folder", type=Path, default=cache() / "altered")
     parser.add_argument("--write", type=Path, help="a Markdown file with the marks in it")
+    parser.add_argument("--scenes", type=int, default=1, help="one scene in so many (for a quicker look)")
     asked = parser.parse_args()
-    pictures = make(asked.folder)
+    pictures = [one for one in make(asked.folder) if chosen(one.group, asked.scenes)]
     ours = _ours(asked.folder, pictures)
     world = _world(pictures, ours["thumb"])
     theirs = _theirs(asked.folder, asked.peer)
@@ -87,12 +89,17 @@ def main() -> None:
         asked.write.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
+def chosen(scene: str, every: int) -> bool:
+    """Whether a scene is among one in so many, the same ones every time."""
+    return int(hashlib.sha256(scene.encode()).hexdigest(), 16) % every == 0
+
+
 # -- what each method says of each file ------------------------------------------------------------------------------
 
 
 def _ours(folder: Path, pictures: Sequence[Picture]) -> dict[str, npt.NDArray[Any]]:
     """Our hashes and embeddings of every file, kept beside the corpus."""
-    kept = folder.parent / f"{folder.name}-ours-{phash.MARK}-{pdq.MARK}.npz"
+    kept = folder.parent / f"{folder.name}-ours-{len(pictures)}-{phash.MARK}-{pdq.MARK}.npz"
     if not kept.is_file():
         with ProcessPoolExecutor() as pool:
             rows = list(pool.map(_vectors, [folder / one.name for one in pictures], chunksize=64))
