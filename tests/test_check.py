@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -79,24 +80,29 @@ def test_equal_bytes_leak_even_where_there_is_nothing_to_hash(tmp_path: Path) ->
 
 
 def test_counts_are_those_of_brute_force(tmp_path: Path) -> None:
-    """Photographs at several sizes, some under two labels, over three splits; the counts by comparing all with all."""
-    rng = np.random.default_rng(1)
+    """Sixteen pictures in three sizes each, splits and labels by lot; the counts by comparing all rows with all."""
+    rng, places = np.random.default_rng(1), []
     for n in range(48):
-        photo = photograph(SHIPPED[n % 4]).resize((100 + n, 90 + n))
-        split, label = rng.choice(["train", "val", "test"]), rng.choice(["a", "b"])
-        data = encode(photo, "JPEG", quality=int(rng.integers(30, 95))) if n % 3 else encode(photo, "PNG")
+        picture, of = texture(n // 3).resize((100 + n, 90 + n)), n // 3
+        split, label = str(rng.choice(["train", "val", "test"])), str(rng.choice(["a", "b"]))
+        data = encode(picture, "JPEG", quality=int(rng.integers(40, 95))) if n % 3 else encode(picture, "PNG")
         for copy in range(1 + int(n % 7 == 0)):
             put(tmp_path, f"{split}/{label}/{n}-{copy}.jpg", data)
-    put(tmp_path, "train/a/alone.png", encode(texture(1), "PNG"))
+            places.append((split, label, of))
     done = run(tmp_path)
-    places = [(*name.split("/")[:2], int(re.findall(r"\d+", name)[0]) % 4) for name in
-              (row.name for row in done.rows) if "alone" not in name]  # fmt: skip
-    for leak in done.facts["leaks"]:
-        theirs = {photo for split, _, photo in places if split == leak["in"]}
-        assert leak["pictures"] == sum(split == leak["split"] and photo in theirs for split, _, photo in places)
-    torn = sum(any(o[1] != label and o[2] == photo for o in places) for _, label, photo in places)
+    leaks = {(one["split"], one["in"]): one["pictures"] for one in done.facts["leaks"]}
+    for split, other in (("test", "train"), ("val", "train"), ("test", "val")):
+        theirs = {of for there, _, of in places if there == other}
+        assert leaks.get((split, other), 0) == sum(here == split and of in theirs for here, _, of in places)
+    assert 0 < leaks["test", "train"] < sum(here == "test" for here, _, _ in places)
+    torn = sum(any(o[1] != label and o[2] == of for o in places) for _, label, of in places)
     assert done.facts["conflicts"]["pictures"] == torn
-    assert done.facts["duplicates"]["groups"] == 4
+    crowd = Counter((split, of) for split, _, of in places)
+    within = {
+        split: sum(n for (s, _), n in crowd.items() if s == split and n > 1) for split in ("train", "val", "test")
+    }
+    assert done.facts["duplicates"]["within"] == within
+    assert done.facts["duplicates"]["groups"] == 16
 
 
 def test_a_list_says_path_label_split_host_and_licence(tmp_path: Path) -> None:
