@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, runtime_checkable
 
-from curate.records import Change, CorruptRow, ListedHash, Manifest, Page, Response, Sample, Upstream
+from curate.records import Change, CorruptRow, ListedHash, Manifest, Page, Response, Sample, SkippedRow, Upstream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,12 +101,15 @@ class Export(Protocol):
 
 
 class HashList(Protocol):
-    """Reads one screening list. Every row is yielded, readable or not; a missing file raises UsageError."""
+    """Reads one screening list. Every row is yielded, readable or not; raises UsageError for a missing file.
+
+    Raises GateError where the file as a whole cannot be read, so that nobody knows what it would have listed.
+    """
 
     path: Path
     provider: str
 
-    def rows(self) -> Iterator[ListedHash | CorruptRow]: ...
+    def rows(self) -> Iterator[ListedHash | CorruptRow | SkippedRow]: ...
 
 
 @dataclass(frozen=True)

@@ -221,13 +221,20 @@ class Taxonomy:
         return self.axes[0]
 
 
+Algorithm = Literal["sha256", "sha1", "md5", "pdq"]
+
+
 @dataclass(frozen=True, slots=True)
 class ListedHash:
-    """One entry of a screening list: `value` is lower-case hex, `entry` names its row in the list."""
+    """One entry of a screening list: `value` is lower-case hex, `entry` names its row in the list.
 
-    algorithm: Literal["sha256", "sha1", "md5", "pdq"]
+    `doubt` says what is odd about the row; it is matched all the same, since a gate in doubt says no.
+    """
+
+    algorithm: Algorithm
     value: str
     entry: str
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +243,14 @@ class CorruptRow:
 
     entry: str
     problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedRow:
+    """A row of a screening list that is readable and not matched here; counted by `kind` (photodna, text, ...)."""
+
+    entry: str
+    kind: str
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""Indexes over the hashes of all lists: digests, exactly, and PDQ within a radius. Complete: what brute force finds.
+
+Nothing is kept on disk: to read a list takes longer than to build its index, and an index that was saved can be stale.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from curate.errors import GateError
+
+Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+
+BYTES = 32
+CANARY = 31  # bits
+PLAIN = 1 << 22  # pairs that numpy compares in less time than a compiler takes to load
+NOTHING = 257  # a distance that is none
+
+
+class Names:
+    """Many short texts in one block of bytes, by number: a tenth of what as many strings take."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        parts = [text.encode() for text in texts]
+        self._ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+        self._block = b"".join(parts)
+
+    def __getitem__(self, number: int) -> str:
+        begin = int(self._ends[number - 1]) if number else 0
+        return self._block[begin : int(self._ends[number])].decode()
+
+
+@dataclass(frozen=True)
+class Digests:
+    """Digests of one algorithm, sorted; `rows` are their numbers in the order they were listed."""
+
+    values: npt.NDArray[np.bytes_]
+    rows: Ints
+
+    @classmethod
+    def of(cls, values: bytes, width: int) -> "Digests":
+        """From digests of `width` bytes, end to end, duplicates included."""
+        array = np.frombuffer(values, dtype=f"S{width}")
+        order = np.argsort(array, kind="stable")
+        return cls(array[order], order)
+
+    def find(self, digest: bytes) -> int | None:
+        """The row of the first entry with this digest, or None."""
+        at = int(np.searchsorted(self.values, np.array(digest, dtype=self.values.dtype)))
+        if at < len(self.values) and self.values[at : at + 1].tobytes() == digest:
+            return int(self.rows[at])
+        return None
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Of each query the nearest entry: its distance in bits (257: none within the radius) and its row, or -1."""
+
+    distance: npt.NDArray[np.uint16]
+    row: Ints
+
+
+@dataclass(frozen=True)
+class PdqIndex:
+    """PDQ hashes, each once: uint64[4, n], word by word; `rows` are the numbers of the entries that listed them."""
+
+    columns: Words
+    rows: Ints
+
+    @classmethod
+    def of(cls, values: bytes) -> "PdqIndex":
+        """From hashes of 32 bytes, end to end, duplicates included; raises GateError where it misses its canary."""
+        hashes = np.frombuffer(values, dtype=f"S{BYTES}")
+        _, first = np.unique(hashes, return_index=True)
+        words = np.frombuffer(values, dtype=np.uint64).reshape(-1, 4)
+        index = cls(np.stack([words[first, n] for n in range(4)]), first.astype(np.int64))
+        index.check()
+        return index
+
+    def nearest(self, queries: Bytes, radius: int) -> Nearest:
+        """The nearest entry of each query (uint8[m, 32]) within `radius` bits, found among all."""
+        asked = np.ascontiguousarray(queries).view(np.uint64).reshape(-1, 4)
+        if not asked.size or not self.rows.size:
+            return Nearest(np.full(len(asked), NOTHING, np.uint16), np.full(len(asked), -1, np.int64))
+        if len(asked) * len(self.rows) <= PLAIN:
+            distance, place = _plainly(self.columns, asked)
+        else:
+            from curate.screening.kernels import nearest
+
+            distance, place = nearest(self.columns, asked, radius)
+        found = distance <= radius
+        return Nearest(np.where(found, distance, NOTHING).astype(np.uint16), np.where(found, self.rows[place], -1))
+
+    def check(self) -> None:
+        """Raise GateError unless a few entries are found: themselves, and at the edge of the radius.
+
+        The public index of the reference library finds nothing once it holds one entry and was saved and loaded.
+        """
+        for row in sorted({0, len(self.rows) // 2, len(self.rows) - 1}) if self.rows.size else ():
+            known = self.columns[:, row].copy().view(np.uint8)[None]
+            found = self.nearest(np.concatenate([known, known ^ _flips(CANARY)]), CANARY)
+            if found.distance[0] != 0 or found.row[0] != self.rows[row] or found.distance[1] > CANARY:
+                raise GateError("the index of PDQ hashes did not find its canary")
+
+
+def _flips(count: int) -> Bytes:
+    """`count` of 256 bits, spread evenly over the hash."""
+    bits = np.zeros(256, dtype=np.uint8)
+    bits[np.arange(count) * 256 // count] = 1
+    return np.packbits(bits)[None]
+
+
+def _plainly(columns: Words, asked: Words) -> tuple[npt.NDArray[np.uint16], Ints]:
+    distance, place = np.empty(len(asked), np.uint16), np.empty(len(asked), np.int64)
+    for number, query in enumerate(asked):
+        apart = np.bitwise_count(columns ^ query[:, None]).sum(axis=0, dtype=np.uint16)
+        place[number] = apart.argmin()
+        distance[number] = apart[place[number]]
+    return distance, place
