@@ -78,12 +78,28 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class ScreeningConfig:
-    """Which lists keep known illegal material out; `required = false` only where every class is safe."""
+    """Which lists and matchers keep known illegal material out; `required = false` only where every class is safe.
+
+    `on_match`: what becomes of the bytes of what matches. They are not kept, or sealed to `public_key` (X25519, hex or
+    base64) for `preserve_days`, which needs an `operator`: who answers for it, and can be reached.
+    """
 
     required: bool = True
     lists: tuple[Plugin, ...] = ()
+    matchers: tuple[Plugin, ...] = ()
     max_age_days: float | None = None
     stop_after_matches: int = 1
+    on_match: Literal["discard", "preserve"] = "discard"
+    operator: str | None = None
+    public_key: str | None = None
+    preserve_days: int = 365
+
+    def __post_init__(self) -> None:
+        """Refuse to preserve for nobody."""
+        if self.on_match == "preserve" and not (self.operator and self.public_key):
+            raise ValueError('on_match = "preserve" needs operator (who answers for it) and public_key')
+        if self.preserve_days < 1 or self.stop_after_matches < 0:
+            raise ValueError("preserve_days must be at least 1, stop_after_matches at least 0 (0: never)")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, runtime_checkable
 
-from curate.records import Change, CorruptRow, ListedHash, Manifest, Page, Response, Sample, SkippedRow, Upstream
+from curate.records import (
+    Change,
+    CorruptRow,
+    Digests,
+    ListedHash,
+    Manifest,
+    Page,
+    Response,
+    Sample,
+    SkippedRow,
+    Upstream,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,6 +121,15 @@ class HashList(Protocol):
     provider: str
 
     def rows(self) -> Iterator[ListedHash | CorruptRow | SkippedRow]: ...
+
+
+class Matcher(Protocol):
+    """Asks one remote service about hashes: bytes never leave. Raises GateError where it does not answer in full."""
+
+    provider: str
+
+    def check(self) -> None: ...  # before anything is fetched
+    def ask(self, items: Sequence[Digests]) -> Sequence[str | None]: ...  # the entry that matched, or None; in order
 
 
 @dataclass(frozen=True)

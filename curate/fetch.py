@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from curate import repeats
 from curate.budget import Budget, Metered
 from curate.contracts import Engine, Http, Needs, Source
-from curate.errors import CurateError, ItemError, MatchError, UsageError
+from curate.errors import CurateError, GateError, ItemError, MatchError, UsageError
 from curate.intake import Arrival, Intake, Look
 from curate.listing import classes, list_source, source_id
 from curate.marks import canonical
@@ -28,7 +28,7 @@ from curate.policy.refusals import check_approvals, check_sources
 from curate.progress import Progress, Step
 from curate.recorder import Outcome, Recorder
 from curate.records import Reason, Response
-from curate.screening.gate import Gate
+from curate.screening.gate import REMEDY, Gate
 from curate.store.views import withheld_by_reason
 from curate.store.workspace import Workspace
 from curate.toml import suggest
@@ -77,10 +77,17 @@ def fetch(  # the one verb with all of the outside world handed in
     repeats.reconsider(ws.catalog, ws.config.fetch.placeholder_urls)
     run = _Run(ws, gate, engine, progress, Budget(ws.config.run), limit)
     asyncio.run(run.all(sources, http))
-    if run.recorder.matches:
+    if found := run.recorder.incidents:
+        kept = "sealed to your key" if ws.config.screening.on_match == "preserve" else "not kept"
         raise MatchError(
-            f"screening: {run.recorder.matches} item(s) matched a list; nothing of them was kept and the run stopped."
-            " Do not look for the item. Follow the procedure in docs/screening.md"
+            f"screening: {len(found)} item(s) matched a list: incident {', '.join(map(str, found))}. Bytes are {kept},"
+            " what came with them is held back, the run stopped. Do not look for the item. Next: follow"
+            f" docs/screening.md; `curate screening incident {found[0]} --for-report` has what a hotline asks for"
+        )
+    if run.recorder.unanswered:
+        raise GateError(
+            f"screening: {run.recorder.unanswered}; the run stopped, and nothing was kept that could not be screened."
+            f" Run it again when it answers; {REMEDY}"
         )
     more = {"unlisted": run.unlisted, "api_calls": run.budget.calls, "seconds": round(time.monotonic() - started, 3)}
     return totals(ws) | more
@@ -156,7 +163,7 @@ class _Run:
 
     async def _download(self, client: Client, step: Step) -> None:
         bounds = Bounds(self.ws.config.fetch.max_pixels, self.ws.config.fetch.min_side)
-        line = _Line(self.engine, self.recorder, Intake(bounds, pdq=bool(self.gate.lists)))
+        line = _Line(self.engine, self.recorder, Intake(bounds, pdq=self.gate.active))
         line.start(asyncio.get_running_loop(), client.room, step)
         try:
             async with asyncio.TaskGroup() as group:

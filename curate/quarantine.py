@@ -7,9 +7,10 @@ sample, or what it came with: an album, an uploader, a file of a list, so that w
 import json
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from curate.errors import UsageError
+from curate.screening.entries import Match
 from curate.store.catalog import Catalog, now
 
 Held = tuple[str, str]  # kind (sample, album, uploader, list), subject
@@ -37,14 +38,25 @@ def quarantine(  # the interface that review, gate and command share
 
 
 def open_incident(
-    catalog: Catalog, db: sqlite3.Connection, kind: str, sample: str, detail: dict[str, object], source: str = ""
-) -> int:
-    """A row of `incidents` about bytes with this sha256, inside a transaction that is open; its number."""
-    if not source:
-        sql = "SELECT min(m.source) FROM candidates c JOIN mentions m USING (candidate) WHERE c.sample = ?"
-        source = db.execute(sql, (sample,)).fetchone()[0] or ""
-    row = (now(), catalog.run, kind, catalog.digest("sha256", sample), source or None, json.dumps(detail))
-    sql = "INSERT INTO incidents (at, run, kind, digest, source, detail) VALUES (?, ?, ?, ?, ?, ?)"
+    catalog: Catalog, db: sqlite3.Connection, kind: str, sample: str, detail: Mapping[str, object],
+    match: Match | None = None, candidate: int | None = None,
+) -> int:  # fmt: skip
+    """A row of `incidents` about bytes with this sha256, inside a transaction that is open; its number.
+
+    `candidate` is the one whose bytes they are; without it the first one that is stored as this sample.
+    """
+    if candidate is None:
+        candidate = db.execute("SELECT min(candidate) FROM candidates WHERE sample = ?", (sample,)).fetchone()[0]
+    source = db.execute("SELECT min(source) FROM mentions WHERE candidate = ?", (candidate,)).fetchone()[0]
+    digest, listed = catalog.digest("sha256", sample), (match.list, match.entry) if match else (None, None)
+    if match is not None:
+        known = {"algorithm": match.algorithm, "distance": match.distance, "part": match.part}
+        detail = known | {"provider": match.provider} | dict(detail)
+    row = (now(), catalog.run, kind, digest, *listed, source, candidate, json.dumps(detail, ensure_ascii=False))
+    sql = (
+        "INSERT INTO incidents (at, run, kind, digest, list, entry, source, candidate, detail)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    )
     return int(db.execute(sql, row).lastrowid or 0)
 
 
@@ -64,6 +76,24 @@ def _group(db: sqlite3.Connection, sample: str) -> list[Held]:
     sql = "SELECT DISTINCT m.album FROM candidates c JOIN mentions m USING (candidate) WHERE c.sample = ?"
     albums = sorted(row[0] for row in db.execute(sql, (sample,)) if row[0] is not None)
     return [("sample", one) for one in near] + [("album", one) for one in albums]
+
+
+def company(db: sqlite3.Connection, candidate: int) -> list[Held]:
+    """What a candidate came with: its albums, those who uploaded it, the list files that name it."""
+    sql = """
+    SELECT m.album, m.source, m.ref, s.plugin, json_extract(m.facts, '$.uploader') AS uploader
+    FROM mentions m JOIN sources s USING (source) WHERE m.candidate = ?
+    """
+    found = set[Held]()
+    for row in db.execute(sql, (candidate,)):
+        file, _, line = row["ref"].rpartition(":")
+        if row["album"] is not None:
+            found.add(("album", row["album"]))
+        if row["uploader"] is not None:
+            found.add(("uploader", f"{row['plugin']} {row['uploader']}"))
+        if file and line.isdigit():
+            found.add(("list", f"{row['source']} {file}:"))
+    return sorted(found)
 
 
 def resolve(catalog: Catalog, name: str) -> str:

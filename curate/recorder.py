@@ -1,7 +1,9 @@
 """Screens, stores and records what was fetched: the only place where bytes become samples."""
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from curate import hashes, repeats
@@ -11,14 +13,18 @@ from curate.marks import canonical
 from curate.media import pdq
 from curate.media.decode import Bounds
 from curate.media.parts import parts
+from curate.media.pdq import Pdq
 from curate.media.placeholders import placeholder
-from curate.records import Reason, Response
-from curate.screening.gate import Gate, Match
+from curate.quarantine import company, hold, open_incident
+from curate.records import Digests, Reason, Response
+from curate.screening import sealed
+from curate.screening.gate import Gate, Match, Verdict
 from curate.store.catalog import now
 from curate.store.tombstones import Blocked, scrub
 from curate.store.workspace import Workspace
 
 KEPT_HEADERS = ("content-type", "content-length", "etag", "last-modified", "x-robots-tag")
+SCREENED = "screened"  # the catalog's note of how many items passed the gate, and how
 PART = 1000  # samples whose hashes make one table part
 
 
@@ -40,20 +46,24 @@ class Recorder:
         self._blocked = Blocked(ws.catalog)
         self._hashes: dict[str, hashes.Found] = {}
         self._held = ws.catalog.one("SELECT coalesce(sum(bytes), 0) FROM samples")
-        self.matches = 0
+        self.incidents: list[int] = []
+        self.unanswered = ""
 
     @property
     def must_stop(self) -> bool:
-        """True once as many items matched a list as the run may see."""
-        return self.matches >= self._gate.stop_after_matches > 0
+        """True once as many items matched a list as the run may see, or the gate has stopped answering."""
+        return bool(self.unanswered) or len(self.incidents) >= self._gate.stop_after_matches > 0
 
     def record(self, batch: Sequence[Outcome]) -> None:
         """Make a batch durable; raises StoreError (a full disk, a full quota) with nothing half recorded."""
-        matched = {o.candidate: m for o in batch if o.look is not None and (m := self._check(o.look)) is not None}
+        verdicts = self._screened(batch)
+        matched = {o.candidate: o for o in batch if o.candidate in verdicts and verdicts[o.candidate].match}
         wanted = self._wanted([o.candidate for o in batch])
-        outcomes = [self._let_in(_judged(o, matched, wanted.get(o.candidate))) for o in batch]
+        judged = [_judged(o, verdicts.get(o.candidate, Verdict()), wanted.get(o.candidate)) for o in batch]
+        outcomes = [self._let_in(one) for one in judged]
         kept = [o for o in outcomes if o.failure is None and o.look is not None]
         self._reserve(kept)
+        preserved = {one: self._preserved(o, verdicts[one].match) for one, o in matched.items()}
         self._ws.blobs.put((o.look.sha256, o.response.body) for o in kept if o.look and o.response)
         with self._ws.catalog.tx() as db:
             for outcome in outcomes:
@@ -64,11 +74,12 @@ class Recorder:
                 db.execute(_CANDIDATE, self._row(outcome, wanted.get(outcome.candidate)))
                 if outcome.failure is not None and outcome.failure.reason is Reason.TAKEN_DOWN:
                     self._stay_away(db, outcome.candidate)
-                if outcome.candidate in matched:
-                    db.execute(_INCIDENT, self._incident(outcome, matched[outcome.candidate]))
             stored = [o.look.sha256 for o in kept if o.look is not None]
             repeats.suspect(db, stored, self._ws.config.fetch.placeholder_urls, self._ws.catalog.run)
-        self.matches += len(matched)
+            found = [self._incident(db, o, verdicts[one].match, preserved[one]) for one, o in matched.items()]
+            _count(db, verdicts)
+        self.incidents += found
+        self.unanswered = next((one.unavailable for one in verdicts.values() if one.remote), self.unanswered)
         for outcome in kept:
             if (look := outcome.look) is not None and look.hashes is not None:
                 self._hashes[look.sha256] = hashes.Found(look.sha256, dict(look.hashes), look.pdq)
@@ -80,8 +91,34 @@ class Recorder:
         hashes.write(self._ws, list(self._hashes.values()), "fetch")
         self._hashes = {}
 
-    def _check(self, look: Look) -> Match | None:
-        return self._gate.check(look.sha256, look.sha1, look.md5)
+    def _screened(self, batch: Sequence[Outcome]) -> dict[int, Verdict]:
+        """What the gate says of everything that has bytes, by candidate."""
+        seen = [(o, o.look) for o in batch if o.look is not None]
+        digests = [Digests(look.sha256, look.sha1, look.md5) for _, look in seen]
+        pictures = [look.pdq if look.sample is not None else None for _, look in seen]
+
+        def full(n: int) -> Sequence[Pdq]:
+            response = seen[n][0].response
+            return parts(response.body if response else b"", Bounds(self._ws.config.fetch.max_pixels, 1))
+
+        verdicts = self._gate.screen(digests, pictures, full)
+        return {o.candidate: verdict for (o, _), verdict in zip(seen, verdicts, strict=True)}
+
+    def _preserved(self, o: Outcome, match: Match | None) -> dict[str, object]:
+        """Where the bytes of a match are sealed, if the operator's policy wants them."""
+        options = self._ws.config.screening
+        if options.on_match != "preserve" or options.public_key is None or o.response is None or match is None:
+            return {}
+        facts = {
+            "sha256": o.look.sha256 if o.look else None,
+            "url": self._ws.catalog.one("SELECT locator FROM candidates WHERE candidate = ?", (o.candidate,)),
+            "at": now(),
+            "list": match.list,
+            "entry": match.entry,
+            "operator": options.operator,
+        }
+        name = sealed.seal(self._ws.work, sealed.public_key(options.public_key), facts, o.response.body)
+        return {"sealed": name, "expires": sealed.expiry(options.preserve_days)}
 
     def _let_in(self, o: Outcome) -> Outcome:
         """The outcome, unless its bytes were taken down, or look like what was taken down with its PDQ."""
@@ -145,19 +182,27 @@ class Recorder:
         """What the gate said of the bytes; None where there were none."""
         if o.look is None:
             return None
-        return "match" if _reason(o) is Reason.GATE_MATCH else "clear" if self._gate.lists else "off"
+        said = {Reason.GATE_MATCH: "match", Reason.GATE_UNAVAILABLE: "unavailable"}.get(_reason(o) or Reason.DNS)
+        return said or ("clear" if self._gate.active else "off")
 
-    def _incident(self, o: Outcome, match: Match) -> tuple[object, ...]:
-        catalog = self._ws.catalog
-        source = catalog.one("SELECT min(source) FROM mentions WHERE candidate = ?", (o.candidate,))
-        digest = catalog.digest("sha256", o.look.sha256 if o.look else "")
-        return (now(), catalog.run, "match", digest, match.list, match.entry, source)
+    def _incident(self, db: sqlite3.Connection, o: Outcome, match: Match | None, detail: Mapping[str, object]) -> int:
+        """The row of a match, what came with it held back, and a row of the log that names ids only."""
+        sha256, held = o.look.sha256 if o.look else "", company(db, o.candidate)
+        if db.execute("SELECT 1 FROM samples WHERE id = ?", (sha256,)).fetchone():
+            held.append(("sample", sha256))  # stored before the list knew it; `curate screening rescan` removes it
+        number = open_incident(self._ws.catalog, db, "match", sha256, detail, match, o.candidate)
+        hold(db, held, number, f"came with what incident {number} is about")
+        said = {"incident": number, "list": match.list if match else None, "held": len(held)}
+        self._ws.catalog.append(db, "match", sha256, said)
+        return number
 
 
-def _judged(o: Outcome, matched: dict[int, Match], sha1: str | None) -> Outcome:
+def _judged(o: Outcome, verdict: Verdict, sha1: str | None) -> Outcome:
     """The outcome after the gate, the source's own checksum and the placeholder table have spoken."""
-    if o.candidate in matched:
+    if verdict.match is not None:
         return Outcome(o.candidate, None, ItemError(Reason.GATE_MATCH), o.look)
+    if verdict.unavailable:
+        return Outcome(o.candidate, None, ItemError(Reason.GATE_UNAVAILABLE, verdict.unavailable), o.look)
     if o.failure is None and o.response is not None and o.look is not None:
         size = (o.look.sample.width, o.look.sample.height) if o.look.sample else None
         kind = placeholder(o.response, o.look.md5, size)
@@ -166,6 +211,16 @@ def _judged(o: Outcome, matched: dict[int, Match], sha1: str | None) -> Outcome:
         if sha1 is not None and o.look.sha1 != sha1.lower():
             return Outcome(o.candidate, o.response, ItemError(Reason.HASH_MISMATCH, "sha1"), o.look)
     return o
+
+
+def _count(db: sqlite3.Connection, verdicts: Mapping[int, Verdict]) -> None:
+    """Add up what was screened, and what could be screened by its digests only, over all runs."""
+    known = db.execute("SELECT value FROM meta WHERE key = ?", (SCREENED,)).fetchone()
+    counts = Counter(json.loads(known[0]) if known else {})
+    counts["screened"] += len(verdicts)
+    counts["exact_only"] += sum(one.exact_only for one in verdicts.values())
+    counts["matched"] += sum(one.match is not None for one in verdicts.values())
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (SCREENED, json.dumps(counts)))
 
 
 def _reason(o: Outcome) -> Reason | None:
@@ -188,4 +243,3 @@ UPDATE candidates SET state = ?, reason = ?, detail = ?, retryable = ?, sample =
     headers = ?, hops = ?, robots = ?, retry_after = ?, hash_check = ?, gate = ?, fetched_at = ?, run = ?,
     attempts = attempts + ? WHERE candidate = ?
 """
-_INCIDENT = "INSERT INTO incidents (at, run, kind, digest, list, entry, source) VALUES (?, ?, ?, ?, ?, ?, ?)"

@@ -225,6 +225,20 @@ Algorithm = Literal["sha256", "sha1", "md5", "pdq"]
 
 
 @dataclass(frozen=True, slots=True)
+class Digests:
+    """What screening knows of some bytes, in lower-case hex; `pdq`: every orientation of every part it can match."""
+
+    sha256: str
+    sha1: str
+    md5: str
+    pdq: tuple[str, ...] = ()
+
+    def by_algorithm(self) -> dict[Algorithm, str]:
+        """The digests of the bytes, by name."""
+        return {"sha256": self.sha256, "sha1": self.sha1, "md5": self.md5}
+
+
+@dataclass(frozen=True, slots=True)
 class ListedHash:
     """One entry of a screening list: `value` is lower-case hex, `entry` names its row in the list.
 

@@ -61,7 +61,7 @@ SPOKE_MAY = {
     "curate.urltree",
 }
 HEAVY = {"torch", "fiftyone", "snorkel", "ray", "numba", "onnxruntime", "sklearn", "cv2", "pandas", "pyarrow", "scipy"}
-LAZY = {"curate.near.kernels"}  # compiled code, itself imported only when a join is large
+LAZY = {"curate.near.kernels", "curate.screening.kernels"}  # compiled code, itself imported only when a join is large
 
 
 def files() -> list[Path]:

@@ -18,6 +18,7 @@ PACKAGES = {
     "curate.models": ("predict",),
     "curate.engine": ("map",),
     "curate.screening.lists": ("rows",),
+    "curate.screening.matchers": ("check", "ask"),
     "curate.queues": ("pick",),
 }
 ALL = [(package, name) for package in PACKAGES for name in names(package)]

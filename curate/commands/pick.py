@@ -19,7 +19,7 @@ def sources(config: "Config") -> list[Any]:
 
 
 def gate(config: "Config") -> "Gate":
-    """The gate over the configured lists."""
+    """The gate over the configured lists and matchers."""
     from curate.plugins import make
     from curate.screening.gate import load
 
@@ -27,8 +27,12 @@ def gate(config: "Config") -> "Gate":
         (f"{table.use}:{n}", make("curate.screening.lists", table, "hash list"))
         for n, table in enumerate(config.screening.lists, start=1)
     ]
+    matchers = [
+        (f"{table.use}:{n}", make("curate.screening.matchers", table, "matcher"))
+        for n, table in enumerate(config.screening.matchers, start=1)
+    ]
     options = config.screening
-    return load(lists, options.required, options.max_age_days, options.stop_after_matches)
+    return load(lists, options.required, options.max_age_days, options.stop_after_matches, matchers)
 
 
 def labelers(config: "Config") -> list[Any]:

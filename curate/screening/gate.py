@@ -1,73 +1,75 @@
 """The gate that every byte passes before it is kept. A gate that cannot answer says no."""
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
-from curate.contracts import HashList
+import numpy as np
+
+from curate.contracts import HashList, Matcher
 from curate.errors import CurateError, GateError
-from curate.records import CorruptRow, ListedHash
+from curate.media import pdq
+from curate.media.pdq import Pdq
+from curate.records import Digests
+from curate.screening.entries import Entries, LoadedList, Match
+
+__all__ = ["BANNER", "FIRST_LOOK", "REMEDY", "Gate", "LoadedList", "Match", "Verdict", "load"]
 
 REMEDY = "see docs/screening.md"
 BANNER = "SCREENING IS OFF: no hash list is loaded ([screening] required = false); every release will say so"
+FIRST_LOOK = 47  # bits: the radius of the decision, and 16 that a fast first look may be off
+
+Full = Callable[[int], Sequence[Pdq]]  # the parts of the n-th item, by the hash that decides; raises ItemError
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """What a list said of some bytes: which list, which of its rows, by which hash."""
+class Verdict:
+    """What the gate says of one item: a match, why nobody can say (`unavailable`), or neither.
 
-    list: str
-    entry: str
-    algorithm: str
+    `exact_only`: the picture says too little for PDQ (quality below 50), so only its digests were looked up.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class LoadedList:
-    """One list as it was loaded: what a release and `curate screening status` say of it."""
-
-    name: str
-    provider: str
-    sha256: str
-    entries: int
-    corrupt: tuple[str, ...]
-    modified: str
+    match: Match | None = None
+    unavailable: str = ""
+    exact_only: bool = False
+    remote: bool = False  # it is a matcher that does not answer: nothing more will be known in this run
 
 
 @dataclass
 class Gate:
-    """Exact hashes of the lists, and whether an answer is required. Build it with `load`."""
+    """The loaded lists, the remote matchers, and whether an answer is required. Build it with `load`."""
 
     required: bool
     lists: tuple[LoadedList, ...] = ()
     problems: tuple[str, ...] = ()
     stop_after_matches: int = 1
-    _index: dict[tuple[str, str], Match] = field(default_factory=dict, repr=False)
+    matchers: tuple[tuple[str, Matcher], ...] = ()
+    _entries: Entries = field(default_factory=Entries, repr=False)
+
+    @property
+    def active(self) -> bool:
+        """True when there is something to screen against."""
+        return bool(self.lists or self.matchers)
 
     @property
     def healthy(self) -> bool:
-        """True when at least one list is loaded and every configured one can answer."""
-        return bool(self.lists) and not self.problems
-
-    def check(self, sha256: str, sha1: str, md5: str) -> Match | None:
-        """What the lists say of bytes with these digests (lower-case hex)."""
-        for algorithm, value in (("sha256", sha256), ("sha1", sha1), ("md5", md5)):
-            if (match := self._index.get((algorithm, value))) is not None:
-                return match
-        return None
+        """True when at least one list or matcher is there and every configured one can answer."""
+        return self.active and not self.problems
 
     @property
     def banner(self) -> str | None:
         """What must be said aloud where nothing is screened."""
-        return None if self.lists else BANNER
+        return None if self.active or self.problems else BANNER
 
     def summary(self) -> dict[str, object]:
         """What a release and `curate screening status` say: which lists, of whom, how large, how old."""
+        told = [asdict(one) | {"corrupt": len(one.corrupt), "doubtful": len(one.doubtful)} for one in self.lists]
         return {
             "required": self.required,
             "healthy": self.healthy,
-            "lists": [asdict(one) | {"corrupt": len(one.corrupt)} for one in self.lists],
+            "lists": told,
+            "matchers": [{"name": name, "provider": one.provider} for name, one in self.matchers],
+            "pdq_radius": pdq.RADIUS,
             "problems": list(self.problems),
         }
 
@@ -76,7 +78,7 @@ class Gate:
         risky = sorted(str(label or "unlabelled") for label in classes if label not in safe)
         if self.problems:
             raise GateError(f"screening: {self.problems[0]}; nothing is fetched; {REMEDY}")
-        if self.lists:
+        if self.active:
             return
         if risky:
             raise GateError(
@@ -89,49 +91,140 @@ class Gate:
                 f" [screening] required = false is possible; {REMEDY}"
             )
 
+    # -- asking ------------------------------------------------------------------------------------------------------
 
-def load(lists: Sequence[tuple[str, HashList]], required: bool, max_age_days: float | None, stop_after: int) -> Gate:
-    """A gate over the configured (name, list) pairs; what is wrong with them is kept as `problems`, to refuse with."""
-    gate = Gate(required, stop_after_matches=stop_after)
-    loaded, problems = [], []
+    def screen(self, items: Sequence[Digests], pictures: Sequence[Sequence[Pdq] | None], full: Full) -> list[Verdict]:
+        """What is known of items with these digests, and these parts (None: no picture, so only digests count).
+
+        Digests first, then PDQ of every part in eight orientations; what a first look flags, `full` decides; what no
+        list knows, the remote matchers are asked for.
+        """
+        verdicts = [Verdict(match=self._entries.exact(one.by_algorithm())) for one in items]
+        open_ = [n for n, one in enumerate(verdicts) if one.match is None and pictures[n] is not None]
+        for n in open_:
+            verdicts[n] = self._judged(pictures[n] or ())
+        for n, match in self._near([(n, pictures[n] or ()) for n in open_], full):
+            verdicts[n] = match
+        if self.matchers:
+            self._remote(items, pictures, full, verdicts)
+        return verdicts
+
+    def _judged(self, parts: Sequence[Pdq]) -> Verdict:
+        """What is known before any list of PDQ hashes is asked."""
+        main = next((part for part in parts if part.part == pdq.MAIN), None)
+        if main is None and (self._entries.pdq is not None or self.matchers):
+            return Verdict(unavailable="its PDQ could not be made")
+        return Verdict(exact_only=main is not None and main.quality < pdq.MIN_QUALITY)
+
+    def _near(self, pictures: Sequence[tuple[int, Sequence[Pdq]]], full: Full) -> Iterator[tuple[int, Verdict]]:
+        """The items of which a part is listed. A first look's quality is not trusted, only that of the full hash."""
+        if self._entries.pdq is None:
+            return
+        asked = [(n, one) for n, parts in pictures for one in parts if not one.full or one.quality >= pdq.MIN_QUALITY]
+        flagged = set[int]()
+        for (n, one), match in zip(asked, self._matches([one for _, one in asked], FIRST_LOOK), strict=True):
+            if match is not None and one.full and match.distance <= pdq.RADIUS:
+                yield n, Verdict(match=match)
+            elif match is not None and not one.full:
+                flagged.add(n)
+        for n in sorted(flagged):
+            yield n, self._decided(n, full)
+
+    def _decided(self, n: int, full: Full) -> Verdict:
+        try:
+            parts = full(n)
+        except CurateError as error:
+            return Verdict(unavailable=f"its full PDQ could not be made ({type(error).__name__})")
+        good = [one for one in parts if one.quality >= pdq.MIN_QUALITY]
+        found = next((one for one in self._matches(good, pdq.RADIUS) if one is not None), None)
+        return Verdict(match=found) if found else self._judged(parts)
+
+    def _matches(self, parts: Sequence[Pdq], radius: int) -> list[Match | None]:
+        """The nearest entry of each part, in any orientation, within `radius` bits."""
+        if not parts:
+            return []
+        found = self._entries.nearest(np.concatenate([one.array for one in parts]), radius)
+        distance, row = found.distance.reshape(len(parts), -1), found.row.reshape(len(parts), -1)
+        best = distance.argmin(axis=1)
+        return [
+            self._entries.near(int(row[n, at]), int(distance[n, at]), parts[n].part) if row[n, at] >= 0 else None
+            for n, at in enumerate(best)
+        ]
+
+    def _remote(
+        self, items: Sequence[Digests], pictures: Sequence[Sequence[Pdq] | None], full: Full, verdicts: list[Verdict]
+    ) -> None:
+        """Ask the matchers for what no list knows; where one does not answer, nobody can say."""
+        asked, told = [], []
+        for n, verdict in enumerate(verdicts):
+            if verdict.match is None and not verdict.unavailable and pictures[n] is not None:
+                try:
+                    asked.append(replace(items[n], pdq=_hexes(_decisive(pictures[n] or (), n, full))))
+                    told.append(n)
+                except CurateError as error:
+                    verdicts[n] = Verdict(unavailable=f"its full PDQ could not be made ({type(error).__name__})")
+        for name, matcher in self.matchers if asked else ():
+            try:
+                answers = matcher.ask(asked)
+            except CurateError as error:
+                answers = [None] * len(asked)
+                for n in told:
+                    verdicts[n] = verdicts[n] if verdicts[n].match else Verdict(None, f"{name}: {error}", remote=True)
+            for n, entry in zip(told, answers, strict=True):
+                if entry is not None:
+                    verdicts[n] = Verdict(match=Match(name, entry, "remote", matcher.provider))
+
+
+def _decisive(parts: Sequence[Pdq], n: int, full: Full) -> Sequence[Pdq]:
+    return parts if all(one.full for one in parts) else full(n)
+
+
+def _hexes(parts: Sequence[Pdq]) -> tuple[str, ...]:
+    """Every orientation of every part that says something, as hex."""
+    good = [one.hashes for one in parts if one.quality >= pdq.MIN_QUALITY]
+    return tuple(h[at : at + pdq.BYTES].hex() for h in good for at in range(0, len(h), pdq.BYTES))
+
+
+# -- loading ---------------------------------------------------------------------------------------------------------
+
+
+def load(  # what [screening] says
+    lists: Sequence[tuple[str, HashList]], required: bool, max_age_days: float | None, stop_after: int,
+    matchers: Sequence[tuple[str, Matcher]] = (),
+) -> Gate:  # fmt: skip
+    """A gate over (name, list) and (name, matcher) pairs; what is wrong with them is kept as `problems`."""
+    entries, problems = Entries(), []
     for name, one in lists:
         try:
-            loaded.append(_load(gate, name, one, max_age_days))
+            entries.add(name, one)
+            _check_age(one, entries.lists[-1], max_age_days)
         except CurateError as error:
             problems.append(f"{name}: {error}")
-    gate.lists, gate.problems = tuple(loaded), tuple(problems)
-    return gate
+    for check in (entries.build, _check_pdq, *(matcher.check for _, matcher in matchers)):
+        try:
+            if check != _check_pdq or lists or matchers:
+                check()
+        except CurateError as error:
+            problems.append(str(error))
+    return Gate(required, tuple(entries.lists), tuple(problems), stop_after, tuple(matchers), entries)
 
 
-def _load(gate: Gate, name: str, one: HashList, max_age_days: float | None) -> LoadedList:
-    corrupt: list[str] = []
-    entries = 0
-    for row in one.rows():
-        if isinstance(row, CorruptRow):
-            corrupt.append(f"{row.entry}: {row.problem}")
-        else:
-            entries += 1
-            gate._index[(row.algorithm, row.value)] = Match(name, row.entry, row.algorithm)
-    if not entries:
-        raise GateError(f"{one.path.name} holds no readable hash ({len(corrupt)} corrupt)")
-    _canary(gate)
-    modified = datetime.fromtimestamp(one.path.stat().st_mtime, UTC)
-    age = (datetime.now(UTC) - modified).total_seconds() / 86400
+def _check_age(one: HashList, loaded: LoadedList, max_age_days: float | None) -> None:
+    age = (datetime.now(UTC) - datetime.fromisoformat(loaded.modified)).total_seconds() / 86400
     if max_age_days is not None and age > max_age_days:
         raise GateError(f"{one.path.name} is {age:.0f} days old; [screening] max_age_days allows {max_age_days:g}")
-    stamp = modified.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return LoadedList(name, one.provider, _sha256(one.path), entries, tuple(corrupt), stamp)
 
 
-def _canary(gate: Gate) -> None:
-    """A known entry must match, or the index is not to be trusted."""
-    probe = ListedHash("sha256", hashlib.sha256(b"curate canary").hexdigest(), "canary")
-    gate._index[(probe.algorithm, probe.value)] = Match("canary", probe.entry, probe.algorithm)
-    found = gate.check(probe.value, "", "")
-    del gate._index[(probe.algorithm, probe.value)]
-    if found is None or found.list != "canary":
-        raise GateError("the index did not find its canary entry")
+def _check_pdq() -> None:
+    """PDQ must be there, and tell two pictures apart: without it only exact copies would be found."""
+    from PIL import Image
 
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        ramp = np.add.outer(np.arange(64) * 3, np.arange(64) ** 2 // 22).astype(np.uint8)
+        noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+        one, other = (pdq.full(Image.fromarray(picture)) for picture in (ramp, noise))
+    except ImportError as error:
+        raise GateError("PDQ is missing (pdqhash cannot be imported); install it again") from error
+    apart = int(np.bitwise_count(one.array[0] ^ other.array[0]).sum())
+    if other.quality < pdq.MIN_QUALITY or apart <= pdq.RADIUS:
+        raise GateError("PDQ does not work here: it does not tell two pictures apart")

@@ -196,7 +196,7 @@ INSERT INTO quarantine SELECT kind, subject, incident, reason, at FROM quarantin
 ;;
 DROP TABLE quarantine_001
 ;;
-ALTER TABLE incidents ADD COLUMN candidate INTEGER REFERENCES candidates (candidate)
+ALTER TABLE incidents ADD COLUMN candidate INTEGER REFERENCES candidates (candidate) ON DELETE SET NULL
 """
 
 

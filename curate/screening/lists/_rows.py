@@ -41,7 +41,7 @@ def guessed(value: str, entry: str, doubt: str = "") -> Iterator[Row]:
 def files(path: Path) -> list[Path]:
     """The file, or every file of the folder (the pages of one answer), by name; raises UsageError where it is not."""
     if not path.exists():
-        raise UsageError(f"{path}: no such file")
+        raise UsageError(f"{path}: No such file or directory")
     found = [path] if not path.is_dir() else sorted(p for p in path.iterdir() if p.is_file() and p.name[0] != ".")
     if not found:
         raise UsageError(f"{path}: the folder holds no file")

@@ -1,0 +1,163 @@
+"""What the loaded lists hold, all together: which entry of which list a digest or a PDQ hash belongs to."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from curate.contracts import HashList
+from curate.errors import GateError
+from curate.records import Algorithm, CorruptRow, ListedHash, SkippedRow
+from curate.screening.index import BYTES, Bytes, Digests, Names, Nearest, PdqIndex
+
+EXACT: tuple[Algorithm, ...] = ("sha256", "sha1", "md5")  # in the order in which they are asked
+WIDTHS: dict[Algorithm, int] = {"md5": 16, "sha1": 20, "sha256": 32, "pdq": BYTES}
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a list said of some bytes: which list, which of its rows, by which hash, how far away, in which part."""
+
+    list: str
+    entry: str
+    algorithm: str
+    provider: str = "self"
+    distance: int = 0
+    part: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedList:
+    """One list as it was loaded: what a release and `curate screening status` say of it.
+
+    `corrupt` rows could not be read, `doubtful` ones are odd and matched all the same, `skipped` ones are counted by
+    what they are. `sha256` is that of the file, or of the names and digests of a folder's files.
+    """
+
+    name: str
+    provider: str
+    sha256: str
+    entries: int
+    corrupt: tuple[str, ...]
+    modified: str
+    doubtful: tuple[str, ...] = ()
+    skipped: dict[str, int] = field(default_factory=dict)
+    hashes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class _Rows:
+    """Hashes of one algorithm, end to end, with the list and the entry of each."""
+
+    values: bytearray = field(default_factory=bytearray)
+    owners: list[int] = field(default_factory=list)
+    entries: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Entries:
+    """The hashes of all lists. `add` lists, then `build` once, then ask."""
+
+    lists: list[LoadedList] = field(default_factory=list)
+    _rows: dict[Algorithm, _Rows] = field(default_factory=lambda: {kind: _Rows() for kind in WIDTHS})
+    _digests: dict[Algorithm, Digests] = field(default_factory=dict)
+    _names: dict[Algorithm, tuple[Names, "np.ndarray"]] = field(default_factory=dict)
+    pdq: PdqIndex | None = None
+
+    def add(self, name: str, one: HashList) -> None:
+        """Read a list; raises GateError where more of its rows are corrupt than can be read, or none is readable."""
+        read = _Read()
+        for row in one.rows():
+            read.take(row, self._rows, len(self.lists))
+        listed = self._loaded(name, one, read)
+        if not read.entries:
+            raise GateError(f"{one.path.name} holds no readable hash ({len(read.corrupt)} corrupt)")
+        if len(read.corrupt) > read.entries:
+            raise GateError(
+                f"{one.path.name} is corrupt: {len(read.corrupt)} rows cannot be read (first: {read.corrupt[0]}),"
+                f" and only {read.entries} can"
+            )
+        self.lists.append(listed)
+
+    def _loaded(self, name: str, one: HashList, read: "_Read") -> LoadedList:
+        files = sorted(one.path.iterdir()) if one.path.is_dir() else [one.path]
+        newest = max(datetime.fromtimestamp(file.stat().st_mtime, UTC) for file in files)
+        stamp = newest.isoformat(timespec="seconds").replace("+00:00", "Z")
+        corrupt, doubtful = tuple(read.corrupt), tuple(read.doubtful)
+        counts = dict(sorted(read.hashes.items()))
+        skipped = dict(sorted(read.skipped.items()))
+        return LoadedList(name, one.provider, _sha256(files), read.entries, corrupt, stamp, doubtful, skipped, counts)
+
+    def build(self) -> None:
+        """Make the indexes; raises GateError where one does not find its canary."""
+        for kind, rows in self._rows.items():
+            if not rows.values:
+                continue
+            self._names[kind] = (Names(rows.entries), np.array(rows.owners, dtype=np.uint16))
+            if kind == "pdq":
+                self.pdq = PdqIndex.of(bytes(rows.values))
+            else:
+                self._digests[kind] = Digests.of(bytes(rows.values), WIDTHS[kind])
+                if self._digests[kind].find(bytes(rows.values[: WIDTHS[kind]])) is None:
+                    raise GateError(f"the index of {kind} did not find its canary")
+        self._rows = {}
+
+    def exact(self, digests: dict[Algorithm, str]) -> Match | None:
+        """What the lists say of bytes with these digests (lower-case hex)."""
+        for kind in EXACT:
+            if kind in self._digests and (row := self._digests[kind].find(bytes.fromhex(digests[kind]))) is not None:
+                return self._match(kind, row)
+        return None
+
+    def nearest(self, queries: Bytes, radius: int) -> Nearest:
+        """The nearest listed PDQ hash of each of uint8[m, 32] within `radius` bits."""
+        assert self.pdq is not None
+        return self.pdq.nearest(queries, radius)
+
+    def near(self, row: int, distance: int, part: str) -> Match:
+        """A match with a row that `nearest` gave."""
+        return self._match("pdq", row, distance, part)
+
+    def _match(self, kind: Algorithm, row: int, distance: int = 0, part: str = "") -> Match:
+        names, owners = self._names[kind]
+        owner = self.lists[int(owners[row])]
+        return Match(owner.name, names[row], kind, owner.provider, distance, part)
+
+
+@dataclass
+class _Read:
+    """What one list holds, counted while it is read."""
+
+    entries: int = 0
+    corrupt: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    hashes: Counter[str] = field(default_factory=Counter)
+    last: str = ""
+
+    def take(self, row: ListedHash | CorruptRow | SkippedRow, rows: dict[Algorithm, _Rows], owner: int) -> None:
+        if isinstance(row, CorruptRow):
+            self.corrupt.append(f"{row.entry}: {row.problem}")
+            return
+        if isinstance(row, SkippedRow):
+            self.skipped[row.kind] += 1
+            return
+        self.entries += row.entry != self.last  # one row may be listed by several hashes
+        self.last = row.entry
+        self.hashes[row.algorithm] += 1
+        if row.doubt:
+            self.doubtful.append(f"{row.entry}: {row.doubt}")
+        into = rows[row.algorithm]
+        into.values += bytes.fromhex(row.value)
+        into.owners.append(owner)
+        into.entries.append(row.entry)
+
+
+def _sha256(files: list[Path]) -> str:
+    if len(files) == 1:
+        return hashlib.sha256(files[0].read_bytes()).hexdigest()
+    each = (f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files if file.is_file())
+    return hashlib.sha256("".join(each).encode()).hexdigest()
