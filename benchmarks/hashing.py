@@ -7,7 +7,7 @@ from collections.abc import Callable
 from benchmarks.corpus import cache, make
 from curate.intake import Arrival, Intake
 from curate.media import phash
-from curate.media.decode import Bounds, open_image, scaled
+from curate.media.decode import Bounds, luminance, open_image
 
 
 def rate(name: str, work: Callable[[bytes], object], data: list[bytes]) -> None:
@@ -28,7 +28,7 @@ def main() -> None:
 
     bounds, intake = Bounds(), Intake(Bounds())
     intake.load()
-    rate("bare scaled decode (Pillow, luminance)", lambda b: scaled(open_image(b, bounds), phash.SIDE, grey=True), data)
+    rate("bare scaled decode (Pillow, luminance)", lambda b: luminance(open_image(b, bounds)), data)
     rate("hash table row: decode, pHash, quality, thumbnail", lambda b: phash.columns_of(open_image(b, bounds)), data)
     rate("the whole intake: digests, sniffing, decode, hashes", lambda b: intake(Arrival(0, b)), data)
     rate("peer: imagehash.phash on the full decode", lambda b: imagehash.phash(open_image(b, bounds)), data[:40])

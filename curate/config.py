@@ -41,6 +41,7 @@ class FetchConfig:
     max_bytes: Bytes = Bytes(64 * 2**20)
     max_pixels: int = 100_000_000
     min_side: int = 16
+    max_frames: int = 100
     max_store: Bytes | None = None
     timeout: float = 60.0
     connect_timeout: float = 10.0

@@ -162,7 +162,8 @@ class _Run:
             self.unlisted[source_id(source)] = str(error)
 
     async def _download(self, client: Client, step: Step) -> None:
-        bounds = Bounds(self.ws.config.fetch.max_pixels, self.ws.config.fetch.min_side)
+        limits = self.ws.config.fetch
+        bounds = Bounds(limits.max_pixels, limits.min_side, limits.max_frames)
         line = _Line(self.engine, self.recorder, Intake(bounds, pdq=self.gate.active))
         line.start(asyncio.get_running_loop(), client.room, step)
         try:

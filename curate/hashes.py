@@ -9,8 +9,8 @@ from curate.contracts import Engine, Needs
 from curate.errors import ItemError, StoreError
 from curate.marks import fingerprint
 from curate.media import pdq, phash
-from curate.media.decode import Bounds, open_image
-from curate.media.parts import parts
+from curate.media.decode import Bounds, luminance, open_image
+from curate.media.parts import followers, looks
 from curate.media.pdq import Pdq
 from curate.progress import Progress, Step
 from curate.records import Reason
@@ -71,8 +71,7 @@ class Hashing:
 
     def load(self) -> None:
         """Import what the first item would otherwise wait for."""
-        import imagehash  # noqa: F401
-        import pdqhash  # noqa: F401
+        import numpy as np  # noqa: F401
 
     def __call__(self, item: tuple[Wanted, ...]) -> list[Found]:
         """Each sample with what it lacked, or with nothing where its bytes are gone or are no picture any more."""
@@ -82,8 +81,11 @@ class Hashing:
         try:
             with LocalBlobs(self.root).open(one) as blob:
                 data = blob.read()
-            row = phash.columns_of(open_image(data, self.bounds)) if phash_too else None
-            return Found(one, row, parts(data, self.bounds) if pdq_too else ())
+            image = open_image(data, self.bounds)
+            seen = luminance(image)
+            after = followers(data, image.format)
+            row = phash.row_of(seen) if phash_too else None
+            return Found(one, row, looks(data, seen, after, self.bounds) if pdq_too else ())
         except (ItemError, StoreError):
             return Found(one)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate.errors import ItemError
-from curate.media import phash
-from curate.media.decode import FORMATS, Bounds, frames, open_image, oriented_size
-from curate.media.parts import parts
+from curate.media import phash, polyglot
+from curate.media.decode import FORMATS, Bounds, frames, luminance, open_image, oriented_size
+from curate.media.parts import looks
 from curate.media.pdq import Pdq
 from curate.records import Sample
 
@@ -56,16 +56,22 @@ class Intake:
         data = item.data
         sha256, sha1, md5 = (hashlib.new(name, data, usedforsecurity=False).hexdigest() for name in _DIGESTS)
         try:
-            image = open_image(data, self.bounds)
-            width, height = oriented_size(image)
-            count = frames(image)
-            media_type = FORMATS[image.format or ""]
-            hashes = phash.columns_of(image)
-            found = parts(data, self.bounds) if self.pdq else ()
+            return Look(sha256, sha1, md5, *self._taken(data, (sha256, sha1, md5)))
         except ItemError as failure:
             return Look(sha256, sha1, md5, failure=failure)
-        sample = Sample(sha256, sha1, md5, len(data), media_type, width, height, count)
-        return Look(sha256, sha1, md5, sample, hashes, pdq=found)
+
+    def _taken(
+        self, data: bytes, digests: tuple[str, str, str]
+    ) -> tuple[Sample, Mapping[str, Any], None, tuple[Pdq, ...]]:
+        """One decode of the first frame serves all: what cannot be decoded is refused, the rest is hashed."""
+        image = open_image(data, self.bounds)
+        media_type = FORMATS[image.format or ""]
+        width, height = oriented_size(image)
+        count = frames(image, self.bounds)
+        after = polyglot.check(data, image.format or "")
+        seen = luminance(image)
+        sample = Sample(*digests, len(data), media_type, width, height, count)
+        return sample, phash.row_of(seen), None, looks(data, seen, after, self.bounds) if self.pdq else ()
 
 
 _DIGESTS = ("sha256", "sha1", "md5")

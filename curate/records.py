@@ -45,6 +45,8 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     TOO_SMALL = "too_small"
     TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_MANY_FRAMES = "too_many_frames"
+    POLYGLOT = "polyglot"
     TRUNCATED = "truncated"
     HTML_INSTEAD_OF_MEDIA = "html_instead_of_media"
     UNSUPPORTED_MIME = "unsupported_mime"

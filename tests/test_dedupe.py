@@ -13,7 +13,7 @@ from curate.config import Config
 from curate.dedupe import dedupe
 from curate.engine.serial import Serial
 from curate.media import phash
-from curate.media.decode import Bounds, open_image, scaled
+from curate.media.decode import Bounds, luminance, open_image
 from curate.progress import Progress
 from curate.store.workspace import Workspace
 from curate.toml import build
@@ -131,7 +131,7 @@ def test_the_row_of_a_picture() -> None:
     for name in PHOTOGRAPHS:
         data = encode(photograph(name))
         row = phash.columns_of(open_image(data, Bounds()))
-        small = scaled(open_image(data, Bounds()), phash.SIDE, grey=True)
+        small = luminance(open_image(data, Bounds())).image
         assert row["phash"] == np.packbits(imagehash.phash(small).hash).tobytes()
         assert row["quality"] > 10
         assert row["thumb"] == small.resize((32, 32), Image.Resampling.LANCZOS).tobytes()

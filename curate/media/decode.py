@@ -4,6 +4,8 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -24,16 +26,37 @@ FORMATS = {
 _OPENED = tuple(name for name in FORMATS if name != "MPO")  # Pillow opens an MPO as a JPEG first
 Image.MAX_IMAGE_PIXELS = None  # Bounds.max_pixels refuses before anything is decoded; Pillow's own limit only warns
 
+SEVERAL = 4
+LOOK_SIDE = 240  # px that the shorter side keeps in the one decode that hashes are made from
+
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
 _MARKUP = (b"<!doctype html", b"<html", b"<head", b"<script", b"<body", b"<?xml", b"<svg")
 
 
 @dataclass(frozen=True, slots=True)
+class Luminance:
+    """What a picture looks like in grey, at 1/`scale` of its `size` (width, height).
+
+    `image` is oriented, mode L. Where the scale does not divide a side, an edge pixel of `image` lies partly outside
+    the picture; `before` says how many px of the full size lie so before its first column and row.
+    """
+
+    image: Image.Image
+    size: tuple[int, int]
+    scale: int = 1
+    before: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Bounds:
-    """How large (pixels in a frame) and how small (shorter side, px) an image may be."""
+    """How large (pixels in a frame), how small (shorter side, px) and how long (frames or pages) an image may be.
+
+    All frames together may have SEVERAL times `max_pixels`.
+    """
 
     max_pixels: int = 100_000_000
     min_side: int = 16
+    max_frames: int = 100
 
 
 def open_image(data: bytes, bounds: Bounds) -> Image.Image:
@@ -53,25 +76,51 @@ def open_image(data: bytes, bounds: Bounds) -> Image.Image:
     return image
 
 
-def scaled(image: Image.Image, side: int | None, *, grey: bool = False) -> Image.Image:
+def scaled(image: Image.Image, side: int | None) -> Image.Image:
     """Decode the whole first frame: oriented RGB, transparency on white, shorter side at most `side` px (None: full).
 
     A JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that is not below `side`, which reads every byte of it all
-    the same. 16-bit samples are scaled to 8. `grey` gives luminance alone, and spares a JPEG its chroma.
-    Raises ItemError (truncated, decode_error).
+    the same. 16-bit samples are scaled to 8. Raises ItemError (truncated, decode_error).
     """
     if side is not None and image.format in ("JPEG", "MPO"):
         ratio = max(1.0, min(image.size) / side)
-        image.draft("L" if grey else "RGB", (int(image.width / ratio), int(image.height / ratio)))
+        image.draft("RGB", (int(image.width / ratio), int(image.height / ratio)))
+    flat = flattened(image, "RGB")
+    return flat if side is None else shrink(flat, side)
+
+
+def luminance(image: Image.Image, side: int = LOOK_SIDE) -> Luminance:
+    """Decode the whole current frame in grey, at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves `side` px or more.
+
+    A scaled JPEG gives its own luminance, and is spared its chroma. Raises ItemError (truncated, decode_error).
+    """
+    scale = next((n for n in (8, 4, 2) if min(image.size) >= n * side), 1)
+    size, before = image.size, (0, 0)
+    if scale > 1 and image.format in ("JPEG", "MPO"):
+        image.draft("L", (size[0] // scale, size[1] // scale))
+        size, before = _as_shown(image, size, scale)
+        return Luminance(flattened(image, "L"), size, scale, before)
+    grey = flattened(image, "L")
+    return Luminance(grey.reduce(scale) if scale > 1 else grey, grey.size, scale)
+
+
+def flattened(image: Image.Image, mode: str) -> Image.Image:
+    """The whole current frame, oriented, transparency on white, as RGB or L; raises ItemError."""
+    with decoding():
+        image.load()
+        return _flat(ImageOps.exif_transpose(image), mode)
+
+
+@contextmanager
+def decoding() -> Iterator[None]:
+    """What a decoder raises becomes ItemError: truncated, or decode_error."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image.load()
-            flat = _flat(ImageOps.exif_transpose(image), "L" if grey else "RGB")
+            yield
     except _BROKEN as error:
         cut = "truncated" in str(error).lower() or "unexpected end" in str(error).lower()
         raise ItemError(Reason.TRUNCATED if cut else Reason.DECODE_ERROR, _name(error)) from error
-    return flat if side is None else shrink(flat, side)
 
 
 def shrink(image: Image.Image, side: int) -> Image.Image:
@@ -83,18 +132,28 @@ def shrink(image: Image.Image, side: int) -> Image.Image:
     return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
 
 
-def frames(image: Image.Image) -> int:
-    """How many frames or pages the file says it has; raises ItemError where that cannot be read."""
-    try:
-        return int(getattr(image, "n_frames", 1)) if image.format != "MPO" else 1
-    except _BROKEN as error:
-        raise ItemError(Reason.DECODE_ERROR, _name(error)) from error
+def frames(image: Image.Image, bounds: Bounds | None = None) -> int:
+    """How many frames or pages the file says it has; raises ItemError where that is unreadable, or beyond bounds."""
+    with decoding():
+        count = int(getattr(image, "n_frames", 1)) if image.format != "MPO" else 1
+    if bounds is not None and count > bounds.max_frames:
+        raise ItemError(Reason.TOO_MANY_FRAMES, f"{count}")
+    if bounds is not None and count * image.width * image.height > SEVERAL * bounds.max_pixels:
+        raise ItemError(Reason.TOO_MANY_PIXELS, f"{count} frames of {image.width}x{image.height}")
+    return count
 
 
 def oriented_size(image: Image.Image) -> tuple[int, int]:
     """Width and height as shown, after EXIF orientation; read before decoding, since a scaled decode changes them."""
-    turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-    return (image.height, image.width) if turned else image.size
+    return _as_shown(image, image.size, 1)[0]
+
+
+def _as_shown(image: Image.Image, size: tuple[int, int], scale: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Width and height after EXIF orientation, and how far a scaled picture reaches out before its first px."""
+    with decoding():
+        turn = image.getexif().get(0x0112, 1)
+    width, height = size[::-1] if turn in (5, 6, 7, 8) else size
+    return (width, height), (-width % scale * (turn in (2, 3, 6, 7)), -height % scale * (turn in (3, 4, 7, 8)))
 
 
 def _flat(image: Image.Image, mode: str) -> Image.Image:
@@ -121,6 +180,8 @@ def _not_an_image(data: bytes) -> tuple[Reason, str]:
         return Reason.UNSUPPORTED_MIME, "svg"
     if start.startswith(_MARKUP):
         return Reason.HTML_INSTEAD_OF_MEDIA, ""
+    if data[4:12] in (b"ftypavif", b"ftypavis"):
+        return Reason.DECODE_ERROR, "AVIF that cannot be read"
     return (Reason.UNSUPPORTED_MIME, "") if data else (Reason.TRUNCATED, "empty")
 
 

@@ -5,6 +5,7 @@ import struct
 from collections.abc import Callable, Iterator
 
 _JPEG_BARE = frozenset((0x01, *range(0xD0, 0xD8)))  # markers without a length
+_FOLLOWER = re.compile(rb"[\x00\xff \t\r\n]*?\xff\xd8\xff")
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _TIFF_DATA = {273: 279, 324: 325, 513: 514, 288: 289}  # strips, tiles, a JPEG, free space: offsets -> byte counts
@@ -32,6 +33,15 @@ def jpeg(data: bytes, start: int = 0) -> int:
     return at + 2 if data[at : at + 2] == b"\xff\xd9" else len(data)
 
 
+def following(data: bytes, at: int) -> list[tuple[int, int]]:
+    """Where the whole JPEGs lie that come after `at`, padding between them skipped: MPO's pictures, gain maps."""
+    spans = []
+    while found := _FOLLOWER.match(data, at):
+        at = jpeg(data, found.end() - 3)
+        spans.append((found.end() - 3, at))
+    return spans
+
+
 def segments(data: bytes, start: int = 0) -> Iterator[tuple[int, int, int]]:
     """The marker segments of a JPEG, scans skipped: marker, where its content begins, where it ends."""
     at = start + 2
@@ -56,8 +66,8 @@ def _scan(data: bytes, at: int) -> int:
 def _png(data: bytes) -> int:
     at = 8
     while at + 12 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, at)
-        at += 12 + length
+        name = data[at + 4 : at + 8]
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
         if name == b"IEND":
             return at
     return len(data)
@@ -106,7 +116,7 @@ def _avif(data: bytes) -> int:
     at = 0
     while at + 8 <= len(data):
         size, name = struct.unpack_from(">I4s", data, at)
-        if name not in _AVIF_BOXES:
+        if name not in _AVIF_BOXES or (at and name == b"ftyp"):
             return at
         if size == 0:
             return len(data)

@@ -4,11 +4,13 @@ Source: Davis and Rosen, The TMK+PDQF video-hashing algorithm and the PDQ image-
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from curate.marks import fingerprint
+from curate.media.decode import Luminance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +24,11 @@ MAIN = "main"
 MIN_QUALITY = 50  # below it a hash says too little of its picture to be matched
 RADIUS = 31  # bits within which two pictures are the same to a screening list
 MARK = fingerprint(NAME, VERSION)
+DRIFT = 16  # bits by which a first look may differ from the hash that decides
+FIRST_RADIUS = RADIUS + DRIFT  # at which first looks are compared, so that none is missed
+DOUBT = 0.5  # a coefficient nearer to the median than this may have its bit either way in a first look
+QUALITY_MARGIN = 10  # by which a first look may be below MIN_QUALITY and the picture not; 3 was the most seen
+_SIDE, _LOW = 64, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +66,94 @@ def full(image: Image.Image, part: str = MAIN) -> Pdq:
     vectors, quality = pdqhash.compute_dihedral(np.asarray(image.convert("RGB")))
     packed = np.packbits(np.asarray(vectors, dtype=np.uint8), axis=1)
     return Pdq(part, packed.tobytes(), int(quality), True)
+
+
+def look(seen: Luminance, part: str = MAIN) -> Pdq | None:
+    """A first look: the same algorithm on a scaled decode; None where only the hash that decides will do.
+
+    Its hashes are within DRIFT bits of that hash's, orientation by orientation: bits that the scale could turn are
+    counted, and where they are too many (flags, patterns, symmetric drawings: half of their coefficients are the
+    median), or the quality may be MIN_QUALITY after all, there is no first look. Measured in docs/screening.md.
+    """
+    import numpy as np
+
+    (width, height), (left, top) = seen.size, seen.before
+    if min(width, height) < _SMALLEST:
+        return None
+    grey = np.asarray(seen.image, dtype=np.float32)
+    across = _filter(width, grey.shape[1], seen.scale, left)
+    down = _filter(height, grey.shape[0], seen.scale, top)
+    buffer = (down @ (grey @ across.T)).astype(np.float64)
+    low = _cosines() @ buffer @ _cosines().T
+    quality = _quality(buffer)
+    doubtful = int((np.abs(low - _median(low)) < DOUBT).sum())
+    if MIN_QUALITY - QUALITY_MARGIN <= quality < MIN_QUALITY or (quality >= MIN_QUALITY and doubtful > DRIFT):
+        return None
+    return Pdq(part, np.packbits(np.stack([_bits(one) for one in _turned(low)])).tobytes(), quality, False)
+
+
+_SMALLEST = 5  # px; a picture with a shorter side has no hash
+
+
+def _median(low: "np.ndarray") -> float:
+    """The lower median, as the reference has it."""
+    import numpy as np
+
+    return float(np.partition(low.ravel(), 127)[127])
+
+
+def _bits(low: "np.ndarray") -> "np.ndarray":
+    return (low > _median(low)).ravel()[::-1]
+
+
+def _turned(low: "np.ndarray") -> "list[np.ndarray]":
+    """The coefficients of the eight orientations: a mirrored axis changes the sign of its odd frequencies."""
+    import numpy as np
+
+    sign = np.where(np.arange(1, _LOW + 1) % 2, -1.0, 1.0)
+    down, across = sign[:, None], sign[None, :]
+    turned = low.T
+    return [
+        low, turned * down, low * down * across, turned * across,
+        low * down, low * across, turned, turned * down * across,
+    ]  # fmt: skip
+
+
+def _quality(buffer: "np.ndarray") -> int:
+    """How much gradient there is, 0..100: whole steps of at least 1 % between neighbours."""
+    import numpy as np
+
+    steps = (np.trunc(np.abs(np.diff(buffer, axis=axis)) * (100 / 255)).sum() for axis in (0, 1))
+    return min(100, int(sum(steps) / 90))
+
+
+@lru_cache(maxsize=1)
+def _cosines() -> "np.ndarray":
+    """The DCT's rows 1..16 over 64 px; the mean (row 0) is left out."""
+    import numpy as np
+
+    at = np.outer(np.arange(1, _LOW + 1), 2 * np.arange(_SIDE) + 1)
+    return np.asarray((2 / _SIDE) ** 0.5 * np.cos(np.pi / (2 * _SIDE) * at))
+
+
+@lru_cache(maxsize=256)
+def _filter(full: int, width: int, scale: int, before: int) -> "np.ndarray":
+    """One axis of PDQ's way to 64 px as one matrix, float32[64, width]: two box filters, then every so many px.
+
+    Over an axis of `full` px that is seen in `width` px, each the mean of `scale`, of which `before` lie outside.
+    """
+    import numpy as np
+
+    window = (full + 2 * _SIDE - 1) // (2 * _SIDE)
+    ahead = (window + 2) // 2 - 1
+    at = np.arange(full)
+    first, last = np.maximum(at - (window - 1 - ahead), 0), np.minimum(at + ahead, full - 1)
+    found = np.zeros((_SIDE, width))
+    for row, centre in enumerate(((np.arange(_SIDE) + 0.5) * full / _SIDE).astype(int)):
+        near = np.arange(first[centre], last[centre] + 1)
+        step = np.zeros(full + 1)
+        weight = 1 / (len(near) * (last[near] - first[near] + 1))
+        np.add.at(step, first[near], weight)
+        np.add.at(step, last[near] + 1, -weight)
+        np.add.at(found[row], (at + before) // scale, np.cumsum(step)[:full])
+    return found.astype(np.float32)

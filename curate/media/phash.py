@@ -1,46 +1,68 @@
 """Perceptual hashes of a picture. A new algorithm or version is a new table."""
 
+import hashlib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from curate.marks import fingerprint
-from curate.media.decode import scaled
+from curate.media.decode import LOOK_SIDE, Luminance, luminance
 
 if TYPE_CHECKING:
     import numpy as np
 
 NAME = "phash"
-VERSION = 1
+VERSION = 2
 BITS = 64
-SIDE = 96  # of the decode's shorter side; against a full decode 0.6 bits apart in the mean, at most 8 where textured
 THUMB = 32  # side of the luminance thumbnail that the hash is made from
 MIN_QUALITY = 1.0  # below it what the hash says is rounding to 8 bits: such a picture is equal to itself only
 SAME_LEVELS = 8  # grey levels by which thumbnails of one picture may differ, and beyond that
 SAME_SHIFT = 8  # by one SAME_SHIFT-th of the step to the next pixel: a scaled decode is up to a pixel off at its edge
-MARK = fingerprint(NAME, VERSION, SIDE, THUMB)
+MARK = fingerprint(NAME, VERSION, LOOK_SIDE, THUMB)
 
 
 def columns_of(image: Image.Image) -> dict[str, Any]:
-    """One row of the hash table, from an opened image: one scaled decode of its luminance; raises ItemError.
+    """One row of the hash table, from an opened image: one scaled decode of its luminance; raises ItemError."""
+    return row_of(luminance(image))
+
+
+def row_of(seen: Luminance) -> dict[str, Any]:
+    """One row of the hash table, from the one decode.
 
     `phash`: 8 bytes. `quality`: how far, in the median, a coefficient stands from the threshold that its bit says it
     is above or below; 0 for a flat picture, 10 and more where the hash survives re-encoding and resizing. `thumb`:
-    1024 bytes, the 32x32 luminance that both were made from, row by row.
+    1024 bytes, the 32x32 luminance that both were made from, row by row. `pixels`: 16 bytes, a digest of the size and
+    the decode's pixels: equal where two files differ in nothing but how their bytes are packed, or in their metadata.
     """
     import numpy as np
 
-    small = scaled(image, SIDE, grey=True).resize((THUMB, THUMB), Image.Resampling.LANCZOS)
-    return {"phash": phash(small), "quality": np.float32(_quality(small)), "thumb": small.tobytes()}
+    small = seen.image.resize((THUMB, THUMB), Image.Resampling.LANCZOS)
+    low = _low(small)
+    digest = hashlib.blake2b(b"%dx%d" % seen.size, digest_size=16)
+    digest.update(seen.image.tobytes())
+    return {
+        "phash": _bits(low), "quality": np.float32(_quality(low)), "thumb": small.tobytes(), "pixels": digest.digest(),
+    }  # fmt: skip
 
 
 def phash(image: Image.Image) -> bytes:
     """The 64-bit DCT hash (imagehash.phash) of an oriented RGB or L image: 8 bytes, row-major, high bit first."""
-    import imagehash
+    return _bits(_low(image.convert("L").resize((THUMB, THUMB), Image.Resampling.LANCZOS)))
+
+
+def _low(small: Image.Image) -> "np.ndarray":
+    """The 8x8 lowest coefficients of a thumbnail's DCT-II, as scipy.fftpack scales them: float64."""
     import numpy as np
 
-    return np.packbits(imagehash.phash(image).hash).tobytes()
+    basis = _basis()
+    return np.asarray(basis @ np.asarray(small, dtype=np.float64) @ basis.T)
+
+
+def _bits(low: "np.ndarray") -> bytes:
+    import numpy as np
+
+    return np.packbits(low > np.median(low)).tobytes()
 
 
 def same(left: "np.ndarray", right: "np.ndarray") -> "np.ndarray":
@@ -71,21 +93,23 @@ def _steepness(thumbs: "np.ndarray") -> "np.ndarray":
     return found
 
 
-def _quality(small: Image.Image) -> float:
+def _quality(low: "np.ndarray") -> float:
+    """In the units of an orthonormal DCT."""
     import numpy as np
 
-    basis = _basis()
-    low = basis @ np.asarray(small, dtype=np.float64) @ basis.T
-    return round(float(np.median(np.abs(low - np.median(low)))), 3)
+    even = low * np.outer(_NORM, _NORM)
+    return round(float(np.median(np.abs(even - np.median(even)))), 3)
+
+
+_NORM = ((1 / (4 * THUMB)) ** 0.5, *((1 / (2 * THUMB)) ** 0.5,) * 7)
 
 
 @cache
 def _basis() -> "np.ndarray":
-    """The eight lowest cosines of an orthonormal DCT-II over THUMB pixels."""
+    """The eight lowest cosines of a DCT-II over THUMB pixels, twice each as in scipy.fftpack."""
     import numpy as np
-    from scipy.fft import dct
 
-    return np.asarray(dct(np.eye(THUMB), axis=0, norm="ortho")[:8])
+    return np.asarray(2 * np.cos(np.pi / (2 * THUMB) * np.outer(np.arange(8), 2 * np.arange(THUMB) + 1)))
 
 
 def to_array(hashes: list[bytes]) -> "np.ndarray":

@@ -1,11 +1,9 @@
 """Files that are an image and something else as well: an archive, a document, a programme, or data after the end."""
 
-import io
 import struct
-import zipfile
 
 from curate.errors import ItemError
-from curate.media.ends import end_of, jpeg
+from curate.media.ends import end_of, following
 from curate.records import Reason
 
 SLACK = 4096  # bytes after the end that cameras and editors leave; nothing recognisable may begin in them
@@ -13,9 +11,9 @@ PREVIEWS = 8  # whole JPEGs after the end of a JPEG (MPO, gain maps): looked at 
 _PADDING = b"\0\xff \t\r\n"
 _EOCD = 65_557  # how far before the end of a file a reader looks for a ZIP's directory
 _STARTS = (
-    b"PK\x03\x04", b"PK\x05\x06", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\xfd7zXZ\0", b"\x1f\x8b\x08", b"BZh9", b"%PDF-",
-    b"\x7fELF", b"\xca\xfe\xba\xbe", b"<?php", b"<html", b"<script", b"<svg", b"<!DOCTYPE", b"#!/", b"ftyp", b"RIFF",
-    b"\x89PNG\r\n", b"GIF8", b"\xff\xd8\xff", b"OggS", b"\x1aE\xdf\xa3", b"SQLite format 3",
+    b"PK\x03\x04", b"PK\x05\x06", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\xfd7zXZ\0", b"\x1f\x8b\x08", b"BZh9",
+    b"%PDF-", b"\x7fELF", b"\xca\xfe\xba\xbe", b"<?php", b"<html", b"<script", b"<svg", b"<!DOCTYPE", b"#!/", b"ftyp",
+    b"RIFF", b"\x89PNG\r\n", b"GIF8", b"\xff\xd8\xff", b"OggS", b"\x1aE\xdf\xa3", b"SQLite format 3",
 )  # fmt: skip
 _SCRIPTS = (b"<script", b"<SCRIPT", b"<?php")
 
@@ -23,46 +21,31 @@ _SCRIPTS = (b"<script", b"<SCRIPT", b"<?php")
 def check(data: bytes, kind: str) -> tuple[bytes, ...]:
     """The whole JPEGs that follow the image in its file; raises ItemError(polyglot) naming what else it is.
 
-    `kind` is Pillow's name of the format. Padding and up to SLACK bytes of a camera's own after the end are let pass.
+    `kind` is Pillow's name of the format. Padding, and up to SLACK bytes that a camera left behind, are let pass.
     """
-    if zipfile.is_zipfile(io.BytesIO(data[-_EOCD:])) and _directory(data):
+    if _directory(data):
         raise ItemError(Reason.POLYGLOT, "a ZIP archive as well")
     if data.find(b"%PDF-", 0, 1032) >= 0:
         raise ItemError(Reason.POLYGLOT, "a PDF as well")
-    if data[_COMMENTED.get(kind, 0) :][:2] == b"/*":
+    begin = _COMMENTED.get(kind, len(data))
+    if data[begin : begin + 2] == b"/*" or any(word in data for word in _SCRIPTS):
         raise ItemError(Reason.POLYGLOT, "a script as well")
-    if any(word in data for word in _SCRIPTS):
-        raise ItemError(Reason.POLYGLOT, "markup inside")
-    return _after(data, kind)
-
-
-_COMMENTED = {"GIF": 6, "JPEG": 4, "MPO": 4, "BMP": 2, "WEBP": 4}  # where a script's comment would have to begin
-
-
-def _after(data: bytes, kind: str) -> tuple[bytes, ...]:
     try:
-        at = end_of(data, kind)
+        end = end_of(data, kind)
+        spans = following(data, end) if kind in ("JPEG", "MPO") else []
     except (struct.error, ValueError, IndexError) as error:
         raise ItemError(Reason.DECODE_ERROR, f"its structure cannot be followed: {error}") from error
-    found: list[bytes] = []
-    while kind in ("JPEG", "MPO") and (begin := _next(data, at)) is not None:
-        if len(found) == PREVIEWS:
-            raise ItemError(Reason.POLYGLOT, f"more than {PREVIEWS} JPEGs after its end")
-        at = jpeg(data, begin)
-        found.append(data[begin:at])
-    rest = data[at:].strip(_PADDING)
+    if len(spans) > PREVIEWS:
+        raise ItemError(Reason.POLYGLOT, f"{len(spans)} JPEGs after its end")
+    rest = data[spans[-1][1] if spans else end :].strip(_PADDING)
     if len(rest) > SLACK:
         raise ItemError(Reason.POLYGLOT, f"{len(rest)} bytes after its end")
     if any(start in rest for start in _STARTS):
         raise ItemError(Reason.POLYGLOT, "something else begins after its end")
-    return tuple(found)
+    return tuple(data[begin:stop] for begin, stop in spans)
 
 
-def _next(data: bytes, at: int) -> int | None:
-    """Where the next JPEG begins, padding skipped; None where something else or nothing does."""
-    while data[at : at + 1] in (b"\0", b"\xff", b" ", b"\t", b"\r", b"\n") and data[at : at + 3] != b"\xff\xd8\xff":
-        at += 1
-    return at if data[at : at + 3] == b"\xff\xd8\xff" else None
+_COMMENTED = {"GIF": 6, "JPEG": 4, "MPO": 4, "BMP": 2, "WEBP": 4}  # where a script's comment would have to begin
 
 
 def _directory(data: bytes) -> bool:
@@ -70,5 +53,5 @@ def _directory(data: bytes) -> bool:
     at = data.rfind(b"PK\x05\x06", -_EOCD)
     if at < 0 or at + 22 > len(data):
         return False
-    entries, size, _, comment = struct.unpack_from("<HIIH", data, at + 10)
+    entries, size, _, comment = (int(one) for one in struct.unpack_from("<HIIH", data, at + 10))
     return size <= at and comment <= len(data) - at - 22 and entries * 46 <= size

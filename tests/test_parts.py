@@ -1,0 +1,260 @@
+"""All of a file is hashed, what is something else as well is refused, and every odd image has its treatment."""
+
+import io
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image, TiffImagePlugin
+
+from curate.errors import ItemError
+from curate.intake import Arrival, Intake
+from curate.media import pdq
+from curate.media.decode import Bounds, open_image, scaled
+from curate.media.ends import end_of
+from curate.media.parts import parts
+from curate.records import Reason
+from tests.pictures import photograph, texture
+
+SIZE = (320, 240)
+ONE, TWO = photograph("coffee.png").resize(SIZE), photograph("chelsea.png").resize(SIZE)
+INTAKE = Intake(Bounds(min_side=1))
+
+
+def saved(first: Image.Image, kind: str, *more: Image.Image, **options: object) -> bytes:
+    out = io.BytesIO()
+    extra = {"save_all": True, "append_images": list(more)} if more else {}
+    first.save(out, kind, **extra, **options)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def near(found: tuple[pdq.Pdq, ...], picture: Image.Image) -> list[str]:
+    """The parts that show the picture, in whichever orientation."""
+    wanted = pdq.full(picture.convert("RGB")).array[0]
+    return [one.part for one in found if np.bitwise_count(one.array ^ wanted).sum(axis=1).min() <= pdq.RADIUS]
+
+
+def looked(data: bytes) -> tuple[pdq.Pdq, ...]:
+    """What screening sees of a file: by a first look, and by the hashes that decide, which name the same parts."""
+    look = INTAKE(Arrival(0, data))
+    assert look.failure is None, look.failure
+    decided = parts(data, INTAKE.bounds)
+    assert {one.part for one in decided} <= {one.part for one in look.pdq}
+    for one in decided:
+        (first,) = (other for other in look.pdq if other.part == one.part)
+        if one.quality >= pdq.MIN_QUALITY:
+            assert np.bitwise_count(first.array ^ one.array).sum(axis=1).max() <= pdq.DRIFT
+    return decided
+
+
+def refused(data: bytes) -> tuple[Reason, str]:
+    failure = INTAKE(Arrival(0, data)).failure
+    assert failure is not None
+    return failure.reason, failure.detail
+
+
+# -- all of the file -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_a_picture_in_a_late_frame_is_found(kind: str) -> None:
+    frames = [texture(seed, SIZE) for seed in range(5)] + [TWO]
+    found = looked(saved(ONE, kind, *frames))
+    assert near(found, ONE)[0] == "main"
+    assert near(found, TWO) == ["frame:6"]
+
+
+def test_every_page_of_a_tiff_is_hashed() -> None:
+    found = looked(saved(ONE, "TIFF", texture(1, (90, 70)), TWO.convert("L")))
+    assert [one.part for one in found] == ["main", "page:1", "page:2"]
+    assert near(found, TWO) == ["page:2"]
+
+
+def test_too_many_frames_are_refused() -> None:
+    data = saved(ONE.resize((20, 20)), "GIF", *(texture(n, (20, 20)) for n in range(100)))
+    assert refused(data) == (Reason.TOO_MANY_FRAMES, "101")
+    many = Intake(Bounds(max_pixels=2000))
+    failure = many(Arrival(0, saved(texture(1, (40, 40)), "GIF", *(texture(n, (40, 40)) for n in range(9))))).failure
+    assert failure is not None
+    assert failure.reason is Reason.TOO_MANY_PIXELS
+
+
+def test_what_lies_under_transparency_is_hashed() -> None:
+    clear = ONE.convert("RGBA")
+    clear.putalpha(0)
+    assert near(looked(saved(clear, "PNG")), ONE) == ["alpha:rgb"]
+    mask = Image.new("RGBA", SIZE, "white")
+    mask.putalpha(ONE.convert("L"))
+    assert "alpha:black" in near(looked(saved(mask, "PNG")), ONE.convert("L"))
+
+
+def test_an_opaque_alpha_channel_hides_nothing() -> None:
+    assert [one.part for one in looked(saved(ONE.convert("RGBA"), "PNG"))] == ["main"]
+
+
+def test_an_exif_thumbnail_of_another_picture_is_hashed() -> None:
+    thumbnail = saved(TWO.resize((160, 120)), "JPEG", quality=80)
+    ifd = TiffImagePlugin.ImageFileDirectory_v2()
+    ifd[0x0201] = 0
+    body = b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0" + thumbnail
+    for kind in ("JPEG", "WEBP"):
+        assert near(looked(saved(ONE, kind, exif=body)), TWO) == ["preview:0"], kind
+
+
+def test_the_second_picture_of_an_mpo_is_hashed() -> None:
+    data = saved(ONE, "MPO", TWO)
+    assert Image.open(io.BytesIO(data)).format == "MPO"
+    assert near(looked(data), TWO) == ["preview:0"]
+    bare = saved(ONE, "JPEG") + bytes(512) + saved(TWO, "JPEG")  # without an index: only a reader of bytes meets it
+    assert near(looked(bare), TWO) == ["preview:0"]
+
+
+# -- polyglots -------------------------------------------------------------------------------------------------------
+
+
+def archive() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as zipped:
+        zipped.writestr("a.txt", "hello")
+    return out.getvalue()
+
+
+KINDS = {
+    "JPEG": saved(ONE, "JPEG"),
+    "progressive": saved(ONE, "JPEG", progressive=True),
+    "restarts": saved(ONE, "JPEG", restart_marker_blocks=4),
+    "PNG": saved(ONE, "PNG"),
+    "GIF": saved(ONE, "GIF"),
+    "animated GIF": saved(ONE, "GIF", TWO),
+    "WEBP": saved(ONE, "WEBP"),
+    "animated WEBP": saved(ONE, "WEBP", TWO),
+    "BMP": saved(ONE, "BMP"),
+    "TIFF": saved(ONE, "TIFF", TWO, compression="tiff_deflate"),
+    "AVIF": saved(ONE, "AVIF"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_where_an_image_ends(name: str) -> None:
+    data = KINDS[name]
+    kind = Image.open(io.BytesIO(data)).format or ""
+    end = end_of(data, kind)
+    assert len(data) - end == (2 if name == "TIFF" else 0), "Pillow pads a TIFF's last page"
+    for junk in (b"\1" * 3000, b"\1" * 9000):
+        assert end_of(data + junk, kind) == end
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (archive(), "ZIP"),
+        (b"<script>alert(1)</script>", "script"),
+        (b"*/=1;alert(1)" + b"//" * 3000, "bytes after its end"),
+        (b"\0\0%PDF-1.4 ...", "something else"),
+        (b"\0\0\0\x18ftypmp42" + bytes(100), "something else"),
+        (bytes(range(1, 255)) * 20, "bytes after its end"),
+    ],
+)
+def test_what_is_something_else_as_well_is_refused(name: str, more: bytes, says: str) -> None:
+    reason, detail = refused(KINDS[name] + more)
+    assert reason is Reason.POLYGLOT
+    assert says in detail
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_padding_and_a_cameras_trailer_are_let_pass(name: str) -> None:
+    for more in (bytes(20_000), b"Image_UTC_Data1700000000" + b"SEFT" * 20):
+        assert INTAKE(Arrival(0, KINDS[name] + more)).failure is None
+
+
+def test_polyglots_that_hide_in_metadata() -> None:
+    body = KINDS["JPEG"]
+    comment = archive()
+    inside = body[:2] + b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment + body[2:]
+    assert zipfile.is_zipfile(io.BytesIO(inside[:-1] + body[-1:]))
+    assert refused(inside) == (Reason.POLYGLOT, "a ZIP archive as well")
+    script = body[:2] + b"\xff\xe0/*" + bytes(0x2F2A - 2) + body[2:]
+    assert refused(script) == (Reason.POLYGLOT, "a script as well")
+
+
+def test_a_zips_four_bytes_by_chance_are_no_zip() -> None:
+    body = KINDS["JPEG"]
+    stray = b"PK\x05\x06" + b"\xaa" * 40
+    assert (
+        INTAKE(Arrival(0, body[:2] + b"\xff\xfe" + struct.pack(">H", len(stray) + 2) + stray + body[2:])).failure
+        is None
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "BMP"])
+def test_cut_at_60_percent_is_refused(name: str) -> None:
+    reason, _ = refused(KINDS[name][: len(KINDS[name]) * 6 // 10])
+    assert reason in (Reason.TRUNCATED, Reason.DECODE_ERROR)
+
+
+# -- odd images ------------------------------------------------------------------------------------------------------
+
+
+def palette() -> Image.Image:
+    image = ONE.convert("P", palette=Image.Palette.ADAPTIVE)
+    image.info["transparency"] = bytes(128) + b"\xff" * 128
+    return image
+
+
+ODD = {
+    "1x1": (saved(Image.new("RGB", (1, 1), "red"), "PNG"), "flat"),
+    "16-bit grey": (saved(Image.fromarray(np.asarray(ONE.convert("L")).astype(np.uint16) * 257), "PNG"), "picture"),
+    "CMYK": (saved(ONE.convert("CMYK"), "JPEG", quality=95), "picture"),
+    "CMYK TIFF": (saved(ONE.convert("CMYK"), "TIFF"), "picture"),
+    "bilevel": (saved(ONE.convert("1"), "PNG"), "picture"),
+    "grey with alpha": (saved(ONE.convert("LA"), "PNG"), "picture"),
+    "palette with transparency": (saved(palette(), "PNG", transparency=bytes(128) + b"\xff" * 128), "hidden"),
+    "YCCK": (saved(ONE.convert("CMYK"), "JPEG", quality=75), "picture"),
+    "AVIF": (saved(ONE, "AVIF", quality=90), "picture"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_every_odd_image_has_its_treatment(name: str) -> None:
+    data, treatment = ODD[name]
+    found = looked(data)
+    if treatment == "flat":
+        assert [(one.part, one.quality) for one in found] == [("main", 0)]
+    else:
+        assert near(found, ONE)[0] == {"picture": "main", "hidden": "alpha:rgb"}[treatment]
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("size", [(1283, 965), (320, 240)])
+def test_exif_orientation_is_applied_to_the_scaled_decode(turn: int, size: tuple[int, int]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    data = saved(
+        photograph("coffee.png").resize(size, Image.Resampling.BICUBIC), "JPEG", exif=exif.tobytes(), quality=92
+    )
+    look = INTAKE(Arrival(0, data))
+    decided = pdq.full(scaled(open_image(data, Bounds()), None))
+    assert look.sample is not None
+    assert (look.sample.width, look.sample.height) == (size if turn < 5 else size[::-1])
+    assert not look.pdq[0].full
+    assert np.bitwise_count(look.pdq[0].array ^ decided.array).sum(axis=1).max() <= 4
+
+
+def test_a_picture_that_a_first_look_cannot_be_sure_of_gets_the_hash_that_decides() -> None:
+    flag = Image.new("RGB", (600, 400), "navy")
+    flag.paste("white", (200, 0, 400, 400))
+    (found,) = looked(saved(flag, "PNG"))
+    assert found.full
+
+
+def test_a_broken_preview_costs_nothing() -> None:
+    data = saved(ONE, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0\xff\xd8\xff\xe0 not a picture")
+    assert [one.part for one in looked(data)] == ["main"]
+
+
+def test_frames_beyond_what_a_file_holds_are_an_error() -> None:
+    data = saved(ONE, "GIF", TWO, texture(1, SIZE))
+    with pytest.raises(ItemError):
+        parts(data[: len(data) // 2], Bounds())
