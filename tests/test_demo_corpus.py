@@ -19,7 +19,7 @@ from curate.demo.web import STORED, Site, build
 from curate.errors import CurateError, ItemError
 from curate.intake import Arrival, Intake
 from curate.media.decode import Bounds, open_image, scaled
-from curate.media.phash import SIDE, phash
+from curate.media.phash import phash
 from curate.media.placeholders import placeholder
 from curate.net.client import Client
 from curate.net.limits import Limits
@@ -265,4 +265,4 @@ def distance(a: bytes, b: bytes) -> int:
 
 
 def bits(data: bytes) -> np.ndarray:
-    return np.unpackbits(np.frombuffer(phash(scaled(open_image(data, Bounds()), SIDE)), dtype=np.uint8))
+    return np.unpackbits(np.frombuffer(phash(scaled(open_image(data, Bounds()), 256)), dtype=np.uint8))

@@ -69,8 +69,8 @@ def test_both_tables_are_completed_and_read_in_the_order_asked_for(tmp_path: Pat
     for row, one in enumerate(ids[::-1]):
         with ws.blobs.open(one) as blob:
             wanted = pdq.full(Image.open(blob))
-        assert found[row].tobytes() == wanted.hashes
-        assert quality[row] == wanted.quality
+        assert bits(found[row], wanted.array) <= 8 * pdq.DRIFT
+        assert abs(int(quality[row]) - wanted.quality) <= 3
     assert not found[5].any()
     rows = list(hashes.all_pdq(ws))
     assert sorted(one for batch in rows for one in batch.ids) == ids

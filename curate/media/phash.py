@@ -52,11 +52,11 @@ def phash(image: Image.Image) -> bytes:
 
 
 def _low(small: Image.Image) -> "np.ndarray":
-    """The 8x8 lowest coefficients of a thumbnail's DCT-II, as scipy.fftpack scales them: float64."""
+    """The 8x8 lowest coefficients of a thumbnail's DCT-II, as scipy.fftpack scales them: float64, without its noise."""
     import numpy as np
 
     basis = _basis()
-    return np.asarray(basis @ np.asarray(small, dtype=np.float64) @ basis.T)
+    return np.asarray((basis @ np.asarray(small, dtype=np.float64) @ basis.T).round(6))
 
 
 def _bits(low: "np.ndarray") -> bytes:
