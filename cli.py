@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from curate.commands import people, pick, review, screening, takedown
+from curate.commands import fetching, people, pick, review, screening, takedown
 from curate.commands.base import app, verb
 from curate.errors import CurateError, UsageError
 from curate.session import Session
@@ -18,15 +18,14 @@ from curate.session import Session
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
-sources_app = typer.Typer(no_args_is_help=True, help="Sources: look into them without fetching.")
 app.add_typer(people.decisions, name="decisions")
-app.add_typer(sources_app, name="sources")
+app.add_typer(fetching.group, name="sources")
 app.add_typer(screening.group, name="screening")
 app.command()(review.review)
 app.command()(takedown.takedown)
 app.command()(takedown.share)
 
-FAILED, REFUSED = 3, 4
+REFUSED = 4
 
 
 def main() -> None:
@@ -62,45 +61,6 @@ def init(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = 
     write_config(root)
     Workspace(root, load(root)).close()
     s.say({"config": str(root / CONFIG_NAME), "workspace": str(root / "work")})
-
-
-@app.command()
-@verb
-def fetch(
-    s: Session,
-    reasons: Annotated[list[str] | None, typer.Argument(metavar="[REASON...]", help="With --retry-failed.")] = None,
-    retry_failed: Annotated[bool, typer.Option(help="Ask again for what failed for REASONs worth retrying.")] = False,
-    sync: Annotated[bool, typer.Option("--sync", help="Only mark what is deleted or changed upstream.")] = False,
-    max_failures: Annotated[int | None, typer.Option(help="Exit 3 when more candidates failed.")] = None,
-) -> None:
-    """Run every source; what is stored is not asked for again."""
-    from curate.fetch import retry, totals
-
-    if reasons and not retry_failed:
-        raise UsageError(f"fetch {reasons[0]}: reasons go with --retry-failed")
-    with s.drive("fetch") as ws:
-        if retry_failed:
-            s.note(f"{retry(ws, reasons or [])} failed candidates are asked for again")
-        result: dict[str, Any] = {"sync": _sync(s, ws), **totals(ws)} if sync else _fetch(s, ws)
-    s.say(result)
-    if max_failures is not None and result["failed"] > max_failures:
-        raise typer.Exit(FAILED)
-
-
-def _fetch(s: Session, ws: "Workspace") -> dict[str, Any]:
-    from curate.fetch import fetch
-
-    config = ws.config
-    sources, gate = pick.sources(config), pick.gate(config)
-    if gate.banner is not None:
-        s.note(gate.banner)
-    return fetch(ws, sources, s.client(config), gate, s.engine(config), s.progress, s.limit)
-
-
-def _sync(s: Session, ws: "Workspace") -> Mapping[str, Any]:
-    from curate.sync import sync
-
-    return sync(ws, pick.sources(ws.config), s.client(ws.config), s.progress)
 
 
 @app.command()
@@ -211,7 +171,7 @@ def _train(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
 def run(s: Session, version: str) -> None:
     """Fetch, dedupe, label and export, as curate.toml says; a version that exists is left as it is."""
     with s.drive("run") as ws:
-        result: dict[str, Any] = {"fetch": _fetch(s, ws), "dedupe": _dedupe(s, ws)}
+        result: dict[str, Any] = {"fetch": fetching.run(s, ws), "dedupe": _dedupe(s, ws)}
         result["label"] = _label(s, ws)
         if version not in (row[0] for row in ws.catalog.rows("SELECT version FROM releases")):
             result["export"] = _export(s, ws, version)
@@ -280,15 +240,6 @@ def doctor(s: Session) -> None:
         raise typer.Exit(1)
 
 
-@sources_app.command("inspect")
-@verb
-def sources_inspect(s: Session, path: Path) -> None:
-    """Count what URL lists hold, offline: lines, duplicates, conflicts, hosts, what is denied. Prints no URL."""
-    from curate.inspect import inspect
-
-    s.say(inspect(path))
-
-
 @app.command()
 @verb
 def demo(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo")) -> None:
@@ -310,7 +261,7 @@ def demo(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = 
         site.write_lists(server.base_url, folder)
         here = replace(s, workspace=folder)
         with here.drive("demo") as ws:
-            result: dict[str, Any] = {"fetch": _fetch(here, ws)}
+            result: dict[str, Any] = {"fetch": fetching.run(here, ws)}
             result |= {"dedupe": _dedupe(here, ws), "label": _label(here, ws)}
             result |= {"export": _export(here, ws, "1.0.0"), "train": _train(here, ws, "1.0.0")}
             done = Demo(ws, site.truth(server.base_url), site.pairs(server.base_url))

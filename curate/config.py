@@ -30,6 +30,7 @@ class FetchConfig:
 
     `placeholder_urls`: the same bytes from so many URLs of one host are taken for a placeholder (0: never). `tokens`:
     for an API's host, the name of the environment variable that holds its OAuth token; it is sent nowhere else.
+    `require_license`: what no source names a licence of is not fetched; `licenses`: nor what has none of these (`CC*`).
     """
 
     contact: str | None = None
@@ -53,6 +54,8 @@ class FetchConfig:
     breaker: int = 10
     placeholder_urls: int = 20
     tokens: Mapping[str, str] = field(default_factory=dict)
+    require_license: bool = False
+    licenses: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a token where the name of a variable that holds one belongs; it is not repeated."""

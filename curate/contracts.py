@@ -9,6 +9,7 @@ from curate.records import (
     Change,
     CorruptRow,
     Digests,
+    Estimate,
     ListedHash,
     Manifest,
     Page,
@@ -62,6 +63,15 @@ class Synced(Source, Protocol):
 
     def changes(self, http: Http, known: Sequence[Upstream]) -> AsyncIterator[Change]:
         """Whatever of these items of its system is not as it was, each asked after."""
+        ...
+
+
+@runtime_checkable
+class Planned(Source, Protocol):
+    """A source that can say how much it will find with few requests, before it lists it."""
+
+    async def plan(self, http: Http) -> Sequence[Estimate]:
+        """One estimate for each part of it."""
         ...
 
 

@@ -163,6 +163,7 @@ def _provenance(ws: "Workspace", released: set[str]) -> bytes:
 
     facts = [row for row in ws.catalog.stream(_FACTS) if row["id"] in released]
     text = {name: [row[name] for row in facts] for name in _TEXT}
+    text["ref"] = [redact(row["ref"]) for row in facts]
     numbers = {name: [row[name] for row in facts] for name in ("attempts", "http_status", "may_depict_minors")}
     urls = {
         "url": [redact(row["locator"]) if row["kind"] == "url" else None for row in facts],

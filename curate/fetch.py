@@ -20,6 +20,7 @@ from curate.budget import Budget, Metered
 from curate.contracts import Engine, Http, Needs, Source
 from curate.errors import CurateError, GateError, ItemError, MatchError, UsageError
 from curate.intake import Arrival, Intake, Look
+from curate.licences import judge_licences
 from curate.listing import classes, list_source, source_id
 from curate.marks import canonical
 from curate.media.decode import Bounds
@@ -149,6 +150,7 @@ class _Run:
             with self.progress.stage("list") as step:
                 for source in sources:
                     await self._list(source, metered, step)
+            judge_licences(self.ws.catalog, self.ws.config.fetch.require_license, self.ws.config.fetch.licenses)
             pending = self.ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'pending'")
             total = pending if self.limit is None else min(pending, self.limit)
             with self.progress.stage("fetch", total) as step:

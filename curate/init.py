@@ -20,6 +20,14 @@ TEMPLATE = """\
 [fetch]
 # contact = "you@example.org"         # goes into the User-Agent; no contact, no fetch from the network
 
+# [fetch.tokens]
+# "commons.wikimedia.org" = "COMMONS_TOKEN"    # the name of an environment variable, never a token
+
+# [run]                               # what one run may cost; the rest waits for the next one
+# max_minutes = 360
+# max_items = 50000
+# api_calls_per_hour = 400            # counted across runs
+
 [screening]
 # No list, no fetch. Where every class of every source is safe, `required = false` is possible, and recorded.
 required = true

@@ -155,6 +155,20 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a source expects to find, and what finding it costs.
+
+    `bytes` is None where sizes are not known; `host` (name, or name:port) serves the media. `exact` False: a guess.
+    """
+
+    items: int
+    api_calls: int
+    bytes: int | None = None
+    host: str | None = None
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What became of an item in the system it came from; `detail` is the reason given, the new title, the new sha1."""
 

@@ -229,8 +229,8 @@ def _origins(catalog: "Catalog") -> Iterator[tuple[str, tuple[str | None, ...]]]
     for sample, mentions in groupby(catalog.stream(_MENTIONS), key=lambda row: str(row["sample"])):
         best = min(mentions, key=_preference)
         url = redact(best["locator"]) if best["kind"] == "url" else None
-        said = (best[name] or None for name in ("upstream", "license", "attribution"))
-        yield sample, (best["plugin"], best["ref"], url, *said)
+        said = (redact(best[name]) if best[name] else None for name in ("upstream", "license", "attribution"))
+        yield sample, (best["plugin"], redact(best["ref"]), url, *said)
 
 
 def _preference(mention: "Row") -> tuple[object, ...]:

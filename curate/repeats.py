@@ -11,10 +11,11 @@ from curate.records import Reason
 from curate.store.catalog import Catalog, now
 
 _SETTING = "placeholder_urls"  # the number that what is withheld was found with
+# `+`: not by the indexes of states or kinds, which would read every stored candidate for each batch.
 _REPEATED = """
 INSERT OR IGNORE INTO withheld (sample, reason, detail, at, run)
 SELECT sample, :reason, 'the same bytes from ' || :most || ' URLs or more of one host', :at, :run FROM candidates
-WHERE state = 'stored' AND kind = 'url' AND sample {samples}
+WHERE +state = 'stored' AND +kind = 'url' AND sample {samples}
 AND sample NOT IN (SELECT sample FROM withheld WHERE reason = :reason)
 GROUP BY sample, host HAVING count(*) >= :most
 """

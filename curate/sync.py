@@ -119,14 +119,15 @@ ORDER BY page_id LIMIT ?
 """
 _OPEN = "SELECT page_id, sha1, kind, detail FROM changes WHERE page_id = ? AND ended_at IS NULL"
 _END = "UPDATE changes SET ended_at = ? WHERE page_id = ? AND sha1 = ? AND kind = ? AND ended_at IS NULL"
+# CROSS JOIN: from the few changes to their mentions, never through every mention.
 _WITHHOLD = """
 INSERT OR IGNORE INTO withheld (sample, reason, detail, at, run)
-SELECT c.sample, ?, x.detail, ?, ? FROM changes x JOIN mentions m USING (page_id) JOIN candidates c USING (candidate)
-WHERE x.ended_at IS NULL AND x.kind = ? AND c.sample IS NOT NULL
+SELECT c.sample, ?, x.detail, ?, ? FROM changes x CROSS JOIN mentions m USING (page_id)
+    CROSS JOIN candidates c USING (candidate) WHERE x.ended_at IS NULL AND x.kind = ? AND c.sample IS NOT NULL
 """
 _LET_IN = """
 DELETE FROM withheld WHERE reason = ? AND sample NOT IN (
-    SELECT c.sample FROM changes x JOIN mentions m USING (page_id) JOIN candidates c USING (candidate)
+    SELECT c.sample FROM changes x CROSS JOIN mentions m USING (page_id) CROSS JOIN candidates c USING (candidate)
     WHERE x.ended_at IS NULL AND x.kind = ? AND c.sample IS NOT NULL)
 """
 # What is not stored yet is not asked for, and is asked for again where it returns.

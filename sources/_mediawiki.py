@@ -1,10 +1,13 @@
 """MediaWiki's Action API: one request at a time, errors that come with HTTP 200, answers in parts, values in HTML."""
 
 import asyncio
+import contextlib
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from html.parser import HTMLParser
 from itertools import count
 from typing import Any
@@ -64,9 +67,11 @@ def _parsed(response: Response) -> dict[str, Any]:
 
 
 def _pause(code: str, asked: str, tried: int) -> float:
-    """Seconds until the next try: what the server asks for, else by the kind of error."""
+    """Seconds until the next try: what the server asks for (seconds or a date), else by the kind of error."""
     if asked.isdigit():
         return float(asked)
+    with contextlib.suppress(ValueError):
+        return max(1.0, parsedate_to_datetime(asked).timestamp() - time.time())
     return LAG if code == "maxlag" else BACKOFF * 2.0**tried
 
 

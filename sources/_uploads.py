@@ -11,7 +11,7 @@ from curate.records import Note
 from sources._mediawiki import BATCH, Api
 from sources._walk import FILE, Json, State
 
-_STREAM = {"generator": "allimages", "gaisort": "timestamp", "gailimit": str(BATCH)}
+STREAM = {"generator": "allimages", "gaisort": "timestamp", "gailimit": str(BATCH)}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Uploads:
             raise ValueError("n must be 1 or more")
         if self.mode == "random" and self.n is None:
             raise ValueError("mode 'random' needs n, the number of files to draw")
-        if self.mode == "window" and (self.start is None or self.end is None or _utc(self.start) >= _utc(self.end)):
+        if self.mode == "window" and (self.start is None or self.end is None or utc(self.start) >= utc(self.end)):
             raise ValueError("mode 'window' needs start and end, ISO dates or times, the earlier one first")
 
 
@@ -45,14 +45,14 @@ class Window:
 
     def __init__(self, uploads: Uploads, state: State) -> None:
         self.state, self.limit = state, uploads.n
-        self._start, self._end = _utc(uploads.start or ""), _utc(uploads.end or "")
+        self._start, self._end = utc(uploads.start or ""), utc(uploads.end or "")
         self.where = f"uploads {self._start}"
 
     async def prepare(self, api: Api) -> list[Note] | None:
         return None
 
     def params(self) -> Mapping[str, str]:
-        return _STREAM | {"gaidir": "newer", "gaistart": self._start, "gaiend": self._end}
+        return STREAM | {"gaidir": "newer", "gaistart": self._start, "gaiend": self._end}
 
     def take(self) -> tuple[Sequence[Json], list[Note]]:
         return sorted(self.state.held.values(), key=lambda page: (_uploaded(page), page["title"])), []
@@ -75,7 +75,7 @@ class Sample:
 
     async def prepare(self, api: Api) -> list[Note] | None:
         if not self.state.top:
-            self.state.top = await _newest(api)
+            self.state.top = await newest(api)
             self.state.done = not self.state.top
             return []
         if self._draws is None:
@@ -116,9 +116,9 @@ def draws(seed: int, top: int) -> Iterator[int]:
             yield page
 
 
-async def _newest(api: Api) -> int:
+async def newest(api: Api) -> int:
     """The highest page id among the newest uploads (a new version of an old file has an old id); 0: no files."""
-    answer = await api.ask({"action": "query", "prop": "info", "gaidir": "older", **_STREAM})
+    answer = await api.ask({"action": "query", "prop": "info", "gaidir": "older", **STREAM})
     return max((page.get("pageid", 0) for page in answer.get("query", {}).get("pages", ())), default=0)
 
 
@@ -126,7 +126,7 @@ def _uploaded(page: Json) -> str:
     return next((info.get("timestamp", "") for info in page.get("imageinfo", ())), "")
 
 
-def _utc(text: str) -> str:
+def utc(text: str) -> str:
     """An ISO date or time as the API wants it; raises ValueError."""
     time = datetime.fromisoformat(text)
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -86,7 +86,9 @@ def candidate(page: Mapping[str, Any], place: Place, entity: Mapping[str, Any] |
         license=_one(said, "LicenseShortName"),
         attribution=_one(said, "Attribution") or _one(said, "Artist") or _one(said, "Credit"),
         sha1=info["sha1"] if original else None,
-        facts=_facts(page, info, said, entity or {}) | ({"category_path": place.path} if place.path else {}),
+        facts=_facts(page, info, said, entity or {})
+        | ({"bytes": str(info["size"])} if original else {})
+        | ({"category_path": place.path} if place.path else {}),
     )
 
 

@@ -6,8 +6,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from curate.contracts import Http
-from curate.records import Candidate, Change, Note, Page, Upstream
+from curate.records import Candidate, Change, Estimate, Note, Page, Upstream
 from sources._mediawiki import BATCH, Api, merge
+from sources._plan import of_tree, of_uploads
 from sources._tree import Category, Tree
 from sources._uploads import Sample, Uploads, Window
 from sources._walk import State, Walk
@@ -67,6 +68,13 @@ class Commons:
                 state, walk = state.next(), None
             yield Page(tuple(candidates), state.write(), tuple(notes))
         yield Page((), None)
+
+    async def plan(self, http: Http) -> Sequence[Estimate]:
+        """An estimate for each category and each lot of uploads, from counts and one page of each listing."""
+        api = Api(http, self.api, self.maxlag)
+        calls_each = 2 if self.depicts and await _has_structured_data(api) else 1
+        trees = [await of_tree(api, one, self.width, calls_each) for one in self.categories]
+        return [*trees, *[await of_uploads(api, one, self.width, calls_each) for one in self.uploads]]
 
     async def changes(self, http: Http, known: Sequence[Upstream]) -> AsyncIterator[Change]:
         """What was deleted, moved or overwritten among the `known` files of this wiki, in the order of page ids."""

@@ -35,6 +35,7 @@ SHARED = {
     "curate.head",
     "curate.intake",
     "curate.journal",
+    "curate.licences",
     "curate.listing",
     "curate.metrics",
     "curate.page",

@@ -19,6 +19,7 @@ from curate.net.limits import Limits
 from curate.progress import Progress
 from curate.records import Candidate, Locator, Page, Reason, Response
 from curate.screening.gate import Gate
+from curate.session import Session
 from curate.store.workspace import Workspace
 from sources.urllist import Urllist
 from tests.pictures import encode, texture
@@ -146,6 +147,8 @@ def test_a_token_is_named_by_its_variable(tmp_path: Path, monkeypatch: pytest.Mo
         assert "has no WIKI_TOKEN" in curate(root, "fetch", ok=(2,))["error"]
         assert not site.asked
         monkeypatch.setenv("WIKI_TOKEN", "s3cret-t0ken")
+        session = Session(root, None, False, True, False)
+        assert session.client(session.config)._limits.tokens == {site.origin: "s3cret-t0ken"}
         said = curate(root, "fetch")
         assert said["stored"] == 1
     assert "s3cret-t0ken" not in json.dumps(said)

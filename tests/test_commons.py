@@ -107,6 +107,7 @@ async def test_who_and_what_a_file_is(world: Wiki, http: Asked) -> None:
     assert isinstance(revision, str)
     assert revision.isdigit()
     assert {k: v for k, v in rich.facts.items() if k != "revision"} == {
+        "bytes": str(len(FILES["A2.png"][0])),
         "author": "Jo & Co",
         "credit": "Own work",
         "restrictions": "personality",

@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
+from email.utils import formatdate
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from curate.errors import ItemError
 from curate.records import Change, Page, Reason, Response, Upstream
 from sources._mediawiki import Api
+from sources._mediawiki import _pause as pause
 from sources._walk import State
 from sources.commons import Category, Commons, Uploads
 from tests.commonsworld import DAY, Asked, by_title, found, png, titles, tree
@@ -96,6 +99,23 @@ async def test_patience_ends(
     assert failed.value.reason is reason
     assert failed.value.reason.retryable
     assert waited == pauses
+
+
+@pytest.mark.parametrize(
+    ("code", "asked", "tried", "low", "high"),
+    [
+        ("maxlag", "7", 0, 7, 7),
+        ("maxlag", "", 3, 5, 5),
+        ("ratelimited", "", 2, 40, 40),
+        ("maxlag", 60, 0, 57, 61),
+        ("maxlag", -60, 0, 1, 1),
+        ("maxlag", "soon", 0, 5, 5),
+    ],
+)
+def test_a_pause_is_what_the_server_asks_for(code: str, asked: str | int, tried: int, low: float, high: float) -> None:
+    """A number stands for a date so many seconds from now."""
+    said = asked if isinstance(asked, str) else formatdate(time.time() + asked, usegmt=True)
+    assert low <= pause(code, said, tried) <= high
 
 
 class Recorded:

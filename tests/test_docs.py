@@ -12,8 +12,10 @@ import typer
 
 import cli
 from curate.config import load
-from curate.plugins import make, plugin_class
-from curate.records import Axis
+from curate.plugins import make, names, plugin_class
+from curate.policy import minors
+from curate.reasons import MEANING
+from curate.records import Axis, Reason
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -110,3 +112,34 @@ def test_the_format_example_writes_the_same_bytes(tmp_path: Path) -> None:
     release = Manifest("1.0.0", tmp_path, {}, {"train": pa.table({"id": ["a"], "label": ["neutral"]})})
     form.write(release, tmp_path)
     assert (tmp_path / "train.jsonl").read_text() == '{"id": "a", "label": "neutral"}\n'
+
+
+SOURCES = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
+
+
+def test_every_failure_reason_is_explained_as_it_is() -> None:
+    table = re.findall(r"^\| `(\w+)` \| (yes|no) \| (.+) \|$", SOURCES, re.MULTILINE)
+    assert table == [(str(one), "yes" if one.retryable else "no", MEANING[one]) for one in Reason]
+
+
+def test_every_source_has_a_section_and_its_example_is_read(tmp_path: Path) -> None:
+    (tmp_path / "images" / "neutral").mkdir(parents=True)
+    for name in names("sources"):
+        section = SOURCES.partition(f"## `{name}`\n")[2].partition("\n## ")[0]
+        (text,) = re.findall(r"```toml\n(.*?)```", section, re.DOTALL)
+        (tmp_path / "curate.toml").write_text(text)
+        (table,) = load(tmp_path).sources
+        assert table.use == name
+        make("sources", table, "source")
+        assert f'use = "{name}"' in README, "and in the README"
+
+
+def test_the_polite_example_is_read(tmp_path: Path) -> None:
+    text = re.findall(r"```toml\n(.*?)```", SOURCES.partition("## How to ask politely")[2], re.DOTALL)[0]
+    (tmp_path / "curate.toml").write_text(text)
+    assert load(tmp_path).run.max_items == 50_000
+    assert load(tmp_path).fetch.tokens == {"commons.wikimedia.org": "COMMONS_TOKEN"}
+
+
+def test_the_documents_count_the_languages() -> None:
+    assert f"in {len(minors.languages())} languages" in SOURCES

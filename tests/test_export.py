@@ -344,7 +344,8 @@ def test_the_header_says_who_approved_what_was_not_safe(tmp_path: Path) -> None:
 def test_provenance_lets_nobody_in(tmp_path: Path) -> None:
     """Signed query strings and credentials are in the catalog, and in nothing that leaves."""
     url = "https://a.example/1.jpg?X-Amz-Signature=0123456789&w=5"
-    ws = stocked(tmp_path, [Item("a", mentions=[Mention(url)])], golden_config())
+    mention = Mention(url, attribution=f"see {url}", ref=f"{url}:1")
+    ws = stocked(tmp_path, [Item("a", mentions=[mention])], golden_config())
     with ws.catalog.tx() as db:
         db.execute("UPDATE candidates SET hops = ?, retry_after = 1.5", (json.dumps([url]),))
         db.execute("UPDATE mentions SET facts = ?", (json.dumps({"author": "A", "page": f"see {url}"}),))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from curate.config import Config
+from curate.config import Config, FetchConfig
 from curate.contracts import Http
 from curate.engine.serial import Serial
 from curate.errors import GateError, ItemError
@@ -95,6 +95,27 @@ def test_bytes_that_are_not_what_the_source_said_are_refused(ws: Workspace, tmp_
     assert said["stored"] == 1
     checks = ws.catalog.rows("SELECT hash_check, gate FROM candidates ORDER BY candidate")
     assert [tuple(row) for row in checks] == [("ok", "off"), ("mismatch", "off")]
+
+
+def test_a_licence_may_be_asked_for(ws: Workspace, tmp_path: Path) -> None:
+    """The best mention counts; another configuration judges anew; nothing without it is opened."""
+    free, bare, other, twice = (image(tmp_path, f"{name}.jpg", n) for n, name in enumerate("abcd"))
+    said = (
+        replace(free, license="CC BY-SA 4.0"),
+        bare,
+        replace(other, license="GFDL"),
+        twice,
+        replace(twice, ref="again", license="cc0"),
+    )
+    source = Listing(said)
+    for fetching, reasons, stored in (
+        (FetchConfig(licenses=("CC*",)), {"license_denied": 1, "license_missing": 1}, 2),
+        (FetchConfig(require_license=True), {"license_missing": 1}, 3),
+        (FetchConfig(), {}, 4),
+    ):
+        ws.config = Config(fetch=fetching)
+        found = run(ws, source)
+        assert (found["reasons"], found["stored"]) == (reasons, stored)
 
 
 def test_notes_are_rows(ws: Workspace) -> None:

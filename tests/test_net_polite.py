@@ -15,7 +15,7 @@ from curate.errors import ItemError
 from curate.net.border import retry_after
 from curate.net.client import Client
 from curate.net.limits import HostRule, Limits
-from curate.net.polite import RETRY_CREDIT, Polite
+from curate.net.polite import RETRY_CREDIT, Host, Polite
 from curate.net.urls import host_key
 from curate.records import Reason
 from tests.net_server import Behaviour, Server, answer, closed_port, drip, head, in_turn, raw, slow
@@ -239,6 +239,54 @@ async def test_any_answer_ends_a_row_of_failures() -> None:
         for _ in range(10):
             for path in ("/bad", "/bad", "/gone"):
                 assert await outcome(client, server.url(path)) in (Reason.HTTP_5XX, Reason.HTTP_404)
+
+
+SILENCE, FINE, GONE = ItemError(Reason.TIMEOUT), None, ItemError(Reason.HTTP_404)
+
+
+@pytest.mark.parametrize(
+    ("ends", "slowest", "patience"),
+    [
+        ([], 0, 10),
+        ([SILENCE, GONE] * 7, 0, 10),
+        ([SILENCE, GONE] * 8, 0, 5),
+        ([SILENCE, GONE] * 16, 0, 2.5),
+        ([ItemError(Reason.TOO_SLOW), GONE] * 24, 0, 1.25),
+        ([SILENCE, GONE] * 1000, 0, 1),
+        ([SILENCE, GONE] * 1000, 0.5, 2),  # it has answered after half a second, so two may be news
+        ([SILENCE, GONE] * 1000, 9, 10),
+        ([SILENCE, GONE] * 1000 + [FINE], 0, 10),
+        ([ItemError(Reason.HTTP_5XX), GONE] * 1000, 0, 10),
+    ],
+)
+def test_silence_among_answers_is_waited_out_for_less_and_less(
+    ends: list[ItemError | None], slowest: float, patience: float
+) -> None:
+    """404s and silence in turn trip no breaker, since a 404 is an answer; what such a host may cost is bounded here."""
+    host = Host(HostRule(), breaker=10)
+    host.heard(slowest)
+    for end in ends:
+        host.record(end)
+    assert not host.down
+    assert host.patience(10) == patience
+    assert host.pay_retry() == (patience == 10 and slowest < 9), "where it is impatient, nothing is tried again"
+
+
+async def test_a_host_that_answers_and_keeps_silent_in_turn_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("curate.net.polite.LEAST_PATIENCE", 0.02)
+    async with (
+        Server({"/silent": HANG, "/gone": answer(404), "/x": OK}) as server,
+        Client(replace(limits(server), read_timeout=0.4, connect_timeout=0.4)) as client,
+    ):
+        waited = []
+        for _ in range(24):
+            waited.append(await seconds(outcome(client, server.url("/silent"))))
+            assert await outcome(client, server.url("/gone")) is Reason.HTTP_404
+        assert min(waited[:8]) > 0.35
+        assert max(waited[16:]) < 0.35
+        assert sum(waited[16:]) < 0.6 * sum(waited[:8])
+        assert await outcome(client, server.url("/x")) == b"ok"
+        assert await seconds(outcome(client, server.url("/silent"))) > 0.35
 
 
 async def test_those_who_wait_when_a_host_goes_down_are_told() -> None:

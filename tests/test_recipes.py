@@ -46,6 +46,15 @@ def test_a_recipe_loads_with_all_its_plugins(path: Path, tmp_path: Path) -> None
     assert config.fetch.contact == "you@example.org"
 
 
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_no_recipe_asks_for_anything_explicit(path: Path, tmp_path: Path) -> None:
+    """What is not safe comes from an operator's own list, with a reason and a name; drawn or not, it has no preset."""
+    config = load(recipe(path, tmp_path, {}))
+    safe = {*config.taxonomy.first.safe, None}
+    assert all(make("sources", source, "source").classes() <= safe for source in config.sources)
+    assert set(config.taxonomy.first.safe) <= {"drawings", "neutral", "logo", "other"}
+
+
 @pytest.mark.parametrize("name", sorted(LABELS))
 def test_a_commons_recipe_runs(name: str, tmp_path: Path, world: Wiki) -> None:
     (tmp_path / "list.txt").write_text("0" * 64 + "\n")
@@ -56,7 +65,11 @@ def test_a_commons_recipe_runs(name: str, tmp_path: Path, world: Wiki) -> None:
     run = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     result: dict[str, Any] = json.loads(run.stdout)
-    assert result["stored"] == result["candidates"] >= 10
+    assert result["candidates"] >= 10
+    assert result["stored"] + result["reasons"]["license_missing"] == result["candidates"]
+    bare = "SELECT m.ref FROM candidates JOIN mentions m USING (candidate) WHERE reason = 'license_missing'"
+    assert {ref.rpartition("File:")[2] for (ref,) in query(tmp_path, bare)} == {"B1.png"}, "it has an artist only"
+    assert result["unlisted"] == {}
     assert declared(tmp_path) == LABELS[name]
     unlabelled = "SELECT count(*) FROM mentions WHERE ref LIKE 'random 1 > File:%'"
     assert query(tmp_path, unlabelled) == [(result["candidates"],)], "a sample larger than the wiki is all of it"

@@ -14,7 +14,7 @@ from curate import __version__
 from curate.errors import ItemError
 from curate.net import body, border, urls
 from curate.net.guard import Guard
-from curate.net.limits import Limits
+from curate.net.limits import HostRule, Limits
 from curate.net.polite import Host, Polite
 from curate.net.robots import AGENT, MAX_BYTES, Robots
 from curate.net.wire import Resolver, connector
@@ -88,6 +88,10 @@ class Client:
     async def media(self, url: str) -> Response:
         """Fetch a picture or a page, whole and as it is stored: robots.txt and X-Robots-Tag are honoured."""
         return await self._ask(urls.parse(url), self._media)
+
+    def pace(self, host: str) -> HostRule:
+        """How a host (`urls.host_key`) is asked: how many requests at once, how often, how many bytes a second."""
+        return self._polite.rule(host, self._guard.exempt(URL(f"http://{host}")))
 
     async def _ask(self, url: URL, ask: _Ask) -> Response:
         return await self._polite.retry(self._host(url), lambda: self._follow(url, ask))

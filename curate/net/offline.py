@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import TracebackType
 
 from curate.errors import UsageError
+from curate.net.limits import DEFAULT_RATE, HostRule
 from curate.records import Response
 
 
@@ -27,6 +28,10 @@ class Offline:
     async def get(self, url: str, *, params: Mapping[str, str] | None = None) -> Response:
         """Raise UsageError."""
         raise UsageError(self._why)
+
+    def pace(self, host: str) -> HostRule:
+        """How a host would be asked by default."""
+        return HostRule(rate=DEFAULT_RATE)
 
     async def media(self, url: str) -> Response:
         """Raise UsageError."""

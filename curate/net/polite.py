@@ -124,7 +124,7 @@ class Polite:
     def host(self, key: str, private: bool) -> Host:
         """The host of this name (see `urls.host_key`); a private one has no rate unless one was given."""
         if (host := self._hosts.get(key)) is None:
-            host = self._hosts[key] = Host(self._rule(key, private), self._limits.breaker)
+            host = self._hosts[key] = Host(self.rule(key, private), self._limits.breaker)
         return host
 
     @asynccontextmanager
@@ -154,7 +154,8 @@ class Polite:
         soon = (error.retry_after or 0) <= self._limits.max_wait
         return error.reason.retryable and error.reason is not Reason.HOST_DOWN and soon
 
-    def _rule(self, key: str, private: bool) -> HostRule:
+    def rule(self, key: str, private: bool) -> HostRule:
+        """How this host is asked: the general limits, or what its system asks of its clients."""
         limits = self._limits
         rule = _named(limits, key)
         general = limits.rate if limits.rate is not None else None if private else DEFAULT_RATE

@@ -1,0 +1,78 @@
+"""`curate fetch` and `curate sources ...`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from curate.commands import pick
+from curate.commands.base import app, verb
+from curate.errors import UsageError
+from curate.session import Session
+
+if TYPE_CHECKING:
+    from curate.store.workspace import Workspace
+
+FAILED = 3
+group = typer.Typer(no_args_is_help=True, help="Sources: look into them without fetching.")
+
+
+@app.command()
+@verb
+def fetch(
+    s: Session,
+    reasons: Annotated[list[str] | None, typer.Argument(metavar="[REASON...]", help="With --retry-failed.")] = None,
+    retry_failed: Annotated[bool, typer.Option(help="Ask again for what failed for REASONs worth retrying.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say how much there is, and what it will cost.")] = False,
+    sync: Annotated[bool, typer.Option("--sync", help="Only mark what is deleted or changed upstream.")] = False,
+    max_failures: Annotated[int | None, typer.Option(help="Exit 3 when more candidates failed.")] = None,
+) -> None:
+    """Run every source; what is stored is not asked for again."""
+    from curate.fetch import retry, totals
+
+    if reasons and not retry_failed:
+        raise UsageError(f"fetch {reasons[0]}: reasons go with --retry-failed")
+    if retry_failed + plan + sync > 1:
+        raise UsageError("fetch: give one of --retry-failed, --plan, --sync")
+    with s.drive("fetch") as ws:
+        if retry_failed:
+            s.note(f"{retry(ws, reasons or [])} failed candidates are asked for again")
+        if sync:
+            result: dict[str, Any] = {"sync": _sync(s, ws), **totals(ws)}
+        else:
+            result = _plan(s, ws) if plan else run(s, ws)
+    s.say(result)
+    if max_failures is not None and result.get("failed", 0) > max_failures:
+        raise typer.Exit(FAILED)
+
+
+def run(s: Session, ws: "Workspace") -> dict[str, Any]:
+    """Fetch, as the configuration says."""
+    from curate.fetch import fetch
+
+    config = ws.config
+    sources, gate = pick.sources(config), pick.gate(config)
+    if gate.banner is not None:
+        s.note(gate.banner)
+    return fetch(ws, sources, s.client(config), gate, s.engine(config), s.progress, s.limit)
+
+
+def _sync(s: Session, ws: "Workspace") -> dict[str, Any]:
+    from curate.sync import sync
+
+    return sync(ws, pick.sources(ws.config), s.client(ws.config), s.progress)
+
+
+def _plan(s: Session, ws: "Workspace") -> dict[str, Any]:
+    from curate.plan import plan
+
+    return plan(ws, pick.sources(ws.config), s.client(ws.config), s.progress)
+
+
+@group.command("inspect")
+@verb
+def sources_inspect(s: Session, path: Path) -> None:
+    """Count what URL lists hold, offline: lines, duplicates, conflicts, hosts, what is denied. Prints no URL."""
+    from curate.inspect import inspect
+
+    s.say(inspect(path))

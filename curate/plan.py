@@ -1,0 +1,148 @@
+"""`curate fetch --plan`: how much there is to fetch, and what it will cost, without fetching it.
+
+Sources that can estimate are asked to, with few requests. Others (lists and folders on this machine) are listed, which
+`fetch` then need not do again.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from curate.budget import Budget, Metered
+from curate.contracts import Http, Planned, Source
+from curate.errors import ItemError
+from curate.listing import classes, list_source, source_id
+from curate.net.limits import HostRule
+from curate.plugins import name_of, options_of
+from curate.policy.refusals import check_sources
+from curate.progress import Progress
+from curate.records import Estimate
+from curate.store.workspace import Workspace
+
+API_SECONDS = 1.0  # one request of a series, with its answer
+SLOWEST = 10  # hosts named
+
+
+class Client(Http, Protocol):
+    """The network, as a plan sees it."""
+
+    def pace(self, host: str) -> HostRule: ...
+
+
+def plan(
+    ws: Workspace, sources: Sequence[Source], http: AbstractAsyncContextManager[Client], progress: Progress
+) -> dict[str, object]:
+    """Items, bytes, API requests and seconds at the polite rate, by source and for the slowest hosts.
+
+    `bytes` counts items whose size is known or estimated, `bytes_unknown` is how many others there are. `seconds` is a
+    lower bound: listing in series, then hosts side by side. Raises GateError for a refused source.
+    """
+    check_sources([{"use": name_of(one), **options_of(one), "classes": one.classes()} for one in sources])
+    classes(sources, ws.config.taxonomy)
+    return asyncio.run(_Plan(ws).all(sources, http, progress))
+
+
+@dataclass
+class _Plan:
+    ws: Workspace
+    items: Counter[str] = field(default_factory=Counter)  # by host
+    bytes: Counter[str] = field(default_factory=Counter)  # by host
+    unknown: int = 0  # items without a size
+    calls: int = 0
+    parts: list[dict[str, object]] = field(default_factory=list)
+    unplanned: dict[str, str] = field(default_factory=dict)
+
+    async def all(
+        self, sources: Sequence[Source], http: AbstractAsyncContextManager[Client], progress: Progress
+    ) -> dict[str, object]:
+        budget = Budget(self.ws.config.run)
+        async with http as client:
+            metered = Metered(client, self.ws.catalog, budget)
+            with progress.stage("plan") as step:
+                for source in sources:
+                    try:
+                        if not self._listed(source) and isinstance(source, Planned):
+                            self._expect(source, await source.plan(metered))
+                        else:
+                            await list_source(self.ws.catalog, source, metered, self.ws.config.taxonomy, step)
+                            self.parts.append(_part(source, Estimate(self._pending(source), 0)))
+                    except ItemError as error:
+                        self.unplanned[source_id(source)] = str(error)
+                    step()
+            self._known()
+            seconds = {host: self._seconds(client.pace(host), host) for host in self.items if host}
+        return {
+            "items": self.items.total(),
+            "bytes": self.bytes.total(),
+            "bytes_unknown": self.unknown,
+            "api_calls": self.calls,
+            "seconds": round(self._listing() + max(seconds.values(), default=0.0), 1),
+            "hosts": len(seconds),
+            "slowest": [
+                {"host": host, "items": self.items[host], "seconds": round(seconds[host], 1)}
+                for host in sorted(seconds, key=lambda host: (-seconds[host], host))[:SLOWEST]
+            ],
+            "sources": self.parts,
+            "asked": budget.calls,
+            "unplanned": self.unplanned,
+        }
+
+    def _expect(self, source: Source, estimates: Sequence[Estimate]) -> None:
+        """Count what a source expects, less what a listing that was stopped has found of it already."""
+        sql = "SELECT count(DISTINCT candidate) FROM mentions WHERE source = ?"
+        left = known = self.ws.catalog.one(sql, (source_id(source),))
+        for one in estimates:
+            new = max(0, one.items - left)
+            left = max(0, left - one.items)
+            self.items[one.host or ""] += new
+            self.calls += one.api_calls
+            if one.bytes is None:
+                self.unknown += new
+            elif one.items:
+                self.bytes[one.host or ""] += round(one.bytes * new / one.items)
+        sizes = [one.bytes for one in estimates if one.bytes is not None]
+        whole = Estimate(
+            sum(one.items for one in estimates), sum(one.api_calls for one in estimates), sum(sizes), exact=False
+        )
+        self.parts.append(_part(source, whole) | {"known": known})
+
+    def _known(self) -> None:
+        """Count what is listed and not fetched yet."""
+        for host, items, size, sized in self.ws.catalog.rows(_PENDING):
+            self.items[host or ""] += items
+            self.bytes[host or ""] += size
+            self.unknown += items - sized
+
+    def _listed(self, source: Source) -> bool:
+        return bool(self.ws.catalog.one("SELECT listed FROM sources WHERE source = ?", (source_id(source),)))
+
+    def _pending(self, source: Source) -> int:
+        return int(self.ws.catalog.one(_PENDING_OF, (source_id(source),)))
+
+    def _seconds(self, rule: HostRule, host: str) -> float:
+        paced = self.items[host] / rule.rate if rule.rate else 0.0
+        return max(paced, self.bytes[host] / rule.byte_rate if rule.byte_rate else 0.0)
+
+    def _listing(self) -> float:
+        most = self.ws.config.run.api_calls_per_hour
+        waits = 3600.0 * ((self.calls - 1) // most) if most and self.calls else 0.0
+        return max(waits, self.calls * API_SECONDS)
+
+
+def _part(source: Source, one: Estimate) -> dict[str, object]:
+    said = {"items": one.items, "bytes": one.bytes, "api_calls": one.api_calls, "exact": one.exact}
+    return {"source": source_id(source), "use": name_of(source), **said}
+
+
+_PENDING = """
+SELECT host, count(*), coalesce(sum(size), 0), count(size) FROM (
+    SELECT c.host, max(CAST(json_extract(m.facts, '$.bytes') AS INTEGER)) AS size
+    FROM candidates c JOIN mentions m USING (candidate) WHERE c.state = 'pending' GROUP BY c.candidate)
+GROUP BY host
+"""
+_PENDING_OF = """
+SELECT count(DISTINCT candidate) FROM candidates JOIN mentions USING (candidate) WHERE state = 'pending' AND source = ?
+"""
