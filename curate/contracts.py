@@ -65,6 +65,10 @@ class Synced(Source, Protocol):
         """Whatever of these items of its system is not as it was, each asked after."""
         ...
 
+    async def explain(self, http: Http, change: Change) -> str:
+        """Why it happened, in the system's words; asked once, of what is new."""
+        ...
+
 
 @runtime_checkable
 class Planned(Source, Protocol):

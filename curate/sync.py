@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from curate.budget import Budget, Metered
 from curate.contracts import Http, Source, Synced
@@ -74,12 +74,20 @@ class _Sync:
         after = self.ws.catalog.get(place) or ""
         while known := self._known(system, after):
             every = [one for items in known.values() for one in items]
-            found = [change async for change in source.changes(client, every)]
+            found = [await self._explained(source, client, one) async for one in source.changes(client, every)]
             after = max(known)
             self._write(known, found, place, after)
             self.counts["checked"] += len(known)
             step(len(known))
         self.ws.catalog.put(place, "")
+
+    async def _explained(self, source: Synced, client: Http, change: Change) -> Change:
+        """The change with what is known of it already, or else what its system says of it."""
+        sql = "SELECT detail FROM changes WHERE page_id = ? AND sha1 = ? AND kind = ? AND ended_at IS NULL"
+        known = self.ws.catalog.one(sql, _key(change))
+        if known is not None and not change.detail:
+            return replace(change, detail=known)
+        return change if known is not None else replace(change, detail=await source.explain(client, change))
 
     def _known(self, system: str, after: str) -> Known:
         """The next items after a page id, and what each was when it was found."""
@@ -92,7 +100,7 @@ class _Sync:
 
     def _write(self, known: Known, found: Sequence[Change], place: str, after: str) -> None:
         at, run = now(), self.ws.catalog.run
-        said = {(f"{c.upstream.system}:{c.upstream.page_id}", c.upstream.sha1 or "", c.kind): c.detail for c in found}
+        said = {_key(change): change.detail for change in found}
         with self.ws.catalog.tx() as db:
             open_rows = {
                 (page, sha1, kind): detail
@@ -111,6 +119,11 @@ class _Sync:
                 db.execute(_FAIL, (reason, kind))
                 db.execute(_AGAIN, (reason, kind))
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (place, after))
+
+
+def _key(change: Change) -> tuple[str, str, str]:
+    one = change.upstream
+    return f"{one.system}:{one.page_id}", one.sha1 or "", change.kind
 
 
 _LOT = """

@@ -106,6 +106,7 @@ def _facts(
         "revision": str(page["lastrevid"]) if "lastrevid" in page else None,
         "uploader": info.get("user"),
         "badfile": "true" if page.get("badfile") else None,
+        "license_missing": None if _one(said, "LicenseShortName") else "true",  # which is not: free
     }
     many = {
         "description": [plain(text, hidden=True) for text in texts(said.get("ImageDescription"))],

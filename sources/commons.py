@@ -1,7 +1,7 @@
 """Wikimedia Commons, or any other MediaWiki: categories with a label, and uploads without one."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -86,7 +86,18 @@ class Commons:
             pages = await _pages(api, sorted({str(one.page_id) for one in batch}))
             for one in batch:
                 for change in _compared(one, pages.get(str(one.page_id))):
-                    yield await _explained(api, change)
+                    yield change
+
+    async def explain(self, http: Http, change: Change) -> str:
+        """A deletion's time and reason, where the log says so."""
+        if change.kind != "deleted" or change.detail or change.upstream.title is None:
+            return change.detail
+        asked = {"action": "query", "list": "logevents", "leaction": "delete/delete", "leprop": "ids|timestamp|comment"}
+        api = Api(http, self.api, self.maxlag)
+        answer = await api.ask({**asked, "letitle": change.upstream.title, "lelimit": "50"})
+        events = answer.get("query", {}).get("logevents", ())
+        mine = (event for event in events if str(event.get("logpage")) == change.upstream.page_id)
+        return next((f"{one['timestamp']} {one.get('comment', '')}".strip() for one in mine), "")
 
     def _walk(self, state: State) -> Walk:
         """The way that the state stands on: the categories' first, then those of the uploads."""
@@ -170,17 +181,3 @@ def _compared(known: Upstream, page: Mapping[str, Any] | None) -> Iterator[Chang
         yield Change(known, "moved", page["title"])
     if known.sha1 is not None and info["sha1"] != known.sha1:
         yield Change(known, "overwritten", info["sha1"])
-
-
-async def _explained(api: Api, change: Change) -> Change:
-    """A deletion with its time and reason, where the log says so."""
-    if change.kind != "deleted" or change.detail or change.upstream.title is None:
-        return change
-    asked = {"action": "query", "list": "logevents", "leaction": "delete/delete", "leprop": "ids|timestamp|comment"}
-    answer = await api.ask({**asked, "letitle": change.upstream.title, "lelimit": "50"})
-    events = answer.get("query", {}).get("logevents", ())
-    mine = (e for e in events if str(e.get("logpage")) == change.upstream.page_id)
-    event = next(mine, None)
-    return (
-        change if event is None else replace(change, detail=f"{event['timestamp']} {event.get('comment', '')}".strip())
-    )

@@ -120,6 +120,9 @@ async def test_who_and_what_a_file_is(world: Wiki, http: Asked) -> None:
         "category_path": ("Category:A",),
     }
     assert (bare.license, bare.attribution) == (None, "Photo: Ann")
+    assert bare.facts["license_missing"] == "true"
+    for candidate in candidates:
+        assert (candidate.license is None) == ("license_missing" in candidate.facts), "a licence, or that there is none"
 
 
 async def test_bad_files_are_marked(world: Wiki, http: Asked) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from email.utils import formatdate
 from itertools import pairwise
 from pathlib import Path
@@ -177,7 +178,8 @@ async def test_many_are_checked_fifty_at_a_time(world: Wiki, http: Asked) -> Non
 
 
 async def changes(source: Commons, http: Asked, known: Sequence[Upstream]) -> list[Change]:
-    return [change async for change in source.changes(http, known)]
+    found = [change async for change in source.changes(http, known)]
+    return [replace(change, detail=await source.explain(http, change)) for change in found]
 
 
 def test_a_cursor_is_text_of_moderate_size(world: Wiki) -> None:

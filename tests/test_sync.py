@@ -123,7 +123,7 @@ class Shifting:
     system = "a.example"
 
     def __init__(self, gone: set[str], answers: int = 1000) -> None:
-        self.gone, self.answers, self.asked = gone, answers, list[str]()
+        self.gone, self.answers, self.asked, self.explained = gone, answers, list[str](), list[str]()
 
     def classes(self) -> frozenset[str | None]:
         return frozenset({"neutral"})
@@ -139,6 +139,10 @@ class Shifting:
         for one in known:
             if one.page_id in self.gone:
                 yield Change(one, "withdrawn", "")
+
+    async def explain(self, http: Http, change: Change) -> str:
+        self.explained.append(change.upstream.page_id or "")
+        return "why"
 
 
 @pytest.fixture
@@ -172,6 +176,8 @@ def test_a_system_that_stops_answering_keeps_its_place(ws: Workspace) -> None:
     assert sorted(source.asked + again.asked, key=int) == [str(n) for n in range(1200) if n % 12], "each asked once"
     assert (result["withdrawn"], result["withheld"]) == (2, 2)
     assert set(views.withheld(ws.catalog).values()) == {"source_withdrawn"}
+    assert sorted(source.explained + again.explained) == ["11", "7"], "the reason is asked for once"
+    assert [row[0] for row in ws.catalog.rows("SELECT DISTINCT detail FROM changes")] == ["why"]
     assert views.held(ws.catalog) == views.withheld(ws.catalog).keys()
 
 

@@ -26,9 +26,8 @@ class HostRule:
 
 # Wikimedia's robot policy of April 2025: media with a total concurrency of at most 2, at most 25 Mbit/s over any 10 s
 # (22, since a bucket lets through one second's worth more).
-KNOWN_RULES: Mapping[str, HostRule] = MappingProxyType(
-    {"upload.wikimedia.org": HostRule(connections=2, byte_rate=22_000_000 / 8)}
-)
+_WIKIMEDIA = HostRule(connections=2, byte_rate=22_000_000 / 8)
+KNOWN_RULES: Mapping[str, HostRule] = MappingProxyType({"wikimedia.org": _WIKIMEDIA, "wikipedia.org": _WIKIMEDIA})
 
 
 @dataclass(frozen=True)
