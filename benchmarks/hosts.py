@@ -52,7 +52,7 @@ async def _host(
             elif path == "/slow":
                 writer.write(HEAD % (200, 1_000_000))
                 while True:
-                    writer.write(b"x" * 200)
+                    writer.write(b"x" * 50)
                     await writer.drain()
                     await asyncio.sleep(0.1)
             elif path[1:].isdigit():
