@@ -1,6 +1,6 @@
 """`curate check` on JPEGs like those of the fetch benchmark: the whole command, seconds and images a second.
 
-    python -m benchmarks.check [--count 10000]
+python -m benchmarks.check [--count 10000]
 """
 
 import argparse

@@ -171,6 +171,25 @@ def test_what_cannot_be_read_says_why_and_costs_itself_only(tmp_path: Path) -> N
     assert done.facts["pictures"] == 32
 
 
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (("train/cat/1.png", "Test/cat/2.png"), {"train": {"cat": 1}, "Test": {"cat": 1}}),
+        (("train/1.png", "test/2.png"), {"train": {"(none)": 1}, "test": {"(none)": 1}}),
+        (("dev/1.png", "prod/2.png"), {"(none)": {"dev": 1, "prod": 1}}),
+        (("train/cat/1.png", "extra/2.png", "3.png"), {"train": {"cat": 1, "extra": 0, "(none)": 0},
+                                                       "(none)": {"cat": 0, "extra": 1, "(none)": 1}}),
+        (("train/cat/web/a/1.png", "val/cat/2.png"), {"train": {"cat": 1}, "val": {"cat": 1}}),
+    ],
+)  # fmt: skip
+def test_folders_are_splits_where_they_are_named_so(
+    tmp_path: Path, names: tuple[str, ...], splits: dict[str, dict[str, int]]
+) -> None:
+    for n, name in enumerate(names):
+        put(tmp_path, name, encode(texture(n, (40, 30)), "PNG"))
+    assert run(tmp_path).facts["splits"] == splits
+
+
 def test_links_and_paths_that_lead_outside_are_read_only_when_asked(tmp_path: Path) -> None:
     put(tmp_path, "pool/secret.png", encode(texture(99), "PNG"))
     put(tmp_path, "data/cat/1.png", encode(texture(1), "PNG"))

@@ -133,8 +133,7 @@ def _folder(root: Path, splits: Sequence[str], outside: bool) -> Dataset:
     """An ImageFolder: `<split>/<class>/x.jpg` or `<class>/x.jpg`; deeper folders are part of their class."""
     found, base = Dataset(), os.path.realpath(root)
     names = list(_walk(base, "", found, outside, set()))
-    tops = {name.partition("/")[0] for name in names if "/" in name}
-    known = set(splits) or {top for top in tops if top.lower() in SPLIT_NAMES}
+    known = set(splits) or _split_folders(names)
     for name in names:
         path = os.path.join(base, name)  # noqa: PTH118 (names may hold bytes that are no text)
         parts = name.split("/")[:-1]
@@ -143,6 +142,18 @@ def _folder(root: Path, splits: Sequence[str], outside: bool) -> Dataset:
         row = Row(path, shown(name), label and shown(label), split and shown(split), "/".join(map(shown, parts)))
         found.rows.append(row)
     return found
+
+
+def _split_folders(names: Sequence[str]) -> set[str]:
+    """The first folders that are named like splits: where others stand beside them, only those with folders inside."""
+    tops, bare = set(), set()
+    for name in names:
+        top, _, rest = name.partition("/")
+        if rest:
+            tops.add(top)
+            bare |= set() if "/" in rest else {top}
+    found = {top for top in tops if top.lower() in SPLIT_NAMES}
+    return found if found == tops else found - bare
 
 
 def _walk(base: str, inner: str, found: Dataset, outside: bool, seen: set[str]) -> Iterator[str]:
