@@ -8,7 +8,7 @@ overlap, or one folder of drawings, which resemble one another and are not copie
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -27,8 +27,10 @@ LEAST = 96  # px, shorter side
 TILES = 3  # of a wallpaper, across and down
 EVERY = 4  # of the demo's drawings, one in so many
 STAMPS, CLIPS = 60, 80
+CROWD = 1500  # of each kind of drawing, at most, that is only there to be told apart
 
 Alter = Callable[[Image.Image, np.random.Generator], Image.Image]
+Found = tuple[str, str, bool, Image.Image]  # name, scene, whether drawn, picture
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ ALTERED: dict[str, tuple[Alter, int]] = {
 AS_IS = "as is"
 
 
-def bases() -> Iterator[tuple[str, str, bool, Image.Image]]:
+def bases() -> Iterator[Found]:
     """(name, scene, whether drawn, picture), the same ones every time."""
     drawings = 0
     for item in collect(default_cache(), print):
@@ -116,18 +118,56 @@ def bases() -> Iterator[tuple[str, str, bool, Image.Image]]:
             continue
         yield f"demo-{item.name}", item.group, item.label == "drawings", _opened(item.data)
     for wall in sorted((SHARE / "wallpapers").glob("*/")):
-        files = [path for path in wall.rglob("*") if path.suffix in (".jpg", ".png") and "screenshot" not in path.name]
-        whole = _opened(min(files, key=lambda path: path.stat().st_size).read_bytes())
-        for number, tile in enumerate(_tiles(whole)):
+        for number, tile in enumerate(_tiles(_wallpaper(wall))):
             yield f"wall-{wall.name}-{number}", f"wall-{wall.name}", wall.name not in PHOTOGRAPHS, tile
-    stamps = [path for path in (SHARE / "tuxpaint" / "stamps").rglob("*.png") if "cartoon" not in path.parts]
-    clips = [path for path in (SHARE / "openclipart" / "png").rglob("*.png") if not NOT_CLIP_ART & set(path.parts)]
-    for paths, count, drawn in ((stamps, STAMPS, False), (clips, CLIPS, True)):
-        for path in sorted(paths, key=lambda path: hashlib.sha256(path.name.encode()).digest())[:count]:
+    for paths, count, drawn in ((_stamps(), STAMPS, False), (_clips(), CLIPS, True)):
+        for path in paths[:count]:
             try:
                 yield f"{path.parent.name}-{path.stem}", path.parent.name, drawn, _opened(path.read_bytes())
             except ItemError:
                 continue
+
+
+def strangers() -> Iterator[Found]:
+    """Pictures that are used as they are, to be told apart: more windows of the wallpapers (half a tile from the tiles,
+    so that neighbours share a half or a quarter, as frames of a panning camera do), and many more drawings."""
+    for wall in sorted((SHARE / "wallpapers").glob("*/")):
+        for number, window in enumerate(_windows(_wallpaper(wall))):
+            yield f"window-{wall.name}-{number}", f"wall-{wall.name}", wall.name not in PHOTOGRAPHS, window
+    for paths, skip, count in ((_stamps(), STAMPS, CROWD), (_clips(), CLIPS, CROWD)):
+        for path in paths[skip : skip + count]:
+            try:
+                yield f"{path.parent.name}-{path.stem}", path.parent.name, True, _opened(path.read_bytes())
+            except ItemError:
+                continue
+
+
+def _stamps() -> list[Path]:
+    return _mixed(path for path in (SHARE / "tuxpaint" / "stamps").rglob("*.png") if "cartoon" not in path.parts)
+
+
+def _clips() -> list[Path]:
+    return _mixed(path for path in (SHARE / "openclipart" / "png").rglob("*.png") if not NOT_CLIP_ART & set(path.parts))
+
+
+def _mixed(paths: Iterable[Path]) -> list[Path]:
+    """In an order that is as good as chance, the same one every time."""
+    return sorted(paths, key=lambda path: hashlib.sha256(path.name.encode()).digest())
+
+
+def _wallpaper(wall: Path) -> Image.Image:
+    files = [path for path in wall.rglob("*") if path.suffix in (".jpg", ".png") and "screenshot" not in path.name]
+    return _opened(min(files, key=lambda path: path.stat().st_size).read_bytes())
+
+
+def _windows(image: Image.Image) -> Iterator[Image.Image]:
+    """As large as a tile, at every half tile that is no tile."""
+    wide, high = image.width // TILES, image.height // TILES
+    for y in range(2 * TILES - 1):
+        for x in range(2 * TILES - 1):
+            if x % 2 or y % 2:
+                left, upper = x * wide // 2, y * high // 2
+                yield image.crop((left, upper, left + wide, upper + high))
 
 
 def _opened(data: bytes) -> Image.Image:
@@ -142,20 +182,29 @@ def _tiles(image: Image.Image) -> Iterator[Image.Image]:
 
 
 def make(folder: Path) -> list[Picture]:
-    """The corpus in a folder, made where it is not there yet."""
+    """The pictures and their altered copies, in a folder, made where they are not there yet."""
+    return _kept(folder, bases(), ALTERED)
+
+
+def make_strangers(folder: Path) -> list[Picture]:
+    """The pictures that are only there to be told apart, in a folder of their own."""
+    return _kept(folder, strangers(), {})
+
+
+def _kept(folder: Path, found: Iterator[Found], alter: Mapping[str, tuple[Alter, int]]) -> list[Picture]:
     index = folder / "index.json"
     if not index.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         with ProcessPoolExecutor() as pool:
-            made = list(pool.map(partial(_write, folder), enumerate(_fit()), chunksize=4))
+            made = list(pool.map(partial(_write, folder, tuple(alter)), enumerate(_fit(found)), chunksize=4))
         index.write_text(json.dumps([asdict(one) for some in made for one in some]))
     return [Picture(**one) for one in json.loads(index.read_text())]
 
 
-def _fit() -> Iterator[tuple[str, str, bool, Image.Image]]:
+def _fit(found: Iterator[Found]) -> Iterator[Found]:
     """The pictures that are large enough, at the size they are used at, none twice."""
     seen = set()
-    for name, group, drawn, image in bases():
+    for name, group, drawn, image in found:
         if min(image.size) < LEAST:
             continue
         image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
@@ -165,13 +214,13 @@ def _fit() -> Iterator[tuple[str, str, bool, Image.Image]]:
             yield name, group, drawn, image
 
 
-def _write(folder: Path, numbered: tuple[int, tuple[str, str, bool, Image.Image]]) -> list[Picture]:
+def _write(folder: Path, alter: Sequence[str], numbered: tuple[int, Found]) -> list[Picture]:
     number, (_, group, drawn, image) = numbered
     base, rng = f"{number:04d}", np.random.default_rng(number)
     image.save(folder / f"{base}.png")
     made = [Picture(f"{base}.png", base, group, drawn, AS_IS)]
-    for place, (how, (alter, quality)) in enumerate(ALTERED.items()):
-        name = f"{base}-{place:02d}.jpg"
-        alter(image, rng).save(folder / name, "JPEG", quality=quality)
+    for place, how in enumerate(alter):
+        name, (change, quality) = f"{base}-{place:02d}.jpg", ALTERED[how]
+        change(image, rng).save(folder / name, "JPEG", quality=quality)
         made.append(Picture(name, base, group, drawn, how))
     return made

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.altered import ALTERED, AS_IS, Picture, make
+from benchmarks.altered import ALTERED, AS_IS, Picture, make, make_strangers
 from benchmarks.corpus import cache
 from curate.media import pdq, phash
 from curate.media.decode import Bounds, open_image, scaled
@@ -33,6 +33,8 @@ from labelers.efficientnet_lite0 import EfficientnetLite0
 
 PRECISION = 0.99
 FAR = 1e9  # the distance where a method says nothing of one of the two
+SCENE = 300  # hard pairs of one scene, at most
+VARIANT = 0.9  # correlation at 32x32 from which two drawings are variants of one
 ALIKE = 3.0  # mean grey levels at 32x32 by which two pictures must differ to count as non-duplicates
 BEGIN, END = "<!-- benchmarks.transforms: begin -->", "<!-- benchmarks.transforms: end -->"
 BOUNDS = Bounds(min_side=1)
@@ -73,15 +75,17 @@ def main() -> None:
     """Print the tables, and write them where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", help="interpreter of an environment with imagededup and cleanvision")
-    parser.add_argument("--folder", type=Path, default=cache() / "altered")
+    parser.add_argument("--folder", type=Path, default=cache() / "transforms")
     parser.add_argument("--write", type=Path, help="a Markdown file with the marks in it")
-    parser.add_argument("--scenes", type=int, default=1, help="one scene in so many (for a quicker look)")
+    parser.add_argument("--scenes", type=int, default=1, help="alter one scene in so many (for a quicker look)")
     asked = parser.parse_args()
-    pictures = [one for one in make(asked.folder) if chosen(one.group, asked.scenes)]
-    ours = _ours(asked.folder, pictures)
-    world = _world(pictures, ours["thumb"])
-    theirs = _theirs(asked.folder, asked.peer)
-    text = tables(world, ours, theirs)
+    altered, strangers = asked.folder / "altered", asked.folder / "strangers"
+    pictures = [one for one in make(altered) if chosen(one.group, asked.scenes)]
+    others = make_strangers(strangers)
+    ours, more = _ours(altered, pictures), _ours(strangers, others)
+    both = {name: np.concatenate([ours[name], more[name]]) for name in ours}
+    theirs = _theirs(altered, asked.peer, pictures), _theirs(strangers, asked.peer, others)
+    text = tables(_world([*pictures, *others], both["thumb"]), both, _merged(*theirs))
     print(text)
     if asked.write:
         page = asked.write.read_text(encoding="utf-8")
@@ -139,34 +143,68 @@ def _network() -> EfficientnetLite0:
     return network
 
 
-def _theirs(folder: Path, peer: str | None) -> dict[str, Any]:
-    """What the peers say, kept beside the corpus; nothing where there is no peer."""
+def _theirs(folder: Path, peer: str | None, pictures: Sequence[Picture]) -> dict[str, Any]:
+    """What the peers say of each file, kept beside the corpus; nothing where there is no peer."""
     kept = folder.parent / f"{folder.name}-peer.json"
     if not kept.is_file() and peer is not None:
         script = Path(__file__).with_name("peer_dedup.py")
         clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         subprocess.run([peer, script, folder, kept], check=True, capture_output=True, env=clean)
-    return dict(json.loads(kept.read_text())) if kept.is_file() else {}
+    if not kept.is_file():
+        return {}
+    found = json.loads(kept.read_text())
+    sets = {name: f"{folder.name}-{number}" for number, some in enumerate(found["cleanvision"]) for name in some}
+    names = [one.name for one in pictures]
+    hashes = {kind: [bytes.fromhex(of[name]) for name in names] for kind, of in found["hashes"].items()}
+    cnn = found["cnn"] if isinstance(found["cnn"], str) else [found["cnn"][name] for name in names]
+    return {"hashes": hashes, "cnn": cnn, "sets": [sets.get(name, f"{folder.name}/{name}") for name in names]}
+
+
+def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """What is said of both folders' files, in order."""
+    if not one or not other:
+        return {}
+    cnn = one["cnn"] if isinstance(one["cnn"], str) else one["cnn"] + other["cnn"]
+    hashes = {kind: one["hashes"][kind] + other["hashes"][kind] for kind in one["hashes"]}
+    return {"hashes": hashes, "cnn": cnn, "sets": one["sets"] + other["sets"]}
 
 
 # -- pairs -----------------------------------------------------------------------------------------------------------
 
 
 def _world(pictures: Sequence[Picture], thumbs: npt.NDArray[np.uint8]) -> World:
-    at = {one.base: row for row, one in enumerate(pictures) if one.how == AS_IS}
+    """The pairs. Two that are nearly equal at 32x32 count for nothing; nor do drawings that are variants of one."""
+    first = [row for row, one in enumerate(pictures) if one.how == AS_IS]
+    at = {pictures[row].base: row for row in reversed(first)}
     copies = [row for row, one in enumerate(pictures) if one.how != AS_IS]
     true = np.array([(at[pictures[row].base], row) for row in copies])
-    rows = np.array(sorted(at.values()))
-    group = np.array([pictures[row].group for row in rows])
+    rows = np.array(first)
+    group = np.unique([pictures[row].group for row in rows], return_inverse=True)[1]
+    drawn = np.array([pictures[row].drawn and not pictures[row].group.startswith("wall-") for row in rows])
     left, right = np.triu_indices(len(rows), 1)
-    small = thumbs[rows].astype(np.int16)
-    apart = np.concatenate([
-        np.abs(small[left[n : n + 4096]] - small[right[n : n + 4096]]).mean(axis=1) for n in range(0, len(left), 4096)
-    ])  # fmt: skip
     same = group[left] == group[right]
+    small = thumbs[rows].astype(np.float32)
+    apart = _slices(left, right, lambda a, b: np.abs(small[a] - small[b]).mean(axis=1))
+    centred = small - small.mean(axis=1, keepdims=True)
+    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6)
+    variant = _slices(left, right, lambda a, b: (centred[a] * centred[b]).sum(axis=1)) > VARIANT
+    told = (apart >= ALIKE) & ~(variant & drawn[left] & drawn[right])
     pairs = np.stack([rows[left], rows[right]], axis=1)
     how = np.array([pictures[row].how for row in copies])
-    return World(pictures, true, how, pairs[same & (apart >= ALIKE)], pairs[~same & (apart >= ALIKE)])
+    return World(pictures, true, how, _capped(pairs[same & told], group[left][same & told]), pairs[~same & told])
+
+
+def _slices(left: Pairs, right: Pairs, of: Callable[[Pairs, Pairs], npt.NDArray[np.float32]]) -> Values:
+    return np.concatenate([of(left[n : n + 8192], right[n : n + 8192]) for n in range(0, len(left), 8192)])
+
+
+def _capped(pairs: Pairs, scene: Pairs) -> Pairs:
+    """At most SCENE pairs of a scene, drawn by lot, so that one large folder does not decide."""
+    order = np.random.default_rng(0).permutation(len(pairs))
+    ranked = order[np.argsort(scene[order], kind="stable")]
+    sizes = np.bincount(scene)
+    place = np.arange(len(pairs)) - (np.cumsum(sizes) - sizes)[scene[ranked]]
+    return pairs[np.sort(ranked[place < SCENE])]
 
 
 def _bits(hashes: npt.NDArray[np.uint8], known: npt.NDArray[np.bool_] | None = None) -> Callable[[Pairs], Values]:
@@ -184,8 +222,10 @@ def _turned(hashes: npt.NDArray[np.uint8], known: npt.NDArray[np.bool_]) -> Call
     """The smallest distance between the first upright and any of the eight orientations of the second."""
 
     def near(pairs: Pairs) -> Values:
-        one, other = (np.ascontiguousarray(hashes[pairs[:, k]]).view(np.uint64) for k in (0, 1))
-        bits = np.bitwise_count(one[:, :1] ^ other).sum(axis=2).min(axis=1).astype(np.float64)
+        words = np.ascontiguousarray(hashes).view(np.uint64)
+        bits = _slices(
+            pairs[:, 0], pairs[:, 1], lambda a, b: np.bitwise_count(words[a, :1] ^ words[b]).sum(axis=2).min(axis=1)
+        )
         return np.where(known[pairs].all(axis=1), bits, FAR)
 
     return near
@@ -197,22 +237,20 @@ def _angles(vectors: npt.NDArray[Any]) -> Callable[[Pairs], Values]:
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
 
     def near(pairs: Pairs) -> Values:
-        return 1 - np.array([float(unit[a] @ unit[b]) for a, b in pairs])
+        return 1 - _slices(pairs[:, 0], pairs[:, 1], lambda a, b: (unit[a] * unit[b]).sum(axis=1))
 
     return near
 
 
-def _sets(names: Sequence[str], sets: Sequence[Sequence[str]]) -> Callable[[Pairs], Values]:
+def _sets(of: Sequence[str]) -> Callable[[Pairs], Values]:
     """0 for two files of one set, FAR else."""
-    of = {name: number for number, some in enumerate(sets) for name in some}
-    number = np.array([of.get(name, -1 - row) for row, name in enumerate(names)])
+    number = np.unique(of, return_inverse=True)[1]
     return lambda pairs: np.where(number[pairs[:, 0]] == number[pairs[:, 1]], 0.0, FAR)
 
 
 def methods(world: World, ours: dict[str, Any], theirs: dict[str, Any]) -> list[Method]:
     """Everything that is compared."""
     textured, steady = ours["quality"] >= phash.MIN_QUALITY, ours["pdq_quality"] >= pdq.MIN_QUALITY
-    names = [one.name for one in world.pictures]
     found = [
         Method("our pHash", _bits(ours["phash"], textured)),
         Method("PDQ, upright", _bits(ours["pdq"][:, 0], steady)),
@@ -220,12 +258,12 @@ def methods(world: World, ours: dict[str, Any], theirs: dict[str, Any]) -> list[
         Method("embeddings", _angles(ours["embedding"]), "1 - cosine"),
     ]
     for name, hashes in theirs.get("hashes", {}).items():
-        array = np.array([list(bytes.fromhex(hashes[one])) for one in names], dtype=np.uint8)
+        array = np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(hashes), 8)
         found.append(Method(f"imagededup {name}", _bits(array)))
-    if isinstance(theirs.get("cnn"), dict):
-        found.append(Method("imagededup CNN", _angles(np.array([theirs["cnn"][one] for one in names])), "1 - cosine"))
-    if theirs.get("cleanvision"):
-        found.append(Method("cleanvision", _sets(names, theirs["cleanvision"]), "no threshold"))
+    if isinstance(theirs.get("cnn"), list):
+        found.append(Method("imagededup CNN", _angles(np.array(theirs["cnn"])), "1 - cosine"))
+    if theirs:
+        found.append(Method("cleanvision", _sets(theirs["sets"]), "no threshold"))
     return found
 
 
