@@ -26,9 +26,9 @@ import numpy.typing as npt
 
 from benchmarks.altered import ALTERED, AS_IS, Picture, make, make_strangers
 from benchmarks.corpus import cache
+from curate.intake import Arrival, Intake
 from curate.media import pdq, phash
 from curate.media.decode import Bounds, open_image, scaled
-from curate.media.parts import parts
 from labelers.efficientnet_lite0 import EfficientnetLite0
 
 PRECISION = 0.99
@@ -103,27 +103,39 @@ def chosen(scene: str, every: int) -> bool:
 
 def _ours(folder: Path, pictures: Sequence[Picture]) -> dict[str, npt.NDArray[Any]]:
     """Our hashes and embeddings of every file, kept beside the corpus."""
-    kept = folder.parent / f"{folder.name}-ours-{len(pictures)}-{phash.MARK}-{pdq.MARK}.npz"
+    paths = [folder / one.name for one in pictures]
+    marks = f"{phash.MARK}-{pdq.MARK}"
+    return _remembered(folder, f"hashes-{marks}", _hashes, paths) | _remembered(
+        folder, f"embeddings-{EfficientnetLite0.version}", _embedding, paths
+    )
+
+
+def _remembered(
+    folder: Path, name: str, work: Callable[[Path], dict[str, npt.NDArray[Any]]], paths: Sequence[Path]
+) -> dict[str, npt.NDArray[Any]]:
+    kept = folder.parent / f"{folder.name}-{len(paths)}-{name}.npz"
     if not kept.is_file():
         with ProcessPoolExecutor() as pool:
-            rows = list(pool.map(_vectors, [folder / one.name for one in pictures], chunksize=64))
-        np.savez(kept, **{name: np.stack([row[name] for row in rows]) for name in rows[0]})
+            rows = list(pool.map(work, paths, chunksize=64))
+        np.savez(kept, **{key: np.stack([row[key] for row in rows]) for key in rows[0]})
     with np.load(kept) as found:
         return dict(found)
 
 
-def _vectors(path: Path) -> dict[str, npt.NDArray[Any]]:
-    data = path.read_bytes()
-    columns = phash.columns_of(open_image(data, BOUNDS))
-    main, *_ = parts(data, BOUNDS)
+def _hashes(path: Path) -> dict[str, npt.NDArray[Any]]:
+    look = Intake(BOUNDS)(Arrival(0, path.read_bytes()))
+    assert look.hashes is not None, f"{path}: {look.failure}"
     return {
-        "phash": np.frombuffer(columns["phash"], dtype=np.uint8),
-        "quality": np.float32(columns["quality"]),
-        "thumb": np.frombuffer(columns["thumb"], dtype=np.uint8),
-        "pdq": main.array,
-        "pdq_quality": np.uint8(main.quality),
-        "embedding": _network().label([_View(data)])["embedding"][0],
+        "phash": np.frombuffer(look.hashes["phash"], dtype=np.uint8),
+        "quality": np.float32(look.hashes["quality"]),
+        "thumb": np.frombuffer(look.hashes["thumb"], dtype=np.uint8),
+        "pdq": look.pdq[0].array,
+        "pdq_quality": np.uint8(look.pdq[0].quality),
     }
+
+
+def _embedding(path: Path) -> dict[str, npt.NDArray[Any]]:
+    return {"embedding": _network().label([_View(path.read_bytes())])["embedding"][0]}
 
 
 @dataclass(frozen=True)
