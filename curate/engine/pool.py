@@ -125,6 +125,7 @@ def _ending(code: int | None) -> str:
 def _serve(work: Any, pipe: Connection) -> None:
     """The worker's life: ends when the parent does, and leaves Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a worker is one core's: more threads than that only spin
     failed: Exception | None = None
     try:
         work.load()

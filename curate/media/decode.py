@@ -7,11 +7,16 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from curate.errors import ItemError
 from curate.records import Reason
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FORMATS = {
     "JPEG": "image/jpeg",
@@ -33,7 +38,7 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
 _MARKUP = (b"<!doctype html", b"<html", b"<head", b"<script", b"<body", b"<?xml", b"<svg")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Luminance:
     """What a picture looks like in grey, at 1/`scale` of its `size` (width, height).
 
@@ -45,6 +50,13 @@ class Luminance:
     size: tuple[int, int]
     scale: int = 1
     before: tuple[int, int] = (0, 0)
+
+    @cached_property
+    def pixels(self) -> "np.ndarray":
+        """The grey levels as uint8[height, width] of `image`."""
+        import numpy as np
+
+        return np.asarray(self.image)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,7 @@ def jpeg(data: bytes, start: int = 0) -> int:
     for marker, _, end in segments(data, start):
         at = end
         if marker == 0xDA:
-            first = data.find(b"\xff\xd9", end)  # within a scan it can be nothing else
-            if first < 0 or first + 2 == len(data):
+            if not _has_end(data[end:-2]):  # within a scan it can be nothing else
                 return len(data)
             at = _scan(data, end)
     return at + 2 if data[at : at + 2] == b"\xff\xd9" else len(data)
@@ -55,6 +54,13 @@ def segments(data: bytes, start: int = 0) -> Iterator[tuple[int, int, int]]:
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         yield marker, at + 4, end
         at = _scan(data, end) if marker == 0xDA else end
+
+
+def _has_end(scans: bytes) -> bool:
+    import numpy as np
+
+    values = np.frombuffer(scans, dtype=np.uint8)
+    return bool(((values[:-1] == 0xFF) & (values[1:] == 0xD9)).any())
 
 
 def _scan(data: bytes, at: int) -> int:

@@ -34,7 +34,7 @@ def looks(data: bytes, seen: Luminance, after: Sequence[bytes], bounds: Bounds) 
 
     `seen` is the first frame's one decode, `after` the whole JPEGs that follow the image (`polyglot.check` has them).
     """
-    main = pdq.look(seen) or pdq.full(flattened(open_image(data, bounds), "RGB"))
+    main = pdq.look(seen) or _closer(flattened(open_image(data, bounds), "RGB"), pdq.MAIN)
     others = (_look(part, picture) for part, picture in _others(data, open_image(data, bounds), after, bounds))
     return _distinct([main, *others])
 
@@ -46,7 +46,11 @@ def followers(data: bytes, kind: str | None) -> tuple[bytes, ...]:
 
 def _look(part: str, picture: Image.Image) -> pdq.Pdq:
     with decoding():
-        return pdq.look(luminance(picture), part) or pdq.full(_rgb(picture), part)
+        return pdq.look(luminance(picture), part) or _closer(_rgb(picture), part)
+
+
+def _closer(picture: Image.Image, part: str) -> pdq.Pdq:
+    return pdq.near(picture, part) or pdq.full(picture, part)
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

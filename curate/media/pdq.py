@@ -27,6 +27,7 @@ MARK = fingerprint(NAME, VERSION)
 DRIFT = 16  # bits by which a first look may differ from the hash that decides
 FIRST_RADIUS = RADIUS + DRIFT  # at which first looks are compared, so that none is missed
 DOUBT = 0.5  # a coefficient nearer to the median than this may have its bit either way in a first look
+FINE_DOUBT = 0.1  # the same on the full decode: what rounding can do
 QUALITY_MARGIN = 10  # by which a first look may be below MIN_QUALITY and the picture not; 3 was the most seen
 _SIDE, _LOW = 64, 16
 
@@ -75,18 +76,33 @@ def look(seen: Luminance, part: str = MAIN) -> Pdq | None:
     counted, and where they are too many (flags, patterns, symmetric drawings: half of their coefficients are the
     median), or the quality may be MIN_QUALITY after all, there is no first look. Measured in docs/screening.md.
     """
-    import numpy as np
-
     (width, height), (left, top) = seen.size, seen.before
     if min(width, height) < _SMALLEST:
         return None
-    grey = np.asarray(seen.image, dtype=np.float32)
-    across = _filter(width, grey.shape[1], seen.scale, left)
-    down = _filter(height, grey.shape[0], seen.scale, top)
+    down = _filter(height, seen.image.height, seen.scale, top)
+    return _seen(seen.pixels, down, _filter(width, seen.image.width, seen.scale, left), part, DOUBT)
+
+
+def near(image: Image.Image, part: str = MAIN) -> Pdq | None:
+    """A first look at the whole of an oriented RGB picture: where a scaled decode leaves doubts, this seldom does."""
+    import numpy as np
+
+    if min(image.size) < _SMALLEST:
+        return None
+    red, green, blue = (np.asarray(band).astype(np.float32) for band in image.split())
+    grey = red * np.float32(0.299) + green * np.float32(0.587) + blue * np.float32(0.114)
+    down = _filter(image.height, image.height, 1, 0)
+    return _seen(grey, down, _filter(image.width, image.width, 1, 0), part, FINE_DOUBT)
+
+
+def _seen(grey: "np.ndarray", down: "np.ndarray", across: "np.ndarray", part: str, doubt: float) -> Pdq | None:
+    import numpy as np
+
+    grey = grey.astype(np.float32, copy=False)
     buffer = (down @ (grey @ across.T)).astype(np.float64)
     low = _cosines() @ buffer @ _cosines().T
     quality = _quality(buffer)
-    doubtful = int((np.abs(low - _median(low)) < DOUBT).sum())
+    doubtful = int((np.abs(low - _median(low)) < doubt).sum())
     if MIN_QUALITY - QUALITY_MARGIN <= quality < MIN_QUALITY or (quality >= MIN_QUALITY and doubtful > DRIFT):
         return None
     return Pdq(part, np.packbits(np.stack([_bits(one) for one in _turned(low)])).tobytes(), quality, False)

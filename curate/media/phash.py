@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 NAME = "phash"
-VERSION = 2
+VERSION = 3
 BITS = 64
 THUMB = 32  # side of the luminance thumbnail that the hash is made from
 MIN_QUALITY = 1.0  # below it what the hash says is rounding to 8 bits: such a picture is equal to itself only
@@ -37,13 +37,12 @@ def row_of(seen: Luminance) -> dict[str, Any]:
     """
     import numpy as np
 
-    small = seen.image.resize((THUMB, THUMB), Image.Resampling.LANCZOS)
+    small = seen.image.resize((THUMB, THUMB), Image.Resampling.LANCZOS, reducing_gap=3.0)
     low = _low(small)
-    digest = hashlib.blake2b(b"%dx%d" % seen.size, digest_size=16)
-    digest.update(seen.image.tobytes())
-    return {
-        "phash": _bits(low), "quality": np.float32(_quality(low)), "thumb": small.tobytes(), "pixels": digest.digest(),
-    }  # fmt: skip
+    digest = hashlib.sha256(b"%dx%d" % seen.size)
+    digest.update(seen.pixels.tobytes())
+    quality = np.float32(_quality(low))
+    return {"phash": _bits(low), "quality": quality, "thumb": small.tobytes(), "pixels": digest.digest()[:16]}
 
 
 def phash(image: Image.Image) -> bytes:

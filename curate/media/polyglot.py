@@ -1,5 +1,6 @@
 """Files that are an image and something else as well: an archive, a document, a programme, or data after the end."""
 
+import re
 import struct
 
 from curate.errors import ItemError
@@ -15,7 +16,8 @@ _STARTS = (
     b"%PDF-", b"\x7fELF", b"\xca\xfe\xba\xbe", b"<?php", b"<html", b"<script", b"<svg", b"<!DOCTYPE", b"#!/", b"ftyp",
     b"RIFF", b"\x89PNG\r\n", b"GIF8", b"\xff\xd8\xff", b"OggS", b"\x1aE\xdf\xa3", b"SQLite format 3",
 )  # fmt: skip
-_SCRIPTS = (b"<script", b"<SCRIPT", b"<?php")
+_SCRIPT = re.compile(rb"<(?:\?php|[sS][cC][rR][iI][pP][tT])")
+_SNIFFED = 4096  # how far a browser looks to find out what a file is, and more
 
 
 def check(data: bytes, kind: str) -> tuple[bytes, ...]:
@@ -28,7 +30,7 @@ def check(data: bytes, kind: str) -> tuple[bytes, ...]:
     if data.find(b"%PDF-", 0, 1032) >= 0:
         raise ItemError(Reason.POLYGLOT, "a PDF as well")
     begin = _COMMENTED.get(kind, len(data))
-    if data[begin : begin + 2] == b"/*" or any(word in data for word in _SCRIPTS):
+    if data[begin : begin + 2] == b"/*" or _SCRIPT.search(data, 0, _SNIFFED) or _SCRIPT.search(data[-_EOCD:]):
         raise ItemError(Reason.POLYGLOT, "a script as well")
     try:
         end = end_of(data, kind)
