@@ -3,13 +3,15 @@
 import errno
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from curate.errors import DiskFullError, StoreError
 
+SYNCS = 16  # files that are made durable at once
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
@@ -45,12 +47,10 @@ class LocalBlobs:
                     part = final.with_name(f".{sample}.{secrets.token_hex(4)}")
                     written.append((part, final))
                     part.write_bytes(data)
-                for part, _ in written:
-                    sync(part)
+                _sync_all([part for part, _ in written])
                 for part, final in written:
                     part.replace(final)
-                for folder in {final.parent for _, final in written} | ({self.root} if written else set()):
-                    sync(folder)
+                _sync_all(sorted({final.parent for _, final in written} | ({self.root} if written else set())))
         except BaseException:
             for part, _ in written:
                 part.unlink(missing_ok=True)
@@ -95,6 +95,17 @@ def disk() -> Iterator[None]:
         if error.errno in _FULL:
             raise DiskFullError(f"the disk is full ({error.strerror}); free some space and run it again") from error
         raise
+
+
+def _sync_all(paths: Sequence[Path]) -> None:
+    """`sync` each of them, many at once: a file system commits together what is asked for together."""
+    if len(paths) < 2:
+        for path in paths:
+            sync(path)
+        return
+    with ThreadPoolExecutor(min(SYNCS, len(paths))) as threads:
+        for done in [threads.submit(sync, path) for path in paths]:
+            done.result()
 
 
 def sync(path: Path) -> None:
