@@ -16,9 +16,14 @@ from typing import Any
 from curate import __version__
 from curate.errors import DiskFullError, StoreError
 from curate.marks import canonical
+from curate.store.blobs import disk
 from curate.store.migrations import migrate
+from curate.store.seal import Seal
 
 GENESIS = "0" * 64
+FOLD_AT = 64 * 2**20  # bytes by which the write-ahead log may grow before it is folded in
+WAIT = 30.0  # seconds for which a writer in another process is waited for
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "wal_autocheckpoint=0")
 Row = sqlite3.Row
 
 
@@ -41,14 +46,24 @@ class Catalog:
             path.chmod(0o600)
             self._db.row_factory = sqlite3.Row
             self._lock = threading.RLock()
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+            for pragma in ("busy_timeout=30000", *_PRAGMAS):
                 self._db.execute(f"PRAGMA {pragma}")
-            migrate(self._db)
-            self._secret()
+            self.seal, self._folded = Seal(path), 0
+            with self.seal.writing():
+                migrate(self._db)
+                self._secret()
 
     def close(self) -> None:
-        """Close the file; the write-ahead log is folded in by the last one to leave."""
-        self._db.close()
+        """Close the file, after folding the write-ahead log in: SQLite would do it unsealed."""
+        with self._lock:
+            try:
+                if self.seal.alone(WAIT):
+                    self.seal.fold(self._checkpoint)
+            except (OSError, sqlite3.Error):  # a full disk; the log stays as it is
+                pass
+            finally:
+                self._db.close()
+                self.seal.close()
 
     # -- reading and writing -------------------------------------------------------------------------------------
 
@@ -71,24 +86,62 @@ class Catalog:
     def tx(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it or none of it. Threads take turns."""
         with translated(), self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # where the disk is full, SQLite has rolled back already
-                    self._db.execute("ROLLBACK")
-                raise
+            with self.seal.writing():
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:  # where the disk is full, SQLite has rolled back already
+                        self._db.execute("ROLLBACK")
+                    raise
+            if (size := self._logged()) > self._folded + FOLD_AT:
+                self.fold(0)
+                self._folded = min(size, self._logged())  # what a reader keeps back is not tried again at once
 
-    def fold(self) -> bool:
-        """Fold the write-ahead log into the file and empty it; False where a reader in another process prevents it."""
-        with translated(), self._lock:
-            return bool(self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+    # -- the file ------------------------------------------------------------------------------------------------
+
+    def fold(self, patience: int = 5000) -> bool:
+        """Fold the write-ahead log into the file, sealed, and empty it.
+
+        False where a reader or a writer in another process prevents it for `patience` milliseconds.
+        """
+        with translated(), disk(), self._lock:
+            if not self.seal.alone(patience / 1000):
+                return False
+            try:
+                return self.seal.fold(lambda: self._checkpoint(patience))
+            finally:
+                self.seal.free()
 
     def vacuum(self) -> None:
         """Write the file anew, without free pages and what they may hold."""
-        with translated(), self._lock:
+        with translated(), self._lock, self.seal.writing():
             self._db.execute("VACUUM")
+
+    def broken_pages(self) -> list[int]:
+        """The number of every page of the file that is not what was written; it folds the log in first."""
+        with translated(), disk(), self._lock:
+            self.seal.alone(WAIT)
+            try:
+                self.seal.fold(self._checkpoint)
+                return self.seal.broken()
+            finally:
+                self.seal.free()
+
+    def _checkpoint(self, patience: int = 0) -> bool:
+        self._db.execute(f"PRAGMA busy_timeout={patience}")
+        try:
+            return bool(self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+        finally:
+            self._db.execute("PRAGMA busy_timeout=30000")
+
+    def _logged(self) -> int:
+        """How long the write-ahead log is, in bytes."""
+        try:
+            return os.stat(f"{self.path}-wal").st_size
+        except FileNotFoundError:
+            return 0
 
     # -- small facts ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,145 @@
+"""A digest of every page of the catalog's file, beside it, so that one flipped bit is seen, whatever it is in.
+
+SQLite's own check sees a broken structure, not a changed letter. In WAL mode the file changes at checkpoints only, so
+that is when the digests are renewed: all checkpoints are ours (`Catalog.fold`), and no other process writes meanwhile.
+An entry of zeros is a page that a checkpoint was about to write: it is sealed at the next one.
+"""
+
+import fcntl
+import hashlib
+import os
+import struct
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+ENTRY = 8  # bytes of a page's digest
+OPEN = bytes(ENTRY)  # a page under way
+SPOILT = b"\xff" * ENTRY  # a page that was damaged when it was written anew: nobody knows what became of it
+_WAL_HEADER, _FRAME_HEADER = 32, 24
+
+
+class Seal:
+    """The digests of one catalog's pages; also the lock between who writes and who folds."""
+
+    def __init__(self, catalog: Path) -> None:
+        self._catalog = catalog
+        self.path = catalog.with_name(f"{catalog.name}-seal")
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def close(self) -> None:
+        """Let go of the file, and of the lock."""
+        os.close(self._fd)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Several may write to the log at a time, but nobody while it is folded in."""
+        fcntl.flock(self._fd, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def alone(self, wait: float) -> bool:
+        """Keep every writer out until `free`; False where one was still at it after so many seconds."""
+        until = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    return False
+                time.sleep(0.005)
+            else:
+                return True
+
+    def free(self) -> None:
+        """Let writers in again."""
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def fold(self, checkpoint: Callable[[], bool]) -> bool:
+        """Run a checkpoint and seal the pages that it writes; what it said. The caller is `alone`."""
+        pages = self._logged()
+        if pages and (entries := self._read()):
+            self._open(sorted(pages), entries)
+        done = checkpoint()
+        self._renew()
+        return done
+
+    def _open(self, pages: Sequence[int], entries: bytes) -> None:
+        """Note that these pages are about to be written; those that were damaged meanwhile stay named."""
+        size, known = self._page_size(), len(entries) // ENTRY
+        with self._catalog.open("rb") as file:
+            for page in pages:
+                old = _entry(entries, page) if page <= known else OPEN
+                spoilt = old != OPEN and old != _digest(_page(file, page, size))
+                self._put(page, SPOILT if spoilt else OPEN)
+        os.fsync(self._fd)
+
+    def _renew(self) -> None:
+        """Seal every page that is open, or has no entry yet."""
+        entries, size = self._read(), self._page_size()
+        count = self._catalog.stat().st_size // size if size else 0
+        known = len(entries) // ENTRY
+        some = range(1, min(known, count) + 1) if OPEN in entries else ()
+        with self._catalog.open("rb") as file:
+            for page in [*(n for n in some if _entry(entries, n) == OPEN), *range(known + 1, count + 1)]:
+                self._put(page, _digest(_page(file, page, size)))
+        os.ftruncate(self._fd, count * ENTRY)
+
+    def broken(self) -> list[int]:
+        """The number (from 1) of every page that is not what was written; the caller is `alone`, the log folded in."""
+        entries, size = self._read(), self._page_size()
+        count = self._catalog.stat().st_size // size if size else 0
+        with self._catalog.open("rb") as file:
+            numbers = range(1, max(count, len(entries) // ENTRY) + 1)
+            return [n for n in numbers if _entry(entries, n) not in (OPEN, _digest(_page(file, n, size)))]
+
+    # -- the file ----------------------------------------------------------------------------------------------------
+
+    def _read(self) -> bytes:
+        return os.pread(self._fd, os.fstat(self._fd).st_size, 0)
+
+    def _put(self, page: int, entry: bytes) -> None:
+        os.pwrite(self._fd, entry, (page - 1) * ENTRY)
+
+    def _page_size(self) -> int:
+        with self._catalog.open("rb") as file:
+            header = file.read(18)
+        size = struct.unpack(">H", header[16:18])[0] if len(header) == 18 else 0
+        return 65536 if size == 1 else int(size)
+
+    def _logged(self) -> set[int]:
+        """The pages that stand in the write-ahead log, uncommitted ones included."""
+        try:
+            with self._catalog.with_name(f"{self._catalog.name}-wal").open("rb", buffering=0) as log:
+                header = log.read(_WAL_HEADER)
+                if len(header) < _WAL_HEADER:
+                    return set()
+                size, salts = struct.unpack(">I", header[8:12])[0], header[16:24]
+                return set(_frames(log.fileno(), size, salts))
+        except FileNotFoundError:
+            return set()
+
+
+def _frames(log: int, size: int, salts: bytes) -> Iterator[int]:
+    at = _WAL_HEADER
+    while len(frame := os.pread(log, _FRAME_HEADER, at)) == _FRAME_HEADER and frame[8:16] == salts:
+        yield struct.unpack(">I", frame[:4])[0]
+        at += _FRAME_HEADER + size
+
+
+def _entry(entries: bytes, page: int) -> bytes:
+    return entries[(page - 1) * ENTRY : page * ENTRY]
+
+
+def _page(file: BinaryIO, number: int, size: int) -> bytes:
+    return os.pread(file.fileno(), size, (number - 1) * size)
+
+
+def _digest(page: bytes) -> bytes:
+    """Eight bytes that are neither all zeros nor all ones."""
+    found = hashlib.blake2b(page, digest_size=ENTRY).digest()
+    return found if found not in (OPEN, SPOILT) else b"\x01" * ENTRY
