@@ -14,6 +14,7 @@ from curate.config import Config
 from curate.contracts import Export
 from curate.errors import GateError, UsageError
 from curate.hashes import read
+from curate.kept import keep
 from curate.net.redact import redact, redacted
 from curate.policy import minors, refusals
 from curate.records import SPLITS, Manifest
@@ -188,6 +189,7 @@ def _record(ws: "Workspace", rows: Rows, release: Manifest) -> str:
     """Make it a release: until this, the folder is nothing."""
     version = release.version
     sha256 = hashlib.sha256((release.path / HEADER).read_bytes()).hexdigest()
+    keep(ws, f"releases/{version}", f"exports/{version}")
     ws.catalog.note("export", version, {"sha256": sha256, "rows": release.header["rows"]})
     parent = release.header["parent"]
     with ws.catalog.tx() as db:

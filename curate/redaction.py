@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import StoreError, UsageError
+from curate.kept import keep
 from curate.plugins import make
 from curate.release import HEADER, PROVENANCE, REMOVED, aside, files, load
 from curate.store.blobs import write
@@ -64,7 +65,8 @@ def redact(ws: "Workspace", versions: Sequence[str], what: Redaction) -> list[di
             _release(ws, version, what)
             row = _row(ws, version, what.receipt)
         for name in what.exports.get(version, ()):
-            _export(ws, version, name)
+            export_again(ws, version, name)
+        keep(ws, f"releases/{version}", f"exports/{version}")
         done.append(dict(row) if row is not None else {"version": version})
     return done
 
@@ -169,7 +171,7 @@ def _header(folder: Path, what: Redaction) -> dict[str, Any]:
     return header
 
 
-def _export(ws: "Workspace", version: str, name: str) -> None:
+def export_again(ws: "Workspace", version: str, name: str) -> None:
     """Write a release in one format again; where nobody knows the format any more, it goes."""
     folder = ws.work / "exports" / version
     try:

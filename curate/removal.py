@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from curate import redaction
 from curate.erasure import count, erase, group_name
 from curate.errors import ItemError, StoreError
+from curate.kept import keep
 from curate.marks import canonical
 from curate.media import pdq
 from curate.media.decode import Bounds
@@ -101,6 +102,8 @@ def resume(ws: "Workspace") -> list[Receipt]:
     if back:
         first = ", ".join(sorted({str(row[1]) for row in back}))
         found.append(remove(ws, [row[0] for row in back], f"came back with an older catalog; taken down by {first}"))
+        redacted = [row[0] for row in ws.catalog.rows("SELECT DISTINCT version FROM redactions ORDER BY version")]
+        keep(ws, *(f"{folder}/{one}" for one in redacted for folder in ("releases", "exports")))
     if ws.catalog.one("SELECT 1 FROM removing"):
         with ws.catalog.tx() as db:
             db.execute("DELETE FROM removing")
@@ -252,6 +255,7 @@ def _scrubbed(ws: "Workspace", text: str, words: Sequence[str]) -> Receipt:
     data = (json.dumps(said, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
     write(ws.work / FOLDER / f"{name}.json", data)
     sync(ws.work)
+    keep(ws, FOLDER)
     with ws.catalog.tx() as db:
         db.execute("UPDATE removals SET state = 'done' WHERE receipt = ?", (name,))
         ws.catalog.append(db, "receipt", None, {"receipt": name, "sha256": hashlib.sha256(data).hexdigest()})

@@ -12,6 +12,7 @@ from curate.baseline import Backbone, save
 from curate.contracts import Engine
 from curate.errors import UsageError
 from curate.head import Examples, Head, fit
+from curate.kept import forget, keep
 from curate.metrics import Judged, evaluate
 from curate.records import SPLITS, Manifest
 from curate.release import aside, load
@@ -47,10 +48,12 @@ def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, pro
         head = fit(parts["train"].examples, parts["val"].examples, len(classes), ws.config.train)
         step()
         result = _result(release, classes, parts, head, ws.config.train.seed)
+        forget(ws, f"models/{version}")
         with aside(ws.work / "models", version) as folder:
             save(folder, backbone, head, classes)
             write(folder / METRICS, (json.dumps(result, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
         step()
+    keep(ws, f"models/{version}")
     result |= {"path": str(ws.work / "models" / version)}
     with ws.catalog.tx() as db:
         row = (version, version, json.dumps(result, ensure_ascii=False), ws.catalog.run)

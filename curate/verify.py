@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from curate import kept
 from curate.errors import StoreError
 from curate.progress import Progress
+from curate.redaction import export_again
 from curate.release import HEADER
 from curate.store.tables import Table
-from curate.store.workspace import Workspace
+from curate.store.workspace import MARKS, Workspace, mark
 
 CATALOG = "catalog.db"
 DIGESTS = ("sha256", "sha1", "md5")
@@ -43,9 +45,10 @@ def verify(ws: Workspace, progress: Progress, repair: bool = False) -> dict[str,
 
     `missing` and `corrupt` count all that is (a sample's bytes, a release's file, a table's part, the catalog);
     `orphans` are blobs that no sample names, and folders of no release. `repair` removes orphaned blobs, partial files
-    and corrupt parts of tables (they are made again), and never a blob while the catalog itself is in doubt. What
-    SQLite does not notice is not seen: a changed letter in a column of the catalog that no index and no other table
-    repeats.
+    and corrupt parts of tables (they are made again), writes damaged exports and a damaged `tombstones.log` anew, and
+    never removes a blob while the catalog itself is in doubt. `redacted` names the releases that differ from what was
+    exported because of takedowns, with their receipts: the chain of these was checked. Not looked at is what may be
+    deleted at any time: `review/`, `spool/`.
     """
     found = Findings()
     _check(found, lambda: _catalog(ws, found))
@@ -54,6 +57,8 @@ def verify(ws: Workspace, progress: Progress, repair: bool = False) -> dict[str,
     blobs = _blobs(ws, found, progress, repair and sound)
     _tables(ws, found, repair)
     _check(found, lambda: _releases(ws, found))
+    _check(found, lambda: _files(ws, found, repair))
+    _check(found, lambda: _tombstones(ws, found, repair))
     if repair:
         ws.blobs.sweep()
         if sound:
@@ -61,7 +66,7 @@ def verify(ws: Workspace, progress: Progress, repair: bool = False) -> dict[str,
     return (
         {"blobs": blobs}
         | {kind: found.kinds[kind] for kind in ("missing", "corrupt", "orphans")}
-        | {"items": found.items}
+        | {"items": found.items, "redacted": _redacted(ws)}
     )
 
 
@@ -76,6 +81,8 @@ def _check(found: Findings, check: Callable[[], None]) -> None:
 
 
 def _catalog(ws: Workspace, found: Findings) -> None:
+    for page in ws.catalog.broken_pages():
+        found.add("corrupt", CATALOG, f"page {page} is not what was written, or its seal in {CATALOG}-seal is not")
     for row in ws.catalog.rows("PRAGMA integrity_check"):
         if row[0] != "ok":
             found.add("corrupt", CATALOG, str(row[0]))
@@ -147,6 +154,7 @@ def _digests(path: Path) -> tuple[object, ...]:
 
 
 def _tables(ws: Workspace, found: Findings, repair: bool) -> None:
+    known = frozenset(row[0] for row in ws.catalog.stream("SELECT id FROM samples"))
     root = ws.work / "tables"
     for folder in sorted(root.glob("*@*")):
         name, _, mark = folder.name.rpartition("@")
@@ -155,6 +163,58 @@ def _tables(ws: Workspace, found: Findings, repair: bool) -> None:
             found.add("corrupt", f"tables/{folder.name}/{part}", "this part is not what was written")
             if repair:
                 table.remove(part)
+        for part, strangers in table.strangers(known).items():
+            found.add("orphans", f"tables/{folder.name}/{part}", f"{len(strangers)} of its rows are of no sample")
+            if repair:
+                table.without(strangers)
+
+
+def _files(ws: Workspace, found: Findings, repair: bool) -> None:
+    """What the catalog keeps the digests of; releases' own files were looked at before."""
+    seen = {item["id"] for item in found.items}
+    for kind, path, problem in [*kept.problems(ws, seen), *_marks(ws)]:
+        found.add(kind, path, problem)
+        if repair:
+            _mend(ws, kind, path)
+
+
+def _mend(ws: Workspace, kind: str, path: str) -> None:
+    """What of a file can be made again: exports are written anew, what nobody finished is removed, marks are set."""
+    top, _, rest = path.partition("/")
+    if kind == "orphans":
+        (ws.work / path).unlink(missing_ok=True)
+    elif not rest:
+        (ws.work / path).unlink(missing_ok=True)
+        mark(ws.work)
+    elif top == "exports" and rest.count("/") > 1:
+        version, name, _ = rest.split("/", 2)
+        export_again(ws, version, name)
+        kept.keep(ws, f"exports/{version}/{name}")
+
+
+def _marks(ws: Workspace) -> Iterator[tuple[str, str, str]]:
+    """The small files that keep indexers and backups away."""
+    for name, text in MARKS.items():
+        path = ws.work / name
+        if not path.exists() or path.read_bytes() != text.encode():
+            yield "corrupt" if path.exists() else "missing", name, "this mark is not what was written"
+
+
+def _tombstones(ws: Workspace, found: Findings, repair: bool) -> None:
+    name = ws.tombstones.path.name
+    for line in ws.tombstones.broken():
+        found.add("corrupt", name, f"line {line} is not what was written")
+    if ws.tombstones.lost():
+        found.add("missing", name, "lines that the catalog knows of are missing")
+    if repair and (ws.tombstones.broken() or ws.tombstones.lost()):
+        ws.tombstones.rebuild()
+
+
+def _redacted(ws: Workspace) -> list[dict[str, object]]:
+    """Each release that was redacted, with the receipts that say so."""
+    rows = ws.catalog.rows("SELECT version, receipt FROM redactions ORDER BY version, number")
+    versions = sorted({row[0] for row in rows})
+    return [{"release": one, "receipts": [row[1] for row in rows if row[0] == one]} for one in versions]
 
 
 def _releases(ws: Workspace, found: Findings) -> None:
@@ -163,9 +223,28 @@ def _releases(ws: Workspace, found: Findings) -> None:
     for version, sha256 in known.items():
         for name, wanted in _listed(root / version, sha256, found):
             _file(root.parent, f"releases/{version}/{name}", wanted, found)
+        _redactions(ws, version, sha256, found)
     for folder in sorted(root.iterdir()):
         if folder.name not in known and not folder.name.startswith("."):
             found.add("orphans", f"releases/{folder.name}", "the catalog knows no such release")
+
+
+def _redactions(ws: Workspace, version: str, sha256: str, found: Findings) -> None:
+    """A release differs from what was exported only as receipts say, each beginning where the one before it ended."""
+    folder = ws.work / "releases" / version
+    at = None
+    for row in ws.catalog.rows("SELECT * FROM redactions WHERE version = ? ORDER BY number", (version,)):
+        name = f"releases/{version}/receipt-{row['number']}.json"
+        try:
+            said = json.loads((folder / f"receipt-{row['number']}.json").read_bytes())
+        except (OSError, ValueError) as error:
+            found.add("missing", name, f"the receipt of a redaction cannot be read ({type(error).__name__})")
+            said = dict(row)
+        if any(said.get(key) != row[key] for key in ("receipt", "before", "after")) or at not in (None, row["before"]):
+            found.add("corrupt", name, "it does not say what the catalog says of this redaction")
+        at = row["after"]
+    if at not in (None, sha256):
+        found.add("corrupt", f"releases/{version}", "it is neither what was exported nor what its receipts say")
 
 
 def _listed(folder: Path, sha256: str, found: Findings) -> Iterator[tuple[str, str]]:

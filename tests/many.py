@@ -88,7 +88,7 @@ def _rows(ws: Workspace, ids: list[str]) -> None:
 
 
 def _tables(ws: Workspace, ids: list[str]) -> None:
-    """Hashes (of flat pictures, which are near to nothing) as fetch writes them, scores by shard, weak labels as one part."""
+    """Hashes (of flat pictures, near to nothing) as fetch writes them, scores by shard, weak labels as one part."""
     rng = np.random.default_rng(0)
     for at in range(0, len(ids), PART):
         part = sorted(ids[at : at + PART])

@@ -34,6 +34,7 @@ SHARED = {
     "curate.hashes",
     "curate.head",
     "curate.intake",
+    "curate.kept",
     "curate.journal",
     "curate.licences",
     "curate.listing",

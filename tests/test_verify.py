@@ -18,7 +18,7 @@ from tests.builders import add, workspace
 from tests.pictures import encode, texture
 
 QUIET = Progress(quiet=True)
-CLEAN = {"missing": 0, "corrupt": 0, "orphans": 0, "items": []}
+CLEAN = {"missing": 0, "corrupt": 0, "orphans": 0, "items": [], "redacted": []}
 FILES = {"train.parquet": b"rows to train on", "val.parquet": b"rows", "test.parquet": b"rows to test on"}
 
 

@@ -54,8 +54,10 @@ class Catalog:
                 self._secret()
 
     def close(self) -> None:
-        """Close the file, after folding the write-ahead log in: SQLite would do it unsealed."""
+        """Close the file, after folding the write-ahead log in: SQLite would do it unsealed. May be done twice."""
         with self._lock:
+            if self.seal.closed:
+                return
             try:
                 if self.seal.alone(WAIT):
                     self.seal.fold(self._checkpoint)
@@ -139,7 +141,7 @@ class Catalog:
     def _logged(self) -> int:
         """How long the write-ahead log is, in bytes."""
         try:
-            return os.stat(f"{self.path}-wal").st_size
+            return self.path.with_name(f"{self.path.name}-wal").stat().st_size
         except FileNotFoundError:
             return 0
 

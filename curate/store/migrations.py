@@ -358,3 +358,15 @@ CREATE TABLE shares (
     PRIMARY KEY (version, name)
 ) WITHOUT ROWID
 """
+
+
+@MIGRATIONS.append
+def m006_files(db: sqlite3.Connection) -> None:
+    """What was put beside the catalog, file by file: releases, exports, models, receipts."""
+    _statements(db, _FILES)
+
+
+_FILES = """
+-- Paths are below `work/`. What has no row was not finished, or is not ours.
+CREATE TABLE files (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL, run TEXT) WITHOUT ROWID
+"""

@@ -28,10 +28,12 @@ class Seal:
         self._catalog = catalog
         self.path = catalog.with_name(f"{catalog.name}-seal")
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.closed = False
 
     def close(self) -> None:
         """Let go of the file, and of the lock."""
         os.close(self._fd)
+        self.closed = True
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -90,6 +90,21 @@ class Table:
         path.unlink(missing_ok=True)
         return True
 
+    def strangers(self, known: frozenset[str]) -> dict[str, frozenset[str]]:
+        """The ids in each part that are not among those known; parts that cannot be read are left out."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        found = {}
+        for part, files in sorted(self._files().items()):
+            try:
+                ids = frozenset(pq.read_table(files[0], columns=["id"]).column("id").to_pylist())
+            except (OSError, pa.ArrowInvalid, KeyError):
+                continue
+            if others := ids - known:
+                found[part] = others
+        return found
+
     def broken(self) -> list[str]:
         """The parts whose bytes are not those that were written, sorted; nothing is removed."""
         return [part for part, files in sorted(self._files().items()) if _whole(files) is None]

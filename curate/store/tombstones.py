@@ -14,7 +14,7 @@ from typing import Any
 from curate.errors import StoreError
 from curate.marks import canonical
 from curate.records import Candidate, Locator
-from curate.store.blobs import disk, sync
+from curate.store.blobs import disk, sync, write
 from curate.store.catalog import GENESIS, Catalog
 
 NAME = "tombstones.log"
@@ -32,6 +32,10 @@ class Tombstones:
     def append(self, record: Mapping[str, Any]) -> None:
         """Make one record durable: in the file, then in the catalog. Only the holder of the driver lock may."""
         lines, known = self._lines(), self._read()
+        if self._lost(known) or self.broken():
+            raise StoreError(
+                f"{self.path}: lines of it are missing or damaged; `curate verify --repair` writes it anew"
+            )
         prev = known[-1]["digest"] if known else GENESIS
         new = [record] if known else [{"secret": self._catalog.get("secret")}, record]
         data = b""
@@ -84,10 +88,35 @@ class Tombstones:
             if self._catalog.one("SELECT 1 FROM candidates UNION ALL SELECT 1 FROM samples LIMIT 1"):
                 raise StoreError(f"{self.path}: it belongs to another catalog.db; put the right one of the two back")
             self._catalog.rekey(secret)
-        self._apply(self.records(), lines[-1]["digest"])
+        self._apply(self.records(), None if self._lost(lines) else lines[-1]["digest"])
         self._returned()
 
-    def _apply(self, records: Sequence[Mapping[str, Any]], last: str) -> None:
+    def rebuild(self) -> None:
+        """Write the file anew from what the catalog knows; for one that was damaged."""
+        catalog, found = self._catalog, dict[str, dict[str, Any]]()
+        for kind, digest, reason, receipt, at in catalog.rows("SELECT * FROM tombstones WHERE receipt IS NOT NULL"):
+            one = found.setdefault(receipt, {"receipt": receipt, "at": at, "reason": reason, "tombstones": []})
+            one["tombstones"].append([kind, digest])
+        records = sorted(found.values(), key=lambda one: (one["at"], one["receipt"]))
+        for version, number, receipt, before, after, at in catalog.rows("SELECT * FROM redactions ORDER BY at, number"):
+            entry = {"version": version, "number": number, "before": before, "after": after}
+            records.append({"receipt": receipt, "at": at, "redacted": [entry]})
+        data, prev = b"", GENESIS
+        for record in [{"secret": catalog.get("secret")}, *records]:
+            line, prev = _line(record, prev)
+            data += line
+        write(self.path, data)
+        self._apply([], prev)
+
+    def lost(self) -> bool:
+        """Whether the catalog knows of a line that is not there any more."""
+        return self._lost(self._read())
+
+    def _lost(self, lines: Sequence[Mapping[str, Any]]) -> bool:
+        last = self._catalog.get(_MERGED)
+        return last is not None and last not in {one["digest"] for one in lines}
+
+    def _apply(self, records: Sequence[Mapping[str, Any]], last: str | None) -> None:
         with self._catalog.tx() as db:
             for one in records:
                 for kind, digest in one.get("tombstones", ()):
@@ -97,7 +126,10 @@ class Tombstones:
                     said = (done["version"], done["number"], one["receipt"], done["before"], done["after"], one["at"])
                     db.execute("INSERT OR IGNORE INTO redactions VALUES (?, ?, ?, ?, ?, ?)", said)
                     db.execute("UPDATE releases SET sha256 = ? WHERE version = ?", (done["after"], done["version"]))
-            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_MERGED, last))
+                    for folder in ("releases", "exports"):
+                        db.execute("DELETE FROM files WHERE path GLOB ?", (f"{folder}/{done['version']}/*",))
+            if last is not None:
+                db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_MERGED, last))
 
     def _returned(self) -> None:
         """Hold the samples that are here although they were taken down; forget where candidates without bytes were."""

@@ -21,6 +21,7 @@ from curate.store.tombstones import Tombstones
 SYNCED = ("dropbox", "onedrive", "google drive", "googledrive", "icloud", "mobile documents", "nextcloud", "box sync")
 PARTIAL = ("releases/.*", "releases/*/.*", "exports/.*", "exports/*/.*", "models/.*", "tables/*/.*", "receipts/.*")
 _CACHEDIR = "Signature: 8a477f597d28d172789f06886806bc55\n# Not to be indexed or backed up: a curate workspace.\n"
+MARKS = {"CACHEDIR.TAG": _CACHEDIR, ".nomedia": "", ".metadata_never_index": ""}
 
 
 class Workspace:
@@ -34,7 +35,7 @@ class Workspace:
         with disk():
             for folder in (self.work, self.work / "blobs", self.work / "tables", self.work / "releases"):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _mark(self.work)
+            mark(self.work)
         self.catalog = Catalog(self.work / "catalog.db")
         self.blobs = LocalBlobs(self.work / "blobs")
         self.tombstones = Tombstones(self.work / TOMBSTONES, self.catalog)
@@ -99,7 +100,8 @@ def refuse_synced(path: Path) -> None:
             raise StoreError(f"{path}: '{part}' syncs to a cloud drive; keep a workspace on a local disk")
 
 
-def _mark(work: Path) -> None:
-    for name, text in (("CACHEDIR.TAG", _CACHEDIR), (".nomedia", ""), (".metadata_never_index", "")):
+def mark(work: Path) -> None:
+    """Say to indexers and backups that this folder is not for them."""
+    for name, text in MARKS.items():
         if not (work / name).exists():
             (work / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,63 @@
+"""Files whose digests the catalog keeps: releases, exports, models, receipts. One flipped bit in them is named."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curate.store.blobs import disk
+
+if TYPE_CHECKING:
+    from curate.store.workspace import Workspace
+
+MADE = ("exports", "models")  # folders in which every file is ours
+_BLOCK = 1 << 20
+
+
+def keep(ws: "Workspace", *folders: str) -> None:
+    """Remember every file in these folders (below `work/`) as it is now, and no other in them."""
+    found = {folder: {path: digest(ws.work / path) for path in _below(ws.work, folder)} for folder in folders}
+    with ws.catalog.tx() as db:
+        for folder, files in found.items():
+            db.execute("DELETE FROM files WHERE path GLOB ?", (f"{folder}/*",))
+            db.executemany("INSERT INTO files VALUES (?, ?, ?)", ((*one, ws.catalog.run) for one in files.items()))
+
+
+def forget(ws: "Workspace", folder: str) -> None:
+    """Remember nothing of a folder that is about to be written anew."""
+    with ws.catalog.tx() as db:
+        db.execute("DELETE FROM files WHERE path GLOB ?", (f"{folder}/*",))
+
+
+def problems(ws: "Workspace", but: Iterable[str] = ()) -> Iterator[tuple[str, str, str]]:
+    """(kind, path, problem) of every file that is not as it was kept, apart from those in `but`."""
+    known = {row[0]: row[1] for row in ws.catalog.rows("SELECT path, sha256 FROM files ORDER BY path")}
+    skipped = set(but)
+    for path, wanted in known.items():
+        if path in skipped:
+            continue
+        try:
+            if digest(ws.work / path) != wanted:
+                yield "corrupt", path, "its bytes have another sha256 than was kept"
+        except FileNotFoundError:
+            yield "missing", path, "this file is missing"
+        except OSError as error:
+            yield "corrupt", path, f"it cannot be read: {error.strerror}"
+    for folder in MADE:
+        for path in _below(ws.work, folder):
+            if path not in known:
+                yield "orphans", path, "nothing that was finished wrote this file"
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            found.update(block)
+    return found.hexdigest()
+
+
+def _below(work: Path, folder: str) -> list[str]:
+    with disk():
+        return sorted(p.relative_to(work).as_posix() for p in (work / folder).rglob("*") if p.is_file())
