@@ -29,15 +29,18 @@ class Csv:
                 writer.writerows(_rows(table))
 
 
-def _rows(table: Any) -> Iterator[list[str]]:
+def _rows(table: Any) -> Iterator[tuple[object, ...]]:
     for batch in table.to_batches(max_chunksize=10_000):
-        for row in batch.to_pylist():
-            yield [_cell(value) for value in row.values()]
+        yield from zip(*(_cells(column) for column in batch.columns), strict=True)
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    return f"'{value}" if isinstance(value, str) and value.startswith(RISKY) else str(value)
+def _cells(column: Any) -> list[object]:
+    """A column as its cells; numbers as the writer says them, null as nothing."""
+    import pyarrow.types as types
+
+    values = column.to_pylist()
+    if types.is_floating(column.type):
+        return [None if value is None else f"{value:.4f}" for value in values]
+    if types.is_string(column.type):
+        return [f"'{value}" if value is not None and value.startswith(RISKY) else value for value in values]
+    return list(values)

@@ -75,11 +75,13 @@ class Table:
 
         wanted = pa.array(sorted(ids), pa.string())
         try:
+            if not _may_hold(path, ids):
+                return False
             held = pc.is_in(pq.read_table(path, columns=["id"], memory_map=True).column("id"), value_set=wanted)
             if not pc.any(held).as_py():
                 return False
             rows = _whole([path])
-        except (OSError, pa.ArrowInvalid, KeyError):
+        except (OSError, pa.ArrowInvalid, KeyError, ValueError):
             rows = None
         if rows is not None and len(self._files()[part]) == 1:
             kept = pq.read_table(pa.BufferReader(rows)).filter(pc.invert(held))
@@ -131,6 +133,19 @@ def _whole(files: list[Path]) -> bytes | None:
     except OSError:
         return None
     return data if files[0].stem.rpartition(".")[2] == _digest(data) else None
+
+
+def _may_hold(path: Path, ids: frozenset[str]) -> bool:
+    """Whether one of the ids lies between the smallest and the largest of a part, which its footer tells."""
+    import pyarrow.parquet as pq
+
+    footer = pq.read_metadata(path)
+    place = footer.schema.to_arrow_schema().names.index("id")
+    for group in range(footer.num_row_groups):
+        said = footer.row_group(group).column(place).statistics
+        if said is None or not said.has_min_max or any(said.min <= one <= said.max for one in ids):
+            return True
+    return False
 
 
 def _digest(data: bytes) -> str:
