@@ -206,8 +206,11 @@ def verify(s: Session, repair: Annotated[bool, typer.Option(help="Remove what ca
     """Re-hash every blob; check catalog, log, tables and releases. Exit 1 when something is wrong."""
     from curate.verify import verify
 
-    with s.drive("verify") as ws:
-        result = verify(ws, s.progress, repair)
+    with s.open() as ws:
+        result = verify(ws, s.progress) if ws.catalog.broken_pages() else None
+    if result is None:  # the catalog is sound, and may be written
+        with s.drive("verify") as ws:
+            result = verify(ws, s.progress, repair)
     s.say(result)
     if result["missing"] or result["corrupt"] or result["items"]:
         raise typer.Exit(1)

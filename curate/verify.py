@@ -27,6 +27,12 @@ FROM members m LEFT JOIN group_names g USING (sample) WHERE m.grp IS NOT g.grp
 """
 
 
+_DAMAGED = (
+    "only blobs were looked at beside it. Put a good copy back with its seal; where another program wrote the catalog"
+    f" on purpose, remove {CATALOG}-seal, which takes the catalog as it is"
+)
+
+
 @dataclass
 class Findings:
     """What is wrong, and how often. `kinds` counts missing, corrupt, orphans."""
@@ -51,6 +57,9 @@ def verify(ws: Workspace, progress: Progress, repair: bool = False) -> dict[str,
     deleted at any time: `review/`, `spool/`.
     """
     found = Findings()
+    if damaged(ws, found):
+        blobs = _blobs(ws, found, progress, None)
+        return _said(found, blobs, [])
     _check(found, lambda: _catalog(ws, found))
     _check(found, lambda: _log(ws, found))
     sound = not found.items
@@ -63,11 +72,22 @@ def verify(ws: Workspace, progress: Progress, repair: bool = False) -> dict[str,
         ws.blobs.sweep()
         if sound:
             ws.catalog.note("repair", detail=dict(found.kinds))
-    return (
-        {"blobs": blobs}
-        | {kind: found.kinds[kind] for kind in ("missing", "corrupt", "orphans")}
-        | {"items": found.items, "redacted": _redacted(ws)}
-    )
+    return _said(found, blobs, _redacted(ws))
+
+
+def _said(found: Findings, blobs: int, redacted: list[dict[str, object]]) -> dict[str, object]:
+    counts = {kind: found.kinds[kind] for kind in ("missing", "corrupt", "orphans")}
+    return {"blobs": blobs} | counts | {"items": found.items, "redacted": redacted}
+
+
+def damaged(ws: Workspace, found: Findings) -> bool:
+    """Whether pages of the catalog are not what was written: then nothing that it says can be relied on."""
+    pages = ws.catalog.broken_pages()
+    for page in pages:
+        found.add("corrupt", CATALOG, f"page {page} is not what was written, or its seal in {CATALOG}-seal is not")
+    if pages:
+        found.add("corrupt", CATALOG, _DAMAGED)
+    return bool(pages)
 
 
 def _check(found: Findings, check: Callable[[], None]) -> None:
@@ -81,8 +101,6 @@ def _check(found: Findings, check: Callable[[], None]) -> None:
 
 
 def _catalog(ws: Workspace, found: Findings) -> None:
-    for page in ws.catalog.broken_pages():
-        found.add("corrupt", CATALOG, f"page {page} is not what was written, or its seal in {CATALOG}-seal is not")
     for row in ws.catalog.rows("PRAGMA integrity_check"):
         if row[0] != "ok":
             found.add("corrupt", CATALOG, str(row[0]))
@@ -100,12 +118,12 @@ def _log(ws: Workspace, found: Findings) -> None:
 # -- the bytes -------------------------------------------------------------------------------------------------------
 
 
-def _blobs(ws: Workspace, found: Findings, progress: Progress, repair: bool) -> int:
-    """Check every blob against its name and its row, and say how many there are."""
+def _blobs(ws: Workspace, found: Findings, progress: Progress, repair: bool | None) -> int:
+    """Check every blob against its name and its row, and say how many there are. `repair` None: against its name."""
     rows: dict[str, tuple[object, ...]] | None = None
     try:
         sql = "SELECT id, sha1, md5, bytes FROM samples"
-        rows = {row[0]: tuple(row[1:]) for row in ws.catalog.stream(sql)}
+        rows = {row[0]: tuple(row[1:]) for row in ws.catalog.stream(sql)} if repair is not None else None
     except StoreError as error:
         found.add("corrupt", CATALOG, f"samples cannot be read: {error}")
     count = 0

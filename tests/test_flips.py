@@ -46,6 +46,8 @@ def named(root: Path, repair: bool = False) -> set[str]:
     except StoreError as error:
         return {str(error)}
     try:
+        if ws.catalog.broken_pages():
+            return {item["id"] for item in verify(ws, QUIET)["items"]}  # type: ignore[attr-defined]
         with ws.driver("verify"):
             ws.catalog.begin("verify", "")
             _settle(ws)

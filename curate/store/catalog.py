@@ -159,7 +159,10 @@ class Catalog:
 
     def _secret(self) -> None:
         self._db.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (secrets.token_hex(32),))
-        self._key = bytes.fromhex(self.get("secret") or "")
+        try:
+            self._key = bytes.fromhex(self.get("secret") or "")
+        except ValueError as error:
+            raise StoreError("catalog.db: the key of its digests is damaged") from error
 
     def rekey(self, secret: str) -> None:
         """Take over the key of an older catalog's digests; for a catalog that holds nothing yet."""
@@ -239,3 +242,5 @@ def translated() -> Iterator[None]:
         if isinstance(error, sqlite3.IntegrityError):
             raise
         raise StoreError(f"catalog.db: {error}") from error
+    except UnicodeDecodeError as error:
+        raise StoreError("catalog.db: text in it is damaged") from error
