@@ -260,7 +260,7 @@ def _catalog(root: Path | None) -> Check:
     path = root.resolve() / "work" / "catalog.db" if root is not None else None
     if path is None or not path.exists():
         return Check("catalog", None, "none yet")
-    db = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)
+    db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
     try:
         at = db.execute("PRAGMA user_version").fetchone()[0]
         broken = db.execute("PRAGMA quick_check(1)").fetchone()[0] if path.stat().st_size < GIB else "ok"

@@ -76,7 +76,8 @@ def release(root: Path) -> dict[str, bytes]:
 
 
 def recorded(work: Path) -> bool:
-    with closing(sqlite3.connect(work / "work" / "catalog.db")) as db:
+    path = (work / "work" / "catalog.db").as_uri()  # read only: whoever leaves last would fold the log in, unsealed
+    with closing(sqlite3.connect(f"{path}?mode=ro", uri=True)) as db:
         return bool(db.execute("SELECT count(*) FROM releases").fetchone()[0])
 
 
