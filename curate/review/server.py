@@ -130,7 +130,9 @@ class Serving:
     async def _serve(self, ready: Callable[[], None], watch: Watch) -> None:
         from hypercorn.asyncio import serve
         from hypercorn.config import Config
+        from hypercorn.protocol.h11 import H11Protocol
 
+        H11Protocol._check_protocol = _only_http_1  # type: ignore[method-assign, assignment]
         config = Config()
         config.bind = [f"fd://{os.dup(self._sock.fileno())}"]  # it closes what it is given
         config.loglevel, config.include_server_header = "CRITICAL", False
@@ -171,6 +173,10 @@ class Serving:
                 await asyncio.to_thread(watch.pull)
         finally:
             closed.set()
+
+
+async def _only_http_1(*_: object) -> None:
+    """In place of hypercorn's own step, which changes to HTTP/2 before anybody is asked whether that is wanted."""
 
 
 def say_url(where: str) -> None:
