@@ -1,5 +1,6 @@
 """A workspace with a queue, and `curate review` served from it in a process of its own."""
 
+import json
 import os
 import signal
 import subprocess
@@ -56,8 +57,8 @@ def draw(ws: Workspace, ids: Sequence[str], name: str, *, blind: bool = False) -
     with ws.catalog.tx() as db:
         db.execute(
             "INSERT INTO queues (queue, kind, axis, taxonomy, seed, reported, blind, detail, created_at)"
-            " VALUES (?, ?, 'content', '1', 0, 0, ?, '{}', ?)",
-            (name, name, int(blind), now()),
+            " VALUES (?, ?, 'content', '1', 0, 0, ?, ?, ?)",
+            (name, name, int(blind), json.dumps({"items": len(ids)}), now()),
         )
         for place, sample in enumerate(ids):
             db.execute(

@@ -22,7 +22,7 @@ from curate.review import pull, server, thumbs
 from curate.review.desk import Card, Desk
 from curate.review.guard import Door, Guard
 from curate.review.mongod import Mongod
-from curate.review.routes import Routes, start_script
+from curate.review.routes import Routes
 from curate.review.server import Options, Serving, Watch
 from curate.review.thumbs import Look, name_of
 from curate.store.workspace import Workspace
@@ -73,8 +73,7 @@ class _Session:
             desk.shows, desk.paused,
         )  # fmt: skip
         serving: Serving | None = None
-        first = start_script(slice_.NAME, desk.first)
-        routes = Routes(desk, self.original, first, lambda: serving.close() if serving else None)
+        routes = Routes(desk, self.original, slice_.NAME, lambda: serving.close() if serving else None)
         serving = Serving(Guard(app, routes.app(), door), sock, self.options)
         where = server.url(sock, self.options, token)
 

@@ -127,7 +127,6 @@ class Desk:
             card = self._card(key)
             self.journal.decline(card.item.sample, nonce)
             self._pending.discard(key)
-            self._take_off([key])
             return self.state(key)
 
     def escalate(self, key: str, reason: str, nonce: str) -> dict[str, Any]:
@@ -214,10 +213,11 @@ class Desk:
         rows = catalog.rows(mine, (self.journal.queue, self.journal.reviewer))
         self._labels = {self._keys[row[0]]: row[1] for row in rows if row[0] in self._keys}
 
-    @property
     def first(self) -> str | None:
-        """Where to begin."""
-        return self._next(None)
+        """Where to begin, or to go on."""
+        with self._lock:
+            self.refresh()
+            return self._next(None)
 
     # -- parts ---------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from curate.errors import CurateError
 
 LONGEST = 100  # bytes of a Unix socket's path: the system's limit is 104 or 108
+QUICK = "serverSelectionTimeoutMS=2000"  # one that ended does not answer later, either
 READY = 30.0  # seconds
 MISSING = "no mongod for FiftyOne; `curate doctor` says why, and the ways out"
 
@@ -56,7 +57,7 @@ class Mongod:
     @property
     def uri(self) -> str:
         """Where FiftyOne finds it."""
-        return os.environ.get("FIFTYONE_DATABASE_URI") or f"mongodb://{quote(str(self._socket), safe='')}"
+        return os.environ.get("FIFTYONE_DATABASE_URI") or f"mongodb://{quote(str(self._socket), safe='')}/?{QUICK}"
 
     def ended(self) -> str | None:
         """How it ended, where it did though nobody asked it to."""

@@ -22,8 +22,8 @@ Original = Callable[[str], tuple[bytes, str]]
 class Routes:
     """What the plugin asks. `original` gives a sample's bytes and media type; `close` ends the session."""
 
-    def __init__(self, desk: Desk, original: Original, start: str, close: Callable[[], None]) -> None:
-        self._desk, self._original, self._start, self._close = desk, original, start, close
+    def __init__(self, desk: Desk, original: Original, dataset: str, close: Callable[[], None]) -> None:
+        self._desk, self._original, self._dataset, self._close = desk, original, dataset, close
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -87,7 +87,8 @@ class Routes:
         return await _answered(lambda: self._desk.state(request.query_params.get("id")))
 
     async def _script(self, _: Request) -> Response:
-        return Response(self._start, media_type="text/javascript")
+        first = await run_in_threadpool(self._desk.first)
+        return Response(start_script(self._dataset, first), media_type="text/javascript")
 
     async def _show(self, request: Request) -> Response:
         """An original, once; not kept by the browser."""

@@ -143,6 +143,7 @@ class Serving:
         self._loop, self._closed = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self._loop.add_signal_handler(number, self._stop, number)
+        self._loop.set_exception_handler(_quietly)
         watching = asyncio.create_task(self._watch(watch))
         self._loop.call_soon(ready)
         await serve(self._app, config, shutdown_trigger=self._closed.wait)
@@ -159,20 +160,32 @@ class Serving:
         closed = self._closed
         assert closed is not None
         try:
-            while not closed.is_set():
-                if (how := watch.ended()) is not None:
-                    raise CurateError(
-                        f"mongod ended ({how}); every decision is in the catalog, the same command goes on from here"
-                    )
-                await asyncio.to_thread(watch.pull)
-                if watch.opened and time.monotonic() - watch.seen_at() > LINGER:
-                    break
+            while not closed.is_set() and not (watch.opened and time.monotonic() - watch.seen_at() > LINGER):
+                await self._pull(watch)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(closed.wait(), PULL)
-            if watch.ended() is None:
-                await asyncio.to_thread(watch.pull)
+            await self._pull(watch)
         finally:
             closed.set()
+
+    async def _pull(self, watch: Watch) -> None:
+        from pymongo.errors import PyMongoError
+
+        try:
+            if watch.ended() is None:
+                await asyncio.to_thread(watch.pull)
+        except PyMongoError:
+            await asyncio.sleep(0.1)  # it says so before the system does
+        if (how := watch.ended()) is not None:
+            raise CurateError(
+                f"mongod ended ({how}); every decision is in the catalog, and the same command goes on from here"
+            )
+
+
+def _quietly(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A connection that is cut off at the end is no news."""
+    if not isinstance(context.get("exception"), asyncio.CancelledError):
+        loop.default_exception_handler(context)
 
 
 async def _only_http_1(*_: object) -> None:
