@@ -41,8 +41,8 @@ def left(catalog: Catalog, queue: str, reviewer: str, axis: str) -> list[Item]:
 
 
 def there(catalog: Catalog, queue: str) -> list[sqlite3.Row]:
-    """Every item of a queue that is not held and not gone, in the queue's order."""
-    held = views.held(catalog)
+    """Every item of a queue that is not held, not gone and not known by now to show minors, in the queue's order."""
+    held = views.held(catalog) | views.minors(catalog)
     return [row for row in catalog.rows(_ITEMS, (queue,)) if row["sample"] not in held]
 
 

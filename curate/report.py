@@ -67,8 +67,7 @@ def pictures(ws: Workspace, facts: Mapping[str, Any], progress: Progress) -> dic
     """The contact sheet by class, the largest near-duplicate groups, and why they are obscured where they are."""
     why = sheet.dangers(ws)
     of = facts["labels"][0]["of"]
-    apart = sheet.kept_apart(ws, why)
-    chosen, groups = sheet.choose(ws, ws.config.taxonomy.first, of, apart), sheet.largest(ws, apart)
+    chosen, groups = sheet.choose(ws, ws.config.taxonomy.first, of), sheet.largest(ws)
     names = [name for some in chosen.values() for name in some]
     names += [name for one in groups for _, name in one["members"]]
     made = sheet.tiles(ws, names, not why, progress)

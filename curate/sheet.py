@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from curate.errors import ItemError, StoreError
@@ -58,21 +58,21 @@ def _values(ws: Workspace, sql: str, *params: str) -> set[str]:
     return {row[0] for row in ws.catalog.rows(sql, params)}
 
 
-def kept_apart(ws: Workspace, why: Sequence[str]) -> set[str]:
-    """What is not shown at all: what may show minors, wherever anything (`dangers`) is not known to be safe."""
-    return minors(ws.catalog) if why else set()
+def kept_apart(ws: Workspace) -> set[str]:
+    """What no page shows at all: what may show minors, wherever anything (`dangers`) is not known to be safe."""
+    found = minors(ws.catalog)
+    return found if found and dangers(ws) else set()
 
 
-def choose(
-    ws: Workspace, axis: Axis, of: Mapping[str, Label], without: Container[str] = frozenset()
-) -> dict[str, list[str]]:
+def choose(ws: Workspace, axis: Axis, of: Mapping[str, Label]) -> dict[str, list[str]]:
     """Up to 24 survivors a class, as many near-duplicate groups as there are before a second sample of one.
 
     Ids are digests, so their order is as good as chance, and the same at every run.
     """
     group = _groups(ws)
     by_class: dict[str, list[str]] = {}
-    for name in (name for name in survivors(ws) if name not in without):
+    apart = kept_apart(ws)
+    for name in (name for name in survivors(ws) if name not in apart):
         by_class.setdefault(of[name].name if name in of else UNLABELLED, []).append(name)
     order = (*axis.classes, UNLABELLED)
     return {label: _spread(by_class[label], group)[:PER_CLASS] for label in order if label in by_class}
@@ -87,13 +87,13 @@ def _spread(names: Sequence[str], group: Mapping[str, str]) -> list[str]:
     return [name for _, name in sorted(turns)]
 
 
-def largest(ws: Workspace, without: Container[str] = frozenset()) -> list[dict[str, Any]]:
+def largest(ws: Workspace) -> list[dict[str, Any]]:
     """The largest near-duplicate groups, each with a few members: the survivors first. Held samples are left out."""
     rows = ws.catalog.rows("SELECT sample, grp, sample = survivor AS survives FROM members ORDER BY sample")
-    kept_back = held(ws.catalog)
+    kept_back = held(ws.catalog) | kept_apart(ws)
     members: dict[str, list[tuple[bool, str]]] = {}
     for row in rows:
-        if row["sample"] not in kept_back and row["sample"] not in without:
+        if row["sample"] not in kept_back:
             members.setdefault(row["grp"], []).append((not row["survives"], row["sample"]))
     ranked = sorted((-len(found), name) for name, found in members.items() if len(found) > 1)[:GROUPS]
     return [{"group": name, "size": -size, "members": sorted(members[name])[:MEMBERS]} for size, name in ranked]
