@@ -3,10 +3,12 @@
 import re
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from typing import Any
 
 from curate.errors import UsageError
 from curate.release import labels
 from curate.store import views
+from curate.store.catalog import Row
 from curate.store.workspace import Workspace
 
 _REVIEWED = """
@@ -70,13 +72,11 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
 
 _CHANGED = "SELECT kind, count(DISTINCT page_id) FROM changes WHERE ended_at IS NULL GROUP BY kind ORDER BY kind"
 _EACH = """
-SELECT s.source, s.plugin, s.listed, f.state, f.reason, count(f.candidate) AS n,
-    count(f.candidate) - sum(f.licensed) AS bare
-FROM sources s LEFT JOIN (
-    SELECT m.source, c.candidate, c.state, c.reason, max(m.license IS NOT NULL) AS licensed
-    FROM mentions m JOIN candidates c USING (candidate) WHERE coalesce(c.fetched_at, '') >= ?
-    GROUP BY m.source, c.candidate) f USING (source)
-GROUP BY s.source, f.state, f.reason ORDER BY s.plugin, s.source, f.reason
+SELECT source, state, reason, count(*) AS n, sum(NOT licensed) AS bare FROM (
+    SELECT m.source, c.state, c.reason, max(m.license IS NOT NULL) AS licensed
+    FROM mentions m CROSS JOIN candidates c USING (candidate) WHERE coalesce(c.fetched_at, '') >= ?
+    GROUP BY m.candidate, m.source)
+GROUP BY source, state, reason ORDER BY source, reason
 """
 _NOTES = "SELECT kind, count(*) FROM notes WHERE source = ? GROUP BY kind ORDER BY kind"
 
@@ -86,23 +86,24 @@ def _sources(ws: Workspace, since: str) -> list[dict[str, object]]:
 
     `license_missing` counts stored candidates for which the source names no licence; `notes` what it met and left out.
     """
-    found: list[dict[str, object]] = []
-    for source, rows in groupby(ws.catalog.rows(_EACH, (since,)), key=lambda row: str(row["source"])):
-        each = [dict(row) for row in rows]
-        count = {state: sum(row["n"] for row in each if row["state"] == state) for state in ("stored", "pending")}
-        found.append(
-            {
-                "source": source,
-                "use": each[0]["plugin"],
-                "listed": bool(each[0]["listed"]),
-                "candidates": sum(row["n"] for row in each),
-                **count,
-                "failed": {row["reason"]: row["n"] for row in each if row["state"] == "failed"},
-                "license_missing": sum(row["bare"] for row in each if row["state"] == "stored"),
-                "notes": {row[0]: row[1] for row in ws.catalog.rows(_NOTES, (source,))},
-            }
-        )
-    return found
+    rows = groupby(ws.catalog.rows(_EACH, (since,)), key=lambda row: str(row["source"]))
+    known = {source: [dict(row) for row in each] for source, each in rows}
+    sources = ws.catalog.rows("SELECT source, plugin, listed FROM sources ORDER BY plugin, source")
+    return [_source(ws, source, known.get(source["source"], [])) for source in sources]
+
+
+def _source(ws: Workspace, source: Row, each: list[dict[str, Any]]) -> dict[str, object]:
+    name, bare = source["source"], (row["bare"] for row in each if row["state"] == "stored")
+    return {
+        "source": name,
+        "use": source["plugin"],
+        "listed": bool(source["listed"]),
+        "candidates": sum(row["n"] for row in each),
+        **{state: sum(row["n"] for row in each if row["state"] == state) for state in ("stored", "pending")},
+        "failed": {row["reason"]: row["n"] for row in each if row["state"] == "failed"},
+        "license_missing": sum(bare),
+        "notes": dict(_pairs(ws, _NOTES, name)),
+    }
 
 
 def _since(ws: Workspace, since: str) -> dict[str, object]:
@@ -116,5 +117,5 @@ def _since(ws: Workspace, since: str) -> dict[str, object]:
     }
 
 
-def _pairs(ws: Workspace, sql: str) -> list[tuple[str, int]]:
-    return [(row[0], row[1]) for row in ws.catalog.rows(sql)]
+def _pairs(ws: Workspace, sql: str, *params: str) -> list[tuple[str, int]]:
+    return [(row[0], row[1]) for row in ws.catalog.rows(sql, params)]
