@@ -66,12 +66,12 @@ class _Plan:
                     try:
                         if not self._listed(source) and isinstance(source, Planned):
                             self._expect(source, await source.plan(metered))
+                            step()
                         else:
                             await list_source(self.ws.catalog, source, metered, self.ws.config.taxonomy, step)
                             self.parts.append(_part(source, Estimate(self._pending(source), 0)))
                     except ItemError as error:
                         self.unplanned[source_id(source)] = str(error)
-                    step()
             self._known()
             seconds = {host: self._seconds(client.pace(host), host) for host in self.items if host}
         return {
