@@ -49,11 +49,13 @@ def fetch(
 def run(s: Session, ws: "Workspace") -> dict[str, Any]:
     """Fetch, as the configuration says."""
     from curate.fetch import fetch
+    from curate.incident import expire
 
     config = ws.config
     sources, gate = pick.sources(config), pick.gate(config)
     if gate.banner is not None:
         s.note(gate.banner)
+    expire(ws)
     return fetch(ws, sources, s.client(config), gate, s.engine(config), s.progress, s.limit)
 
 

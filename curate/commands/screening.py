@@ -8,7 +8,8 @@ from curate.commands import pick
 from curate.commands.base import app, verb
 from curate.session import Session
 
-group = typer.Typer(no_args_is_help=True, help="The screening gate: what is loaded.")
+group = typer.Typer(no_args_is_help=True, help="The screening gate: lists, incidents, screening again.")
+SHOWN = 20  # corrupt and doubtful rows that are named
 
 
 @app.command()
@@ -30,8 +31,53 @@ def quarantine(
 @group.command("status")
 @verb
 def screening_status(s: Session) -> None:
-    """Say which lists are loaded, how old they are, and whether the gate can answer."""
+    """Say which lists are loaded, how old they are, whether the gate can answer, and which incidents there are."""
+    from curate.incident import overview
+
     gate = pick.gate(s.config)
-    s.say(gate.summary())
+    with s.open() as ws:
+        result = gate.summary() | overview(ws)
+    s.say(result | {"rows": {one.name: [*one.corrupt, *one.doubtful][:SHOWN] for one in gate.lists}})
     if gate.problems:
         raise typer.Exit(4)
+
+
+@group.command("incident")
+@verb
+def screening_incident(
+    s: Session,
+    number: Annotated[int, typer.Argument(metavar="ID")],
+    for_report: Annotated[bool, typer.Option(help="Also what a hotline asks for: where and when; logged.")] = False,
+) -> None:
+    """Say what is on record of a match or a report. Never a picture."""
+    from curate.incident import incident
+
+    with s.open() as ws:
+        s.say(incident(ws, number, for_report))
+
+
+@group.command("release")
+@verb
+def screening_release(
+    s: Session,
+    number: Annotated[int, typer.Argument(metavar="ID")],
+    reason: Annotated[str, typer.Option(help="Why; kept with the incident.")],
+) -> None:
+    """Let go of what came with a match, or of what a person reported. Never of what a list matched."""
+    from curate.incident import release
+
+    with s.open() as ws:
+        s.say(release(ws.catalog, number, reason, s.user))
+
+
+@group.command("rescan")
+@verb
+def screening_rescan(s: Session) -> None:
+    """Screen all stored samples again, from stored hashes; remove what matches. Exit 5 when something did."""
+    from curate.rescan import rescan
+
+    with s.drive("rescan") as ws:
+        result = rescan(ws, pick.gate(s.config), s.engine(ws.config), s.progress)
+    s.say(result)
+    if result["matched"]:
+        raise typer.Exit(5)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,6 +112,14 @@ class Entries:
             if kind in self._digests and (row := self._digests[kind].find(bytes.fromhex(digests[kind]))) is not None:
                 return self._match(kind, row)
         return None
+
+    def exact_all(self, digests: Mapping[str, Sequence[str]]) -> Iterator[tuple[int, Match]]:
+        """The items, by number, that have a listed digest; `digests` are lower-case hex, by algorithm."""
+        for kind in EXACT:
+            if kind in self._digests and digests.get(kind):
+                rows = self._digests[kind].find_all(bytes.fromhex("".join(digests[kind])))
+                for n in np.flatnonzero(rows >= 0):
+                    yield int(n), self._match(kind, int(rows[n]))
 
     def nearest(self, queries: Bytes, radius: int) -> Nearest:
         """The nearest listed PDQ hash of each of uint8[m, 32] within `radius` bits."""

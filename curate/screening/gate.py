@@ -1,6 +1,6 @@
 """The gate that every byte passes before it is kept. A gate that cannot answer says no."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from curate.media import pdq
 from curate.media.pdq import Pdq
 from curate.records import Digests
 from curate.screening.entries import Entries, LoadedList, Match
+from curate.screening.index import Bools, Bytes
 
 __all__ = ["BANNER", "FIRST_LOOK", "REMEDY", "Gate", "LoadedList", "Match", "Verdict", "load"]
 
@@ -150,6 +151,30 @@ class Gate:
             self._entries.near(int(row[n, at]), int(distance[n, at]), parts[n].part) if row[n, at] >= 0 else None
             for n, at in enumerate(best)
         ]
+
+    # -- what is stored already --------------------------------------------------------------------------------------
+
+    def known(self, digests: Mapping[str, Sequence[str]]) -> Iterator[tuple[int, Match]]:
+        """The items, by number, whose digests (hex, by algorithm) are listed."""
+        return self._entries.exact_all(digests)
+
+    def near(self, hashes: Bytes, quality: Bytes, full: Bools) -> Iterator[tuple[int, Match]]:
+        """The rows of uint8[n, 8, 32] that lie near a listed hash in any orientation; see `screen` for the radii."""
+        for radius, chosen in ((pdq.RADIUS, full & (quality >= pdq.MIN_QUALITY)), (FIRST_LOOK, ~full)):
+            rows = np.flatnonzero(chosen)
+            if not len(rows) or self._entries.pdq is None:
+                continue
+            found = self._entries.pdq.joined(hashes[rows].reshape(-1, pdq.BYTES), radius)
+            distance, row = found.distance.reshape(len(rows), -1), found.row.reshape(len(rows), -1)
+            best = distance.argmin(axis=1)
+            for n in np.flatnonzero(row[np.arange(len(rows)), best] >= 0):
+                at = best[n]
+                yield int(rows[n]), self._entries.near(int(row[n, at]), int(distance[n, at]), "")
+
+    def decided(self, parts: Sequence[Pdq]) -> list[Match]:
+        """The matches of a stored item's parts, by the hash that decides."""
+        good = [one for one in parts if one.quality >= pdq.MIN_QUALITY]
+        return [one for one in self._matches(good, pdq.RADIUS) if one is not None] if self._entries.pdq else []
 
     def _remote(
         self, items: Sequence[Digests], pictures: Sequence[Sequence[Pdq] | None], full: Full, verdicts: list[Verdict]

@@ -1,0 +1,144 @@
+"""`curate screening rescan`: every stored sample again, from stored digests and hashes, after lists have changed."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from curate import hashes
+from curate.errors import GateError, ItemError
+from curate.media import pdq
+from curate.media.decode import Bounds
+from curate.media.parts import parts
+from curate.quarantine import company, hold, open_incident
+from curate.records import Digests
+from curate.removal import remove
+from curate.screening import sealed
+from curate.screening.gate import REMEDY, Gate, Match
+from curate.store.catalog import now
+
+if TYPE_CHECKING:
+    from curate.contracts import Engine
+    from curate.media.pdq import Pdq
+    from curate.progress import Progress
+    from curate.store.workspace import Workspace
+
+REASON = "a screening list matched"
+ASKED = 256  # samples that a remote matcher is asked about at once
+
+
+def rescan(ws: "Workspace", gate: Gate, engine: "Engine", progress: "Progress") -> dict[str, Any]:
+    """Screen all stored samples, hold back and remove what matches now, and everything derived from it.
+
+    Each match has an incident, as at the gate. Raises GateError where screening cannot answer; then nothing is removed.
+    """
+    started = time.monotonic()
+    if gate.problems or not gate.active:
+        raise GateError(f"screening: {(*gate.problems, 'no list is loaded')[0]}; nothing is screened; {REMEDY}")
+    ids = [row[0] for row in ws.catalog.rows("SELECT id FROM samples ORDER BY id")]
+    done = hashes.complete(ws, ids, engine, progress)
+    with progress.stage("rescan", len(ids)) as step:
+        found = dict(_by_digest(ws, gate))
+        for sample, match in _by_look(ws, gate, step):
+            found.setdefault(sample, match)
+        for sample, match in _by_matcher(ws, gate, [one for one in ids if one not in found]):
+            found.setdefault(sample, match)
+    there = set(ids)
+    matched = {sample: found[sample] for sample in sorted(found) if sample in there}
+    incidents = [_incident(ws, sample, match) for sample, match in matched.items()]
+    receipt = remove(ws, list(matched), REASON) if matched else None
+    ws.catalog.note("rescan", None, {"samples": len(ids), "matched": len(matched)})
+    return {
+        "samples": len(ids),
+        "unhashed": len(done.unhashed),
+        "matched": len(matched),
+        "incidents": incidents,
+        "removed": len(matched),
+        "releases_affected": list(receipt.releases) if receipt else [],
+        "receipt": receipt.path if receipt else None,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def _by_digest(ws: "Workspace", gate: Gate) -> Iterator[tuple[str, Match]]:
+    rows = ws.catalog.rows("SELECT id, sha1, md5 FROM samples ORDER BY id")
+    values = {"sha256": [row["id"] for row in rows], "sha1": [row["sha1"] for row in rows]}
+    values["md5"] = [row["md5"] for row in rows]
+    for n, match in gate.known(values):
+        yield rows[n]["id"], match
+
+
+def _by_look(ws: "Workspace", gate: Gate, step: Any) -> Iterator[tuple[str, Match]]:
+    """Stored full hashes are decided as they are; what only a first look flags, by the full hash of the bytes."""
+    flagged = set[str]()
+    for rows in hashes.all_pdq(ws):
+        step(sum(part == pdq.MAIN for part in rows.parts))
+        for n, match in gate.near(rows.hashes, rows.quality, rows.full):
+            if rows.full[n]:
+                yield rows.ids[n], match
+            else:
+                flagged.add(rows.ids[n])
+    for sample in sorted(flagged):
+        for match in gate.decided(_parts(ws, sample)):
+            yield sample, match
+
+
+def _parts(ws: "Workspace", sample: str) -> "Sequence[Pdq]":
+    with ws.blobs.open(sample) as blob:
+        try:
+            return parts(blob.read(), Bounds(ws.config.fetch.max_pixels, 1))
+        except ItemError:
+            return ()
+
+
+def _by_matcher(ws: "Workspace", gate: Gate, ids: Sequence[str]) -> Iterator[tuple[str, Match]]:
+    """What remote matchers say of what no list knows; raises GateError where one does not answer."""
+    for at in range(0, len(ids), ASKED) if gate.matchers else ():
+        some = ids[at : at + ASKED]
+        marks = ",".join("?" * len(some))
+        rows = ws.catalog.rows(f"SELECT id, sha1, md5 FROM samples WHERE id IN ({marks})", some)  # noqa: S608
+        known, quality = hashes.read_pdq(ws, [row["id"] for row in rows])
+        items = [
+            Digests(row["id"], row["sha1"], row["md5"], tuple(one.tobytes().hex() for one in known[n]))
+            if quality[n] >= pdq.MIN_QUALITY
+            else Digests(row["id"], row["sha1"], row["md5"])
+            for n, row in enumerate(rows)
+        ]
+        for name, matcher in gate.matchers:
+            for row, entry in zip(rows, matcher.ask(items), strict=True):
+                if entry is not None:
+                    yield row["id"], Match(name, entry, "remote", matcher.provider)
+
+
+def _incident(ws: "Workspace", sample: str, match: Match) -> int:
+    """The row of a match, with where it was found, since the catalog forgets that; it and its company are held back."""
+    catalog, digest = ws.catalog, ws.catalog.digest("sha256", sample)
+    sql = "SELECT incident FROM incidents WHERE kind = 'rescan' AND digest = ?"
+    if (known := catalog.one(sql, (digest,))) is not None:
+        return int(known)
+    numbers = [row[0] for row in catalog.rows("SELECT candidate FROM candidates WHERE sample = ?", (sample,))]
+    places = [dict(row) for row in catalog.rows(_PLACES, (sample,))]
+    detail: Mapping[str, object] = {"places": places} | _preserved(ws, sample, match, places)
+    with catalog.tx() as db:
+        held = {one for number in numbers for one in company(db, number)}
+        incident = open_incident(catalog, db, "rescan", sample, detail, match)
+        hold(db, [("sample", sample), *sorted(held)], incident, f"came with what incident {incident} is about")
+        catalog.append(db, "match", sample, {"incident": incident, "list": match.list, "held": len(held)})
+    return incident
+
+
+_PLACES = """
+SELECT c.kind, c.locator, c.final_url, c.fetched_at, m.source, m.ref, m.album, m.page_id, m.attribution
+FROM candidates c JOIN mentions m USING (candidate) WHERE c.sample = ? ORDER BY c.candidate, m.source, m.ref
+"""
+
+
+def _preserved(ws: "Workspace", sample: str, match: Match, places: Sequence[Mapping[str, Any]]) -> dict[str, object]:
+    options = ws.config.screening
+    if options.on_match != "preserve" or options.public_key is None:
+        return {}
+    facts = {"sha256": sample, "places": json.loads(json.dumps(places)), "at": now(), "list": match.list}
+    facts |= {"entry": match.entry, "operator": options.operator}
+    with ws.blobs.open(sample) as blob:
+        name = sealed.seal(ws.work, sealed.public_key(options.public_key), facts, blob.read())
+    return {"sealed": name, "expires": sealed.expiry(options.preserve_days)}
