@@ -77,7 +77,7 @@ def test_copies_of_listed_pictures_are_found_and_no_others(tmp_path: Path, name:
 
 
 def test_a_first_look_is_decided_by_the_full_hash(tmp_path: Path) -> None:
-    """Within 47 bits of the fast hash it is a match only where the full one lies within 31; farther is never decoded."""
+    """Within 47 bits of the fast hash only a full one within 31 is a match; what is farther is never decoded."""
     photo, other = photograph(), photograph("coffee.png")
     listing(tmp_path, photo)
     gate = load([("lines:1", Lines(tmp_path / "list.txt", algorithm="pdq"))], True, None, 1)
