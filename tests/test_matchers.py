@@ -258,7 +258,7 @@ def test_a_matcher_stands_in_for_a_list(tmp_path: Path, service: Service) -> Non
 
 
 def test_a_matcher_that_dies_keeps_everything_out(tmp_path: Path, service: Service) -> None:
-    """Dead before: nothing is fetched. Dead in between: nothing more is stored, and all of it may be asked for again."""
+    """Dead before: nothing is fetched. Dead in between: nothing more is stored, and all may be asked for again."""
     answers = {f"/{n}.jpg": (200, {}, encode(texture(n))) for n in range(4)}
     with serving(answers) as web:
         service.answer = lambda asked: (503, {})
