@@ -296,12 +296,16 @@ def _screening(config: Config | None, gate: Gate | None) -> Check:
         return Check("screening", None, "no configuration to load lists from", REMEDY)
     if gate.problems:
         return Check("screening", False, f"nothing is fetched: {'; '.join(gate.problems)}", REMEDY)
-    if not gate.lists:
+    if not gate.active:
         refused = "no list is configured, and one is required: nothing is fetched"
         return Check("screening", False if gate.required else None, refused if gate.required else BANNER, REMEDY)
     told = "; ".join(
-        f"{one.name} ({one.provider}): {one.entries} hashes, {len(one.corrupt)} corrupt rows, {_days(one.modified)} old"
-        for one in gate.lists
+        [
+            f"{one.name} ({one.provider}): {one.entries} hashes, {len(one.corrupt)} corrupt rows,"
+            f" {_days(one.modified)} old"
+            for one in gate.lists
+        ]
+        + [f"{name} ({one.provider}): answers" for name, one in gate.matchers]
     )
     configured = len(config.screening.lists)
     corrupt = any(one.corrupt for one in gate.lists)

@@ -105,7 +105,7 @@ def _header(ws: "Workspace", version: str, rows: Rows) -> dict[str, Any]:
         "config_sha256": config_sha256(config),
         "splits": {"shares": config.export.splits, "salt": config.export.salt},
         "leakage": {"hash": config.dedupe.hash, "radius": config.dedupe.group_radius},
-        "screening": {"required": config.screening.required, "lists": _screening(ws)},
+        "screening": {"required": config.screening.required} | _screening(ws),
         "approvals": _approvals(ws),
         "policy": {"refusals": refusals.version(), "minors": minors.version()},
         "columns": rows.tables["train"].column_names,
@@ -127,11 +127,13 @@ def _parent(ws: "Workspace", version: str) -> dict[str, str] | None:
     return {"version": best, "sha256": known[best]}
 
 
-def _screening(ws: "Workspace") -> list[dict[str, Any]]:
-    """The lists that the last fetch passed, without their file times."""
+def _screening(ws: "Workspace") -> dict[str, Any]:
+    """What the last fetch passed: lists without their file times, matchers, the radius; and how many items matched."""
     summary = json.loads(ws.catalog.get("screening") or "{}")
-    lists = summary.get("lists", []) if isinstance(summary, dict) else summary
-    return [{key: value for key, value in one.items() if key != "modified"} for one in lists]
+    lists = [{key: value for key, value in one.items() if key != "modified"} for one in summary.get("lists", [])]
+    sql = "SELECT count(DISTINCT digest) FROM incidents WHERE kind IN ('match', 'rescan')"
+    said = {key: summary.get(key) for key in ("matchers", "pdq_radius") if summary.get(key)}
+    return {"lists": lists, "matched": ws.catalog.one(sql), **said}
 
 
 def _approvals(ws: "Workspace") -> list[dict[str, str]]:

@@ -47,11 +47,11 @@ def about(ws: Workspace) -> dict[str, Any]:
 
 def screening(ws: Workspace) -> dict[str, Any]:
     """Which lists the configuration names, which ones the last fetch passed (None: no fetch yet), what they matched."""
-    last = ws.catalog.get("screening")
+    last, options = json.loads(ws.catalog.get("screening") or "null"), ws.config.screening
     return {
-        "configured": [one.use for one in ws.config.screening.lists],
+        "configured": [one.use for one in (*options.lists, *options.matchers)],
         "required": ws.config.screening.required,
-        "passed": json.loads(last)["lists"] if last else None,
+        "passed": [*last["lists"], *last.get("matchers", ())] if last else None,
         "matched": ws.catalog.one(
             "SELECT count(*) FROM candidates WHERE state = 'failed' AND reason = ?", (Reason.GATE_MATCH,)
         ),

@@ -32,9 +32,11 @@ TEMPLATE = """\
 # No list, no fetch. Where every class of every source is safe, `required = false` is possible, and recorded.
 required = true
 # [[screening.lists]]
-# use = "lines"                       # md5, sha1 or sha256, one a line
+# use = "lines"                       # lines | tx_csv | tx_local | threatexchange | ncmec | stopncii
 # path = "lists/mine.txt"
-# provider = "self"
+# provider = "self"                   # who vouches for it
+# [[screening.matchers]]
+# use = "shield"                      # shield | hma: remote services; they get hashes, never bytes
 
 [[sources]]
 use = "urllist"
