@@ -70,6 +70,10 @@ def dedupe(
     explain: Annotated[str | None, typer.Option(metavar="ID", help="Only say why a sample is in its group.")] = None,
     report: Annotated[bool, typer.Option("--report", help="Also write dedupe.html, its pictures obscured.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="With --report: clear where all is called safe.")] = False,
+    against: Annotated[
+        str | None, typer.Option(metavar="DIR|RELEASE", help="Hold this set out: what is near to it leaves releases.")
+    ] = None,
+    forget: Annotated[str | None, typer.Option(metavar="DIR|RELEASE", help="Hold this set out no longer.")] = None,
 ) -> None:
     """Find exact and near duplicates: groups, survivors, label conflicts."""
     if explain is not None:
@@ -78,19 +82,25 @@ def dedupe(
         with s.open() as ws:
             s.say(why.explain(ws, explain), why.lines)
         return
+    from curate.heldout import forget as let_go
+    from curate.heldout import hold_out
+
     with s.drive("dedupe") as ws:
+        if forget is not None:
+            let_go(ws, forget)
+        held = {} if against is None else {"against": hold_out(ws, against, s.engine(ws.config), s.progress)}
         result = _dedupe(s, ws)
         if report:
             from curate.groupsheet import report as page
 
             result = {**result, "report": str(page(ws, s.progress, clear))}
-    s.say(result)
+    s.say({**result, **held})
 
 
 def _dedupe(s: Session, ws: "Workspace") -> Mapping[str, Any]:
     from curate.dedupe import dedupe
 
-    return dedupe(ws, s.engine(ws.config), s.progress)
+    return dedupe(ws, s.engine(ws.config), s.progress, pick.embedder(ws.config))
 
 
 @app.command()

@@ -108,16 +108,41 @@ class ScreeningConfig:
 
 @dataclass(frozen=True)
 class DedupeConfig:
-    """Two radii in bits of the hash: a group shares a split, a collapse set has one survivor."""
+    """By which hashes, and how near: a group shares a split, a collapse set has one survivor. Radii are bits.
 
-    hash: Literal["phash"] = "phash"
+    `orientations` searches for mirrored and turned copies as well, by PDQ. `embeddings` names a labeler whose vectors
+    group what lies within `cosine` of each other: crops, which hashes miss.
+    """
+
+    hash: Literal["phash", "pdq", "phash+pdq"] = "phash+pdq"
     group_radius: int = 10
     collapse_radius: int = 4
+    pdq_group_radius: int = 31
+    pdq_collapse_radius: int = 20
+    orientations: bool = False
+    embeddings: str | None = None
+    cosine: float = 0.95
 
     def __post_init__(self) -> None:
-        """Refuse a collapse set that would reach out of its group."""
+        """Refuse a collapse set that would reach out of its group, and a search by what is not there."""
         if not 0 <= self.collapse_radius <= self.group_radius:
             raise ValueError("collapse_radius must lie between 0 and group_radius")
+        if not 0 <= self.pdq_collapse_radius <= self.pdq_group_radius:
+            raise ValueError("pdq_collapse_radius must lie between 0 and pdq_group_radius")
+        if self.orientations and not self.by_pdq:
+            raise ValueError("orientations needs hash = 'pdq' or 'phash+pdq'")
+        if not 0 < self.cosine <= 1:
+            raise ValueError("cosine must lie above 0 and be at most 1")
+
+    @property
+    def by_phash(self) -> bool:
+        """Whether pHash is asked."""
+        return "phash" in self.hash
+
+    @property
+    def by_pdq(self) -> bool:
+        """Whether PDQ is asked."""
+        return "pdq" in self.hash
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ Samples are rows of arrays, sorted by id. Nothing here depends on the order in w
 """
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,74 +15,124 @@ from curate.near.components import flatten, union
 from curate.records import SPLITS
 
 Rows = npt.NDArray[np.int64]
+Said = tuple[str, str]
 Alike = Callable[[Rows, Rows], npt.NDArray[np.bool_]]
-_STRENGTH = SPLITS.index  # train, val, test: what is tested on must not be trained on
 STARS = 256  # collapse sets that one chain of look-alikes may fall into; past it, what is left stays uncollapsed
+
+
+class Names:
+    """Numbers for names, in their order: those of the samples that are there, and those of groups that are gone."""
+
+    def __init__(self, ids: Sequence[str], gone: Iterable[str]) -> None:
+        self._ids = ids
+        self._gone = sorted(set(gone))
+        self._before = np.array([bisect_left(ids, name) for name in self._gone], dtype=np.int64)
+        rows = np.arange(len(ids))
+        self.of_rows: Rows = rows + np.searchsorted(self._before, rows, side="right")
+        self._numbers = {
+            name: int(before) + n for n, (name, before) in enumerate(zip(self._gone, self._before, strict=True))
+        }
+
+    def __len__(self) -> int:
+        return len(self._ids) + len(self._gone)
+
+    def of_gone(self, name: str) -> int:
+        """The number of a name that is nobody's here."""
+        return self._numbers[name]
+
+    def spelled(self) -> list[str]:
+        """Every name, by number."""
+        return sorted([*self._ids, *self._gone])
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What earlier runs said of each sample, by id: the name of its group, and its split. Nothing here is forgotten.
+    """What earlier runs said of each row: its group's name (a number of `known`), its split (a place in SPLITS).
 
-    `floors` are the splits that groups (by name) had of members that were taken down since.
+    `floors` is the strongest split that the group of that name had of members who were taken down since. int64[n] each;
+    -1 where nothing was said. Nothing here is forgotten.
     """
 
-    names: Mapping[str, str]
-    splits: Mapping[str, str]
-    floors: Mapping[str, str] = field(default_factory=dict)
+    known: Names
+    names: Rows
+    splits: Rows
+    floors: Rows
+
+    @classmethod
+    def of(
+        cls, ids: Sequence[str], names: Iterable[Said], splits: Iterable[Said], floors: Mapping[str, str] | None = None
+    ) -> "Memory":
+        """From what is remembered, as (id, name) and (id, split); those who are not there count for nothing."""
+        at = {one: row for row, one in enumerate(ids)}
+        here = [(at[one], at.get(name, -1), name) for one, name in names if one in at]
+        known = Names(ids, (name for _, to, name in here if to < 0))
+        found, kept, least = (np.full(len(ids), -1, dtype=np.int64) for _ in range(3))
+        for row, to, name in here:
+            found[row] = known.of_gone(name) if to < 0 else known.of_rows[to]
+            if floors and name in floors:
+                least[row] = SPLITS.index(floors[name])
+        for one, split in splits:
+            if one in at:
+                kept[at[one]] = SPLITS.index(split)
+        return cls(known, found, kept, least)
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """Each row's group, the split it keeps, and why it leaves the next release (None: it stays)."""
+    """Each row's group, the split it keeps (a place in SPLITS), and the split for whose sake it leaves (-1: it stays).
+
+    `renamed` are the rows whose group had another name so far, or none.
+    """
 
     names: list[str]
-    splits: list[str]
-    excluded: list[str | None]
+    splits: Rows
+    merged: Rows
+    renamed: Rows
 
 
-def unite(near: Rows, tied: Iterable[Sequence[int]]) -> Rows:
-    """Each row's smallest fellow, as `near` has it (int64[n]) and with each list of rows in `tied` joined: int64[n]."""
-    pairs = np.array([(rows[0], row) for rows in tied for row in rows[1:]], dtype=np.int64).reshape(-1, 2)
+def unite(near: Rows, tied: Rows) -> Rows:
+    """Each row's smallest fellow (int64[n]), as `near` has it and with the pairs of `tied` (int64[m, 2]) joined."""
     parent = near.copy()
-    union(parent, pairs[:, 0], pairs[:, 1])
+    union(parent, tied[:, 0], tied[:, 1])
     return flatten(parent)
 
 
-def namesakes(ids: Sequence[str], names: Mapping[str, str]) -> list[list[int]]:
-    """The rows that once were in one group, and the row that the group was named after: a group never comes apart."""
-    at = {name: row for row, name in enumerate(ids)}
-    found: dict[str, list[int]] = {}
-    for row, one in enumerate(ids):
-        if (name := names.get(one)) is not None:
-            found.setdefault(name, [at[name]] if name in at else []).append(row)
-    return [rows for rows in found.values() if len(rows) > 1]
+def namesakes(memory: Memory) -> Rows:
+    """The rows that once were in one group, and the row that the group was named after, in pairs: int64[m, 2].
+
+    A group never comes apart.
+    """
+    rows = np.flatnonzero(memory.names >= 0)
+    ahead = np.full(len(memory.known), len(memory.names), dtype=np.int64)  # a name's first row, or whose name it is
+    np.minimum.at(ahead, memory.names[rows], rows)
+    ahead[memory.known.of_rows] = np.arange(len(memory.names))
+    first = ahead[memory.names[rows]]
+    apart = first != rows
+    return np.stack([first[apart], rows[apart]], axis=1)
 
 
 def assign(ids: Sequence[str], groups: Rows, memory: Memory, draw: Callable[[str], str]) -> Grouping:
     """Names and splits of groups (int64[n], each row's smallest fellow).
 
     A group takes the smallest name that one of its members remembers, else the smallest id among them. It takes the
-    strongest split that one of them remembers (test, then val, then train), else what `draw` says of its name. A
-    member that remembers another split keeps it, and leaves the next release as `merged_with_<split>`.
+    strongest split that one of them remembers (test, then val, then train: what is tested on must not be trained on),
+    else what `draw` says of its name. A member that remembers another split keeps it, and leaves the next release.
     """
-    name: dict[int, str] = {}
-    split: dict[int, str] = {}
-    labels = groups.tolist()
-    for label, one in zip(labels, ids, strict=True):
-        if (known := memory.names.get(one)) is not None:
-            name[label] = min(name.get(label, known), known)
-            if (floor := memory.floors.get(known)) is not None:
-                split[label] = max(split.get(label, floor), floor, key=_STRENGTH)
-        if (was := memory.splits.get(one)) is not None:
-            split[label] = max(split.get(label, was), was, key=_STRENGTH)
-    names = [name.get(label) or ids[label] for label in labels]
-    for label in set(labels) - split.keys():
-        split[label] = draw(name.get(label) or ids[label])
-    strongest = [split[label] for label in labels]
-    own = [memory.splits.get(one, now) for one, now in zip(ids, strongest, strict=True)]
-    excluded = [None if was == now else f"merged_with_{now}" for was, now in zip(own, strongest, strict=True)]
-    return Grouping(names, own, excluded)
+    nobody = len(memory.known)
+    name = np.full(len(ids), nobody, dtype=np.int64)
+    np.minimum.at(name, groups, np.where(memory.names < 0, nobody, memory.names))
+    name = np.where(name == nobody, memory.known.of_rows, name)
+    split = np.full(len(ids), -1, dtype=np.int64)
+    np.maximum.at(split, groups, np.maximum(memory.splits, memory.floors))
+    spelled = memory.known.spelled()
+    heads = np.flatnonzero((groups == np.arange(len(ids))) & (split < 0))
+    split[heads] = [SPLITS.index(draw(spelled[number])) for number in name[heads].tolist()]
+    strongest = split[groups]
+    own = np.where(memory.splits < 0, strongest, memory.splits)
+    numbers = name[groups]
+    names = [spelled[number] for number in numbers.tolist()]
+    merged = np.where(own == strongest, -1, strongest)
+    return Grouping(names, own, merged, np.flatnonzero(numbers != memory.names))
 
 
 def drawn(salt: str, shares: Mapping[str, float], name: str) -> str:

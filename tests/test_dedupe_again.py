@@ -37,6 +37,7 @@ def ws(tmp_path: Path) -> Iterator[Workspace]:
 def run(ws: Workspace) -> dict[str, object]:
     found = dedupe(ws, Serial(), Progress(quiet=True))
     assert found.pop("seconds") is not None
+    assert found.pop("stages") is not None
     return found
 
 

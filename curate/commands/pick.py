@@ -42,6 +42,21 @@ def labelers(config: "Config") -> list[Any]:
     return [make("labelers", table, "labeler") for table in config.labelers]
 
 
+def embedder(config: "Config") -> Any:
+    """The labeler whose vectors dedupe compares; None where none is asked for. Its options are those of `labelers`."""
+    from curate.plugins import make
+    from curate.toml import Plugin
+
+    name = config.dedupe.embeddings
+    if name is None:
+        return None
+    table = next((one for one in config.labelers if one.use == name), Plugin(name, where="dedupe.embeddings"))
+    found = make("labelers", table, "labeler")
+    if not any("[" in kind for kind in found.columns.values()):
+        raise UsageError(f"dedupe.embeddings: '{name}' gives no embedding")
+    return found
+
+
 def backbone(config: "Config") -> Any:
     """The network that the baseline is made on."""
     from curate.plugins import make

@@ -14,7 +14,7 @@ from curate.errors import CurateError
 from curate.near.components import Classes, Ids, Words, flatten, union
 from curate.near.join import join
 
-__all__ = ["cross", "groups", "pairs"]
+__all__ = ["beside", "cross", "groups", "link", "pairs"]
 
 Hashes = npt.NDArray[np.uint8]
 STRETCH = 1 << 21  # rows of each side that `cross` joins at a time
@@ -79,6 +79,35 @@ def groups(hashes: Hashes, radius: int, *, old: Ids | None = None) -> Ids:
         for near in join(words, sides, radius, parent):
             union(parent, near[:, 0], near[:, 1])
     return flatten(parent)
+
+
+def link(labels: Ids, a: Hashes, b: Hashes, radius: int, *, some: tuple[Ids, Ids] | None = None) -> Ids:
+    """Groups joined further, where row i of `a` and row j of `b` differ in at most `radius` bits.
+
+    `a` and `b` are uint8[n, 8 or 32], two views of the same n rows (upright, and mirrored, say); `labels` is int64[n],
+    an answer of `groups`, and so is what is returned. `some`: only these rows of `a`, and these of `b`, are searched.
+    Pairs are never all in memory, and rows that are together already cost nothing.
+    """
+    words = np.concatenate([_words(a, radius), _words(b, radius)])
+    rows = len(labels)
+    left, right = some or (np.arange(rows), np.arange(rows))
+    parent = np.concatenate([labels, labels])
+    for near in join(words, (left, right + rows), radius, parent):
+        union(parent, near[:, 0], near[:, 1])
+    return flatten(parent)[:rows]
+
+
+def beside(a: Hashes, b: Hashes, radius: int) -> npt.NDArray[np.bool_]:
+    """Which rows of `a` differ from some row of `b` in at most `radius` bits: bool[n].
+
+    `a` is uint8[n, 8 or 32], `b` uint8[m, as a]. Pairs are never all in memory: a row is asked until one is found.
+    """
+    words = np.concatenate([_words(a, radius), _words(b, radius)])
+    found = np.arange(1, len(words) + 1)
+    found[len(a) :] = 0
+    for near in join(words, (np.arange(len(a)), np.arange(len(a), len(words))), radius, found):
+        found[near[:, 0]] = 0
+    return np.asarray(found[: len(a)] == 0)
 
 
 def _stretches(words: Words) -> Iterator[tuple[int, Words]]:

@@ -26,7 +26,7 @@ class Classes:
 
     @classmethod
     def of(cls, words: Words) -> "Classes":
-        """Collapse the equal rows of uint64[n, 1 or 4]."""
+        """Collapse the equal rows of uint64[n, any]."""
         members, begins = _side_by_side(words)
         starts = np.flatnonzero(begins)
         sizes = np.diff(starts, append=len(words))
@@ -50,15 +50,21 @@ class Classes:
         return np.stack([left, other.members[other.starts[theirs][pair] + column]], axis=1)
 
 
+def digests(words: Words) -> Words:
+    """One word for each row of uint64[n, any], the same for equal rows: uint64[n]."""
+    mixed = words[:, 0]
+    for word in range(1, words.shape[1]):
+        mixed = (mixed ^ (mixed >> np.uint64(29))) * _ODD + words[:, word]
+    return mixed
+
+
 def _side_by_side(words: Words) -> tuple[Ids, npt.NDArray[np.bool_]]:
     """An order in which equal rows are neighbours, and where in it another hash begins.
 
     Sorting by one mixed word takes a tenth of the time of sorting by four; where different rows mix to the same word
     (never, but for a crafted input) all four decide.
     """
-    mixed = words[:, 0]
-    for word in range(1, words.shape[1]):
-        mixed = (mixed ^ (mixed >> np.uint64(29))) * _ODD + words[:, word]
+    mixed = digests(words)
     order = np.argsort(mixed)
     ordered, begins = mixed[order], np.ones(len(words), dtype=bool)
     begins[1:] = ordered[1:] != ordered[:-1]

@@ -370,3 +370,28 @@ _FILES = """
 -- Paths are below `work/`. What has no row was not finished, or is not ours.
 CREATE TABLE files (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL, run TEXT) WITHOUT ROWID
 """
+
+
+@MIGRATIONS.append
+def m007_near(db: sqlite3.Connection) -> None:
+    """Parts of groups that chain; sets that are held out, to be evaluated on."""
+    _statements(db, _NEAR)
+
+
+_NEAR = """
+-- Written anew by dedupe, of groups too wide for one part: the sample within the radius of which all of a part lies.
+CREATE TABLE group_parts (
+    sample TEXT PRIMARY KEY REFERENCES samples (id) ON DELETE CASCADE, part TEXT NOT NULL
+) WITHOUT ROWID
+;;
+-- Sets to evaluate on that are not ours to train on: what is near to one of their items leaves every later release.
+CREATE TABLE held_out_sets (
+    name TEXT PRIMARY KEY, origin TEXT NOT NULL, unreadable INTEGER NOT NULL, at TEXT NOT NULL, run TEXT
+)
+;;
+-- Their items, by sha256: upright hashes with their quality; the bytes are not kept.
+CREATE TABLE held_out (
+    name TEXT NOT NULL REFERENCES held_out_sets (name), item TEXT NOT NULL, phash BLOB NOT NULL, quality REAL NOT NULL,
+    pdq BLOB NOT NULL, pdq_quality INTEGER NOT NULL, PRIMARY KEY (name, item)
+) WITHOUT ROWID
+"""

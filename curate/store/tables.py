@@ -5,14 +5,21 @@ A part is `<part>.<digest>.parquet`; the digest is of its bytes, so that one fli
 
 import hashlib
 import io
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate.store.blobs import write
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+
+READERS = 2  # parts that are read at a time: checking and unpacking let go of the interpreter's lock
+AHEAD = 16  # parts that are held ready
 
 _NAMED = 12  # hex digits of an id that make a part's name one that tells it
 
@@ -50,16 +57,18 @@ class Table:
 
     def each(self, columns: Sequence[str] | None = None) -> "Iterator[tuple[str, pa.Table | None]]":
         """Each part with its rows; None for a part that cannot be read, which is removed so that it is made again."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        for part, files in sorted(self._files().items()):
-            data = _whole(files)
-            if data is None:
-                self.remove(part)
-                yield part, None
-            else:
-                yield part, pq.read_table(pa.BufferReader(data), columns=columns and ["id", *columns])
+        wanted = None if columns is None else ["id", *columns]
+        with ThreadPoolExecutor(READERS) as pool:
+            ahead: deque[tuple[str, Future[pa.Table | None]]] = deque()
+            parts = iter(sorted(self._files().items()))
+            while True:
+                ahead += ((part, pool.submit(_rows, files, wanted)) for part, files in islice(parts, AHEAD - len(ahead)))
+                if not ahead:
+                    break
+                part, rows = ahead.popleft()
+                if (found := rows.result()) is None:
+                    self.remove(part)
+                yield part, found
 
     def without(self, ids: frozenset[str]) -> int:
         """Take the rows of these samples out, part by part, each whole or absent; how many parts held some.
@@ -124,6 +133,15 @@ class Table:
         return found
 
 
+def _rows(files: list[Path], columns: list[str] | None) -> "pa.Table | None":
+    """The rows of a part, where it is whole. (`read_table` takes longer to set out than to read a part this small.)"""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    data = _whole(files)
+    return None if data is None else pq.ParquetFile(pa.BufferReader(data)).read(columns, use_threads=False)
+
+
 def _whole(files: list[Path]) -> bytes | None:
     """The bytes of a part's one file, where they are those that its name tells."""
     if len(files) != 1:
@@ -159,6 +177,20 @@ def _once(table: "pa.Table") -> "pa.Table":
     first = np.ones(len(ids), dtype=bool)
     first[1:] = ids[1:] != ids[:-1]
     return table if first.all() else table.filter(first)
+
+
+def to_bytes(column: "pa.ChunkedArray") -> "np.ndarray":
+    """Byte strings of one length (hashes, thumbnails) as uint8[n, length]."""
+    import numpy as np
+    import pyarrow as pa
+
+    found = [np.empty((0, 0), dtype=np.uint8)]
+    for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        _, offsets, data = chunk.buffers()
+        at = np.frombuffer(offsets, dtype=np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+        if len(chunk):
+            found.append(np.frombuffer(data, dtype=np.uint8)[at[0] : at[-1]].reshape(len(chunk), -1))
+    return np.concatenate(found[1:] or found)
 
 
 def to_parquet(table: "pa.Table") -> bytes:

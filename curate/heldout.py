@@ -1,0 +1,159 @@
+"""Sets to evaluate on that somebody holds out: "remove from A what is in B", remembered from run to run.
+
+Of the items of such a set only hashes are kept. Whatever is near to one of them, by any hash that groups samples, and
+whatever shows the same picture as that, leaves every later release with the reason `held_out`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from curate import hashes
+from curate.contracts import Engine, Needs
+from curate.errors import ItemError, UsageError
+from curate.groups import Rows
+from curate.intake import Arrival, Intake
+from curate.likeness import Looks
+from curate.media import pdq, phash
+from curate.media.decode import Bounds
+from curate.near import beside
+from curate.progress import Progress
+from curate.store.catalog import now
+from curate.store.workspace import Workspace
+
+REASON = "held_out"
+ITEM = 16  # files that a worker hashes at a time
+Item = tuple[str, bytes, float, bytes, int]  # sha256, phash, its quality, upright PDQ, its quality
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The work that is mapped over tuples of paths: the hashes of what they hold, nothing else of it."""
+
+    intake: Intake
+    max_bytes: int
+
+    def load(self) -> None:
+        """Import what the first item would otherwise wait for."""
+        self.intake.load()
+
+    def __call__(self, item: tuple[str, ...]) -> list[Item | None]:
+        """The hashes of each file, or None for one that is no picture."""
+        return [self._read(Path(path)) for path in item]
+
+    def _read(self, path: Path) -> Item | None:
+        try:
+            if not path.is_file() or path.stat().st_size > self.max_bytes:
+                return None
+            look = self.intake(Arrival(0, path.read_bytes()))
+        except OSError:
+            return None
+        if look.hashes is None:
+            return None
+        main = next(one for one in look.pdq if one.part == pdq.MAIN)
+        return look.sha256, look.hashes["phash"], float(look.hashes["quality"]), main.hashes[: pdq.BYTES], main.quality
+
+
+def hold_out(ws: Workspace, origin: str, engine: Engine, progress: Progress) -> dict[str, object]:
+    """Remember a folder of pictures, or a release of this workspace by its version, as a set that is held out.
+
+    The same origin again replaces what was known of it. Raises UsageError where there is neither, or no picture in it.
+    """
+    folder = Path(origin)
+    if ws.catalog.one("SELECT 1 FROM releases WHERE version = ?", (origin,)):
+        name, items, unreadable = origin, list(_released(ws, origin)), 0
+    elif folder.is_dir():
+        name, (items, unreadable) = str(folder.resolve()), _files(ws, folder, engine, progress)
+    else:
+        raise UsageError(f"--against {origin}: neither a folder nor a release of this workspace")
+    if not items:
+        raise UsageError(f"--against {origin}: no picture in it that can be read")
+    with ws.catalog.tx() as db:
+        db.execute("DELETE FROM held_out WHERE name = ?", (name,))
+        row = (name, origin, unreadable, now(), ws.catalog.run)
+        db.execute("INSERT OR REPLACE INTO held_out_sets VALUES (?, ?, ?, ?, ?)", row)
+        db.executemany("INSERT OR IGNORE INTO held_out VALUES (?, ?, ?, ?, ?, ?)", ((name, *item) for item in items))
+        ws.catalog.append(db, "hold_out", name, {"items": len(items), "unreadable": unreadable})
+    return {"name": name, "items": len(items), "unreadable": unreadable}
+
+
+def forget(ws: Workspace, origin: str) -> None:
+    """No longer hold out a set; raises UsageError where there is none of that origin."""
+    name = ws.catalog.one("SELECT name FROM held_out_sets WHERE ? IN (name, origin)", (origin,))
+    name = name or ws.catalog.one("SELECT name FROM held_out_sets WHERE name = ?", (str(Path(origin).resolve()),))
+    if name is None:
+        known = ", ".join(row[0] for row in ws.catalog.rows("SELECT origin FROM held_out_sets ORDER BY origin"))
+        raise UsageError(f"--forget {origin}: no such set is held out; there is {known or 'none'}")
+    with ws.catalog.tx() as db:
+        db.execute("DELETE FROM held_out WHERE name = ?", (name,))
+        db.execute("DELETE FROM held_out_sets WHERE name = ?", (name,))
+        ws.catalog.append(db, "forget_held_out", str(name), {})
+
+
+def _files(ws: Workspace, folder: Path, engine: Engine, progress: Progress) -> tuple[list[Item], int]:
+    paths = sorted(str(path) for path in folder.rglob("*") if path.is_file())
+    work = Reading(Intake(Bounds(ws.config.fetch.max_pixels, 1)), ws.config.fetch.max_bytes)
+    found: list[Item | None] = []
+    with progress.stage("hash", len(paths)) as step:
+        for result in _read(paths, work, engine):
+            found.append(result)
+            step()
+    items = [one for one in found if one is not None]
+    return items, len(paths) - len(items)
+
+
+def _read(paths: Sequence[str], work: Reading, engine: Engine) -> Iterator[Item | None]:
+    items = [tuple(paths[at : at + ITEM]) for at in range(0, len(paths), ITEM)]
+    for item, result in engine.map(work, items, Needs()):
+        if isinstance(result, Exception) and not isinstance(result, ItemError):
+            raise result
+        if not isinstance(result, Exception):
+            yield from result
+        else:  # a worker died over one of them: which one, each tells by itself
+            for _, alone in engine.map(work, [(path,) for path in item], Needs()):
+                yield alone[0] if not isinstance(alone, Exception) else None
+
+
+def _released(ws: Workspace, version: str) -> Iterator[Item]:
+    ids = [row[0] for row in ws.catalog.rows("SELECT sample FROM released WHERE version = ? ORDER BY 1", (version,))]
+    found, (turned, told) = hashes.read(ws, ids), hashes.read_pdq(ws, ids)
+    for row, one in enumerate(ids):
+        yield one, found.phash[row].tobytes(), float(found.quality[row]), turned[row, 0].tobytes(), int(told[row])
+
+
+def near_held_out(ws: Workspace, ids: Sequence[str], looks: Looks) -> npt.NDArray[np.bool_]:
+    """Which rows are an item of a set that is held out, or near to one: bool[n]."""
+    rows = ws.catalog.rows("SELECT item, phash, quality, pdq, pdq_quality FROM held_out")
+    found = np.zeros(len(ids), dtype=bool)
+    if not rows or not len(ids):
+        return found
+    items = {row[0] for row in rows}
+    found |= np.fromiter((one in items for one in ids), dtype=bool, count=len(ids))
+    config = ws.config.dedupe
+    listed = _array(row[1] for row in rows if row[2] >= phash.MIN_QUALITY)
+    if config.by_phash:
+        _mark(found, looks.phash, looks.by_phash, listed, config.group_radius)
+    listed = _array(row[3] for row in rows if row[4] >= pdq.MIN_QUALITY)
+    for turn in range(looks.pdq.shape[1] if config.orientations else 1) if config.by_pdq else ():
+        _mark(found, looks.pdq[:, turn], looks.by_pdq, listed, config.pdq_group_radius)
+    return found
+
+
+def _mark(
+    found: npt.NDArray[np.bool_],
+    hashed: npt.NDArray[np.uint8],
+    tells: npt.NDArray[np.bool_],
+    listed: npt.NDArray[np.uint8],
+    radius: int,
+) -> None:
+    asked: Rows = np.flatnonzero(tells & ~found)
+    if asked.size and len(listed):
+        found[asked] = beside(hashed[asked], listed, radius)
+
+
+def _array(found: Iterable[bytes]) -> npt.NDArray[np.uint8]:
+    hashed = list(found)
+    return phash.to_array(hashed) if hashed else np.empty((0, 8), dtype=np.uint8)

@@ -1,0 +1,120 @@
+"""When two samples are near (a group, a part of it) and when they are one picture (a collapse set), pair by pair."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from curate import hashes
+from curate.config import DedupeConfig
+from curate.groups import Alike, Rows
+from curate.media import pdq, phash
+from curate.near import groups
+from curate.store.workspace import Workspace
+
+CHUNK = 16384  # thumbnails compared at a time
+Told = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Looks:
+    """The hashes of samples, by row: phash uint8[n, 8], pdq uint8[n, 8, 32] (upright first), and whether they tell.
+
+    A picture without texture has a hash that says nothing: such a row is near to nothing by that hash. `vectors` are
+    embeddings of unit length, float32[n, d], or of length 0 where there is none; float32[0, 0] where none is asked for.
+    """
+
+    phash: npt.NDArray[np.uint8]
+    pdq: npt.NDArray[np.uint8]
+    by_phash: Told
+    by_pdq: Told
+    vectors: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+
+    @classmethod
+    def of(cls, ws: Workspace, ids: Sequence[str]) -> "Looks":
+        """Read those that the config asks for."""
+        config, found = ws.config.dedupe, hashes.read(ws, ids)
+        told = (found.quality >= phash.MIN_QUALITY) & config.by_phash
+        if not config.by_pdq:
+            none = np.zeros((len(ids), pdq.ORIENTATIONS, pdq.BYTES), dtype=np.uint8)
+            return cls(found.phash, none, told, np.zeros(len(ids), dtype=bool))
+        turned, quality = hashes.read_pdq(ws, ids)
+        return cls(found.phash, turned, told, quality >= pdq.MIN_QUALITY)
+
+
+def near(looks: Looks, config: DedupeConfig) -> Alike:
+    """Whether two rows are within the group radius of one of the hashes."""
+
+    def alike(left: Rows, right: Rows) -> Told:
+        found = _apart(looks.phash, left, right) <= config.group_radius
+        found &= looks.by_phash[left] & looks.by_phash[right]
+        tell = looks.by_pdq[left] & looks.by_pdq[right]
+        for turn in range(looks.pdq.shape[1] if config.orientations else 1):
+            found |= tell & (_apart(looks.pdq[:, 0], left, right, looks.pdq[:, turn]) <= config.pdq_group_radius)
+            found |= tell & (_apart(looks.pdq[:, turn], left, right, looks.pdq[:, 0]) <= config.pdq_group_radius)
+        if len(looks.vectors):
+            found |= cosines(looks.vectors, left, right) >= config.cosine
+        return found
+
+    return alike
+
+
+def tight(looks: Looks, grouped: Rows, config: DedupeConfig) -> Rows:
+    """Each row's smallest fellow in steps of the collapse radius: only such rows can be one picture."""
+    sized = np.bincount(grouped, minlength=len(grouped))[grouped] > 1
+    told, hashed, radius = looks.by_phash, looks.phash, config.collapse_radius
+    if not config.by_phash:
+        told, hashed, radius = looks.by_pdq, looks.pdq[:, 0], config.pdq_collapse_radius
+    rows, labels = np.flatnonzero(sized & told), np.arange(len(grouped))
+    if rows.size:
+        labels[rows] = rows[groups(hashed[rows], radius)]
+    return labels
+
+
+def one_picture(ws: Workspace, ids: Sequence[str], looks: Looks, labels: Rows) -> Alike:
+    """Whether two rows show the same picture all over, of rows that share a label with another.
+
+    Each hash that tells of both is within its collapse radius, and thumbnails are equal to a few levels everywhere.
+    """
+    rows = np.flatnonzero(np.bincount(labels)[labels] > 1) if ids else np.arange(0)
+    thumbs = hashes.thumbs(ws, [ids[row] for row in rows.tolist()])
+    config = ws.config.dedupe
+
+    def alike(left: Rows, right: Rows) -> Told:
+        same = _within(looks.phash, looks.by_phash, left, right, config.collapse_radius)
+        same &= _within(looks.pdq[:, 0], looks.by_pdq, left, right, config.pdq_collapse_radius)
+        close = np.flatnonzero(same)
+        a, b = np.searchsorted(rows, left[close]), np.searchsorted(rows, right[close])
+        for at in range(0, len(close), CHUNK):
+            some = slice(at, at + CHUNK)
+            same[close[some]] = phash.same(thumbs[a[some]], thumbs[b[some]])
+        return same
+
+    return alike
+
+
+def cosines(vectors: npt.NDArray[np.float32], left: Rows, right: Rows) -> npt.NDArray[np.float32]:
+    """The cosine of each two rows of unit length."""
+    found = np.empty(len(left), dtype=np.float32)
+    for at in range(0, len(left), CHUNK):
+        some = slice(at, at + CHUNK)
+        np.einsum("ij,ij->i", vectors[left[some]], vectors[right[some]], out=found[some])
+    return found
+
+
+def _within(hashed: npt.NDArray[np.uint8], tells: Told, left: Rows, right: Rows, radius: int) -> Told:
+    """Within the radius, or the hash does not tell of one of the two."""
+    return np.asarray((_apart(hashed, left, right) <= radius) | ~tells[left] | ~tells[right])
+
+
+def _apart(
+    hashed: npt.NDArray[np.uint8], left: Rows, right: Rows, other: npt.NDArray[np.uint8] | None = None
+) -> npt.NDArray[np.uint16]:
+    """How many bits row left[k] of `hashed` and row right[k] of `other` (the same, if not given) differ in."""
+    other = hashed if other is None else other
+    found = np.empty(len(left), dtype=np.uint16)
+    for at in range(0, len(left), 1 << 20):
+        some = slice(at, at + (1 << 20))
+        found[some] = np.bitwise_count(hashed[left[some]] ^ other[right[some]]).sum(axis=1, dtype=np.uint16)
+    return found

@@ -1,0 +1,111 @@
+"""Writes what dedupe found: one transaction, and only the rows that say something else than before."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from curate.groups import Grouping, Memory
+from curate.records import SPLITS
+from curate.store.catalog import Catalog
+
+Row = tuple[object, ...]
+INDEXES = {"members_group": "members (grp)", "members_collapse": "members (collapse)"}
+CACHE = -128 * 1024  # KiB of pages that SQLite keeps while a million rows are written
+
+
+@dataclass(frozen=True)
+class Members:
+    """Of each sample, by id: its group with name and split, its collapse set, who survives, why it leaves the release.
+
+    `parts` are of samples whose group is too wide for one part: the part's centre.
+    """
+
+    ids: Sequence[str]
+    grouping: Grouping
+    collapse: Sequence[str]
+    survivors: Sequence[str]
+    excluded: Sequence[str | None]
+    parts: Mapping[str, str]
+
+    def rows(self) -> Iterator[Row]:
+        """The rows of `members`, by id."""
+        splits = (SPLITS[split] for split in self.grouping.splits.tolist())
+        columns = (self.ids, self.grouping.names, self.collapse, self.survivors, splits, self.excluded)
+        return zip(*columns, strict=True)
+
+
+def write(catalog: Catalog, found: Members, memory: Memory, conflicts: Iterable[Row]) -> None:
+    """One transaction; rows that say what they said before are left alone."""
+    empty = catalog.one("SELECT 1 FROM members LIMIT 1") is None
+    changed, gone = (found.rows(), []) if empty else _differences(catalog, found.rows())
+    fresh = (memory.splits < 0).nonzero()[0].tolist()
+    catalog.rows(f"PRAGMA cache_size = {CACHE}")
+    with catalog.tx() as db:
+        for index in INDEXES if empty else ():
+            db.execute(f"DROP INDEX {index}")  # a million rows are written faster, and indexed at once
+        db.executemany("DELETE FROM members WHERE sample = ?", gone)
+        db.executemany("INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?)", changed)
+        for index, columns in INDEXES.items() if empty else ():
+            db.execute(f"CREATE INDEX {index} ON {columns}")
+        splits = found.grouping.splits
+        db.executemany(
+            "INSERT INTO splits VALUES (?, ?, ?)",
+            ((found.ids[row], SPLITS[splits[row]], catalog.run) for row in fresh),
+        )
+        renamed = found.grouping.renamed.tolist()
+        db.executemany(
+            "INSERT OR REPLACE INTO group_names VALUES (?, ?)",
+            ((found.ids[row], found.grouping.names[row]) for row in renamed),
+        )
+        _floors(db, found, memory)
+        _parts(db, found.parts)
+        _conflicts(db, set(conflicts), catalog.run)
+
+
+def _differences(catalog: Catalog, rows: Iterator[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows that are not there as they are, and the samples (as rows of one) that are there and no more."""
+    changed, gone = [], []
+    old = (tuple(row) for row in catalog.stream("SELECT * FROM members ORDER BY sample"))
+    known = next(old, None)
+    for row in rows:
+        while known is not None and str(known[0]) < str(row[0]):
+            gone.append(known[:1])
+            known = next(old, None)
+        if known is None or known[0] != row[0]:
+            changed.append(row)
+            continue
+        if known != row:
+            changed.append(row)
+        known = next(old, None)
+    if known is not None:
+        gone += [known[:1], *(row[:1] for row in old)]
+    return changed, gone
+
+
+def _floors(db: sqlite3.Connection, found: Members, memory: Memory) -> None:
+    """What a group owes to members that were taken down, under the name that it has now."""
+    owed: dict[str, int] = {}
+    for row in (memory.floors >= 0).nonzero()[0].tolist():
+        name = found.grouping.names[row]
+        owed[name] = max(owed.get(name, 0), int(memory.floors[row]))
+    known = dict(db.execute("SELECT grp, split FROM floors").fetchall()) if owed else {}
+    for name, split in owed.items():
+        floor = max(SPLITS[split], known.get(name, SPLITS[split]), key=SPLITS.index)
+        if known.get(name) != floor:
+            db.execute("INSERT OR REPLACE INTO floors VALUES (?, ?)", (name, floor))
+
+
+def _parts(db: sqlite3.Connection, parts: Mapping[str, str]) -> None:
+    known = dict(db.execute("SELECT sample, part FROM group_parts").fetchall())
+    db.executemany("DELETE FROM group_parts WHERE sample = ?", [(one,) for one in known.keys() - parts.keys()])
+    new = [(one, part) for one, part in parts.items() if known.get(one) != part]
+    db.executemany("INSERT OR REPLACE INTO group_parts VALUES (?, ?)", new)
+
+
+def _conflicts(db: sqlite3.Connection, conflicts: set[Row], run: str | None) -> None:
+    noted = {tuple(row) for row in db.execute("SELECT kind, subject, axis, reason FROM conflicts")}
+    ours = {row for row in noted if row[0] in ("declared", "human")}
+    db.executemany(
+        "DELETE FROM conflicts WHERE kind = ? AND subject = ? AND axis = ? AND reason = ?", sorted(ours - conflicts)
+    )
+    db.executemany("INSERT INTO conflicts VALUES (?, ?, ?, ?, ?)", ((*row, run) for row in sorted(conflicts - ours)))

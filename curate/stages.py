@@ -1,0 +1,144 @@
+"""What is near what, stage by stage; remembered in tables, so that only what is new is searched for.
+
+A stage joins samples into components by one measure: pHash, PDQ, PDQ over mirrors and quarter turns, or an embedding.
+What it found is a table `near-<stage>@<mark>` (id, component, its size, a digest of the hash): where hashes, radius and
+everything else that the answer rests on are the same, old samples are not searched for again. A component that lost a
+member, or whose member has another hash now, is searched for anew: the answer is the one that a first run would give.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from curate.marks import fingerprint
+from curate.near import groups, link
+from curate.near.components import Classes, digests, flatten, union
+from curate.store.tables import Table, to_table
+from curate.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+VERSION = 1
+BLOCK = 4096  # vectors compared at a time
+Rows = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+Search = Callable[[Rows, Rows], Rows]  # (rows, the answer for the first of them) -> the answer for all, by place
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One measure: its name, what its answer rests on, and each row's features as bytes: uint8[n, a multiple of 8]."""
+
+    name: str
+    rests_on: tuple[object, ...]
+    features: Bytes
+    search: Search
+
+    def table(self, ws: Workspace) -> Table:
+        """Where its answers are remembered."""
+        return ws.table(f"near-{self.name}", fingerprint(VERSION, self.name, *self.rests_on))
+
+
+def by_hash(name: str, mark: str, hashes: Bytes, radius: int) -> Stage:
+    """Hashes uint8[n, 8 or 32] within `radius` bits of each other."""
+
+    def search(rows: Rows, old: Rows) -> Rows:
+        return groups(hashes[rows], radius, old=old if len(old) else None)
+
+    return Stage(name, (mark, radius), hashes, search)
+
+
+def by_orientation(mark: str, hashes: Bytes, radius: int) -> Stage:
+    """Hashes uint8[n, 8, 32], of which one upright lies within `radius` bits of another turned or mirrored."""
+    whole = hashes.reshape(len(hashes), -1)
+
+    def search(rows: Rows, old: Rows) -> Rows:
+        return _turned(hashes, whole, rows, old, radius)
+
+    return Stage("orientations", (mark, radius), whole, search)
+
+
+def by_cosine(mark: str, vectors: npt.NDArray[np.float32], least: float) -> Stage:
+    """Vectors of unit length, float32[n, d], whose cosine is at least `least`: all with all, a block at a time."""
+
+    def search(rows: Rows, old: Rows) -> Rows:
+        labels = np.concatenate([old, np.arange(len(old), len(rows))])
+        for start in range(len(old), len(rows), BLOCK):
+            some = vectors[rows[start : start + BLOCK]]
+            for other in range(0, start + len(some), BLOCK):
+                close = np.argwhere(some @ vectors[rows[other : other + BLOCK]].T >= least)
+                union(labels, close[:, 0] + start, close[:, 1] + other)
+        return flatten(labels)
+
+    wide = np.zeros((len(vectors), -(-vectors.shape[1] // 2) * 2), dtype=np.float32)
+    wide[:, : vectors.shape[1]] = vectors
+    return Stage("embeddings", (mark, least), wide.view(np.uint8), search)
+
+
+def _turned(hashes: Bytes, whole: Bytes, rows: Rows, old: Rows, radius: int) -> Rows:
+    classes = Classes.of(whole[rows].view(np.uint64))  # who is equal in every orientation is searched for once
+    first = classes.first
+    labels = np.concatenate([old, np.arange(len(old), len(rows))])
+    union(labels, first[classes.label], np.arange(len(rows)))
+    labels = flatten(labels)
+    past, new = first[first < len(old)], first[first >= len(old)]
+    upright = hashes[rows, 0]
+    for turn in range(1, hashes.shape[1]):
+        turned = hashes[rows, turn]
+        labels = link(labels, upright, turned, radius, some=(new, first))
+        if len(past):
+            labels = link(labels, upright, turned, radius, some=(past, new))
+    return labels
+
+
+def joined(ws: Workspace, stage: Stage, ids: Sequence[str], rows: Rows) -> tuple[Rows, list[str]]:
+    """Each row's smallest fellow by one stage, int64[n]; and the corrupt parts of its table, which are made again.
+
+    `ids` are sorted; `rows` (ascending) are those that have the feature, the others are near to nothing. Only what the
+    stage's table does not know is searched for; what it did not know, it does then.
+    """
+    table, labels = stage.table(ws), np.arange(len(ids))
+    if not len(rows):
+        return labels, []
+    digest = digests(stage.features[rows].view(np.uint64))
+    known, rebuilt = _read(table)
+    order, old = _recalled(known, [ids[row] for row in rows.tolist()], digest)
+    found = stage.search(rows[order], old) if len(old) < len(order) else old
+    least = np.full(len(order), len(ids))
+    np.minimum.at(least, found, rows[order])
+    labels[rows[order]] = least[found]
+    if known is None or len(old) < len(order) or len(known) > len(order):
+        _, component, size = np.unique(labels[rows], return_inverse=True, return_counts=True)
+        columns = {"id": [ids[row] for row in rows.tolist()], "component": component, "size": size[component]}
+        table.write("all", to_table(columns | {"digest": digest}))
+    return labels, rebuilt
+
+
+def _read(table: Table) -> "tuple[pa.Table | None, list[str]]":
+    """The one part of a stage's table."""
+    found = list(table.each(["component", "size", "digest"]))
+    return next((rows for _, rows in found if rows is not None), None), [
+        f"{table.name}/{part}" for part, rows in found if rows is None
+    ]
+
+
+def _recalled(known: "pa.Table | None", ids: Sequence[str], digest: npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
+    """An order of `ids` that begins with those whose component is known and whole, and the answer for these."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if known is None:
+        return np.arange(len(ids)), np.empty(0, dtype=np.int64)
+    place = pc.index_in(known.column("id"), value_set=pa.array(ids, pa.string())).fill_null(-1).to_numpy()
+    component, size = known.column("component").to_numpy(), known.column("size").to_numpy()
+    same = place >= 0
+    same[same] = known.column("digest").to_numpy()[same] == digest[place[same]]
+    whole = np.bincount(component[same], minlength=len(place) + 1)[component] == size
+    old, new = place[whole].astype(np.int64), np.ones(len(ids), dtype=bool)
+    new[old] = False
+    _, first, fellow = np.unique(component[whole], return_index=True, return_inverse=True)
+    return np.concatenate([old, np.flatnonzero(new)]), first[fellow]
