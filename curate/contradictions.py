@@ -50,10 +50,11 @@ def _said(ws: Workspace, axis: str, at: Mapping[str, int]) -> tuple[Rows, Rows, 
     numbers: dict[str, int] = {}
     found = [
         (row, numbers.setdefault(label, len(numbers)))
-        for sample, label in ws.catalog.stream(sql, (axis,))
+        for sample, label in ws.catalog.values(sql, (axis,))
         if (row := at.get(sample)) is not None
     ]
-    rows, labels = np.array(found, dtype=np.int64).reshape(-1, 2).T
+    rows = np.fromiter((row for row, _ in found), dtype=np.int64, count=len(found))
+    labels = np.fromiter((label for _, label in found), dtype=np.int64, count=len(found))
     return rows, labels, list(numbers)
 
 

@@ -82,7 +82,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         collapse = _collapse(ids, survivor)
         parts = _parts(ids, near.labels, likeness.near(looks, ws.config.dedupe))
         survivors = [ids[row] for row in survivor.tolist()]
-        found = Members(ids, grouping, collapse, survivors, _excluded(grouping, barred), parts)
+        found = Members(ids, grouping, collapse, survivors, _excluded(grouping, barred), parts.centres)
         conflicts = [
             *contradictions.declared(ws, ids, near.labels, grouping.names),
             *contradictions.human(ids, collapse, judged),
@@ -92,7 +92,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
     return {
         "samples": len(ids),
         "groups": int((np.bincount(groups) > 1).sum()) if ids else 0,
-        "chained": len({grouping.names[row] for row in np.flatnonzero(np.isin(ids, list(parts)))}) if parts else 0,
+        "chained": parts.groups,
         "duplicates": int((survivor != np.arange(len(ids))).sum()),
         "conflicts": len(conflicts),
         "held_out": int(barred.sum()),
@@ -110,19 +110,19 @@ def _active(catalog: Catalog) -> Active:
     out = views.held(catalog)
     gone = {row[0] for row in catalog.rows("SELECT digest FROM tombstones WHERE kind = 'sha256'")}
     rows = [
-        tuple(row)
-        for row in catalog.stream("SELECT id, width * height, bytes FROM samples ORDER BY id")
+        row
+        for row in catalog.values("SELECT id, width * height, bytes FROM samples ORDER BY id")
         if row[0] not in out and not (gone and catalog.digest("sha256", row[0]) in gone)
     ]
-    sizes = np.array([row[1:] for row in rows], dtype=np.int64).reshape(-1, 2)
-    return Active([row[0] for row in rows], sizes[:, 0], sizes[:, 1])
+    pixels, size = (np.fromiter((row[at] for row in rows), dtype=np.int64, count=len(rows)) for at in (1, 2))
+    return Active([row[0] for row in rows], pixels, size)
 
 
 def _memory(catalog: Catalog, ids: Sequence[str]) -> Memory:
     return Memory.of(
         ids,
-        catalog.stream("SELECT sample, grp FROM group_names"),  # type: ignore[arg-type]
-        catalog.stream("SELECT sample, split FROM splits"),  # type: ignore[arg-type]
+        catalog.values("SELECT sample, grp FROM group_names"),
+        catalog.values("SELECT sample, split FROM splits"),
         {row[0]: row[1] for row in catalog.stream("SELECT grp, split FROM floors")},
     )
 
@@ -182,15 +182,24 @@ def _near(ws: Workspace, ids: Sequence[str], looks: Looks, embedder: Labeler | N
     return near
 
 
-def _parts(ids: Sequence[str], near: Rows, alike: Alike) -> dict[str, str]:
-    """The part of each sample whose component is too wide for one: who is its centre, and near to all of it.
+@dataclass(frozen=True)
+class Parts:
+    """Groups too wide for one part: how many, and the centre of each sample's part."""
 
-    The smallest id of a component is a centre, and takes what is near to it itself; the smallest of the rest is next.
+    groups: int
+    centres: dict[str, str]
+
+
+def _parts(ids: Sequence[str], near: Rows, alike: Alike) -> Parts:
+    """The smallest id of a component is a centre, and takes what is near to it; the smallest of the rest is next.
+
     So no part is wider than twice the radius. Components that are one part are left out.
     """
-    centre = stars(near, np.arange(len(ids)), alike)
-    chained = np.unique(near[(centre != near)])
-    return {ids[row]: ids[centre[row]] for row in np.flatnonzero(np.isin(near, chained)).tolist()}
+    labels = np.where(np.bincount(near, minlength=len(near))[near] > 2, near, np.arange(len(near)))
+    centre = stars(labels, np.arange(len(ids)), alike)
+    wide = np.zeros(len(ids), dtype=bool)
+    wide[labels[centre != labels]] = True
+    return Parts(int(wide.sum()), {ids[row]: ids[centre[row]] for row in np.flatnonzero(wide[labels]).tolist()})
 
 
 # -- who survives, who leaves ----------------------------------------------------------------------------------------

@@ -43,9 +43,9 @@ class Group:
         """Read the members' hashes."""
         found, (turned, quality) = hashes.read(ws, ids), hashes.read_pdq(ws, ids)
         config = ws.config.dedupe
-        told = (found.quality >= phash.MIN_QUALITY, quality >= pdq.MIN_QUALITY)
-        radii = (config.group_radius, pdq.RADIUS)
-        return cls(ids, found.phash, told[0], turned, told[1], _albums(ws, ids), radii, False)
+        told = ((found.quality >= phash.MIN_QUALITY) & config.by_phash, (quality >= pdq.MIN_QUALITY) & config.by_pdq)
+        radii = (config.group_radius, config.pdq_group_radius)
+        return cls(ids, found.phash, told[0], turned, told[1], _albums(ws, ids), radii, config.orientations)
 
     def bits(self, row: int) -> tuple[Bits, Bits, Bits]:
         """How far each member is from one of them: pHash int64[n], PDQ upright int64[n], PDQ int64[n, 8] by turn."""

@@ -138,12 +138,14 @@ def assign(ids: Sequence[str], groups: Rows, memory: Memory, draw: Callable[[str
 def drawn(salt: str, shares: Mapping[str, float], name: str) -> str:
     """The split that a name falls into: sha256 of salt and name, against the shares of train, val, test in turn."""
     point = int.from_bytes(hashlib.sha256(f"{salt}\0{name}".encode()).digest()[:8]) / 2**64
-    open_to = [split for split in SPLITS if shares[split] > 0]
-    for split in open_to:
-        point -= shares[split]
-        if point < 0:
-            return split
-    return open_to[-1]
+    last = SPLITS[0]
+    for split in SPLITS:
+        if shares[split] > 0:
+            last = split
+            point -= shares[split]
+            if point < 0:
+                break
+    return last
 
 
 def stars(labels: Rows, rank: Rows, alike: Alike) -> Rows:

@@ -15,7 +15,7 @@ from curate.media.pdq import Pdq
 from curate.progress import Progress, Step
 from curate.records import Reason
 from curate.store.blobs import LocalBlobs
-from curate.store.tables import Table, to_table
+from curate.store.tables import Table, to_bytes, to_table
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import pyarrow.compute as pc
 
 ITEM = 64  # samples that a worker hashes at a time
-BATCH = 262_144  # rows read at a time
+BATCH = 1 << 20  # rows read at a time: to find their places takes a look at all that are asked for
+THUMBS = 1 << 17  # of those, rows with thumbnails
 PART = 4096  # rows of a part; what a killed run may have to hash again
 
 Wanted = tuple[str, bool, bool]  # a sample, and whether it lacks a pHash, a PDQ
@@ -103,22 +104,31 @@ def pdq_table(ws: Workspace) -> Table:
 def complete(ws: Workspace, ids: Sequence[str], engine: Engine, progress: Progress) -> Completed:
     """Make sure that each sample of `ids` (sorted) has its rows in both tables, as far as its bytes allow."""
     done = Completed()
-    known, screened = (_known(one, done) for one in (table(ws), pdq_table(ws)))
-    missing = [(one, one not in known, one not in screened) for one in ids if one not in known or one not in screened]
+    lacking = [_lacking(one, ids, done) for one in (table(ws), pdq_table(ws))]
+    missing = [
+        (ids[row], *(bool(one[row]) for one in lacking)) for row in (lacking[0] | lacking[1]).nonzero()[0].tolist()
+    ]
     if missing:
         with progress.stage("hash", len(missing)) as step:
             _fill(ws, missing, engine, done, step)
     return done
 
 
-def _known(rows_of: Table, done: Completed) -> set[str]:
-    known = set[str]()
-    for part, rows in rows_of.each(["quality"]):
+def _lacking(rows_of: Table, ids: Sequence[str], done: Completed) -> "np.ndarray":
+    """Which samples a table has no row of: bool[n]."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    known = []
+    for part, rows in rows_of.each([]):
         if rows is None:
             done.rebuilt.append(f"{rows_of.name}/{part}")
         else:
-            known.update(rows.column("id").to_pylist())
-    return known
+            known += rows.column("id").chunks
+    found: np.ndarray = pc.is_in(pa.array(ids, pa.string()), value_set=pa.chunked_array(known, pa.string())).to_numpy(
+        zero_copy_only=False
+    )
+    return ~found
 
 
 def _fill(ws: Workspace, missing: list[Wanted], engine: Engine, done: Completed, step: Step) -> None:
@@ -189,7 +199,7 @@ def read(ws: Workspace, ids: Sequence[str]) -> Hashes:
 
     hashes, quality = np.zeros((len(ids), 8), dtype=np.uint8), np.zeros(len(ids), dtype=np.float32)
     for at, rows in _aligned(ws, ids, ["phash", "quality"]):
-        hashes[at] = phash.to_array(rows.column("phash").to_pylist())
+        hashes[at] = to_bytes(rows.column("phash"))
         quality[at] = rows.column("quality").to_numpy()
     return Hashes(hashes, quality)
 
@@ -200,23 +210,23 @@ def thumbs(ws: Workspace, ids: Sequence[str]) -> "np.ndarray":
 
     found = np.zeros((len(ids), phash.THUMB**2), dtype=np.uint8)
     for at, rows in _aligned(ws, ids, ["thumb"]) if ids else ():
-        found[at] = phash.to_array(rows.column("thumb").to_pylist())
+        found[at] = to_bytes(rows.column("thumb"))
     return found
 
 
-def read_pdq(ws: Workspace, ids: Sequence[str]) -> "tuple[np.ndarray, np.ndarray]":
+def read_pdq(ws: Workspace, ids: Sequence[str], turns: int = pdq.ORIENTATIONS) -> "tuple[np.ndarray, np.ndarray]":
     """PDQ of the samples' "main" parts, in the order asked for: uint8[n, 8, 32], and quality uint8[n].
 
-    Zeros, and quality 0, where there is none.
+    Zeros, and quality 0, where there is none. With fewer `turns` the first of the orientations only: upright is first.
     """
     import numpy as np
     import pyarrow.compute as pc
 
-    hashes = np.zeros((len(ids), pdq.ORIENTATIONS, pdq.BYTES), dtype=np.uint8)
+    hashes = np.zeros((len(ids), turns, pdq.BYTES), dtype=np.uint8)
     quality = np.zeros(len(ids), dtype=np.uint8)
     columns = ["part", "pdq", "quality"]
     for at, rows in _aligned(ws, ids, columns, pdq_table(ws), pc.field("part") == pdq.MAIN) if ids else ():
-        hashes[at] = _hashes_of(rows)
+        hashes[at] = _hashes_of(rows)[:, :turns]
         quality[at] = rows.column("quality").to_numpy()
     return hashes, quality
 
@@ -245,7 +255,7 @@ def all_pdq(ws: Workspace) -> Iterator[PdqRows]:
 
 
 def _hashes_of(rows: "pa.Table") -> "np.ndarray":
-    return phash.to_array(rows.column("pdq").to_pylist()).reshape(-1, pdq.ORIENTATIONS, pdq.BYTES)
+    return to_bytes(rows.column("pdq")).reshape(-1, pdq.ORIENTATIONS, pdq.BYTES)
 
 
 def _aligned(
@@ -256,21 +266,21 @@ def _aligned(
     import pyarrow.compute as pc
 
     wanted = pa.array(ids, pa.string())
-    for batch in _batches(of or table(ws), columns):
+    for batch in _batches(of or table(ws), columns, THUMBS if "thumb" in columns else BATCH):
         rows = batch if where is None else batch.filter(where)
         at = pc.index_in(rows.column("id"), value_set=wanted)
         if at.null_count < len(at):
             yield pc.drop_null(at).to_numpy(), rows.filter(pc.is_valid(at))
 
 
-def _batches(of: Table, columns: list[str]) -> "Iterator[pa.Table]":
+def _batches(of: Table, columns: list[str], size: int = BATCH) -> "Iterator[pa.Table]":
     import pyarrow as pa
 
     held: list[pa.Table] = []
     for _, rows in of.each(columns):
         if rows is not None:
             held.append(rows)
-        if sum(map(len, held)) >= BATCH:
+        if sum(map(len, held)) >= size:
             yield pa.concat_tables(held)
             held = []
     if held:

@@ -137,7 +137,7 @@ def near_held_out(ws: Workspace, ids: Sequence[str], looks: Looks) -> npt.NDArra
     if config.by_phash:
         _mark(found, looks.phash, looks.by_phash, listed, config.group_radius)
     listed = _array(row[3] for row in rows if row[4] >= pdq.MIN_QUALITY)
-    for turn in range(looks.pdq.shape[1] if config.orientations else 1) if config.by_pdq else ():
+    for turn in range(looks.pdq.shape[1]) if config.by_pdq else ():
         _mark(found, looks.pdq[:, turn], looks.by_pdq, listed, config.pdq_group_radius)
     return found
 

@@ -19,7 +19,7 @@ Told = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Looks:
-    """The hashes of samples, by row: phash uint8[n, 8], pdq uint8[n, 8, 32] (upright first), and whether they tell.
+    """The hashes of samples, by row: phash uint8[n, 8], pdq uint8[n, 1 or 8, 32] (upright first), who they tell of.
 
     A picture without texture has a hash that says nothing: such a row is near to nothing by that hash. `vectors` are
     embeddings of unit length, float32[n, d], or of length 0 where there is none; float32[0, 0] where none is asked for.
@@ -37,9 +37,9 @@ class Looks:
         config, found = ws.config.dedupe, hashes.read(ws, ids)
         told = (found.quality >= phash.MIN_QUALITY) & config.by_phash
         if not config.by_pdq:
-            none = np.zeros((len(ids), pdq.ORIENTATIONS, pdq.BYTES), dtype=np.uint8)
+            none = np.zeros((len(ids), 1, pdq.BYTES), dtype=np.uint8)
             return cls(found.phash, none, told, np.zeros(len(ids), dtype=bool))
-        turned, quality = hashes.read_pdq(ws, ids)
+        turned, quality = hashes.read_pdq(ws, ids, pdq.ORIENTATIONS if config.orientations else 1)
         return cls(found.phash, turned, told, quality >= pdq.MIN_QUALITY)
 
 
@@ -47,12 +47,11 @@ def near(looks: Looks, config: DedupeConfig) -> Alike:
     """Whether two rows are within the group radius of one of the hashes."""
 
     def alike(left: Rows, right: Rows) -> Told:
-        found = _apart(looks.phash, left, right) <= config.group_radius
-        found &= looks.by_phash[left] & looks.by_phash[right]
-        tell = looks.by_pdq[left] & looks.by_pdq[right]
-        for turn in range(looks.pdq.shape[1] if config.orientations else 1):
-            found |= tell & (_apart(looks.pdq[:, 0], left, right, looks.pdq[:, turn]) <= config.pdq_group_radius)
-            found |= tell & (_apart(looks.pdq[:, turn], left, right, looks.pdq[:, 0]) <= config.pdq_group_radius)
+        found = _within(looks.phash, looks.by_phash, left, right, config.group_radius)
+        for turn in range(looks.pdq.shape[1]):
+            found |= _within(looks.pdq, looks.by_pdq, left, right, config.pdq_group_radius, (0, turn))
+            if turn:
+                found |= _within(looks.pdq, looks.by_pdq, left, right, config.pdq_group_radius, (turn, 0))
         if len(looks.vectors):
             found |= cosines(looks.vectors, left, right) >= config.cosine
         return found
@@ -82,8 +81,12 @@ def one_picture(ws: Workspace, ids: Sequence[str], looks: Looks, labels: Rows) -
     config = ws.config.dedupe
 
     def alike(left: Rows, right: Rows) -> Told:
-        same = _within(looks.phash, looks.by_phash, left, right, config.collapse_radius)
-        same &= _within(looks.pdq[:, 0], looks.by_pdq, left, right, config.pdq_collapse_radius)
+        same = np.ones(len(left), dtype=bool)
+        for hashed, tells, radius in (
+            (looks.phash, looks.by_phash, config.collapse_radius),
+            (looks.pdq, looks.by_pdq, config.pdq_collapse_radius),
+        ):
+            same &= _within(hashed, tells, left, right, radius) | ~(tells[left] & tells[right])
         close = np.flatnonzero(same)
         a, b = np.searchsorted(rows, left[close]), np.searchsorted(rows, right[close])
         for at in range(0, len(close), CHUNK):
@@ -103,18 +106,15 @@ def cosines(vectors: npt.NDArray[np.float32], left: Rows, right: Rows) -> npt.ND
     return found
 
 
-def _within(hashed: npt.NDArray[np.uint8], tells: Told, left: Rows, right: Rows, radius: int) -> Told:
-    """Within the radius, or the hash does not tell of one of the two."""
-    return np.asarray((_apart(hashed, left, right) <= radius) | ~tells[left] | ~tells[right])
-
-
-def _apart(
-    hashed: npt.NDArray[np.uint8], left: Rows, right: Rows, other: npt.NDArray[np.uint8] | None = None
-) -> npt.NDArray[np.uint16]:
-    """How many bits row left[k] of `hashed` and row right[k] of `other` (the same, if not given) differ in."""
-    other = hashed if other is None else other
-    found = np.empty(len(left), dtype=np.uint16)
-    for at in range(0, len(left), 1 << 20):
-        some = slice(at, at + (1 << 20))
-        found[some] = np.bitwise_count(hashed[left[some]] ^ other[right[some]]).sum(axis=1, dtype=np.uint16)
-    return found
+def _within(
+    hashed: npt.NDArray[np.uint8], tells: Told, left: Rows, right: Rows, radius: int, turns: tuple[int, int] = (0, 0)
+) -> Told:
+    """Whether the hashes of two rows, each in one orientation, differ in at most `radius` bits, and tell of both."""
+    words = hashed.reshape(len(hashed), -1, hashed.shape[-1]).view(np.uint64)
+    found = tells[left] & tells[right]
+    asked = np.flatnonzero(found)
+    for at in range(0, len(asked), CHUNK * 16):
+        some = asked[at : at + CHUNK * 16]
+        apart = np.bitwise_count(words[left[some], turns[0]] ^ words[right[some], turns[1]]).sum(axis=1, dtype=np.int64)
+        found[some] = apart <= radius
+    return np.asarray(found)

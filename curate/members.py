@@ -65,7 +65,7 @@ def write(catalog: Catalog, found: Members, memory: Memory, conflicts: Iterable[
 def _differences(catalog: Catalog, rows: Iterator[Row]) -> tuple[list[Row], list[Row]]:
     """The rows that are not there as they are, and the samples (as rows of one) that are there and no more."""
     changed, gone = [], []
-    old = (tuple(row) for row in catalog.stream("SELECT * FROM members ORDER BY sample"))
+    old = catalog.values("SELECT * FROM members ORDER BY sample")
     known = next(old, None)
     for row in rows:
         while known is not None and str(known[0]) < str(row[0]):

@@ -104,17 +104,20 @@ def joined(ws: Workspace, stage: Stage, ids: Sequence[str], rows: Rows) -> tuple
     table, labels = stage.table(ws), np.arange(len(ids))
     if not len(rows):
         return labels, []
+    import pyarrow as pa
+
     digest = digests(stage.features[rows].view(np.uint64))
+    names = pa.array(ids, pa.string()).take(pa.array(rows))
     known, rebuilt = _read(table)
-    order, old = _recalled(known, [ids[row] for row in rows.tolist()], digest)
+    order, old = _recalled(known, names, digest)
     found = stage.search(rows[order], old) if len(old) < len(order) else old
     least = np.full(len(order), len(ids))
     np.minimum.at(least, found, rows[order])
     labels[rows[order]] = least[found]
     if known is None or len(old) < len(order) or len(known) > len(order):
-        _, component, size = np.unique(labels[rows], return_inverse=True, return_counts=True)
-        columns = {"id": [ids[row] for row in rows.tolist()], "component": component, "size": size[component]}
-        table.write("all", to_table(columns | {"digest": digest}))
+        component = labels[rows]
+        columns = {"id": names, "component": component, "size": np.bincount(component)[component], "digest": digest}
+        table.write("all", to_table(columns))
     return labels, rebuilt
 
 
@@ -126,18 +129,17 @@ def _read(table: Table) -> "tuple[pa.Table | None, list[str]]":
     ]
 
 
-def _recalled(known: "pa.Table | None", ids: Sequence[str], digest: npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
+def _recalled(known: "pa.Table | None", ids: "pa.Array", digest: npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
     """An order of `ids` that begins with those whose component is known and whole, and the answer for these."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     if known is None:
         return np.arange(len(ids)), np.empty(0, dtype=np.int64)
-    place = pc.index_in(known.column("id"), value_set=pa.array(ids, pa.string())).fill_null(-1).to_numpy()
+    place = pc.index_in(known.column("id"), value_set=ids).fill_null(-1).to_numpy()
     component, size = known.column("component").to_numpy(), known.column("size").to_numpy()
     same = place >= 0
     same[same] = known.column("digest").to_numpy()[same] == digest[place[same]]
-    whole = np.bincount(component[same], minlength=len(place) + 1)[component] == size
+    whole = np.bincount(component[same], minlength=int(component.max()) + 1)[component] == size
     old, new = place[whole].astype(np.int64), np.ones(len(ids), dtype=bool)
     new[old] = False
     _, first, fellow = np.unique(component[whole], return_index=True, return_inverse=True)

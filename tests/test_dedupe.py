@@ -84,7 +84,8 @@ def test_reencoded_and_resized_photographs_collapse_and_others_stay_apart(ws: Wo
         families.append([add(ws, data) for data in versions])
     found = run(ws)
     assert found == {
-        "samples": 21, "groups": 7, "chained": 0, "duplicates": 14, "conflicts": 0, "held_out": 0, "unhashed": 0, "rebuilt": [],
+        "samples": 21, "groups": 7, "chained": 0, "duplicates": 14, "conflicts": 0,
+        "held_out": 0, "unhashed": 0, "rebuilt": [],
     }  # fmt: skip
     rows = members(ws)
     for first, second, half in families:

@@ -1,6 +1,7 @@
 """Groups, splits and survivors as arithmetic: nothing moves, nothing leaks, nothing chains."""
 
 from collections import Counter
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate import groups
-from curate.groups import Grouping, Memory, assign, drawn, namesakes, stars, unite
+from curate.groups import Memory, assign, drawn, namesakes, stars, unite
+from curate.records import SPLITS
 
 SHARES = {"train": 0.5, "val": 0.25, "test": 0.25}
 draw = partial(drawn, "salt", SHARES)
@@ -20,15 +22,39 @@ def named(number: int) -> str:
     return f"{(number * 7919) % 1009:04d}-{number}"
 
 
-def one_run(ids: list[str], edges: list[tuple[str, str]], memory: Memory) -> tuple[Grouping, Memory, np.ndarray]:
+@dataclass(frozen=True)
+class Past:
+    """What earlier runs said, by id."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    splits: dict[str, str] = field(default_factory=dict)
+    floors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a run says, in words."""
+
+    names: list[str]
+    splits: list[str]
+    excluded: list[str | None]
+
+
+def one_run(ids: list[str], edges: list[tuple[str, str]], past: Past) -> tuple[Found, Past, np.ndarray]:
     """What dedupe does with edges between ids, and what it remembers then."""
     at = {one: row for row, one in enumerate(ids)}
-    near = unite(np.arange(len(ids)), [(at[a], at[b]) for a, b in edges if a in at and b in at])
-    together = unite(near, namesakes(ids, memory.names))
-    found = assign(ids, together, memory, draw)
-    names = {**memory.names, **dict(zip(ids, found.names, strict=True))}
-    splits = {**dict(zip(ids, found.splits, strict=True)), **memory.splits}
-    return found, Memory(names, splits), together
+    memory = Memory.of(ids, past.names.items(), past.splits.items(), past.floors)
+    tied = np.array([(at[a], at[b]) for a, b in edges if a in at and b in at], dtype=np.int64).reshape(-1, 2)
+    together = unite(unite(np.arange(len(ids)), tied), namesakes(memory))
+    grouping = assign(ids, together, memory, draw)
+    excluded = [None if split < 0 else f"merged_with_{SPLITS[split]}" for split in grouping.merged]
+    found = Found(grouping.names, [SPLITS[split] for split in grouping.splits], excluded)
+    assert {ids[row] for row in grouping.renamed} == {
+        one for one, name in zip(ids, found.names, strict=True) if past.names.get(one) != name
+    }
+    names = {**past.names, **dict(zip(ids, found.names, strict=True))}
+    splits = {**dict(zip(ids, found.splits, strict=True)), **past.splits}
+    return found, Past(names, splits, past.floors), together
 
 
 numbers = st.integers(0, 25)
@@ -39,7 +65,7 @@ step = st.tuples(st.sets(numbers, max_size=8), st.lists(edge, max_size=6), st.se
 @settings(deadline=None)
 @given(st.lists(step, min_size=1, max_size=6))
 def test_a_history_of_additions_and_removals_moves_nothing_and_leaks_nothing(history: list[tuple]) -> None:
-    memory, present, edges = Memory({}, {}), set(), []
+    memory, present, edges = Past(), set(), []
     for added, found, held in history:
         present |= {named(n) for n in added}
         edges += [(named(a), named(b)) for a, b in found]
@@ -66,36 +92,36 @@ def test_a_history_of_additions_and_removals_moves_nothing_and_leaks_nothing(his
 def test_the_order_in_which_edges_are_found_leaves_no_trace(there: set[int], found: list, random: object) -> None:
     ids = sorted(named(n) for n in there)
     edges = [(named(a), named(b)) for a, b in found]
-    first, _, _ = one_run(ids, edges, Memory({}, {}))
+    first, _, _ = one_run(ids, edges, Past())
     random.shuffle(edges)  # type: ignore[attr-defined]
-    second, _, _ = one_run(ids, [(b, a) for a, b in edges], Memory({}, {}))
+    second, _, _ = one_run(ids, [(b, a) for a, b in edges], Past())
     assert first == second
 
 
 def test_a_new_group_is_named_after_its_smallest_member_and_keeps_the_name() -> None:
-    first, memory, _ = one_run(["b", "c"], [("b", "c")], Memory({}, {}))
+    first, memory, _ = one_run(["b", "c"], [("b", "c")], Past())
     assert first.names == ["b", "b"]
     second, _, _ = one_run(["a", "b", "c"], [("a", "b"), ("b", "c")], memory)
     assert second.names == ["b", "b", "b"]
 
 
 def test_merged_groups_take_the_smallest_name() -> None:
-    _, memory, _ = one_run(["b", "c"], [], Memory({}, {}))
+    _, memory, _ = one_run(["b", "c"], [], Past())
     merged, _, _ = one_run(["a", "b", "c"], [("c", "a"), ("a", "b")], memory)
     assert merged.names == ["b", "b", "b"]
 
 
 def test_a_group_that_loses_its_bridge_stays_one_group() -> None:
     """`b` is held back: `a` and `c` are no longer near each other, and still share a name and a split."""
-    _, memory, _ = one_run(["a", "b", "c"], [("a", "b"), ("b", "c")], Memory({}, {}))
+    _, memory, _ = one_run(["a", "b", "c"], [("a", "b"), ("b", "c")], Past())
     left, _, _ = one_run(["a", "c"], [("a", "b"), ("b", "c")], memory)
     assert left.names == ["a", "a"]
     assert len(set(left.splits)) == 1
 
 
 def test_a_name_comes_back_to_the_sample_that_it_was_taken_from() -> None:
-    found, _, _ = one_run(["a", "b"], [], Memory({"b": "a"}, {"b": "test"}))
-    assert found == Grouping(["a", "a"], ["test", "test"], [None, None])
+    found, _, _ = one_run(["a", "b"], [], Past({"b": "a"}, {"b": "test"}))
+    assert found == Found(["a", "a"], ["test", "test"], [None, None])
 
 
 @pytest.mark.parametrize(
@@ -107,7 +133,7 @@ def test_a_name_comes_back_to_the_sample_that_it_was_taken_from() -> None:
     ],
 )
 def test_of_merged_splits_the_strongest_wins(remembered: dict[str, str], expected: str) -> None:
-    found, _, _ = one_run(["a", "b", "c"], [("a", "b"), ("b", "c")], Memory({"a": "a", "b": "b"}, remembered))
+    found, _, _ = one_run(["a", "b", "c"], [("a", "b"), ("b", "c")], Past({"a": "a", "b": "b"}, remembered))
     assert found.splits == [*remembered.values(), expected]
     assert found.excluded == [f"merged_with_{expected}", None, None]
 
@@ -170,5 +196,5 @@ def test_past_the_bound_the_rest_stays_uncollapsed(monkeypatch: pytest.MonkeyPat
 def test_nothing_has_no_survivor() -> None:
     empty = np.empty(0, dtype=np.int64)
     assert stars(empty, empty, lambda a, b: a == b).tolist() == []
-    assert assign([], empty, Memory({}, {}), draw) == Grouping([], [], [])
-    assert unite(empty, []).tolist() == []
+    assert one_run([], [], Past())[0] == Found([], [], [])
+    assert unite(empty, empty.reshape(-1, 2)).tolist() == []

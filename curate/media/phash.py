@@ -75,8 +75,13 @@ def same(left: "np.ndarray", right: "np.ndarray") -> "np.ndarray":
     import numpy as np
 
     one, other = (thumbs.reshape(-1, THUMB, THUMB).astype(np.int16) for thumbs in (left, right))
-    slack = np.minimum(_steepness(one), _steepness(other)) // SAME_SHIFT
-    return np.asarray((np.abs(one - other) <= SAME_LEVELS + slack).all(axis=(1, 2)))
+    apart = np.abs(one - other)
+    worst = apart.max(axis=(1, 2), initial=0)
+    found = worst <= SAME_LEVELS
+    unsure = np.flatnonzero(~found & (worst <= SAME_LEVELS + 255 // SAME_SHIFT))  # no step is greater than 255
+    slack = np.minimum(_steepness(one[unsure]), _steepness(other[unsure])) // SAME_SHIFT
+    found[unsure] = (apart[unsure] <= SAME_LEVELS + slack).all(axis=(1, 2))
+    return np.asarray(found)
 
 
 def _steepness(thumbs: "np.ndarray") -> "np.ndarray":

@@ -62,7 +62,9 @@ class Table:
             ahead: deque[tuple[str, Future[pa.Table | None]]] = deque()
             parts = iter(sorted(self._files().items()))
             while True:
-                ahead += ((part, pool.submit(_rows, files, wanted)) for part, files in islice(parts, AHEAD - len(ahead)))
+                ahead += (
+                    (part, pool.submit(_rows, files, wanted)) for part, files in islice(parts, AHEAD - len(ahead))
+                )
                 if not ahead:
                     break
                 part, rows = ahead.popleft()
