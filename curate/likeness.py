@@ -110,7 +110,7 @@ def _within(
     hashed: npt.NDArray[np.uint8], tells: Told, left: Rows, right: Rows, radius: int, turns: tuple[int, int] = (0, 0)
 ) -> Told:
     """Whether the hashes of two rows, each in one orientation, differ in at most `radius` bits, and tell of both."""
-    words = hashed.reshape(len(hashed), -1, hashed.shape[-1]).view(np.uint64)
+    words = (hashed[:, None] if hashed.ndim == 2 else hashed).view(np.uint64)
     found = tells[left] & tells[right]
     asked = np.flatnonzero(found)
     for at in range(0, len(asked), CHUNK * 16):

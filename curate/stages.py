@@ -54,7 +54,7 @@ def by_hash(name: str, mark: str, hashes: Bytes, radius: int) -> Stage:
 
 def by_orientation(mark: str, hashes: Bytes, radius: int) -> Stage:
     """Hashes uint8[n, 8, 32], of which one upright lies within `radius` bits of another turned or mirrored."""
-    whole = hashes.reshape(len(hashes), -1)
+    whole = hashes.reshape(len(hashes), hashes.shape[1] * hashes.shape[2])
 
     def search(rows: Rows, old: Rows) -> Rows:
         return _turned(hashes, whole, rows, old, radius)

@@ -149,7 +149,9 @@ def hashed(wave: int, picks: list[tuple[int, set[int]]]) -> dict[str, bytes]:
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(waves)
 def test_adding_data_moves_no_split_and_leaks_nothing(tmp_path_factory: pytest.TempPathFactory, arrivals: list) -> None:
-    ws = workspace(tmp_path_factory.mktemp("w"), Config(dedupe=DedupeConfig("phash", group_radius=10, collapse_radius=4)))
+    ws = workspace(
+        tmp_path_factory.mktemp("w"), Config(dedupe=DedupeConfig("phash", group_radius=10, collapse_radius=4))
+    )
     everything: dict[str, bytes] = {}
     before: dict[str, str] = {}
     for wave, picks in enumerate(arrivals):
