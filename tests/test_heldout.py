@@ -139,7 +139,7 @@ def test_a_group_that_chains_is_split_into_parts_that_share_its_split(ws: Worksp
         db.execute(
             "INSERT INTO quarantine (kind, subject, reason, at) VALUES ('sample', ?, 'looked wrong', '')", (ids[3],)
         )
-    assert run(ws)["chained"] == 0 or True
+    run(ws)
     held = dict(tuple(row) for row in ws.catalog.rows("SELECT sample, part FROM group_parts"))
     assert held == {ids[0]: ids[0], ids[1]: ids[0], ids[2]: ids[2]}
 
@@ -175,7 +175,7 @@ class Means:
     def label(self, batch: Sequence[object]) -> Mapping[str, np.ndarray]:
         found = []
         for one in batch:
-            pixels = np.asarray(one.at(256).convert("RGB").resize((2, 2)), dtype=np.float16)  # type: ignore[attr-defined]
+            pixels = np.asarray(one.image(256).convert("RGB").resize((2, 2)), dtype=np.float16)  # type: ignore[attr-defined]
             found.append(pixels.ravel() - 127)
         return {"embedding": np.stack(found)}
 
