@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -214,7 +215,11 @@ def check_nothing_is_left(root: Path, bad: bytes, at: str) -> None:
         data = path.read_bytes() if path.is_file() else b""
         assert sample.encode() not in data, f"{path}: the digest is kept keyed only"
         assert bad[64:160] not in data, path
-        assert not any(one.tobytes() in data for one in hashes), f"{path}: a row of its perceptual hash"
+        assert not any(one.tobytes() in data for one in hashes), path
+        if path.suffix == ".parquet":
+            rows = pq.read_table(path).to_pydict()
+            assert sample not in rows.get("id", ()), f"{path}: a row of it"
+            assert not {one.tobytes() for one in hashes} & {cell[:32] for cell in rows.get("pdq", ())}, path
     curate(root, "dedupe")
     curate(root, "label")
     with sqlite3.connect(root / "work" / "catalog.db") as db:

@@ -132,7 +132,9 @@ def test_digests(width: int) -> None:
 
 def test_names() -> None:
     texts = ["line 1", "", "42-image1", "é" * 30, "x"]
-    names = Names(texts)
+    names = Names()
+    for text in texts:
+        names.append(text)
     assert [names[n] for n in range(len(texts))] == texts
 
 

@@ -1,6 +1,7 @@
 """What the loaded lists hold, all together: which entry of which list a digest or a PDQ hash belongs to."""
 
 import hashlib
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,8 +55,8 @@ class _Rows:
     """Hashes of one algorithm, end to end, with the list and the entry of each."""
 
     values: bytearray = field(default_factory=bytearray)
-    owners: list[int] = field(default_factory=list)
-    entries: list[str] = field(default_factory=list)
+    owners: "array[int]" = field(default_factory=lambda: array("H"))
+    names: Names = field(default_factory=Names)
 
 
 @dataclass
@@ -65,7 +66,6 @@ class Entries:
     lists: list[LoadedList] = field(default_factory=list)
     _rows: dict[Algorithm, _Rows] = field(default_factory=lambda: {kind: _Rows() for kind in WIDTHS})
     _digests: dict[Algorithm, Digests] = field(default_factory=dict)
-    _names: dict[Algorithm, tuple[Names, "np.ndarray"]] = field(default_factory=dict)
     pdq: PdqIndex | None = None
 
     def add(self, name: str, one: HashList) -> None:
@@ -95,16 +95,13 @@ class Entries:
     def build(self) -> None:
         """Make the indexes; raises GateError where one does not find its canary."""
         for kind, rows in self._rows.items():
-            if not rows.values:
-                continue
-            self._names[kind] = (Names(rows.entries), np.array(rows.owners, dtype=np.uint16))
-            if kind == "pdq":
-                self.pdq = PdqIndex.of(bytes(rows.values))
-            else:
-                self._digests[kind] = Digests.of(bytes(rows.values), WIDTHS[kind])
+            if rows.values and kind == "pdq":
+                self.pdq = PdqIndex.of(rows.values)
+            elif rows.values:
+                self._digests[kind] = Digests.of(rows.values, WIDTHS[kind])
                 if self._digests[kind].find(bytes(rows.values[: WIDTHS[kind]])) is None:
                     raise GateError(f"the index of {kind} did not find its canary")
-        self._rows = {}
+            rows.values = bytearray()
 
     def exact(self, digests: dict[Algorithm, str]) -> Match | None:
         """What the lists say of bytes with these digests (lower-case hex)."""
@@ -131,9 +128,9 @@ class Entries:
         return self._match("pdq", row, distance, part)
 
     def _match(self, kind: Algorithm, row: int, distance: int = 0, part: str = "") -> Match:
-        names, owners = self._names[kind]
-        owner = self.lists[int(owners[row])]
-        return Match(owner.name, names[row], kind, owner.provider, distance, part)
+        rows = self._rows[kind]
+        owner = self.lists[rows.owners[row]]
+        return Match(owner.name, rows.names[row], kind, owner.provider, distance, part)
 
 
 @dataclass
@@ -162,7 +159,7 @@ class _Read:
         into = rows[row.algorithm]
         into.values += bytes.fromhex(row.value)
         into.owners.append(owner)
-        into.entries.append(row.entry)
+        into.names.append(row.entry)
 
 
 def _sha256(files: list[Path]) -> str:

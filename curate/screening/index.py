@@ -3,7 +3,7 @@
 Nothing is kept on disk: to read a list takes longer than to build its index, and an index that was saved can be stale.
 """
 
-from collections.abc import Iterable
+from array import array
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,14 +25,16 @@ NOTHING = 257  # a distance that is none
 class Names:
     """Many short texts in one block of bytes, by number: a tenth of what as many strings take."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        parts = [text.encode() for text in texts]
-        self._ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
-        self._block = b"".join(parts)
+    def __init__(self) -> None:
+        self._block, self._ends = bytearray(), array("Q")
+
+    def append(self, text: str) -> None:
+        """One more, under the next number."""
+        self._block += text.encode()
+        self._ends.append(len(self._block))
 
     def __getitem__(self, number: int) -> str:
-        begin = int(self._ends[number - 1]) if number else 0
-        return self._block[begin : int(self._ends[number])].decode()
+        return self._block[self._ends[number - 1] if number else 0 : self._ends[number]].decode()
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Digests:
     rows: Ints
 
     @classmethod
-    def of(cls, values: bytes, width: int) -> "Digests":
+    def of(cls, values: bytes | bytearray, width: int) -> "Digests":
         """From digests of `width` bytes, end to end, duplicates included."""
         array = np.frombuffer(values, dtype=f"S{width}")
         order = np.argsort(array, kind="stable")
@@ -79,7 +81,7 @@ class PdqIndex:
     rows: Ints
 
     @classmethod
-    def of(cls, values: bytes) -> "PdqIndex":
+    def of(cls, values: bytes | bytearray) -> "PdqIndex":
         """From hashes of 32 bytes, end to end, duplicates included; raises GateError where it misses its canary."""
         hashes = np.frombuffer(values, dtype=f"S{BYTES}")
         _, first = np.unique(hashes, return_index=True)

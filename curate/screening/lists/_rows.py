@@ -58,6 +58,20 @@ def text(path: Path) -> str:
     return data.decode(encoding, errors="replace")
 
 
+def lines(path: Path) -> Iterator[str]:
+    """The lines of a file, as `text` reads it, one at a time; raises UsageError."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+        encoding = next((name for mark, name in _BOMS if start.startswith(mark)), "utf-8")
+        with path.open(encoding=encoding, errors="replace") as file:
+            yield from file
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from error
+    except UnicodeError as error:  # half a character of UTF-16 at the end
+        raise GateError(f"{path.name} is no text ({error})") from error
+
+
 def documents(path: Path) -> Iterator[tuple[str, Any]]:
     """Every JSON document of a file or folder, with its place: one a file, or one a line.
 

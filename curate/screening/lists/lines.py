@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curate.records import Algorithm
-from curate.screening.lists._rows import Row, files, guessed, listed, text
+from curate.screening.lists._rows import Row, files, guessed, lines, listed
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Lines:
     def rows(self) -> Iterator[Row]:
         """Every row; raises UsageError where the file is missing."""
         for file in files(self.path):
-            for number, line in enumerate(text(file).splitlines(), start=1):
+            for number, line in enumerate(lines(file), start=1):
                 value = line.strip()
                 if not value or value.startswith("#"):
                     continue

@@ -1,14 +1,13 @@
 """What `threatexchange dataset -P --csv` prints: signal_type, signal_str, collab, category, tags."""
 
 import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from curate.errors import GateError
 from curate.records import CorruptRow, SkippedRow
-from curate.screening.lists._rows import Row, files, text
+from curate.screening.lists._rows import Row, files, lines
 from curate.screening.lists._signals import signal
 
 KIND, VALUE, CATEGORY = "signal_type", "signal_str", "category"
@@ -25,7 +24,7 @@ class TxCsv:
     def rows(self) -> Iterator[Row]:
         """Every row; raises UsageError for a missing file, GateError for one without the two columns that matter."""
         for file in files(self.path):
-            reader = csv.DictReader(io.StringIO(text(file).replace("\0", " "), newline=""))
+            reader = csv.DictReader(line.replace("\0", " ") for line in lines(file))
             if not {KIND, VALUE} <= set(reader.fieldnames or ()):
                 raise GateError(f"{file.name} has no columns {KIND} and {VALUE}")
             try:

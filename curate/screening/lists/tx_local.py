@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from curate.screening.lists._rows import Row, files, text
+from curate.screening.lists._rows import Row, files, lines
 from curate.screening.lists._signals import signal
 
 
@@ -19,7 +19,7 @@ class TxLocal:
     def rows(self) -> Iterator[Row]:
         """Every row; raises UsageError where the file is missing."""
         for file in files(self.path):
-            for number, line in enumerate(text(file).splitlines(), start=1):
+            for number, line in enumerate(lines(file), start=1):
                 if not (value := line.strip()) or value.startswith("#"):
                     continue
                 named, _, rest = value.partition(" ")
