@@ -37,7 +37,7 @@ def screening_status(s: Session) -> None:
     gate = pick.gate(s.config)
     with s.open() as ws:
         result = gate.summary() | overview(ws)
-    s.say(result | {"rows": {one.name: [*one.corrupt, *one.doubtful][:SHOWN] for one in gate.lists}})
+    s.say(result | {"rows": {one.name: [*one.corrupt, *one.doubts][:SHOWN] for one in gate.lists}})
     if gate.problems:
         raise typer.Exit(4)
 

@@ -16,6 +16,7 @@ from curate.records import Algorithm, CorruptRow, ListedHash, SkippedRow
 from curate.screening.index import BYTES, Bytes, Digests, Names, Nearest, PdqIndex
 
 EXACT: tuple[Algorithm, ...] = ("sha256", "sha1", "md5")  # in the order in which they are asked
+NAMED = 20  # doubtful rows whose doubt is kept
 WIDTHS: dict[Algorithm, int] = {"md5": 16, "sha1": 20, "sha256": 32, "pdq": BYTES}
 
 
@@ -35,8 +36,9 @@ class Match:
 class LoadedList:
     """One list as it was loaded: what a release and `curate screening status` say of it.
 
-    `corrupt` rows could not be read, `doubtful` ones are odd and matched all the same, `skipped` ones are counted by
-    what they are. `sha256` is that of the file, or of the names and digests of a folder's files.
+    `corrupt` rows could not be read, `doubtful` ones are odd and matched all the same (`doubts`: why the first ones
+    are), `skipped` ones are counted by what they are. `sha256` is that of the file, or of the names and digests of a
+    folder's files.
     """
 
     name: str
@@ -45,7 +47,8 @@ class LoadedList:
     entries: int
     corrupt: tuple[str, ...]
     modified: str
-    doubtful: tuple[str, ...] = ()
+    doubtful: int = 0
+    doubts: tuple[str, ...] = ()
     skipped: dict[str, int] = field(default_factory=dict)
     hashes: dict[str, int] = field(default_factory=dict)
 
@@ -87,10 +90,12 @@ class Entries:
         files = sorted(one.path.iterdir()) if one.path.is_dir() else [one.path]
         newest = max(datetime.fromtimestamp(file.stat().st_mtime, UTC) for file in files)
         stamp = newest.isoformat(timespec="seconds").replace("+00:00", "Z")
-        corrupt, doubtful = tuple(read.corrupt), tuple(read.doubtful)
+        corrupt, doubts = tuple(read.corrupt), tuple(read.doubts)
         counts = dict(sorted(read.hashes.items()))
         skipped = dict(sorted(read.skipped.items()))
-        return LoadedList(name, one.provider, _sha256(files), read.entries, corrupt, stamp, doubtful, skipped, counts)
+        return LoadedList(
+            name, one.provider, _sha256(files), read.entries, corrupt, stamp, read.doubtful, doubts, skipped, counts
+        )
 
     def build(self) -> None:
         """Make the indexes; raises GateError where one does not find its canary."""
@@ -139,7 +144,8 @@ class _Read:
 
     entries: int = 0
     corrupt: list[str] = field(default_factory=list)
-    doubtful: list[str] = field(default_factory=list)
+    doubtful: int = 0
+    doubts: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     hashes: Counter[str] = field(default_factory=Counter)
     last: str = ""
@@ -155,7 +161,9 @@ class _Read:
         self.last = row.entry
         self.hashes[row.algorithm] += 1
         if row.doubt:
-            self.doubtful.append(f"{row.entry}: {row.doubt}")
+            self.doubtful += 1
+            if len(self.doubts) < NAMED:
+                self.doubts.append(f"{row.entry}: {row.doubt}")
         into = rows[row.algorithm]
         into.values += bytes.fromhex(row.value)
         into.owners.append(owner)

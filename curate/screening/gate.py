@@ -64,7 +64,9 @@ class Gate:
 
     def summary(self) -> dict[str, object]:
         """What a release and `curate screening status` say: which lists, of whom, how large, how old."""
-        told = [asdict(one) | {"corrupt": len(one.corrupt), "doubtful": len(one.doubtful)} for one in self.lists]
+        told = [asdict(one) | {"corrupt": len(one.corrupt)} for one in self.lists]
+        for one in told:
+            del one["doubts"]  # not for releases
         return {
             "required": self.required,
             "healthy": self.healthy,

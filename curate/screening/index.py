@@ -75,34 +75,33 @@ class Nearest:
 
 @dataclass(frozen=True)
 class PdqIndex:
-    """PDQ hashes, each once: uint64[4, n], word by word; `rows` are the numbers of the entries that listed them."""
+    """PDQ hashes in the order in which they were listed, duplicates included: uint64[4, n], word by word."""
 
     columns: Words
-    rows: Ints
 
     @classmethod
     def of(cls, values: bytes | bytearray) -> "PdqIndex":
-        """From hashes of 32 bytes, end to end, duplicates included; raises GateError where it misses its canary."""
-        hashes = np.frombuffer(values, dtype=f"S{BYTES}")
-        _, first = np.unique(hashes, return_index=True)
-        words = np.frombuffer(values, dtype=np.uint64).reshape(-1, 4)
-        index = cls(np.stack([words[first, n] for n in range(4)]), first.astype(np.int64))
+        """From hashes of 32 bytes, end to end; raises GateError where it misses its canary."""
+        index = cls(np.frombuffer(values, dtype=np.uint64).reshape(-1, 4).T.copy())
         index.check()
         return index
 
+    def __len__(self) -> int:
+        return int(self.columns.shape[1])
+
     def nearest(self, queries: Bytes, radius: int) -> Nearest:
-        """The nearest entry of each query (uint8[m, 32]) within `radius` bits, found among all."""
+        """The nearest entry of each query (uint8[m, 32]) within `radius` bits, found among all; of equals the first."""
         asked = np.ascontiguousarray(queries).view(np.uint64).reshape(-1, 4)
-        if not asked.size or not self.rows.size:
+        if not asked.size or not len(self):
             return Nearest(np.full(len(asked), NOTHING, np.uint16), np.full(len(asked), -1, np.int64))
-        if len(asked) * len(self.rows) <= PLAIN:
+        if len(asked) * len(self) <= PLAIN:
             distance, place = _plainly(self.columns, asked)
         else:
             from curate.screening.kernels import nearest
 
             distance, place = nearest(self.columns, asked, radius)
         found = distance <= radius
-        return Nearest(np.where(found, distance, NOTHING).astype(np.uint16), np.where(found, self.rows[place], -1))
+        return Nearest(np.where(found, distance, NOTHING).astype(np.uint16), np.where(found, place, -1))
 
     def joined(self, queries: Bytes, radius: int) -> Nearest:
         """As `nearest`, for millions of queries: a join by slots of bits costs less than comparing all with all."""
@@ -116,7 +115,7 @@ class PdqIndex:
         asked = np.ascontiguousarray(queries).view(np.uint64)[pairs[:, 0]]
         apart = np.bitwise_count(asked ^ self.columns.T[pairs[:, 1]]).sum(axis=1, dtype=np.uint16)
         order = np.lexsort((pairs[:, 1], apart))[::-1]  # the last to be written is the nearest, and of equals the first
-        distance[pairs[order, 0]], row[pairs[order, 0]] = apart[order], self.rows[pairs[order, 1]]
+        distance[pairs[order, 0]], row[pairs[order, 0]] = apart[order], pairs[order, 1]
         return Nearest(distance, row)
 
     def check(self) -> None:
@@ -124,10 +123,12 @@ class PdqIndex:
 
         The public index of the reference library finds nothing once it holds one entry and was saved and loaded.
         """
-        for row in sorted({0, len(self.rows) // 2, len(self.rows) - 1}) if self.rows.size else ():
-            known = self.columns[:, row].copy().view(np.uint8)[None]
-            found = self.nearest(np.concatenate([known, known ^ _flips(CANARY)]), CANARY)
-            if found.distance[0] != 0 or found.row[0] != self.rows[row] or found.distance[1] > CANARY:
+        for row in sorted({0, len(self) // 2, len(self) - 1}) if len(self) else ():
+            known = self.columns[:, row].copy()
+            probes = np.concatenate([known.view(np.uint8)[None], known.view(np.uint8)[None] ^ _flips(CANARY)])
+            found = self.nearest(probes, CANARY)
+            same = found.row[0] >= 0 and (self.columns[:, found.row[0]] == known).all()
+            if found.distance[0] != 0 or not same or found.distance[1] > CANARY:
                 raise GateError("the index of PDQ hashes did not find its canary")
 
 
