@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from curate import hashes
-from curate.errors import GateError, ItemError
+from curate.errors import GateError, ItemError, StoreError
 from curate.media import pdq
 from curate.media.decode import Bounds
 from curate.media.parts import parts
@@ -19,7 +19,6 @@ from curate.store.catalog import now
 
 if TYPE_CHECKING:
     from curate.contracts import Engine
-    from curate.media.pdq import Pdq
     from curate.progress import Progress
     from curate.store.workspace import Workspace
 
@@ -69,26 +68,29 @@ def _by_digest(ws: "Workspace", gate: Gate) -> Iterator[tuple[str, Match]]:
 
 
 def _by_look(ws: "Workspace", gate: Gate, step: Any) -> Iterator[tuple[str, Match]]:
-    """Stored full hashes are decided as they are; what only a first look flags, by the full hash of the bytes."""
-    flagged = set[str]()
+    """Stored full hashes are decided as they are; what only a first look flags, by the full hash of the bytes.
+
+    Where the bytes cannot be read any more nothing can clear it, so that it counts as a match.
+    """
+    flagged: dict[str, Match] = {}
     for rows in hashes.all_pdq(ws):
         step(sum(part == pdq.MAIN for part in rows.parts))
         for n, match in gate.near(rows.hashes, rows.quality, rows.full):
             if rows.full[n]:
                 yield rows.ids[n], match
             else:
-                flagged.add(rows.ids[n])
+                flagged[rows.ids[n]] = match
     for sample in sorted(flagged):
-        for match in gate.decided(_parts(ws, sample)):
+        for match in _decided(ws, gate, sample, flagged[sample]):
             yield sample, match
 
 
-def _parts(ws: "Workspace", sample: str) -> "Sequence[Pdq]":
-    with ws.blobs.open(sample) as blob:
-        try:
-            return parts(blob.read(), Bounds(ws.config.fetch.max_pixels, 1))
-        except ItemError:
-            return ()
+def _decided(ws: "Workspace", gate: Gate, sample: str, flag: Match) -> list[Match]:
+    try:
+        with ws.blobs.open(sample) as blob:
+            return gate.decided(parts(blob.read(), Bounds(ws.config.fetch.max_pixels, 1)))
+    except (ItemError, StoreError):
+        return [flag]
 
 
 def _by_matcher(ws: "Workspace", gate: Gate, ids: Sequence[str]) -> Iterator[tuple[str, Match]]:

@@ -87,6 +87,8 @@ def test_a_stored_first_look_is_decided_by_the_bytes(ws: Workspace, tmp_path: Pa
     found = rescan(ws, gate(tmp_path, pdq.full(PHOTO).hashes[:32].hex()), Serial(), QUIET)
     assert found["matched"] == 2
     assert {row[0] for row in ws.catalog.rows("SELECT id FROM samples")} == {other}
+    ws.blobs.path(other).unlink()  # what is flagged and cannot be cleared counts as a match
+    assert rescan(ws, gate(tmp_path, pdq.full(PHOTO).hashes[:32].hex()), Serial(), QUIET)["matched"] == 1
 
 
 def test_a_gate_that_cannot_answer_removes_nothing(ws: Workspace, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ __all__ = ["BANNER", "FIRST_LOOK", "REMEDY", "Gate", "LoadedList", "Match", "Ver
 
 REMEDY = "see docs/screening.md"
 BANNER = "SCREENING IS OFF: no hash list is loaded ([screening] required = false); every release will say so"
-FIRST_LOOK = 47  # bits: the radius of the decision, and 16 that a fast first look may be off
+FIRST_LOOK = pdq.FIRST_RADIUS  # bits
 
 Full = Callable[[int], Sequence[Pdq]]  # the parts of the n-th item, by the hash that decides; raises ItemError
 
