@@ -23,7 +23,7 @@ from curate.marks import canonical
 from curate.media import pdq
 from curate.media.decode import Bounds
 from curate.media.parts import parts
-from curate.store.blobs import sync, write
+from curate.store.blobs import disk, sync, write
 from curate.store.catalog import now
 from curate.store.tables import Table
 
@@ -64,7 +64,7 @@ class Plan:
     receipt: Receipt
     ids: Sequence[str]
     candidates: Sequence[int]  # those without bytes
-    words: Sequence[str]  # what must be found nowhere afterwards: ids and locators
+    words: Sequence[str]  # what must be found nowhere afterwards: ids, locators, who they were upstream
     tombstones: Sequence[tuple[str, str]]
     exports: Mapping[str, Sequence[str]]
 
@@ -90,14 +90,16 @@ def remove(
         )
         for one in plan.ids or [name]:
             ws.catalog.append(db, "takedown", one, {"receipt": name})
-    return _finish(ws, plan)
+    with disk():
+        return _finish(ws, plan)
 
 
 def resume(ws: "Workspace") -> list[Receipt]:
     """Finish what was killed, and remove again what came back with an older catalog."""
     found = []
     for state, text in ws.catalog.rows("SELECT state, plan FROM removals WHERE state != 'done' ORDER BY at"):
-        found.append(_finish(ws, _read(json.loads(text))) if state == "pending" else _scrubbed(ws, text, ()))
+        with disk():
+            found.append(_finish(ws, _read(json.loads(text))) if state == "pending" else _scrubbed(ws, text, ()))
     back = ws.catalog.rows("SELECT sample, receipt FROM removing WHERE sample IN (SELECT id FROM samples) ORDER BY 1")
     if back:
         first = ", ".join(sorted({str(row[1]) for row in back}))
@@ -133,7 +135,8 @@ def _plan(ws: "Workspace", receipt: Receipt, ids: Sequence[str], candidates: Seq
     """What there is of the samples in `removing`, and of candidates without bytes."""
     catalog = ws.catalog
     places = _places(catalog, candidates)
-    words = {*ids, *(row["locator"] for row in places), *(row["final_url"] for row in places)} - {None}
+    names = ("locator", "final_url", "upstream")
+    words = {*ids, *(row[name] for row in places for name in names)} - {None}
     tombstones = _tombstones(ws, ids, places, block_near)
     kinds = sorted({kind for kind, _ in tombstones} - {"pdq"})
     receipt = replace(
@@ -163,7 +166,7 @@ def _places(catalog: "Catalog", candidates: Sequence[int]) -> list[Any]:
 
 
 _PLACES = """
-SELECT c.candidate, c.sample, c.kind, c.locator, c.final_url, m.page_id, m.sha1
+SELECT c.candidate, c.sample, c.kind, c.locator, c.final_url, m.page_id, m.sha1, m.upstream
 FROM candidates c LEFT JOIN mentions m USING (candidate)
 WHERE c.sample IN gone OR c.sample IS NULL
 """
@@ -291,11 +294,16 @@ def _fold(ws: "Workspace") -> None:
 
 
 def _traces(ws: "Workspace", words: Sequence[str]) -> list[str]:
-    """Those of the words that stand in the catalog's files, but for locators that are the beginning of another's."""
+    """Those of the words that stand in the catalog's files, but for what is said of others as well."""
     found = []
     for path in (ws.catalog.path, ws.catalog.path.with_name(f"{ws.catalog.path.name}-wal")):
         if path.exists() and path.stat().st_size:
             with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 found += [one for one in words if data.find(one.encode()) >= 0]
-    sql = "SELECT 1 FROM candidates WHERE instr(locator, ?) OR instr(final_url, ?) LIMIT 1"
-    return [one for one in found if _HEX.fullmatch(one) or not ws.catalog.one(sql, (one, one))]
+    return [one for one in found if _HEX.fullmatch(one) or not ws.catalog.one(_OTHERS, (one, one, one))]
+
+
+_OTHERS = """
+SELECT 1 FROM candidates WHERE instr(locator, ?) OR instr(final_url, ?)
+UNION ALL SELECT 1 FROM mentions WHERE upstream = ? LIMIT 1
+"""

@@ -40,7 +40,8 @@ def test_nothing_printed_or_exported_lets_anybody_in(tmp_path: Path) -> None:
         said = ""
         for args in (
             ["fetch", "--plan"], ["run", "1.0.0"], ["report"], ["status", "--since", "1h"], ["log"],
-            ["decisions", "export", str(root / "decisions.csv")],
+            ["decisions", "export", str(root / "decisions.csv")], ["share", "1.0.0", "--to", "Ada"],
+            ["takedown", lists["neutral"][0], "--reason", "asked for"], ["verify"],
         ):  # fmt: skip
             run = subprocess.run(
                 [sys.executable, "-m", "cli", *args, "-w", str(root), "-v"], capture_output=True, text=True

@@ -1,5 +1,6 @@
 """Takedown under kill -9 and a full disk at every step: the same again, or any verb's start, finishes it."""
 
+import errno
 import os
 import resource
 import shutil
@@ -41,19 +42,29 @@ def child(work: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def at_step(n: int) -> None:
-    """From here on, this process dies before the n-th time that something is about to become durable or to go."""
+def at_step(n: int, full: bool = False) -> None:
+    """From here on, this process dies before the n-th time that something is about to become durable or to go.
+
+    With `full`, it does not die: that call, and every later one of its kind, meets a full disk.
+    """
     left = [n]
     os.fsync = lambda _: None  # a kill loses nothing that was written
 
     def before(call: Callable[..., object]) -> Callable[..., object]:
         def counted(*args: object, **given: object) -> object:
             left[0] -= 1
+            if left[0] <= 0 and full:
+                raise OSError(errno.ENOSPC, "No space left on device")
             if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             return call(*args, **given)
 
         return counted
+
+    if full:
+        for owner, name in ((os, "fsync"), (Path, "replace"), (Path, "write_bytes"), (Path, "mkdir")):
+            setattr(owner, name, before(getattr(owner, name)))
+        return
 
     for owner, name in ((os, "fsync"), (Path, "unlink"), (Path, "replace"), (Path, "rename"), (shutil, "rmtree")):
         setattr(owner, name, before(getattr(owner, name)))
@@ -128,6 +139,24 @@ def test_killed_before_a_step(
         shutil.rmtree(root)
     assert end == 0
     assert step > 40, "so few steps: the test says nothing"
+
+
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.soak)])
+def test_a_disk_that_is_full_from_some_write_on(
+    start: Path, chosen: tuple[str, list[bytes]], undisturbed: dict[str, object], tmp_path: Path, every: int
+) -> None:
+    sample, gone = chosen
+    step, end = date.today().toordinal() % every - every + 1, 1
+    while end == 1:
+        step += every
+        root = tmp_path / str(step)
+        shutil.copytree(start, root)
+        end = child(take(root, sample, lambda n=step: at_step(n, full=True)))  # type: ignore[misc]
+        assert end in (0, 1), f"full at step {step}"
+        assert child(take(root, sample, lambda: None)) == 0, f"full at step {step}"
+        assert state(root, gone) == undisturbed, f"full at step {step}"
+        shutil.rmtree(root)
+    assert step > 20, "so few steps: the test says nothing"
 
 
 @pytest.mark.parametrize("most", [0, 1, 600, 4096, 20_000, 60_000, 120_000, 180_000])
