@@ -123,6 +123,23 @@ def test_an_id_in_a_place_that_nobody_thought_of_is_no_success(ws: Workspace) ->
     assert unfinished(ws.catalog)
 
 
+def test_what_another_program_left_in_free_pages_goes_too(ws: Workspace) -> None:
+    one = released(ws)
+    url = ws.catalog.one("SELECT locator FROM candidates WHERE sample = ?", (one,))
+    ws.catalog.rows("PRAGMA secure_delete = OFF")
+    with ws.catalog.tx() as db:
+        db.executemany("INSERT INTO meta VALUES (?, ?)", ((f"{url} {n}", f"{one} {n}") for n in range(200)))
+    with ws.catalog.tx() as db:
+        db.execute("DELETE FROM meta WHERE value LIKE ?", (f"{one}%",))
+    ws.catalog.fold()
+    ws.catalog.rows("PRAGMA secure_delete = ON")
+    gone = words(ws, one)
+    assert ws.catalog.path.read_bytes().count(one.encode()) > 200
+    takedown(ws, one, "asked for")
+    assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
+    assert verify(ws, QUIET)["items"] == []
+
+
 def test_the_receipt_names_nothing(ws: Workspace) -> None:
     one = released(ws)
     gone = words(ws, one)
