@@ -49,17 +49,13 @@ def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
 
 
 _SAMPLES = """
-SELECT s.id, m.survivor, m.excluded, m.grp FROM samples s LEFT JOIN members m ON m.sample = s.id ORDER BY s.id
-"""
-_MINORS = """
-SELECT DISTINCT c.sample, m.grp FROM candidates c LEFT JOIN members m ON m.sample = c.sample
-WHERE c.may_depict_minors AND c.sample IS NOT NULL
+SELECT s.id, m.survivor, m.excluded FROM samples s LEFT JOIN members m ON m.sample = s.id ORDER BY s.id
 """
 
 
 def _survivors(ws: Workspace) -> tuple[list[str], dict[str, int]]:
     held = views.held(ws.catalog)
-    minors = {name for row in ws.catalog.rows(_MINORS) for name in row if name is not None}
+    minors = views.minors(ws.catalog)
     ids, left_out = [], Counter[str]()
     for row in ws.catalog.stream(_SAMPLES):
         if row["id"] in held:
@@ -68,7 +64,7 @@ def _survivors(ws: Workspace) -> tuple[list[str], dict[str, int]]:
             left_out["duplicate"] += 1
         elif row["excluded"] is not None:
             left_out[row["excluded"]] += 1
-        elif row["id"] in minors or row["grp"] in minors:
+        elif row["id"] in minors:
             left_out["may_depict_minors"] += 1
         else:
             ids.append(str(row["id"]))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from curate.agenda import there
 from curate.contracts import Queue
 from curate.errors import UsageError
 from curate.marks import canonical
@@ -64,19 +65,16 @@ def describe(ws: Workspace, name: str) -> dict[str, Any]:
     if not rows:
         known = [row[0] for row in ws.catalog.rows("SELECT queue FROM queues ORDER BY queue")]
         raise UsageError(f"queue {name}: none was drawn; {suggest(name, known) if known else 'there are none yet'}")
-    held = views.held(ws.catalog)
-    sql = "SELECT i.*, s.id FROM queue_items i LEFT JOIN samples s ON s.id = i.sample WHERE i.queue = ?"
-    items = ws.catalog.rows(sql, (name,))
-    there = [row for row in items if row["id"] is not None and row["sample"] not in held]
+    shown = there(ws.catalog, name)
     sql = "SELECT count(DISTINCT sample) FROM in_force WHERE queue = ?"
     detail = json.loads(rows[0]["detail"])
     return {
         "queue": name,
         **{key: rows[0][key] for key in ("kind", "axis", "seed")},
         **{key: bool(rows[0][key]) for key in ("blind", "reported")},
-        "gone": detail["items"] - len(there),
+        "gone": detail["items"] - len(shown),
         "judged": ws.catalog.one(sql, (name,)),
-        "double": sum(row["raters"] == 2 for row in items),
+        "double": sum(row["raters"] == 2 for row in shown),
         **detail,
     }
 

@@ -40,6 +40,7 @@ COLUMNS = {
     "weight": "float64",
     "human_n": "int64",
     "agreement": "float64?",
+    "votes": "string?",
     "split": "string",
     "group": "string",
     "parent": "string?",
@@ -160,6 +161,7 @@ def collect(ws: "Workspace") -> Rows:
 
     axes = ws.config.taxonomy.axes
     known = [labels(ws, axis) for axis in axes]
+    votes = views.votes(ws.catalog, axes[0].name, ws.config.taxonomy.version)
     held, withheld, minors = views.held(ws.catalog), views.withheld(ws.catalog), views.minors(ws.catalog)
     origins = dict(_origins(ws.catalog))
     excluded: Counter[str] = Counter()
@@ -172,7 +174,8 @@ def collect(ws: "Workspace") -> Rows:
         if reason is not None:
             excluded[reason] += 1
         else:
-            rows[sample["split"]].append(_row(sample, known, origins[sample["parent"] or sample["id"]]))
+            origin = origins[sample["parent"] or sample["id"]]
+            rows[sample["split"]].append(_row(sample, known, votes.get(sample["id"]), origin))
     columns = schema(axes)
     tables = {split: pa.table(_turned(rows[split], len(columns)), schema=columns) for split in SPLITS}
     return Rows(tables, dict(sorted(excluded.items())))
@@ -197,7 +200,9 @@ def _is_positive(sample: str, axes: tuple[Axis, ...], known: list[Labels]) -> bo
     return any(label is not None and label.name not in axis.safe for axis, label in zip(axes, found, strict=True))
 
 
-def _row(sample: "Row", known: list[Labels], origin: tuple[str | None, ...]) -> tuple[object, ...]:
+def _row(
+    sample: "Row", known: list[Labels], votes: Mapping[str, int] | None, origin: tuple[str | None, ...]
+) -> tuple[object, ...]:
     label = known[0].by_sample[sample["id"]]
     others = (None if sample["id"] in one.contested else one.by_sample.get(sample["id"]) for one in known[1:])
     return (
@@ -208,6 +213,7 @@ def _row(sample: "Row", known: list[Labels], origin: tuple[str | None, ...]) -> 
         label.weight,
         label.human_n,
         label.agreement,
+        votes and canonical(votes),
         sample["split"],
         sample["grp"],
         sample["parent"],

@@ -155,7 +155,7 @@ def golden_items() -> list[Item]:
         Item("plain"),
         Item("drawn", weak=drawn, group="a-group"),
         Item("drawn-twin", weak=drawn, group="a-group", survivor="drawn", hash=Item("drawn").phash),
-        Item("judged", "val", people={"content": {"ada": "sexy", "bob": "sexy", "cy": "neutral"}}),
+        Item("judged", "val", people={"content": {"ada": "sexy", "bob": "sexy", "cy": "neutral", "di": "unsure"}}),
         Item("from-commons", "test", [Mention('https://example.org/,"c".jpg', "CC0", '=Émile\n"A"', "Cat:1", commons)]),
         Item("local", "test", [Mention("/home/someone/private/cat.jpg", None, "'t Hart", "cats/cat.jpg")]),
         Item("signed", mentions=[Mention("https://user:pw@example.org/s.jpg?X-Amz-Signature=0123456789abcdef&size=2")]),

@@ -24,6 +24,7 @@ LAYERS: list[set[str]] = [
 # Parts of verbs that verbs share. Everything else in curate/ is a verb, and verbs do not import each other.
 SHARED = {
     "curate.agenda",
+    "curate.agreement",
     "curate.baseline",
     "curate.budget",
     "curate.contradictions",
@@ -37,6 +38,7 @@ SHARED = {
     "curate.heldout",
     "curate.intake",
     "curate.kept",
+    "curate.interrater",
     "curate.journal",
     "curate.licences",
     "curate.likeness",

@@ -121,14 +121,14 @@ def precedents(catalog: Catalog, axis: str, taxonomy: str) -> dict[str, str]:
 
 def settled(catalog: Catalog, axis: str, taxonomy: str, classes: tuple[str, ...]) -> dict[str, str]:
     """The class of each sample whose answer is sure enough to measure people by: it was settled, or two people and
-    more judged it blind, and everybody who judged it says the same."""
-    sql = """
-    SELECT sample FROM in_force WHERE axis = ? AND taxonomy = ? AND shown = 'blind'
-    GROUP BY sample HAVING count(DISTINCT reviewer) > 1
+    more judged it blind, and everybody who judged it says the same. Whoever is measured by an answer has no part in it.
     """
-    blind = {row[0] for row in catalog.rows(sql, (axis, taxonomy))}
-    counts = {name: one for name, one in votes(catalog, axis, taxonomy).items() if name in blind and len(one) == 1}
-    agreed = {name: next(iter(one)) for name, one in counts.items()}
+    sql = """
+    SELECT d.sample, d.label FROM in_force d LEFT JOIN queue_items i ON i.queue = d.queue AND i.sample = d.sample
+    WHERE d.axis = ? AND d.taxonomy = ? AND NOT coalesce(i.gold, 0) GROUP BY d.sample
+    HAVING count(DISTINCT d.label) = 1 AND count(DISTINCT CASE WHEN d.shown = 'blind' THEN d.reviewer END) > 1
+    """
+    agreed = {row["sample"]: row["label"] for row in catalog.rows(sql, (axis, taxonomy))}
     known = agreed | precedents(catalog, axis, taxonomy)
     return {name: label for name, label in known.items() if label in classes}
 
