@@ -277,6 +277,7 @@ def test_only_audit_feeds_reported_figures(ws: Workspace) -> None:
             " SELECT sample, 'content', '1', 'eve', 'porn', '2026-01-01T00:00:00.000Z', 'blind', 'audit', 0.5"
             " FROM queue_items WHERE queue = 'audit'"
         )
+        db.execute("UPDATE queue_items SET inclusion = 0.5 WHERE queue = 'gold'")  # a chance alone makes no audit
     found = views.audited(ws.catalog, "content", "1")
     assert {one.queue for one in found} == {"audit"}
     assert {one.reviewer for one in found} == {"ada"}
