@@ -11,6 +11,7 @@ TEMPLATE = """\
 
 # [taxonomy]
 # version = "1"                       # goes with every decision and every release
+# guideline = "guideline.md"          # how people judge; a digest of it goes with every decision
 # [[taxonomy.axes]]
 # name = "content"
 # classes = ["drawings", "hentai", "neutral", "porn", "sexy"]
@@ -55,6 +56,13 @@ use = "open_nsfw"
 
 [[labelers]]
 use = "drawing"
+
+# [[queues]]
+# use = "audit"                       # uncertain, conflict, gold or audit; a table only where it has options
+# strata = 5
+# [review]
+# double = 0.1                        # of a queue, judged by two people; gold = 0.05: the answer is known
+# max_minutes = 45                    # then nothing more is shown for pause_minutes = 10; max_reveals = 60 originals
 
 [export]
 splits = { train = 0.8, val = 0.1, test = 0.1 }

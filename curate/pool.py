@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Pool
+from curate.errors import UsageError
 from curate.records import Axis
 from curate.store import views
 from curate.store.workspace import Workspace
@@ -83,7 +84,9 @@ class _Weak:
         import numpy as np
 
         mark = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
-        table = ws.table("weak", mark).read(["probabilities", "votes"]) if mark else None
+        table = ws.table("weak", mark).read() if mark else None
+        if mark and (table is None or "votes" not in table.schema.names):
+            raise UsageError("the weak labels are gone, or an older curate made them; run `curate label` again")
         columns: dict[str, list[Any]] = table.to_pydict() if table is not None else {"id": []}
         at = {name: n for n, name in enumerate(columns["id"])}
         voters = len(columns["votes"][0]) if at else 0

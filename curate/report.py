@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from curate import figures, page, sheet
+from curate import agreement, figures, page, people, sheet
 from curate.page import Table, table
 from curate.progress import Progress
 from curate.release import Label
@@ -58,6 +58,7 @@ def gather(ws: Workspace) -> dict[str, Any]:
         "duplicates": figures.duplicates(ws),
         "labelling": {axis.name: figures.labelling(ws, axis) for axis in axes},
         "labels": [figures.labels(ws, axis) for axis in axes],
+        "people": agreement.stats(ws),
         "releases": figures.releases(ws),
         "models": figures.models(ws),
     }
@@ -95,6 +96,7 @@ def render(facts: Mapping[str, Any]) -> str:
             "flow": flow(facts),
             "tables": tables(facts),
             "labels": [_labels(one, facts["labelling"][one["axis"]]) for one in facts["labels"]],
+            "people": people.tables(facts["people"]),
             "releases": [one | {"table": _release(one), "excluded": _excluded(one)} for one in facts["releases"]],
             "models": [one | {"table": _scores(one), "matrix": matrix(one)} for one in facts["models"]],
         },

@@ -6,16 +6,24 @@ from itertools import groupby
 from typing import Any
 
 from curate.errors import UsageError
+from curate.records import UNSURE
 from curate.release import labels
 from curate.store import views
 from curate.store.catalog import Row
 from curate.store.workspace import Workspace
 
-_REVIEWED = """
-SELECT count(DISTINCT sample) FROM decisions d WHERE undoes IS NULL AND carried_from IS NULL
-    AND NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes = d.decision)
+_REVIEWED = "SELECT count(DISTINCT sample) FROM in_force WHERE carried_from IS NULL"
+_HUMAN = """
+SELECT count(*) AS decisions, count(DISTINCT reviewer) AS reviewers, coalesce(sum(label = ?), 0) AS unsure,
+    coalesce(sum(session IS NULL), 0) AS imported, (SELECT count(*) FROM decisions WHERE undoes IS NOT NULL) AS undone,
+    (SELECT count(*) FROM precedents) AS precedents
+FROM in_force WHERE carried_from IS NULL
 """
-
+_QUEUES = """
+SELECT q.queue, json_extract(q.detail, '$.items') AS items,
+    (SELECT count(DISTINCT sample) FROM in_force d WHERE d.queue = q.queue AND d.session IS NOT NULL) AS judged
+FROM queues q ORDER BY q.created_at, q.queue
+"""
 
 _SPAN = re.compile(r"(\d{1,6})\s*([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -41,9 +49,9 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
 
     `duplicates` are samples collapsed into a survivor; `held` are samples held back until the operator decides;
     `labelled` are other survivors that have a label on the first axis, by people or weak; `reviewed` are samples on
-    which a decision of a person is in force. `upstream` counts items that are not as they were where they came from,
-    `withheld` samples that fetch keeps back, both by why. With `since` (see `moment`), `since` says what was fetched
-    from then on.
+    which a decision of a person is in force, and `human` counts those decisions. `upstream` counts items that are not
+    as they were where they came from, `withheld` samples that fetch keeps back, both by why. With `since` (see
+    `moment`), `since` says what was fetched from then on.
     """
     catalog = ws.catalog
     states = dict(_pairs(ws, "SELECT state, count(*) FROM candidates GROUP BY state"))
@@ -63,6 +71,8 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
         "labelled": len(survivors & known.by_sample.keys() - known.contested - held),
         "held": len(held),
         "reviewed": catalog.one(_REVIEWED),
+        "human": dict(catalog.rows(_HUMAN, (UNSURE,))[0]),
+        "queues": [dict(row) for row in catalog.rows(_QUEUES)],
         "withheld": views.withheld_by_reason(catalog),
         "upstream": dict(_pairs(ws, _CHANGED)),
         "releases": [row[0] for row in catalog.rows("SELECT version FROM releases ORDER BY created_at, version")],

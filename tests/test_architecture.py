@@ -46,6 +46,7 @@ SHARED = {
     "curate.members",
     "curate.metrics",
     "curate.page",
+    "curate.people",
     "curate.pool",
     "curate.quarantine",
     "curate.reasons",

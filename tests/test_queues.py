@@ -185,6 +185,12 @@ def test_an_empty_queue_is_not_made(tmp_path: Path) -> None:
     assert ws.catalog.one("SELECT count(*) FROM queues") == 0
 
 
+def test_labels_that_are_gone_are_no_labels(ws: Workspace) -> None:
+    ws.table("weak", "test").remove("all")
+    with pytest.raises(UsageError, match="run `curate label` again"):
+        queue(ws, Audit(), Draw(size=20))
+
+
 def test_a_queue_that_is_none_is_named(ws: Workspace) -> None:
     with pytest.raises(UsageError, match="queue audti: none was drawn; there are none yet"):
         describe(ws, "audti")
