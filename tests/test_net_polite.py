@@ -270,7 +270,19 @@ def test_silence_among_answers_is_waited_out_for_less_and_less(
         host.record(end)
     assert not host.down
     assert host.patience(10) == patience
-    assert host.pay_retry() == (patience == 10 and slowest < 9), "where it is impatient, nothing is tried again"
+    worth = patience == 10 and slowest < 9
+    assert host.pay_retry(ItemError(Reason.HTTP_5XX), 0) == worth, "where it is impatient, nothing is tried again"
+
+
+async def test_a_host_that_never_answered_is_tried_twice_and_one_that_did_four_times() -> None:
+    async with (
+        Server({"/x": HANG, "/y": OK}) as server,
+        Client(replace(limits(server), read_timeout=0.1, retries=3, robots=False)) as client,
+    ):
+        assert await outcome(client, server.url("/x?1")) is Reason.TIMEOUT
+        assert await outcome(client, server.url("/y")) == b"ok"
+        assert await outcome(client, server.url("/x?2")) is Reason.TIMEOUT
+    assert [len(server.asked(f"/x?{n}")) for n in (1, 2)] == [2, 4]
 
 
 async def test_a_host_that_answers_and_keeps_silent_in_turn_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:

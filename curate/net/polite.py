@@ -88,9 +88,13 @@ class Host:
             return full
         return min(full, max(LEAST_PATIENCE, 4 * self._slowest, full / 2.0 ** min(self._silences // SILENCES, 16)))
 
-    def pay_retry(self) -> bool:
-        """True where the host is worth one more try, which is taken off its credit."""
-        if self.down or self._credit < 1 or self._silences >= SILENCES:
+    def pay_retry(self, failure: ItemError, tried: int) -> bool:
+        """True where the host is worth one more try, which is taken off its credit.
+
+        One that was silent from the beginning is tried once more, not three times: lists name many that are gone.
+        """
+        unknown = failure.reason in SILENT and not self._slowest
+        if self.down or self._credit < 1 or self._silences >= SILENCES or (unknown and tried > 0):
             return False
         self._credit -= 1
         return True
@@ -145,7 +149,7 @@ class Polite:
                 return replace(answer, attempts=tried + 1) if tried else answer
             except ItemError as error:
                 error.attempts = tried + 1
-                if tried >= self._limits.retries or not self._again(error) or not host.pay_retry():
+                if tried >= self._limits.retries or not self._again(error) or not host.pay_retry(error, tried):
                     raise
             await asyncio.sleep(_RANDOM.uniform(0, min(MAX_BACKOFF, self._limits.backoff * 2**tried)))
         raise AssertionError("unreachable")
