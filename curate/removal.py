@@ -5,6 +5,7 @@ the bytes, then every trace; last the receipt. Each step may be done twice, so w
 `resume`, which every verb that takes the driver's seat begins with.
 """
 
+import fcntl
 import hashlib
 import json
 import mmap
@@ -13,11 +14,12 @@ import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate import redaction
 from curate.erasure import count, erase, group_name
-from curate.errors import ItemError, StoreError
+from curate.errors import BusyError, ItemError, StoreError
 from curate.kept import keep
 from curate.marks import canonical
 from curate.media import pdq
@@ -242,9 +244,27 @@ def _redaction(ws: "Workspace", plan: Plan) -> redaction.Redaction:
 
 
 def _derived(ws: "Workspace") -> None:
-    """What shows pictures and is made again when somebody asks for it: review copies, the report."""
+    """What shows pictures and is made again when somebody asks for it: review copies, the report.
+
+    Raises BusyError while somebody reviews: their session shows nothing that is held, and its files are in use.
+    """
+    for folder in sorted((ws.work / "review").glob("*")):
+        _close(folder)
     shutil.rmtree(ws.work / "review", ignore_errors=True)
     (ws.root / REPORT).unlink(missing_ok=True)
+
+
+def _close(session: Path) -> None:
+    try:
+        with (session / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise BusyError(
+            f"work/review/{session.name} is open; what is to be removed is held back, and is shown to nobody from now"
+            " on. Close `curate review`, and run the same again"
+        ) from error
+    except OSError:  # no session's folder
+        return
 
 
 def _scrubbed(ws: "Workspace", text: str, words: Sequence[str]) -> Receipt:

@@ -1,5 +1,6 @@
 """Takedown: nothing of it is left, nothing of it comes back, and nothing else moves."""
 
+import fcntl
 import json
 import shutil
 from collections.abc import Iterator
@@ -12,13 +13,14 @@ from curate.commands.base import _settle
 from curate.config import Config
 from curate.dedupe import dedupe
 from curate.engine.serial import Serial
-from curate.errors import StoreError, UsageError
+from curate.errors import BusyError, StoreError, UsageError
 from curate.export import export
 from curate.progress import Progress
 from curate.release import load
 from curate.removal import unfinished
 from curate.share import share
 from curate.store.tombstones import SCRUBBED
+from curate.store.views import held, is_held
 from curate.store.workspace import Workspace
 from curate.takedown import deleted, takedown
 from curate.verify import verify
@@ -37,7 +39,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed in range(20):
         decide(ws, add(ws, encode(texture(seed)), "neutral"), "neutral")
         if seed % 4 == 0:
-            add(ws, encode(texture(seed).resize((100, 75)), quality=80), "neutral")
+            add(ws, encode(texture(seed), quality=60), "neutral")
     ws.catalog.begin("dedupe", "")
     dedupe(ws, Serial(), QUIET)
     export(ws, "1.0.0", FORMATS, QUIET)
@@ -180,6 +182,19 @@ def test_a_reader_in_the_way_is_said_and_the_same_again_finishes(
     assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
 
 
+def test_somebody_who_reviews_is_asked_to_close(ws: Workspace) -> None:
+    one = released(ws)
+    gone = words(ws, one)
+    with (ws.work / "review" / "session" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(BusyError, match="session is open; what is to be removed is held back"):
+            takedown(ws, one, "asked for")
+        assert is_held(ws.catalog, one)
+    _settle(ws)
+    assert not (ws.work / "review").exists()
+    assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
+
+
 # -- releases --------------------------------------------------------------------------------------------------------
 
 
@@ -290,8 +305,6 @@ def test_an_older_catalog_brings_nothing_back(ws: Workspace) -> None:
     for name, data in backup.items():
         (ws.work / name).write_bytes(data)
     back = Workspace(ws.root, Config())
-    from curate.store.views import held
-
     assert one in held(back.catalog)  # at once, for readers as well
     assert back.catalog.one("SELECT sha256 FROM releases") == sha256
     _settle(back)
