@@ -1,13 +1,37 @@
-"""Hashing on one core: pHash by scaled decode, beside imagehash on the full decode and a bare scaled decode."""
+"""Hashing: stages on one core; then the whole table on two workers, beside imagededup on the same files.
+
+The peer lives in an environment of its own (`python -m venv peer && peer/bin/pip install imagededup`); name its
+interpreter with `--peer`.
+"""
 
 import argparse
+import os
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
+from statistics import median
 
 from benchmarks.corpus import cache, make
+from curate.contracts import Needs
+from curate.engine.pool import Pool
+from curate.hashes import ITEM, Hashing
 from curate.intake import Arrival, Intake
-from curate.media import phash
-from curate.media.decode import Bounds, luminance, open_image
+from curate.media import pdq, phash
+from curate.media.decode import Bounds, flattened, luminance, open_image
+from curate.media.parts import looks
+
+WORKERS = 2
+_PEER = """
+import sys, time
+from imagededup.methods import PHash
+if __name__ == "__main__":
+    PHash(verbose=False).encode_images(sys.argv[2], num_enc_workers=0)  # a few, to warm up
+    started = time.perf_counter()
+    found = PHash(verbose=False).encode_images(sys.argv[1], num_enc_workers=2)
+    print(len(found) / (time.perf_counter() - started))
+"""
 
 
 def rate(name: str, work: Callable[[bytes], object], data: list[bytes]) -> None:
@@ -19,19 +43,86 @@ def rate(name: str, work: Callable[[bytes], object], data: list[bytes]) -> None:
     print(f"  {name:<58} {len(data) / (time.process_time() - started):6.0f} img/s/core", flush=True)
 
 
-def main() -> None:
-    """Print the figures, the bare decode (the floor) first: machines differ, the ratios less so."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=200)
-    data = [path.read_bytes() for path in make(cache() / "jpegs", parser.parse_args().count)]
+def stages(data: list[bytes]) -> None:
+    """The figures of one core, the bare decode (the floor) first: machines differ, the ratios less so."""
     import imagehash
 
-    bounds, intake = Bounds(), Intake(Bounds())
-    intake.load()
+    bounds = Bounds()
+    screened, plain = Intake(bounds), Intake(bounds, pdq=False)
+    screened.load()
+
+    def both(body: bytes) -> object:
+        seen = luminance(open_image(body, bounds))
+        return phash.row_of(seen), looks(body, seen, (), bounds)
+
     rate("bare scaled decode (Pillow, luminance)", lambda b: luminance(open_image(b, bounds)), data)
-    rate("hash table row: decode, pHash, quality, thumbnail", lambda b: phash.columns_of(open_image(b, bounds)), data)
-    rate("the whole intake: digests, sniffing, decode, hashes", lambda b: intake(Arrival(0, b)), data)
-    rate("peer: imagehash.phash on the full decode", lambda b: imagehash.phash(open_image(b, bounds)), data[:40])
+    rate(
+        "hash table row: decode, pHash, quality, thumbnail, pixels",
+        lambda b: phash.columns_of(open_image(b, bounds)),
+        data,
+    )
+    rate("pHash and PDQ in 8 orientations, by first look", both, data)
+    rate("whole intake without PDQ: digests, polyglots, decode, pHash", lambda b: plain(Arrival(0, b)), data)
+    rate("whole screening: that and PDQ of every part", lambda b: screened(Arrival(0, b)), data)
+    rate(
+        "PDQ by the hash that decides, full decode",
+        lambda b: pdq.full(flattened(open_image(b, bounds), "RGB")),
+        data[:60],
+    )
+    rate("peer: imagehash.phash on the full decode", lambda b: imagehash.phash(open_image(b, bounds)), data[:60])
+
+
+def ours(root: Path, ids: list[str], phash_too: bool, pdq_too: bool) -> float:
+    """Images a second of the hash table's own work over stored files, in workers that have started."""
+    work = Hashing(root, Bounds())
+    items = [tuple((one, phash_too, pdq_too) for one in ids[at : at + ITEM]) for at in range(0, len(ids), ITEM)]
+    started, done = 0.0, 0
+    for _, found in Pool(WORKERS).map(work, [items[0], items[0], *items], Needs()):
+        assert not isinstance(found, Exception), found
+        if started:
+            done += len(found)
+        started = started or time.perf_counter()
+    return done / (time.perf_counter() - started)
+
+
+def beside(paths: list[Path], python: str, runs: int) -> None:
+    """Alternating runs on the same files: ours by pHash alone, with PDQ, and imagededup's PHash."""
+    with tempfile.TemporaryDirectory() as folder:
+        root, flat, few = Path(folder) / "blobs", Path(folder) / "flat", Path(folder) / "few"
+        for one in (flat, few):
+            one.mkdir()
+        for n, path in enumerate(paths):
+            name = f"{n % 256:02x}{n:08d}"
+            (root / name[:2]).mkdir(parents=True, exist_ok=True)
+            os.link(path, root / name[:2] / name)
+            os.link(path, flat / path.name)
+            if n < 4:
+                os.link(path, few / path.name)
+        ids = sorted(f"{n % 256:02x}{n:08d}" for n in range(len(paths)))
+        rates: dict[str, list[float]] = {"pHash": [], "pHash and PDQ": [], "imagededup PHash": []}
+        for _ in range(runs):
+            rates["pHash"].append(ours(root, ids, True, False))
+            rates["pHash and PDQ"].append(ours(root, ids, True, True))
+            said = subprocess.run(
+                [python, "-c", _PEER, str(flat), str(few)], check=True, capture_output=True, text=True
+            )
+            rates["imagededup PHash"].append(float(said.stdout.split()[-1]))
+    peer = median(rates["imagededup PHash"])
+    for name, found in rates.items():
+        print(f"  {name}, {WORKERS} workers: {median(found):.0f} img/s, {median(found) / peer:.1f} x imagededup's")
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--peer", help="interpreter of an environment with imagededup")
+    options = parser.parse_args()
+    paths = make(cache() / "jpegs", options.count)
+    stages([path.read_bytes() for path in paths[:200]])
+    if options.peer:
+        beside(paths, options.peer, options.runs)
 
 
 if __name__ == "__main__":

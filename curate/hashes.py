@@ -150,7 +150,7 @@ def _fill(ws: Workspace, missing: list[Wanted], engine: Engine, done: Completed,
 
 def _hashed(ws: Workspace, missing: list[Wanted], engine: Engine) -> Iterator[Found]:
     """Each sample with its rows. Those over which a worker died are tried one by one, so that one costs itself only."""
-    work = Hashing(ws.blobs.root, Bounds(ws.config.fetch.max_pixels, 1))
+    work = Hashing(ws.blobs.root, Bounds(ws.config.fetch.max_pixels, 1, ws.config.fetch.max_frames))
     waiting = missing
     for size in (ITEM, 1):
         items = [tuple(waiting[at : at + size]) for at in range(0, len(waiting), size)]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from curate import hashes, repeats
+from curate.config import FetchConfig
 from curate.errors import ItemError, StoreError
 from curate.intake import Look
 from curate.marks import canonical
@@ -99,7 +100,7 @@ class Recorder:
 
         def full(n: int) -> Sequence[Pdq]:
             response = seen[n][0].response
-            return parts(response.body if response else b"", Bounds(self._ws.config.fetch.max_pixels, 1))
+            return parts(response.body if response else b"", _bounds(self._ws.config.fetch))
 
         verdicts = self._gate.screen(digests, pictures, full)
         return {o.candidate: verdict for (o, _), verdict in zip(seen, verdicts, strict=True)}
@@ -134,7 +135,7 @@ class Recorder:
             return []
         found = o.look.pdq
         if not found or not all(part.full for part in found):
-            found = parts(o.response.body, Bounds(self._ws.config.fetch.max_pixels, 1))
+            found = parts(o.response.body, _bounds(self._ws.config.fetch))
         return [part.hashes for part in found if part.quality >= pdq.MIN_QUALITY]
 
     def _stay_away(self, db: sqlite3.Connection, candidate: int) -> None:
@@ -221,6 +222,10 @@ def _count(db: sqlite3.Connection, verdicts: Mapping[int, Verdict]) -> None:
     counts["exact_only"] += sum(one.exact_only for one in verdicts.values())
     counts["matched"] += sum(one.match is not None for one in verdicts.values())
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (SCREENED, json.dumps(counts)))
+
+
+def _bounds(limits: FetchConfig) -> Bounds:
+    return Bounds(limits.max_pixels, 1, limits.max_frames)
 
 
 def _reason(o: Outcome) -> Reason | None:

@@ -187,7 +187,7 @@ def _tombstones(ws: "Workspace", ids: Sequence[str], places: Sequence[Any], near
 
 def _pdq(ws: "Workspace", ids: Sequence[str]) -> set[str]:
     """The upright PDQ (hex) of every part of the samples that says something, made from the bytes."""
-    bounds = Bounds(ws.config.fetch.max_pixels, 1)
+    bounds = Bounds(ws.config.fetch.max_pixels, 1, ws.config.fetch.max_frames)
     found = set()
     for one in ids:
         try:
