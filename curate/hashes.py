@@ -169,10 +169,13 @@ def _hashed(ws: Workspace, missing: list[Wanted], engine: Engine) -> Iterator[Fo
 
 def write(ws: Workspace, found: Sequence[Found], who: str) -> None:
     """One part of each table from samples that were hashed; the part is named after `who` and what is in it."""
+    import numpy as np
+
     rows = sorted((one.id, one.phash) for one in found if one.phash is not None)
     if rows:
         columns: dict[str, object] = {"id": [one for one, _ in rows]}
         columns |= {name: [row[name] for _, row in rows] for name in rows[0][1]}
+        columns["quality"] = np.array(columns["quality"], dtype=np.float32)
         table(ws).write(f"{who}-{fingerprint(columns['id'])}", to_table(columns))
     parts_of = [(one.id, part) for one in sorted(found, key=lambda one: one.id) for part in one.pdq]
     if parts_of:
@@ -188,7 +191,7 @@ def pdq_rows(parts_of: Sequence[tuple[str, Pdq]]) -> "pa.Table":
         "part": [part.part for _, part in parts_of],
         "pdq": [part.hashes for _, part in parts_of],
         "quality": np.array([part.quality for _, part in parts_of], dtype=np.uint8),
-        "full": [part.full for _, part in parts_of],
+        "full": np.array([part.full for _, part in parts_of], dtype=bool),
     }
     return to_table(columns)
 

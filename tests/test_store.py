@@ -194,3 +194,22 @@ def test_the_root_is_found_from_below(tmp_path: Path) -> None:
     assert find_root(tmp_path / "a" / "b") is None
     (tmp_path / "curate.toml").touch()
     assert find_root(tmp_path / "a" / "b") == tmp_path.resolve()
+
+
+def test_columns_become_arrow_without_pandas() -> None:
+    """What is built by hand is what pyarrow would have built; pandas stays out, since it costs half a second."""
+    code = """
+import sys
+import numpy as np
+from curate.store.tables import to_parquet, to_table
+columns = {"id": ["a", "é", ""], "b": [b"", b"x", b"yz"]}
+columns |= {"q": np.array([1, 2, 3], np.float32), "f": np.array([0, 1, 1], bool)}
+made = to_table(columns)
+to_parquet(made.sort_by("id"))
+assert "pandas" not in sys.modules
+import pyarrow as pa
+assert made.equals(pa.table({name: pa.array(values) for name, values in columns.items()}))
+assert to_table({"n": [1, None]}).equals(pa.table({"n": [1, None]}))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
