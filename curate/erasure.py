@@ -50,6 +50,7 @@ def erase(ws: "Workspace", db: sqlite3.Connection, candidates: Sequence[int]) ->
     db.execute("DELETE FROM decisions WHERE carried_from IN gone")
     db.execute("DELETE FROM quarantine WHERE kind = 'sample' AND subject IN gone")
     db.execute("DELETE FROM conflicts WHERE subject IN gone")
+    db.execute("DELETE FROM held_out WHERE item IN gone")
     for table in about_samples(db):
         db.execute(f"DELETE FROM {table} WHERE sample IN gone")  # noqa: S608 (names of the schema)
     db.execute("DELETE FROM samples WHERE id IN gone")
@@ -77,9 +78,18 @@ def _floors(db: sqlite3.Connection) -> None:
 
 def _rename(db: sqlite3.Connection, names: Mapping[str, str]) -> None:
     """Groups that bear a removed sample's name get another."""
-    for table, column in (("group_names", "grp"), ("members", "grp"), ("floors", "grp"), ("conflicts", "subject")):
+    for table, column in _NAMED:
         sql = f"UPDATE OR REPLACE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 (constants)
         db.executemany(sql, ((new, old) for old, new in names.items()))
+
+
+_NAMED = (
+    ("group_names", "grp"),
+    ("members", "grp"),
+    ("floors", "grp"),
+    ("group_parts", "part"),
+    ("conflicts", "subject"),
+)
 
 
 def _survivors(db: sqlite3.Connection) -> None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
 FOLDER = "receipts"
-REPORT = "report.html"
+PAGES = ("report.html", "dedupe.html")  # pages beside curate.toml that show pictures
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PLAIN = str.maketrans("", "", "-:")
 
@@ -244,14 +244,15 @@ def _redaction(ws: "Workspace", plan: Plan) -> redaction.Redaction:
 
 
 def _derived(ws: "Workspace") -> None:
-    """What shows pictures and is made again when somebody asks for it: review copies, the report.
+    """What shows pictures and is made again when somebody asks for it: review copies, pages.
 
     Raises BusyError while somebody reviews: their session shows nothing that is held, and its files are in use.
     """
     for folder in sorted((ws.work / "review").glob("*")):
         _close(folder)
     shutil.rmtree(ws.work / "review", ignore_errors=True)
-    (ws.root / REPORT).unlink(missing_ok=True)
+    for page in PAGES:
+        (ws.root / page).unlink(missing_ok=True)
 
 
 def _close(session: Path) -> None:

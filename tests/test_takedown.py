@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from curate import removal
 from curate.commands.base import _settle
 from curate.config import Config
 from curate.dedupe import dedupe
@@ -104,6 +106,14 @@ def test_nothing_is_left(ws: Workspace) -> None:
     assert not (ws.work / "review").exists()
     assert ws.catalog.one("SELECT count(*) FROM decisions WHERE sample = ?", (one,)) == 0
     assert verify(ws, QUIET)["items"] == []
+
+
+def test_every_page_with_pictures_is_known() -> None:
+    here = Path(removal.__file__).parent
+    said = {
+        name for p in here.glob("*.py") for name in re.findall(r'^NAME = "(.*\.html)"', p.read_text(), re.MULTILINE)
+    }
+    assert said == set(removal.PAGES)
 
 
 def test_every_table_about_samples_is_emptied(ws: Workspace) -> None:
@@ -348,3 +358,29 @@ def test_what_was_deleted_upstream_goes_the_same_way(ws: Workspace) -> None:
     assert deleted(ws, "deleted upstream")["removed"] == 1
     assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
     assert deleted(ws, "deleted upstream")["removed"] == 0
+
+
+def test_no_column_of_the_schema_keeps_an_id(ws: Workspace) -> None:
+    """The id in every text column of every table that may name a sample, as a value of its own: all are emptied."""
+    one, other = released(ws), str(ws.catalog.one("SELECT max(sample) FROM released"))
+    sql = "INSERT INTO queue_items (queue, sample, place, raters, blind, gold) VALUES ('q', ?, 0, 0, 0, 0)"
+    with ws.catalog.tx() as db:
+        db.execute("INSERT INTO queues VALUES ('q', 'audit', 'content', '1', 0, 0, 0, '{}', '2026', NULL)")
+        db.execute(sql, (one,))
+        db.execute(
+            "INSERT INTO review_events (at, kind, queue, sample, reviewer) VALUES ('', 'skip', 'q', ?, 'a')", (one,)
+        )
+        db.execute("INSERT INTO group_parts VALUES (?, ?)", (other, one))
+        db.execute("INSERT INTO held_out_sets VALUES ('s', 's', 0, '2026', NULL)")
+        db.execute("INSERT INTO held_out VALUES ('s', ?, x'00', 0, x'00', 0)", (one,))
+        db.execute("INSERT INTO quarantine (kind, subject, reason, at) VALUES ('sample', ?, 'r', '2026')", (one,))
+        for kind in ("declared", "human"):
+            db.execute("INSERT INTO conflicts VALUES (?, ?, 'content', 'r', NULL)", (kind, one))
+        db.execute(
+            "INSERT INTO decisions (sample, axis, taxonomy, reviewer, label, decided_at, shown, carried_from)"
+            " VALUES (?, 'content', '1', 'ada', 'neutral', '2026', 'blind', ?)",
+            (other, one),
+        )
+    takedown(ws, one, "asked for")
+    assert one.encode() not in ws.catalog.path.read_bytes()
+    assert ws.catalog.one("SELECT count(*) FROM decisions WHERE sample = ?", (other,)) == 1  # its own stays
