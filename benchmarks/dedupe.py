@@ -23,9 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.corpus import cache, photographs
+from curate import grains
 from curate.config import Config
 from curate.hashes import pdq_table, table
-from curate.media import phash
+from curate.media import grain, phash
 from curate.store.tables import to_table
 from curate.store.workspace import Workspace
 
@@ -196,6 +197,8 @@ def _parts(ws: Workspace, part: str, ids: list[str], hashes: _Hashes, rows: slic
         "thumb": [one.tobytes() for one in hashes.thumbs(rows)],
     }
     table(ws).write(part, to_table(columns))
+    levels = np.random.default_rng(2).integers(0, 200, (97, grain.CELLS**2), dtype=np.uint8)
+    grains.write(ws, {one: levels[look % 97].tobytes() for one, look in zip(ids, hashes.look[rows], strict=True)})
     columns = {
         "id": ids,
         "part": ["main"] * count,

@@ -118,7 +118,7 @@ class DedupeConfig:
     group_radius: int = 10
     collapse_radius: int = 4
     pdq_group_radius: int = 31
-    pdq_collapse_radius: int = 20
+    pdq_collapse_radius: int = 24
     orientations: bool = False
     embeddings: str | None = None
     cosine: float = 0.95

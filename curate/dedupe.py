@@ -1,9 +1,9 @@
 """`curate dedupe`: which samples are near-duplicates, in which split their group is, and which one of a set survives.
 
 Two radii. Samples that one stage finds near (pHash, PDQ; mirrors and embeddings where asked for), and those of one
-album, are a group: it has one split. Samples within the collapse radius of every hash whose thumbnails agree everywhere
-are a collapse set: one survives. A black bar, a mosaic or a crop changes a thumbnail somewhere, and its label perhaps,
-so it shares a group and is not collapsed away.
+album, are a group: it has one split. Samples within the collapse radius of every hash, whose thumbnails agree all over
+and whose detail lies in the same places, are a collapse set: one survives. A black bar or a crop changes a thumbnail
+somewhere, a mosaic takes detail away, and the label changes perhaps, so it shares a group and is not collapsed away.
 """
 
 import time
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from curate import contradictions, hashes, likeness, scores
 from curate.contracts import Engine, Labeler
 from curate.contradictions import Judged
+from curate.grains import Grains
 from curate.groups import Alike, Grouping, Memory, Rows, assign, drawn, namesakes, stars, unite
 from curate.heldout import REASON, near_held_out
 from curate.likeness import Looks
@@ -74,7 +75,8 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         step()
         judged = contradictions.judged(ws)
         tight = likeness.tight(looks, near.labels, ws.config.dedupe)
-        one_picture = likeness.one_picture(ws, ids, looks, tight)
+        grains = Grains(ws, {row: ids[row] for row in likeness.several(tight).tolist()}, engine, progress)
+        one_picture = likeness.one_picture(ws, ids, looks, tight, grains)
         barred = near_held_out(ws, ids, looks)
         survivor = stars(tight, _rank(active, barred | (grouping.merged >= 0), judged), one_picture)
         barred |= np.isin(survivor, survivor[barred])
@@ -97,7 +99,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         "conflicts": len(conflicts),
         "held_out": int(barred.sum()),
         "unhashed": len(done.unhashed),
-        "rebuilt": sorted({*done.rebuilt, *near.rebuilt}),
+        "rebuilt": sorted({*done.rebuilt, *near.rebuilt, *grains.rebuilt}),
         "stages": {name: round(seconds, 3) for name, seconds in near.seconds.items()},
         "seconds": round(time.monotonic() - started, 3),
     }

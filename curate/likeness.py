@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from curate import hashes
 from curate.config import DedupeConfig
+from curate.grains import Grains
 from curate.groups import Alike, Rows
 from curate.media import pdq, phash
 from curate.near import groups
@@ -61,22 +62,28 @@ def near(looks: Looks, config: DedupeConfig) -> Alike:
 
 def tight(looks: Looks, grouped: Rows, config: DedupeConfig) -> Rows:
     """Each row's smallest fellow in steps of the collapse radius: only such rows can be one picture."""
-    sized = np.bincount(grouped, minlength=len(grouped))[grouped] > 1
     told, hashed, radius = looks.by_phash, looks.phash, config.collapse_radius
     if not config.by_phash:
         told, hashed, radius = looks.by_pdq, looks.pdq[:, 0], config.pdq_collapse_radius
-    rows, labels = np.flatnonzero(sized & told), np.arange(len(grouped))
+    rows, labels = several(grouped), np.arange(len(grouped))
+    rows = rows[told[rows]]
     if rows.size:
         labels[rows] = rows[groups(hashed[rows], radius)]
     return labels
 
 
-def one_picture(ws: Workspace, ids: Sequence[str], looks: Looks, labels: Rows) -> Alike:
+def several(labels: Rows) -> Rows:
+    """The rows that share a label with another."""
+    return np.flatnonzero(np.bincount(labels, minlength=len(labels))[labels] > 1)
+
+
+def one_picture(ws: Workspace, ids: Sequence[str], looks: Looks, labels: Rows, grains: Grains) -> Alike:
     """Whether two rows show the same picture all over, of rows that share a label with another.
 
-    Each hash that tells of both is within its collapse radius, and thumbnails are equal to a few levels everywhere.
+    Each hash that tells of both is within its collapse radius, thumbnails are equal to a few levels everywhere, and
+    the detail is in the same places: what a mosaic hides no average shows.
     """
-    rows = np.flatnonzero(np.bincount(labels)[labels] > 1) if ids else np.arange(0)
+    rows = several(labels)
     thumbs = hashes.thumbs(ws, [ids[row] for row in rows.tolist()])
     config = ws.config.dedupe
 
@@ -92,6 +99,10 @@ def one_picture(ws: Workspace, ids: Sequence[str], looks: Looks, labels: Rows) -
         for at in range(0, len(close), CHUNK):
             some = slice(at, at + CHUNK)
             same[close[some]] = phash.same(thumbs[a[some]], thumbs[b[some]])
+        close = np.flatnonzero(same)
+        apart = close[left[close] != right[close]]
+        if apart.size:
+            same[apart] = grains.same(left[apart], right[apart])
         return same
 
     return alike

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from curate import grains
 from curate.config import Config
 from curate.hashes import Found, write
-from curate.media import pdq, phash
+from curate.media import grain, pdq, phash
 from curate.store.workspace import Workspace
 
 _count = itertools.count()
@@ -67,6 +68,7 @@ def add_hashed(ws: Workspace, hashes: Mapping[str, bytes], part: str, quality: f
         rows = ((one, "0" * 40, "0" * 32, 1, "image/png", 64, 64) for one in ids)
         db.executemany(f"INSERT INTO samples {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     rest = {"quality": np.float32(quality), "thumb": bytes(phash.THUMB**2)}
+    grains.write(ws, {one: bytes(grain.CELLS**2) for one in ids})
     write(ws, [Found(one, {"phash": hashes[one]} | rest, (far_pdq(one),)) for one in ids], part)
 
 

@@ -31,6 +31,7 @@ SHARED = {
     "curate.erasure",
     "curate.exposure",
     "curate.figures",
+    "curate.grains",
     "curate.groups",
     "curate.guideline",
     "curate.hashes",
