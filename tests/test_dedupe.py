@@ -152,7 +152,7 @@ def test_the_row_of_a_picture() -> None:
         small = luminance(open_image(data, Bounds())).image
         assert row["phash"] == np.packbits(imagehash.phash(small).hash).tobytes()
         assert row["quality"] > 10
-        assert row["thumb"] == small.resize((32, 32), Image.Resampling.LANCZOS).tobytes()
+        assert row["thumb"] == small.resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0).tobytes()
     assert phash.columns_of(Image.new("RGB", (128, 128), "white"))["quality"] == 0
 
 
