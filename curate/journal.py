@@ -17,7 +17,7 @@ from curate.agenda import Item, left, there
 from curate.config import Config
 from curate.errors import GoneError, PauseError, UsageError
 from curate.exposure import Act, Exposure, Limits, tick
-from curate.guideline import guideline
+from curate.guideline import read_by_people
 from curate.marks import canonical
 from curate.quarantine import quarantine
 from curate.records import UNSURE, Axis
@@ -58,7 +58,7 @@ class Journal:
                 " no more; draw a new one"
             )
         self.reported, self.blind = bool(found["reported"]), bool(found["blind"])
-        self.guideline = guideline(config.taxonomy)
+        self.guideline = read_by_people(catalog, config.taxonomy)
         self.session: int | None = None
 
     # -- the session ---------------------------------------------------------------------------------------------
