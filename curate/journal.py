@@ -65,7 +65,7 @@ class Journal:
 
     def begin(self, detail: Mapping[str, object] | None = None) -> int:
         """Open a session, on record with what it was opened with (such as `unobscured`); the first write does, too."""
-        with self.catalog.tx() as db:
+        with self._write(None) as (db, _):
             return self._begin(db, detail or {})
 
     def end(self) -> None:
@@ -188,8 +188,9 @@ class Journal:
         if self.catalog.one("SELECT 1 FROM samples WHERE id = ?", (sample,)) is None:
             raise GoneError(f"{sample[:12]}: no such sample here; it may have been taken down")
         incident = quarantine(self.catalog, sample, reason, group=True, actor=self.reviewer)
-        with self.catalog.tx() as db:
-            self._note(db, "escalate", sample, nonce, str(incident))
+        with self._write(nonce) as (db, repeated):
+            if repeated is None:
+                self._note(db, "escalate", sample, nonce, str(incident))
         return incident
 
     def _event(self, kind: Event, sample: str, nonce: str | None, act: Act | None) -> int:
