@@ -1,6 +1,7 @@
 """What one run may cost: items, minutes, an hour's requests to an API across runs; and whose token goes where."""
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -135,6 +136,20 @@ def test_a_run_that_is_out_of_time_ends_and_the_next_goes_on(
         assert "max_minutes" in next(iter(run(ws, site, Paged(site.origin))["unlisted"].values()))
         assert not site.asked
     ws.close()
+
+
+def test_what_is_under_way_is_let_go_when_the_time_is_long_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that keeps a run waiting does not keep it from ending; its items are pending."""
+    monkeypatch.setattr("curate.fetch.GRACE", 0.2)
+    with serving(pictures(3), delay=3) as site:
+        (tmp_path / "urls.txt").write_text(site.url("/0.jpg") + "\n")
+        ws = Workspace(tmp_path / "w", config(max_minutes=0.5 / 60))
+        said = run(ws, site, Urllist(tmp_path / "urls.txt", label="neutral"))
+        assert (said["pending"], said["stored"]) == (1, 0)
+        ws.close()
+        time.sleep(3)  # the server has an answer to give yet
 
 
 def test_a_token_is_named_by_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate import agenda
 from curate.config import Config, ReviewConfig
 from curate.contracts import Pool, Queue
 from curate.errors import UsageError
@@ -27,6 +28,7 @@ from curate.store import views
 from curate.store.workspace import Workspace
 from curate.toml import Plugin
 from tests.queues import IDS, Clock, weak, workspace
+from tests.queues import queue as as_drawn
 from tests.samples import declare, judge
 
 
@@ -238,6 +240,16 @@ def test_what_is_held_later_leaves_every_queue(ws: Workspace) -> None:
 
 
 # -- blind, double, gold ---------------------------------------------------------------------------------------------
+
+
+def test_what_turns_out_to_show_minors_leaves_every_queue(ws: Workspace) -> None:
+    """A later listing may say so of what is drawn already; its near-duplicates go with it."""
+    drawn = as_drawn(ws, "made", IDS[:4])
+    with ws.catalog.tx() as db:
+        db.execute("UPDATE members SET grp = 'g' WHERE sample IN (?, ?)", IDS[:2])
+        row = "(kind, locator, state, sample, may_depict_minors) VALUES ('url', 'u', 'stored', ?, 1)"
+        db.execute(f"INSERT INTO candidates {row}", (IDS[0],))
+    assert [item["sample"] for item in agenda.there(ws.catalog, drawn)] == IDS[2:4]
 
 
 def test_a_share_is_judged_by_two_and_blind(ws: Workspace) -> None:
