@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache as once
@@ -33,13 +33,18 @@ from labelers.efficientnet_lite0 import EfficientnetLite0
 
 PRECISION = 0.99
 FAR = 1e9  # the distance where a method says nothing of one of the two
+PHASH_QUALITY, PDQ_QUALITY = 0.3, 0  # [dedupe] phash_quality and pdq_quality, at their most generous
 SCENE = 300  # hard pairs of one scene, at most
 VARIANT = 0.9  # correlation at 32x32 from which two drawings are variants of one
 ALIKE = 3.0  # mean grey levels at 32x32 by which two pictures must differ to count as non-duplicates
 BEGIN, END = "<!-- benchmarks.transforms: begin -->", "<!-- benchmarks.transforms: end -->"
 BOUNDS = Bounds(min_side=1)
 SHORT = {"our pHash": "pHash", "PDQ, upright": "PDQ", "PDQ, 8 orientations": "turned", "embeddings": "cosine"}
-STAGES = tuple(SHORT)
+TOGETHER: dict[str, tuple[float, ...]] = {  # tried together (upright is one of 8); -1: not asked
+    "our pHash": (8, 9, 10, 11, 12, 13, 14),
+    "PDQ, 8 orientations": (24, 31, 40, 48, 54, 60),
+    "embeddings": (-1, 0.0005, 0.002, 0.01),
+}
 RADII: dict[str, tuple[float, ...]] = {
     "our pHash": (4, 6, 8, 10, 12, 14, 16),
     "PDQ, upright": (16, 24, 31, 40, 48, 56, 64, 72),
@@ -262,7 +267,8 @@ def _sets(of: Sequence[str]) -> Callable[[Pairs], Values]:
 
 def methods(world: World, ours: dict[str, Any], theirs: dict[str, Any]) -> list[Method]:
     """Everything that is compared."""
-    textured, steady = ours["quality"] >= phash.MIN_QUALITY, ours["pdq_quality"] >= pdq.MIN_QUALITY
+    textured = ours["quality"] >= PHASH_QUALITY
+    steady = (ours["pdq_quality"] >= PDQ_QUALITY) & ours["pdq"][:, 0].any(axis=1)
     found = [
         Method("our pHash", _bits(ours["phash"], textured)),
         Method("PDQ, upright", _bits(ours["pdq"][:, 0], steady)),
@@ -294,10 +300,10 @@ def threshold(true: Values, hard: Values) -> float:
 def tables(world: World, ours: dict[str, Any], theirs: dict[str, Any]) -> str:
     """Both tables as Markdown."""
     found = [_judged(world, method) for method in methods(world, ours, theirs)]
-    stages = [one for one in found if one.method.name in STAGES]
-    all_stages = _together(world, stages)
-    shown = [all_stages, *found]
+    stages = [one for one in found if one.method.name in SHORT]
     best = _best(found)
+    all_stages = _together(world, [one for one in stages if one.method.name in TOGETHER], best)
+    shown = [all_stages, *found]
     head = f"| | {' | '.join(one.method.name for one in shown)} |"
     lines = [_about(world, theirs), "", head, f"|---|{'---:|' * len(shown)}"]
     lines.append(f"| **threshold** | {' | '.join(one.said for one in shown)} |")
@@ -332,7 +338,7 @@ class Judged:
 def _judged(world: World, method: Method, at: float | None = None) -> Judged:
     true, hard, easy = (method.near(pairs) for pairs in (world.true, world.hard, world.easy))
     at = threshold(true, hard) if at is None else at
-    said = {"bits": f"{at:.0f}", "1 - cosine": f"cosine {1 - at:.3f}"}.get(method.unit, "–")
+    said = "none" if at < 0 else {"bits": f"{at:.0f}", "1 - cosine": f"cosine {1 - at:.3f}"}.get(method.unit, "–")
     return _figures(world, method, at, said, (true, hard, easy))
 
 
@@ -345,37 +351,34 @@ def _figures(world: World, method: Method, at: float, said: str, of: tuple[Value
     return Judged(method, at, said, true, hard, easy, recall, hits / max(1, hits + misses), stray)
 
 
-def _together(world: World, stages: Sequence[Judged]) -> Judged:
-    """All stages, each at a radius of its own: those that find most while their union keeps the precision.
+def _together(world: World, stages: Sequence[Judged], best: dict[str, float]) -> Judged:
+    """All stages, each at a radius of its own, one setting for all alterations.
 
-    A union is judged by the rank of its radii: from each stage's own threshold downwards, on a grid.
+    Of the settings whose union keeps the precision, the one that is not behind imagededup's best hash on most
+    alterations, and of these the one that finds most.
     """
-    best: tuple[float, list[float]] = (-1.0, [])
-    for radii in _grid(stages):
-        true, hard = (np.any([getattr(one, side) <= r for one, r in zip(stages, radii, strict=True)], axis=0)
-                      for side in ("true", "hard"))  # fmt: skip
-        if true.sum() >= PRECISION * (true.sum() + hard.sum()) and true.mean() > best[0]:
-            best = (float(true.mean()), radii)
-    sides = [
-        np.where(np.any([getattr(one, side) <= r for one, r in zip(stages, best[1], strict=True)], axis=0), 0.0, FAR)
-        for side in ("true", "hard", "easy")
-    ]
+    at: tuple[tuple[int, float], Sequence[float]] = ((-1, -1.0), ())
+    for radii in product(*(TOGETHER[one.method.name] for one in stages)):
+        true, hard = (_any(stages, radii, side) for side in ("true", "hard"))
+        if true.sum() < PRECISION * (true.sum() + hard.sum()):
+            continue
+        ahead = sum(true[world.how == how].mean() >= best.get(how, 0.0) for how in ALTERED)
+        at = max(at, ((ahead, float(true.mean())), radii), key=lambda one: one[0])
+    sides = [np.where(_any(stages, at[1], side), 0.0, FAR) for side in ("true", "hard", "easy")]
     said = ", ".join(
         f"{SHORT[one.method.name]} {1 - r:.3f}"
         if one.method.unit == "1 - cosine"
         else f"{SHORT[one.method.name]} {r:.0f}"
-        for one, r in zip(stages, best[1], strict=True)
+        for one, r in zip(stages, at[1], strict=True)
+        if r >= 0
     )
     return _figures(world, Method("ours, all stages", stages[0].method.near), 0.0, said, (sides[0], sides[1], sides[2]))
 
 
-def _grid(stages: Sequence[Judged]) -> Iterator[list[float]]:
-    """Radii of the stages, each up to its own threshold."""
-    choices = []
-    for one in stages:
-        step = 0.01 if one.method.unit == "1 - cosine" else 2.0
-        choices.append([one.at - step * n for n in range(8) if one.at - step * n > 0])
-    yield from (list(radii) for radii in product(*choices))
+def _any(stages: Sequence[Judged], radii: Sequence[float], side: str) -> npt.NDArray[np.bool_]:
+    """Which pairs one stage at least finds."""
+    found = [getattr(one, side) <= r for one, r in zip(stages, radii, strict=True)]
+    return np.asarray(np.any(found, axis=0))
 
 
 def _best(found: Sequence[Judged]) -> dict[str, float]:

@@ -111,7 +111,8 @@ class DedupeConfig:
     """By which hashes, and how near: a group shares a split, a collapse set has one survivor. Radii are bits.
 
     `orientations` searches for mirrored and turned copies as well, by PDQ. `embeddings` names a labeler whose vectors
-    group what lies within `cosine` of each other: crops, which hashes miss.
+    group what lies within `cosine` of each other: crops, which hashes miss. A hash of less than `phash_quality` or
+    `pdq_quality` is not asked: such a picture has little texture. docs/dedupe.md has what each setting finds.
     """
 
     hash: Literal["phash", "pdq", "phash+pdq"] = "phash+pdq"
@@ -119,6 +120,8 @@ class DedupeConfig:
     collapse_radius: int = 4
     pdq_group_radius: int = 31
     pdq_collapse_radius: int = 24
+    phash_quality: float = 1.0
+    pdq_quality: int = 50
     orientations: bool = False
     embeddings: str | None = None
     cosine: float = 0.95
@@ -133,6 +136,8 @@ class DedupeConfig:
             raise ValueError("orientations needs hash = 'pdq' or 'phash+pdq'")
         if not 0 < self.cosine <= 1:
             raise ValueError("cosine must lie above 0 and be at most 1")
+        if self.phash_quality <= 0 or not 0 <= self.pdq_quality <= 100:
+            raise ValueError("phash_quality must lie above 0, pdq_quality between 0 and 100")
 
     @property
     def by_phash(self) -> bool:

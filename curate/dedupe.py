@@ -162,9 +162,9 @@ def _stages(ws: Workspace, looks: Looks, embedder: Labeler | None) -> Iterator[t
     """What is asked, with the rows that have an answer."""
     config = ws.config.dedupe
     if config.by_phash:
-        mark = f"{phash.MARK} {phash.MIN_QUALITY}"
+        mark = f"{phash.MARK} {config.phash_quality}"
         yield by_hash(phash.NAME, mark, looks.phash, config.group_radius), np.flatnonzero(looks.by_phash)
-    mark, told = f"{pdq.MARK} {pdq.MIN_QUALITY}", np.flatnonzero(looks.by_pdq)
+    mark, told = f"{pdq.MARK} {config.pdq_quality}", np.flatnonzero(looks.by_pdq)
     if config.by_pdq:
         yield by_hash(pdq.NAME, mark, looks.pdq[:, 0], config.pdq_group_radius), told
     if config.orientations:

@@ -137,9 +137,10 @@ def _histograms(ws: Workspace, groups: Mapping[str, Sequence[str]], progress: Pr
     ids = sorted(one for members in some for one in members)
     at = {one: row for row, one in enumerate(ids)}
     found, (turned, quality) = hashes.read(ws, ids), hashes.read_pdq(ws, ids)
+    config = ws.config.dedupe
     kinds = (
-        ("pHash", phash.BITS, ws.config.dedupe.group_radius, found.phash, found.quality >= phash.MIN_QUALITY),
-        ("PDQ, upright", pdq.BITS, pdq.RADIUS, turned[:, 0], quality >= pdq.MIN_QUALITY),
+        ("pHash", phash.BITS, config.group_radius, found.phash, found.quality >= config.phash_quality),
+        ("PDQ, upright", pdq.BITS, config.pdq_group_radius, turned[:, 0], quality >= config.pdq_quality),
     )
     made = []
     with progress.stage("measure", len(kinds) * len(some)) as step:

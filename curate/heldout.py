@@ -133,10 +133,10 @@ def near_held_out(ws: Workspace, ids: Sequence[str], looks: Looks) -> npt.NDArra
     items = {row[0] for row in rows}
     found |= np.fromiter((one in items for one in ids), dtype=bool, count=len(ids))
     config = ws.config.dedupe
-    listed = _array(row[1] for row in rows if row[2] >= phash.MIN_QUALITY)
+    listed = _array(row[1] for row in rows if row[2] >= config.phash_quality)
     if config.by_phash:
         _mark(found, looks.phash, looks.by_phash, listed, config.group_radius)
-    listed = _array(row[3] for row in rows if row[4] >= pdq.MIN_QUALITY)
+    listed = _array(row[3] for row in rows if row[4] >= config.pdq_quality and any(row[3]))
     for turn in range(looks.pdq.shape[1]) if config.by_pdq else ():
         _mark(found, looks.pdq[:, turn], looks.by_pdq, listed, config.pdq_group_radius)
     return found

@@ -36,12 +36,12 @@ class Looks:
     def of(cls, ws: Workspace, ids: Sequence[str]) -> "Looks":
         """Read those that the config asks for."""
         config, found = ws.config.dedupe, hashes.read(ws, ids)
-        told = (found.quality >= phash.MIN_QUALITY) & config.by_phash
+        told = (found.quality >= config.phash_quality) & config.by_phash
         if not config.by_pdq:
             none = np.zeros((len(ids), 1, pdq.BYTES), dtype=np.uint8)
             return cls(found.phash, none, told, np.zeros(len(ids), dtype=bool))
         turned, quality = hashes.read_pdq(ws, ids, pdq.ORIENTATIONS if config.orientations else 1)
-        return cls(found.phash, turned, told, quality >= pdq.MIN_QUALITY)
+        return cls(found.phash, turned, told, (quality >= config.pdq_quality) & turned[:, 0].any(axis=1))
 
 
 def near(looks: Looks, config: DedupeConfig) -> Alike:

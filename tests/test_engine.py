@@ -144,3 +144,22 @@ def test_a_caller_who_leaves_leaves_no_process_behind() -> None:
         assert isinstance(pid, int)
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+@dataclass
+class Threads:
+    """Says how many threads its process has once it has multiplied matrices."""
+
+    def load(self) -> None: ...
+
+    def __call__(self, item: int) -> int:
+        import numpy as np
+
+        np.ones((item, item)) @ np.ones((item, item))
+        return len(os.listdir("/proc/self/task"))  # noqa: PTH208
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counted where Linux says it")  # noqa: PTH112
+def test_a_worker_has_one_thread() -> None:
+    """A process a core is enough; linear algebra on as many threads again made hashing half as fast."""
+    assert dict(Pool(1).map(Threads(), [256], NEEDS)) == {256: 1}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from curate.config import Config, ScreeningConfig
+from curate.config import Config, DedupeConfig, ScreeningConfig
 from curate.dedupe import dedupe
 from curate.engine.serial import Serial
 from curate.errors import UsageError
@@ -150,3 +150,17 @@ def test_the_page_counts_what_sources_share(ws: Workspace) -> None:
 
 def test_an_empty_workspace_has_a_page(ws: Workspace) -> None:
     assert "No two samples are near each other" in report(ws, QUIET).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("least", "together"), [(50, False), (0, True)])
+def test_a_hash_of_too_little_quality_is_not_asked(tmp_path: Path, least: int, together: bool) -> None:
+    """A faint picture and its half: near by PDQ, and grouped where its quality is enough; a flat one never is."""
+    config = DedupeConfig(hash="pdq", pdq_group_radius=48, pdq_quality=least)
+    ws = workspace(tmp_path, Config(screening=ScreeningConfig(required=False), dedupe=config))
+    faint = Image.eval(texture(1).convert("L"), lambda level: round(128 + (level - 128) * 0.06))
+    first, half = add(ws, encode(faint, "PNG")), add(ws, encode(faint.resize((120, 90)), "PNG"))
+    flat = [add(ws, encode(Image.new("L", (60 + n, 60), 90 * n), "PNG")) for n in range(2)]
+    dedupe(ws, Serial(), QUIET)
+    assert (explain(ws, first)["group"]["samples"] == 2) is together
+    assert explain(ws, first)["group"]["name"] == (min(first, half) if together else first)
+    assert all(explain(ws, one)["group"]["samples"] == 1 for one in flat)

@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from curate.check.dataset import Row
 from curate.check.looks import Seen
-from curate.config import DedupeConfig
 from curate.media import pdq, phash
 from curate.near import groups as near_groups
 from curate.near.components import flatten, union
@@ -22,7 +21,7 @@ from curate.near.components import flatten, union
 Ids = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int64]
 
-RADIUS = DedupeConfig().group_radius  # bits of pHash; docs/dedupe.md says why
+RADIUS = 8  # bits of pHash; tighter than a group's: a leak stops a build (at 10, one of 50 million pairs was wrong)
 PDQ_RADIUS = pdq.RADIUS  # bits of PDQ
 BLOCK = 512  # pictures of a component that are compared with all of it at once
 WIDEST = 30_000  # pictures of one component that are compared with each other; the rest of it with these only
