@@ -78,14 +78,16 @@ def _link(source: str, target: str) -> None:
 
 def _run(title: str, root: Path) -> None:
     command = [sys.executable, "-m", "cli", "dedupe", "--json", "-q", "-w", str(root)]
-    begin = time.perf_counter()
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         result = json.loads(process.stdout.read())
         process.wait()
-    seconds = time.perf_counter() - begin
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"{title:14}{seconds:8.1f} s{peak:8.0f} MB at most so far  {json.dumps(result)}", flush=True)
+    seconds, used = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu, peak = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime, used.ru_maxrss / 1024
+    print(
+        f"{title:14}{seconds:8.1f} s{cpu:8.1f} s of CPU{peak:8.0f} MB at most so far  {json.dumps(result)}", flush=True
+    )
 
 
 # -- a workspace -----------------------------------------------------------------------------------------------------

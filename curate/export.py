@@ -4,17 +4,17 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate import __version__
-from curate.config import Config
+from curate.config import Config, DedupeConfig
 from curate.contracts import Export
 from curate.errors import GateError, UsageError
-from curate.hashes import read
 from curate.kept import keep
+from curate.likeness import Looks
 from curate.net.redact import redact, redacted
 from curate.policy import minors, refusals
 from curate.records import SPLITS, Manifest
@@ -25,6 +25,8 @@ from curate.store.catalog import now
 from curate.store.tables import to_parquet
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from curate.progress import Progress
     from curate.store.workspace import Workspace
 
@@ -243,24 +245,36 @@ def _check_leakage(ws: "Workspace", release: Manifest) -> None:
 def _check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
     import numpy as np
 
-    from curate.near import cross
-
-    radius = ws.config.dedupe.group_radius
-    known = {split: read(ws, ids[split]) for split in SPLITS}
-    if missing := [ids[split][n] for split in SPLITS for n in np.flatnonzero(~known[split].phash.any(axis=1))]:
+    known = {split: Looks.of(ws, ids[split]) for split in SPLITS}
+    missing = [ids[split][n] for split in SPLITS for n in np.flatnonzero(~known[split].phash.any(axis=1))]
+    if missing:
         raise GateError(
             f"leakage: {len(missing)} items have no perceptual hash ({_some(missing)});"
             " run `curate dedupe` again, and `curate verify` where that does not help"
         )
     for one, other in combinations(SPLITS, 2):
-        rows, others = known[one].textured, known[other].textured
-        found = cross(known[one].phash[rows], known[other].phash[others], radius)
-        if len(found):
-            pairs = [f"{ids[one][rows[a]]} and {ids[other][others[b]]}" for a, b in found[:_SHOWN]]
-            raise GateError(
-                f"leakage: {len(found)} pairs between {one} and {other} look alike ({radius} bits or fewer apart:"
-                f" {'; '.join(pairs)}); run `curate dedupe` again"
-            )
+        for name, radius, found in _near(known[one], known[other], ws.config.dedupe):
+            if len(found):
+                pairs = [f"{ids[one][a]} and {ids[other][b]}" for a, b in found[:_SHOWN].tolist()]
+                raise GateError(
+                    f"leakage: {len(found)} pairs between {one} and {other} look alike ({name}, {radius} bits or fewer"
+                    f" apart: {'; '.join(pairs)}); run `curate dedupe` again"
+                )
+
+
+def _near(left: Looks, right: Looks, config: DedupeConfig) -> "Iterator[tuple[str, int, np.ndarray]]":
+    """What is near by each hash that dedupe groups by: the hash, its radius, rows of the two sides as int64[m, 2]."""
+    import numpy as np
+
+    from curate.near import cross
+
+    rows, others = np.flatnonzero(left.by_phash), np.flatnonzero(right.by_phash)
+    found = cross(left.phash[rows], right.phash[others], config.group_radius)
+    yield "pHash", config.group_radius, np.stack([rows[found[:, 0]], others[found[:, 1]]], axis=1)
+    rows, others = np.flatnonzero(left.by_pdq), np.flatnonzero(right.by_pdq)
+    for turn in range(left.pdq.shape[1]):
+        found = cross(left.pdq[rows, 0], right.pdq[others, turn], config.pdq_group_radius)
+        yield "PDQ", config.pdq_group_radius, np.stack([rows[found[:, 0]], others[found[:, 1]]], axis=1)
 
 
 def _some(names: Iterable[str]) -> str:

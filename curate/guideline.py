@@ -54,8 +54,9 @@ def precedents(catalog: Catalog, taxonomy: Taxonomy) -> list[Precedent]:
     return [Precedent(*(row[name] for name in names)) for row in last.values()]
 
 
-def quoted(catalog: Catalog, taxonomy: Taxonomy) -> str:
-    """The guideline as reviewers read it: its text, and the precedents below it, as Markdown."""
-    text, found = guideline(taxonomy).text, precedents(catalog, taxonomy)
+def read_by_people(catalog: Catalog, taxonomy: Taxonomy) -> Guideline:
+    """The guideline as reviewers read it: its text with the precedents below it, and the version of the text."""
+    given, found = guideline(taxonomy), precedents(catalog, taxonomy)
     lines = [f"- {one.label} ({one.axis}, {one.decided_at[:10]}): {one.reason}" for one in found]
-    return text + ("\n\n## Precedents\n\n" + "\n".join(lines) + "\n" if lines else "")
+    quoted = "\n\n## Precedents\n\n" + "\n".join(lines) + "\n" if lines else ""
+    return Guideline((given.text.rstrip() + quoted).lstrip() if quoted else given.text, given.version)

@@ -17,7 +17,7 @@ from curate.agenda import Item, left, there
 from curate.config import Config
 from curate.errors import GoneError, PauseError, UsageError
 from curate.exposure import Act, Exposure, Limits, tick
-from curate.guideline import guideline
+from curate.guideline import read_by_people
 from curate.marks import canonical
 from curate.quarantine import quarantine
 from curate.records import UNSURE, Axis
@@ -58,14 +58,14 @@ class Journal:
                 " no more; draw a new one"
             )
         self.reported, self.blind = bool(found["reported"]), bool(found["blind"])
-        self.guideline = guideline(config.taxonomy)
+        self.guideline = read_by_people(catalog, config.taxonomy)
         self.session: int | None = None
 
     # -- the session ---------------------------------------------------------------------------------------------
 
     def begin(self, detail: Mapping[str, object] | None = None) -> int:
         """Open a session, on record with what it was opened with (such as `unobscured`); the first write does, too."""
-        with self.catalog.tx() as db:
+        with self._write(None) as (db, _):
             return self._begin(db, detail or {})
 
     def end(self) -> None:
@@ -188,8 +188,9 @@ class Journal:
         if self.catalog.one("SELECT 1 FROM samples WHERE id = ?", (sample,)) is None:
             raise GoneError(f"{sample[:12]}: no such sample here; it may have been taken down")
         incident = quarantine(self.catalog, sample, reason, group=True, actor=self.reviewer)
-        with self.catalog.tx() as db:
-            self._note(db, "escalate", sample, nonce, str(incident))
+        with self._write(nonce) as (db, repeated):
+            if repeated is None:
+                self._note(db, "escalate", sample, nonce, str(incident))
         return incident
 
     def _event(self, kind: Event, sample: str, nonce: str | None, act: Act | None) -> int:

@@ -201,12 +201,16 @@ def _gold(ws: Workspace, axis: Axis, survivors: Sequence[Sample]) -> "np.ndarray
     """What people said of each survivor itself, int[n], -1 for nothing.
 
     Test samples count for nothing: functions are tuned by the report, and must not be by what models are measured on.
+    Nor does what people judged because the machine was unsure of it: on that it looks worse than it is.
     """
     import numpy as np
 
     test = {row[0] for row in ws.catalog.rows("SELECT sample FROM members WHERE split = 'test'")}
-    humans = views.humans(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes)
-    said = {name: axis.classes.index(one.label) for name, one in humans.items() if not one.carried and name not in test}
+    taxonomy = ws.config.taxonomy.version
+    humans = views.humans(ws.catalog, axis.name, taxonomy, axis.classes)
+    left_out = test | views.chosen(ws.catalog, axis.name, taxonomy)
+    own = {name: one.label for name, one in humans.items() if not one.carried and name not in left_out}
+    said = {name: axis.classes.index(label) for name, label in own.items()}
     return np.array([said.get(sample.id, -1) for sample in survivors], dtype=np.int64)
 
 

@@ -1,5 +1,6 @@
 """The command as its user meets it: the whole way on a folder, JSON that keeps its keys, one line for what is wrong."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -7,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from curate.config import load
+from curate.journal import Journal
+from curate.store.workspace import Workspace
 from tests.pictures import encode, photograph, texture
 
 CONFIG = """
@@ -115,3 +119,35 @@ def test_no_config_is_said_with_the_way_out(tmp_path: Path) -> None:
     assert "`curate init`" in curate(tmp_path, "status", code=2).stderr
     curate(tmp_path, "init")
     assert json.loads(curate(tmp_path, "status", "--json").stdout)["candidates"] == 0
+
+
+def test_people_are_asked_decide_and_are_heard(root: Path, ran: dict[str, dict[str, object]], tmp_path: Path) -> None:
+    """A queue is drawn, judged, contradicted and settled, by the command; the next release says so."""
+    drawn = json.loads(curate(root, "queue", "audit", "--size", "12", "--json").stdout)
+    assert (drawn["queue"], drawn["items"], drawn["made"], drawn["reported"]) == ("audit", 12, True, True)
+    assert sum(one["n"] for one in drawn["strata"].values()) == 12
+    assert json.loads(curate(root, "queue", "audit", "--json").stdout)["made"] is False
+    assert "queue.adit: no such queue; did you mean 'audit'" in curate(root, "queue", "adit", code=2).stderr
+    ws = Workspace(root, load(root))
+    items = [item.sample for item in Journal(ws.catalog, ws.config, "audit", "ada").items()]
+    for who, label in (("ada", "porn"), ("bob", "neutral")):
+        Journal(ws.catalog, ws.config, "audit", who).decide(items[0], label)
+    ws.close()
+    assert curate(root, "adjudicate", items[0], "sexy", "--reviewer", "ada", "--reason", "x", code=2).stderr
+    ruled = ("adjudicate", items[0], "sexy", "--reviewer", "eve", "--reason", "a bikini; see 3", "--json")
+    assert json.loads(curate(root, *ruled).stdout)["votes"] == {"neutral": 1, "porn": 1}
+    said = json.loads(curate(root, "status", "--json").stdout)["human"]
+    assert (said["decisions"], said["reviewers"], said["precedents"]) == (2, 2, 1)
+    curate(root, "export", "1.1.0", "-q")
+    files = [root / f"work/exports/1.1.0/csv/{split}.csv" for split in ("train", "val", "test")]
+    rows = [row for file in files for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())]
+    (row,) = (row for row in rows if row["id"] == items[0])
+    told = ("sexy", "human", '{"neutral":1,"porn":1}')
+    assert (row["label"], row["label_source"], row["votes"]) == told
+    out = str(tmp_path / "out.csv")
+    exported = json.loads(curate(root, "decisions", "export", out, "--json").stdout)
+    assert (exported["rows"], exported["precedents"]) == (2, 1)
+    assert json.loads(curate(root, "decisions", "import", out, "--json").stdout)["added"] == 0
+    page = Path(json.loads(curate(root, "report", "--json").stdout)["path"]).read_text(encoding="utf-8")
+    assert "a bikini; see 3" in page
+    assert not any(name in page for name in (">ada<", ">bob<", ">eve<"))

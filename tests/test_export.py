@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import curate.export as verb
+from curate import hashes
 from curate.config import Config, ExportConfig
 from curate.contracts import Export
 from curate.errors import GateError, UsageError
 from curate.export import export
+from curate.media import pdq
 from curate.policy import minors, refusals
 from curate.records import SPLITS, Axis, Manifest, Taxonomy
 from curate.release import load
@@ -236,6 +238,18 @@ def test_near_duplicates_in_two_splits_are_refused(tmp_path: Path, splits: tuple
     released(stocked(tmp_path / "flat", [pair[0], replace(pair[1], quality=0.5)]))
     config = replace(Config(), dedupe=replace(Config().dedupe, group_radius=9))
     released(stocked(tmp_path / "tight", pair, config))
+
+
+def test_near_duplicates_by_pdq_alone_are_refused(tmp_path: Path) -> None:
+    ws = stocked(tmp_path, [Item("a"), Item("b", "test"), Item("c", "val")])
+    ids = [row[0] for row in ws.catalog.rows("SELECT sample FROM members WHERE split <> 'val' ORDER BY 1")]
+    for quality in (40, 90):  # a picture without texture has a hash that says nothing
+        verb._check_near(ws, {"train": ids[:1], "val": [], "test": ids[1:]})
+        twins = [hashes.Found(one, None, (pdq.Pdq(pdq.MAIN, bytes(range(256)), quality, True),)) for one in ids]
+        hashes.write(ws, twins, "part")
+    with pytest.raises(GateError, match=r"look alike \(PDQ, 31 bits"):
+        released(ws)
+    assert nothing_left(ws)
 
 
 def test_an_item_that_the_gate_cannot_judge_is_refused(tmp_path: Path) -> None:

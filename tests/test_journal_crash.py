@@ -63,10 +63,21 @@ def recorded(ws: Workspace) -> Counter[str]:
 
 
 def test_a_kill_loses_nothing_that_was_answered_and_repeats_nothing(tmp_path: Path) -> None:
+    killed(tmp_path, range(5))
+
+
+@pytest.mark.soak
+def test_many_kills_lose_nothing(tmp_path: Path) -> None:
+    for first in range(100, 200, 10):
+        killed(tmp_path / str(first), range(first, first + 10))
+
+
+def killed(tmp_path: Path, seeds: range) -> None:
+    """Kill a worker once for each seed, at a random moment, and start the next; all in one workspace."""
     ws = workspace(tmp_path / "ws", 200)
     queue(ws, "uncertain", IDS)
     answered, asked = set[str](), set[str]()
-    for seed in range(5):
+    for seed in seeds:
         worker = start(ws.root, "ada", seed)
         assert worker.stdout is not None
         first = worker.stdout.readline()

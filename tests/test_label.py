@@ -20,6 +20,7 @@ from curate.contracts import Engine, Labeler
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import UsageError
+from curate.journal import Journal
 from curate.label import agreement, balance, decide, label
 from curate.plugins import mark_of, name_of
 from curate.progress import Progress
@@ -29,6 +30,7 @@ from curate.voting import Functions, Votes, functions_of, report
 from labelers.declared import Declared
 from tests.fakes.brightness import Brightness
 from tests.pictures import encode
+from tests.queues import queue
 from tests.samples import declare, judge, member, pictures, sha256, store, workspace
 
 QUIET = Progress(quiet=True)
@@ -95,6 +97,20 @@ def test_what_a_label_rests_on_is_kept_beside_it(tmp_path: Path) -> None:
     drawn = rows["drawings"]
     assert max(drawn["probabilities"]) == drawn["probabilities"][DRAWN] == drawn["probability"]
     assert sum(drawn["probabilities"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_what_the_machine_was_unsure_of_is_no_measure_of_it(tmp_path: Path) -> None:
+    """Decisions in `uncertain` and `conflict` are labels, and leave every function's accuracy as it was."""
+    ws = workspace(tmp_path, shades(10, 20, 240, 250))
+    functions = voting(low=lambda x: DRAWN if x.brightness_mean < 0.4 else -1)
+    ids = sorted(row[0] for row in ws.catalog.rows("SELECT id FROM samples"))
+    for name, blind in (("uncertain", False), ("audit", True)):
+        queue(ws, name, ids, blind=blind)
+        Journal(ws.catalog, ws.config, name, "ada").decide(ids[blind], "porn")
+    found = run(ws, functions)
+    assert found["gold"]["n"] == 1
+    Journal(ws.catalog, ws.config, "audit", "bob").decide(ids[0], "porn")
+    assert run(ws, functions)["gold"]["n"] == 2
 
 
 def test_votes_become_labels(tmp_path: Path) -> None:

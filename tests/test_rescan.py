@@ -11,7 +11,7 @@ import pytest
 from curate.engine.serial import Serial
 from curate.errors import GateError
 from curate.hashes import pdq_rows, pdq_table
-from curate.incident import incident
+from curate.incident import incident, release
 from curate.media import pdq
 from curate.media.pdq import Pdq
 from curate.rescan import rescan
@@ -70,6 +70,21 @@ def test_what_came_with_it_is_held_and_it_can_be_reported(ws: Workspace, tmp_pat
     said = incident(ws, found["incidents"][0], for_report=True)
     assert (said["kind"], said["list"]) == ("rescan", "lines:1")
     assert [place["locator"] for place in said["report"]["places"]] == [url]
+
+
+def test_what_matched_is_never_let_go_of(ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between the incident and the removal: the operator's word frees what came with it, and not the item."""
+    bad, beside = add(ws, encode(PHOTO), album="gallery"), add(ws, encode(texture(1)), album="gallery")
+    with monkeypatch.context() as patch:
+        patch.setattr("curate.rescan.remove", lambda *_: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            rescan(ws, gate(tmp_path, bad), Serial(), QUIET)
+    assert views.held(ws.catalog) == {bad, beside}
+    said = release(ws.catalog, 1, "the source was looked into", "ann")
+    assert (said["released"], said["kept"]) == (2, 1)
+    assert views.held(ws.catalog) == {bad}
+    assert rescan(ws, gate(tmp_path, bad), Serial(), QUIET)["incidents"] == [1]
+    assert {row[0] for row in ws.catalog.rows("SELECT id FROM samples")} == {beside}
 
 
 def test_a_stored_first_look_is_decided_by_the_bytes(ws: Workspace, tmp_path: Path) -> None:

@@ -22,11 +22,11 @@ def queue(
     again: Annotated[bool, typer.Option(help="Draw anew, beside what was drawn before.")] = False,
 ) -> None:
     """Draw what people look at next, or say how far a queue has come. Prints counts, never an id."""
+    from curate.plugins import names
     from curate.queue import Draw, describe, queue
 
     with s.open() as ws:
-        drawn = ws.catalog.one("SELECT 1 FROM queues WHERE queue = ?", (name,))
-        if drawn and not again and axis is None:
+        if name not in names("curate.queues") and ws.catalog.one("SELECT 1 FROM queues WHERE queue = ?", (name,)):
             s.say(describe(ws, name) | {"made": False})
         else:
             s.say(queue(ws, pick.queue(ws.config, name), Draw(axis, size, again)))

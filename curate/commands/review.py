@@ -7,6 +7,7 @@ import typer
 
 from curate.commands import pick
 from curate.commands.base import verb
+from curate.errors import UsageError
 from curate.session import Session
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ INTERRUPTED = 130
 @verb
 def review(
     s: Session,
-    reviewer: Annotated[str, typer.Option(help="Who judges: a name or a pseudonym; it goes with every decision.")],
     queue: Annotated[str, typer.Argument(metavar="[QUEUE]")] = "uncertain",
+    reviewer: Annotated[str | None, typer.Option(help="Who judges: a name or a pseudonym; it goes on record.")] = None,
     size: Annotated[int, typer.Option(min=1, help="Items of a queue that is not drawn yet.")] = 200,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
     unobscured: Annotated[bool, typer.Option("--unobscured", help="Show clear pictures; goes on record.")] = False,
@@ -27,17 +28,29 @@ def review(
     address: Annotated[str, typer.Option(help="Anything but loopback needs --cert and --key.")] = "127.0.0.1",
     cert: Annotated[Path | None, typer.Option(help="TLS certificate chain (PEM).")] = None,
     key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+    stats: Annotated[bool, typer.Option("--stats", help="Only say what decisions are worth: agreement, gold.")] = False,
 ) -> None:
     """Work through a queue in the browser: obscured by default, blind where it counts, one key a decision."""
     from curate.review import review
     from curate.review.server import Options, say_url
 
+    if stats:
+        return _stats(s, reviewer)
+    if reviewer is None:
+        raise UsageError("review: say who judges (--reviewer NAME)")
     options = Options(port, address, cert, key, not no_browser, unobscured)
     with s.open() as ws:
         result = review(ws, _drawn(ws, queue, size), reviewer, options, s.note if s.json else say_url)
     s.say(result)
     if result["closed_by"] == "SIGINT":
         raise typer.Exit(INTERRUPTED)
+
+
+def _stats(s: Session, reviewer: str | None) -> None:
+    from curate.agreement import stats
+
+    with s.open() as ws:
+        s.say(stats(ws, reviewer))
 
 
 def _drawn(ws: "Workspace", name: str, size: int) -> str:

@@ -62,6 +62,7 @@ class _Session:
         self.media = folder / "media"
         self.summary: dict[str, Any] = {}
         self.dataset: Any = None
+        self.missing = 0  # items whose bytes are not in the store
 
     def serve(self, sock: Any, mongod: Mongod, say: Callable[[str], None]) -> str:
         """Build, serve, and account for it; what ended it: close, SIGINT, ..."""
@@ -86,7 +87,7 @@ class _Session:
         try:
             serving.run(ready, watch)
         finally:
-            self.summary = self.journal.summary()
+            self.summary = self.journal.summary() | {"missing": self.missing}
             (self.folder / "open.html").unlink(missing_ok=True)
         return signal.Signals(serving.signal).name if serving.signal else "close"
 
@@ -100,6 +101,7 @@ class _Session:
             pull.pull(before, Desk(self.journal, cards, self.media, self.look, lambda _: None))
         items = self.journal.items()
         there = set(thumbs.make(self.ws, [item.sample for item in items], self.media, self.look))
+        self.missing = len(items) - len(there)
         items = [item for item in items if item.sample in there]
         if not items:
             raise UsageError(f"queue {self.journal.queue}: nothing is left for {self.journal.reviewer}")

@@ -15,7 +15,8 @@ from curate.store.workspace import Workspace
 NAME = "queue"  # of the dataset; its database is the session's alone
 EDIT = "review"  # the field that FiftyOne's own label editor writes
 MEMBERS = 20  # of a near-duplicate group, named at most
-READ_ONLY = ("sample", "source", "license", "members", "blind", "weak_label", "probability", "votes")
+PLAIN = ("source", "license", "members", "blind")
+ANSWERS = ("weak_label", "probability", "votes")  # what may anchor: a queue that is blind throughout has no such fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +64,17 @@ def build(items: Sequence[Item], facts: Mapping[str, Facts], media: Mapping[str,
     if fo.dataset_exists(NAME):
         fo.delete_dataset(NAME)
     made = fo.Dataset(NAME, persistent=True)
-    _fields(fo, made, axis)
+    answers = () if all(item.blind for item in items) else ANSWERS
+    _fields(fo, made, axis, answers)
     add(made, items, facts, media)
-    for name in READ_ONLY:
+    for name in ("sample", *PLAIN, *answers):
         one = made.get_field(name)
         one.read_only = True
         one.save()
     look = made.app_config
     look.media_fields, look.grid_media_field, look.modal_media_field = ["filepath"], "filepath", "filepath"
     look.media_fallback = False
+    look.sidebar_groups = _sidebar(fo, [*PLAIN, *answers])
     made.save()
     return made
 
@@ -83,18 +86,33 @@ def add(made: Any, items: Sequence[Item], facts: Mapping[str, Facts], media: Map
     return [str(one) for one in made.add_samples([_sample(fo, item, facts[item.sample], media) for item in items])]
 
 
-def _fields(fo: Any, made: Any, axis: Axis) -> None:
-    text = (fo.StringField, ("sample", "source", "license", "weak_label", "decision"))
-    for kind, names in (text, (fo.FloatField, ("probability",)), (fo.BooleanField, ("blind",))):
-        for name in names:
-            made.add_sample_field(name, kind)
-    for name in ("members", "votes"):
-        made.add_sample_field(name, fo.ListField, subfield=fo.StringField)
+def _fields(fo: Any, made: Any, axis: Axis, answers: Sequence[str]) -> None:
+    kinds = {"probability": fo.FloatField, "blind": fo.BooleanField}
+    for name in ("sample", *PLAIN, *answers):
+        if name in ("members", "votes"):
+            made.add_sample_field(name, fo.ListField, subfield=fo.StringField)
+        else:
+            made.add_sample_field(name, kinds.get(name, fo.StringField))
     made.add_sample_field(EDIT, fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
     choices = [*axis.classes, UNSURE]
     schema = {"type": "classification", "component": "radio", "classes": choices, "attributes": []}
     made.set_label_schemas({EDIT: schema})
     made.activate_label_schemas([EDIT])
+
+
+def _sidebar(fo: Any, shown: Sequence[str]) -> list[Any]:
+    """What FiftyOne lists beside a picture: what the reviewer may know first, its own book-keeping folded away."""
+    from fiftyone.core.odm.dataset import SidebarGroupDocument
+
+    rest = ["id", "filepath", "sample", "created_at", "last_modified_at", "metadata.size_bytes", "metadata.mime_type"]
+    rest += ["metadata.width", "metadata.height", "metadata.num_channels"]
+    groups: tuple[tuple[str, list[str], bool], ...] = (
+        ("item", list(shown), True),
+        ("tags", [], True),
+        ("labels", [EDIT], True),
+        ("other", rest, False),
+    )
+    return [SidebarGroupDocument(name=name, paths=paths, expanded=expanded) for name, paths, expanded in groups]
 
 
 def _sample(fo: Any, item: Item, facts: Facts, media: Mapping[str, Path]) -> Any:
@@ -149,7 +167,7 @@ def _weak(ws: Workspace, axis: Axis, asked: set[str]) -> dict[str, tuple[str | N
     mark = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
     if mark is None or not asked:
         return {}
-    table = ws.table("weak", mark).read(["id", "label", "probability"])
+    table = ws.table("weak", mark).read(["label", "probability"])
     rows = table.to_pylist() if table is not None else []
     return {row["id"]: (row["label"], row["probability"]) for row in rows if row["id"] in asked}
 

@@ -133,6 +133,15 @@ def settled(catalog: Catalog, axis: str, taxonomy: str, classes: tuple[str, ...]
     return {name: label for name, label in known.items() if label in classes}
 
 
+def chosen(catalog: Catalog, axis: str, taxonomy: str) -> set[str]:
+    """Samples that people judged only because the machine was unsure, or somebody contradicted it: no measure of it."""
+    sql = """
+    SELECT d.sample FROM in_force d LEFT JOIN queues q ON q.queue = d.queue WHERE d.axis = ? AND d.taxonomy = ?
+    GROUP BY d.sample HAVING sum(d.queue IS NULL OR coalesce(q.blind, 0)) = 0
+    """
+    return {row[0] for row in catalog.rows(sql, (axis, taxonomy))}
+
+
 @dataclass(frozen=True, slots=True)
 class Audited:
     """One decision on which reported figures may rest: of which stratum, and the chance the sample had to be drawn."""

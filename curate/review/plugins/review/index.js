@@ -69,6 +69,17 @@
     location.replace(location.pathname + (id ? "?id=" + id : ""));
   }
 
+  async function leave() {
+    // FiftyOne closes a picture at a click beside it, but not at Escape where it was opened by its address.
+    obscure();
+    const beside = document.elementFromPoint(4, innerHeight / 2);
+    for (const kind of ["pointerdown", "mousedown", "pointerup", "mouseup", "click"]) {
+      if (beside) beside.dispatchEvent(new MouseEvent(kind, { bubbles: true, cancelable: true, clientX: 4, clientY: innerHeight / 2 }));
+    }
+    await sleep(500);
+    if (current()) open(null);
+  }
+
   function arrived() {
     const navigation = window.__fos__ && window.__fos__.modalNavigation;
     if (navigation && current() && !navigation.get()) navigation.set(ours);
@@ -181,6 +192,7 @@
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (key === "h" || key === "?") { swallow(event); if (!event.repeat) toggle(); return; }
     if (!current()) return; // in the grid, FiftyOne's own keys
+    if (key === "Escape") { swallow(event); if (!event.repeat) leave(); return; }
     const digit = /^[1-9]$/.test(key) ? about.classes[Number(key) - 1] : undefined;
     const acts = {
       u: () => decide("unsure"), s: () => act("skip", { id: current() }), z: () => act("undo", {}),
@@ -211,7 +223,7 @@
     .bar { height: 4px; background: #3c4148; border-radius: 2px; margin: 8px 0; }
     .bar i { display: block; height: 4px; background: #6ea8fe; border-radius: 2px; }
     .facts { color: #aab0b8; } .item { margin-top: 4px; } .say { margin-top: 6px; color: #9ad1a5; } .say.warn { color: #ffb86b; }
-    .keys { margin-top: 8px; display: grid; grid-template-columns: 22px 1fr; gap: 3px 8px; }
+    .keys { margin-top: 8px; display: grid; grid-template-columns: 30px 1fr; gap: 3px 8px; }
     kbd { background: #2b3036; border: 1px solid #50565e; border-radius: 4px; text-align: center; font-size: 12px; }
     .guide { white-space: pre-wrap; margin-top: 8px; padding-top: 8px; border-top: 1px solid #3c4148; }
     button { margin-top: 8px; background: none; color: #aab0b8; border: 1px solid #50565e; border-radius: 4px; padding: 2px 8px; cursor: pointer; }
@@ -259,7 +271,7 @@
     const keys = element("div", "keys", panel.more);
     const rows = about.classes.slice(0, 9).map((name, n) => [String(n + 1), name]);
     rows.push(["u", "unsure"], ["s", "skip: comes again, last"], ["n", "not for me: goes to others"], ["r", "hold: show the original"],
-      ["z", "take the last one back"], ["x", "escalate: possible minor, or non-consensual"], ["h", "hide or show this"]);
+      ["z", "take the last one back"], ["x", "escalate: possible minor, or non-consensual"], ["h", "hide or show this"], ["esc", "the grid"]);
     for (const [key, what] of rows) {
       element("kbd", "", keys, key);
       element("span", "", keys, what);
