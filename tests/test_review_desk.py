@@ -246,7 +246,8 @@ def test_an_obscured_picture_has_no_detail_no_colour_and_no_metadata() -> None:
 
 def fine(image: Image.Image) -> float:
     """The energy of what is finer than 32 cycles a side."""
-    spectrum = np.fft.fftshift(np.abs(np.fft.fft2(np.asarray(image, dtype=float))) ** 2)
+    window = np.outer(*(np.hanning(n) for n in image.size))
+    spectrum = np.fft.fftshift(np.abs(np.fft.fft2(np.asarray(image, dtype=float) * window)) ** 2)
     at = np.hypot(*np.meshgrid(*(np.arange(n) - n // 2 for n in image.size)))
     return float(spectrum[at > 32].sum())
 
@@ -327,7 +328,7 @@ def test_a_missing_mongod_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_a_mongod_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = tmp_path / "mongod"
-    broken.write_text('#!/bin/sh\necho \'{"s":"F","msg":"No space left on device"}\' > $5; exit 3\n')
+    broken.write_text('#!/bin/sh\necho \'{"s":"F","msg":"No space left on device"}\' > "$4"; exit 3\n')
     broken.chmod(0o700)
     monkeypatch.setattr(mongod, "find", lambda: broken)
     with pytest.raises(CurateError, match=r"mongod did not start .exit code 3.: "), mongod.Mongod(tmp_path / "db"):
