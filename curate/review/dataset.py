@@ -15,7 +15,7 @@ from curate.store.workspace import Workspace
 NAME = "queue"  # of the dataset; its database is the session's alone
 EDIT = "review"  # the field that FiftyOne's own label editor writes
 MEMBERS = 20  # of a near-duplicate group, named at most
-PLAIN = ("source", "license", "members", "blind")
+PLAIN = ("source", "license", "members")
 ANSWERS = ("weak_label", "probability", "votes")  # what may anchor: a queue that is blind throughout has no such fields
 
 
@@ -87,7 +87,7 @@ def add(made: Any, items: Sequence[Item], facts: Mapping[str, Facts], media: Map
 
 
 def _fields(fo: Any, made: Any, axis: Axis, answers: Sequence[str]) -> None:
-    kinds = {"probability": fo.FloatField, "blind": fo.BooleanField}
+    kinds = {"probability": fo.FloatField}
     for name in ("sample", *PLAIN, *answers):
         if name in ("members", "votes"):
             made.add_sample_field(name, fo.ListField, subfield=fo.StringField)
@@ -118,7 +118,7 @@ def _sidebar(fo: Any, shown: Sequence[str]) -> list[Any]:
 def _sample(fo: Any, item: Item, facts: Facts, media: Mapping[str, Path]) -> Any:
     return fo.Sample(
         filepath=str(media[item.sample]), sample=item.sample, source=facts.source, license=facts.license,
-        members=list(facts.members), blind=item.blind, weak_label=facts.weak_label, probability=facts.probability,
+        members=list(facts.members), weak_label=facts.weak_label, probability=facts.probability,
         votes=list(facts.votes),
     )  # fmt: skip
 

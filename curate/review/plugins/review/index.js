@@ -224,7 +224,7 @@
     .bar i { display: block; height: 4px; background: #6ea8fe; border-radius: 2px; }
     .facts { color: #aab0b8; } .item { margin-top: 4px; } .say { margin-top: 6px; color: #9ad1a5; } .say.warn { color: #ffb86b; }
     .keys { margin-top: 8px; display: grid; grid-template-columns: 30px 1fr; gap: 3px 8px; }
-    kbd { background: #2b3036; border: 1px solid #50565e; border-radius: 4px; text-align: center; font-size: 12px; }
+    kbd { background: #2b3036; border: 1px solid #50565e; border-radius: 4px; text-align: center; font-size: 12px; align-self: start; }
     .guide { white-space: pre-wrap; margin-top: 8px; padding-top: 8px; border-top: 1px solid #3c4148; }
     button { margin-top: 8px; background: none; color: #aab0b8; border: 1px solid #50565e; border-radius: 4px; padding: 2px 8px; cursor: pointer; }
     .veil { position: fixed; inset: 0; z-index: 99999; background: #000; display: flex; align-items: center; justify-content: center; }
