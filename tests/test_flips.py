@@ -175,3 +175,25 @@ def test_a_tampered_release_is_not_a_redacted_one(sound: Path, tmp_path: Path) -
         db.execute("UPDATE releases SET sha256 = ?", (kept.digest(header),))
     assert "releases/1.0.0" in {item["id"] for item in verify(ws, QUIET)["items"]}  # type: ignore[attr-defined]
     ws.close()
+
+
+def test_the_log_is_folded_in_as_it_grows_and_not_under_a_reader(
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "w"
+    shutil.copytree(sound, root)
+    monkeypatch.setattr("curate.store.catalog.FOLD_AT", 20_000)
+    ws = Workspace(root, Config())
+    for n in range(40):
+        rows = ws.catalog.stream("SELECT id FROM samples ORDER BY id")
+        next(rows)  # begun, and not at its end
+        for m in range(5):
+            ws.catalog.put(f"note {n} {m}", "x" * 500)
+        rows.close()  # type: ignore[attr-defined]
+        for _ in range(4):
+            ws.catalog.put("last", str(n))
+    assert ws.catalog.get("last") == "39"
+    assert (root / "work" / "catalog.db-wal").stat().st_size < 200_000
+    assert ws.catalog.broken_pages() == []
+    ws.close()
+    assert named(root) == set()

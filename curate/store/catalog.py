@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from curate import __version__
-from curate.errors import DiskFullError, StoreError
+from curate.errors import BusyError, DiskFullError, StoreError
 from curate.marks import canonical
 from curate.store.blobs import disk
 from curate.store.migrations import migrate
@@ -131,7 +131,8 @@ class Catalog:
     def broken_pages(self) -> list[int]:
         """The number of every page of the file that is not what was written; it folds the log in first."""
         with translated(), disk(), self._lock:
-            self.seal.alone(WAIT)
+            if not self.seal.alone(WAIT):
+                raise BusyError("catalog.db: another process writes it; try again when that is done")
             try:
                 self.seal.fold(self._checkpoint)
                 return self.seal.broken()
@@ -142,6 +143,10 @@ class Catalog:
         self._db.execute(f"PRAGMA busy_timeout={patience}")
         try:
             return bool(self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):  # a stream of our own is being read; another time
+                return False
+            raise
         finally:
             self._db.execute("PRAGMA busy_timeout=30000")
 
