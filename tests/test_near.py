@@ -136,3 +136,40 @@ def test_a_large_join_finds_exactly_what_was_planted() -> None:
     planted = np.sort(np.stack([copies[:30_000], copies[30_000:60_000]], axis=1), axis=1)
     planted = planted[np.lexsort((planted[:, 1], planted[:, 0]))]
     assert np.array_equal(near.pairs(found, 31), planted)
+
+
+@SETTINGS
+@given(
+    seed=HASHES, n=st.integers(0, 40), nbytes=st.sampled_from([8, 32]), radius=st.integers(0, 40), cut=st.integers(0, 9)
+)
+def test_links_join_what_brute_force_joins(path: str, seed: int, n: int, nbytes: int, radius: int, cut: int) -> None:
+    both = hashes(seed, 2 * n, nbytes)
+    a, b = both[:n], both[n:]
+    labels = near.groups(a, radius // 2)
+    left, right = np.arange(n)[np.arange(n) % 10 >= cut], np.arange(n)[np.arange(n) % 7 >= cut]
+    i, j = np.nonzero(distances(a, b) <= radius)
+    chosen = np.isin(i, left) & np.isin(j, right)
+    steps = np.concatenate([np.stack([np.arange(n), labels], axis=1), np.stack([i, j], axis=1)[chosen]])
+    assert near.link(labels, a, b, radius, some=(left, right)).tolist() == components(n, steps)
+    every = np.concatenate([steps, np.stack([i, j], axis=1)])
+    assert near.link(labels, a, b, radius).tolist() == components(n, every)
+
+
+@SETTINGS
+@given(
+    seed=HASHES, n=st.integers(0, 40), m=st.integers(0, 40), nbytes=st.sampled_from([8, 32]), radius=st.integers(0, 40)
+)
+def test_beside_is_what_brute_force_finds(path: str, seed: int, n: int, m: int, nbytes: int, radius: int) -> None:
+    both = hashes(seed, n + m, nbytes)
+    a, b = both[:n], both[n:]
+    assert near.beside(a, b, radius).tolist() == (distances(a, b) <= radius).any(axis=1).tolist()
+
+
+def test_cross_in_stretches_is_cross_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = hashes(11, 300, 32)
+    whole = near.cross(found[:200], found[200:], 31)
+    assert len(whole)
+    monkeypatch.setattr(near, "STRETCH", 37)
+    assert near.cross(found[:200], found[200:], 31).tolist() == whole.tolist()
+    with pytest.raises(CurateError, match="max_pairs"):
+        near.cross(found[:200], found[200:], 31, max_pairs=len(whole) - 1)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curate import stages
+from curate import near, stages
 from curate.stages import Stage, by_cosine, by_hash, by_orientation, joined
 from curate.store.workspace import Workspace
 from tests.builders import workspace
@@ -171,3 +171,23 @@ def test_a_vector_block_ends_where_it_should(ws: Workspace, monkeypatch: pytest.
     whole = stage_of("embeddings", numbers).search(np.arange(23), np.empty(0, np.int64))
     monkeypatch.setattr(stages, "BLOCK", 4)
     assert stage_of("embeddings", numbers).search(np.arange(23), np.empty(0, np.int64)).tolist() == whole.tolist()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("nbytes", "radius"), [(8, 8), (32, 31)])
+def test_a_hundred_thousand_in_waves_are_those_of_a_first_run(ws: Workspace, nbytes: int, radius: int) -> None:
+    """Waves of arrivals and removals through the compiled join; old ones come back, too."""
+    rng = np.random.default_rng(5)
+    hashes = rng.integers(0, 256, (120_000, nbytes), dtype=np.uint8)
+    for row in rng.permutation(120_000)[:30_000]:
+        hashes[row] = hashes[rng.integers(0, 120_000)]
+        for bit in rng.integers(0, 8 * nbytes, rng.integers(0, nbytes)):
+            hashes[row, bit // 8] ^= np.uint8(1 << (bit % 8))
+    present = np.zeros(len(hashes), dtype=bool)
+    for share in (0.6, 0.9, 0.8, 1.0):
+        present = rng.random(len(hashes)) < share
+        rows = np.flatnonzero(present)
+        found, _ = joined(
+            ws, by_hash("soak", "mark", hashes[rows], radius), [f"{n:064x}" for n in rows], np.arange(len(rows))
+        )
+        assert np.array_equal(found, near.groups(hashes[rows], radius))
