@@ -48,6 +48,10 @@ path = "raw_data"                     # raw_data/<class>/urls_<class>.txt, or on
 # path = "images"                     # images/<class>/...
 # label_from = "folder"
 
+# [dedupe]
+# orientations = true                 # also find mirrored and turned copies: dear once, remembered
+# embeddings = "efficientnet_lite0"   # also find crops: all with all, for tens of thousands of samples
+
 [[labelers]]
 use = "declared"                      # the class that a source declares, as one vote
 
