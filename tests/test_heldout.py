@@ -17,6 +17,7 @@ from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.heldout import forget, hold_out
 from curate.progress import Progress
+from curate.removal import remove
 from curate.store.workspace import Workspace
 from tests.builders import add, add_hashed, members, workspace
 from tests.pictures import encode, photograph, texture
@@ -104,6 +105,18 @@ def test_the_same_origin_again_replaces_what_was_known_of_it(ws: Workspace, tmp_
     ids = [add(ws, encode(texture(n))) for n in (1, 2)]
     run(ws)
     assert left_out(ws) == {ids[1]}
+
+
+def test_what_is_taken_down_is_in_no_held_out_set_either(ws: Workspace) -> None:
+    one, other = (add(ws, encode(texture(n))) for n in (1, 2))
+    with ws.catalog.tx() as db:
+        db.execute("INSERT INTO held_out_sets VALUES ('set', 'set', 0, '', NULL)")
+        rows = ((sample, bytes(8), bytes(32)) for sample in (one, other))
+        db.executemany("INSERT INTO held_out VALUES ('set', ?, ?, 50, ?, 0)", rows)
+    run(ws)
+    remove(ws, [one], "asked")
+    assert [row[0] for row in ws.catalog.rows("SELECT item FROM held_out")] == [other]
+    assert run(ws)["samples"] == 1
 
 
 @pytest.mark.parametrize("origin", ["nowhere", "9.9.9"])
