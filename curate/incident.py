@@ -89,10 +89,13 @@ def overview(ws: "Workspace") -> dict[str, Any]:
     }
 
 
-def expire(ws: "Workspace") -> list[str]:
-    """Remove sealed files whose day has come, and note that in the incident and in the log; their names."""
+def expire(ws: "Workspace", strays: bool = False) -> list[str]:
+    """Remove sealed files whose day has come, and note that in the incident and in the log; their names.
+
+    `strays`: also what a killed run sealed and did not record; for the holder of the driver's seat.
+    """
     seals = _seals(ws.catalog)
-    gone = sealed.sweep(ws.work, {name: expires for name, (_, expires) in seals.items()})
+    gone = sealed.sweep(ws.work, {name: expires for name, (_, expires) in seals.items()}, strays)
     for name in gone:
         if name in seals:
             with ws.catalog.tx() as db:

@@ -55,7 +55,7 @@ def run(s: Session, ws: "Workspace") -> dict[str, Any]:
     sources, gate = pick.sources(config), pick.gate(config)
     if gate.banner is not None:
         s.note(gate.banner)
-    expire(ws)
+    expire(ws, strays=True)
     return fetch(ws, sources, s.client(config), gate, s.engine(config), s.progress, s.limit)
 
 

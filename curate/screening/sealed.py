@@ -48,11 +48,14 @@ def expiry(days: int) -> str:
     return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
 
 
-def sweep(work: Path, expires: Mapping[str, str]) -> list[str]:
-    """Remove the files whose day has come, and those that no incident names (a killed run's); their names."""
+def sweep(work: Path, expires: Mapping[str, str], strays: bool) -> list[str]:
+    """Remove the files whose day has come, with `strays` also those that no incident names; their names.
+
+    A killed run leaves strays, and a run at work makes them: they go only where nobody else can be at work.
+    """
     folder, today, gone = work / FOLDER, datetime.now(UTC).date().isoformat(), []
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if expires.get(path.name, "") <= today:
+        if expires[path.name] <= today if path.name in expires else strays:
             path.unlink()
             gone.append(path.name)
     if gone:
