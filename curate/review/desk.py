@@ -14,6 +14,7 @@ from curate.errors import GoneError
 from curate.journal import Journal
 from curate.records import UNSURE
 from curate.review.thumbs import Look, name_of
+from curate.reviewer import pseudonym
 
 TICKET = 30.0  # seconds for which the address of an original is good, once
 IDLE = 600.0  # seconds; more is not believed to have been spent on one item
@@ -176,7 +177,8 @@ class Desk:
         """A row for an edit that is no decision."""
         subject = sample if sample in self._keys else "unknown"
         with self.journal.catalog.tx() as db:
-            row = ("label_edit", subject, self.journal.axis.name, f"{self.journal.reviewer}: {reason}")
+            who = pseudonym(self.journal.catalog, self.journal.reviewer)  # the report prints it
+            row = ("label_edit", subject, self.journal.axis.name, f"{who}: {reason}")
             db.execute("INSERT OR REPLACE INTO conflicts (kind, subject, axis, reason) VALUES (?, ?, ?, ?)", row)
 
     # -- what may be shown ---------------------------------------------------------------------------------------
