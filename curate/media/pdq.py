@@ -28,6 +28,7 @@ DRIFT = 16  # bits by which a first look may differ from the hash that decides
 FIRST_RADIUS = RADIUS + DRIFT  # at which first looks are compared, so that none is missed
 DOUBT = 0.5  # a coefficient nearer to the median than this may have its bit either way in a first look
 FINE_DOUBT = 0.1  # the same on the full decode: what rounding can do
+ROUNDING = 0.01  # by which a coefficient of the full decode may differ from pdqhash's; 0.002 was the most seen
 QUALITY_MARGIN = 10  # by which a first look may be below MIN_QUALITY and the picture not; 3 was the most seen
 _SIDE, _LOW = 64, 16
 
@@ -65,12 +66,30 @@ def full(image: Image.Image, part: str = MAIN) -> Pdq:
     import numpy as np
     import pdqhash
 
-    pixels, quality = np.asarray(image.convert("RGB")), 0
+    picture = image.convert("RGB")
+    pixels, quality = np.asarray(picture), 0
+    known = _sure(picture)
     found = np.empty((ORIENTATIONS, BYTES), dtype=np.uint8)
-    for (down, across), (plain, turned) in zip(_MIRRORS, _PLACES, strict=True):
-        vectors, quality = pdqhash.compute_dihedral(np.ascontiguousarray(pixels[::-down, ::-across]))
-        found[[plain, turned]] = np.packbits(np.asarray(vectors, dtype=np.uint8)[[0, 6]], axis=1)
+    for mirror, places in zip(_MIRRORS, _PLACES, strict=True):
+        down, across = mirror
+        if mirror in known and mirror != _MIRRORS[-1]:
+            found[list(places)] = known[mirror]
+        else:
+            vectors, quality = pdqhash.compute_dihedral(np.ascontiguousarray(pixels[::-down, ::-across]))
+            found[list(places)] = np.packbits(np.asarray(vectors, dtype=np.uint8)[[0, 6]], axis=1)
     return Pdq(part, found.tobytes(), int(quality), True)
+
+
+def _sure(picture: Image.Image) -> "dict[tuple[int, int], np.ndarray]":
+    """Of a picture and its mirrors: both hashes of those whose every bit is pdqhash's own beyond doubt."""
+    import numpy as np
+
+    if min(picture.size) < _SMALLEST:
+        return {}
+    grey, down, across = _whole(picture)
+    lows = _lows(grey, down, across)[1]
+    sure = {one: low for one, low in lows.items() if (np.abs(low - _median(low)) < ROUNDING).sum() <= 1}
+    return {one: np.packbits(np.stack([_bits(low), _bits(low.T)]), axis=1) for one, low in sure.items()}
 
 
 # The picture as it is comes last: its quality counts. -1 leaves an axis as it is, 1 mirrors it. Each of the four gives
@@ -95,23 +114,22 @@ def look(seen: Luminance, part: str = MAIN) -> Pdq | None:
 
 def near(image: Image.Image, part: str = MAIN) -> Pdq | None:
     """A first look at the whole of an oriented RGB picture: where a scaled decode leaves doubts, this seldom does."""
+    return None if min(image.size) < _SMALLEST else _seen(*_whole(image), part, FINE_DOUBT)
+
+
+def _whole(image: Image.Image) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
+    """The luminance of an RGB picture as pdqhash has it, float32, and both axes' filters."""
     import numpy as np
 
-    if min(image.size) < _SMALLEST:
-        return None
     red, green, blue = (np.asarray(band).astype(np.float32) for band in image.split())
     grey = red * np.float32(0.299) + green * np.float32(0.587) + blue * np.float32(0.114)
-    down = _filters(image.height, image.height, 1, 0)
-    return _seen(grey, down, _filters(image.width, image.width, 1, 0), part, FINE_DOUBT)
+    return grey, _filters(image.height, image.height, 1, 0), _filters(image.width, image.width, 1, 0)
 
 
 def _seen(grey: "np.ndarray", down: "np.ndarray", across: "np.ndarray", part: str, doubt: float) -> Pdq | None:
     import numpy as np
 
-    grey = grey.astype(np.float32, copy=False)
-    both = (down @ (grey @ across.T)).astype(np.float64).reshape(2, _SIDE, 2, _SIDE)
-    lows = {(d, a): _cosines() @ both[int(d > 0), :, int(a > 0)] @ _cosines().T for d, a in _MIRRORS}
-    quality = _quality(both[0, :, 0])
+    quality, lows = _lows(grey.astype(np.float32, copy=False), down, across)
     doubtful = max(int((np.abs(low - _median(low)) < doubt).sum()) for low in lows.values())
     if MIN_QUALITY - QUALITY_MARGIN <= quality < MIN_QUALITY or (quality >= MIN_QUALITY and doubtful > DRIFT):
         return None
@@ -120,6 +138,17 @@ def _seen(grey: "np.ndarray", down: "np.ndarray", across: "np.ndarray", part: st
         low = lows[mirrored]
         found[[plain, turned]] = np.packbits(np.stack([_bits(low), _bits(low.T)]), axis=1)
     return Pdq(part, found.tobytes(), quality, False)
+
+
+def _lows(
+    grey: "np.ndarray", down: "np.ndarray", across: "np.ndarray"
+) -> "tuple[int, dict[tuple[int, int], np.ndarray]]":
+    """The quality of a picture, and the coefficients of it and of its mirrors."""
+    import numpy as np
+
+    both = (down @ (grey @ across.T)).astype(np.float64).reshape(2, _SIDE, 2, _SIDE)
+    lows = {(d, a): _cosines() @ both[int(d > 0), :, int(a > 0)] @ _cosines().T for d, a in _MIRRORS}
+    return _quality(both[0, :, 0]), lows
 
 
 _SMALLEST = 5  # px; a picture with a shorter side has no hash
@@ -153,7 +182,7 @@ def _cosines() -> "np.ndarray":
     return np.asarray((2 / _SIDE) ** 0.5 * np.cos(np.pi / (2 * _SIDE) * at))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _filters(full: int, width: int, scale: int, before: int) -> "np.ndarray":
     """One axis of PDQ's way to 64 px as a matrix, and that of the mirrored axis below it: float32[128, width].
 
