@@ -27,6 +27,7 @@ import numpy.typing as npt
 from benchmarks.altered import ALTERED, AS_IS, Picture, make, make_strangers
 from benchmarks.corpus import cache
 from curate.intake import Arrival, Intake
+from curate.likeness import FLAT
 from curate.media import pdq, phash
 from curate.media.decode import Bounds, open_image, scaled
 from labelers.efficientnet_lite0 import EfficientnetLite0
@@ -36,6 +37,7 @@ FAR = 1e9  # the distance where a method says nothing of one of the two
 PHASH_QUALITY, PDQ_QUALITY = 0.3, 0  # [dedupe] phash_quality and pdq_quality, at their most generous
 SCENE = 300  # hard pairs of one scene, at most
 VARIANT = 0.9  # correlation at 32x32 from which two drawings are variants of one
+EMPTY = 3  # grey levels between the darkest and the lightest at 32x32; below it there is no picture to find again
 ALIKE = 3.0  # mean grey levels at 32x32 by which two pictures must differ to count as non-duplicates
 BEGIN, END = "<!-- benchmarks.transforms: begin -->", "<!-- benchmarks.transforms: end -->"
 BOUNDS = Bounds(min_side=1)
@@ -191,9 +193,11 @@ def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 def _world(pictures: Sequence[Picture], thumbs: npt.NDArray[np.uint8]) -> World:
     """The pairs. Two that are nearly equal at 32x32 count for nothing; nor do drawings that are variants of one."""
-    first = [row for row, one in enumerate(pictures) if one.how == AS_IS]
+    first = [row for row, one in enumerate(pictures) if one.how == AS_IS and int(np.ptp(thumbs[row])) >= EMPTY]
     at = {pictures[row].base: row for row in reversed(first)}
-    copies = [row for row, one in enumerate(pictures) if one.how != AS_IS]
+    last = max(row for row, one in enumerate(pictures) if one.how != AS_IS)
+    at = {base: row for base, row in at.items() if row < last}  # strangers count their own names anew
+    copies = [row for row, one in enumerate(pictures) if one.how != AS_IS and one.base in at]
     true = np.array([(at[pictures[row].base], row) for row in copies])
     rows = np.array(first)
     group = np.unique([pictures[row].group for row in rows], return_inverse=True)[1]
@@ -268,7 +272,7 @@ def _sets(of: Sequence[str]) -> Callable[[Pairs], Values]:
 def methods(world: World, ours: dict[str, Any], theirs: dict[str, Any]) -> list[Method]:
     """Everything that is compared."""
     textured = ours["quality"] >= PHASH_QUALITY
-    steady = (ours["pdq_quality"] >= PDQ_QUALITY) & ours["pdq"][:, 0].any(axis=1)
+    steady = (ours["pdq_quality"] >= PDQ_QUALITY) & (ours["quality"] >= FLAT)
     found = [
         Method("our pHash", _bits(ours["phash"], textured)),
         Method("PDQ, upright", _bits(ours["pdq"][:, 0], steady)),

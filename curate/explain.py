@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from curate import hashes
 from curate.errors import UsageError
+from curate.likeness import FLAT
 from curate.media import pdq, phash
 from curate.store import views
 from curate.store.workspace import Workspace
@@ -43,9 +44,10 @@ class Group:
         """Read the members' hashes."""
         found, (turned, quality) = hashes.read(ws, ids), hashes.read_pdq(ws, ids)
         config = ws.config.dedupe
-        told = ((found.quality >= phash.MIN_QUALITY) & config.by_phash, (quality >= pdq.MIN_QUALITY) & config.by_pdq)
+        by_phash = (found.quality >= config.phash_quality) & config.by_phash
+        by_pdq = (quality >= config.pdq_quality) & (found.quality >= FLAT) & config.by_pdq
         radii = (config.group_radius, config.pdq_group_radius)
-        return cls(ids, found.phash, told[0], turned, told[1], _albums(ws, ids), radii, config.orientations)
+        return cls(ids, found.phash, by_phash, turned, by_pdq, _albums(ws, ids), radii, config.orientations)
 
     def bits(self, row: int) -> tuple[Bits, Bits, Bits]:
         """How far each member is from one of them: pHash int64[n], PDQ upright int64[n], PDQ int64[n, 8] by turn."""

@@ -16,7 +16,7 @@ from curate.contracts import Engine, Needs
 from curate.errors import ItemError, UsageError
 from curate.groups import Rows
 from curate.intake import Arrival, Intake
-from curate.likeness import Looks
+from curate.likeness import FLAT, Looks
 from curate.media import pdq, phash
 from curate.media.decode import Bounds
 from curate.near import beside
@@ -136,7 +136,7 @@ def near_held_out(ws: Workspace, ids: Sequence[str], looks: Looks) -> npt.NDArra
     listed = _array(row[1] for row in rows if row[2] >= config.phash_quality)
     if config.by_phash:
         _mark(found, looks.phash, looks.by_phash, listed, config.group_radius)
-    listed = _array(row[3] for row in rows if row[4] >= config.pdq_quality and any(row[3]))
+    listed = _array(row[3] for row in rows if row[4] >= config.pdq_quality and row[2] >= FLAT)
     for turn in range(looks.pdq.shape[1]) if config.by_pdq else ():
         _mark(found, looks.pdq[:, turn], looks.by_pdq, listed, config.pdq_group_radius)
     return found

@@ -14,6 +14,7 @@ from curate.media import pdq, phash
 from curate.near import groups
 from curate.store.workspace import Workspace
 
+FLAT = 0.05  # of pHash's quality: below it a picture is of one colour, and PDQ says how that was rounded
 CHUNK = 16384  # thumbnails compared at a time
 Told = npt.NDArray[np.bool_]
 
@@ -41,7 +42,7 @@ class Looks:
             none = np.zeros((len(ids), 1, pdq.BYTES), dtype=np.uint8)
             return cls(found.phash, none, told, np.zeros(len(ids), dtype=bool))
         turned, quality = hashes.read_pdq(ws, ids, pdq.ORIENTATIONS if config.orientations else 1)
-        return cls(found.phash, turned, told, (quality >= config.pdq_quality) & turned[:, 0].any(axis=1))
+        return cls(found.phash, turned, told, (quality >= config.pdq_quality) & (found.quality >= FLAT))
 
 
 def near(looks: Looks, config: DedupeConfig) -> Alike:
