@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 FOLDER = "receipts"
 PAGES = ("report.html", "dedupe.html")  # pages beside curate.toml that show pictures
+LOOKED_FOR = 40  # words; each is one pass over the catalog's file
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PLAIN = str.maketrans("", "", "-:")
 
@@ -294,15 +295,16 @@ def scour(ws: "Workspace", words: Sequence[str]) -> None:
     """Leave no trace of these words in the catalog's file, its free pages and its write-ahead log.
 
     What SQLite frees it overwrites; copies that it left behind as pages were split go with a VACUUM, where there are
-    any, or where nobody knows any more what to look for (no `words`). Raises StoreError where another process holds
-    the log, or an id is still there.
+    any, or where nobody knows any more what to look for (no `words`), or that would take longer. Of many words the
+    first `LOOKED_FOR` are looked for afterwards. Raises StoreError where another process holds the log, or an id is
+    still there.
     """
     _fold(ws)
-    if words and not _traces(ws, words):
+    if 0 < len(words) <= LOOKED_FOR and not _traces(ws, words):
         return
     ws.catalog.vacuum()
     _fold(ws)
-    if left := [one for one in _traces(ws, words) if _HEX.fullmatch(one)]:
+    if left := [one for one in _traces(ws, words[:LOOKED_FOR]) if _HEX.fullmatch(one)]:
         raise StoreError(f"catalog.db still holds {len(left)} of the removed ids in a table; this is a bug of curate")
 
 

@@ -19,7 +19,7 @@ from curate.errors import BusyError, StoreError, UsageError
 from curate.export import export
 from curate.progress import Progress
 from curate.release import load
-from curate.removal import unfinished
+from curate.removal import remove, unfinished
 from curate.share import share
 from curate.store.tombstones import SCRUBBED
 from curate.store.views import held, is_held
@@ -148,6 +148,15 @@ def test_what_another_program_left_in_free_pages_goes_too(ws: Workspace) -> None
     gone = words(ws, one)
     assert ws.catalog.path.read_bytes().count(one.encode()) > 200
     takedown(ws, one, "asked for")
+    assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
+    assert verify(ws, QUIET)["items"] == []
+
+
+def test_many_at_once(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removal, "LOOKED_FOR", 4)
+    some = [row[0] for row in ws.catalog.rows("SELECT id FROM samples ORDER BY id LIMIT 9")]
+    gone = [word for one in some for word in words(ws, one)]
+    assert remove(ws, some, "a list changed").counts["samples"] == 9
     assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
     assert verify(ws, QUIET)["items"] == []
 
