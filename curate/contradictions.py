@@ -48,14 +48,10 @@ def _said(ws: Workspace, axis: str, at: Mapping[str, int]) -> tuple[Rows, Rows, 
     WHERE d.axis = ? AND c.sample IS NOT NULL
     """
     numbers: dict[str, int] = {}
-    found = [
-        (row, numbers.setdefault(label, len(numbers)))
-        for sample, label in ws.catalog.values(sql, (axis,))
-        if (row := at.get(sample)) is not None
-    ]
-    rows = np.fromiter((row for row, _ in found), dtype=np.int64, count=len(found))
-    labels = np.fromiter((label for _, label in found), dtype=np.int64, count=len(found))
-    return rows, labels, list(numbers)
+    found = list(ws.catalog.values(sql, (axis,)))
+    rows = np.array([at.get(sample, -1) for sample, _ in found], dtype=np.int64)
+    labels = np.array([numbers.setdefault(label, len(numbers)) for _, label in found], dtype=np.int64)
+    return rows[rows >= 0], labels[rows >= 0], list(numbers)
 
 
 def human(ids: Sequence[str], collapse: Sequence[str], judged: Judged) -> Iterator[Row]:

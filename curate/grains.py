@@ -17,7 +17,10 @@ from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
 
+PAIRS = 16384  # compared at a time
+BATCH = 1 << 17  # rows of the table read at a time
 ITEM = 32  # samples that a worker looks at before it answers
 Found = tuple[str, bytes | None]
 
@@ -46,58 +49,79 @@ class Graining:
 
 
 class Grains:
-    """Detail of samples (by row: `ids`), asked for a few at a time. `rebuilt` names the corrupt parts of the table."""
+    """Detail of samples, asked for a few at a time. `rebuilt` names the corrupt parts of the table.
 
-    def __init__(self, ws: Workspace, ids: Mapping[int, str], engine: Engine, progress: Progress) -> None:
-        self._ws, self._ids, self._engine, self._progress = ws, ids, engine, progress
-        self._found: dict[int, bytes] | None = None
-        self._gone: set[int] = set()
+    `ids` are of the samples that may be asked for, `rows` (ascending) the numbers that they are asked for by.
+    """
+
+    def __init__(
+        self, ws: Workspace, ids: Sequence[str], rows: "np.ndarray", engine: Engine, progress: Progress
+    ) -> None:
+        import numpy as np
+
+        self._ws, self._ids, self._rows, self._engine, self._progress = ws, ids, rows, engine, progress
+        self._grain = np.zeros((len(ids), grain.CELLS**2), dtype=np.uint8)
+        self._known, self._asked = np.zeros(len(ids), dtype=bool), np.zeros(len(ids), dtype=bool)
         self.rebuilt: list[str] = []
+        if ids:
+            self._read()
 
     def same(self, left: "np.ndarray", right: "np.ndarray") -> "np.ndarray":
         """Whether two rows have their detail in the same places: bool[n]. What cannot be read is like nothing."""
         import numpy as np
 
-        known = self._of(np.unique(np.concatenate([left, right])).tolist())
-        pairs = list(zip(left.tolist(), right.tolist(), strict=True))
-        found = np.array([a in known and b in known for a, b in pairs], dtype=bool)
-        for at in range(0, len(pairs), 16384):
-            both = [n for n in range(at, min(at + 16384, len(pairs))) if found[n]]
-            one, other = (
-                np.frombuffer(b"".join(known[pairs[n][side]] for n in both), dtype=np.uint8) for side in (0, 1)
-            )
-            found[both] = grain.same(one.reshape(len(both), grain.CELLS**2), other.reshape(len(both), grain.CELLS**2))
+        one, other = np.searchsorted(self._rows, left), np.searchsorted(self._rows, right)
+        missing = np.unique(np.concatenate([one, other]))
+        missing = missing[~self._known[missing] & ~self._asked[missing]]
+        if len(missing):
+            self._make(missing.tolist())
+        found: np.ndarray = self._known[one] & self._known[other]
+        pairs = np.flatnonzero(found)
+        for at in range(0, len(pairs), PAIRS):
+            some = pairs[at : at + PAIRS]
+            found[some] = grain.same(self._grain[one[some]], self._grain[other[some]])
         return found
 
-    def _of(self, rows: Sequence[int]) -> Mapping[int, bytes]:
-        if self._found is None:
-            self._found = dict(self._read())
-        missing = [row for row in rows if row not in self._found and row not in self._gone]
-        if missing:
-            self._make(missing, self._found)
-        return self._found
+    def _read(self) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
 
-    def _read(self) -> Iterator[tuple[int, bytes]]:
-        at = {one: row for row, one in self._ids.items()}
+        wanted = pa.array(self._ids, pa.string())
+        for rows in self._batches():
+            at = pc.index_in(rows.column("id"), value_set=wanted)
+            places = pc.drop_null(at).to_numpy()
+            self._grain[places] = to_bytes(rows.column("grain").filter(pc.is_valid(at))).reshape(len(places), -1)
+            self._known[places] = True
+
+    def _batches(self) -> "Iterator[pa.Table]":
+        """Many parts at a time: to find their places takes a look at all that are asked for."""
+        import pyarrow as pa
+
+        held: list[pa.Table] = []
         for part, rows in table(self._ws).each(["grain"]):
             if rows is None:
                 self.rebuilt.append(f"{grain.NAME}/{part}")
-                continue
-            for one, found in zip(rows.column("id").to_pylist(), to_bytes(rows.column("grain")), strict=True):
-                if one in at:
-                    yield at[one], found.tobytes()
+            else:
+                held.append(rows)
+            if sum(map(len, held)) >= BATCH:
+                yield pa.concat_tables(held)
+                held = []
+        if held:
+            yield pa.concat_tables(held)
 
-    def _make(self, rows: Sequence[int], known: dict[int, bytes]) -> None:
+    def _make(self, places: Sequence[int]) -> None:
+        import numpy as np
+
         work = Graining(self._ws.blobs.root, Bounds(self._ws.config.fetch.max_pixels, 1))
-        named = {self._ids[row]: row for row in rows}
+        named = {self._ids[place]: place for place in places}
+        self._asked[places] = True
         made: dict[str, bytes] = {}
-        with self._progress.stage("detail", len(rows)) as step:
+        with self._progress.stage("detail", len(places)) as step:
             for one, found in _mapped(list(named), work, self._engine):
                 step()
-                if found is None:
-                    self._gone.add(named[one])
-                else:
-                    made[one] = known[named[one]] = found
+                if found is not None:
+                    made[one] = found
+                    self._grain[named[one]], self._known[named[one]] = np.frombuffer(found, dtype=np.uint8), True
         write(self._ws, made)
 
 

@@ -111,7 +111,7 @@ def namesakes(memory: Memory) -> Rows:
     return np.stack([first[apart], rows[apart]], axis=1)
 
 
-def assign(ids: Sequence[str], groups: Rows, memory: Memory, draw: Callable[[str], str]) -> Grouping:
+def assign(ids: Sequence[str], groups: Rows, memory: Memory, draw: Callable[[Sequence[str]], Rows]) -> Grouping:
     """Names and splits of groups (int64[n], each row's smallest fellow).
 
     A group takes the smallest name that one of its members remembers, else the smallest id among them. It takes the
@@ -126,7 +126,7 @@ def assign(ids: Sequence[str], groups: Rows, memory: Memory, draw: Callable[[str
     np.maximum.at(split, groups, np.maximum(memory.splits, memory.floors))
     spelled = memory.known.spelled()
     heads = np.flatnonzero((groups == np.arange(len(ids))) & (split < 0))
-    split[heads] = [SPLITS.index(draw(spelled[number])) for number in name[heads].tolist()]
+    split[heads] = draw([spelled[number] for number in name[heads].tolist()])
     strongest = split[groups]
     own = np.where(memory.splits < 0, strongest, memory.splits)
     numbers = name[groups]
@@ -135,17 +135,27 @@ def assign(ids: Sequence[str], groups: Rows, memory: Memory, draw: Callable[[str
     return Grouping(names, own, merged, np.flatnonzero(numbers != memory.names))
 
 
-def drawn(salt: str, shares: Mapping[str, float], name: str) -> str:
-    """The split that a name falls into: sha256 of salt and name, against the shares of train, val, test in turn."""
-    point = int.from_bytes(hashlib.sha256(f"{salt}\0{name}".encode()).digest()[:8]) / 2**64
-    last = SPLITS[0]
-    for split in SPLITS:
-        if shares[split] > 0:
-            last = split
-            point -= shares[split]
-            if point < 0:
-                break
-    return last
+def drawn(salt: str, shares: Mapping[str, float], names: Sequence[str]) -> Rows:
+    """The splits that names fall into, as places in SPLITS: int64[n].
+
+    sha256 of salt and name is a point in [0, 1), against the shares of train, val, test in turn.
+    """
+    salted = hashlib.sha256(f"{salt}\0".encode())
+    points = np.frombuffer(b"".join(_first_eight(salted, name) for name in names), dtype=">u8") / 2.0**64
+    open_to = [place for place, split in enumerate(SPLITS) if shares[split] > 0]
+    found = np.full(len(names), open_to[-1], dtype=np.int64)
+    falling = np.ones(len(names), dtype=bool)
+    for place in open_to:
+        points = points - shares[SPLITS[place]]
+        found[falling & (points < 0)] = place
+        falling &= points >= 0
+    return found
+
+
+def _first_eight(salted: "hashlib._Hash", name: str) -> bytes:
+    digest = salted.copy()
+    digest.update(name.encode())
+    return digest.digest()[:8]
 
 
 def stars(labels: Rows, rank: Rows, alike: Alike) -> Rows:

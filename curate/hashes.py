@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow.compute as pc
 
 ITEM = 64  # samples that a worker hashes at a time
-BATCH = 1 << 20  # rows read at a time: to find their places takes a look at all that are asked for
+BATCH = 1 << 21  # rows read at a time: to find their places takes a look at all that are asked for
 THUMBS = 1 << 17  # of those, rows with thumbnails
 PART = 4096  # rows of a part; what a killed run may have to hash again
 

@@ -44,7 +44,8 @@ def write(catalog: Catalog, found: Members, memory: Memory, conflicts: Iterable[
         for index in INDEXES if empty else ():
             db.execute(f"DROP INDEX {index}")  # a million rows are written faster, and indexed at once
         db.executemany("DELETE FROM members WHERE sample = ?", gone)
-        db.executemany("INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?)", changed)
+        verb = "INSERT" if empty else "INSERT OR REPLACE"
+        db.executemany(f"{verb} INTO members VALUES (?, ?, ?, ?, ?, ?)", changed)
         for index, columns in INDEXES.items() if empty else ():
             db.execute(f"CREATE INDEX {index} ON {columns}")
         splits = found.grouping.splits

@@ -39,6 +39,8 @@ def turns_of(number: int) -> np.ndarray:
     rng = np.random.default_rng(number)
     for bit in rng.integers(0, 256, rng.integers(0, 24)):
         found[:, bit // 8] ^= np.uint8(1 << (bit % 8))
+    if number % 3 == 0:  # as where rounding decides: near to what others look like turned, and not the other way round
+        found[1:] = rng.integers(0, 256, (7, 32), dtype=np.uint8)
     return found
 
 
