@@ -19,6 +19,7 @@ from curate.store.workspace import Workspace
 from tests.pictures import encode, texture
 from tests.samples import declare, judge, store
 
+FUNCTIONS = {"functions": [{"name": "a_function_of_mine"}]}
 CHROMIUM = "/usr/bin/chromium"
 
 
@@ -156,10 +157,26 @@ def declared(root: Path, ids: Sequence[str]) -> list[str]:
     for n, sample in enumerate(ids):
         declare(ws, sample, ws.config.taxonomy.first, "porn" if n % 2 else "hentai", source="urllist:raw_porn_folder")
         judge(ws, sample, "sexy", "an_other_person")
-    table = pa.table({"id": list(ids), "label": ["porn"] * len(ids), "probability": [0.123456789] * len(ids)})
+    table = pa.table(
+        {
+            "id": list(ids),
+            "label": ["porn"] * len(ids),
+            "probability": [0.123456789] * len(ids),
+            "votes": [[4]] * len(ids),
+        }
+    )
     ws.table("weak", "abc").write("all", table)
     with ws.catalog.tx() as db:
-        db.execute("INSERT INTO labellings VALUES ('content', 'abc', '{}', NULL)")
+        db.execute("INSERT INTO labellings VALUES ('content', 'abc', ?, NULL)", (json.dumps(FUNCTIONS),))
         db.execute("UPDATE queue_items SET inclusion = 0.987654321, stratum = 'score_stratum_9'")
     ws.close()
-    return ["0.123456", "raw_porn_folder", "an_other_person", "0.987654", "score_stratum_9", "source: ", "people: "]
+    return [
+        "0.123456",
+        "raw_porn_folder",
+        "an_other_person",
+        "0.987654",
+        "score_stratum_9",
+        "source: ",
+        "people: ",
+        "a_function_of_mine",
+    ]

@@ -1,5 +1,6 @@
 """A persistent FiftyOne dataset of one queue, in one reviewer's order; the only media it names are obscured."""
 
+import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -138,9 +139,9 @@ def known(ws: Workspace, items: Sequence[Item], axis: Axis) -> dict[str, Facts]:
         if blind:  # a source of one class tells the class: its kind is all that is told
             found[sample] = Facts(source.partition(":")[0], licence, groups.get(sample, ()))
         else:
-            label, probability = weak.get(sample, (None, None))
-            said = votes.get(sample, ())
-            found[sample] = Facts(source, licence, groups.get(sample, ()), label, probability, said)
+            one = weak.get(sample, _Weak())
+            said = (*one.votes, *votes.get(sample, ()))
+            found[sample] = Facts(source, licence, groups.get(sample, ()), one.label, one.probability, said)
     return found
 
 
@@ -163,13 +164,29 @@ def _members(ws: Workspace, asked: Mapping[str, bool]) -> dict[str, tuple[str, .
     return {one: tuple(m for m in groups[group] if m != one)[:MEMBERS] for one, group in mine.items()}
 
 
-def _weak(ws: Workspace, axis: Axis, asked: set[str]) -> dict[str, tuple[str | None, float | None]]:
-    mark = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
-    if mark is None or not asked:
+@dataclass(frozen=True, slots=True)
+class _Weak:
+    """What the label model says of one sample, and what it rests on: a line a function that voted."""
+
+    label: str | None = None
+    probability: float | None = None
+    votes: tuple[str, ...] = ()
+
+
+def _weak(ws: Workspace, axis: Axis, asked: set[str]) -> dict[str, _Weak]:
+    found = ws.catalog.rows("SELECT fingerprint, report FROM labellings WHERE axis = ?", (axis.name,))
+    if not found or not asked:
         return {}
-    table = ws.table("weak", mark).read(["label", "probability"])
+    names = [one["name"] for one in json.loads(found[0]["report"]).get("functions", ())]
+    table = ws.table("weak", found[0]["fingerprint"]).read()
     rows = table.to_pylist() if table is not None else []
-    return {row["id"]: (row["label"], row["probability"]) for row in rows if row["id"] in asked}
+    return {row["id"]: _said(row, names, axis) for row in rows if row["id"] in asked}
+
+
+def _said(row: Mapping[str, Any], names: Sequence[str], axis: Axis) -> _Weak:
+    given = zip(names, row.get("votes") or (), strict=False)
+    lines = tuple(f"{name}: {axis.classes[vote]}" for name, vote in given if 0 <= vote < len(axis.classes))
+    return _Weak(row["label"], row["probability"], lines)
 
 
 def _votes(ws: Workspace, axis: Axis) -> dict[str, tuple[str, ...]]:
