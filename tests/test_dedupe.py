@@ -110,7 +110,14 @@ def small_mosaic(image: Image.Image) -> Image.Image:
     return copy
 
 
-@pytest.mark.parametrize("change", [barred, mosaic, small_mosaic, cropped])
+def shaded(image: Image.Image) -> Image.Image:
+    """A soft shadow, 30 levels deep, over a spot a fifth of the width wide: no edge, no detail lost."""
+    x, y = (np.linspace(0, 1, side) for side in image.size)
+    spot = 30 * np.exp(-(((x[None] - 0.5) ** 2 + (y[:, None] - 0.5) ** 2) / (2 * 0.08**2)))
+    return Image.fromarray((np.asarray(image, dtype=float) - spot[..., None]).clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("change", [barred, mosaic, small_mosaic, shaded, cropped])
 def test_what_may_change_the_label_is_not_collapsed_away(ws: Workspace, change: object) -> None:
     """A bar, a mosaic, a crop: the hash alone would take most of them for the same picture."""
     pairs = []
