@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from curate.contracts import Pool
 from curate.errors import UsageError
@@ -87,15 +87,22 @@ class _Weak:
         table = ws.table("weak", mark).read() if mark else None
         if mark and (table is None or "votes" not in table.schema.names):
             raise UsageError("the weak labels are gone, or an older curate made them; run `curate label` again")
-        columns: dict[str, list[Any]] = table.to_pydict() if table is not None else {"id": []}
-        at = {name: n for n, name in enumerate(columns["id"])}
-        voters = len(columns["votes"][0]) if at else 0
-        found = cls(np.full((len(ids), len(axis.classes)), np.nan), np.full((len(ids), voters), -1, dtype=np.int8))
-        for row, name in enumerate(ids):
-            if (place := at.get(name)) is not None:
-                found.votes[row] = columns["votes"][place]
-                if (each := columns["probabilities"][place]) is not None:
-                    found.probabilities[row] = each
+        found = cls(np.full((len(ids), len(axis.classes)), np.nan), np.full((len(ids), 0), -1, dtype=np.int8))
+        if table is None or not len(table):
+            return found
+        votes, each = (table.column(name).combine_chunks() for name in ("votes", "probabilities"))
+        known = each.is_valid().to_numpy(zero_copy_only=False)
+        values = each.flatten().to_numpy()
+        if values.size != known.sum() * len(axis.classes):
+            raise UsageError(f"the weak labels on axis {axis.name} are of other classes; run `curate label` again")
+        at = {name: place for place, name in enumerate(table.column("id").to_pylist())}
+        rows = [(row, at[name]) for row, name in enumerate(ids) if name in at]
+        here, there = np.array(rows, dtype=np.int64).reshape(-1, 2).T
+        whole = np.full((len(table), len(axis.classes)), np.nan)
+        whole[known] = values.reshape(-1, len(axis.classes))
+        given = votes.flatten().to_numpy().reshape(len(table), -1)
+        found = cls(found.probabilities, np.full((len(ids), given.shape[1]), -1, dtype=np.int8))
+        found.probabilities[here], found.votes[here] = whole[there], given[there]
         return found
 
 

@@ -23,7 +23,7 @@ from curate.queues.audit import Audit, allocate
 from curate.queues.conflict import Conflict
 from curate.queues.gold import Gold
 from curate.queues.uncertain import Uncertain
-from curate.records import Taxonomy
+from curate.records import Axis, Taxonomy
 from curate.store import views
 from curate.store.workspace import Workspace
 from curate.toml import Plugin
@@ -185,6 +185,13 @@ def test_an_empty_queue_is_not_made(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="nothing to ask"):
             queue(ws, plugin, Draw())
     assert ws.catalog.one("SELECT count(*) FROM queues") == 0
+
+
+def test_labels_of_other_classes_are_no_labels(ws: Workspace) -> None:
+    axes = (Axis("content", ("neutral", "porn"), ("neutral",), ()),)
+    ws.config = dataclasses.replace(ws.config, taxonomy=Taxonomy(axes=axes))
+    with pytest.raises(UsageError, match="of other classes; run `curate label` again"):
+        queue(ws, Audit(), Draw(size=20))
 
 
 def test_labels_that_are_gone_are_no_labels(ws: Workspace) -> None:
