@@ -146,7 +146,8 @@ def _nearest(group: Group, place: int) -> list[dict[str, Any]]:
 
 def _path(group: Group, place: int) -> list[dict[str, Any]]:
     """The steps from a sample to the one that its group is named after, or as near to it as steps lead: a way of
-    fewest steps. It ends early where an earlier run united what is no longer near, or the name's sample is gone."""
+    fewest steps. It ends early where embeddings or an earlier run united what no hash does, or the name's bearer left.
+    """
     before = np.full(len(group.ids), -1, dtype=np.int64)
     before[place], edge = place, [place]
     while edge and before[0] < 0:
@@ -209,7 +210,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"{'' if n else 'path':<11}{one['from'][:SHORT]} -> {one['to'][:SHORT]}  {one['how']}"
     end = found["path"][-1]["to"] if found["path"] else found["sample"]
     if group["samples"] > 1 and end != group["name"]:
-        yield f"{'':<11}from there an earlier run's memory leads on to {group['name'][:SHORT]}: groups never come apart"
+        yield f"{'':<11}from there embeddings, or what an earlier run united, lead on to {group['name'][:SHORT]}"
     same = f"{found['collapse']['samples']:,} show the same picture"
     yield f"collapse   {same}; {survives['sample'][:SHORT]} survives: {survives['why']}"
     for one in found["conflicts"]:
