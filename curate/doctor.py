@@ -260,7 +260,10 @@ def _catalog(root: Path | None) -> Check:
     path = root.resolve() / "work" / "catalog.db" if root is not None else None
     if path is None or not path.exists():
         return Check("catalog", None, "none yet")
-    db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    how = (
+        "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    )  # leaves no file, folds nothing in
+    db = sqlite3.connect(f"{path.as_uri()}?{how}", uri=True)
     try:
         at = db.execute("PRAGMA user_version").fetchone()[0]
         broken = db.execute("PRAGMA quick_check(1)").fetchone()[0] if path.stat().st_size < GIB else "ok"
