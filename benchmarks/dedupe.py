@@ -26,7 +26,8 @@ from benchmarks.corpus import cache, photographs
 from curate import grains
 from curate.config import Config
 from curate.hashes import pdq_table, table
-from curate.media import grain, phash
+from curate.marks import fingerprint
+from curate.media import grain, pdq, phash
 from curate.store.tables import to_table
 from curate.store.workspace import Workspace
 
@@ -51,7 +52,7 @@ def main() -> None:
     parser.add_argument("--orientations", action="store_true", help="also search for mirrored and turned copies")
     parser.add_argument("--folder", type=Path, default=cache())
     options = parser.parse_args()
-    made = options.folder / f"dedupe-{options.samples}"
+    made = options.folder / f"dedupe-{options.samples}-{fingerprint(phash.MARK, pdq.MARK, grain.MARK)}"
     if not made.exists():
         _make(made.with_suffix(".part"), options.samples)
         made.with_suffix(".part").rename(made)
