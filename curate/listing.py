@@ -69,6 +69,12 @@ async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: 
         step(len(page.candidates))
 
 
+def relist(catalog: "Catalog") -> None:
+    """Have the next fetch list every source from its start: what is new is added, what is known stays."""
+    with catalog.tx() as db:
+        db.execute("UPDATE sources SET cursor = NULL, listed = 0")
+
+
 _LISTED = """
 UPDATE sources SET cursor = ?, listed = ?, version = coalesce(?, version), listed_at = ? WHERE source = ?
 """

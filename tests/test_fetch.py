@@ -50,7 +50,7 @@ def workspace(root: Path, site: Web, lists: dict[str, list[str]], *, screen: str
     (root / "curate.toml").write_text(text)
     for label, paths in lists.items():
         file = root / "raw_data" / label / f"urls_{label}.txt"
-        file.parent.mkdir(parents=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("\n".join(site.url(p) if p.startswith("/") else p for p in paths) + "\n")
     return root
 
@@ -167,6 +167,17 @@ def test_rerun_asks_for_nothing_again(tmp_path: Path, site: Web) -> None:
     second = curate(root, "fetch")
     assert not site.asked
     assert {k: v for k, v in first.items() if k != "seconds"} == {k: v for k, v in second.items() if k != "seconds"}
+
+
+def test_relist_adds_what_is_new_and_asks_for_nothing_known(tmp_path: Path, site: Web) -> None:
+    root = workspace(tmp_path, site, {"neutral": ["/a.jpg"]})
+    curate(root, "fetch")
+    workspace(tmp_path, site, {"neutral": ["/b.png", "/a.jpg"]})
+    assert curate(root, "fetch")["candidates"] == 1
+    site.asked.clear()
+    assert curate(root, "fetch", "--relist")["stored"] == 2
+    assert not [asked for asked in site.asked if "/a.jpg" in str(asked)]
+    curate(root, "fetch", "--relist", "--plan", ok=(2,))
 
 
 def test_limit_takes_on_that_many_and_the_rest_waits(tmp_path: Path, site: Web) -> None:

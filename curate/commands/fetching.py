@@ -25,16 +25,20 @@ def fetch(
     retry_failed: Annotated[bool, typer.Option(help="Ask again for what failed for REASONs worth retrying.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say how much there is, and what it will cost.")] = False,
     sync: Annotated[bool, typer.Option("--sync", help="Only mark what is deleted or changed upstream.")] = False,
+    relist: Annotated[bool, typer.Option(help="List every source again from its start: adds what is new.")] = False,
     max_failures: Annotated[int | None, typer.Option(help="Exit 3 when more candidates failed.")] = None,
 ) -> None:
     """Run every source; what is stored is not asked for again."""
     from curate.fetch import retry, totals
+    from curate.listing import relist as begin_again
 
     if reasons and not retry_failed:
         raise UsageError(f"fetch {reasons[0]}: reasons go with --retry-failed")
-    if retry_failed + plan + sync > 1:
-        raise UsageError("fetch: give one of --retry-failed, --plan, --sync")
+    if (retry_failed or relist) + plan + sync > 1:
+        raise UsageError("fetch: --plan and --sync go alone")
     with s.drive("fetch") as ws:
+        if relist:
+            begin_again(ws.catalog)
         if retry_failed:
             s.note(f"{retry(ws, reasons or [])} failed candidates are asked for again")
         if sync:
