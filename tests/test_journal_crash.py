@@ -76,7 +76,7 @@ def killed(tmp_path: Path, seeds: range) -> None:
     """Kill a worker once for each seed, at a random moment, and start the next; all in one workspace."""
     ws = workspace(tmp_path / "ws", 200)
     queue(ws, "uncertain", IDS)
-    answered, asked = set[str](), set[str]()
+    answered, asked, kills = set[str](), set[str](), 0
     for seed in seeds:
         worker = start(ws.root, "ada", seed)
         assert worker.stdout is not None
@@ -84,7 +84,8 @@ def killed(tmp_path: Path, seeds: range) -> None:
         time.sleep(random.Random(seed).uniform(0.0, 0.25))
         worker.kill()
         lines = said(first + worker.communicate()[0])
-        assert worker.returncode == -signal.SIGKILL
+        assert worker.returncode == -signal.SIGKILL or any("end" in one for one in lines)
+        kills += worker.returncode == -signal.SIGKILL
         answered |= {str(one["done"]) for one in lines if "done" in one}
         asked |= {str(one["ask"]) for one in lines if "ask" in one}
         found = recorded(ws)
@@ -98,7 +99,7 @@ def killed(tmp_path: Path, seeds: range) -> None:
     assert recorded(ws) == Counter(answered | (recorded(ws).keys() & asked))
     assert ws.catalog.broken_links() == []
     assert ws.catalog.one("PRAGMA integrity_check") == "ok"
-    assert len(answered) > 5, "the kills came too soon: the test says nothing"
+    assert kills > 1 and len(answered) > 5, "the kills came too soon: the test says nothing"
 
 
 def test_two_reviewers_in_two_processes_overwrite_nothing(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_lists_are_counted_and_nobody_is_asked(tmp_path: Path) -> None:
         assert (source["use"], source["items"], source["exact"]) == ("urllist", 51, True)
         assert not site.asked
         assert site.url("") not in str(said)
-        assert "one of" in curate(root, "fetch", "--plan", "--sync", ok=(2,))["error"]
+        assert "go alone" in curate(root, "fetch", "--plan", "--sync", ok=(2,))["error"]
 
 
 def test_a_refused_source_is_not_planned(ws: Workspace, tmp_path: Path) -> None:
