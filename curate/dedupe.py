@@ -6,10 +6,12 @@ and whose detail lies in the same places, are a collapse set: one survives. A bl
 somewhere, a mosaic takes detail away, and the label changes perhaps, so it shares a group and is not collapsed away.
 """
 
+import gc
 import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -52,6 +54,19 @@ class Near:
     rebuilt: list[str] = field(default_factory=list)
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Look for no cycles meanwhile: millions of rows hold none, and each search would visit them all."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+@_uncollected()
 def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler | None = None) -> dict[str, object]:
     """Group all samples that are not held back, remember names and splits, and note who contradicts whom.
 
