@@ -6,6 +6,7 @@ is under way is bounded; what is recorded is durable; what was killed is asked f
 
 import asyncio
 import contextlib
+import gc
 import math
 import queue
 import threading
@@ -17,7 +18,8 @@ from typing import Any, Protocol
 
 from curate import repeats
 from curate.budget import Budget, Metered
-from curate.contracts import Engine, Http, Needs, Source
+from curate.contracts import Engine, Http, Source
+from curate.engine.chunks import each
 from curate.errors import CurateError, GateError, ItemError, MatchError, UsageError
 from curate.intake import Arrival, Intake, Look
 from curate.licences import judge_licences
@@ -36,6 +38,7 @@ from curate.toml import suggest
 
 WAITING = 192  # answers that may wait to be looked at and recorded, beside those under way
 WAITING_BYTES = 256 * 2**20
+CHUNK, CHUNK_BYTES = 4, 2**22  # answers that one worker looks at in a row
 GRACE = 10.0  # seconds that what is under way has when the run's time is over
 PAGE = 500  # pending candidates of one host read at a time
 
@@ -77,7 +80,8 @@ def fetch(  # the one verb with all of the outside world handed in
         db.execute("UPDATE runs SET screening = ? WHERE run = ?", (summary, ws.catalog.run))
     repeats.reconsider(ws.catalog, ws.config.fetch.placeholder_urls)
     run = _Run(ws, gate, engine, progress, Budget(ws.config.run), limit)
-    asyncio.run(run.all(sources, http))
+    with _settled():
+        asyncio.run(run.all(sources, http))
     if found := run.recorder.incidents:
         kept = "sealed to your key" if ws.config.screening.on_match == "preserve" else "not kept"
         raise MatchError(
@@ -92,6 +96,16 @@ def fetch(  # the one verb with all of the outside world handed in
         )
     more = {"unlisted": run.unlisted, "api_calls": run.budget.calls, "seconds": round(time.monotonic() - started, 3)}
     return totals(ws) | more
+
+
+@contextlib.contextmanager
+def _settled() -> Iterator[None]:
+    """What is in memory by now stays: the garbage collector is spared walking it again and again."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def retry(ws: Workspace, names: Sequence[str]) -> int:
@@ -145,16 +159,25 @@ class _Run:
         self.left = self.limit if self.limit is not None else -1
 
     async def all(self, sources: Sequence[Source], http: "contextlib.AbstractAsyncContextManager[Client]") -> None:
+        limits = self.ws.config.fetch
+        bounds = Bounds(limits.max_pixels, limits.min_side, limits.max_frames)
+        line = _Line(self.engine, self.recorder, Intake(bounds, pdq=self.gate.active))
         async with http as client:
-            metered = Metered(client, self.ws.catalog, self.budget)
-            with self.progress.stage("list") as step:
-                for source in sources:
-                    await self._list(source, metered, step)
-            judge_licences(self.ws.catalog, self.ws.config.fetch.require_license, self.ws.config.fetch.licenses)
-            pending = self.ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'pending'")
-            total = pending if self.limit is None else min(pending, self.limit)
-            with self.progress.stage("fetch", total) as step:
-                await self._download(client, step)
+            line.start(asyncio.get_running_loop(), client.room)  # its workers wake up while the sources are listed
+            try:
+                await self._list_all(sources, Metered(client, self.ws.catalog, self.budget))
+                judge_licences(self.ws.catalog, limits.require_license, limits.licenses)
+                pending = self.ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'pending'")
+                with self.progress.stage("fetch", pending if self.limit is None else min(pending, self.limit)) as step:
+                    await self._download(client, line, step)
+            finally:
+                await line.end()
+                self.recorder.flush()
+
+    async def _list_all(self, sources: Sequence[Source], client: Http) -> None:
+        with self.progress.stage("list") as step:
+            for source in sources:
+                await self._list(source, client, step)
 
     async def _list(self, source: Source, client: Http, step: Step) -> None:
         """List one source; one that cannot be asked now keeps its place, and does not hold up the others."""
@@ -163,11 +186,8 @@ class _Run:
         except ItemError as error:
             self.unlisted[source_id(source)] = str(error)
 
-    async def _download(self, client: Client, step: Step) -> None:
-        limits = self.ws.config.fetch
-        bounds = Bounds(limits.max_pixels, limits.min_side, limits.max_frames)
-        line = _Line(self.engine, self.recorder, Intake(bounds, pdq=self.gate.active))
-        line.start(asyncio.get_running_loop(), client.room, step)
+    async def _download(self, client: Client, line: "_Line", step: Step) -> None:
+        line.step = step
         try:
             async with asyncio.TaskGroup() as group:
                 both = [group.create_task(line.watch()), group.create_task(self._hosts(client, line))]
@@ -180,8 +200,7 @@ class _Run:
         except* CurateError as errors:
             raise errors.exceptions[0] from None
         finally:
-            await asyncio.shield(asyncio.to_thread(line.finish))
-            self.recorder.flush()
+            await line.end()
 
     async def _hosts(self, client: Client, line: "_Line") -> None:
         """Work through every host at once; the client says how much of that is under way."""
@@ -245,12 +264,13 @@ class _Line:
         self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._open: dict[int, tuple[Task, Response]] = {}
         self._threads = [threading.Thread(target=self._guard, args=(f,)) for f in (self._look, self._record)]
+        self.step: Step = _unseen
         self.error: BaseException | None = None
         self.stopped = False
 
-    def start(self, loop: asyncio.AbstractEventLoop, room: asyncio.Event, step: Step) -> None:
+    def start(self, loop: asyncio.AbstractEventLoop, room: asyncio.Event) -> None:
         """Begin; `room` is shut while more answers wait than may."""
-        self._loop, self._room, self._step = loop, room, step
+        self._loop, self._room = loop, room
         self._waiting = self._bytes = 0
         self._halt = asyncio.Event()
         for thread in self._threads:
@@ -271,8 +291,11 @@ class _Line:
         if self.error is not None:
             raise self.error
 
-    def finish(self) -> None:
+    async def end(self) -> None:
         """Look at and record everything that was handed over, then end; safe to call twice."""
+        await asyncio.shield(asyncio.to_thread(self._finish))
+
+    def _finish(self) -> None:
         self._arrivals.put(None)
         for thread in self._threads:
             thread.join()
@@ -291,12 +314,27 @@ class _Line:
 
     def _look(self) -> None:
         try:
-            arrivals = iter(self._arrivals.get, None)
-            for item, answer in self._engine.map(self._intake, arrivals, Needs(batch=1)):
+            for item, answer in each(self._engine, self._intake, self._chunks()):
                 _, response = self._open.pop(item.candidate)
                 self._outcomes.put(_outcome(item, answer, response))
         finally:
             self._outcomes.put(None)
+
+    def _chunks(self) -> Iterator[list[Arrival]]:
+        """What has arrived, a few at a time; nothing waits here for more."""
+        while (one := self._arrivals.get()) is not None:
+            chunk, size = [one], len(one.data)
+            while len(chunk) < CHUNK and size < CHUNK_BYTES:
+                try:
+                    more = self._arrivals.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    yield chunk
+                    return
+                chunk.append(more)
+                size += len(more.data)
+            yield chunk
 
     def _record(self) -> None:
         for batch in _batches(self._outcomes):
@@ -308,7 +346,7 @@ class _Line:
                 self._loop.call_soon_threadsafe(self._done, batch)
 
     def _done(self, batch: Sequence[Outcome]) -> None:
-        self._step(len(batch))
+        self.step(len(batch))
         sizes = [len(outcome.response.body) for outcome in batch if outcome.response is not None]
         self._count(-len(sizes), -sum(sizes))
 
@@ -318,6 +356,10 @@ class _Line:
             self._room.set()
         else:
             self._room.clear()
+
+
+def _unseen(done: int = 1, *, total: int | None = None) -> None:
+    """Progress that nobody follows."""
 
 
 def _outcome(item: Arrival, answer: Look | Exception, response: Response) -> Outcome:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pickle import PickleBuffer
 from typing import Any
 
 from curate.errors import ItemError
@@ -15,10 +16,13 @@ from curate.records import Sample
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Bytes on their way in. `digests` are known even where the bytes turn out to be no image."""
+    """Bytes on their way in; pickled out of band where that can be."""
 
     candidate: int
     data: bytes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Arrival, (self.candidate, PickleBuffer(self.data))
 
 
 @dataclass(frozen=True, slots=True)

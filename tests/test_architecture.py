@@ -182,9 +182,14 @@ def test_help_is_fast_to_import() -> None:
 
 
 def test_unpickling_stays_inside() -> None:
-    """Nothing that came from outside is unpickled: no loader of pickles anywhere in the product."""
-    banned = ("pickle.load", "pickle.loads", "joblib.load", "weights_only=False", "allow_pickle=True")
+    """Nothing that came from outside is unpickled: no loader of pickles anywhere in the product.
+
+    The pipe between this process and its workers is none of the outside: `Connection.recv`, and one file beside it.
+    """
+    banned = ("pickle.load", "pickle.loads", "joblib.load", "weights_only=False", "allow_pickle=True", "Pickler")
     for path in files():
         text = path.read_text(encoding="utf-8")
+        if name_of(path) == "curate.engine.parcel":
+            text = text.replace("ForkingPickler", "", 2)  # imported once, used once
         for word in banned:
             assert word not in text, f"{name_of(path)} uses {word}"

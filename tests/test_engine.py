@@ -1,6 +1,9 @@
 """Engines: every item comes back once, with its result or its exception, whatever happens to the workers."""
 
+import hashlib
+import multiprocessing
 import os
+import random
 import signal
 import threading
 import time
@@ -10,9 +13,11 @@ from dataclasses import dataclass
 import pytest
 
 from curate.contracts import Engine, Needs
+from curate.engine import chunks, parcel
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import ItemError
+from curate.intake import Arrival
 from curate.records import Reason
 
 ENGINES = [Serial(), Pool(1), Pool(3)]
@@ -163,3 +168,67 @@ class Threads:
 def test_a_worker_has_one_thread() -> None:
     """A process a core is enough; linear algebra on as many threads again made hashing half as fast."""
     assert dict(Pool(1).map(Threads(), [256], NEEDS)) == {256: 1}
+
+
+@dataclass
+class Digest:
+    """Says what it was given."""
+
+    def load(self) -> None: ...
+
+    def __call__(self, item: Arrival) -> tuple[int, str, str]:
+        return item.candidate, type(item.data).__name__, hashlib.sha256(item.data).hexdigest()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("engine", [Pool(1), Pool(3)], ids=str)
+def test_bytes_arrive_as_they_left(engine: Pool, shared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing, little, as much as the shared memory holds and more than that; and where there is no such memory."""
+    monkeypatch.setattr(parcel, "ROOM", 3 * 2**20)
+    if not shared:
+        monkeypatch.setattr(parcel.Room, "make", lambda: None)
+    sizes = [0, 1, 100, 2**16 + 1, 2**20, 3 * 2**20 - 1, 3 * 2**20, 3 * 2**20 + 1, 5 * 2**20, 7, 0]
+    items = [Arrival(n, random.Random(n).randbytes(size)) for n, size in enumerate(sizes)]
+    found = [answer for _, answer in engine.map(Digest(), items, NEEDS)]
+    assert sorted(found) == [(n, "bytes", hashlib.sha256(one.data).hexdigest()) for n, one in enumerate(items)]  # type: ignore[type-var]
+    together = [answer for _, answer in chunks.each(engine, Digest(), [items[:6], items[6:]])]
+    assert sorted(together) == sorted(found)  # type: ignore[type-var]
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="where the system has memory without a name")
+def test_bytes_do_not_go_through_the_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    room = parcel.Room.make()
+    assert room is not None
+    monkeypatch.setattr(ours, "send", lambda said: sent.append(said))
+    sent: list[tuple[bytes, list[int]]] = []
+    parcel.send(ours, room, [Arrival(1, b"x" * 100_000), Arrival(2, b"y" * 70_000)])
+    ((head, sizes),) = sent
+    assert (len(head) < 1000, sizes) == (True, [100_000, 70_000])
+    monkeypatch.setattr(theirs, "recv", lambda: sent[0])
+    assert parcel.receive(theirs, room) == [Arrival(1, b"x" * 100_000), Arrival(2, b"y" * 70_000)]
+    room.close()
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_items_of_a_chunk_fail_by_themselves(engine: Engine) -> None:
+    found = dict(chunks.each(engine, Square(), chunks.of(list(range(30)), 7)))
+    assert found.keys() == set(range(30))
+    for item, result in found.items():
+        assert isinstance(result, ItemError) if item % 7 == 0 else result == item * item
+
+
+@pytest.mark.parametrize("how", ["kill", "exit"])
+def test_a_worker_that_dies_over_a_chunk_costs_one_item(how: str) -> None:
+    found = dict(chunks.each(Pool(2), Deadly(how), [range(4), range(4, 8), range(8, 12)]))
+    died = found.pop(5)
+    assert isinstance(died, ItemError)
+    assert died.reason is Reason.WORKER_DIED
+    assert [found[item][0] for item in sorted(found)] == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]  # type: ignore[index]
+
+
+def test_a_map_leaves_no_handle_behind() -> None:
+    before = len(os.listdir("/dev/fd"))  # noqa: PTH208
+    for _ in range(3):
+        list(Pool(2).map(Square(), range(8), NEEDS))
+    assert len(os.listdir("/dev/fd")) <= before + 2  # the fork server's own  # noqa: PTH208

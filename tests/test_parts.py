@@ -6,11 +6,13 @@ import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
 from curate.errors import ItemError
 from curate.intake import Arrival, Intake
-from curate.media import pdq
+from curate.media import pdq, phash
 from curate.media.decode import Bounds, open_image, scaled
 from curate.media.ends import end_of
 from curate.media.parts import parts
@@ -258,3 +260,24 @@ def test_frames_beyond_what_a_file_holds_are_an_error() -> None:
     data = saved(ONE, "GIF", TWO, texture(1, SIZE))
     with pytest.raises(ItemError):
         parts(data[: len(data) // 2], Bounds())
+
+
+@settings(max_examples=500)
+@given(st.lists(st.sampled_from([b"\xff", b"\xd9", b"\x00", b"\x12", b"\xff\xd9", b"\xd0"]), max_size=12).map(b"".join))
+def test_the_end_of_a_jpeg_is_its_first_marker_that_says_so(scan: bytes) -> None:
+    """At an odd place, an even one, in the last two bytes, or nowhere."""
+    head = b"\xff\xd8\xff\xda\x00\x02"
+    for before in (b"", b"\x01"):
+        data = head + before + scan
+        at = next((n for n in range(6, len(data) - 1) if data[n] == 0xFF and data[n + 1] not in _OF_A_SCAN), len(data))
+        ended = data[at : at + 2] == b"\xff\xd9"
+        assert (end_of(data, "JPEG") == at + 2) if ended else end_of(data, "JPEG") <= len(data)
+
+
+_OF_A_SCAN = {0x00, 0xFF, *range(0xD0, 0xD8)}  # stuffed zeros, fill bytes, restarts
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=64, max_size=64))
+def test_the_median_is_numpys(values: list[float]) -> None:
+    low = np.array(values).reshape(8, 8).round(6)
+    assert phash._median(low) == float(np.median(low))

@@ -1,6 +1,7 @@
 """Blobs, tables and a full disk: a file is whole or absent, durable before it is named, and broken ones are named."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,6 @@ import pytest
 
 from curate.config import Config
 from curate.errors import StoreError
-from curate.store import blobs as blobs_module
 from curate.store.blobs import LocalBlobs, write
 from curate.store.tables import Table, to_table
 from curate.store.workspace import Workspace
@@ -32,26 +32,28 @@ def named(data: bytes) -> tuple[str, bytes]:
 
 
 def test_a_blob_is_durable_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bytes synced, then renamed, then the folders that hold the names synced."""
-    steps: list[tuple[str, str]] = []
-    real_sync, real_replace = blobs_module.sync, Path.replace
+    """Bytes written whole and synced, then renamed, then the folders that hold the names synced."""
+    steps: list[tuple[str, int, int]] = []  # what, which inode, how many bytes it has
+    real_fsync, real_replace = os.fsync, Path.replace
 
-    def sync(path: Path) -> None:
-        steps.append(("sync", path.name))
-        real_sync(path)
+    def fsync(handle: int) -> None:
+        steps.append(("sync", (now := os.fstat(handle)).st_ino, now.st_size))
+        real_fsync(handle)
 
     def replace(self: Path, target: Path) -> Path:
-        steps.append(("rename", Path(target).name))
+        steps.append(("rename", self.stat().st_ino, self.stat().st_size))
         return real_replace(self, target)
 
-    monkeypatch.setattr(blobs_module, "sync", sync)
+    monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", replace)
-    items = [named(b"one"), named(b"two")]
+    items = [named(b"one"), named(b"three")]
     LocalBlobs(tmp_path).put(items)
-    assert [what for what, _ in steps[:4]] == ["sync", "sync", "rename", "rename"]
-    assert [name[1:65] for _, name in steps[:2]] == [name for name, _ in items]
-    assert {name for _, name in steps[2:4]} == {name for name, _ in items}
-    assert {name for what, name in steps[4:] if what == "sync"} == {name[:2] for name, _ in items} | {tmp_path.name}
+    stored = {(LocalBlobs(tmp_path).path(name).stat().st_ino, len(data)) for name, data in items}
+    assert [what for what, _, _ in steps[:4]] == ["sync", "sync", "rename", "rename"]
+    assert {(inode, size) for _, inode, size in steps[:2]} == stored
+    assert {(inode, size) for _, inode, size in steps[2:4]} == stored
+    folders = {(tmp_path / name[:2]).stat().st_ino for name, _ in items} | {tmp_path.stat().st_ino}
+    assert {inode for what, inode, _ in steps[4:] if what == "sync"} == folders
 
 
 def test_blobs_come_and_go(tmp_path: Path) -> None:

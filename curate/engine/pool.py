@@ -1,5 +1,6 @@
 """A few long-lived worker processes. One that the system kills costs its item, named, never the run."""
 
+import gc
 import multiprocessing
 import os
 import queue
@@ -12,6 +13,7 @@ from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 from curate.contracts import Needs, R, T, Work
+from curate.engine import parcel
 from curate.errors import ItemError
 from curate.records import Reason
 
@@ -76,6 +78,7 @@ def _feed(work: Any, source: _Shared, out: "queue.Queue[Any]") -> None:
     """One thread a worker: hand it an item, wait for the answer; start another when it dies."""
     worker = _Worker(work)
     try:
+        worker.start()
         while (taken := source.take()) is not None:
             out.put((taken[0], worker.run(taken[0])))
     except BaseException as error:  # re-raised in the caller's thread
@@ -91,21 +94,23 @@ class _Worker:
         self._work = work
         self._process: ForkServerProcess | None = None
         self._pipe: Connection | None = None
+        self._room = parcel.Room.make()
 
     def run(self, item: Any) -> Any:
-        process, pipe = self._start()
+        process, pipe = self.start()
         try:
-            pipe.send(item)
-            return pipe.recv()
+            parcel.send(pipe, self._room, item)
+            return parcel.receive(pipe, None)
         except (EOFError, ConnectionError):
             process.join()
             self._process = None
             return ItemError(Reason.WORKER_DIED, f"a worker ended with {_ending(process.exitcode)} at this item")
 
-    def _start(self) -> tuple[ForkServerProcess, Connection]:
+    def start(self) -> tuple[ForkServerProcess, Connection]:
+        """Begin, so that it is ready when an item comes; nothing where it runs."""
         if self._process is None or self._pipe is None:
             self._pipe, theirs = _context.Pipe()
-            self._process = _context.Process(target=_serve, args=(self._work, theirs), daemon=True)
+            self._process = _context.Process(target=_serve, args=(self._work, theirs, self._room), daemon=True)
             self._process.start()
             theirs.close()
         return self._process, self._pipe
@@ -116,13 +121,15 @@ class _Worker:
             self._process.join(timeout=5)
             self._process.kill()
             self._process.join()
+        if self._room is not None:
+            self._room.close()
 
 
 def _ending(code: int | None) -> str:
     return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
 
 
-def _serve(work: Any, pipe: Connection) -> None:
+def _serve(work: Any, pipe: Connection, room: parcel.Room | None) -> None:
     """The worker's life: ends when the parent does, and leaves Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a worker is one core's: more threads than that only spin
@@ -131,16 +138,17 @@ def _serve(work: Any, pipe: Connection) -> None:
         work.load()
     except Exception as error:
         failed = error
+    gc.freeze()  # what is there by now stays: the collector need not walk it again and again
     while True:
         try:
-            item = pipe.recv()
+            item = parcel.receive(pipe, room)
         except (EOFError, ConnectionError):
             return
         if failed is not None:
-            pipe.send(failed)
+            parcel.send(pipe, None, failed)
             continue
         try:
             answer = work(item)
         except Exception as error:
             answer = error
-        pipe.send(answer)
+        parcel.send(pipe, None, answer)

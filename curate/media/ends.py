@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 _JPEG_BARE = frozenset((0x01, *range(0xD0, 0xD8)))  # markers without a length
 _FOLLOWER = re.compile(rb"[\x00\xff \t\r\n]*?\xff\xd8\xff")
+_END = 0xD9FF  # End-Of-Image, as a little-endian word
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _TIFF_DATA = {273: 279, 324: 325, 513: 514, 288: 289}  # strips, tiles, a JPEG, free space: offsets -> byte counts
@@ -26,7 +27,7 @@ def jpeg(data: bytes, start: int = 0) -> int:
     for marker, _, end in segments(data, start):
         at = end
         if marker == 0xDA:
-            if not _has_end(data[end:-2]):  # within a scan it can be nothing else
+            if not _has_end(data, end):  # within a scan it can be nothing else
                 return len(data)
             at = _scan(data, end)
     return at + 2 if data[at : at + 2] == b"\xff\xd9" else len(data)
@@ -56,11 +57,13 @@ def segments(data: bytes, start: int = 0) -> Iterator[tuple[int, int, int]]:
         at = _scan(data, end) if marker == 0xDA else end
 
 
-def _has_end(scans: bytes) -> bool:
+def _has_end(data: bytes, start: int) -> bool:
+    """Whether an End-Of-Image marker begins at `start` or later, but for the last two bytes: words of either parity."""
     import numpy as np
 
-    values = np.frombuffer(scans, dtype=np.uint8)
-    return bool(((values[:-1] == 0xFF) & (values[1:] == 0xD9)).any())
+    stop = len(data) - 1
+    words = (np.frombuffer(data, "<u2", max(0, stop - at) // 2, at) for at in (start, start + 1) if at < stop)
+    return any(bool((one == _END).any()) for one in words)
 
 
 def _scan(data: bytes, at: int) -> int:

@@ -61,7 +61,7 @@ def _low(small: Image.Image) -> "np.ndarray":
 def _bits(low: "np.ndarray") -> bytes:
     import numpy as np
 
-    return np.packbits(low > np.median(low)).tobytes()
+    return np.packbits(low > _median(low)).tobytes()
 
 
 def same(left: "np.ndarray", right: "np.ndarray") -> "np.ndarray":
@@ -102,7 +102,14 @@ def _quality(low: "np.ndarray") -> float:
     import numpy as np
 
     even = low * np.outer(_NORM, _NORM)
-    return round(float(np.median(np.abs(even - np.median(even)))), 3)
+    return round(_median(np.abs(even - _median(even))), 3)
+
+
+def _median(values: "np.ndarray") -> float:
+    """`numpy.median` of an even number of values; it takes ten times as long for so few."""
+    ordered = sorted(values.ravel().tolist())
+    half = len(ordered) // 2
+    return float((ordered[half - 1] + ordered[half]) / 2)
 
 
 _NORM = ((1 / (4 * THUMB)) ** 0.5, *((1 / (2 * THUMB)) ** 0.5,) * 7)

@@ -19,6 +19,7 @@ from typing import Any
 
 from curate.policy.text import plain, readings, words
 
+_NUMBERED = re.compile(" (?:old|[0-9][0-9]?) ")
 Table = Mapping[str, str]  # what to look for, and the id of the pattern that found it
 
 
@@ -73,7 +74,7 @@ def _match(text: str, accented: str) -> str | None:
         for part, name in table.items():
             if part in whole:
                 return name
-    if ascii_only and not any(word == "old" or (len(word) < 3 and word.isdigit()) for word in each):
+    if ascii_only and _NUMBERED.search(text) is None:
         return None  # no age without a number
     return next((name for name, age in known.ages[ascii_only].items() if age.search(text)), None)
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from curate.contracts import HashList
 from curate.errors import GateError
 from curate.records import Algorithm, CorruptRow, ListedHash, SkippedRow
@@ -120,7 +118,7 @@ class Entries:
         for kind in EXACT:
             if kind in self._digests and digests.get(kind):
                 rows = self._digests[kind].find_all(bytes.fromhex("".join(digests[kind])))
-                for n in np.flatnonzero(rows >= 0):
+                for n in (rows >= 0).nonzero()[0]:
                     yield int(n), self._match(kind, int(rows[n]))
 
     def nearest(self, queries: Bytes, radius: int) -> Nearest:

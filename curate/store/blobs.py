@@ -3,7 +3,7 @@
 import errno
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,8 +37,9 @@ class LocalBlobs:
     def put(self, items: Iterable[tuple[str, bytes]]) -> None:
         """Store (sha256, bytes) pairs: write all, fsync all, rename all, fsync the folders; raises DiskFullError."""
         written: list[tuple[Path, Path]] = []
-        try:
-            with disk():
+        with disk(), ThreadPoolExecutor(SYNCS) as threads:  # a file system commits together what is asked for together
+            try:
+                begun = []
                 for sample, data in items:
                     final = self.path(sample)
                     if final.exists():
@@ -46,15 +47,19 @@ class LocalBlobs:
                     final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                     part = final.with_name(f".{sample}.{secrets.token_hex(4)}")
                     written.append((part, final))
-                    part.write_bytes(data)
-                _sync_all([part for part, _ in written])
+                    begun.append(threads.submit(_write, part, data))
+                for one in begun:
+                    one.result()
                 for part, final in written:
                     part.replace(final)
-                _sync_all(sorted({final.parent for _, final in written} | ({self.root} if written else set())))
-        except BaseException:
-            for part, _ in written:
-                part.unlink(missing_ok=True)
-            raise
+                folders = {final.parent for _, final in written} | ({self.root} if written else set())
+                for one in [threads.submit(sync, folder) for folder in sorted(folders)]:
+                    one.result()
+            except BaseException:
+                threads.shutdown(cancel_futures=True)  # from here on none of them writes any more
+                for part, _ in written:
+                    part.unlink(missing_ok=True)
+                raise
 
     def open(self, sample: str) -> BinaryIO:
         """The bytes of a sample; raises StoreError where they are missing."""
@@ -97,15 +102,16 @@ def disk() -> Iterator[None]:
         raise
 
 
-def _sync_all(paths: Sequence[Path]) -> None:
-    """`sync` each of them, many at once: a file system commits together what is asked for together."""
-    if len(paths) < 2:
-        for path in paths:
-            sync(path)
-        return
-    with ThreadPoolExecutor(min(SYNCS, len(paths))) as threads:
-        for done in [threads.submit(sync, path) for path in paths]:
-            done.result()
+def _write(path: Path, data: bytes) -> None:
+    """Write a new file, durably; its folder is not asked to remember it."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def sync(path: Path) -> None:
