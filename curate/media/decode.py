@@ -81,6 +81,7 @@ def open_image(data: bytes, bounds: Bounds) -> Image.Image:
         raise ItemError(*_not_an_image(data)) from error
     except _BROKEN as error:
         raise ItemError(Reason.DECODE_ERROR, _name(error)) from error
+    image.decodermaxblock = len(data)  # fed in blocks, a JPEG's rows at their ends would be decoded twice
     if image.width * image.height > bounds.max_pixels:
         raise ItemError(Reason.TOO_MANY_PIXELS, f"{image.width}x{image.height}")
     if min(image.size) < bounds.min_side:

@@ -40,7 +40,7 @@ def row_of(seen: Luminance) -> dict[str, Any]:
     small = seen.image.resize((THUMB, THUMB), Image.Resampling.LANCZOS, reducing_gap=3.0)
     low = _low(small)
     digest = hashlib.sha256(b"%dx%d" % seen.size)
-    digest.update(seen.pixels.tobytes())
+    digest.update(seen.image.tobytes())
     quality = np.float32(_quality(low))
     return {"phash": _bits(low), "quality": quality, "thumb": small.tobytes(), "pixels": digest.digest()[:16]}
 
@@ -101,7 +101,7 @@ def _quality(low: "np.ndarray") -> float:
     """In the units of an orthonormal DCT."""
     import numpy as np
 
-    even = low * np.outer(_NORM, _NORM)
+    even = low * _norms()
     return round(_median(np.abs(even - _median(even))), 3)
 
 
@@ -113,6 +113,13 @@ def _median(values: "np.ndarray") -> float:
 
 
 _NORM = ((1 / (4 * THUMB)) ** 0.5, *((1 / (2 * THUMB)) ** 0.5,) * 7)
+
+
+@cache
+def _norms() -> "np.ndarray":
+    import numpy as np
+
+    return np.asarray(np.outer(_NORM, _NORM))
 
 
 @cache
