@@ -1,5 +1,6 @@
 """The `curate` command: parse, pick the plug-ins that the config names, call a verb, print."""
 
+import gc
 import os
 import sys
 import traceback
@@ -44,6 +45,8 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         print("curate: interrupted; what is done is kept, and the same command goes on from here", file=sys.stderr)
         sys.exit(130)
+    finally:
+        gc.freeze()  # the process ends: nobody needs to know what of its memory is garbage
 
 
 # -- the verbs -------------------------------------------------------------------------------------------------------
