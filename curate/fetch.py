@@ -371,21 +371,18 @@ def _outcome(item: Arrival, answer: Look | Exception, response: Response) -> Out
 
 
 def _batches(
-    outcomes: "queue.SimpleQueue[Outcome | None]", most: int = 128, wait: float = 0.2
+    outcomes: "queue.SimpleQueue[Outcome | None]", most: int = 128, naps: int = 4, nap: float = 0.05
 ) -> Iterator[list[Outcome]]:
-    """What is there, at most `most` at once, waiting at most `wait` seconds for more."""
-    while True:
-        first = outcomes.get()
-        if first is None:
-            return
-        batch, end = [first], time.monotonic() + wait
-        while len(batch) < most:
-            try:
-                more = outcomes.get(timeout=max(0.0, end - time.monotonic()))
-            except queue.Empty:
+    """What is there, at most `most` at once; for more it sleeps `naps` times, which costs others less than waiting."""
+    while (first := outcomes.get()) is not None:
+        batch = [first]
+        for left in range(naps, -1, -1):
+            while len(batch) < most and not outcomes.empty():
+                if (more := outcomes.get()) is None:
+                    yield batch
+                    return
+                batch.append(more)
+            if len(batch) == most or not left:
                 break
-            if more is None:
-                yield batch
-                return
-            batch.append(more)
+            time.sleep(nap)
         yield batch

@@ -3,14 +3,15 @@
 import errno
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeVar
 
 from curate.errors import DiskFullError, StoreError
 
+T = TypeVar("T")
 SYNCS = 16  # files that are made durable at once
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
@@ -36,25 +37,17 @@ class LocalBlobs:
 
     def put(self, items: Iterable[tuple[str, bytes]]) -> None:
         """Store (sha256, bytes) pairs: write all, fsync all, rename all, fsync the folders; raises DiskFullError."""
-        written: list[tuple[Path, Path]] = []
-        with disk(), ThreadPoolExecutor(SYNCS) as threads:  # a file system commits together what is asked for together
+        new = {sample: data for sample, data in items if not self.path(sample).exists()}
+        written = [(self.path(one).with_name(f".{one}.{secrets.token_hex(4)}"), data) for one, data in new.items()]
+        folders = sorted({part.parent for part, _ in written})
+        with disk(), ThreadPoolExecutor(SYNCS) as threads:
             try:
-                begun = []
-                for sample, data in items:
-                    final = self.path(sample)
-                    if final.exists():
-                        continue
-                    final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                    part = final.with_name(f".{sample}.{secrets.token_hex(4)}")
-                    written.append((part, final))
-                    begun.append(threads.submit(_write, part, data))
-                for one in begun:
-                    one.result()
-                for part, final in written:
-                    part.replace(final)
-                folders = {final.parent for _, final in written} | ({self.root} if written else set())
-                for one in [threads.submit(sync, folder) for folder in sorted(folders)]:
-                    one.result()
+                for folder in folders:
+                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _shared(threads, lambda one: _write(*one), written)
+                for (part, _), sample in zip(written, new, strict=True):
+                    part.replace(part.with_name(sample))
+                _shared(threads, sync, [*folders, self.root] if folders else [])
             except BaseException:
                 threads.shutdown(cancel_futures=True)  # from here on none of them writes any more
                 for part, _ in written:
@@ -100,6 +93,17 @@ def disk() -> Iterator[None]:
         if error.errno in _FULL:
             raise DiskFullError(f"the disk is full ({error.strerror}); free some space and run it again") from error
         raise
+
+
+def _shared(threads: ThreadPoolExecutor, work: Callable[[T], None], items: Sequence[T]) -> None:
+    """Do the work on all items, on many at once: a file system commits together what is asked for together."""
+
+    def some(mine: Sequence[T]) -> None:
+        for one in mine:
+            work(one)
+
+    for done in [threads.submit(some, items[n::SYNCS]) for n in range(min(SYNCS, len(items)))]:
+        done.result()
 
 
 def _write(path: Path, data: bytes) -> None:
