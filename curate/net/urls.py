@@ -1,6 +1,7 @@
 """Reading URLs that strangers wrote: what is not plainly an http(s) URL of a named host is refused, with its reason."""
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from yarl import URL
@@ -74,6 +75,7 @@ def _check_host(host: str) -> None:
         raise ItemError(Reason.ADDRESS_DENIED, "a number in place of a host")
 
 
+@lru_cache(maxsize=4096)
 def is_address(host: str) -> bool:
     """True for an IPv4 or IPv6 address in canonical form, without brackets and scope."""
     try:
