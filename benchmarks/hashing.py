@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.corpus import cache, make
-from curate.contracts import Needs
+from curate.engine.chunks import each, of
 from curate.engine.pool import Pool
 from curate.hashes import ITEM, Hashing
 from curate.intake import Arrival, Intake
@@ -74,15 +74,13 @@ def stages(data: list[bytes]) -> None:
 
 def ours(root: Path, ids: list[str], phash_too: bool, pdq_too: bool) -> float:
     """Images a second of the hash table's own work over stored files, in workers that have started."""
-    work = Hashing(root, Bounds())
-    items = [tuple((one, phash_too, pdq_too) for one in ids[at : at + ITEM]) for at in range(0, len(ids), ITEM)]
-    started, done = 0.0, 0
-    for _, found in Pool(WORKERS).map(work, [items[0], items[0], *items], Needs()):
+    work, wanted = Hashing(root, Bounds()), [(one, phash_too, pdq_too) for one in ids]
+    started = 0.0
+    for n, (_, found) in enumerate(each(Pool(WORKERS), work, [wanted[:ITEM], wanted[:ITEM], *of(wanted, ITEM)])):
         assert not isinstance(found, Exception), found
-        if started:
-            done += len(found)
-        started = started or time.perf_counter()
-    return done / (time.perf_counter() - started)
+        if n == ITEM - 1:  # the first chunk is back: the workers have started
+            started = time.perf_counter()
+    return (len(wanted) + min(ITEM, len(wanted))) / (time.perf_counter() - started)
 
 
 def beside(paths: list[Path], python: str, runs: int) -> None:

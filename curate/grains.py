@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curate.contracts import Engine, Needs
+from curate.contracts import Engine
+from curate.engine.chunks import each, of
 from curate.errors import ItemError, StoreError
 from curate.marks import fingerprint
 from curate.media import grain
@@ -22,12 +23,11 @@ if TYPE_CHECKING:
 PAIRS = 16384  # compared at a time
 BATCH = 1 << 17  # rows of the table read at a time
 ITEM = 32  # samples that a worker looks at before it answers
-Found = tuple[str, bytes | None]
 
 
 @dataclass(frozen=True)
 class Graining:
-    """The work that is mapped over tuples of ids."""
+    """The work that is mapped over ids."""
 
     root: Path
     bounds: Bounds
@@ -36,13 +36,10 @@ class Graining:
         """Import what the first item would otherwise wait for."""
         import numpy as np  # noqa: F401
 
-    def __call__(self, item: tuple[str, ...]) -> list[Found]:
-        """Each id with its detail, or None where its bytes are gone or are no picture any more."""
-        return [(one, self._grain(one)) for one in item]
-
-    def _grain(self, one: str) -> bytes | None:
+    def __call__(self, item: str) -> bytes | None:
+        """The id's detail, or None where its bytes are gone or are no picture any more."""
         try:
-            with LocalBlobs(self.root).open(one) as blob:
+            with LocalBlobs(self.root).open(item) as blob:
                 return grain.of(open_image(blob.read(), self.bounds))
         except (ItemError, StoreError):
             return None
@@ -117,24 +114,14 @@ class Grains:
         self._asked[places] = True
         made: dict[str, bytes] = {}
         with self._progress.stage("detail", len(places)) as step:
-            for one, found in _mapped(list(named), work, self._engine):
+            for one, found in each(self._engine, work, of(list(named), ITEM)):
                 step()
-                if found is not None:
+                if isinstance(found, Exception) and not isinstance(found, ItemError):
+                    raise found
+                if isinstance(found, bytes):
                     made[one] = found
                     self._grain[named[one]], self._known[named[one]] = np.frombuffer(found, dtype=np.uint8), True
         write(self._ws, made)
-
-
-def _mapped(ids: Sequence[str], work: Graining, engine: Engine) -> Iterator[Found]:
-    items = [tuple(ids[at : at + ITEM]) for at in range(0, len(ids), ITEM)]
-    for item, result in engine.map(work, items, Needs()):
-        if isinstance(result, Exception) and not isinstance(result, ItemError):
-            raise result
-        if not isinstance(result, Exception):
-            yield from result
-        else:  # a worker died over one of them: which one, each tells by itself
-            for alone, answer in engine.map(work, [(one,) for one in item], Needs()):
-                yield answer[0] if not isinstance(answer, Exception) else (alone[0], None)
 
 
 def table(ws: Workspace) -> Table:

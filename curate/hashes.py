@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.contracts import Engine, Needs
+from curate.contracts import Engine
+from curate.engine.chunks import each, of
 from curate.errors import ItemError, StoreError
 from curate.marks import fingerprint
 from curate.media import pdq, phash
@@ -13,7 +14,6 @@ from curate.media.decode import Bounds, luminance, open_image
 from curate.media.parts import followers, looks
 from curate.media.pdq import Pdq
 from curate.progress import Progress, Step
-from curate.records import Reason
 from curate.store.blobs import LocalBlobs
 from curate.store.tables import Table, to_bytes, to_table
 from curate.store.workspace import Workspace
@@ -65,7 +65,7 @@ class Completed:
 
 @dataclass(frozen=True)
 class Hashing:
-    """The work that is mapped over tuples of samples."""
+    """The work that is mapped over samples."""
 
     root: Path
     bounds: Bounds
@@ -74,11 +74,9 @@ class Hashing:
         """Import what the first item would otherwise wait for."""
         import numpy as np  # noqa: F401
 
-    def __call__(self, item: tuple[Wanted, ...]) -> list[Found]:
-        """Each sample with what it lacked, or with nothing where its bytes are gone or are no picture any more."""
-        return [self._found(*one) for one in item]
-
-    def _found(self, one: str, phash_too: bool, pdq_too: bool) -> Found:
+    def __call__(self, item: Wanted) -> Found:
+        """The sample with what it lacked, or with nothing where its bytes are gone or are no picture any more."""
+        one, phash_too, pdq_too = item
         try:
             with LocalBlobs(self.root).open(one) as blob:
                 data = blob.read()
@@ -149,22 +147,15 @@ def _fill(ws: Workspace, missing: list[Wanted], engine: Engine, done: Completed,
 
 
 def _hashed(ws: Workspace, missing: list[Wanted], engine: Engine) -> Iterator[Found]:
-    """Each sample with its rows. Those over which a worker died are tried one by one, so that one costs itself only."""
+    """Each sample with its rows, or with none where a worker died over it."""
     work = Hashing(ws.blobs.root, Bounds(ws.config.fetch.max_pixels, 1, ws.config.fetch.max_frames))
-    waiting = missing
-    for size in (ITEM, 1):
-        items = [tuple(waiting[at : at + size]) for at in range(0, len(waiting), size)]
-        waiting = []
-        for item, result in engine.map(work, items, Needs()):
-            if not isinstance(result, Exception):
-                yield from result
-            elif not (isinstance(result, ItemError) and result.reason is Reason.WORKER_DIED):
-                raise result
-            elif size > 1:
-                waiting += item
-            else:
-                yield Found(item[0][0])
-        waiting.sort()
+    for item, result in each(engine, work, of(missing, ITEM)):
+        if isinstance(result, ItemError):
+            yield Found(item[0])
+        elif isinstance(result, Exception):
+            raise result
+        else:
+            yield result
 
 
 def write(ws: Workspace, found: Sequence[Found], who: str) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from curate import hashes
-from curate.contracts import Engine, Needs
+from curate.contracts import Engine
+from curate.engine.chunks import each, of
 from curate.errors import ItemError, UsageError
 from curate.groups import Rows
 from curate.intake import Arrival, Intake
@@ -31,7 +32,7 @@ Item = tuple[str, bytes, float, bytes, int]  # sha256, phash, its quality, uprig
 
 @dataclass(frozen=True)
 class Reading:
-    """The work that is mapped over tuples of paths: the hashes of what they hold, nothing else of it."""
+    """The work that is mapped over paths: the hashes of what they hold, nothing else of it."""
 
     intake: Intake
     max_bytes: int
@@ -40,11 +41,9 @@ class Reading:
         """Import what the first item would otherwise wait for."""
         self.intake.load()
 
-    def __call__(self, item: tuple[str, ...]) -> list[Item | None]:
-        """The hashes of each file, or None for one that is no picture."""
-        return [self._read(Path(path)) for path in item]
-
-    def _read(self, path: Path) -> Item | None:
+    def __call__(self, item: str) -> Item | None:
+        """The hashes of a file, or None for one that is no picture."""
+        path = Path(item)
         try:
             if not path.is_file() or path.stat().st_size > self.max_bytes:
                 return None
@@ -98,23 +97,13 @@ def _files(ws: Workspace, folder: Path, engine: Engine, progress: Progress) -> t
     work = Reading(Intake(Bounds(ws.config.fetch.max_pixels, 1)), ws.config.fetch.max_bytes)
     found: list[Item | None] = []
     with progress.stage("hash", len(paths)) as step:
-        for result in _read(paths, work, engine):
-            found.append(result)
+        for _, result in each(engine, work, of(paths, ITEM)):
+            if isinstance(result, Exception) and not isinstance(result, ItemError):
+                raise result
+            found.append(None if isinstance(result, Exception) else result)
             step()
     items = [one for one in found if one is not None]
     return items, len(paths) - len(items)
-
-
-def _read(paths: Sequence[str], work: Reading, engine: Engine) -> Iterator[Item | None]:
-    items = [tuple(paths[at : at + ITEM]) for at in range(0, len(paths), ITEM)]
-    for item, result in engine.map(work, items, Needs()):
-        if isinstance(result, Exception) and not isinstance(result, ItemError):
-            raise result
-        if not isinstance(result, Exception):
-            yield from result
-        else:  # a worker died over one of them: which one, each tells by itself
-            for _, alone in engine.map(work, [(path,) for path in item], Needs()):
-                yield alone[0] if not isinstance(alone, Exception) else None
 
 
 def _released(ws: Workspace, version: str) -> Iterator[Item]:

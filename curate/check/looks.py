@@ -1,11 +1,12 @@
 """One look at each file: digests, size, hashes, or why it cannot be read. The limits are those of `fetch`."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from curate.check.dataset import regular
-from curate.contracts import Engine, Needs
+from curate.contracts import Engine
+from curate.engine.chunks import each, of
 from curate.errors import ItemError
 from curate.intake import Arrival, Intake
 from curate.media.decode import Bounds
@@ -38,7 +39,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Looking:
-    """The work that is mapped over tuples of paths."""
+    """The work that is mapped over paths."""
 
     intake: Intake
 
@@ -46,11 +47,9 @@ class Looking:
         """Import what the first item would otherwise wait for."""
         self.intake.load()
 
-    def __call__(self, item: tuple[str, ...]) -> list[Seen]:
-        """Each path with what was found there."""
-        return [self._look(path) for path in item]
-
-    def _look(self, path: str) -> Seen:
+    def __call__(self, item: str) -> Seen:
+        """What was found at the path."""
+        path = item
         try:
             if not regular(path):
                 return Seen(path, reason="not_a_file")
@@ -73,23 +72,12 @@ def look(paths: Sequence[str], engine: Engine, progress: Progress) -> dict[str, 
     """What each path holds; one over which a worker died costs itself only."""
     found: dict[str, Seen] = {}
     with progress.stage("look", len(paths)) as step:
-        for seen in _looks(sorted(set(paths)), engine):
-            found[seen.path] = seen
+        for path, seen in each(engine, Looking(Intake(Bounds())), of(sorted(set(paths)), ITEM)):
+            if isinstance(seen, ItemError):
+                found[path] = Seen(path, reason=seen.reason, detail=seen.detail)
+            elif isinstance(seen, Exception):
+                raise seen
+            else:
+                found[path] = seen
             step()
     return found
-
-
-def _looks(waiting: list[str], engine: Engine) -> Iterator[Seen]:
-    for size in (ITEM, 1):
-        items = [tuple(waiting[at : at + size]) for at in range(0, len(waiting), size)]
-        waiting = []
-        for paths, result in engine.map(Looking(Intake(Bounds())), items, Needs()):
-            if not isinstance(result, Exception):
-                yield from result
-            elif not (isinstance(result, ItemError) and result.reason is Reason.WORKER_DIED):
-                raise result
-            elif size > 1:
-                waiting += paths
-            else:
-                yield Seen(paths[0], reason=Reason.WORKER_DIED, detail=result.detail)
-        waiting.sort()
