@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.corpus import cache, make
-from curate.engine.chunks import each, of
+from curate.engine import each, slices
 from curate.engine.pool import Pool
 from curate.hashes import ITEM, Hashing
 from curate.intake import Arrival, Intake
@@ -76,7 +76,7 @@ def ours(root: Path, ids: list[str], phash_too: bool, pdq_too: bool) -> float:
     """Images a second of the hash table's own work over stored files, in workers that have started."""
     work, wanted = Hashing(root, Bounds()), [(one, phash_too, pdq_too) for one in ids]
     started = 0.0
-    for n, (_, found) in enumerate(each(Pool(WORKERS), work, [wanted[:ITEM], wanted[:ITEM], *of(wanted, ITEM)])):
+    for n, (_, found) in enumerate(each(Pool(WORKERS), work, [wanted[:ITEM], wanted[:ITEM], *slices(wanted, ITEM)])):
         assert not isinstance(found, Exception), found
         if n == ITEM - 1:  # the first chunk is back: the workers have started
             started = time.perf_counter()

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from curate import repeats
 from curate.budget import Budget, Metered
 from curate.contracts import Engine, Http, Source
-from curate.engine.chunks import each
+from curate.engine import each
 from curate.errors import CurateError, GateError, ItemError, MatchError, UsageError
 from curate.intake import Arrival, Intake, Look
 from curate.licences import judge_licences

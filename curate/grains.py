@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate.contracts import Engine
-from curate.engine.chunks import each, of
+from curate.engine import each, slices
 from curate.errors import ItemError, StoreError
 from curate.marks import fingerprint
 from curate.media import grain
@@ -114,7 +114,7 @@ class Grains:
         self._asked[places] = True
         made: dict[str, bytes] = {}
         with self._progress.stage("detail", len(places)) as step:
-            for one, found in each(self._engine, work, of(list(named), ITEM)):
+            for one, found in each(self._engine, work, slices(list(named), ITEM)):
                 step()
                 if isinstance(found, Exception) and not isinstance(found, ItemError):
                     raise found

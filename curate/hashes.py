@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Engine
-from curate.engine.chunks import each, of
+from curate.engine import each, slices
 from curate.errors import ItemError, StoreError
 from curate.marks import fingerprint
 from curate.media import pdq, phash
@@ -149,7 +149,7 @@ def _fill(ws: Workspace, missing: list[Wanted], engine: Engine, done: Completed,
 def _hashed(ws: Workspace, missing: list[Wanted], engine: Engine) -> Iterator[Found]:
     """Each sample with its rows, or with none where a worker died over it."""
     work = Hashing(ws.blobs.root, Bounds(ws.config.fetch.max_pixels, 1, ws.config.fetch.max_frames))
-    for item, result in each(engine, work, of(missing, ITEM)):
+    for item, result in each(engine, work, slices(missing, ITEM)):
         if isinstance(result, ItemError):
             yield Found(item[0])
         elif isinstance(result, Exception):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from curate import hashes
 from curate.contracts import Engine
-from curate.engine.chunks import each, of
+from curate.engine import each, slices
 from curate.errors import ItemError, UsageError
 from curate.groups import Rows
 from curate.intake import Arrival, Intake
@@ -97,7 +97,7 @@ def _files(ws: Workspace, folder: Path, engine: Engine, progress: Progress) -> t
     work = Reading(Intake(Bounds(ws.config.fetch.max_pixels, 1)), ws.config.fetch.max_bytes)
     found: list[Item | None] = []
     with progress.stage("hash", len(paths)) as step:
-        for _, result in each(engine, work, of(paths, ITEM)):
+        for _, result in each(engine, work, slices(paths, ITEM)):
             if isinstance(result, Exception) and not isinstance(result, ItemError):
                 raise result
             found.append(None if isinstance(result, Exception) else result)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import pytest
 
 from curate.contracts import Engine, Needs
-from curate.engine import chunks, parcel
+from curate.engine import _parcel as parcel
+from curate.engine import each, slices
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import ItemError
@@ -191,7 +192,7 @@ def test_bytes_arrive_as_they_left(engine: Pool, shared: bool, monkeypatch: pyte
     items = [Arrival(n, random.Random(n).randbytes(size)) for n, size in enumerate(sizes)]
     found = [answer for _, answer in engine.map(Digest(), items, NEEDS)]
     assert sorted(found) == [(n, "bytes", hashlib.sha256(one.data).hexdigest()) for n, one in enumerate(items)]  # type: ignore[type-var]
-    together = [answer for _, answer in chunks.each(engine, Digest(), [items[:6], items[6:]])]
+    together = [answer for _, answer in each(engine, Digest(), [items[:6], items[6:]])]
     assert sorted(together) == sorted(found)  # type: ignore[type-var]
 
 
@@ -212,7 +213,7 @@ def test_bytes_do_not_go_through_the_pipe(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_items_of_a_chunk_fail_by_themselves(engine: Engine) -> None:
-    found = dict(chunks.each(engine, Square(), chunks.of(list(range(30)), 7)))
+    found = dict(each(engine, Square(), slices(list(range(30)), 7)))
     assert found.keys() == set(range(30))
     for item, result in found.items():
         assert isinstance(result, ItemError) if item % 7 == 0 else result == item * item
@@ -220,7 +221,7 @@ def test_items_of_a_chunk_fail_by_themselves(engine: Engine) -> None:
 
 @pytest.mark.parametrize("how", ["kill", "exit"])
 def test_a_worker_that_dies_over_a_chunk_costs_one_item(how: str) -> None:
-    found = dict(chunks.each(Pool(2), Deadly(how), [range(4), range(4, 8), range(8, 12)]))
+    found = dict(each(Pool(2), Deadly(how), [range(4), range(4, 8), range(8, 12)]))
     died = found.pop(5)
     assert isinstance(died, ItemError)
     assert died.reason is Reason.WORKER_DIED

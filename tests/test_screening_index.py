@@ -9,8 +9,8 @@ import pytest
 
 from curate.errors import GateError
 from curate.screening import index as index_module
-from curate.screening.entries import Entries
-from curate.screening.index import NOTHING, Bytes, Digests, Names, Nearest, PdqIndex
+from curate.screening.entries import Entries, Names
+from curate.screening.index import NOTHING, Bytes, Digests, Nearest, PdqIndex
 from curate.screening.lists.lines import Lines
 
 RADII = (31, 47)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from curate.check.dataset import regular
 from curate.contracts import Engine
-from curate.engine.chunks import each, of
+from curate.engine import each, slices
 from curate.errors import ItemError
 from curate.intake import Arrival, Intake
 from curate.media.decode import Bounds
@@ -72,7 +72,7 @@ def look(paths: Sequence[str], engine: Engine, progress: Progress) -> dict[str, 
     """What each path holds; one over which a worker died costs itself only."""
     found: dict[str, Seen] = {}
     with progress.stage("look", len(paths)) as step:
-        for path, seen in each(engine, Looking(Intake(Bounds())), of(sorted(set(paths)), ITEM)):
+        for path, seen in each(engine, Looking(Intake(Bounds())), slices(sorted(set(paths)), ITEM)):
             if isinstance(seen, ItemError):
                 found[path] = Seen(path, reason=seen.reason, detail=seen.detail)
             elif isinstance(seen, Exception):

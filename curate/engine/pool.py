@@ -13,7 +13,7 @@ from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 from curate.contracts import Needs, R, T, Work
-from curate.engine import parcel
+from curate.engine import _parcel as parcel
 from curate.errors import ItemError
 from curate.records import Reason
 

@@ -68,6 +68,8 @@ def _match(text: str, accented: str) -> str | None:
         if word in known.words:
             return known.words[word]
         for length in known.lengths:
+            if length > len(word):
+                break
             if word[:length] in known.beginnings:
                 return known.beginnings[word[:length]]
     for table, whole in ((known.inside[ascii_only], text), (known.exact if accented else {}, accented)):

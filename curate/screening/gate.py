@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from curate.contracts import HashList, Matcher
 from curate.errors import CurateError, GateError
@@ -12,7 +11,9 @@ from curate.media import pdq
 from curate.media.pdq import Pdq
 from curate.records import Digests
 from curate.screening.entries import Entries, LoadedList, Match
-from curate.screening.index import Bools, Bytes
+
+if TYPE_CHECKING:
+    from curate.screening.index import Bools, Bytes
 
 __all__ = ["BANNER", "FIRST_LOOK", "REMEDY", "Gate", "LoadedList", "Match", "Verdict", "load"]
 
@@ -146,6 +147,8 @@ class Gate:
         """The nearest entry of each part, in any orientation, within `radius` bits."""
         if not parts:
             return []
+        import numpy as np
+
         found = self._entries.nearest(np.concatenate([one.array for one in parts]), radius)
         distance, row = found.distance.reshape(len(parts), -1), found.row.reshape(len(parts), -1)
         best = distance.argmin(axis=1)
@@ -160,8 +163,10 @@ class Gate:
         """The items, by number, whose digests (hex, by algorithm) are listed."""
         return self._entries.exact_all(digests)
 
-    def near(self, hashes: Bytes, quality: Bytes, full: Bools) -> Iterator[tuple[int, Match]]:
+    def near(self, hashes: "Bytes", quality: "Bytes", full: "Bools") -> Iterator[tuple[int, Match]]:
         """The rows of uint8[n, 8, 32] that lie near a listed hash in any orientation; see `screen` for the radii."""
+        import numpy as np
+
         for radius, chosen in ((pdq.RADIUS, full & (quality >= pdq.MIN_QUALITY)), (FIRST_LOOK, ~full)):
             rows = np.flatnonzero(chosen)
             if not len(rows) or self._entries.pdq is None:
@@ -244,6 +249,7 @@ def _check_age(one: HashList, loaded: LoadedList, max_age_days: float | None) ->
 
 def _check_pdq() -> None:
     """PDQ must be there, and tell two pictures apart: without it only exact copies would be found."""
+    import numpy as np
     from PIL import Image
 
     try:

@@ -3,7 +3,6 @@
 Nothing is kept on disk: to read a list takes longer than to build its index, and an index that was saved can be stale.
 """
 
-from array import array
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,25 +15,9 @@ Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 
-BYTES = 32
 CANARY = 31  # bits
 PLAIN = 1 << 22  # pairs that numpy compares in less time than a compiler takes to load
 NOTHING = 257  # a distance that is none
-
-
-class Names:
-    """Many short texts in one block of bytes, by number: a tenth of what as many strings take."""
-
-    def __init__(self) -> None:
-        self._block, self._ends = bytearray(), array("Q")
-
-    def append(self, text: str) -> None:
-        """One more, under the next number."""
-        self._block += text.encode()
-        self._ends.append(len(self._block))
-
-    def __getitem__(self, number: int) -> str:
-        return self._block[self._ends[number - 1] if number else 0 : self._ends[number]].decode()
 
 
 @dataclass(frozen=True)
