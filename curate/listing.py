@@ -58,8 +58,8 @@ async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: 
                 if blocked.candidate(candidate):
                     refuse(catalog, db, candidate.locator)
                     continue
-                row = _write(db, name, candidate, taxonomy.first.name)
-                _judge(db, row, candidate, taxonomy)
+                row, fresh = _write(db, name, candidate, taxonomy.first.name)
+                _judge(db, row, candidate, taxonomy, fresh)
             for note in page.notes:
                 said = (name, note.kind, note.subject, note.detail)
                 db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?)", said)
@@ -84,16 +84,12 @@ def _after(page: Page, before: str | None) -> tuple[str | None, bool]:
     return (before, True) if page.cursor is None else (page.cursor, False)
 
 
-def _write(db: "sqlite3.Connection", source: str, candidate: Candidate, axis: str) -> int:
-    """Write one mention down; the number of its candidate."""
+def _write(db: "sqlite3.Connection", source: str, candidate: Candidate, axis: str) -> tuple[int, bool]:
+    """Write one mention down; the number of its candidate, and whether this is the first mention of it."""
     locator = candidate.locator
     host = _host(locator.value) if locator.kind == "url" else ""
-    db.execute(
-        "INSERT OR IGNORE INTO candidates (kind, locator, host) VALUES (?, ?, ?)", (locator.kind, locator.value, host)
-    )
-    row = db.execute(
-        "SELECT candidate FROM candidates WHERE kind = ? AND locator = ?", (locator.kind, locator.value)
-    ).fetchone()
+    new = db.execute(_NEW, (locator.kind, locator.value, host)).fetchone()
+    row = new or db.execute(_KNOWN, (locator.kind, locator.value)).fetchone()
     upstream = candidate.upstream
     key = (row[0], source, candidate.ref)
     db.execute(
@@ -114,15 +110,19 @@ def _write(db: "sqlite3.Connection", source: str, candidate: Candidate, axis: st
     labels = ({axis: candidate.label} if candidate.label is not None else {}) | dict(candidate.labels)
     for name, label in labels.items():
         db.execute("INSERT OR IGNORE INTO declared VALUES (?, ?, ?, ?, ?)", (*key, name, label))
-    return int(row[0])
+    return int(row[0]), new is not None
 
 
-def _judge(db: "sqlite3.Connection", row: int, candidate: Candidate, taxonomy: Taxonomy) -> None:
+_NEW = "INSERT OR IGNORE INTO candidates (kind, locator, host) VALUES (?, ?, ?) RETURNING candidate"
+_KNOWN = "SELECT candidate FROM candidates WHERE kind = ? AND locator = ?"
+
+
+def _judge(db: "sqlite3.Connection", row: int, candidate: Candidate, taxonomy: Taxonomy, fresh: bool) -> None:
     """Refuse what the policy does not let in; one bad mention is enough, also for what another one brought in."""
     verdict = judge(candidate, taxonomy.first.safe)
     if verdict.may_depict_minors:
         db.execute("UPDATE candidates SET may_depict_minors = 1 WHERE candidate = ?", (row,))
-    why = verdict.blocked or verdict.denied or _beside(db, row, taxonomy)
+    why = verdict.blocked or verdict.denied or (None if fresh else _beside(db, row, taxonomy))
     if why is None:
         return
     reason = Reason.BLOCKED_SOURCE if verdict.blocked else Reason.DENIED_CATEGORY

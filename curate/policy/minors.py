@@ -30,6 +30,7 @@ class _Patterns:
     words: Table
     beginnings: Table
     lengths: tuple[int, ...]  # those that beginnings have
+    heads: frozenset[str]  # beginnings, cut to the shortest of them
     inside: Mapping[bool, Table]
     exact: Table
     ages: Mapping[bool, Mapping[str, re.Pattern[str]]]
@@ -67,9 +68,7 @@ def _match(text: str, accented: str) -> str | None:
     for word in each:
         if word in known.words:
             return known.words[word]
-        for length in known.lengths:
-            if length > len(word):
-                break
+        for length in known.lengths if word[: known.lengths[0]] in known.heads else ():
             if word[:length] in known.beginnings:
                 return known.beginnings[word[:length]]
     for table, whole in ((known.inside[ascii_only], text), (known.exact if accented else {}, accented)):
@@ -93,6 +92,7 @@ def _patterns() -> _Patterns:
     beginnings = {word: f"{name}*" for word, name in _ids(tables, "beginnings").items()}
     inside = {word: f"{name}*" for word, name in _ids(tables, "parts").items()}
     inside |= {f" {word} ": name for word, name in every.items() if " " in word}
+    lengths = sorted({len(word) for word in beginnings})
     ages = {
         f"{language}:{kind}": re.compile("|".join(table[kind]))
         for language, table in tables.items()
@@ -102,7 +102,8 @@ def _patterns() -> _Patterns:
     return _Patterns(
         words={word: name for word, name in every.items() if " " not in word},
         beginnings=beginnings,
-        lengths=tuple(sorted({len(word) for word in beginnings})),
+        lengths=tuple(lengths),
+        heads=frozenset(word[: lengths[0]] for word in beginnings),
         inside={True: {word: name for word, name in inside.items() if word.isascii()}, False: inside},
         exact={f" {words(word).strip()} ": name for word, name in _ids(tables, "exact", plainly=False).items()},
         ages={True: {name: age for name, age in ages.items() if age.pattern.isascii()}, False: ages},

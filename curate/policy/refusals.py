@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import chain
 from pathlib import Path
@@ -61,6 +61,7 @@ def refused(text: str) -> Refusal | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def denied_category(name: str) -> Refusal | None:
     """The denied pattern that a category, a class or a folder's name matches (each part of a path is looked at)."""
     for part in name.split("/"):

@@ -116,12 +116,14 @@ class Entries:
 
     def build(self) -> None:
         """Make the indexes; raises GateError where one does not find its canary."""
-        from curate.screening.index import Digests, PdqIndex
-
         for kind, rows in self._rows.items():
-            if rows.values and kind == "pdq":
+            if not rows.values:
+                continue
+            from curate.screening.index import Digests, PdqIndex
+
+            if kind == "pdq":
                 self.pdq = PdqIndex.of(rows.values)
-            elif rows.values:
+            else:
                 self._digests[kind] = Digests.of(rows.values, WIDTHS[kind])
                 if self._digests[kind].find(bytes(rows.values[: WIDTHS[kind]])) is None:
                     raise GateError(f"the index of {kind} did not find its canary")

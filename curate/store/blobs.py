@@ -4,8 +4,9 @@ import errno
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
 
@@ -40,19 +41,39 @@ class LocalBlobs:
         new = {sample: data for sample, data in items if not self.path(sample).exists()}
         written = [(self.path(one).with_name(f".{one}.{secrets.token_hex(4)}"), data) for one, data in new.items()]
         folders = sorted({part.parent for part, _ in written})
-        with disk(), ThreadPoolExecutor(SYNCS) as threads:
+        with disk():
             try:
                 for folder in folders:
                     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _shared(threads, lambda one: _write(*one), written)
+                self._shared(lambda one: _write(*one), written)
                 for (part, _), sample in zip(written, new, strict=True):
                     part.replace(part.with_name(sample))
-                _shared(threads, sync, [*folders, self.root] if folders else [])
+                self._shared(sync, [*folders, self.root] if folders else [])
             except BaseException:
-                threads.shutdown(cancel_futures=True)  # from here on none of them writes any more
                 for part, _ in written:
                     part.unlink(missing_ok=True)
                 raise
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(SYNCS)
+
+    def _shared(self, work: Callable[[T], None], items: Sequence[T]) -> None:
+        """Do the work on all items, on many at once: a file system commits together what is asked for together.
+
+        Nothing is under way any more when it returns or raises.
+        """
+
+        def some(mine: Sequence[T]) -> None:
+            for one in mine:
+                work(one)
+
+        begun = [self._threads.submit(some, items[n::SYNCS]) for n in range(min(SYNCS, len(items)))]
+        try:
+            for one in begun:
+                one.result()
+        finally:
+            wait(begun)
 
     def open(self, sample: str) -> BinaryIO:
         """The bytes of a sample; raises StoreError where they are missing."""
@@ -93,17 +114,6 @@ def disk() -> Iterator[None]:
         if error.errno in _FULL:
             raise DiskFullError(f"the disk is full ({error.strerror}); free some space and run it again") from error
         raise
-
-
-def _shared(threads: ThreadPoolExecutor, work: Callable[[T], None], items: Sequence[T]) -> None:
-    """Do the work on all items, on many at once: a file system commits together what is asked for together."""
-
-    def some(mine: Sequence[T]) -> None:
-        for one in mine:
-            work(one)
-
-    for done in [threads.submit(some, items[n::SYNCS]) for n in range(min(SYNCS, len(items)))]:
-        done.result()
 
 
 def _write(path: Path, data: bytes) -> None:
