@@ -32,7 +32,7 @@ REFUSED = 4
 def main() -> None:
     """Run the command; one line for what a user can act on, a traceback for anything else."""
     os.umask(0o077)  # what is made here is the operator's own
-    gc.set_threshold(50_000)  # what is imported stays: looking for garbage in it again and again took a tenth of a second
+    gc.set_threshold(50_000)  # what is imported stays: no use in looking for garbage in it a hundred times
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except CurateError as error:

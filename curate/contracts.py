@@ -187,6 +187,10 @@ class Work(Protocol[T_contra, R_co]):
 
 
 class Engine(Protocol):
-    """A map. Results come in any order, each with its item; an exception is that item's result, never the run's end."""
+    """A map. Results come in any order, each with its item; an exception is that item's result, never the run's end.
 
+    `prepare` says that work will come: what takes a while to start may begin to.
+    """
+
+    def prepare(self) -> None: ...
     def map(self, work: Work[T, R], items: Iterable[T], needs: Needs) -> Iterator[tuple[T, R | Exception]]: ...

@@ -55,9 +55,10 @@ class Session:
         return Progress(self.quiet)
 
     def engine(self, config: Config) -> Engine:
-        """Where work runs."""
+        """Where work runs; it gets ready meanwhile."""
         options = {"workers": config.engine.workers}
         engine: Engine = make("curate.engine", Plugin(config.engine.use, options, "engine"), "engine")
+        engine.prepare()
         return engine
 
     def client(self, config: Config) -> Any:

@@ -16,7 +16,7 @@ PACKAGES = {
     "labelers": ("load", "label"),
     "manifests": ("write",),
     "curate.models": ("predict",),
-    "curate.engine": ("map",),
+    "curate.engine": ("prepare", "map"),
     "curate.screening.lists": ("rows",),
     "curate.screening.matchers": ("check", "ask"),
     "curate.queues": ("pick",),

@@ -37,6 +37,9 @@ class Watched:
     def __init__(self) -> None:
         self.tasks: list[Task] = []
 
+    def prepare(self) -> None:
+        pass
+
     def map(self, work: Any, items: Iterable[Any], needs: Needs) -> Iterator[tuple[Any, Any]]:
         for item, result in Serial().map(work, items, needs):
             self.tasks.append(item)

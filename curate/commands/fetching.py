@@ -56,11 +56,12 @@ def run(s: Session, ws: "Workspace") -> dict[str, Any]:
     from curate.incident import expire
 
     config = ws.config
+    engine = s.engine(config)
     sources, gate = pick.sources(config), pick.gate(config)
     if gate.banner is not None:
         s.note(gate.banner)
     expire(ws, strays=True)
-    return fetch(ws, sources, s.client(config), gate, s.engine(config), s.progress, s.limit)
+    return fetch(ws, sources, s.client(config), gate, engine, s.progress, s.limit)
 
 
 def _sync(s: Session, ws: "Workspace") -> dict[str, Any]:

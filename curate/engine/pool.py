@@ -5,9 +5,11 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from typing import Any
@@ -18,6 +20,8 @@ from curate.errors import ItemError
 from curate.records import Reason
 
 _context = multiprocessing.get_context("forkserver")
+_forked = "curate.engine._forked"
+_context.set_forkserver_preload([_forked])
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,15 @@ class Pool:
     """Runs work in `workers` processes (0: one a core), each fed one item at a time through a pipe."""
 
     workers: int = 0
+
+    def prepare(self) -> None:
+        """Start what workers are forked from, with the modules of ours that are imported here by now.
+
+        A worker is then there in 15 ms, where one that imports for itself takes 150.
+        """
+        ours = [name for name in sys.modules if name.partition(".")[0] == "curate"]
+        _context.set_forkserver_preload([_forked, *ours])
+        forkserver.ensure_running()
 
     def map(self, work: Work[T, R], items: Iterable[T], needs: Needs) -> Iterator[tuple[T, R | Exception]]:
         """Each item with its result as it comes. Items are pulled when a worker is free; nothing queues up unseen."""
@@ -132,7 +145,6 @@ def _ending(code: int | None) -> str:
 def _serve(work: Any, pipe: Connection, room: parcel.Room | None) -> None:
     """The worker's life: ends when the parent does, and leaves Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a worker is one core's: more threads than that only spin
     failed: Exception | None = None
     try:
         work.load()

@@ -12,6 +12,9 @@ class Serial:
 
     workers: int = 1
 
+    def prepare(self) -> None:
+        """Nothing: this process is there."""
+
     def map(self, work: Work[T, R], items: Iterable[T], needs: Needs) -> Iterator[tuple[T, R | Exception]]:
         """Each item with its result, in order."""
         work.load()

@@ -1,6 +1,5 @@
 """Perceptual hashes of a picture. A new algorithm or version is a new table."""
 
-import hashlib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -32,30 +31,27 @@ def row_of(seen: Luminance) -> dict[str, Any]:
 
     `phash`: 8 bytes. `quality`: how far, in the median, a coefficient stands from the threshold that its bit says it
     is above or below; 0 for a flat picture, 10 and more where the hash survives re-encoding and resizing. `thumb`:
-    1024 bytes, the 32x32 luminance that both were made from, row by row. `pixels`: 16 bytes, a digest of the size and
-    the decode's pixels: equal where two files differ in nothing but how their bytes are packed, or in their metadata.
+    1024 bytes, the 32x32 luminance that both were made from, row by row.
     """
     import numpy as np
 
-    small = seen.image.resize((THUMB, THUMB), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    low = _low(small)
-    digest = hashlib.sha256(b"%dx%d" % seen.size)
-    digest.update(seen.image.tobytes())
-    quality = np.float32(_quality(low))
-    return {"phash": _bits(low), "quality": quality, "thumb": small.tobytes(), "pixels": digest.digest()[:16]}
+    thumb = seen.image.resize((THUMB, THUMB), Image.Resampling.LANCZOS, reducing_gap=3.0).tobytes()
+    low = _low(thumb)
+    return {"phash": _bits(low), "quality": np.float32(_quality(low)), "thumb": thumb}
 
 
 def phash(image: Image.Image) -> bytes:
     """The 64-bit DCT hash (imagehash.phash) of an oriented RGB or L image: 8 bytes, row-major, high bit first."""
-    return _bits(_low(image.convert("L").resize((THUMB, THUMB), Image.Resampling.LANCZOS)))
+    return _bits(_low(image.convert("L").resize((THUMB, THUMB), Image.Resampling.LANCZOS).tobytes()))
 
 
-def _low(small: Image.Image) -> "np.ndarray":
+def _low(thumb: bytes) -> "np.ndarray":
     """The 8x8 lowest coefficients of a thumbnail's DCT-II, as scipy.fftpack scales them: float64, without its noise."""
     import numpy as np
 
     basis = _basis()
-    return np.asarray((basis @ np.asarray(small, dtype=np.float64) @ basis.T).round(6))
+    grey = np.frombuffer(thumb, dtype=np.uint8).reshape(THUMB, THUMB).astype(np.float64)
+    return np.asarray((basis @ grey @ basis.T).round(6))
 
 
 def _bits(low: "np.ndarray") -> bytes:
