@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--orientations", action="store_true", help="also search for mirrored and turned copies")
     parser.add_argument("--folder", type=Path, default=cache())
     options = parser.parse_args()
-    made = options.folder / f"dedupe-{options.samples}-{fingerprint(phash.MARK, pdq.MARK, grain.MARK)}"
+    made = options.folder / f"dedupe-{options.samples}-{fingerprint(phash.mark(phash.SIDE), pdq.MARK, grain.MARK)}"
     if not made.exists():
         _make(made.with_suffix(".part"), options.samples)
         made.with_suffix(".part").rename(made)

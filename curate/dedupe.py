@@ -178,7 +178,7 @@ def _stages(ws: Workspace, looks: Looks, embedder: Labeler | None) -> Iterator[t
     """What is asked, with the rows that have an answer."""
     config = ws.config.dedupe
     if config.by_phash:
-        mark = f"{phash.MARK} {config.phash_quality}"
+        mark = f"{phash.mark(hashes.side(ws))} {config.phash_quality}"
         yield by_hash(phash.NAME, mark, looks.phash, config.group_radius), np.flatnonzero(looks.by_phash)
     mark, told = f"{pdq.MARK} {config.pdq_quality}", np.flatnonzero(looks.by_pdq)
     if config.by_pdq:

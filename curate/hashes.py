@@ -10,7 +10,7 @@ from curate.engine import each, slices
 from curate.errors import ItemError, StoreError
 from curate.marks import fingerprint
 from curate.media import pdq, phash
-from curate.media.decode import Bounds, luminance, open_image
+from curate.media.decode import LOOK_SIDE, Bounds, luminance, open_image
 from curate.media.parts import followers, looks
 from curate.media.pdq import Pdq
 from curate.progress import Progress, Step
@@ -69,6 +69,7 @@ class Hashing:
 
     root: Path
     bounds: Bounds
+    side: int  # px of the decode that pHashes are made from
 
     def load(self) -> None:
         """Import what the first item would otherwise wait for."""
@@ -81,17 +82,25 @@ class Hashing:
             with LocalBlobs(self.root).open(one) as blob:
                 data = blob.read()
             image = open_image(data, self.bounds)
-            seen = luminance(image)
             after = followers(data, image.format)
+            seen = luminance(image, self.side if phash_too else LOOK_SIDE)
             row = phash.row_of(seen) if phash_too else None
+            if pdq_too and phash_too and self.side != LOOK_SIDE:
+                seen = luminance(open_image(data, self.bounds))
             return Found(one, row, looks(data, seen, after, self.bounds) if pdq_too else ())
         except (ItemError, StoreError):
             return Found(one)
 
 
+def side(ws: Workspace) -> int:
+    """The side in px of the decodes that pHashes are made from: `fetch` has a larger one where it looks for PDQ too."""
+    screening = ws.config.screening
+    return LOOK_SIDE if screening.lists or screening.matchers else phash.SIDE
+
+
 def table(ws: Workspace) -> Table:
     """Where the pHashes are kept: one row a sample."""
-    return ws.table(phash.NAME, phash.MARK)
+    return ws.table(phash.NAME, phash.mark(side(ws)))
 
 
 def pdq_table(ws: Workspace) -> Table:
@@ -148,7 +157,7 @@ def _fill(ws: Workspace, missing: list[Wanted], engine: Engine, done: Completed,
 
 def _hashed(ws: Workspace, missing: list[Wanted], engine: Engine) -> Iterator[Found]:
     """Each sample with its rows, or with none where a worker died over it."""
-    work = Hashing(ws.blobs.root, Bounds(ws.config.fetch.max_pixels, 1, ws.config.fetch.max_frames))
+    work = Hashing(ws.blobs.root, Bounds(ws.config.fetch.max_pixels, 1, ws.config.fetch.max_frames), side(ws))
     for item, result in each(engine, work, slices(missing, ITEM)):
         if isinstance(result, ItemError):
             yield Found(item[0])

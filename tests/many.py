@@ -7,6 +7,7 @@ import numpy as np
 
 from curate.config import Config
 from curate.export import export
+from curate.hashes import table
 from curate.media import pdq, phash
 from curate.progress import Progress
 from curate.store.shards import assign
@@ -98,7 +99,7 @@ def _tables(ws: Workspace, ids: list[str]) -> None:
             "quality": np.zeros(len(part), dtype=np.float32),
             "thumb": [rng.bytes(phash.THUMB**2) for _ in part],
         }
-        ws.table(phash.NAME, phash.MARK).write(f"fetch-{part[0][:16]}", to_table(hashes))
+        table(ws).write(f"fetch-{part[0][:16]}", to_table(hashes))
         screened = {
             "id": part,
             "part": ["main"] * len(part),

@@ -12,6 +12,7 @@ import numpy as np
 
 from curate.config import Config
 from curate.export import export
+from curate.hashes import table
 from curate.media import phash
 from curate.plugins import make, names
 from curate.progress import Progress
@@ -124,7 +125,7 @@ def _tables(ws: Workspace, items: Sequence[Item]) -> None:
         "thumb": [bytes(phash.THUMB**2)] * len(items),
     }
     if items:
-        ws.table(phash.NAME, phash.MARK).write("all", to_table(hashes))
+        table(ws).write("all", to_table(hashes))
     for axis in ws.config.taxonomy.axes:
         known = [(item.id, *item.weak[axis.name]) for item in items if axis.name in item.weak]
         if known:

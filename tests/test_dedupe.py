@@ -13,7 +13,7 @@ from curate.config import Config
 from curate.dedupe import dedupe
 from curate.engine.serial import Serial
 from curate.media import phash
-from curate.media.decode import Bounds, luminance, open_image
+from curate.media.decode import LOOK_SIDE, Bounds, flattened, luminance, open_image
 from curate.progress import Progress
 from curate.store.workspace import Workspace
 from curate.toml import build
@@ -154,13 +154,29 @@ def test_the_row_of_a_picture() -> None:
     import imagehash
 
     for name in PHOTOGRAPHS:
-        data = encode(photograph(name))
+        data = encode(photograph(name).resize((640, 480)))
         row = phash.columns_of(open_image(data, Bounds()))
-        small = luminance(open_image(data, Bounds())).image
+        small = luminance(open_image(data, Bounds()), phash.SIDE).image
         assert row["phash"] == np.packbits(imagehash.phash(small).hash).tobytes()
         assert row["quality"] > 10
-        assert row["thumb"] == small.resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0).tobytes()
+        assert row["thumb"] == small.resize((32, 32), Image.Resampling.LANCZOS).tobytes()
     assert phash.columns_of(Image.new("RGB", (128, 128), "white"))["quality"] == 0
+
+
+@pytest.mark.parametrize("side", [phash.SIDE, LOOK_SIDE])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_scaled_decode_shows_the_picture_and_no_more(turn: int, side: int) -> None:
+    """A side that the scale does not divide has a pixel at its end that lies mostly outside; EXIF can turn it first."""
+    exif, out = Image.Exif(), io.BytesIO()
+    exif[0x0112] = turn
+    photograph().resize((1289, 961), Image.Resampling.LANCZOS).save(out, "JPEG", quality=95, exif=exif)
+    seen = luminance(open_image(out.getvalue(), Bounds()), side)
+    assert seen.scale == 960 // side
+    whole = flattened(open_image(out.getvalue(), Bounds()), "L").resize((32, 32), Image.Resampling.LANCZOS)
+    row = phash.row_of(seen)
+    apart = np.frombuffer(row["thumb"], np.uint8).astype(int) - np.asarray(whole).ravel()
+    assert np.abs(apart).max() <= 12, "21 and more where the pixel at the end counts in full"
+    assert np.unpackbits(np.frombuffer(row["phash"] + phash.phash(whole), np.uint8)).reshape(2, 64).std(0).sum() <= 1
 
 
 def test_the_quality_is_the_median_distance_from_the_threshold() -> None:

@@ -6,28 +6,33 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from curate.marks import fingerprint
-from curate.media.decode import LOOK_SIDE, Luminance, luminance
+from curate.media.decode import Luminance, luminance
 
 if TYPE_CHECKING:
     import numpy as np
 
 NAME = "phash"
-VERSION = 3
+VERSION = 4
 BITS = 64
 THUMB = 32  # side of the luminance thumbnail that the hash is made from
+SIDE = 120  # px that the shorter side keeps in the decode that this thumbnail is made from, where it has as many
 MIN_QUALITY = 1.0  # below it what the hash says is rounding to 8 bits: such a picture is equal to itself only
 SAME_LEVELS = 8  # grey levels by which thumbnails of one picture may differ, and beyond that
-SAME_SHIFT = 8  # by one SAME_SHIFT-th of the step to the next pixel: a scaled decode is up to a pixel off at its edge
-MARK = fingerprint(NAME, VERSION, LOOK_SIDE, THUMB)
+SAME_SHIFT = 8  # by one SAME_SHIFT-th of the step to the next pixel: resizing tools differ in where a pixel lies
+
+
+def mark(side: int) -> str:
+    """What a table holds whose hashes are made from decodes that leave `side` px; another side can turn a bit."""
+    return fingerprint(NAME, VERSION, side, THUMB)
 
 
 def columns_of(image: Image.Image) -> dict[str, Any]:
     """One row of the hash table, from an opened image: one scaled decode of its luminance; raises ItemError."""
-    return row_of(luminance(image))
+    return row_of(luminance(image, SIDE))
 
 
 def row_of(seen: Luminance) -> dict[str, Any]:
-    """One row of the hash table, from the one decode.
+    """One row of the hash table, from a decode that leaves SIDE px or more.
 
     `phash`: 8 bytes. `quality`: how far, in the median, a coefficient stands from the threshold that its bit says it
     is above or below; 0 for a flat picture, 10 and more where the hash survives re-encoding and resizing. `thumb`:
@@ -35,9 +40,20 @@ def row_of(seen: Luminance) -> dict[str, Any]:
     """
     import numpy as np
 
-    thumb = seen.image.resize((THUMB, THUMB), Image.Resampling.LANCZOS, reducing_gap=3.0).tobytes()
+    thumb = _thumb(seen)
     low = _low(thumb)
     return {"phash": _bits(low), "quality": np.float32(_quality(low)), "thumb": thumb}
+
+
+def _thumb(seen: Luminance) -> bytes:
+    """The picture in THUMB x THUMB px, without what of a scaled decode's edge lies outside of it."""
+    fit = next((n for n in (8, 4, 2) if min(seen.image.size) >= n * SIDE), 1)
+    image, scale = seen.image.reduce(fit) if fit > 1 else seen.image, seen.scale * fit
+    left, top = (px / scale for px in seen.before)
+    right, bottom = (
+        min((px + own) / scale, most) for px, own, most in zip(seen.before, seen.size, image.size, strict=True)
+    )
+    return image.resize((THUMB, THUMB), Image.Resampling.LANCZOS, (left, top, right, bottom)).tobytes()
 
 
 def phash(image: Image.Image) -> bytes:
