@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -13,9 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
-from tests.pictures import encode, texture
+from tests.pictures import encode, photograph, texture
 from tests.web import Answer, Web, serving
 
 CONFIG = """
@@ -309,3 +311,23 @@ def test_retry_failed_asks_again_where_that_may_help(tmp_path: Path, site: Web) 
     assert not site.asked["/nothing.jpg"] + site.asked["/a.jpg"]
     assert "that is an answer" in curate(root, "fetch", "--retry-failed", "http_404", ok=(2,))["error"]
     assert "did you mean 'timeout'" in curate(root, "fetch", "--retry-failed", "timout", ok=(2,))["error"]
+
+
+@pytest.mark.parametrize("screened", [False, True])
+def test_hashes_that_a_kill_loses_are_made_again_to_the_bit(tmp_path: Path, screened: bool) -> None:
+    """They come of a smaller decode where nothing screens by PDQ; dedupe, which looks for PDQ as well, keeps to it."""
+    screen = '[[screening.lists]]\nuse = "lines"\npath = "list.txt"' if screened else ""
+    (tmp_path / "list.txt").write_text("00" * 32 + "\n")
+    photos = [photograph(name) for name in ("astronaut.png", "chelsea.png", "coffee.png")]
+    paths = [f"/{n}.jpg" for n in range(len(photos))]
+    with serving({p: (200, {}, encode(one.resize((1289, 961)))) for p, one in zip(paths, photos, strict=True)}) as web:
+        root = workspace(tmp_path, web, {"neutral": paths}, screen=screen)
+        curate(root, "fetch")
+    (table,) = (root / "work" / "tables").glob("phash@*")
+    rows = pq.read_table(table).sort_by("id")
+    assert rows.num_rows == len(photos)
+    shutil.rmtree(table)
+    curate(root, "dedupe")
+    (again,) = (root / "work" / "tables").glob("phash@*")
+    assert again.name == table.name
+    assert pq.read_table(again).sort_by("id").equals(rows)
