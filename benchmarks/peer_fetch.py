@@ -29,8 +29,9 @@ def peer(python: str, root: Path, urls: Path, options: tuple[str, ...]) -> float
     """One whole run of img2dataset into a fresh folder: seconds."""
     shutil.rmtree(root, ignore_errors=True)
     wanted = sum(1 for _ in urls.open())
+    shard = -(-wanted // 2)
     said = [f"--url_list={urls}", f"--output_folder={root}", "--processes_count=2", "--thread_count=128"]
-    said += ["--compute_hash=sha256", "--enable_wandb=False", f"--number_sample_per_shard={-(-wanted // 2)}", "--retries=0"]
+    said += ["--compute_hash=sha256", "--enable_wandb=False", f"--number_sample_per_shard={shard}", "--retries=0"]
     started = time.perf_counter()
     subprocess.run([python, "-c", _PEER, *said, *options], check=True, capture_output=True)
     seconds = time.perf_counter() - started
