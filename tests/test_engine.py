@@ -5,10 +5,13 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -108,6 +111,42 @@ def test_a_worker_killed_from_outside_costs_its_item() -> None:
     item, other = next(results)
     assert (item, other != pid) == (0.0, True)
     assert list(results) == []
+
+
+@dataclass
+class Born:
+    """Says what a worker has from the start, and how many threads it has once it has multiplied matrices."""
+
+    def load(self) -> None:
+        self.known = "curate.groups" in sys.modules
+
+    def __call__(self, item: int) -> tuple[bool, int]:
+        import numpy as np
+
+        assert (np.ones((500, 500)) @ np.ones((500, 500))).all()
+        return self.known, len(list(Path("/proc/self/task").iterdir()))
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+def test_a_worker_of_a_prepared_engine_has_our_modules_and_one_thread(prepared: bool) -> None:
+    """`curate.groups` imports numpy, whose threads, were there any, a fork would not survive."""
+    code = f"""
+import curate.groups
+from curate.contracts import Needs
+from curate.engine.pool import Pool
+from tests.test_engine import Born
+pool = Pool(1)
+if {prepared}:
+    pool.prepare()
+print(list(pool.map(Born(), [0], Needs())))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment())
+    assert run.stdout.strip() == f"[(0, ({prepared}, 1))]", run.stderr
+
+
+def environment() -> dict[str, str]:
+    """This process's, without what would limit threads from outside."""
+    return {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
 
 
 def test_work_is_shared() -> None:
