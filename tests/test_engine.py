@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,6 +148,23 @@ print(list(pool.map(Born(), [0], Needs())))
 def environment() -> dict[str, str]:
     """This process's, without what would limit threads from outside."""
     return {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+
+
+@dataclass
+class Rooted:
+    """Holds what no pipe can carry."""
+
+    lock: Any
+
+    def load(self) -> None: ...
+
+    def __call__(self, item: int) -> int:
+        return item
+
+
+def test_work_that_cannot_be_sent_is_an_error_and_no_wait() -> None:
+    with pytest.raises(TypeError, match="pickle"):
+        list(Pool(2).map(Rooted(threading.Lock()), [1, 2, 3], NEEDS))
 
 
 def test_work_is_shared() -> None:

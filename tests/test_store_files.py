@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -69,6 +70,13 @@ def test_blobs_come_and_go(tmp_path: Path) -> None:
     assert items[4][0] not in store.list()
     with pytest.raises(StoreError, match="is missing"):
         store.open(items[4][0])
+
+
+def test_a_store_that_has_written_can_be_sent_to_a_worker(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path)
+    blobs.put([("ab" * 32, b"bytes")])
+    with pickle.loads(pickle.dumps(blobs)).open("ab" * 32) as blob:
+        assert blob.read() == b"bytes"
 
 
 def test_what_a_killed_run_left_half_written_is_swept(tmp_path: Path) -> None:

@@ -123,8 +123,9 @@ class _Worker:
         """Begin, so that it is ready when an item comes; nothing where it runs."""
         if self._process is None or self._pipe is None:
             self._pipe, theirs = _context.Pipe()
-            self._process = _context.Process(target=_serve, args=(self._work, theirs, self._room), daemon=True)
-            self._process.start()
+            process = _context.Process(target=_serve, args=(self._work, theirs, self._room), daemon=True)
+            process.start()  # raises where the work cannot be pickled
+            self._process = process
             theirs.close()
         return self._process, self._pipe
 

@@ -32,6 +32,9 @@ class LocalBlobs:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def __reduce__(self) -> tuple[type["LocalBlobs"], tuple[Path]]:
+        return LocalBlobs, (self.root,)  # threads stay in their process
+
     def path(self, sample: str) -> Path:
         """Where the bytes of a sample are, or would be."""
         return self.root / sample[:2] / sample
