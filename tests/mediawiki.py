@@ -93,7 +93,8 @@ class Wiki:
             (folder / name).write_bytes(data)
             (folder / name).with_suffix(".txt").write_text(text, encoding="utf-8")
         kinds = ",".join(sorted({name.rpartition(".")[2] for name in files}))
-        while int(time.time()) <= int(self._uploaded):  # the version that gives way is filed under the second it does so
+        # The version that gives way is filed under the second in which it does.
+        while int(time.time()) <= int(self._uploaded):
             time.sleep(0.02)
         self._php("importImages.php", "--comment-ext", "txt", "--extensions", kinds, "--overwrite", "--user", "Admin",
                   "--summary", "test", str(folder))  # fmt: skip
