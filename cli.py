@@ -26,6 +26,8 @@ app.command()(review.review)
 app.command()(takedown.takedown)
 app.command()(takedown.share)
 
+__all__ = ["app", "main"]
+
 REFUSED = 4
 
 

@@ -65,7 +65,9 @@ def _marked(image: Image.Image, _: np.random.Generator) -> Image.Image:
     return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
 
 
-def _toned(kind: type[ImageEnhance._Enhance], factor: float, image: Image.Image, _: np.random.Generator) -> Image.Image:
+def _toned(
+    kind: Callable[[Image.Image], ImageEnhance._Enhance], factor: float, image: Image.Image, _: np.random.Generator
+) -> Image.Image:
     return kind(image).enhance(factor)
 
 

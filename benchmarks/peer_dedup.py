@@ -7,11 +7,12 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 
 def main(folder: str, out: str) -> None:
     """Write {"hashes": {method: {file: hex}}, "cnn": ..., "cleanvision": [[file, ...], ...], "seconds": {...}}."""
-    found: dict[str, object] = {"hashes": {}, "seconds": {}}
+    found: dict[str, Any] = {"hashes": {}, "seconds": {}}
     from imagededup import methods
 
     for name in ("PHash", "DHash", "WHash", "AHash"):

@@ -72,8 +72,8 @@ def stocked(root: Path, n: int) -> Workspace:
         db.execute("INSERT INTO labellings VALUES ('content', 'bench', '{}', NULL)")
     each = rng.dirichlet([0.2, 0.05, 0.6, 0.1, 0.05], n)
     votes = np.where(rng.random((n, 3)) < 0.9, each.argmax(axis=1)[:, None], rng.integers(0, 5, (n, 3)))
-    columns = {"probabilities": each.round(6).tolist(), "votes": votes.astype(np.int8).tolist()}
-    ws.table("weak", "bench").write("all", pa.table({"id": ids} | columns))
+    rows = {"probabilities": each.round(6).tolist(), "votes": votes.astype(np.int8).tolist()}
+    ws.table("weak", "bench").write("all", pa.table({"id": ids} | rows))
     return ws
 
 

@@ -124,9 +124,10 @@ def _remembered(
     if not kept.is_file():
         with ProcessPoolExecutor() as pool:
             rows = list(pool.map(work, paths, chunksize=64))
-        np.savez(kept, **{key: np.stack([row[key] for row in rows]) for key in rows[0]})
-    with np.load(kept) as found:
-        return dict(found)
+        found = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+        np.savez(kept, allow_pickle=False, **found)
+    with np.load(kept) as read:
+        return dict(read)
 
 
 def _hashes(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -134,10 +135,10 @@ def _hashes(path: Path) -> dict[str, npt.NDArray[Any]]:
     assert look.hashes is not None, f"{path}: {look.failure}"
     return {
         "phash": np.frombuffer(look.hashes["phash"], dtype=np.uint8),
-        "quality": np.float32(look.hashes["quality"]),
+        "quality": np.asarray(look.hashes["quality"], dtype=np.float32),
         "thumb": np.frombuffer(look.hashes["thumb"], dtype=np.uint8),
         "pdq": look.pdq[0].array,
-        "pdq_quality": np.uint8(look.pdq[0].quality),
+        "pdq_quality": np.asarray(look.pdq[0].quality, dtype=np.uint8),
     }
 
 

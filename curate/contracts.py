@@ -92,8 +92,10 @@ class Needs:
 class Decoded(Protocol):
     """One sample, decoded on demand; each view is derived from the bytes alone, so no score depends on its company."""
 
-    sample: Sample
-    declared: Mapping[str, tuple[str, ...]]  # axis -> the classes that sources declare, sorted
+    @property
+    def sample(self) -> Sample: ...
+    @property
+    def declared(self) -> Mapping[str, tuple[str, ...]]: ...  # axis -> the classes that sources declare, sorted
 
     def image(self, side: int | None) -> "Image.Image":
         """Oriented RGB, transparency on white, first frame, shorter side at most `side` px (None: full)."""
@@ -131,8 +133,10 @@ class HashList(Protocol):
     Raises GateError where the file as a whole cannot be read, so that nobody knows what it would have listed.
     """
 
-    path: Path
-    provider: str
+    @property
+    def path(self) -> Path: ...
+    @property
+    def provider(self) -> str: ...  # who vouches for the list
 
     def rows(self) -> Iterator[ListedHash | CorruptRow | SkippedRow]: ...
 
@@ -140,7 +144,8 @@ class HashList(Protocol):
 class Matcher(Protocol):
     """Asks one remote service about hashes: bytes never leave. Raises GateError where it does not answer in full."""
 
-    provider: str
+    @property
+    def provider(self) -> str: ...
 
     def check(self) -> None: ...  # before anything is fetched
     def ask(self, items: Sequence[Digests]) -> Sequence[str | None]: ...  # the entry that matched, or None; in order

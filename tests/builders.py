@@ -96,9 +96,9 @@ def members(ws: Workspace) -> dict[str, dict[str, str | None]]:
 
 def dump(
     ws: Workspace, tables: Sequence[str] = ("members", "splits", "group_names", "conflicts")
-) -> dict[str, list[object]]:
+) -> dict[str, list[str]]:
     """All rows of the tables that dedupe writes, without the run that wrote them."""
-    found: dict[str, list[object]] = {}
+    found: dict[str, list[str]] = {}
     for table in tables:
         rows = [dict(row) for row in ws.catalog.rows(f"SELECT * FROM {table}")]
         found[table] = sorted(str({key: value for key, value in row.items() if key != "run"}) for row in rows)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ GOLDEN = Path(__file__).parent / "golden"
 AXES = (Axis(borderline=("sexy",)), Axis("medium", ("photograph", "drawing"), ("photograph", "drawing"), ()))
 FORMATS = {name: make("manifests", Plugin(name), "format") for name in names("manifests")}
 QUIET = Progress(quiet=True)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ def golden_items() -> list[Item]:
     ]  # fmt: skip
 
 
-def shuffled(items: Sequence[Item], seed: int) -> list[Item]:
+def shuffled(items: Sequence[T], seed: int) -> list[T]:
     """The items in another order."""
     found = list(items)
     random.Random(seed).shuffle(found)

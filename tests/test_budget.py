@@ -55,7 +55,8 @@ def run(ws: Workspace, site: Web, source: object) -> dict[str, Any]:
 
 
 def pictures(n: int) -> dict[str, Answer]:
-    return {f"/{k}.jpg": (200, {}, encode(texture(k))) for k in range(n)} | {"/api": (200, {}, b"{}")}
+    found: dict[str, Answer] = {f"/{k}.jpg": (200, {}, encode(texture(k))) for k in range(n)}
+    return found | {"/api": (200, {}, b"{}")}
 
 
 def test_an_hours_requests_are_counted_across_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

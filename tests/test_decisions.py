@@ -256,7 +256,7 @@ def test_what_is_exported_can_be_imported(tmp_path_factory: pytest.TempPathFacto
     export_csv(second, again)
     assert again.read_bytes() == out.read_bytes()
     for ask in (views.votes, views.precedents):
-        assert ask(first.catalog, "content", "1") == ask(second.catalog, "content", "1")  # type: ignore[operator]
+        assert ask(first.catalog, "content", "1") == ask(second.catalog, "content", "1")
     for ws in (first, second):
         ws.close()
 

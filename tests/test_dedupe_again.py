@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,7 +150,9 @@ def hashed(wave: int, picks: list[tuple[int, set[int]]]) -> dict[str, bytes]:
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(waves)
-def test_adding_data_moves_no_split_and_leaks_nothing(tmp_path_factory: pytest.TempPathFactory, arrivals: list) -> None:
+def test_adding_data_moves_no_split_and_leaks_nothing(
+    tmp_path_factory: pytest.TempPathFactory, arrivals: list[Any]
+) -> None:
     ws = workspace(
         tmp_path_factory.mktemp("w"), Config(dedupe=DedupeConfig("phash", group_radius=10, collapse_radius=4))
     )
@@ -190,7 +194,7 @@ def apart(left: bytes, right: bytes) -> int:
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(waves, st.randoms())
 def test_the_order_of_arrival_leaves_no_trace(
-    tmp_path_factory: pytest.TempPathFactory, arrivals: list, random: object
+    tmp_path_factory: pytest.TempPathFactory, arrivals: list[Any], random: Random
 ) -> None:
     batches = [hashed(wave, picks) for wave, picks in enumerate(arrivals)]
     found = []
@@ -201,7 +205,7 @@ def test_the_order_of_arrival_leaves_no_trace(
         run(ws)
         found.append(dump(ws))
         ws.close()
-        random.shuffle(batches)  # type: ignore[attr-defined]
+        random.shuffle(batches)
     assert found[0] == found[1]
 
 

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 import typer
 
-import cli
+from cli import app
 from curate.config import load
 from curate.plugins import make, names, plugin_class
 from curate.policy import minors
@@ -24,8 +24,8 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 def commands() -> list[str]:
     """Every command, sub-commands with their group's name in front."""
-    found = [one.name or one.callback.__name__ for one in cli.app.registered_commands if one.callback]
-    for group in cli.app.registered_groups:
+    found = [one.name or one.callback.__name__ for one in app.registered_commands if one.callback]
+    for group in app.registered_groups:
         assert isinstance(group.typer_instance, typer.Typer)
         found += [f"{group.name} {one.name}" for one in group.typer_instance.registered_commands]
     return found

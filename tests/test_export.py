@@ -23,6 +23,7 @@ from curate.media import pdq
 from curate.policy import minors, refusals
 from curate.records import SPLITS, Axis, Manifest, Taxonomy
 from curate.release import load
+from curate.store import blobs
 from curate.store.workspace import Workspace
 from tests.releases import (
     AXES,
@@ -299,7 +300,7 @@ def test_killed_at_any_step_it_is_no_release_and_redone_it_is_the_same(
         return wrapped
 
     with monkeypatch.context() as patch:
-        patch.setattr(verb, "write", deadly(verb.write))
+        patch.setattr(verb, "write", deadly(blobs.write))
         patch.setattr(Path, "rename", deadly(Path.rename))
         patch.setattr("curate.release.shutil.rmtree", lambda *_, **__: None)
         patch.setattr(ws.catalog, "note", deadly(ws.catalog.note))

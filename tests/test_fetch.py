@@ -253,7 +253,7 @@ def test_no_contact_no_fetch(tmp_path: Path, site: Web) -> None:
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
-    big = {f"/{n}.png": (200, {}, encode(texture(n, (400, 300)), "PNG")) for n in range(30)}
+    big: dict[str, Answer] = {f"/{n}.png": (200, {}, encode(texture(n, (400, 300)), "PNG")) for n in range(30)}
     with serving(big) as site:
         root = workspace(tmp_path / "full", site, {"neutral": list(big)})
         code = (

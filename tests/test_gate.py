@@ -59,7 +59,7 @@ def looked(data: bytes) -> tuple[Pdq, ...]:
 
 
 def screened(gate: Gate, data: bytes, parts: tuple[Pdq, ...]) -> gates.Verdict:
-    digests = Digests(*(hashlib.new(name, data).hexdigest() for name in ("sha256", "sha1", "md5")))
+    digests = Digests(hashlib.sha256(data).hexdigest(), hashlib.sha1(data).hexdigest(), hashlib.md5(data).hexdigest())
     return gate.screen([digests], [parts], lambda n: looked(data))[0]
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
+from random import Random
 
 import numpy as np
 import pytest
@@ -63,12 +64,15 @@ def one_run(ids: list[str], edges: list[tuple[str, str]], past: Past) -> tuple[F
 
 numbers = st.integers(0, 25)
 edge = st.tuples(numbers, numbers)
+Edges = list[tuple[int, int]]
 step = st.tuples(st.sets(numbers, max_size=8), st.lists(edge, max_size=6), st.sets(numbers, max_size=4))
 
 
 @settings(deadline=None)
 @given(st.lists(step, min_size=1, max_size=6))
-def test_a_history_of_additions_and_removals_moves_nothing_and_leaks_nothing(history: list[tuple]) -> None:
+def test_a_history_of_additions_and_removals_moves_nothing_and_leaks_nothing(
+    history: list[tuple[set[int], Edges, set[int]]],
+) -> None:
     memory, present, edges = Past(), set(), []
     for added, found, held in history:
         present |= {named(n) for n in added}
@@ -93,11 +97,11 @@ def test_a_history_of_additions_and_removals_moves_nothing_and_leaks_nothing(his
 
 @settings(deadline=None)
 @given(st.sets(numbers, min_size=1), st.lists(edge, max_size=20), st.randoms())
-def test_the_order_in_which_edges_are_found_leaves_no_trace(there: set[int], found: list, random: object) -> None:
+def test_the_order_in_which_edges_are_found_leaves_no_trace(there: set[int], found: Edges, random: Random) -> None:
     ids = sorted(named(n) for n in there)
     edges = [(named(a), named(b)) for a, b in found]
     first, _, _ = one_run(ids, edges, Past())
-    random.shuffle(edges)  # type: ignore[attr-defined]
+    random.shuffle(edges)
     second, _, _ = one_run(ids, [(b, a) for a, b in edges], Past())
     assert first == second
 
@@ -167,13 +171,13 @@ points = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 2)), min_size=1, 
 
 @settings(deadline=None)
 @given(points, st.integers(0, 5), st.randoms())
-def test_stars_are_what_a_greedy_walk_finds(placed: list[tuple[int, int]], radius: int, random: object) -> None:
+def test_stars_are_what_a_greedy_walk_finds(placed: list[tuple[int, int]], radius: int, random: Random) -> None:
     where, labels = np.array([p for p, _ in placed]), np.array([label for _, label in placed])
     rank = np.arange(len(placed))
-    random.shuffle(rank)  # type: ignore[attr-defined]
+    random.shuffle(rank)  # type: ignore[arg-type]  # an array
 
     def alike(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        return np.abs(where[left] - where[right]) <= radius
+        return np.asarray(np.abs(where[left] - where[right]) <= radius)
 
     wanted: dict[int, int] = {}
     for row in np.argsort(rank).tolist():

@@ -170,7 +170,7 @@ def test_mirrors_and_quarter_turns_are_found_where_they_are_asked_for(ws: Worksp
     with_options(ws, DedupeConfig(orientations=True))
     found = run(ws)
     assert (found["groups"], found["duplicates"]) == (1, 0)
-    assert set(found["stages"]) == {"phash", "pdq", "orientations"}  # type: ignore[arg-type]
+    assert set(found["stages"]) == {"phash", "pdq", "orientations"}  # type: ignore[call-overload]
     assert len({members(ws)[one]["grp"] for one in ids}) == 1
 
 

@@ -3,7 +3,7 @@
 import json
 from collections import namedtuple
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -29,7 +29,10 @@ def view(image: Image.Image, said: Mapping[str, tuple[str, ...]] | None = None) 
     return StoredImage(SAMPLE, said or {}, lambda: data)
 
 
-def loaded(labeler: Any) -> Any:
+L = TypeVar("L", bound=Labeler)
+
+
+def loaded(labeler: L) -> L:
     labeler.load()
     return labeler
 

@@ -25,6 +25,7 @@ from curate.screening.matchers.hma import Hma
 from curate.screening.matchers.shield import Shield
 from tests.pictures import encode, photograph, texture
 from tests.test_fetch import curate, fates, workspace
+from tests.web import Answer as Reply
 from tests.web import serving
 
 USER, PASSWORD, TOKEN = "seeded-user-9f2c", "seeded-password-7b1e", "seeded-token-4d8a"
@@ -246,7 +247,8 @@ def configured(service: Service) -> str:
 
 def test_a_matcher_stands_in_for_a_list(tmp_path: Path, service: Service) -> None:
     service.answer = shielded
-    answers = {"/a.jpg": (200, {}, encode(texture(1))), "/b.jpg": (200, {}, encode(photograph().rotate(90)))}
+    one, other = encode(texture(1)), encode(photograph().rotate(90))
+    answers: dict[str, Reply] = {"/a.jpg": (200, {}, one), "/b.jpg": (200, {}, other)}
     with serving(answers) as web:
         screen = "stop_after_matches = 0\n" + configured(service)
         root = workspace(tmp_path / "ws", web, {"porn": ["/a.jpg", "/b.jpg"]}, screen=screen, required=True)
@@ -259,7 +261,7 @@ def test_a_matcher_stands_in_for_a_list(tmp_path: Path, service: Service) -> Non
 
 def test_a_matcher_that_dies_keeps_everything_out(tmp_path: Path, service: Service) -> None:
     """Dead before: nothing is fetched. Dead in between: nothing more is stored, and all may be asked for again."""
-    answers = {f"/{n}.jpg": (200, {}, encode(texture(n))) for n in range(4)}
+    answers: dict[str, Reply] = {f"/{n}.jpg": (200, {}, encode(texture(n))) for n in range(4)}
     with serving(answers) as web:
         service.answer = lambda asked: (503, {})
         root = workspace(tmp_path / "ws", web, {"porn": list(answers)}, screen=configured(service), required=True)
@@ -278,7 +280,8 @@ def test_a_matcher_that_dies_keeps_everything_out(tmp_path: Path, service: Servi
 
 def test_secrets_are_nowhere(tmp_path: Path, service: Service) -> None:
     """Seeded in the environment, in URLs, in headers; looked for in all that is printed, logged, stored, released."""
-    answers = {f"/{n}.jpg": (200, {"Set-Cookie": f"s={TOKEN}", "ETag": "x"}, encode(texture(n))) for n in range(3)}
+    headers = {"Set-Cookie": f"s={TOKEN}", "ETag": "x"}
+    answers: dict[str, Reply] = {f"/{n}.jpg": (200, headers, encode(texture(n))) for n in range(3)}
     service.answer = shielded
     with serving(answers) as web:
         lines = [web.url(f"/{n}.jpg?X-Amz-Signature={TOKEN}&size={n}") for n in range(3)]

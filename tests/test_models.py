@@ -153,10 +153,15 @@ def test_snorkel_leaves_the_process_as_it_was(capfd: pytest.CaptureFixture[str])
     import torch
 
     votes = crowd(50, np.arange(50) % 2, [0.9, 0.8, 0.7], 0.9)
-    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+
+    def states() -> tuple[object, ...]:
+        numpys = np.random.get_state(legacy=False)["state"]["key"].tolist()
+        return random.getstate(), numpys, torch.get_rng_state().tolist()
+
+    before = states()
     handlers, level, threads = list(logging.root.handlers), logging.root.manager.disable, torch.get_num_threads()
     FAST.predict(votes, even(2))
-    assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
+    assert states() == before
     assert (list(logging.root.handlers), logging.root.manager.disable, torch.get_num_threads()) == (
         handlers, level, threads)  # fmt: skip
     assert capfd.readouterr() == ("", "")

@@ -36,7 +36,7 @@ def hashes(seed: int, n: int, nbytes: int, skew: bool = False) -> np.ndarray:
 
 
 def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.bitwise_count(a[:, None] ^ b[None]).sum(axis=2, dtype=np.int64)
+    return np.asarray(np.bitwise_count(a[:, None] ^ b[None]).sum(axis=2, dtype=np.int64))
 
 
 def brute(found: np.ndarray, radius: int) -> np.ndarray:

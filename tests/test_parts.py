@@ -3,6 +3,7 @@
 import io
 import struct
 import zipfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,8 +27,8 @@ INTAKE = Intake(Bounds(min_side=1))
 
 def saved(first: Image.Image, kind: str, *more: Image.Image, **options: object) -> bytes:
     out = io.BytesIO()
-    extra = {"save_all": True, "append_images": list(more)} if more else {}
-    first.save(out, kind, **extra, **options)  # type: ignore[arg-type]
+    extra: dict[str, Any] = {"save_all": True, "append_images": list(more)} if more else {}
+    first.save(out, kind, **extra, **options)
     return out.getvalue()
 
 

@@ -26,11 +26,12 @@ def bits(left: np.ndarray, right: np.ndarray) -> int:
 def test_the_full_hash_is_pdqhash_on_the_full_decode() -> None:
     picture = photograph().resize((640, 480))
     (found,) = parts(encode(picture, "PNG"), Bounds())
-    vectors, quality = pdqhash.compute_dihedral(np.asarray(picture))
+    px = np.asarray(picture)
+    vectors, quality = pdqhash.compute_dihedral(px)
     assert (found.part, found.full, found.quality) == ("main", True, quality)
     assert np.unpackbits(found.array[[0, 6]], axis=1).tolist() == [list(vectors[n]) for n in (0, 6)]
-    turned = {1: np.rot90(picture), 2: np.rot90(picture, 2), 3: np.rot90(picture, 3), 4: np.flipud(picture)}
-    turned |= {5: np.fliplr(picture), 6: np.swapaxes(picture, 0, 1), 7: np.swapaxes(np.rot90(picture, 2), 0, 1)}
+    turned = {1: np.rot90(px), 2: np.rot90(px, 2), 3: np.rot90(px, 3), 4: np.flipud(px)}
+    turned |= {5: np.fliplr(px), 6: np.swapaxes(px, 0, 1), 7: np.swapaxes(np.rot90(px, 2), 0, 1)}
     own = {n: pdqhash.compute(np.ascontiguousarray(pixels))[0] for n, pixels in turned.items()}
     apart = {n: [bits(one, np.packbits(own[n])) for one in found.array] for n in own}
     assert all(0 in one for one in apart.values()), "each orientation is the turned picture's own hash"

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -78,7 +79,7 @@ def press(page: Page, key: str) -> None:
     until(page, lambda: int(host.get_attribute("data-acts") or 0) > acts and host.get_attribute("data-busy") == "false")
 
 
-def rows(root: Path, sql: str) -> list[tuple[object, ...]]:
+def rows(root: Path, sql: str) -> list[tuple[Any, ...]]:
     """What the catalog holds."""
     ws = Workspace(root, load(root))
     found = [tuple(row) for row in ws.catalog.rows(sql)]

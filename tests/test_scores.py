@@ -99,7 +99,7 @@ def scored(root: Path, waves: Sequence[tuple[Sequence[bytes], Engine]], size: in
         ids = sorted(ids + store(ws, wave))
         assign(ws.catalog, size)
         compute(ws, engine, labelers, QUIET)
-    found = {}
+    found: dict[str, bytes] = {}
     for labeler in labelers:
         for name, values in read(ws, labeler, ids).items():
             assert not np.isnan(values).any()

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,8 +50,8 @@ def test_every_total(tmp_path: Path) -> None:
     dedupe(ws, Serial(), Progress(quiet=True))
     weak = {"id": [first, second, third, fourth], "label": ["neutral", "neutral", None, "drawings"]}
     ws.table("weak", "mark").write("all", to_table(weak | {"probability": [0.9, 0.9, None, 0.8]}))
-    said = status(ws)
-    (source,) = said.pop("sources")  # type: ignore[misc]
+    said: dict[str, Any] = status(ws)
+    (source,) = said.pop("sources")
     assert (source["use"], source["candidates"], source["license_missing"]) == ("urllist", 5, 5)
     assert said == {
         "candidates": 9, "stored": 5, "pending": 1, "failed": {"dns": 1, "http_404": 2}, "samples": 4, "duplicates": 1,

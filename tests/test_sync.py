@@ -167,11 +167,11 @@ def ws(tmp_path: Path) -> Workspace:
 
 def test_a_system_that_stops_answering_keeps_its_place(ws: Workspace) -> None:
     source = Shifting({"7", "11"}, answers=1)
-    result = sync(ws, [source], Offline("none"), Progress(quiet=True))  # type: ignore[list-item]
+    result = sync(ws, [source], Offline("none"), Progress(quiet=True))
     assert list(result["unsynced"]) == ["a.example"]  # type: ignore[call-overload]
     assert result["checked"] == 500
     again = Shifting(source.gone)
-    result = sync(ws, [again, again], Offline("none"), Progress(quiet=True))  # type: ignore[list-item]
+    result = sync(ws, [again, again], Offline("none"), Progress(quiet=True))
     assert result["checked"] == 600
     assert sorted(source.asked + again.asked, key=int) == [str(n) for n in range(1200) if n % 12], "each asked once"
     assert (result["withdrawn"], result["withheld"]) == (2, 2)
@@ -184,5 +184,5 @@ def test_a_system_that_stops_answering_keeps_its_place(ws: Workspace) -> None:
 def test_one_mention_that_is_gone_is_enough_and_all_must_return(ws: Workspace) -> None:
     """Items 2 and 3 have the same bytes."""
     for gone, held in (({"2"}, 1), ({"2", "3"}, 1), ({"3"}, 1), (set(), 0)):
-        sync(ws, [Shifting(gone)], Offline("none"), Progress(quiet=True))  # type: ignore[list-item]
+        sync(ws, [Shifting(gone)], Offline("none"), Progress(quiet=True))
         assert len(views.withheld(ws.catalog)) == held

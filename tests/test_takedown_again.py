@@ -41,7 +41,7 @@ def zygote() -> Iterator[Zygote]:
 
 @pytest.fixture
 def site() -> Iterator[Web]:
-    same = (200, {}, encode(PICTURE, quality=90))
+    same: Answer = (200, {}, encode(PICTURE, quality=90))
     answers: dict[str, Answer] = {
         "/a.jpg": same,
         "/mirror/a.jpg": same,

@@ -48,7 +48,7 @@ def at_step(n: int, full: bool = False) -> None:
     With `full`, it does not die: that call, and every later one of its kind, meets a full disk.
     """
     left = [n]
-    os.fsync = lambda _: None  # a kill loses nothing that was written
+    os.fsync = lambda fd: None  # a kill loses nothing that was written
 
     def before(call: Callable[..., object]) -> Callable[..., object]:
         def counted(*args: object, **given: object) -> object:
