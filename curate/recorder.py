@@ -65,20 +65,15 @@ class Recorder:
         kept = [o for o in outcomes if o.failure is None and o.look is not None]
         self._reserve(kept)
         preserved = {one: self._preserved(o, verdicts[one].match) for one, o in matched.items()}
-        self._ws.blobs.put((o.look.sha256, o.response.body) for o in kept if o.look and o.response)
-        with self._ws.catalog.tx() as db:
-            for outcome in outcomes:
-                if outcome.failure is None and outcome.look is not None and outcome.look.sample is not None:
-                    one = outcome.look.sample
-                    row = (one.id, one.sha1, one.md5, one.bytes, one.media_type, one.width, one.height, one.frames)
-                    db.execute(_SAMPLE, (*row, self._ws.catalog.run))
-                db.execute(_CANDIDATE, self._row(outcome, wanted.get(outcome.candidate)))
-                if outcome.failure is not None and outcome.failure.reason is Reason.TAKEN_DOWN:
-                    self._stay_away(db, outcome.candidate)
-            stored = [o.look.sha256 for o in kept if o.look is not None]
-            repeats.suspect(db, stored, self._ws.config.fetch.placeholder_urls, self._ws.catalog.run)
-            found = [self._incident(db, o, verdicts[one].match, preserved[one]) for one, o in matched.items()]
-            _count(db, verdicts)
+        stored = [o.look.sha256 for o in kept if o.look is not None]
+        with self._ws.landing(stored):
+            self._ws.blobs.put((o.look.sha256, o.response.body) for o in kept if o.look and o.response)
+            with self._ws.catalog.tx() as db:
+                for outcome in outcomes:
+                    self._write(db, outcome, wanted.get(outcome.candidate))
+                repeats.suspect(db, stored, self._ws.config.fetch.placeholder_urls, self._ws.catalog.run)
+                found = [self._incident(db, o, verdicts[one].match, preserved[one]) for one, o in matched.items()]
+                _count(db, verdicts)
         self.incidents += found
         self.unanswered = next((one.unavailable for one in verdicts.values() if one.remote), self.unanswered)
         for outcome in kept:
@@ -86,6 +81,15 @@ class Recorder:
                 self._hashes[look.sha256] = hashes.Found(look.sha256, dict(look.hashes), look.pdq)
         if len(self._hashes) >= PART:
             self.flush()
+
+    def _write(self, db: sqlite3.Connection, outcome: Outcome, sha1: str | None) -> None:
+        if outcome.failure is None and outcome.look is not None and outcome.look.sample is not None:
+            one = outcome.look.sample
+            row = (one.id, one.sha1, one.md5, one.bytes, one.media_type, one.width, one.height, one.frames)
+            db.execute(_SAMPLE, (*row, self._ws.catalog.run))
+        db.execute(_CANDIDATE, self._row(outcome, sha1))
+        if outcome.failure is not None and outcome.failure.reason is Reason.TAKEN_DOWN:
+            self._stay_away(db, outcome.candidate)
 
     def flush(self) -> None:
         """Write the hashes that are held in memory; what a killed run loses of them, dedupe makes again."""

@@ -289,6 +289,40 @@ def test_stopped_in_the_middle_the_rerun_ends_the_same(tmp_path: Path, signum: s
         assert fates(stopped) == fates(straight)
 
 
+# A fetch that is killed in its first batch: before its bytes have their names, or when they have, and no row yet.
+KILLED = """
+import os, signal, sys
+import cli
+from curate import repeats
+from curate.store import blobs
+die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv.pop(1) == "stored":
+    repeats.suspect = die
+else:
+    blobs.Path.replace = die
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("when", ["writing", "stored"])
+def test_bytes_that_a_kill_leaves_without_a_row_are_gone_with_the_next_run(
+    tmp_path: Path, site: Web, when: str
+) -> None:
+    """A list that comes later would not be asked about them: they are no samples."""
+    root = workspace(tmp_path, site, {"neutral": ["/a.jpg", "/b.png"]})
+    command = [sys.executable, "-c", KILLED, when, "fetch", "-q", "-w", str(root)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    blobs = root / "work" / "blobs"
+    left = [path for path in blobs.rglob("*") if path.is_file()]
+    assert left
+    assert all(path.name.startswith(".") == (when == "writing") for path in left)
+    assert set(fates(root).values()) == {"pending"}
+    curate(root, "dedupe")
+    assert not [path for path in blobs.rglob("*") if path.is_file()]
+    assert not (root / "work" / "landing").exists()
+    assert curate(root, "fetch")["stored"] == 2
+
+
 def test_two_drivers_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
     answers = {f"/{n}.jpg": jpeg(n) for n in range(40)}
     with serving(answers, delay=0.1) as site:

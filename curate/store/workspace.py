@@ -3,16 +3,17 @@
 import fcntl
 import json
 import os
+import re
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from curate.config import CONFIG_NAME, Config
 from curate.errors import BusyError, StoreError
-from curate.store.blobs import LocalBlobs, disk
+from curate.store.blobs import LocalBlobs, disk, sync
 from curate.store.catalog import Catalog, now
 from curate.store.tables import Table
 from curate.store.tombstones import NAME as TOMBSTONES
@@ -20,6 +21,8 @@ from curate.store.tombstones import Tombstones
 
 SYNCED = ("dropbox", "onedrive", "google drive", "googledrive", "icloud", "mobile documents", "nextcloud", "box sync")
 PARTIAL = ("releases/.*", "releases/*/.*", "exports/.*", "exports/*/.*", "models/.*", "tables/*/.*", "receipts/.*")
+LANDING = "landing"
+_ID = re.compile(r"[0-9a-f]{64}")
 _CACHEDIR = "Signature: 8a477f597d28d172789f06886806bc55\n# Not to be indexed or backed up: a curate workspace.\n"
 MARKS = {"CACHEDIR.TAG": _CACHEDIR, ".nomedia": "", ".metadata_never_index": ""}
 
@@ -68,9 +71,21 @@ class Workspace:
             finally:
                 lock.truncate(0)
 
+    @contextmanager
+    def landing(self, samples: Iterable[str]) -> Iterator[None]:
+        """Blobs stored in here are samples by the end; what a broken run leaves of others, the next one removes."""
+        path = self.work / LANDING
+        with disk():
+            path.write_text("\n".join(samples), encoding="utf-8")
+            sync(path)
+            sync(self.work)
+        yield
+        path.unlink()
+
     def _sweep(self) -> None:
         """Clear what a killed run left half made."""
         shutil.rmtree(self.work / "spool", ignore_errors=True)
+        self._settle()
         for part in (path for pattern in PARTIAL for path in self.work.glob(pattern)):
             if part.is_dir():
                 shutil.rmtree(part, ignore_errors=True)
@@ -78,6 +93,17 @@ class Workspace:
                 part.unlink(missing_ok=True)
         with self.catalog.tx() as db:
             db.execute("UPDATE runs SET status = 'killed' WHERE status = 'running'")
+
+    def _settle(self) -> None:
+        """Remove blobs that were about to be samples and are not: a list that comes later would not know of them."""
+        path = self.work / LANDING
+        if path.exists():
+            for sample in path.read_text(encoding="utf-8").split():
+                if _ID.fullmatch(sample) and not self.catalog.one(
+                    "SELECT count(*) FROM samples WHERE id = ?", (sample,)
+                ):
+                    self.blobs.delete(sample)
+            path.unlink()
 
 
 def find_root(start: Path) -> Path | None:
