@@ -79,10 +79,8 @@ def _bits(low: "np.ndarray") -> bytes:
 def same(left: "np.ndarray", right: "np.ndarray") -> "np.ndarray":
     """Whether thumbnails (uint8[n, 1024] each) show the same picture all over, re-encoded or resized: bool[n].
 
-    A hash sums up the whole picture; a bar, a mosaic or a mark is local, and changes it little. Of 91 photographs (hash
-    within 4 bits as well) these are taken for the same: re-encodes to q30 and up 100 %, resizes to 35-70 % 93-97 %,
-    small black bars 1 %, crops by 2 % 1 %, mosaics over 40 % of the sides 8 %, over 15 % 31 % (where there was nothing
-    to hide).
+    A hash sums up the whole picture; a bar, a mosaic or a mark is local, and changes it little. docs/dedupe.md says
+    what is taken for the same.
     """
     import numpy as np
 
