@@ -169,7 +169,7 @@ def test_pages_name_nobody_and_pace_is_ones_own(ws: Workspace) -> None:
     assert axis_of(stats(ws))["consensus"]["settled"] == 1
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["ada", "bob", "eve"]), st.integers(0, 5)), max_size=25))
 def test_any_decisions_have_figures(
     tmp_path_factory: pytest.TempPathFactory, given_: list[tuple[int, str, int]]

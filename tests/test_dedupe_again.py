@@ -148,7 +148,7 @@ def hashed(wave: int, picks: list[tuple[int, set[int]]]) -> dict[str, bytes]:
     return found
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(waves)
 def test_adding_data_moves_no_split_and_leaks_nothing(
     tmp_path_factory: pytest.TempPathFactory, arrivals: list[Any]
@@ -191,7 +191,7 @@ def apart(left: bytes, right: bytes) -> int:
     return (int.from_bytes(left) ^ int.from_bytes(right)).bit_count()
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(waves, st.randoms())
 def test_the_order_of_arrival_leaves_no_trace(
     tmp_path_factory: pytest.TempPathFactory, arrivals: list[Any], random: Random

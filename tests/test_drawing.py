@@ -106,7 +106,7 @@ def test_a_score_does_not_depend_on_its_company(photographs: list[Image.Image]) 
         assert column[-1] == alone[name][0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(arrays(np.uint8, st.tuples(st.integers(16, 40), st.integers(16, 40), st.just(3))))
 def test_every_picture_has_a_score(pixels: np.ndarray) -> None:
     found = statistics(pixels)

@@ -117,7 +117,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 words = st.one_of(texts, st.sampled_from(["=1+1", "'", "''x", "@a", "\r", "\n", '"', "a,b\r\nc", "-", "\ufeff", " x "]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(words, words), min_size=1, max_size=5))
 def test_any_text_survives_csv(tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, str]]) -> None:
     out = tmp_path_factory.mktemp("csv")

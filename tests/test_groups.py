@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate import groups
@@ -68,7 +68,6 @@ Edges = list[tuple[int, int]]
 step = st.tuples(st.sets(numbers, max_size=8), st.lists(edge, max_size=6), st.sets(numbers, max_size=4))
 
 
-@settings(deadline=None)
 @given(st.lists(step, min_size=1, max_size=6))
 def test_a_history_of_additions_and_removals_moves_nothing_and_leaks_nothing(
     history: list[tuple[set[int], Edges, set[int]]],
@@ -95,7 +94,6 @@ def test_a_history_of_additions_and_removals_moves_nothing_and_leaks_nothing(
         assert again == grouping
 
 
-@settings(deadline=None)
 @given(st.sets(numbers, min_size=1), st.lists(edge, max_size=20), st.randoms())
 def test_the_order_in_which_edges_are_found_leaves_no_trace(there: set[int], found: Edges, random: Random) -> None:
     ids = sorted(named(n) for n in there)
@@ -169,7 +167,6 @@ def test_a_split_without_a_share_is_never_drawn() -> None:
 points = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 2)), min_size=1, max_size=30)
 
 
-@settings(deadline=None)
 @given(points, st.integers(0, 5), st.randoms())
 def test_stars_are_what_a_greedy_walk_finds(placed: list[tuple[int, int]], radius: int, random: Random) -> None:
     where, labels = np.array([p for p, _ in placed]), np.array([label for _, label in placed])

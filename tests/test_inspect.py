@@ -71,7 +71,7 @@ NAMES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(lists=st.dictionaries(st.sampled_from(NAMES), st.lists(st.sampled_from(LINES), max_size=12), min_size=1))
 def test_as_a_plain_count(lists: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> None:
     found = inspect(write(tmp_path_factory.mktemp("tree"), lists))

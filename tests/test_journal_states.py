@@ -175,5 +175,5 @@ class Machine(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-Machine.TestCase.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
+Machine.TestCase.settings = settings(max_examples=20, stateful_step_count=25)
 TestJournal = Machine.TestCase

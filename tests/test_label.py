@@ -357,7 +357,7 @@ def test_macro_accuracy_is_fair_to_rare_classes() -> None:
     assert agreement(gold, np.full(6, -1))["macro_accuracy"] is None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(arrays(np.int8, st.tuples(st.integers(1, 20), st.integers(1, 5)), elements=st.integers(-1, 3)),
        st.randoms(use_true_random=False))  # fmt: skip
 def test_the_report_is_snorkel_s(matrix: np.ndarray, chance: Any) -> None:

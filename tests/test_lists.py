@@ -166,7 +166,7 @@ def damaged() -> Iterator[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize(("use", "data"), list(damaged()), ids=READERS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_whatever_is_in_the_file_it_is_read_or_refused(
     use: str, data: bytes, tmp_path_factory: pytest.TempPathFactory, drawn: st.DataObject

@@ -37,7 +37,7 @@ def test_wilson_is_that_of_the_textbook(right: int, n: int, interval: tuple[floa
     assert wilson(right, n) == (interval and pytest.approx(interval, abs=2e-4))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.integers(2, 12))
 def test_macro_auc_is_the_mean_over_classes_of_ordered_pairs(seed: int, n: int) -> None:
     chance = np.random.default_rng(seed)
@@ -50,7 +50,7 @@ def test_macro_auc_is_the_mean_over_classes_of_ordered_pairs(seed: int, n: int) 
     assert found["accuracy"] == pytest.approx((probabilities.argmax(axis=1) == truth).mean(), abs=1e-4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32), st.integers(2, 30))
 def test_weighted_figures_are_those_of_scikit_learn(seed: int, n: int) -> None:
     chance = np.random.default_rng(seed)

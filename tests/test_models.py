@@ -53,7 +53,6 @@ def check(votes: np.ndarray, found: np.ndarray) -> None:
 # -- majority --------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(matrices(), st.randoms(use_true_random=False))
 def test_majority_counts_votes(votes: np.ndarray, shuffle: random.Random) -> None:
     found = Majority().predict(votes, even())
@@ -76,7 +75,7 @@ def test_majority_of_nothing() -> None:
 # -- Snorkel ---------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.filter_too_much])
 @given(matrices(), st.randoms(use_true_random=False))
 def test_snorkel_holds_its_contract_on_any_votes(votes: np.ndarray, shuffle: random.Random) -> None:
     assume((votes >= 0).any(axis=0).sum() >= 3)

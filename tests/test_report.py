@@ -557,7 +557,7 @@ def test_every_axis_counts(tmp_path: Path) -> None:
     builder.ws.close()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     st.lists(
         st.sampled_from(["neutral", "drawings", "neutral", "drawings", "sexy", "porn", None]), min_size=1, max_size=4
@@ -622,7 +622,7 @@ def test_a_thumbnail_is_no_ones_bytes(build: Builder) -> None:
 
 
 @given(st.integers(1, 900), st.integers(1, 900), st.sampled_from(["RGB", "L", "RGBA"]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_thumbnails_of_any_shape(width: int, height: int, mode: str) -> None:
     image = Image.new(mode, (width, height), 90)
     clear = Image.open(io.BytesIO(thumbnail.clear(image.convert("RGB"))))

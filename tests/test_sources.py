@@ -67,7 +67,7 @@ async def test_nothing_in_it_is_said(tmp_path: Path) -> None:
         await everything(Urllist(tmp_path))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(lines=st.lists(st.sampled_from(["http://x.example/%d", "", "# %d", "bad %d"]), min_size=1, max_size=3500))
 async def test_any_cursor_goes_on_where_it_stopped(lines: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("list") / "urls.txt"

@@ -13,7 +13,7 @@ from curate.stages import Stage, by_cosine, by_hash, by_orientation, joined
 from curate.store.workspace import Workspace
 from tests.builders import workspace
 
-SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ async def test_what_is_no_table_is_said_without_its_urls(text: str, said: str, t
 cells = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(lines=st.lists(st.tuples(st.sampled_from(["", "x", "y"]), cells), min_size=1, max_size=30), n=st.integers(1, 3))
 async def test_any_cursor_goes_on_where_it_stopped(
     lines: list[tuple[str, str]], n: int, tmp_path_factory: pytest.TempPathFactory
