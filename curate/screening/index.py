@@ -4,19 +4,24 @@ Nothing is kept on disk: to read a list takes longer than to build its index, an
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from curate.errors import CurateError, GateError
+from curate.errors import GateError
+
+if TYPE_CHECKING:
+    from curate.screening.kernels import Slots
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 
-CANARY = 31  # bits
+RADIUS = 31  # bits, that of the decision
 PLAIN = 1 << 22  # pairs that numpy compares in less time than a compiler takes to load
+LONG = 1 << 16  # hashes: as many as a slot of 16 bits has keys; fewer are compared one by one in less time
 NOTHING = 257  # a distance that is none
 
 
@@ -61,11 +66,18 @@ class PdqIndex:
     """PDQ hashes in the order in which they were listed, duplicates included: uint64[4, n], word by word."""
 
     columns: Words
+    slots: "Slots | None" = None  # of a long list
 
     @classmethod
     def of(cls, values: bytes | bytearray) -> "PdqIndex":
         """From hashes of 32 bytes, end to end; raises GateError where it misses its canary."""
-        index = cls(np.frombuffer(values, dtype=np.uint64).reshape(-1, 4).T.copy())
+        columns = np.frombuffer(values, dtype=np.uint64).reshape(-1, 4).T.copy()
+        if columns.shape[1] < LONG:
+            index = cls(columns)
+        else:
+            from curate.screening.kernels import slots
+
+            index = cls(columns, slots(columns))
         index.check()
         return index
 
@@ -73,53 +85,47 @@ class PdqIndex:
         return int(self.columns.shape[1])
 
     def nearest(self, queries: Bytes, radius: int) -> Nearest:
-        """The nearest entry of each query (uint8[m, 32]) within `radius` bits, found among all; of equals the first."""
+        """The nearest entry of each query (uint8[m, 32]) within `radius` bits, found among all; of equals the first.
+
+        The more queries are asked at once the less each costs, up to millions; their order does not matter.
+        """
         asked = np.ascontiguousarray(queries).view(np.uint64).reshape(-1, 4)
         if not asked.size or not len(self):
             return Nearest(np.full(len(asked), NOTHING, np.uint16), np.full(len(asked), -1, np.int64))
-        if len(asked) * len(self) <= PLAIN:
+        if self.slots is None and len(asked) * len(self) <= PLAIN:
             distance, place = _plainly(self.columns, asked)
         else:
             from curate.screening.kernels import nearest
 
-            distance, place = nearest(self.columns, asked, radius)
+            distance, place = nearest(self.columns, self.slots, asked, radius)
         found = distance <= radius
         return Nearest(np.where(found, distance, NOTHING).astype(np.uint16), np.where(found, place, -1))
 
-    def joined(self, queries: Bytes, radius: int) -> Nearest:
-        """As `nearest`, for millions of queries: a join by slots of bits costs less than comparing all with all."""
-        from curate.near import cross
-
-        try:
-            pairs = cross(queries, np.ascontiguousarray(self.columns.T).view(np.uint8), radius)
-        except CurateError:  # more pairs than memory should hold: something that everybody has is listed
-            return self.nearest(queries, radius)
-        distance, row = np.full(len(queries), NOTHING, np.uint16), np.full(len(queries), -1, np.int64)
-        asked = np.ascontiguousarray(queries).view(np.uint64)[pairs[:, 0]]
-        apart = np.bitwise_count(asked ^ self.columns.T[pairs[:, 1]]).sum(axis=1, dtype=np.uint16)
-        order = np.lexsort((pairs[:, 1], apart))[::-1]  # the last to be written is the nearest, and of equals the first
-        distance[pairs[order, 0]], row[pairs[order, 0]] = apart[order], pairs[order, 1]
-        return Nearest(distance, row)
+    joined = nearest  # the name by which a whole store is asked
 
     def check(self) -> None:
         """Raise GateError unless a few entries are found: themselves, and at the edge of the radius.
 
-        The public index of the reference library finds nothing once it holds one entry and was saved and loaded.
+        The edge is probed once for each slot of bits, as only that slot can find it. The public index of the reference
+        library finds nothing once it holds one entry and was saved and loaded.
         """
         for row in sorted({0, len(self) // 2, len(self) - 1}) if len(self) else ():
             known = self.columns[:, row].copy()
-            probes = np.concatenate([known.view(np.uint8)[None], known.view(np.uint8)[None] ^ _flips(CANARY)])
-            found = self.nearest(probes, CANARY)
+            found = self.nearest(known.view(np.uint8) ^ CANARIES, RADIUS)
             same = found.row[0] >= 0 and (self.columns[:, found.row[0]] == known).all()
-            if found.distance[0] != 0 or not same or found.distance[1] > CANARY:
+            if found.distance[0] != 0 or not same or found.distance.max() > RADIUS:
                 raise GateError("the index of PDQ hashes did not find its canary")
 
 
-def _flips(count: int) -> Bytes:
-    """`count` of 256 bits, spread evenly over the hash."""
-    bits = np.zeros(256, dtype=np.uint8)
-    bits[np.arange(count) * 256 // count] = 1
-    return np.packbits(bits)[None]
+def _canaries() -> Bytes:
+    """No bit, then 31 bits in 16 ways: two of each 16 bits, but one where the way's number is."""
+    few = np.full((17, 16), 0x0101, dtype=np.uint16)
+    few[0] = 0
+    few[np.arange(1, 17), np.arange(16)] = 1
+    return few.view(np.uint8)
+
+
+CANARIES = _canaries()
 
 
 def _plainly(columns: Words, asked: Words) -> tuple[npt.NDArray[np.uint16], Ints]:
