@@ -13,7 +13,7 @@ from curate.errors import GateError
 from curate.screening import index as index_module
 from curate.screening import kernels
 from curate.screening.entries import Entries, Names
-from curate.screening.index import LONG, NOTHING, RADIUS, Bytes, Digests, Nearest, PdqIndex, Words
+from curate.screening.index import CANARIES, LONG, NOTHING, RADIUS, Bytes, Digests, Nearest, PdqIndex, Words
 from curate.screening.lists.lines import Lines
 
 ENDLESS = 1 << 60
@@ -129,6 +129,15 @@ def test_flips_that_leave_one_slot_to_find_it(way: str, slot: int) -> None:
     assert found.row.tolist() == [299, 299, -1]
 
 
+def test_of_equals_the_first_whichever_slot_finds_it(way: str) -> None:
+    """Two rows at the same distance, one to be found by the first slot alone and one by the last alone."""
+    query = balanced(1, 1)
+    first, last = query ^ CANARIES[1], query ^ CANARIES[16]
+    for listed in (np.concatenate([first, last]), np.concatenate([last, first])):
+        found = PdqIndex.of(listed.tobytes()).nearest(query, RADIUS)
+        assert (found.distance.tolist(), found.row.tolist()) == ([31], [0])
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_lists_of_any_shape(data: st.DataObject) -> None:
@@ -238,8 +247,8 @@ def test_ten_million() -> None:
     half, noise = len(listed) // 2, np.packbits(rng.random((1000, 256)) < 0.1, axis=1)
     listed[:half] = balanced(5000, 1)[rng.integers(0, 5000, half)] ^ noise[rng.integers(0, 1000, half)]
     index = PdqIndex.of(listed.tobytes())
-    rows = rng.integers(0, len(listed), 200)
-    queries = np.stack([flipped(listed[row], n % 40, n) for n, row in enumerate(rows)] + list(balanced(56, 7)))
+    rows = rng.integers(0, len(listed), 80)
+    queries = np.stack([flipped(listed[row], n % 40, n) for n, row in enumerate(rows)] + list(balanced(20, 7)))
     words, asked = np.ascontiguousarray(listed).view(np.uint64), queries.view(np.uint64)
     found = index.nearest(queries, RADIUS)
     for n, query in enumerate(asked):

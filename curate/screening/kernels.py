@@ -171,9 +171,8 @@ def _look(asked: Words, order: Ints, columns: Words, slots: Slots, masks: Words,
         for n in range(len(order)):
             query = order[n, slot]
             word, key = asked[query, slot // 4], asked[query, slot // 4] >> U(slot % 4 * 16) & LAST
-            most = U(distance[query]) - U(
-                row[query] < 0
-            )  # the radius, or what was found: an earlier row may be as near
+            # Within the radius, or as near as what was found: an earlier row may be as near.
+            most = U(distance[query]) - U(row[query] < 0)
             for mask in masks:
                 begin, end = U(starts[key ^ mask]), U(starts[(key ^ mask) + U(1)])
                 if begin == end or _least(word, words, begin, end) > most >> U(2):

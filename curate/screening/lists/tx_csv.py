@@ -1,7 +1,7 @@
 """What `threatexchange dataset -P --csv` prints: signal_type, signal_str, collab, category, tags."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,25 +24,21 @@ class TxCsv:
     def rows(self) -> Iterator[Row]:
         """Every row; raises UsageError for a missing file, GateError for one without the two columns that matter."""
         for file in files(self.path):
-            reader = csv.reader(line.replace("\0", " ") for line in lines(file))
+            reader = csv.DictReader(line.replace("\0", " ") for line in lines(file))
+            if not {KIND, VALUE} <= set(reader.fieldnames or ()):
+                raise GateError(f"{file.name} has no columns {KIND} and {VALUE}")
             try:
-                header = {name: place for place, name in enumerate(next(reader, []))}
-                if not {KIND, VALUE} <= header.keys():
-                    raise GateError(f"{file.name} has no columns {KIND} and {VALUE}")
-                places = [header.get(name, -1) for name in (KIND, VALUE, CATEGORY)]
                 for row in reader:
-                    if row:
-                        cells = [row[place] if 0 <= place < len(row) else "" for place in places]
-                        yield from _row(cells, f"line {reader.line_num}")
+                    yield from _row(row, f"line {reader.line_num}")
             except csv.Error as error:
                 raise GateError(f"{file.name} is no CSV file from line {reader.line_num} on") from error
 
 
-def _row(cells: Sequence[str], entry: str) -> Iterator[Row]:
-    kind, value, category = cells
+def _row(row: dict[str, str | None], entry: str) -> Iterator[Row]:
+    kind, value = row[KIND], row[VALUE]
     if not kind or not value:
         yield CorruptRow(entry, "no signal")
-    elif category.strip().upper() == NEGATIVE:
+    elif (row.get(CATEGORY) or "").strip().upper() == NEGATIVE:
         yield SkippedRow(entry, NEGATIVE.lower())
     else:
         yield from signal(kind, value, entry)
