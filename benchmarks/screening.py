@@ -1,12 +1,12 @@
 """Screening against its targets: loading a list, matching pictures, screening a store again.
 
-    python -m benchmarks.screening                     a list of 1 M; a store of 130 k (a tenth of what the target says)
-    python -m benchmarks.screening --stored 1300000    the target's size: about 6 GB of memory
-    python -m benchmarks.screening --stored 0          loading and matching only
+    python -m benchmarks.screening                      a list of 1 M; a store of 130 k
+    python -m benchmarks.screening --rows 10000000      the target's size: about 4 GB of memory, 1 GB of disk
+    python -m benchmarks.screening --stored 0           loading and matching only
 
-Targets: 200 bytes a hash; 2 ms an image with 8 orientations at 47 bits; 1.3 M stored samples against 1 M hashes in 5
-minutes at 31 bits, in 20 at 47, on 2 cores. `cpu` is the sum over cores. Half of the hashes are made from PDQ of random
-cuttings of real pictures, which are as alike as real ones are; the rest is random.
+Targets for 10 M hashes, exact at 31 bits: 6 GB and 60 s to load a text file, 1,000 hashes looked up a second on two
+cores as must, 4,000 as aim; an image is eight. `cpu` is the sum over cores. Half of the hashes are made from PDQ of
+random cuttings of real pictures, which are as alike as real ones are; the rest is random.
 """
 
 import argparse
@@ -24,98 +24,150 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.corpus import photographs
-from curate.media.pdq import Pdq
+from curate.media.pdq import RADIUS, Pdq
 from curate.records import Digests
-from curate.screening.gate import FIRST_LOOK, Gate, load
+from curate.screening.gate import Gate, load
+from curate.screening.index import LONG, PdqIndex
 from curate.screening.lists.lines import Lines
 
 Hashes = npt.NDArray[np.uint8]
 CUTTINGS = 50_000  # of real pictures; each hash is one of them with an eighth of its bits turned over
 BATCH = 128  # images that are matched at once, as `fetch` does
+STEP = 1 << 17  # images that `rescan` matches at once, as hashes a million
+CHUNK = 1 << 18  # rows that are made or written at a time
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--listed", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--stored", type=int, default=130_000)
     options = parser.parse_args()
     rng = np.random.default_rng(0)
-    hashes = mixed(options.listed, rng)
+    hashes = mixed(options.rows, rng)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "list.txt"
-        path.write_text("\n".join(one.tobytes().hex() for one in hashes))
-        gate = loaded(path, len(hashes))
-    matched(gate, hashes, rng)
-    if options.stored:
-        stored(gate, hashes, options.stored, rng)
+        write(path, hashes)
+        del hashes
+        in_process_of_its_own("alone", path)
+        in_process_of_its_own("asked", path, options.stored)
+    skewed(min(options.rows, 1_000_000), rng)
 
 
-def loaded(path: Path, count: int) -> Gate:
-    """The gate over a list, and what it costs to load it."""
-    alone = "import sys; from pathlib import Path; from benchmarks.screening import alone; alone(Path(sys.argv[1]))"
-    print(
-        subprocess.run([sys.executable, "-c", alone, str(path)], capture_output=True, text=True, check=True).stdout,
-        end="",
-    )
-    gate = load([("lines:1", Lines(path, algorithm="pdq"))], True, None, 1)
+def write(path: Path, hashes: Hashes) -> None:
+    with path.open("w") as file:
+        for at in range(0, len(hashes), CHUNK):
+            file.writelines(one.tobytes().hex() + "\n" for one in hashes[at : at + CHUNK])
+
+
+def in_process_of_its_own(name: str, *arguments: object) -> None:
+    code = f"import sys; from pathlib import Path; from benchmarks.screening import *; {name}(*sys.argv[1:])"
+    subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True)
+
+
+def alone(path: str) -> None:
+    """What a process that did nothing else needs to load the list: from the file to a gate that can answer."""
+    small = Path(path).with_name("small.txt")
+    write(small, mixed(LONG, np.random.default_rng(2)))
+    load([("lines:0", Lines(small, algorithm="pdq"))], True, None, 1)  # what is imported is not counted
+    before, peak = resident(), most_resident()
+    gate = loaded(path)
+    count = gate.lists[0].entries
+    kept, needed = (resident() - before) / count, (most_resident() - peak) / count
+    print(f"    {kept:.0f} bytes a hash stay in memory, {needed:.0f} while loading; peak {gigabytes()}", flush=True)
+
+
+def loaded(path: str) -> Gate:
+    with timed("load the list"):
+        gate = load([("lines:1", Lines(Path(path), algorithm="pdq"))], True, None, 1)
     assert gate.healthy, gate.problems
-    assert gate.lists[0].entries == count
     return gate
 
 
-def alone(path: Path) -> None:
-    """What a process that did nothing else needs to load the list."""
-    path.with_name("one.txt").write_text("0" * 64)
-    load([("lines:0", Lines(path.with_name("one.txt"), algorithm="pdq"))], True, None, 1)
-    before, peak = resident(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with timed("load the list"):
-        gate = load([("lines:1", Lines(path, algorithm="pdq"))], True, None, 1)
-    count, top = gate.lists[0].entries, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    kept, needed = (resident() - before) / count, (top - peak) * 1024 / count
-    print(f"    {kept:.0f} bytes a hash stay in memory, {needed:.0f} while loading", flush=True)
-
-
-def matched(gate: Gate, hashes: Hashes, rng: np.random.Generator) -> None:
-    """Batches of images, one of them listed, by a first look and by the full hash."""
-    pictures = [[Pdq("main", one.tobytes(), 90, False)] for one in mixed(8 * BATCH, rng).reshape(BATCH, 8, 32)]
-    digests = [Digests("0" * 64, "0" * 40, "0" * 32)] * BATCH
+def asked(path: str, stored: str) -> None:
+    """What a process needs that loads the list and is asked."""
+    gate, rng = loaded(path), np.random.default_rng(1)
     index = gate._entries.pdq
     assert index is not None
-    queries = np.concatenate([picture[0].array for picture in pictures])
-    index.nearest(queries[:256], FIRST_LOOK)  # compiles
-    for radius in (FIRST_LOOK, 31):
-        with timed(f"match an image, {radius} bits", BATCH):
-            index.nearest(queries, radius)
-    pictures[7] = [Pdq("main", hashes[[5] * 8].tobytes(), 90, True)]
+    looked_up(index, rng)
+    matched(gate, index, rng)
+    if int(stored):
+        screened_again(gate, index, int(stored), rng)
+    print(f"    peak {gigabytes()}", flush=True)
+
+
+def looked_up(index: PdqIndex, rng: np.random.Generator) -> None:
+    """Hashes looked up by an image, by a batch of `fetch`, by a stretch of `rescan`; and compared with every row."""
+    queries = mixed(8 * STEP, rng)
+    index.nearest(queries[:256], RADIUS)
+    for count in (8, 8 * BATCH, 8 * STEP):
+        with timed(f"look-ups of {count:,} at once", count, rate=True):
+            index.nearest(queries[:count], RADIUS)
+    if index.slots is not None:
+        every = PdqIndex(index.columns)
+        every.nearest(queries[:64], RADIUS)
+        with timed("    the same by comparing all", 64, rate=True):
+            every.nearest(queries[:64], RADIUS)
+
+
+def matched(gate: Gate, index: PdqIndex, rng: np.random.Generator) -> None:
+    """A batch of images, one of them listed."""
+    pictures = [[Pdq("main", one.tobytes(), 90, True)] for one in mixed(8 * BATCH, rng).reshape(BATCH, 8, 32)]
+    pictures[7] = [Pdq("main", index.columns[:, [5] * 8].T.tobytes(), 90, True)]
+    digests = [Digests("0" * 64, "0" * 40, "0" * 32)] * BATCH
     with timed("the gate, an image", BATCH):
         verdicts = gate.screen(digests, pictures, lambda n: pictures[n])
     assert verdicts[7].match is not None
 
 
-def stored(gate: Gate, hashes: Hashes, count: int, rng: np.random.Generator) -> None:
+def screened_again(gate: Gate, index: PdqIndex, count: int, rng: np.random.Generator) -> None:
     """Rows of the store, a few of them listed, as `rescan` reads them: many at a time."""
     rows = mixed(8 * count, rng).reshape(count, 8, 32)
     bad = rng.choice(count, 20, replace=False)
     for number, row in enumerate(bad):
-        rows[row, number % 8] = hashes[number * 1000] ^ np.packbits(np.arange(256) < 30)
-    quality, step = np.full(count, 90, np.uint8), 262_144
-    for radius, full in ((31, True), (FIRST_LOOK, False)):
-        found = set[int]()
-        with timed(f"{count:,} stored samples, {radius} bits"):
-            for at in range(0, count, step):
-                part = slice(at, at + step)
-                marks = np.full(len(quality[part]), full)
-                found |= {at + n for n, _ in gate.near(rows[part], quality[part], marks)}
-        assert set(bad.tolist()) <= found
-        print(f"    {len(found)} found, all {len(bad)} that were planted", flush=True)
+        known = np.frombuffer(index.columns[:, number * 1000].tobytes(), np.uint8)
+        rows[row, number % 8] = known ^ np.packbits(np.arange(256) < 30)
+    found = set[int]()
+    with timed(f"{count:,} stored samples"):
+        for at in range(0, count, STEP):
+            part = rows[at : at + STEP]
+            found |= {at + n for n, _ in gate.near(part, np.full(len(part), 90, np.uint8), np.ones(len(part), bool))}
+    assert set(bad.tolist()) <= found
+    print(f"    {len(found)} found, all {len(bad)} that were planted", flush=True)
+
+
+def skewed(count: int, rng: np.random.Generator) -> None:
+    """Lists that share slots: what a query like most of them costs beside a list of which nothing is shared."""
+    if count < LONG:
+        return
+    even, one = mixed(count, rng), mixed(2, rng)[:1]
+    queries = one ^ turned(8 * BATCH, 5, rng)
+    part, word = even.copy(), even.copy()
+    part[rng.permutation(count)[: count // 20]] = one ^ turned(count // 20, 4, rng)
+    word[:, :8] = one[:, :8]
+    lists = {"nothing": even, "a slot of each": np.where(np.arange(32) < 2, one, even), "a word of each": word}
+    lists |= {"a twentieth, near each other": part, "all alike": np.repeat(one, count, axis=0)}
+    for name, listed in lists.items():
+        index = PdqIndex.of(listed.tobytes())
+        with timed(f"skew: {name}", len(queries), rate=True):
+            index.nearest(queries, RADIUS)
+
+
+def turned(count: int, times: int, rng: np.random.Generator) -> Hashes:
+    """Masks in which each bit is set with a chance of one in 2 ** times."""
+    masks = rng.integers(0, 256, (count, 32), dtype=np.uint8)
+    for _ in range(times - 1):
+        masks &= rng.integers(0, 256, masks.shape, dtype=np.uint8)
+    return masks
 
 
 def mixed(count: int, rng: np.random.Generator) -> Hashes:
     """Hashes, half of them of real pictures' cuttings."""
-    found = rng.integers(0, 256, (count, 32), dtype=np.uint8)
-    real = cuttings()[rng.integers(0, CUTTINGS, count // 2)]
-    noise = [rng.integers(0, 256, real.shape, dtype=np.uint8) for _ in range(3)]
-    found[: count // 2] = real ^ (noise[0] & noise[1] & noise[2])  # an eighth of the bits
+    found = np.empty((count, 32), dtype=np.uint8)
+    for at in range(0, count, CHUNK):
+        some = found[at : at + CHUNK]
+        some[:] = rng.integers(0, 256, some.shape, dtype=np.uint8)
+        half = len(some) // 2
+        some[:half] = cuttings()[rng.integers(0, CUTTINGS, half)] ^ turned(half, 3, rng)
     return found
 
 
@@ -148,18 +200,28 @@ def _square(pictures: list[npt.NDArray[np.float32]], rng: np.random.Generator) -
 
 
 @contextmanager
-def timed(what: str, of: int = 1) -> Iterator[None]:
+def timed(what: str, of: int = 1, rate: bool = False) -> Iterator[None]:
     wall, cpu = time.perf_counter(), time.process_time()
     yield
     wall, cpu = (time.perf_counter() - wall) / of, (time.process_time() - cpu) / of
-    unit, scale = ("ms", 1e3) if of > 1 else ("s", 1.0)
-    print(f"{what:40} {wall * scale:9.2f} {unit}   cpu {cpu * scale:9.2f} {unit}", flush=True)
+    unit, scale = ("us", 1e6) if rate else ("ms", 1e3) if of > 1 else ("s", 1.0)
+    each = f"   {1 / wall:9,.0f} a second" if rate else ""
+    print(f"{what:40} {wall * scale:9.2f} {unit}   cpu {cpu * scale:9.2f} {unit}{each}", flush=True)
 
 
 def resident() -> int:
     """The bytes that this process holds now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1]) if Path("/proc/self/statm").exists() else 0
     return pages * resource.getpagesize()
+
+
+def most_resident() -> int:
+    """The most bytes that this process ever held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def gigabytes() -> str:
+    return f"{most_resident() / 1e9:.2f} GB"
 
 
 if __name__ == "__main__":
