@@ -24,9 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.corpus import photographs
-from curate.media.pdq import Pdq
+from curate.media.pdq import RADIUS, Pdq
 from curate.records import Digests
-from curate.screening.gate import FIRST_LOOK, Gate, load
+from curate.screening.gate import Gate, load
 from curate.screening.lists.lines import Lines
 
 Hashes = npt.NDArray[np.uint8]
@@ -76,19 +76,17 @@ def alone(path: Path) -> None:
 
 
 def matched(gate: Gate, hashes: Hashes, rng: np.random.Generator) -> None:
-    """Batches of images, one of them listed, by a first look and by the full hash."""
-    pictures = [[Pdq("main", one.tobytes(), 90, False)] for one in mixed(8 * BATCH, rng).reshape(BATCH, 8, 32)]
+    """Batches of images, one of them listed."""
+    pictures = [[Pdq("main", one.tobytes(), 90)] for one in mixed(8 * BATCH, rng).reshape(BATCH, 8, 32)]
     digests = [Digests("0" * 64, "0" * 40, "0" * 32)] * BATCH
-    index = gate._entries.pdq
-    assert index is not None
+    (index,) = (one for _, one in gate.entries._pdq())
     queries = np.concatenate([picture[0].array for picture in pictures])
-    index.nearest(queries[:256], FIRST_LOOK)  # compiles
-    for radius in (FIRST_LOOK, 31):
-        with timed(f"match an image, {radius} bits", BATCH):
-            index.nearest(queries, radius)
-    pictures[7] = [Pdq("main", hashes[[5] * 8].tobytes(), 90, True)]
+    index.nearest(queries[:256], RADIUS)  # compiles
+    with timed(f"match an image, {RADIUS} bits", BATCH):
+        index.nearest(queries, RADIUS)
+    pictures[7] = [Pdq("main", hashes[[5] * 8].tobytes(), 90)]
     with timed("the gate, an image", BATCH):
-        verdicts = gate.screen(digests, pictures, lambda n: pictures[n])
+        verdicts = gate.screen(digests, pictures)
     assert verdicts[7].match is not None
 
 
@@ -99,15 +97,13 @@ def stored(gate: Gate, hashes: Hashes, count: int, rng: np.random.Generator) -> 
     for number, row in enumerate(bad):
         rows[row, number % 8] = hashes[number * 1000] ^ np.packbits(np.arange(256) < 30)
     quality, step = np.full(count, 90, np.uint8), 262_144
-    for radius, full in ((31, True), (FIRST_LOOK, False)):
-        found = set[int]()
-        with timed(f"{count:,} stored samples, {radius} bits"):
-            for at in range(0, count, step):
-                part = slice(at, at + step)
-                marks = np.full(len(quality[part]), full)
-                found |= {at + n for n, _ in gate.near(rows[part], quality[part], marks)}
-        assert set(bad.tolist()) <= found
-        print(f"    {len(found)} found, all {len(bad)} that were planted", flush=True)
+    found = set[int]()
+    with timed(f"{count:,} stored samples, {RADIUS} bits"):
+        for at in range(0, count, step):
+            part = slice(at, at + step)
+            found |= {at + n for n, _ in gate.near(rows[part], quality[part])}
+    assert set(bad.tolist()) <= found
+    print(f"    {len(found)} found, all {len(bad)} that were planted", flush=True)
 
 
 def mixed(count: int, rng: np.random.Generator) -> Hashes:

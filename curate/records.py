@@ -258,13 +258,15 @@ class Digests:
 class ListedHash:
     """One entry of a screening list: `value` is lower-case hex, `entry` names its row in the list.
 
-    `doubt` says what is odd about the row; it is matched all the same, since a gate in doubt says no.
+    `doubt` says what is odd about the row; it is matched all the same, since a gate in doubt says no. `negative`: those
+    who looked say that it is harmless; it is matched by nothing, and points out what other lists say of it.
     """
 
     algorithm: Algorithm
     value: str
     entry: str
     doubt: str = ""
+    negative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +283,14 @@ class SkippedRow:
 
     entry: str
     kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """The latest time that a screening list names itself, where it does: UTC, as ISO 8601 to the second."""
+
+    entry: str
+    at: str
 
 
 @dataclass(frozen=True)

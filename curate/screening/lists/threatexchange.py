@@ -4,13 +4,14 @@ Source: the ThreatExchange API reference. A record replaces an earlier one with 
 without `descriptors`, take it back.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.records import CorruptRow
-from curate.screening.lists._rows import Row, records
+from curate.records import CorruptRow, Dated, ListedHash
+from curate.screening.lists._rows import Row, moment, records
 from curate.screening.lists._signals import signal
 
 
@@ -34,6 +35,23 @@ class Threatexchange:
                 last[name] = (at, rows)
         for _, rows in last.values():
             yield from rows
+        yield Dated("last_updated", moment(max((at for at, _ in last.values()), default=None)))
+
+    def dispute(self, hashes: Sequence[ListedHash], reason: str) -> str:
+        """What to post as reactions, a record for each indicator: its descriptors are those that the list names."""
+        wanted = {one.entry for one in hashes}
+        found = {}
+        for _, record in records(self.path, "data"):
+            if (read := _read(record)) is not None and read[2] and read[0][:80] in wanted:
+                found[read[0]] = _disputed(record, reason)
+        return json.dumps({"data": list(found.values())}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _disputed(record: Any, reason: str) -> dict[str, Any]:
+    data = (record.get("descriptors") or {}).get("data") if isinstance(record.get("descriptors"), dict) else None
+    known = [one["id"] for one in data if isinstance(one, dict) and "id" in one] if isinstance(data, list) else []
+    said = {key: record.get(key) for key in ("id", "type", "indicator")} | {"descriptors": known}
+    return said | {"reactions": ["DISAGREE_WITH_TAGS"], "opinion": "FALSE_POSITIVE", "reason": reason}
 
 
 def _read(record: Any) -> tuple[str, float, list[Row]] | None:
