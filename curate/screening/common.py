@@ -1,89 +1,96 @@
-"""Pictures that everybody has and that harm nobody, made by arithmetic: blank pages, gradients, stripes, placeholders.
+"""What everybody has and what harms nobody: files and pictures that are on a list by mistake only.
 
-An entry of a list that is like one of them will match again and again, and finds nothing.
+Of a PDQ hash alone two things can be told. A picture that varies along one axis only, or is its own mirror image (blank
+pages, gradients, stripes, letters), has coefficients that are exactly equal: mostly other than 128 of its bits are set.
+One that is the same when its diagonal is a mirror (discs, frames, boards) mostly has a hash that is its own transpose.
 """
 
+import hashlib
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING
+
+from curate.media import placeholders
+from curate.records import Algorithm
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from curate.screening.index import Bytes
+    from curate.screening.index import Bytes, PdqIndex
 
-SIDE = 128  # px
+SIDES = (128, 256)  # px
+ONES = 128  # bits that are set in the hash of any other picture
+_GIF = b"GIF89a\1\0\1\0\x80\0\0%b!\xf9\4\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2%b\1\0;"
+FILES = {
+    "an empty file": b"",
+    "a transparent pixel": _GIF % (b"\xff\xff\xff\0\0\0", b"D"),
+    "a white pixel": _GIF % (b"\0\0\0\xff\xff\xff", b"D"),
+    "a black pixel": _GIF % (b"\0\0\0\0\0\0", b"D"),
+}
 
 
-def hashes() -> "tuple[list[str], Bytes]":
-    """The pictures' names, and their PDQ in eight orientations: uint8[n, 8, 32], whatever its quality."""
+def digests() -> Iterator[tuple[str, dict[Algorithm, str]]]:
+    """Harmless files, by name: an empty one, single pixels, and what servers send where a picture is gone."""
+    kinds: tuple[Algorithm, ...] = ("sha256", "sha1", "md5")
+    for name, data in FILES.items():
+        yield name, {kind: hashlib.new(kind, data, usedforsecurity=False).hexdigest() for kind in kinds}
+    for md5, what in placeholders.known():
+        yield f"a placeholder ({what})", {"md5": md5}
+
+
+def doubts(hashes: "Bytes", radius: int) -> Iterator[tuple[int, str]]:
+    """Of PDQ hashes, uint8[n, 32]: those of flat, symmetrical and common pictures, by number, and why."""
+    import numpy as np
+
+    bits = np.unpackbits(hashes, axis=1).reshape(-1, 16, 16)
+    ones = bits.sum(axis=(1, 2), dtype=np.int64)
+    turned = (bits != bits.transpose(0, 2, 1)).sum(axis=(1, 2))
+    names, index = _pictures()
+    found = index.joined(hashes, radius)
+    for n in np.flatnonzero((ones != ONES) | (turned <= radius) | (found.row >= 0)).tolist():
+        if ones[n] != ONES:
+            yield (
+                n,
+                f"it is of a flat picture, or a symmetrical one, or damaged: {ones[n]} of 256 bits are set, not {ONES}",
+            )
+        elif turned[n] <= radius:
+            yield n, f"it is of a symmetrical picture: mirrored in its diagonal it is {turned[n]} bits off"
+        else:
+            yield n, f"it is like a common picture: {names[found.row[n]]} ({found.distance[n]} bits)"
+
+
+@cache
+def _pictures() -> "tuple[list[str], PdqIndex]":
+    """Common pictures that are not symmetrical, in eight orientations and two sizes, and as negatives."""
     import numpy as np
     from PIL import Image
 
     from curate.media import pdq
+    from curate.screening.index import PdqIndex
 
-    named = [(name, pdq.compute(Image.fromarray(_levels(one)).convert("RGB"))) for name, one in pictures()]
-    return [name for name, _ in named], np.stack([one.array for _, one in named])
-
-
-def pictures() -> "Iterator[tuple[str, np.ndarray]]":
-    """Every picture: float[128, 128] from 0 (black) to 1 (white), each also as its negative."""
-    for name, one in _pictures():
-        yield name, one
-        yield f"{name}, negative", 1 - one
-
-
-def _pictures() -> "Iterator[tuple[str, np.ndarray]]":
-    import numpy as np
-
-    down, across = np.mgrid[0:SIDE, 0:SIDE] / (SIDE - 1)
-    far, blank = np.hypot(down - 0.5, across - 0.5), np.zeros((SIDE, SIDE))
-    yield "a blank page", blank
-    yield "a gradient", down
-    yield "a gradient from a corner", (down + across) / 2
-    yield "a gradient to the middle", 1 - abs(2 * down - 1)
-    yield "a light in the middle", np.clip(1 - 2 * far, 0, 1)
-    yield "a light in a corner", np.clip(1 - np.hypot(down, across), 0, 1)
-    yield "two halves", (down > 0.5) * 1.0
-    yield "two triangles", (down > across) * 1.0
-    yield "four quarters", ((down > 0.5) ^ (across > 0.5)) * 1.0
-    for bar in (0.1, 0.25):
-        yield f"a page with bars, {bar:g}", ((down > bar) & (down < 1 - bar)) * 1.0
-        yield f"a frame, {bar:g}", (np.maximum(abs(down - 0.5), abs(across - 0.5)) < 0.5 - bar) * 1.0
-    for size in (0.15, 0.3, 0.45):
-        yield f"a disc, {size:g}", (far < size) * 1.0
-        yield f"a ring, {size:g}", (abs(far - size) < 0.04) * 1.0
-    yield "a cross", (np.minimum(abs(down - 0.5), abs(across - 0.5)) < 0.05) * 1.0
-    yield (
-        "a crossed box",
-        ((abs(down - across) < 0.03) | (abs(down + across - 1) < 0.03) | (_edge(down, across) < 0.04)) * 1.0,
-    )
-    yield "a placeholder", _placeholder(down, across)
-    yield "a page of text", _page(down, across)
-    for count in (2, 4, 8, 16, 32):
-        stripe, other = (np.floor(axis * count * 0.999) % 2 for axis in (down, across))
-        yield f"{count} stripes", stripe
-        yield f"{count} slanting stripes", np.floor((down + across) / 2 * count * 0.999) % 2
-        yield f"a board of {count} x {count}", np.abs(stripe - other)
-        yield f"a grid of {count} x {count}", np.maximum((down * count) % 1 < 0.1, (across * count) % 1 < 0.1) * 1.0
-        yield f"{count} rings", np.floor(far * 2 * count) % 2
-
-
-def _edge(down: "np.ndarray", across: "np.ndarray") -> "np.ndarray":
-    """How far each place is from the picture's edge."""
-    import numpy as np
-
-    nearest: np.ndarray = np.minimum(np.minimum(down, 1 - down), np.minimum(across, 1 - across))
-    return nearest
+    names, found = list[str](), list[bytes]()
+    for side in SIDES:
+        down, across = np.mgrid[0:side, 0:side] / (side - 1)
+        for name, drawn in (
+            ("a placeholder", _placeholder),
+            ("a page of text", _page),
+            ("a light in a corner", _light),
+        ):
+            levels = np.round(drawn(down, across) * 255).astype(np.uint8)
+            for one in (levels, 255 - levels):
+                found.append(pdq.compute(Image.fromarray(one).convert("RGB")).hashes)
+                names += [name] * pdq.ORIENTATIONS
+    return names, PdqIndex.of(b"".join(found))
 
 
 def _placeholder(down: "np.ndarray", across: "np.ndarray") -> "np.ndarray":
     """A sun over two mountains in a frame: what stands where a picture is missing."""
     import numpy as np
 
-    frame = (_edge(down, across) > 0.12) & (_edge(down, across) < 0.16)
+    edge = np.minimum(np.minimum(down, 1 - down), np.minimum(across, 1 - across))
     sun = np.hypot(down - 0.35, across - 0.33) < 0.07
     mountains = (down > 0.4 + abs(across - 0.62)) | (down > 0.55 + abs(across - 0.35))
-    shown: np.ndarray = frame | sun | (mountains & (down < 0.8) & (_edge(down, across) > 0.16))
+    shown: np.ndarray = (abs(edge - 0.14) < 0.02) | sun | (mountains & (down < 0.8) & (edge > 0.16))
     return shown.astype(float)
 
 
@@ -98,8 +105,9 @@ def _page(down: "np.ndarray", across: "np.ndarray") -> "np.ndarray":
     return 1 - ink.astype(float)
 
 
-def _levels(picture: "np.ndarray") -> "np.ndarray":
+def _light(down: "np.ndarray", across: "np.ndarray") -> "np.ndarray":
+    """Light that falls off from a place near a corner."""
     import numpy as np
 
-    levels: np.ndarray = np.round(picture * 255).astype(np.uint8)
-    return levels
+    fallen: np.ndarray = np.clip(1.2 - np.hypot(down - 0.1, across - 0.2), 0, 1)
+    return fallen

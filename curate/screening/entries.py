@@ -151,11 +151,15 @@ class Entries:
 
     # -- about the entries themselves ------------------------------------------------------------------------------
 
-    def like(self, pictures: "Bytes") -> Iterator[tuple[Match, int]]:
-        """Every PDQ entry within its list's radius of one of these hashes (uint8[n, 32]), and which is the nearest."""
-        from curate.screening.index import PdqIndex
+    def chunks(self) -> "Iterator[tuple[Kind, int, Bytes]]":
+        """All PDQ hashes that are matched, uint8[n, 32], many at a time: on which terms, and the first one's row."""
+        for kind, index in self._pdq():
+            for at in range(0, len(index), CHUNK):
+                yield kind, at, index.values(at, at + CHUNK)
 
-        yield from self._beside(PdqIndex.of(pictures.tobytes()))
+    def at(self, kind: Kind, row: int, value: str) -> Match:
+        """The entry in a row that `chunks` gave."""
+        return self._match(kind, row, value)
 
     def contradicted(self) -> Iterator[tuple[Match, str]]:
         """Every entry that a negative list has, too, or has within the entry's radius, and what it is called there."""
@@ -167,10 +171,14 @@ class Entries:
             for n in (found >= 0).nonzero()[0]:
                 value = mine.values[n : n + 1].tobytes().hex()
                 yield self._match((kind, 0, False), int(mine.rows[n]), value), self._name(others, int(found[n]))
-        others = self._rows.get(("pdq", 0, True))
-        if others is not None and others.index is not None:
-            for match, row in self._beside(others.index):
-                yield match, self._name(others, row)
+        against = self._rows.get(("pdq", 0, True))
+        if against is None or against.index is None:
+            return
+        for terms, at, hashes in self.chunks():
+            close = against.index.joined(hashes, terms[1])
+            for n in (close.row >= 0).nonzero()[0]:
+                match = self._match(terms, at + int(n), hashes[n].tobytes().hex(), int(close.distance[n]))
+                yield match, self._name(against, int(close.row[n]))
 
     def named(self, origin: str, entry: str) -> Iterator[Match]:
         """Every hash of a list's entry."""
@@ -178,15 +186,6 @@ class Entries:
             for n in rows.names.find(entry) if not kind[2] else ():
                 if self.lists[rows.owners[n]].origin == origin:
                     yield self._match(kind, n, self._value(kind, n))
-
-    def _beside(self, others: "PdqIndex") -> Iterator[tuple[Match, int]]:
-        for kind, index in self._pdq():
-            for at in range(0, len(index), CHUNK):
-                values = index.values(at, at + CHUNK)
-                found = others.joined(values, kind[1])
-                for n in (found.row >= 0).nonzero()[0]:
-                    match = self._match(kind, at + int(n), values[n].tobytes().hex(), int(found.distance[n]))
-                    yield match, int(found.row[n])
 
     def _pdq(self) -> "Iterator[tuple[Kind, PdqIndex]]":
         for kind, rows in self._rows.items():

@@ -69,10 +69,14 @@ def _doubtful(gate: Gate) -> Iterator[tuple[Match, str]]:
     """What the hashes themselves say."""
     if gate.problems:
         return
-    names, hashes = common.hashes()
-    for match, row in gate.entries.like(hashes.reshape(-1, hashes.shape[-1])):
-        yield match, f"it is like a common picture: {names[row // hashes.shape[1]]} ({match.distance} bits)"
-    for match, other in gate.entries.contradicted():
+    entries = gate.entries
+    for kind, first, values in entries.chunks():
+        for n, why in common.doubts(values, kind[1]):
+            yield entries.at(kind, first + n, values[n].tobytes().hex()), why
+    for name, digests in common.digests():
+        for _, match in entries.exact_all({kind: [value] for kind, value in digests.items()}):
+            yield match, f"it is {name}"
+    for match, other in entries.contradicted():
         yield match, f"a list of harmless pictures has it: {other}"
 
 
