@@ -215,13 +215,13 @@ def test_killed_while_an_entry_is_set_aside_it_still_matches(tmp_path: Path) -> 
 def test_killed_while_a_hot_entry_is_held_nothing_is_lost_or_counted_twice(tmp_path: Path, after: int) -> None:
     configure(tmp_path, HOLD)
     listed(tmp_path, [hash_of(PHOTO)])
-    many(tmp_path, 60, 15)
+    many(tmp_path, 24, 6)
     killed(tmp_path, "match", after, "fetch")
     assert "4 item(s)" in curate(tmp_path, "fetch", ok=(5,))["error"]
     ws = opened(tmp_path)
     assert ws.catalog.one("SELECT count(*) FROM matches") == 4
     assert ws.catalog.one("SELECT count(*) FROM incidents") == 1
-    assert sum(one == "stored" for one in fates(ws).values()) == 56
+    assert sum(one == "stored" for one in fates(ws).values()) == 20
     assert ws.catalog.broken_links() == []
     ws.close()
     assert curate(tmp_path, "verify")["items"] == []

@@ -5,6 +5,7 @@ is `image` or `video`, or what a newer environment calls it: whatever has a memb
 material is passed over for its name. DTDs and entities are refused: a list comes from outside.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -51,8 +52,8 @@ class Ncmec:
         The reason's guid is one of those that NCMEC hands out for the fingerprint's type; the sender fills it in.
         """
         named = dict.fromkeys((*one.entry.split("-", 1), one.algorithm.upper(), one.value) for one in hashes)
-        why = " ".join(reason.replace("-", "- ").split())  # two hyphens end a comment
-        said = [f"  <!-- member {m}, entry {e}, {kind} {value}: {why} -->\n" for m, e, kind, value in named]
+        told = [f"member {m}, entry {e}, {kind} {value}: {reason}" for m, e, kind, value in named]
+        said = [f"  <!-- {' '.join(re.sub('-(?=-)', '- ', one).split())} -->\n" for one in told]  # -- ends a comment
         guid = "    <reasonIds>\n      <guid></guid>\n    </reasonIds>\n"
         return (
             f'<?xml version="1.0" encoding="UTF-8"?>\n<feedbackSubmission xmlns="{NAMESPACE}">\n{"".join(said)}'

@@ -24,7 +24,22 @@ class Threatexchange:
 
     def rows(self) -> Iterator[Row]:
         """Every row; raises UsageError for a missing file, GateError for one that is not JSON."""
-        last: dict[str, tuple[float, list[Row]]] = {}
+        last: _Last = {}
+        yield from self._latest(last)
+        for _, rows, _ in last.values():
+            yield from rows
+        yield Dated("last_updated", moment(max((at for at, _, _ in last.values()), default=None)))
+
+    def dispute(self, hashes: Sequence[ListedHash], reason: str) -> str:
+        """What to post as reactions, a record for each indicator: its descriptors are those that the list names."""
+        last: _Last = {}
+        list(self._latest(last))
+        wanted = {one.entry for one in hashes}
+        found = [_disputed(record, reason) for _, rows, record in last.values() if {row.entry for row in rows} & wanted]
+        return json.dumps({"data": found}, indent=1, ensure_ascii=False) + "\n"
+
+    def _latest(self, last: "_Last") -> Iterator[CorruptRow]:
+        """Fill in the record in force of each indicator; what cannot be read is yielded."""
         for place, record in records(self.path, "data"):
             found = _read(record)
             if found is None:
@@ -32,19 +47,10 @@ class Threatexchange:
                 continue
             name, at, rows = found
             if name not in last or at >= last[name][0]:
-                last[name] = (at, rows)
-        for _, rows in last.values():
-            yield from rows
-        yield Dated("last_updated", moment(max((at for at, _ in last.values()), default=None)))
+                last[name] = (at, rows, record)
 
-    def dispute(self, hashes: Sequence[ListedHash], reason: str) -> str:
-        """What to post as reactions, a record for each indicator: its descriptors are those that the list names."""
-        wanted = {one.entry for one in hashes}
-        found = {}
-        for _, record in records(self.path, "data"):
-            if (read := _read(record)) is not None and read[2] and read[0][:80] in wanted:
-                found[read[0]] = _disputed(record, reason)
-        return json.dumps({"data": list(found.values())}, indent=1, ensure_ascii=False) + "\n"
+
+_Last = dict[str, tuple[float, list[Row], Any]]  # of each indicator: when it was updated, its rows, the whole record
 
 
 def _disputed(record: Any, reason: str) -> dict[str, Any]:
