@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff", "image/avif")
 SPLITS = ("train", "val", "test")
@@ -254,8 +254,7 @@ class Digests:
         return {"sha256": self.sha256, "sha1": self.sha1, "md5": self.md5}
 
 
-@dataclass(frozen=True, slots=True)
-class ListedHash:
+class ListedHash(NamedTuple):  # made in half the time of a frozen dataclass: lists have millions of rows
     """One entry of a screening list: `value` is lower-case hex, `entry` names its row in the list.
 
     `doubt` says what is odd about the row; it is matched all the same, since a gate in doubt says no. `negative`: those

@@ -133,8 +133,8 @@ def test_digests(width: int) -> None:
 def test_names() -> None:
     texts = ["line 1", "", "42-image1", "é" * 30, "x"]
     names = Names()
-    for text in texts:
-        names.append(text)
+    names.extend(texts[:2])
+    names.extend(texts[2:])
     assert [names[n] for n in range(len(texts))] == texts
 
 

@@ -4,9 +4,11 @@ import hashlib
 from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import accumulate, islice
+from operator import ne
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 EXACT: tuple[Algorithm, ...] = ("sha256", "sha1", "md5")  # in the order in which they are asked
 NAMED = 20  # doubtful rows whose doubt is kept
+STRETCH = 1024  # rows of a list that are taken at a time: many at once cost half of what each does alone
 CHUNK = 1 << 18  # entries that are compared with harmless pictures at a time
 WIDTHS: dict[Algorithm, int] = {"md5": 16, "sha1": 20, "sha256": 32, "pdq": BYTES}
 
@@ -31,10 +34,11 @@ class Names:
     def __init__(self) -> None:
         self._block, self._ends = bytearray(), array("Q")
 
-    def append(self, text: str) -> None:
-        """One more, under the next number."""
-        self._block += text.encode()
-        self._ends.append(len(self._block))
+    def extend(self, texts: Iterable[str]) -> None:
+        """More of them, under the next numbers."""
+        encoded = [text.encode() for text in texts]
+        self._ends.extend(islice(accumulate(map(len, encoded), initial=len(self._block)), 1, None))
+        self._block += b"".join(encoded)
 
     def __getitem__(self, number: int) -> str:
         return self._block[self._ends[number - 1] if number else 0 : self._ends[number]].decode()
@@ -59,6 +63,12 @@ class _Rows:
     names: Names = field(default_factory=Names)
     digests: "Digests | None" = None
     index: "PdqIndex | None" = None
+
+    def extend(self, hashes: Sequence[ListedHash], owner: int) -> None:
+        """Hashes of the list with this number."""
+        self.values += bytes.fromhex("".join([row.value for row in hashes]))
+        self.owners.extend([owner] * len(hashes))
+        self.names.extend([row.entry for row in hashes])
 
     def build(self, kind: Algorithm) -> None:
         """Make the index; raises GateError where it does not find its canary."""
@@ -89,9 +99,9 @@ class Entries:
 
     def add(self, name: str, one: HashList, terms: Terms | None = None) -> None:
         """Read a list; raises GateError where more of its rows are corrupt than can be read, or none is readable."""
-        read = _Read(terms or Terms())
-        for row in one.rows():
-            read.take(row, self._rows, len(self.lists))
+        read, rows = _Read(terms or Terms()), one.rows()
+        while some := list(islice(rows, STRETCH)):
+            read.take(some, self._rows, len(self.lists))
         if not read.entries:
             raise GateError(f"{one.path.name} holds no readable hash ({len(read.corrupt)} corrupt)")
         if len(read.corrupt) > read.entries:
@@ -230,34 +240,31 @@ class _Read:
     newest: str = ""
     last: str = ""
 
-    def take(self, row: ListedHash | CorruptRow | SkippedRow | Dated, rows: "dict[Kind, _Rows]", owner: int) -> None:
-        """Count a row, and put what is matched where it is asked for."""
-        if isinstance(row, CorruptRow):
-            self.corrupt.append(f"{row.entry}: {row.problem}")
-        elif isinstance(row, SkippedRow):
-            self.skipped[row.kind] += 1
-        elif isinstance(row, Dated):
-            self.newest = max(self.newest, row.at)
-        else:
-            self._listed(row, rows, owner)
-
-    def _listed(self, row: ListedHash, rows: "dict[Kind, _Rows]", owner: int) -> None:
-        self.entries += row.entry != self.last  # one row may be listed by several hashes
-        self.last = row.entry
-        self.hashes[row.algorithm] += 1
-        if row.doubt:
-            self.doubtful += 1
-            if len(self.doubts) < NAMED:
-                self.doubts.append(f"{row.entry}: {row.doubt}")
-        negative = row.negative or self.terms.negative
-        self.negative += negative
-        if not negative and row.value in self.terms.set_aside:
-            self.set_aside += 1
-            return
-        into = rows[row.algorithm, self.terms.radius if row.algorithm == "pdq" and not negative else 0, negative]
-        into.values += bytes.fromhex(row.value)
-        into.owners.append(owner)
-        into.names.append(row.entry)
+    def take(
+        self, rows: Sequence[ListedHash | CorruptRow | SkippedRow | Dated], into: "dict[Kind, _Rows]", owner: int
+    ) -> None:
+        """Count the next rows, and put what is matched where it is asked for."""
+        self.corrupt += [f"{row.entry}: {row.problem}" for row in rows if isinstance(row, CorruptRow)]
+        self.skipped.update([row.kind for row in rows if isinstance(row, SkippedRow)])
+        self.newest = max([self.newest, *[row.at for row in rows if isinstance(row, Dated)]])
+        hashes = [row for row in rows if isinstance(row, ListedHash)]
+        entries = [self.last, *[row.entry for row in hashes]]
+        self.entries += sum(map(ne, entries[1:], entries))  # one row may be listed by several hashes
+        self.last = entries[-1]
+        odd = [row for row in hashes if row.doubt]
+        self.doubtful += len(odd)
+        self.doubts += [f"{row.entry}: {row.doubt}" for row in odd[: NAMED - len(self.doubts)]]
+        against = hashes if self.terms.negative else [row for row in hashes if row.negative]
+        self.negative += len(against)
+        positive = [row for row in hashes if not row.negative] if not self.terms.negative else []
+        kept = [row for row in positive if row.value not in self.terms.set_aside] if self.terms.set_aside else positive
+        self.set_aside += len(positive) - len(kept)
+        for kind in WIDTHS:
+            self.hashes[kind] += sum(row.algorithm == kind for row in hashes)
+            for chosen, negative in ((kept, False), (against, True)):
+                if some := [row for row in chosen if row.algorithm == kind]:
+                    radius = self.terms.radius if kind == "pdq" and not negative else 0
+                    into[kind, radius, negative].extend(some, owner)
 
     def loaded(self, name: str, one: HashList) -> LoadedList:
         """The list, in figures."""
@@ -272,7 +279,7 @@ class _Read:
             doubtful=self.doubtful,
             doubts=tuple(self.doubts),
             skipped=dict(sorted(self.skipped.items())),
-            hashes=dict(sorted(self.hashes.items())),
+            hashes={kind: count for kind, count in sorted(self.hashes.items()) if count},
             radius=self.terms.radius,
             negative=self.negative,
             set_aside=self.set_aside,
@@ -287,6 +294,11 @@ def _stamp(seconds: float) -> str:
 
 def _sha256(files: list[Path]) -> str:
     if len(files) == 1:
-        return hashlib.sha256(files[0].read_bytes()).hexdigest()
-    each = (f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files if file.is_file())
+        return _digest(files[0])
+    each = (f"{_digest(file)}  {file.name}\n" for file in files if file.is_file())
     return hashlib.sha256("".join(each).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -21,22 +21,32 @@ _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "ut
 def listed(algorithm: Algorithm, value: str, entry: str) -> Row:
     """A value as a row, in either case of letters; a PDQ hash with another number of ones than 128 is doubtful."""
     value = value.strip().lower()
-    if not _HEX.fullmatch(value):
-        return CorruptRow(entry, f"not {algorithm} in hex")
-    if len(value) != LENGTHS[algorithm]:
-        return CorruptRow(entry, f"{algorithm} of {len(value)} digits, not {LENGTHS[algorithm]}")
-    ones = int(value, 16).bit_count() if algorithm == "pdq" else PDQ_ONES
+    data = _bytes(value)
+    if len(data) * 2 != LENGTHS[algorithm]:
+        wrong = f"{algorithm} of {len(value)} digits, not {LENGTHS[algorithm]}"
+        return CorruptRow(entry, wrong if _HEX.fullmatch(value) else f"not {algorithm} in hex")
+    ones = int.from_bytes(data).bit_count() if algorithm == "pdq" else PDQ_ONES
     return ListedHash(algorithm, value, entry, "" if ones == PDQ_ONES else f"{ones} of 256 bits are set, not 128")
 
 
 def guessed(value: str, entry: str, doubt: str = "") -> Iterator[Row]:
     """A value whose kind nobody says: its length does; 64 digits are matched as sha256 and as PDQ."""
     value = value.strip().lower()
-    kinds = [kind for kind, length in LENGTHS.items() if len(value) == length] if _HEX.fullmatch(value) else []
+    digits = len(_bytes(value)) * 2
+    kinds = [kind for kind, length in LENGTHS.items() if length == digits]
     for kind in kinds:
         yield ListedHash(kind, value, entry, doubt)
     if not kinds:
         yield CorruptRow(entry, "neither md5, sha1, sha256 nor PDQ in hex")
+
+
+def _bytes(value: str) -> bytes:
+    """What hex stands for; nothing where a character is no digit (`fromhex` alone takes spaces between them)."""
+    try:
+        data = bytes.fromhex(value)
+    except ValueError:
+        return b""
+    return data if len(data) * 2 == len(value) else b""
 
 
 def moment(value: object) -> str:
