@@ -86,8 +86,7 @@ def loaded(path: str) -> Gate:
 def asked(path: str, stored: str) -> None:
     """What a process needs that loads the list and is asked."""
     gate, rng = loaded(path), np.random.default_rng(1)
-    index = gate._entries.pdq
-    assert index is not None
+    (index,) = (one for _, one in gate.entries._pdq())
     looked_up(index, rng)
     matched(gate, index, rng)
     if int(stored):
@@ -111,11 +110,11 @@ def looked_up(index: PdqIndex, rng: np.random.Generator) -> None:
 
 def matched(gate: Gate, index: PdqIndex, rng: np.random.Generator) -> None:
     """A batch of images, one of them listed."""
-    pictures = [[Pdq("main", one.tobytes(), 90, True)] for one in mixed(8 * BATCH, rng).reshape(BATCH, 8, 32)]
-    pictures[7] = [Pdq("main", index.columns[:, [5] * 8].T.tobytes(), 90, True)]
+    pictures = [[Pdq("main", one.tobytes(), 90)] for one in mixed(8 * BATCH, rng).reshape(BATCH, 8, 32)]
+    pictures[7] = [Pdq("main", index.columns[:, [5] * 8].T.tobytes(), 90)]
     digests = [Digests("0" * 64, "0" * 40, "0" * 32)] * BATCH
     with timed("the gate, an image", BATCH):
-        verdicts = gate.screen(digests, pictures, lambda n: pictures[n])
+        verdicts = gate.screen(digests, pictures)
     assert verdicts[7].match is not None
 
 
@@ -130,7 +129,7 @@ def screened_again(gate: Gate, index: PdqIndex, count: int, rng: np.random.Gener
     with timed(f"{count:,} stored samples"):
         for at in range(0, count, STEP):
             part = rows[at : at + STEP]
-            found |= {at + n for n, _ in gate.near(part, np.full(len(part), 90, np.uint8), np.ones(len(part), bool))}
+            found |= {at + n for n, _ in gate.near(part, np.full(len(part), 90, np.uint8))}
     assert set(bad.tolist()) <= found
     print(f"    {len(found)} found, all {len(bad)} that were planted", flush=True)
 

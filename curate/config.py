@@ -84,6 +84,8 @@ class RunConfig:
 class ScreeningConfig:
     """Which lists and matchers keep known illegal material out; `required = false` only where every class is safe.
 
+    `on_hot_entry`: an entry that has matched `stop_after_matches` times ends the run, or what it matches is held out
+    in one incident and the run goes on with the rest. `entitled`: who may dispute a match; nobody looks at it for that.
     `on_match`: what becomes of the bytes of what matches. They are not kept, or sealed to `public_key` (X25519, hex or
     base64) for `preserve_days`, which needs an `operator`: who answers for it, and can be reached.
     """
@@ -93,6 +95,8 @@ class ScreeningConfig:
     matchers: tuple[Plugin, ...] = ()
     max_age_days: float | None = None
     stop_after_matches: int = 1
+    on_hot_entry: Literal["stop", "hold"] = "stop"
+    entitled: tuple[str, ...] = ()
     on_match: Literal["discard", "preserve"] = "discard"
     operator: str | None = None
     public_key: str | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, runtime_checkable
 from curate.records import (
     Change,
     CorruptRow,
+    Dated,
     Digests,
     Estimate,
     ListedHash,
@@ -138,7 +139,10 @@ class HashList(Protocol):
     @property
     def provider(self) -> str: ...  # who vouches for the list
 
-    def rows(self) -> Iterator[ListedHash | CorruptRow | SkippedRow]: ...
+    def rows(self) -> Iterator[ListedHash | CorruptRow | SkippedRow | Dated]: ...
+
+    def dispute(self, hashes: Sequence[ListedHash], reason: str) -> str:
+        """What tells the list's owner that these of its hashes are wrong, as a file in their own format."""
 
 
 class Matcher(Protocol):

@@ -20,6 +20,7 @@ from curate.policy import minors, refusals
 from curate.records import SPLITS, Manifest
 from curate.redaction import removed
 from curate.release import HEADER, PROVENANCE, SCHEMA, Rows, aside, collect, config_sha256, files, load
+from curate.screening import set_aside
 from curate.store.blobs import disk, write
 from curate.store.catalog import now
 from curate.store.tables import to_parquet
@@ -135,7 +136,8 @@ def _screening(ws: "Workspace") -> dict[str, Any]:
     lists = [{key: value for key, value in one.items() if key != "modified"} for one in summary.get("lists", [])]
     sql = "SELECT count(DISTINCT digest) FROM incidents WHERE kind IN ('match', 'rescan')"
     said = {key: summary.get(key) for key in ("matchers", "pdq_radius") if summary.get(key)}
-    return {"lists": lists, "matched": ws.catalog.one(sql), **said}
+    ignored = set_aside.summary(ws.catalog)
+    return {"lists": lists, "matched": ws.catalog.one(sql), **said} | ({"set_aside": ignored} if ignored else {})
 
 
 def _approvals(ws: "Workspace") -> list[dict[str, str]]:

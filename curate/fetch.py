@@ -84,9 +84,10 @@ def fetch(  # the one verb with all of the outside world handed in
         asyncio.run(run.all(sources, http))
     if found := run.recorder.incidents:
         kept = "sealed to your key" if ws.config.screening.on_match == "preserve" else "not kept"
+        went = "the run stopped" if run.recorder.must_stop else "the run went on with the rest"
         raise MatchError(
-            f"screening: {len(found)} item(s) matched a list: incident {', '.join(map(str, found))}. Bytes are {kept},"
-            " what came with them is held back, the run stopped. Do not look for the item. Next: follow"
+            f"screening: {run.recorder.matched} item(s) matched a list: incident {', '.join(map(str, found))}. Bytes"
+            f" are {kept}, what came with them is held back, {went}. Do not look for the item. Next: follow"
             f" docs/screening.md; `curate screening incident {found[0]} --for-report` has what a hotline asks for"
         )
     if run.recorder.unanswered:

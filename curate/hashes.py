@@ -11,7 +11,7 @@ from curate.errors import ItemError, StoreError
 from curate.marks import fingerprint
 from curate.media import pdq, phash
 from curate.media.decode import LOOK_SIDE, Bounds, luminance, open_image
-from curate.media.parts import followers, looks
+from curate.media.parts import parts
 from curate.media.pdq import Pdq
 from curate.progress import Progress, Step
 from curate.store.blobs import LocalBlobs
@@ -81,13 +81,8 @@ class Hashing:
         try:
             with LocalBlobs(self.root).open(one) as blob:
                 data = blob.read()
-            image = open_image(data, self.bounds)
-            after = followers(data, image.format) if pdq_too else ()
-            seen = luminance(image, self.side if phash_too else LOOK_SIDE)
-            row = phash.row_of(seen) if phash_too else None
-            if pdq_too and phash_too and self.side != LOOK_SIDE:
-                seen = luminance(open_image(data, self.bounds))
-            return Found(one, row, looks(data, seen, after, self.bounds) if pdq_too else ())
+            seen = luminance(open_image(data, self.bounds), self.side) if phash_too else None
+            return Found(one, phash.row_of(seen) if seen else None, parts(data, self.bounds) if pdq_too else ())
         except (ItemError, StoreError):
             return Found(one)
 

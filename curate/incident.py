@@ -1,19 +1,20 @@
-"""`curate screening incident|release`: what is known of a match or a report, and what the operator decides about it."""
+"""`curate screening incident|dispute|release`: what is known of a match or a report, and what is decided."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
-from curate.screening import sealed
+from curate.screening import history, sealed, set_aside
 from curate.store.catalog import now
 
 if TYPE_CHECKING:
     from curate.store.catalog import Catalog, Row
     from curate.store.workspace import Workspace
 
-MATCHES = ("match", "rescan")  # kinds of incidents whose item is never let go of again
+MATCHES = ("match", "rescan")  # kinds of incidents whose item is not let go of while a list has its entry
 NEXT = "follow the procedure in docs/screening.md; do not look for the item, and do not open its URL"
+PLACES = 20  # places of an incident's items that are named
 
 
 def incident(ws: "Workspace", number: int, for_report: bool) -> dict[str, Any]:
@@ -25,13 +26,23 @@ def incident(ws: "Workspace", number: int, for_report: bool) -> dict[str, Any]:
     held = ws.catalog.rows("SELECT kind, count(*) AS n FROM quarantine WHERE incident = ? GROUP BY kind", (number,))
     detail = json.loads(row["detail"] or "{}")
     said = {key: row[key] for key in ("incident", "at", "kind", "state", "digest", "list", "entry", "source")}
-    said |= {key: value for key, value in detail.items() if key not in ("places", "decided")}
-    said |= {"held": {one["kind"]: one["n"] for one in held}, "decided": detail.get("decided"), "next": NEXT}
+    said |= {key: value for key, value in detail.items() if key not in ("places", "decided", "disputed")}
+    said |= {"held": {one["kind"]: one["n"] for one in held}} | _entry(ws.catalog, number)
+    said |= {"disputed": detail.get("disputed"), "decided": detail.get("decided"), "next": NEXT}
     if for_report:
         ws.catalog.note("incident_report", None, {"incident": number})
-        said |= {
-            "report": {"places": detail.get("places") or places(ws.catalog, row["candidate"]), "tool": _tool(ws, row)}
-        }
+        where = detail.get("places") or _places(ws.catalog, number, row["candidate"])
+        said |= {"report": {"places": where, "tool": _tool(ws, row)}}
+    return said
+
+
+def _entry(catalog: "Catalog", number: int) -> dict[str, Any]:
+    """What an incident is about without the picture: each item's format and distance, and its entry's whole history."""
+    sql = "SELECT at, source, part, distance, quality, media FROM matches WHERE incident = ? ORDER BY match"
+    items = [dict(row) for row in catalog.rows(sql, (number,))]
+    said: dict[str, Any] = {"items": len(items), "item": items[:PLACES]}
+    for one in history.entries(catalog, number):
+        said |= {"entry_history": one.said(), "entry_set_aside": set_aside.has(catalog, one.list, one.key)}
     return said
 
 
@@ -41,6 +52,12 @@ def places(catalog: "Catalog", candidate: int | None) -> list[dict[str, Any]]:
     return [{key: value for key, value in dict(row).items() if value is not None} for row in rows]
 
 
+def _places(catalog: "Catalog", number: int, first: int | None) -> list[dict[str, Any]]:
+    """The same of every item of an incident."""
+    rows = catalog.rows("SELECT DISTINCT candidate FROM matches WHERE incident = ? ORDER BY 1", (number,))
+    return [place for one in dict.fromkeys([first, *(row[0] for row in rows)]) for place in places(catalog, one)]
+
+
 _PLACES = """
 SELECT c.kind, c.locator, c.final_url, c.fetched_at, m.source, m.ref, m.album, m.page_id, m.attribution,
     json_extract(m.facts, '$.uploader') AS uploader
@@ -48,37 +65,97 @@ FROM candidates c JOIN mentions m USING (candidate) WHERE c.candidate = ? ORDER 
 """
 
 
-def release(catalog: "Catalog", number: int, reason: str, actor: str) -> dict[str, Any]:
-    """Let go of what is held on behalf of an incident; of the item itself only where a person reported it.
+# -- deciding --------------------------------------------------------------------------------------------------------
 
-    Logged, with who and how much. Raises UsageError for a number that there is not, or without a reason.
+
+def dispute(ws: "Workspace", number: int, by: str, reason: str) -> dict[str, Any]:
+    """Mark a match as false: the word of somebody who is entitled to it, and who saw no picture. Frees nothing.
+
+    Logged. Raises UsageError for a number that there is not, what is no match, a stranger, or one who gives no reason.
+    """
+    row, entitled = _row(ws.catalog, number), ws.config.screening.entitled
+    detail = json.loads(row["detail"] or "{}")
+    if row["kind"] not in MATCHES:
+        raise UsageError(f"incident {number}: a person reported it, no list; `curate screening release` lets go of it")
+    if by not in entitled:
+        known = f"there are: {', '.join(entitled)}" if entitled else "it names nobody"
+        raise UsageError(f"screening dispute: '{by}' is not among [screening] entitled; {known}")
+    if not reason.strip():
+        raise UsageError("screening dispute: say why (--reason)")
+    if said := detail.get("disputed"):
+        raise UsageError(f"incident {number}: disputed already, by {said['by']} at {said['at']}")
+    detail |= {"disputed": {"at": now(), "by": by, "reason": reason}}
+    with ws.catalog.tx() as db:
+        sql = "UPDATE incidents SET state = 'disputed', detail = ? WHERE incident = ?"
+        db.execute(sql, (json.dumps(detail, ensure_ascii=False), number))
+        ws.catalog.append(db, "dispute", None, {"incident": number, "by": by})
+    then = "nothing is let go of yet: set its entry aside (`curate screening entry`), then release the incident"
+    return {"incident": number, "state": "disputed", "next": then}
+
+
+def release(catalog: "Catalog", number: int, reason: str, actor: str, entitled: Sequence[str] = ()) -> dict[str, Any]:
+    """Let go of what is held on behalf of an incident; of what a list matched only once its entry is set aside.
+
+    Then the items are asked for again: their bytes were not kept, and the gate looks at them anew. Where somebody is
+    `entitled`, one of them must have disputed the match before. Logged, with who and how much. Raises UsageError for a
+    number that there is not, or without a reason.
     """
     row = _row(catalog, number)
     if not reason.strip():
         raise UsageError("screening release: say why (--reason)")
     subjects = catalog.rows("SELECT kind, subject FROM quarantine WHERE incident = ?", (number,))
-    free = [one for one in subjects if not _is_item(catalog, row, one)]
-    detail = json.loads(row["detail"] or "{}") | {"decided": {"at": now(), "by": actor, "reason": reason}}
+    detail = json.loads(row["detail"] or "{}")
+    kept_out = (
+        "" if row["kind"] not in MATCHES else _kept_out(catalog, number, bool(entitled) and "disputed" not in detail)
+    )
+    items = _items(catalog, row) if kept_out else set[str]()
+    free = [
+        one for one in subjects if not (one["kind"] == "sample" and catalog.digest("sha256", one["subject"]) in items)
+    ]
+    detail |= {"decided": {"at": now(), "by": actor, "reason": reason}}
     with catalog.tx() as db:
         sql = "DELETE FROM quarantine WHERE incident = ? AND kind = ? AND subject = ?"
         db.executemany(sql, ((number, one["kind"], one["subject"]) for one in free))
         sql = "UPDATE incidents SET state = 'released', detail = ? WHERE incident = ?"
         db.execute(sql, (json.dumps(detail, ensure_ascii=False), number))
-        catalog.append(db, "quarantine_release", None, {"incident": number, "released": len(free)}, actor)
-    return {"incident": number, "released": len(free), "kept": len(subjects) - len(free)}
+        again = 0 if kept_out else int(db.execute(_AGAIN, (number,)).rowcount)
+        said = {"incident": number, "released": len(free), "asked_again": again}
+        catalog.append(db, "quarantine_release", None, said, actor)
+    gone = "" if kept_out or row["kind"] != "rescan" else "what was removed stays away, as after a takedown"
+    said |= {"kept": len(subjects) - len(free)}
+    return said | ({"item": f"stays out: {kept_out or gone}"} if kept_out or gone else {})
 
 
-def _is_item(catalog: "Catalog", incident: "Row", held: "Row") -> bool:
-    """Whether this is the very item that a list matched."""
-    item = held["kind"] == "sample" and catalog.digest("sha256", held["subject"]) == incident["digest"]
-    return item and incident["kind"] in MATCHES
+def _kept_out(catalog: "Catalog", number: int, undisputed: bool) -> str:
+    """Why what an incident is about may not be asked for again; empty where it may."""
+    entries = history.entries(catalog, number)
+    if not entries:
+        return "it matched before entries were counted"
+    if not all(set_aside.has(catalog, one.list, one.key) for one in entries):
+        return "its entry is not set aside (`curate screening entry HASH --set-aside`)"
+    return "nobody who is entitled has disputed the match (`curate screening dispute`)" if undisputed else ""
+
+
+def _items(catalog: "Catalog", row: "Row") -> set[str]:
+    """The keyed digests of the very items that a list matched."""
+    rows = catalog.rows("SELECT digest FROM matches WHERE incident = ?", (row["incident"],))
+    return {row["digest"], *(one[0] for one in rows)}
+
+
+_AGAIN = """
+UPDATE candidates SET state = 'pending', reason = NULL, detail = NULL WHERE state = 'failed' AND reason = 'gate_match'
+    AND candidate IN (SELECT candidate FROM matches WHERE incident = ?)
+"""
+
+
+# -- all together ----------------------------------------------------------------------------------------------------
 
 
 def overview(ws: "Workspace") -> dict[str, Any]:
     """Incidents by state, what is sealed, and how much was screened, and how; expired seals are removed."""
     states = ws.catalog.rows("SELECT state, count(*) FROM incidents GROUP BY state ORDER BY state")
-    counts: Mapping[str, int] = json.loads(ws.catalog.get("screened") or "{}")
     gone = expire(ws)
+    counts = history.screened(ws.catalog)
     return {
         "screened": counts.get("screened", 0),
         "exact_only": counts.get("exact_only", 0),
@@ -100,7 +177,8 @@ def expire(ws: "Workspace", strays: bool = False) -> list[str]:
         if name in seals:
             with ws.catalog.tx() as db:
                 sql = "UPDATE incidents SET detail = json_remove(detail, '$.sealed') WHERE incident = ?"
-                db.execute(sql, (seals[name][0],))
+                db.execute(sql + " AND json_extract(detail, '$.sealed') = ?", (seals[name][0], name))
+                db.execute("UPDATE matches SET sealed = NULL WHERE sealed = ?", (name,))
                 ws.catalog.append(db, "seal_expired", None, {"incident": seals[name][0]})
     return gone
 
@@ -110,6 +188,7 @@ def _seals(catalog: "Catalog") -> dict[str, tuple[int, str]]:
     sql = """
     SELECT json_extract(detail, '$.sealed') AS name, incident, json_extract(detail, '$.expires') AS expires
     FROM incidents WHERE json_extract(detail, '$.sealed') IS NOT NULL
+    UNION SELECT sealed, incident, expires FROM matches WHERE sealed IS NOT NULL
     """
     return {row["name"]: (row["incident"], row["expires"]) for row in catalog.rows(sql)}
 

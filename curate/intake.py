@@ -9,7 +9,7 @@ from typing import Any
 from curate.errors import ItemError
 from curate.media import phash, polyglot
 from curate.media.decode import FORMATS, LOOK_SIDE, Bounds, frames, luminance, open_image, oriented_size
-from curate.media.parts import looks
+from curate.media.parts import parts
 from curate.media.pdq import Pdq
 from curate.records import Sample
 
@@ -69,10 +69,10 @@ class Intake:
         media_type = FORMATS[image.format or ""]
         width, height = oriented_size(image)
         count = frames(image, self.bounds)
-        after = polyglot.check(data, image.format or "")
+        polyglot.check(data, image.format or "")
         seen = luminance(image, LOOK_SIDE if self.pdq else phash.SIDE)
         sample = Sample(*digests, len(data), media_type, width, height, count)
-        return sample, phash.row_of(seen), None, looks(data, seen, after, self.bounds) if self.pdq else ()
+        return sample, phash.row_of(seen), None, parts(data, self.bounds) if self.pdq else ()
 
 
 _DIGESTS = ("sha256", "sha1", "md5")

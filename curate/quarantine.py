@@ -10,7 +10,8 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 
 from curate.errors import UsageError
-from curate.screening.entries import Match
+from curate.screening import history
+from curate.screening.listed import Match
 from curate.store.catalog import Catalog, now
 
 Held = tuple[str, str]  # kind (sample, album, uploader, list), subject
@@ -43,7 +44,8 @@ def open_incident(
 ) -> int:  # fmt: skip
     """A row of `incidents` about bytes with this sha256, inside a transaction that is open; its number.
 
-    `candidate` is the one whose bytes they are; without it the first one that is stored as this sample.
+    `candidate` is the one whose bytes they are; without it the first one that is stored as this sample. A match counts
+    for the entry that it is with.
     """
     if candidate is None:
         candidate = db.execute("SELECT min(candidate) FROM candidates WHERE sample = ?", (sample,)).fetchone()[0]
@@ -57,7 +59,10 @@ def open_incident(
         "INSERT INTO incidents (at, run, kind, digest, list, entry, source, candidate, detail)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
     )
-    return int(db.execute(sql, row).lastrowid or 0)
+    number = int(db.execute(sql, row).lastrowid or 0)
+    if match is not None:
+        history.record(catalog, db, number, history.Hit(match, sample, candidate, {"media": detail.get("media")}))
+    return number
 
 
 def hold(db: sqlite3.Connection, subjects: Iterable[Held], incident: int, reason: str) -> None:

@@ -14,18 +14,16 @@ from curate.marks import canonical
 from curate.media import pdq
 from curate.media.decode import Bounds
 from curate.media.parts import parts
-from curate.media.pdq import Pdq
 from curate.media.placeholders import placeholder
 from curate.quarantine import company, hold, open_incident
 from curate.records import Digests, Reason, Response
-from curate.screening import sealed
+from curate.screening import history, sealed
 from curate.screening.gate import Gate, Match, Verdict
 from curate.store.catalog import now
 from curate.store.tombstones import Blocked, scrub
 from curate.store.workspace import Workspace
 
 KEPT_HEADERS = ("content-type", "content-length", "etag", "last-modified", "x-robots-tag")
-SCREENED = "screened"  # the catalog's note of how many items passed the gate, and how
 PART = 1000  # samples whose hashes make one table part
 
 
@@ -48,23 +46,34 @@ class Recorder:
         self._hashes: dict[str, hashes.Found] = {}
         self._held = ws.catalog.one("SELECT coalesce(sum(bytes), 0) FROM samples")
         self.incidents: list[int] = []
+        self.matched = 0
         self.unanswered = ""
+        self._entries = set[tuple[str, str]]()  # that matched in this run, and were not hot
 
     @property
     def must_stop(self) -> bool:
-        """True once as many items matched a list as the run may see, or the gate has stopped answering."""
-        return bool(self.unanswered) or len(self.incidents) >= self._gate.stop_after_matches > 0
+        """True once as many items matched a list as the run may see, or the gate has stopped answering.
+
+        Where hot entries are held it takes more entries than that, which were not hot before: one ends no run, however
+        much it matches.
+        """
+        seen = len(self._entries) - 1 if self._holds else self.matched
+        return bool(self.unanswered) or seen >= self._gate.stop_after_matches > 0
+
+    @property
+    def _holds(self) -> bool:
+        return self._ws.config.screening.on_hot_entry == "hold"
 
     def record(self, batch: Sequence[Outcome]) -> None:
         """Make a batch durable; raises StoreError (a full disk, a full quota) with nothing half recorded."""
         verdicts = self._screened(batch)
-        matched = {o.candidate: o for o in batch if o.candidate in verdicts and verdicts[o.candidate].match}
+        matched = {o.candidate: (o, match) for o in batch if (match := _verdict(verdicts, o).match) is not None}
         wanted = self._wanted([o.candidate for o in batch])
-        judged = [_judged(o, verdicts.get(o.candidate, Verdict()), wanted.get(o.candidate)) for o in batch]
+        judged = [_judged(o, _verdict(verdicts, o), wanted.get(o.candidate)) for o in batch]
         outcomes = [self._let_in(one) for one in judged]
         kept = [o for o in outcomes if o.failure is None and o.look is not None]
         self._reserve(kept)
-        preserved = {one: self._preserved(o, verdicts[one].match) for one, o in matched.items()}
+        known = {one: _media(o) | self._preserved(o, match) for one, (o, match) in matched.items()}
         stored = [o.look.sha256 for o in kept if o.look is not None]
         with self._ws.landing(stored):
             self._ws.blobs.put((o.look.sha256, o.response.body) for o in kept if o.look and o.response)
@@ -72,9 +81,10 @@ class Recorder:
                 for outcome in outcomes:
                     self._write(db, outcome, wanted.get(outcome.candidate))
                 repeats.suspect(db, stored, self._ws.config.fetch.placeholder_urls, self._ws.catalog.run)
-                found = [self._incident(db, o, verdicts[one].match, preserved[one]) for one, o in matched.items()]
+                found = [self._incident(db, o, match, known[one]) for one, (o, match) in matched.items()]
                 _count(db, verdicts)
-        self.incidents += found
+        self.matched += len(found)
+        self.incidents = list(dict.fromkeys([*self.incidents, *found]))
         self.unanswered = next((one.unavailable for one in verdicts.values() if one.remote), self.unanswered)
         for outcome in kept:
             if (look := outcome.look) is not None and look.hashes is not None:
@@ -101,18 +111,13 @@ class Recorder:
         seen = [(o, o.look) for o in batch if o.look is not None]
         digests = [Digests(look.sha256, look.sha1, look.md5) for _, look in seen]
         pictures = [look.pdq if look.sample is not None else None for _, look in seen]
-
-        def full(n: int) -> Sequence[Pdq]:
-            response = seen[n][0].response
-            return parts(response.body if response else b"", _bounds(self._ws.config.fetch))
-
-        verdicts = self._gate.screen(digests, pictures, full)
+        verdicts = self._gate.screen(digests, pictures)
         return {o.candidate: verdict for (o, _), verdict in zip(seen, verdicts, strict=True)}
 
-    def _preserved(self, o: Outcome, match: Match | None) -> dict[str, object]:
+    def _preserved(self, o: Outcome, match: Match) -> dict[str, object]:
         """Where the bytes of a match are sealed, if the operator's policy wants them."""
         options = self._ws.config.screening
-        if options.on_match != "preserve" or options.public_key is None or o.response is None or match is None:
+        if options.on_match != "preserve" or options.public_key is None or o.response is None:
             return {}
         facts = {
             "sha256": o.look.sha256 if o.look else None,
@@ -137,9 +142,7 @@ class Recorder:
         """The hashes that decide, of every part that says something; only where there is something to compare with."""
         if not self._blocked.by_look or o.look is None or o.response is None:
             return []
-        found = o.look.pdq
-        if not found or not all(part.full for part in found):
-            found = parts(o.response.body, _bounds(self._ws.config.fetch))
+        found = o.look.pdq or parts(o.response.body, _bounds(self._ws.config.fetch))
         return [part.hashes for part in found if part.quality >= pdq.MIN_QUALITY]
 
     def _stay_away(self, db: sqlite3.Connection, candidate: int) -> None:
@@ -190,16 +193,31 @@ class Recorder:
         said = {Reason.GATE_MATCH: "match", Reason.GATE_UNAVAILABLE: "unavailable"}.get(_reason(o) or Reason.DNS)
         return said or ("clear" if self._gate.active else "off")
 
-    def _incident(self, db: sqlite3.Connection, o: Outcome, match: Match | None, detail: Mapping[str, object]) -> int:
+    def _incident(self, db: sqlite3.Connection, o: Outcome, match: Match, detail: Mapping[str, object]) -> int:
         """The row of a match, what came with it held back, and a row of the log that names ids only."""
-        sha256, held = o.look.sha256 if o.look else "", company(db, o.candidate)
+        catalog, sha256, held = self._ws.catalog, o.look.sha256 if o.look else "", company(db, o.candidate)
         if db.execute("SELECT 1 FROM samples WHERE id = ?", (sha256,)).fetchone():
             held.append(("sample", sha256))  # stored before the list knew it; `curate screening rescan` removes it
-        number = open_incident(self._ws.catalog, db, "match", sha256, detail, match, o.candidate)
+        number = history.hot(catalog, db, match, self._gate.stop_after_matches) if self._holds else None
+        if number is not None:
+            history.record(catalog, db, number, history.Hit(match, sha256, o.candidate, detail))
+        else:
+            number = open_incident(catalog, db, "match", sha256, detail, match, o.candidate)
+            self._entries.add(history.key(catalog, match))
         hold(db, held, number, f"came with what incident {number} is about")
-        said = {"incident": number, "list": match.list if match else None, "held": len(held)}
-        self._ws.catalog.append(db, "match", sha256, said)
+        catalog.append(db, "match", sha256, {"incident": number, "list": match.list, "held": len(held)})
         return number
+
+
+def _verdict(verdicts: Mapping[int, Verdict], o: Outcome) -> Verdict:
+    """What the gate said of an outcome; nothing where there were no bytes."""
+    return verdicts.get(o.candidate, Verdict())
+
+
+def _media(o: Outcome) -> dict[str, object]:
+    """What may be known of a match that nobody looks at: its format and its size."""
+    one = o.look.sample if o.look else None
+    return {"media": f"{one.media_type} {one.width}x{one.height}"} if one else {}
 
 
 def _judged(o: Outcome, verdict: Verdict, sha1: str | None) -> Outcome:
@@ -220,12 +238,12 @@ def _judged(o: Outcome, verdict: Verdict, sha1: str | None) -> Outcome:
 
 def _count(db: sqlite3.Connection, verdicts: Mapping[int, Verdict]) -> None:
     """Add up what was screened, and what could be screened by its digests only, over all runs."""
-    known = db.execute("SELECT value FROM meta WHERE key = ?", (SCREENED,)).fetchone()
+    known = db.execute("SELECT value FROM meta WHERE key = ?", (history.SCREENED,)).fetchone()
     counts = Counter(json.loads(known[0]) if known else {})
     counts["screened"] += len(verdicts)
     counts["exact_only"] += sum(one.exact_only for one in verdicts.values())
     counts["matched"] += sum(one.match is not None for one in verdicts.values())
-    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (SCREENED, json.dumps(counts)))
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (history.SCREENED, json.dumps(counts)))
 
 
 def _bounds(limits: FetchConfig) -> Bounds:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff", "image/avif")
 SPLITS = ("train", "val", "test")
@@ -254,17 +254,18 @@ class Digests:
         return {"sha256": self.sha256, "sha1": self.sha1, "md5": self.md5}
 
 
-@dataclass(frozen=True, slots=True)
-class ListedHash:
+class ListedHash(NamedTuple):  # made in half the time of a frozen dataclass: lists have millions of rows
     """One entry of a screening list: `value` is lower-case hex, `entry` names its row in the list.
 
-    `doubt` says what is odd about the row; it is matched all the same, since a gate in doubt says no.
+    `doubt` says what is odd about the row; it is matched all the same, since a gate in doubt says no. `negative`: those
+    who looked say that it is harmless; it is matched by nothing, and points out what other lists say of it.
     """
 
     algorithm: Algorithm
     value: str
     entry: str
     doubt: str = ""
+    negative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +282,14 @@ class SkippedRow:
 
     entry: str
     kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """The latest time that a screening list names itself, where it does: UTC, as ISO 8601 to the second."""
+
+    entry: str
+    at: str
 
 
 @dataclass(frozen=True)

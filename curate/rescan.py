@@ -3,13 +3,12 @@
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from curate import hashes
-from curate.errors import GateError, ItemError, StoreError
+from curate.errors import GateError
 from curate.media import pdq
-from curate.media.decode import Bounds
-from curate.media.parts import parts
 from curate.quarantine import company, hold, open_incident
 from curate.records import Digests
 from curate.removal import remove
@@ -68,29 +67,10 @@ def _by_digest(ws: "Workspace", gate: Gate) -> Iterator[tuple[str, Match]]:
 
 
 def _by_look(ws: "Workspace", gate: Gate, step: Any) -> Iterator[tuple[str, Match]]:
-    """Stored full hashes are decided as they are; what only a first look flags, by the full hash of the bytes.
-
-    Where the bytes cannot be read any more nothing can clear it, so that it counts as a match.
-    """
-    flagged: dict[str, Match] = {}
     for rows in hashes.all_pdq(ws):
         step(sum(part == pdq.MAIN for part in rows.parts))
-        for n, match in gate.near(rows.hashes, rows.quality, rows.full):
-            if rows.full[n]:
-                yield rows.ids[n], match
-            else:
-                flagged[rows.ids[n]] = match
-    for sample in sorted(flagged):
-        for match in _decided(ws, gate, sample, flagged[sample]):
-            yield sample, match
-
-
-def _decided(ws: "Workspace", gate: Gate, sample: str, flag: Match) -> list[Match]:
-    try:
-        with ws.blobs.open(sample) as blob:
-            return gate.decided(parts(blob.read(), Bounds(ws.config.fetch.max_pixels, 1)))
-    except (ItemError, StoreError):
-        return [flag]
+        for n, match in gate.near(rows.hashes, rows.quality):
+            yield rows.ids[n], replace(match, part=rows.parts[n])
 
 
 def _by_matcher(ws: "Workspace", gate: Gate, ids: Sequence[str]) -> Iterator[tuple[str, Match]]:
@@ -120,7 +100,8 @@ def _incident(ws: "Workspace", sample: str, match: Match) -> int:
         return int(known)
     numbers = [row[0] for row in catalog.rows("SELECT candidate FROM candidates WHERE sample = ?", (sample,))]
     places = [dict(row) for row in catalog.rows(_PLACES, (sample,))]
-    detail: Mapping[str, object] = {"places": places} | _preserved(ws, sample, match, places)
+    media = catalog.one("SELECT media_type || ' ' || width || 'x' || height FROM samples WHERE id = ?", (sample,))
+    detail: Mapping[str, object] = {"places": places, "media": media} | _preserved(ws, sample, match, places)
     with catalog.tx() as db:
         held = {one for number in numbers for one in company(db, number)}
         incident = open_incident(catalog, db, "rescan", sample, detail, match)

@@ -18,7 +18,7 @@ PACKAGES = {
     "manifests": ("write",),
     "curate.models": ("predict",),
     "curate.engine": ("prepare", "map"),
-    "curate.screening.lists": ("rows",),
+    "curate.screening.lists": ("rows", "dispute"),
     "curate.screening.matchers": ("check", "ask"),
     "curate.queues": ("pick",),
 }

@@ -39,7 +39,7 @@ def golden(use: str) -> tuple[set[tuple[str, str]], dict[str, str], dict[str, st
     """The hashes, the doubts, the corrupt rows and the skipped ones of a reader's golden file."""
     rows = read(use, LISTS / FILES.get(use, use))
     return (
-        {(row.algorithm, row.value) for row in rows if isinstance(row, ListedHash)},
+        {(row.algorithm, row.value) for row in rows if isinstance(row, ListedHash) and not row.negative},
         {row.entry: row.doubt for row in rows if isinstance(row, ListedHash) and row.doubt},
         {row.entry: row.problem for row in rows if isinstance(row, CorruptRow)},
         {row.entry: row.kind for row in rows if isinstance(row, SkippedRow)},
@@ -74,7 +74,9 @@ def test_tx_csv() -> None:
     assert doubts["line 8"] == "0 of 256 bits are set, not 128"
     assert "a_new_signal" in doubts["line 11"]
     assert corrupt == {"line 7": "pdq of 32 digits, not 64", "line 12": "no signal"}
-    assert skipped == {"line 6": "negative_class", "line 9": "photodna", "line 10": "raw_text"}
+    assert skipped == {"line 9": "photodna", "line 10": "raw_text"}
+    rows = read("tx_csv", LISTS / "tx.csv")
+    assert {row.value for row in rows if isinstance(row, ListedHash) and row.negative} == {pdq(1)}
 
 
 def test_tx_local() -> None:

@@ -57,7 +57,7 @@ def run(s: Session, ws: "Workspace") -> dict[str, Any]:
 
     config = ws.config
     engine = s.engine(config)
-    sources, gate = pick.sources(config), pick.gate(config)
+    sources, gate = pick.sources(config), pick.gate(config, ws.catalog)
     if gate.banner is not None:
         s.note(gate.banner)
     expire(ws, strays=True)

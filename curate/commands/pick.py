@@ -7,6 +7,8 @@ from curate.errors import UsageError
 if TYPE_CHECKING:
     from curate.config import Config
     from curate.screening.gate import Gate
+    from curate.screening.listed import Configured
+    from curate.store.catalog import Catalog
 
 
 def sources(config: "Config") -> list[Any]:
@@ -18,21 +20,38 @@ def sources(config: "Config") -> list[Any]:
     return [make("sources", table, "source") for table in config.sources]
 
 
-def gate(config: "Config") -> "Gate":
-    """The gate over the configured lists and matchers."""
+def lists(config: "Config", catalog: "Catalog | None" = None) -> "list[Configured]":
+    """Every configured list, on its terms: those of its table, and what the catalog knows to be set aside of it."""
+    from curate.plugins import make
+    from curate.screening.listed import Configured, Terms
+    from curate.screening.set_aside import values
+    from curate.toml import Plugin, build, join
+
+    found, aside = [], values(catalog) if catalog is not None else {}
+    for n, table in enumerate(config.screening.lists, start=1):
+        own = {key: value for key, value in table.options.items() if key in ("radius", "negative")}
+        rest = {key: value for key, value in table.options.items() if key not in own}
+        terms = build(Terms, own, join(table.where, table.use), table.base)
+        origin = f"{table.use} {rest.get('path')}"
+        reader = make("curate.screening.lists", Plugin(table.use, rest, table.where, table.base), "hash list")
+        terms = Terms(terms.radius, terms.negative, origin, aside.get(origin, frozenset()))
+        found.append(Configured(f"{table.use}:{n}", reader, terms))
+    return found
+
+
+def gate(config: "Config", catalog: "Catalog | None" = None) -> "Gate":
+    """The gate over the configured lists and matchers. Without a catalog nothing of the lists is set aside."""
     from curate.plugins import make
     from curate.screening.gate import load
 
-    lists = [
-        (f"{table.use}:{n}", make("curate.screening.lists", table, "hash list"))
-        for n, table in enumerate(config.screening.lists, start=1)
-    ]
+    known = lists(config, catalog)
     matchers = [
         (f"{table.use}:{n}", make("curate.screening.matchers", table, "matcher"))
         for n, table in enumerate(config.screening.matchers, start=1)
     ]
-    options = config.screening
-    return load(lists, options.required, options.max_age_days, options.stop_after_matches, matchers)
+    options, terms = config.screening, {one.name: one.terms for one in known}
+    pairs = [(one.name, one.reader) for one in known]
+    return load(pairs, options.required, options.max_age_days, options.stop_after_matches, matchers, terms)
 
 
 def labelers(config: "Config") -> list[Any]:

@@ -1,11 +1,14 @@
 """`curate screening ...` and `curate quarantine`."""
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from curate.commands import pick
 from curate.commands.base import app, verb
+from curate.errors import UsageError
 from curate.session import Session
 
 group = typer.Typer(no_args_is_help=True, help="The screening gate: lists, incidents, screening again.")
@@ -31,15 +34,50 @@ def quarantine(
 @group.command("status")
 @verb
 def screening_status(s: Session) -> None:
-    """Say which lists are loaded, how old they are, whether the gate can answer, and which incidents there are."""
+    """Say which lists are loaded, how old they are, which entries are in doubt, and which incidents there are."""
     from curate.incident import overview
+    from curate.screening.misfires import suspicious
+    from curate.screening.set_aside import in_force
 
-    gate = pick.gate(s.config)
     with s.open() as ws:
+        gate = pick.gate(s.config, ws.catalog)
         result = gate.summary() | overview(ws)
+        doubted = suspicious(ws.catalog, gate)
+        result |= {"suspicious": doubted[:SHOWN], "suspected": len(doubted)}
+        result |= {"set_aside": [asdict(one) for one in in_force(ws.catalog)]}
+    if gate.banner is not None:
+        s.note(gate.banner)
     s.say(result | {"rows": {one.name: [*one.corrupt, *one.doubts][:SHOWN] for one in gate.lists}})
     if gate.problems:
         raise typer.Exit(4)
+
+
+@group.command("entry")
+@verb
+def screening_entry(
+    s: Session,
+    name: Annotated[str, typer.Argument(metavar="HASH", help="A hash of a list, or its first 8 digits and more.")],
+    set_aside: Annotated[bool, typer.Option("--set-aside", help="Let it match nothing from now on.")] = False,
+    restore: Annotated[bool, typer.Option("--restore", help="Let it match again.")] = False,
+    reason: Annotated[str, typer.Option(help="Why; kept, and given to the list's owner.")] = "",
+    by: Annotated[str | None, typer.Option(help="Who says so (default: the user).")] = None,
+    only: Annotated[str | None, typer.Option("--list", help="Of this list, where several have it.")] = None,
+    all_lists: Annotated[bool, typer.Option("--all-lists", help="Of every list that has it.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Write for the list's owner that it is wrong.")] = None,
+) -> None:
+    """Say what one hash of the lists has matched; set it aside where it is wrong, or report it. Shows no picture."""
+    from curate import entry
+
+    if set_aside and restore:
+        raise UsageError("screening entry: --set-aside and --restore go alone")
+    with s.drive("entry") if set_aside or restore else s.open() as ws:
+        found = entry.find(ws.catalog, pick.lists(s.config), name)
+        act = entry.aside if set_aside else entry.restore if restore else None
+        chosen = found.chosen(only, all_lists or not (act or report))
+        result = act(ws.catalog, found, chosen, by or s.user, reason) if act else entry.describe(ws.catalog, found)
+        if report is not None:
+            result |= entry.report(ws.catalog, found, chosen, report)
+    s.say(result)
 
 
 @group.command("incident")
@@ -49,11 +87,26 @@ def screening_incident(
     number: Annotated[int, typer.Argument(metavar="ID")],
     for_report: Annotated[bool, typer.Option(help="Also what a hotline asks for: where and when; logged.")] = False,
 ) -> None:
-    """Say what is on record of a match or a report. Never a picture."""
+    """Say what is on record of a match or a report, and what else its entry has matched. Never a picture."""
     from curate.incident import incident
 
     with s.open() as ws:
         s.say(incident(ws, number, for_report))
+
+
+@group.command("dispute")
+@verb
+def screening_dispute(
+    s: Session,
+    number: Annotated[int, typer.Argument(metavar="ID")],
+    by: Annotated[str, typer.Option(help="Who says so: a name of [screening] entitled.")],
+    reason: Annotated[str, typer.Option(help="Why; kept with the incident.")],
+) -> None:
+    """Mark a match as false, from what is on record of it. Lets go of nothing."""
+    from curate.incident import dispute
+
+    with s.open() as ws:
+        s.say(dispute(ws, number, by, reason))
 
 
 @group.command("release")
@@ -63,11 +116,11 @@ def screening_release(
     number: Annotated[int, typer.Argument(metavar="ID")],
     reason: Annotated[str, typer.Option(help="Why; kept with the incident.")],
 ) -> None:
-    """Let go of what came with a match, or of what a person reported. Never of what a list matched."""
+    """Let go of what came with a match, or of what a person reported; of a match itself once its entry is set aside."""
     from curate.incident import release
 
     with s.open() as ws:
-        s.say(release(ws.catalog, number, reason, s.user))
+        s.say(release(ws.catalog, number, reason, s.user, ws.config.screening.entitled))
 
 
 @group.command("rescan")
@@ -77,7 +130,7 @@ def screening_rescan(s: Session) -> None:
     from curate.rescan import rescan
 
     with s.drive("rescan") as ws:
-        result = rescan(ws, pick.gate(s.config), s.engine(ws.config), s.progress)
+        result = rescan(ws, pick.gate(s.config, ws.catalog), s.engine(ws.config), s.progress)
     s.say(result)
     if result["matched"]:
         raise typer.Exit(5)

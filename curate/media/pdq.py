@@ -47,7 +47,7 @@ class Pdq:
     part: str
     hashes: bytes
     quality: int
-    full: bool
+    full: bool = True
 
     @property
     def array(self) -> "np.ndarray":
@@ -78,6 +78,9 @@ def full(image: Image.Image, part: str = MAIN) -> Pdq:
             vectors, quality = pdqhash.compute_dihedral(np.ascontiguousarray(pixels[::-down, ::-across]))
             found[list(places)] = np.packbits(np.asarray(vectors, dtype=np.uint8)[[0, 6]], axis=1)
     return Pdq(part, found.tobytes(), int(quality), True)
+
+
+compute = full
 
 
 def _sure(picture: Image.Image) -> "dict[tuple[int, int], np.ndarray]":

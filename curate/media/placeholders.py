@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -28,6 +29,12 @@ def placeholder(response: Response, md5: str, size: tuple[int, int] | None = Non
     """
     etag = response.headers.get("etag", "").removeprefix("W/").strip('"').lower()
     return next((rule.kind for rule in _rules() if _fits(rule, response, md5, etag, size)), None)
+
+
+def known() -> Iterator[tuple[str, str]]:
+    """The md5 of every file that is known to be a placeholder, and of which kind."""
+    for rule in _rules():
+        yield from ((md5, rule.kind) for md5 in sorted(rule.md5))
 
 
 def _fits(rule: _Rule, response: Response, md5: str, etag: str, size: tuple[int, int] | None) -> bool:

@@ -2,7 +2,8 @@
 
 import hashlib
 from array import array
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,14 +15,16 @@ from typing import TYPE_CHECKING
 from curate.contracts import HashList
 from curate.errors import GateError
 from curate.media.pdq import BYTES
-from curate.records import Algorithm, CorruptRow, ListedHash, SkippedRow
+from curate.records import Algorithm, CorruptRow, Dated, ListedHash, SkippedRow
+from curate.screening.listed import LoadedList, Match, Terms
 
 if TYPE_CHECKING:
-    from curate.screening.index import Bytes, Digests, Nearest, PdqIndex
+    from curate.screening.index import Bytes, Digests, PdqIndex
 
 EXACT: tuple[Algorithm, ...] = ("sha256", "sha1", "md5")  # in the order in which they are asked
 NAMED = 20  # doubtful rows whose doubt is kept
 STRETCH = 1024  # rows of a list that are taken at a time: many at once cost half of what each does alone
+CHUNK = 1 << 18  # entries that are compared with harmless pictures at a time
 WIDTHS: dict[Algorithm, int] = {"md5": 16, "sha1": 20, "sha256": 32, "pdq": BYTES}
 
 
@@ -40,47 +43,26 @@ class Names:
     def __getitem__(self, number: int) -> str:
         return self._block[self._ends[number - 1] if number else 0 : self._ends[number]].decode()
 
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """What a list said of some bytes: which list, which of its rows, by which hash, how far away, in which part."""
-
-    list: str
-    entry: str
-    algorithm: str
-    provider: str = "self"
-    distance: int = 0
-    part: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedList:
-    """One list as it was loaded: what a release and `curate screening status` say of it.
-
-    `corrupt` rows could not be read, `doubtful` ones are odd and matched all the same (`doubts`: why the first ones
-    are), `skipped` ones are counted by what they are. `sha256` is that of the file, or of the names and digests of a
-    folder's files.
-    """
-
-    name: str
-    provider: str
-    sha256: str
-    entries: int
-    corrupt: tuple[str, ...]
-    modified: str
-    doubtful: int = 0
-    doubts: tuple[str, ...] = ()
-    skipped: dict[str, int] = field(default_factory=dict)
-    hashes: dict[str, int] = field(default_factory=dict)
+    def find(self, text: str) -> Iterator[int]:
+        """Every number that has this text."""
+        wanted = text.encode()
+        at = self._block.find(wanted) if wanted else -1
+        while at >= 0:
+            number = bisect_left(self._ends, at + len(wanted))
+            if self[number] == text:
+                yield number
+            at = self._block.find(wanted, at + 1)
 
 
 @dataclass
 class _Rows:
-    """Hashes of one algorithm, end to end, with the list and the entry of each."""
+    """Hashes of one algorithm, end to end, with the list and the entry of each; then their index."""
 
     values: bytearray = field(default_factory=bytearray)
     owners: "array[int]" = field(default_factory=lambda: array("H"))
     names: Names = field(default_factory=Names)
+    digests: "Digests | None" = None
+    index: "PdqIndex | None" = None
 
     def extend(self, hashes: Sequence[ListedHash], owner: int) -> None:
         """Hashes of the list with this number."""
@@ -88,22 +70,38 @@ class _Rows:
         self.owners.extend([owner] * len(hashes))
         self.names.extend([row.entry for row in hashes])
 
+    def build(self, kind: Algorithm) -> None:
+        """Make the index; raises GateError where it does not find its canary."""
+        from curate.screening.index import Digests, PdqIndex
+
+        if kind == "pdq":
+            self.index = PdqIndex.of(self.values)
+        else:
+            self.digests = Digests.of(self.values, WIDTHS[kind])
+            if self.digests.find(bytes(self.values[: WIDTHS[kind]])) is None:
+                raise GateError(f"the index of {kind} did not find its canary")
+        self.values = bytearray()
+
+
+Kind = tuple[Algorithm, int, bool]  # the radius of PDQ hashes (0 for digests), and whether they are negative
+
 
 @dataclass
 class Entries:
-    """The hashes of all lists. `add` lists, then `build` once, then ask."""
+    """The hashes of all lists. `add` lists, then `build` once, then ask.
+
+    PDQ hashes have an index for each radius, so that what a narrow list does not match hides nothing of a wider one.
+    Negative hashes answer no question about an item.
+    """
 
     lists: list[LoadedList] = field(default_factory=list)
-    _rows: dict[Algorithm, _Rows] = field(default_factory=lambda: {kind: _Rows() for kind in WIDTHS})
-    _digests: "dict[Algorithm, Digests]" = field(default_factory=dict)
-    pdq: "PdqIndex | None" = None
+    _rows: "defaultdict[Kind, _Rows]" = field(default_factory=lambda: defaultdict(_Rows))
 
-    def add(self, name: str, one: HashList) -> None:
+    def add(self, name: str, one: HashList, terms: Terms | None = None) -> None:
         """Read a list; raises GateError where more of its rows are corrupt than can be read, or none is readable."""
-        read, rows = _Read(), one.rows()
+        read, rows = _Read(terms or Terms()), one.rows()
         while some := list(islice(rows, STRETCH)):
             read.take(some, self._rows, len(self.lists))
-        listed = self._loaded(name, one, read)
         if not read.entries:
             raise GateError(f"{one.path.name} holds no readable hash ({len(read.corrupt)} corrupt)")
         if len(read.corrupt) > read.entries:
@@ -111,93 +109,187 @@ class Entries:
                 f"{one.path.name} is corrupt: {len(read.corrupt)} rows cannot be read (first: {read.corrupt[0]}),"
                 f" and only {read.entries} can"
             )
-        self.lists.append(listed)
-
-    def _loaded(self, name: str, one: HashList, read: "_Read") -> LoadedList:
-        files = sorted(one.path.iterdir()) if one.path.is_dir() else [one.path]
-        newest = max(datetime.fromtimestamp(file.stat().st_mtime, UTC) for file in files)
-        stamp = newest.isoformat(timespec="seconds").replace("+00:00", "Z")
-        corrupt, doubts = tuple(read.corrupt), tuple(read.doubts)
-        counts = dict(sorted(read.hashes.items()))
-        skipped = dict(sorted(read.skipped.items()))
-        return LoadedList(
-            name, one.provider, _sha256(files), read.entries, corrupt, stamp, read.doubtful, doubts, skipped, counts
-        )
+        self.lists.append(read.loaded(name, one))
 
     def build(self) -> None:
         """Make the indexes; raises GateError where one does not find its canary."""
-        for kind, rows in self._rows.items():
-            if not rows.values:
-                continue
-            from curate.screening.index import Digests, PdqIndex
+        for (kind, _, _), rows in self._rows.items():
+            if rows.values:
+                rows.build(kind)
 
-            if kind == "pdq":
-                self.pdq = PdqIndex.of(rows.values)
-            else:
-                self._digests[kind] = Digests.of(rows.values, WIDTHS[kind])
-                if self._digests[kind].find(bytes(rows.values[: WIDTHS[kind]])) is None:
-                    raise GateError(f"the index of {kind} did not find its canary")
-            rows.values = bytearray()
+    @property
+    def by_look(self) -> bool:
+        """Whether any PDQ hash is matched."""
+        return any(self._pdq())
+
+    # -- asking --------------------------------------------------------------------------------------------------------
 
     def exact(self, digests: dict[Algorithm, str]) -> Match | None:
         """What the lists say of bytes with these digests (lower-case hex)."""
         for kind in EXACT:
-            if kind in self._digests and (row := self._digests[kind].find(bytes.fromhex(digests[kind]))) is not None:
-                return self._match(kind, row)
+            known = self._known(kind)
+            if known is not None and (row := known.find(bytes.fromhex(digests[kind]))) is not None:
+                return self._match((kind, 0, False), row, digests[kind])
         return None
 
     def exact_all(self, digests: Mapping[str, Sequence[str]]) -> Iterator[tuple[int, Match]]:
         """The items, by number, that have a listed digest; `digests` are lower-case hex, by algorithm."""
         for kind in EXACT:
-            if kind in self._digests and digests.get(kind):
-                rows = self._digests[kind].find_all(bytes.fromhex("".join(digests[kind])))
+            known = self._known(kind)
+            if known is not None and digests.get(kind):
+                rows = known.find_all(bytes.fromhex("".join(digests[kind])))
                 for n in (rows >= 0).nonzero()[0]:
-                    yield int(n), self._match(kind, int(rows[n]))
+                    yield int(n), self._match((kind, 0, False), int(rows[n]), digests[kind][int(n)])
 
-    def nearest(self, queries: "Bytes", radius: int) -> "Nearest":
-        """The nearest listed PDQ hash of each of uint8[m, 32] within `radius` bits."""
-        assert self.pdq is not None
-        return self.pdq.nearest(queries, radius)
+    def near(self, hashes: "Bytes", many: bool = False) -> dict[int, Match]:
+        """Of uint8[n, k, 32], by number, the nearest entry that lies within its own list's radius of any of the k.
 
-    def near(self, row: int, distance: int, part: str) -> Match:
-        """A match with a row that `nearest` gave."""
-        return self._match("pdq", row, distance, part)
+        `many`: for millions of them, by a join.
+        """
+        import numpy as np
 
-    def _match(self, kind: Algorithm, row: int, distance: int = 0, part: str = "") -> Match:
+        found: dict[int, Match] = {}
+        for kind, index in self._pdq():
+            one = (index.joined if many else index.nearest)(hashes.reshape(-1, BYTES), kind[1])
+            distance, row = one.distance.reshape(hashes.shape[:2]), one.row.reshape(hashes.shape[:2])
+            best = distance.argmin(axis=1)
+            for n in np.flatnonzero(row[np.arange(len(row)), best] >= 0):
+                at, apart = int(row[n, best[n]]), int(distance[n, best[n]])
+                if int(n) not in found or apart < found[int(n)].distance:
+                    found[int(n)] = self._match(kind, at, index.value(at).hex(), apart)
+        return found
+
+    # -- about the entries themselves ------------------------------------------------------------------------------
+
+    def chunks(self) -> "Iterator[tuple[Kind, int, Bytes]]":
+        """All PDQ hashes that are matched, uint8[n, 32], many at a time: on which terms, and the first one's row."""
+        for kind, index in self._pdq():
+            for at in range(0, len(index), CHUNK):
+                yield kind, at, index.values(at, at + CHUNK)
+
+    def at(self, kind: Kind, row: int, value: str) -> Match:
+        """The entry in a row that `chunks` gave."""
+        return self._match(kind, row, value)
+
+    def contradicted(self) -> Iterator[tuple[Match, str]]:
+        """Every entry that a negative list has, too, or has within the entry's radius, and what it is called there."""
+        for kind in EXACT:
+            mine, others = self._known(kind), self._rows.get((kind, 0, True))
+            if mine is None or others is None or others.digests is None:
+                continue
+            found = others.digests.find_all(mine.values.tobytes())
+            for n in (found >= 0).nonzero()[0]:
+                value = mine.values[n : n + 1].tobytes().hex()
+                yield self._match((kind, 0, False), int(mine.rows[n]), value), self._name(others, int(found[n]))
+        against = self._rows.get(("pdq", 0, True))
+        if against is None or against.index is None:
+            return
+        for terms, at, hashes in self.chunks():
+            close = against.index.joined(hashes, terms[1])
+            for n in (close.row >= 0).nonzero()[0]:
+                match = self._match(terms, at + int(n), hashes[n].tobytes().hex(), int(close.distance[n]))
+                yield match, self._name(against, int(close.row[n]))
+
+    def named(self, origin: str, entry: str) -> Iterator[Match]:
+        """Every hash of a list's entry."""
+        for kind, rows in self._rows.items():
+            for n in rows.names.find(entry) if not kind[2] else ():
+                if self.lists[rows.owners[n]].origin == origin:
+                    yield self._match(kind, n, self._value(kind, n))
+
+    def _pdq(self) -> "Iterator[tuple[Kind, PdqIndex]]":
+        for kind, rows in self._rows.items():
+            if rows.index is not None and not kind[2]:
+                yield kind, rows.index
+
+    def _known(self, kind: Algorithm) -> "Digests | None":
+        rows = self._rows.get((kind, 0, False))
+        return rows.digests if rows is not None else None
+
+    def _value(self, kind: Kind, row: int) -> str:
+        rows = self._rows[kind]
+        if rows.index is not None:
+            return rows.index.value(row).hex()
+        assert rows.digests is not None
+        at = int((rows.digests.rows == row).argmax())
+        return rows.digests.values[at : at + 1].tobytes().hex()
+
+    def _name(self, rows: _Rows, row: int) -> str:
+        return f"{self.lists[rows.owners[row]].name} {rows.names[row]}"
+
+    def _match(self, kind: Kind, row: int, value: str, distance: int = 0) -> Match:
         rows = self._rows[kind]
         owner = self.lists[rows.owners[row]]
-        return Match(owner.name, rows.names[row], kind, owner.provider, distance, part)
+        name = rows.names[row]
+        return Match(owner.name, name, kind[0], owner.provider, distance, value=value, origin=owner.origin)
 
 
 @dataclass
 class _Read:
     """What one list holds, counted while it is read."""
 
+    terms: Terms
     entries: int = 0
     corrupt: list[str] = field(default_factory=list)
     doubtful: int = 0
     doubts: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     hashes: Counter[str] = field(default_factory=Counter)
+    negative: int = 0
+    set_aside: int = 0
+    newest: str = ""
     last: str = ""
 
     def take(
-        self, rows: Sequence[ListedHash | CorruptRow | SkippedRow], into: dict[Algorithm, _Rows], owner: int
+        self, rows: Sequence[ListedHash | CorruptRow | SkippedRow | Dated], into: "dict[Kind, _Rows]", owner: int
     ) -> None:
-        """Count the next rows, and keep what they list."""
-        hashes = [row for row in rows if isinstance(row, ListedHash)]
+        """Count the next rows, and put what is matched where it is asked for."""
         self.corrupt += [f"{row.entry}: {row.problem}" for row in rows if isinstance(row, CorruptRow)]
         self.skipped.update([row.kind for row in rows if isinstance(row, SkippedRow)])
+        self.newest = max([self.newest, *[row.at for row in rows if isinstance(row, Dated)]])
+        hashes = [row for row in rows if isinstance(row, ListedHash)]
         entries = [self.last, *[row.entry for row in hashes]]
         self.entries += sum(map(ne, entries[1:], entries))  # one row may be listed by several hashes
         self.last = entries[-1]
         odd = [row for row in hashes if row.doubt]
         self.doubtful += len(odd)
         self.doubts += [f"{row.entry}: {row.doubt}" for row in odd[: NAMED - len(self.doubts)]]
-        for kind, kept in into.items():
-            if some := [row for row in hashes if row.algorithm == kind]:
-                self.hashes[kind] += len(some)
-                kept.extend(some, owner)
+        against = hashes if self.terms.negative else [row for row in hashes if row.negative]
+        self.negative += len(against)
+        positive = [row for row in hashes if not row.negative] if not self.terms.negative else []
+        kept = [row for row in positive if row.value not in self.terms.set_aside] if self.terms.set_aside else positive
+        self.set_aside += len(positive) - len(kept)
+        for kind in WIDTHS:
+            self.hashes[kind] += sum(row.algorithm == kind for row in hashes)
+            for chosen, negative in ((kept, False), (against, True)):
+                if some := [row for row in chosen if row.algorithm == kind]:
+                    radius = self.terms.radius if kind == "pdq" and not negative else 0
+                    into[kind, radius, negative].extend(some, owner)
+
+    def loaded(self, name: str, one: HashList) -> LoadedList:
+        """The list, in figures."""
+        files = sorted(one.path.iterdir()) if one.path.is_dir() else [one.path]
+        return LoadedList(
+            name,
+            one.provider,
+            _sha256(files),
+            self.entries,
+            tuple(self.corrupt),
+            modified=_stamp(max(file.stat().st_mtime for file in files)),
+            doubtful=self.doubtful,
+            doubts=tuple(self.doubts),
+            skipped=dict(sorted(self.skipped.items())),
+            hashes={kind: count for kind, count in sorted(self.hashes.items()) if count},
+            radius=self.terms.radius,
+            negative=self.negative,
+            set_aside=self.set_aside,
+            newest=self.newest,
+            origin=self.terms.origin or name,
+        )
+
+
+def _stamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _sha256(files: list[Path]) -> str:

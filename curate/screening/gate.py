@@ -1,8 +1,8 @@
 """The gate that every byte passes before it is kept. A gate that cannot answer says no."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from curate.contracts import HashList, Matcher
@@ -10,18 +10,19 @@ from curate.errors import CurateError, GateError
 from curate.media import pdq
 from curate.media.pdq import Pdq
 from curate.records import Digests
-from curate.screening.entries import Entries, LoadedList, Match
+from curate.screening.entries import Entries
+from curate.screening.listed import LoadedList, Match, Terms
 
 if TYPE_CHECKING:
-    from curate.screening.index import Bools, Bytes
+    from curate.screening.index import Bytes
 
-__all__ = ["BANNER", "FIRST_LOOK", "REMEDY", "Gate", "LoadedList", "Match", "Verdict", "load"]
+__all__ = ["BANNER", "REMEDY", "Gate", "LoadedList", "Match", "Verdict", "load"]
 
 REMEDY = "see docs/screening.md"
 BANNER = "SCREENING IS OFF: no hash list is loaded ([screening] required = false); every release will say so"
-FIRST_LOOK = pdq.FIRST_RADIUS  # bits
-
-Full = Callable[[int], Sequence[Pdq]]  # the parts of the n-th item, by the hash that decides; raises ItemError
+IDLE = "SCREENING MATCHES NOTHING: every hash of every list is set aside; `curate screening status` names them"
+SKEW = timedelta(hours=1)  # by which clocks may differ; a list from later than that has a wrong date
+UNSAID = ("doubts", "newest", "origin")  # what is no matter of a release
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Gate:
     @property
     def active(self) -> bool:
         """True when there is something to screen against."""
-        return bool(self.lists or self.matchers)
+        return any(one.positive for one in self.lists) or bool(self.matchers)
 
     @property
     def healthy(self) -> bool:
@@ -61,13 +62,19 @@ class Gate:
     @property
     def banner(self) -> str | None:
         """What must be said aloud where nothing is screened."""
-        return None if self.active or self.problems else BANNER
+        if self.problems or self.matchers:
+            return None
+        if not self.active:
+            return BANNER
+        matched = sum(sum(one.hashes.values()) - one.negative - one.set_aside for one in self.lists)
+        return None if matched else IDLE
 
     def summary(self) -> dict[str, object]:
         """What a release and `curate screening status` say: which lists, of whom, how large, how old."""
         told = [asdict(one) | {"corrupt": len(one.corrupt)} for one in self.lists]
         for one in told:
-            del one["doubts"]  # not for releases
+            for name in UNSAID:
+                del one[name]
         return {
             "required": self.required,
             "healthy": self.healthy,
@@ -97,104 +104,49 @@ class Gate:
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
-    def screen(self, items: Sequence[Digests], pictures: Sequence[Sequence[Pdq] | None], full: Full) -> list[Verdict]:
+    def screen(self, items: Sequence[Digests], pictures: Sequence[Sequence[Pdq] | None]) -> list[Verdict]:
         """What is known of items with these digests, and these parts (None: no picture, so only digests count).
 
-        Digests first, then PDQ of every part in eight orientations; what a first look flags, `full` decides; what no
-        list knows, the remote matchers are asked for.
+        Digests first, then PDQ of every part in eight orientations; what no list knows, the remote matchers are asked
+        for.
         """
         verdicts = [Verdict(match=self._entries.exact(one.by_algorithm())) for one in items]
         open_ = [n for n, one in enumerate(verdicts) if one.match is None and pictures[n] is not None]
         for n in open_:
             verdicts[n] = self._judged(pictures[n] or ())
-        for n, match in self._near([(n, pictures[n] or ()) for n in open_], full):
-            verdicts[n] = match
+        for n, match in self._near([(n, pictures[n] or ()) for n in open_]):
+            verdicts[n] = Verdict(match=match)
         if self.matchers:
-            self._remote(items, pictures, full, verdicts)
+            self._remote(items, pictures, verdicts)
         return verdicts
 
     def _judged(self, parts: Sequence[Pdq]) -> Verdict:
         """What is known before any list of PDQ hashes is asked."""
         main = next((part for part in parts if part.part == pdq.MAIN), None)
-        if main is None and (self._entries.pdq is not None or self.matchers):
+        if main is None and (self._entries.by_look or self.matchers):
             return Verdict(unavailable="its PDQ could not be made")
         return Verdict(exact_only=main is not None and main.quality < pdq.MIN_QUALITY)
 
-    def _near(self, pictures: Sequence[tuple[int, Sequence[Pdq]]], full: Full) -> Iterator[tuple[int, Verdict]]:
-        """The items of which a part is listed. A first look's quality is not trusted, only that of the full hash."""
-        if self._entries.pdq is None:
+    def _near(self, pictures: Sequence[tuple[int, Sequence[Pdq]]]) -> Iterator[tuple[int, Match]]:
+        """The items of which a part is listed, with the entry that is nearest to it."""
+        asked = [(n, one) for n, parts in pictures for one in parts if one.quality >= pdq.MIN_QUALITY]
+        if not asked:
             return
-        asked = [(n, one) for n, parts in pictures for one in parts if not one.full or one.quality >= pdq.MIN_QUALITY]
-        flagged = set[int]()
-        for (n, one), match in zip(asked, self._matches([one for _, one in asked], FIRST_LOOK), strict=True):
-            if match is not None and one.full and match.distance <= pdq.RADIUS:
-                yield n, Verdict(match=match)
-            elif match is not None and not one.full:
-                flagged.add(n)
-        for n in sorted(flagged):
-            yield n, self._decided(n, full)
-
-    def _decided(self, n: int, full: Full) -> Verdict:
-        try:
-            parts = full(n)
-        except CurateError as error:
-            return Verdict(unavailable=f"its full PDQ could not be made ({type(error).__name__})")
-        good = [one for one in parts if one.quality >= pdq.MIN_QUALITY]
-        found = next((one for one in self._matches(good, pdq.RADIUS) if one is not None), None)
-        return Verdict(match=found) if found else self._judged(parts)
-
-    def _matches(self, parts: Sequence[Pdq], radius: int) -> list[Match | None]:
-        """The nearest entry of each part, in any orientation, within `radius` bits."""
-        if not parts:
-            return []
         import numpy as np
 
-        found = self._entries.nearest(np.concatenate([one.array for one in parts]), radius)
-        distance, row = found.distance.reshape(len(parts), -1), found.row.reshape(len(parts), -1)
-        best = distance.argmin(axis=1)
-        return [
-            self._entries.near(int(row[n, at]), int(distance[n, at]), parts[n].part) if row[n, at] >= 0 else None
-            for n, at in enumerate(best)
-        ]
-
-    # -- what is stored already --------------------------------------------------------------------------------------
-
-    def known(self, digests: Mapping[str, Sequence[str]]) -> Iterator[tuple[int, Match]]:
-        """The items, by number, whose digests (hex, by algorithm) are listed."""
-        return self._entries.exact_all(digests)
-
-    def near(self, hashes: "Bytes", quality: "Bytes", full: "Bools") -> Iterator[tuple[int, Match]]:
-        """The rows of uint8[n, 8, 32] that lie near a listed hash in any orientation; see `screen` for the radii."""
-        import numpy as np
-
-        for radius, chosen in ((pdq.RADIUS, full & (quality >= pdq.MIN_QUALITY)), (FIRST_LOOK, ~full)):
-            rows = np.flatnonzero(chosen)
-            if not len(rows) or self._entries.pdq is None:
-                continue
-            found = self._entries.pdq.joined(hashes[rows].reshape(-1, pdq.BYTES), radius)
-            distance, row = found.distance.reshape(len(rows), -1), found.row.reshape(len(rows), -1)
-            best = distance.argmin(axis=1)
-            for n in np.flatnonzero(row[np.arange(len(rows)), best] >= 0):
-                at = best[n]
-                yield int(rows[n]), self._entries.near(int(row[n, at]), int(distance[n, at]), "")
-
-    def decided(self, parts: Sequence[Pdq]) -> list[Match]:
-        """The matches of a stored item's parts, by the hash that decides."""
-        good = [one for one in parts if one.quality >= pdq.MIN_QUALITY]
-        return [one for one in self._matches(good, pdq.RADIUS) if one is not None] if self._entries.pdq else []
+        found = self._entries.near(np.stack([one.array for _, one in asked]))
+        for at, match in sorted(found.items(), reverse=True):  # an item's first part has the last word
+            n, one = asked[at]
+            yield n, replace(match, part=one.part, quality=one.quality)
 
     def _remote(
-        self, items: Sequence[Digests], pictures: Sequence[Sequence[Pdq] | None], full: Full, verdicts: list[Verdict]
+        self, items: Sequence[Digests], pictures: Sequence[Sequence[Pdq] | None], verdicts: list[Verdict]
     ) -> None:
         """Ask the matchers for what no list knows; where one does not answer, nobody can say."""
-        asked, told = [], []
-        for n, verdict in enumerate(verdicts):
-            if verdict.match is None and not verdict.unavailable and pictures[n] is not None:
-                try:
-                    asked.append(replace(items[n], pdq=_hexes(_decisive(pictures[n] or (), n, full))))
-                    told.append(n)
-                except CurateError as error:
-                    verdicts[n] = Verdict(unavailable=f"its full PDQ could not be made ({type(error).__name__})")
+        told = [
+            n for n, one in enumerate(verdicts) if not one.match and not one.unavailable and pictures[n] is not None
+        ]
+        asked = [replace(items[n], pdq=_hexes(pictures[n] or ())) for n in told]
         for name, matcher in self.matchers if asked else ():
             try:
                 answers = matcher.ask(asked)
@@ -204,11 +156,28 @@ class Gate:
                     verdicts[n] = verdicts[n] if verdicts[n].match else Verdict(None, f"{name}: {error}", remote=True)
             for n, entry in zip(told, answers, strict=True):
                 if entry is not None:
-                    verdicts[n] = Verdict(match=Match(name, entry, "remote", matcher.provider))
+                    verdicts[n] = Verdict(match=Match(name, entry, "remote", matcher.provider, origin=name))
 
+    # -- what is stored already --------------------------------------------------------------------------------------
 
-def _decisive(parts: Sequence[Pdq], n: int, full: Full) -> Sequence[Pdq]:
-    return parts if all(one.full for one in parts) else full(n)
+    def known(self, digests: Mapping[str, Sequence[str]]) -> Iterator[tuple[int, Match]]:
+        """The items, by number, whose digests (hex, by algorithm) are listed."""
+        return self._entries.exact_all(digests)
+
+    def near(self, hashes: "Bytes", quality: "Bytes") -> Iterator[tuple[int, Match]]:
+        """The rows of uint8[n, 8, 32] that lie near a listed hash in any orientation, of pictures that say enough."""
+        rows = (quality >= pdq.MIN_QUALITY).nonzero()[0]
+        if not len(rows):
+            return
+        for n, match in self._entries.near(hashes[rows], many=True).items():
+            yield int(rows[n]), replace(match, quality=int(quality[rows[n]]))
+
+    # -- the lists themselves ----------------------------------------------------------------------------------------
+
+    @property
+    def entries(self) -> Entries:
+        """What the lists hold; not to be asked where there are `problems`: a list may be there in part."""
+        return self._entries
 
 
 def _hexes(parts: Sequence[Pdq]) -> tuple[str, ...]:
@@ -222,13 +191,16 @@ def _hexes(parts: Sequence[Pdq]) -> tuple[str, ...]:
 
 def load(  # what [screening] says
     lists: Sequence[tuple[str, HashList]], required: bool, max_age_days: float | None, stop_after: int,
-    matchers: Sequence[tuple[str, Matcher]] = (),
+    matchers: Sequence[tuple[str, Matcher]] = (), terms: Mapping[str, Terms] | None = None,
 ) -> Gate:  # fmt: skip
-    """A gate over (name, list) and (name, matcher) pairs; what is wrong with them is kept as `problems`."""
-    entries, problems = Entries(), []
+    """A gate over (name, list) and (name, matcher) pairs; what is wrong with them is kept as `problems`.
+
+    `terms`: on which ones the lists are matched, by name.
+    """
+    entries, problems = Entries(), list[str]()
     for name, one in lists:
         try:
-            entries.add(name, one)
+            entries.add(name, one, (terms or {}).get(name))
             _check_age(one, entries.lists[-1], max_age_days)
         except CurateError as error:
             problems.append(f"{name}: {error}")
@@ -242,7 +214,12 @@ def load(  # what [screening] says
 
 
 def _check_age(one: HashList, loaded: LoadedList, max_age_days: float | None) -> None:
-    age = (datetime.now(UTC) - datetime.fromisoformat(loaded.modified)).total_seconds() / 86400
+    """Raise GateError for a list that is too old, and for one from the future: nobody knows how old that is."""
+    now = datetime.now(UTC)
+    for stamp, what in ((loaded.modified, "is dated"), (loaded.newest, "says that it is of")):
+        if stamp and datetime.fromisoformat(stamp) > now + SKEW:
+            raise GateError(f"{one.path.name} {what} {stamp}, which is in the future; its age is not known")
+    age = (now - datetime.fromisoformat(loaded.modified)).total_seconds() / 86400
     if max_age_days is not None and age > max_age_days:
         raise GateError(f"{one.path.name} is {age:.0f} days old; [screening] max_age_days allows {max_age_days:g}")
 
@@ -255,7 +232,7 @@ def _check_pdq() -> None:
     try:
         ramp = np.add.outer(np.arange(64) * 3, np.arange(64) ** 2 // 22).astype(np.uint8)
         noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
-        one, other = (pdq.full(Image.fromarray(picture)) for picture in (ramp, noise))
+        one, other = (pdq.compute(Image.fromarray(picture)) for picture in (ramp, noise))
     except ImportError as error:
         raise GateError("PDQ is missing (pdqhash cannot be imported); install it again") from error
     apart = int(np.bitwise_count(one.array[0] ^ other.array[0]).sum())

@@ -84,6 +84,14 @@ class PdqIndex:
     def __len__(self) -> int:
         return int(self.columns.shape[1])
 
+    def value(self, row: int) -> bytes:
+        """The hash that was listed in this place."""
+        return self.columns[:, row].tobytes()
+
+    def values(self, first: int, last: int) -> Bytes:
+        """The hashes from one place up to another, as uint8[n, 32]."""
+        return np.ascontiguousarray(self.columns[:, first:last].T).view(np.uint8)
+
     def nearest(self, queries: Bytes, radius: int) -> Nearest:
         """The nearest entry of each query (uint8[m, 32]) within `radius` bits, found among all; of equals the first.
 

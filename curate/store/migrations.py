@@ -395,3 +395,35 @@ CREATE TABLE held_out (
     pdq BLOB NOT NULL, pdq_quality INTEGER NOT NULL, PRIMARY KEY (name, item)
 ) WITHOUT ROWID
 """
+
+
+@MIGRATIONS.append
+def m008_misfires(db: sqlite3.Connection) -> None:
+    """How often each entry of a screening list has matched, and which ones the operator set aside."""
+    _statements(db, _MISFIRES)
+
+
+_MISFIRES = """
+-- One row a match. `list` is what curate.toml calls it, `name` what the list calls its row; `entry` and `digest` are
+-- keyed digests, of the entry's hash and of the item's bytes. `media`: what they were. `sealed`: where they are,
+-- of what was added to an incident.
+CREATE TABLE matches (
+    match INTEGER PRIMARY KEY, at TEXT NOT NULL, run TEXT, incident INTEGER NOT NULL REFERENCES incidents (incident),
+    list TEXT NOT NULL, entry TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL,
+    candidate INTEGER REFERENCES candidates (candidate) ON DELETE SET NULL, source TEXT, part TEXT NOT NULL,
+    distance INTEGER NOT NULL, quality INTEGER, media TEXT, sealed TEXT, expires TEXT
+)
+;;
+CREATE INDEX matches_entry ON matches (list, entry)
+;;
+CREATE INDEX matches_incident ON matches (incident)
+;;
+-- Hashes that a list has and that match nothing any more: all that is kept of a list, since it must be compared.
+-- `ended_at`: restored. Rows are never removed.
+CREATE TABLE set_aside (
+    number INTEGER PRIMARY KEY, list TEXT NOT NULL, value TEXT NOT NULL, name TEXT NOT NULL, reason TEXT NOT NULL,
+    by TEXT NOT NULL, at TEXT NOT NULL, run TEXT, ended_at TEXT, ended_by TEXT, ended_reason TEXT
+)
+;;
+CREATE UNIQUE INDEX set_aside_once ON set_aside (list, value) WHERE ended_at IS NULL
+"""

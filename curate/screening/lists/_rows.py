@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from curate.errors import GateError, UsageError
-from curate.records import Algorithm, CorruptRow, ListedHash, SkippedRow
+from curate.records import Algorithm, CorruptRow, Dated, ListedHash, SkippedRow
 
-Row = ListedHash | CorruptRow | SkippedRow
+Row = ListedHash | CorruptRow | SkippedRow | Dated
 
 LENGTHS: dict[Algorithm, int] = {"md5": 32, "sha1": 40, "sha256": 64, "pdq": 64}
 PDQ_ONES = 128  # half of the bits are above the median
@@ -46,6 +47,22 @@ def _bytes(value: str) -> bytes:
     except ValueError:
         return b""
     return data if len(data) * 2 == len(value) else b""
+
+
+def moment(value: object) -> str:
+    """A time of a list (ISO 8601, or seconds since 1970) as `Dated` has it; empty where it is none.
+
+    A time without a zone is in UTC.
+    """
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            at = datetime.fromtimestamp(value, UTC)
+        else:
+            at = datetime.fromisoformat(str(value).strip())
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return ""
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def files(path: Path) -> list[Path]:

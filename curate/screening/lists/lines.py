@@ -1,10 +1,10 @@
 """One hash a line: md5, sha1, sha256 or PDQ in hex; blank lines and lines that start with `#` are passed over."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from curate.records import Algorithm
+from curate.records import Algorithm, ListedHash
 from curate.screening.lists._rows import Row, files, guessed, lines, listed
 
 
@@ -28,3 +28,8 @@ class Lines:
                     yield from guessed(value, f"line {number}")
                 else:
                     yield listed(self.algorithm, value, f"line {number}")
+
+    def dispute(self, hashes: Sequence[ListedHash], reason: str) -> str:
+        """The hashes, a line each, below a comment that says why."""
+        values = dict.fromkeys(one.value for one in hashes)
+        return "".join([f"# disputed: {' '.join(reason.split())}\n", *(f"{value}\n" for value in values)])

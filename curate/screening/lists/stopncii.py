@@ -1,12 +1,13 @@
 """Answers of StopNCII's `FetchHashes`, as JSON: pages of `hashRecords`. The latest record of a hash is in force."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.records import CorruptRow, SkippedRow
-from curate.screening.lists._rows import Row, documents
+from curate.records import CorruptRow, Dated, ListedHash, SkippedRow
+from curate.screening.lists._rows import Row, documents, moment
 from curate.screening.lists._signals import signal
 
 GONE = frozenset({"withdrawn", "deleted"})
@@ -41,6 +42,14 @@ class Stopncii:
                 yield SkippedRow(entry, "withdrawn")
             else:
                 yield from signal(kind, value, entry)
+        yield Dated("lastModtimestamp", moment(max((at for at, _, _ in last.values()), default=None)))
+
+    def dispute(self, hashes: Sequence[ListedHash], reason: str) -> str:
+        """The body of a call of `SubmitFeedback`: looked into, and not blocked."""
+        tags = ["false_positive", " ".join(reason.split())]
+        values = dict.fromkeys(one.value for one in hashes)
+        found = [{"hashValue": value, "feedbackValue": "NotBlocked", "tags": tags} for value in values]
+        return json.dumps({"count": len(found), "hashFeedbacks": found}, indent=1, ensure_ascii=False) + "\n"
 
 
 def _read(record: Any) -> tuple[tuple[str, str], float, bool] | None:

@@ -1,11 +1,13 @@
 """The `local_file` exchange of python-threatexchange: `pdq 0123...` a line, or bare values of one `signal_type`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from curate.records import ListedHash
 from curate.screening.lists._rows import Row, files, lines
 from curate.screening.lists._signals import signal
+from curate.screening.lists.tx_csv import COLLAB, KIND, VALUE, table
 
 
 @dataclass(frozen=True)
@@ -25,3 +27,8 @@ class TxLocal:
                 named, _, rest = value.partition(" ")
                 kind, value = (named, rest) if rest else (self.signal_type or "", value)
                 yield from signal(kind, value, f"line {number}")
+
+    def dispute(self, hashes: Sequence[ListedHash], reason: str) -> str:
+        """The hashes as rows of a `tx_csv`, which has a word for it; the list is named after its file."""
+        kinds = {one.value: one.algorithm for one in hashes}
+        return table([{KIND: kind, VALUE: value, COLLAB: self.path.stem} for value, kind in kinds.items()])
