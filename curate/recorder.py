@@ -138,7 +138,7 @@ class Recorder:
         if not self._blocked.by_look or o.look is None or o.response is None:
             return []
         found = o.look.pdq
-        if not found or not all(part.full for part in found):
+        if not found:
             found = parts(o.response.body, _bounds(self._ws.config.fetch))
         return [part.hashes for part in found if part.quality >= pdq.MIN_QUALITY]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from curate.marks import fingerprint
-from curate.media.pdq_pixels import Pixels, Turn, as_pdqhash, cosines, rounded_cosines
+from curate.media.pdq_pixels import Pixels, Turn, cosines, faithful, rounded_cosines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +59,6 @@ _TURNS: tuple[Turn, ...] = (
 
 def load() -> None:
     """Import and compile what the first picture would otherwise wait for; ImportError where PDQ is missing."""
-    as_pdqhash()
     compute(Image.new("RGB", (8, 8)))
 
 
@@ -70,13 +69,15 @@ def compute(image: Image.Image, part: str = MAIN) -> Pdq:
     in the order of the hash's usual hex text.
 
     Coefficients are exact here, while pdqhash's have drifted by up to `drift`. Where that could turn a bit of an
-    orientation, or a step of the quality, all is rounded as pdqhash rounds it: at 1280x960 that takes 4 ms each.
+    orientation, or a step of the quality, its whole arithmetic is repeated in its order, or, where its binary rounds
+    otherwise on this machine, it is called.
     """
     import numpy as np
 
     picture = image if image.mode == "RGB" else image.convert("RGB")
     if min(picture.size) < _SMALLEST:
         return Pdq(part, bytes(ORIENTATIONS * BYTES), 0)
+    faithful()  # without pdqhash there is no PDQ: not now and then, when a doubt comes, but from the first picture on
     pixels, most = Pixels(picture), drift(max(picture.size))
     squares = pixels.exact()
     lows = cosines() @ squares @ cosines().T
@@ -84,25 +85,25 @@ def compute(image: Image.Image, part: str = MAIN) -> Pdq:
     hashes, unsure = _hashes(turned), _unsure(turned, most)
     quality = _quality(squares[0, 0], most)
     for n in np.flatnonzero(unsure):
-        hashes[n] = _as_pdqhash(pixels, _TURNS[n])[0]
-    return Pdq(part, hashes.tobytes(), _as_pdqhash(pixels, _TURNS[0])[1] if quality is None else quality)
+        hashes[n] = _decided(pixels, _TURNS[n])[0]
+    return Pdq(part, hashes.tobytes(), _decided(pixels, _TURNS[0])[1] if quality is None else quality)
 
 
 def drift(side: int) -> float:
     """How far pdqhash's lowest coefficient may lie from the exact one; `side`: the longer of the picture, in px.
 
-    Coefficient (u, v), 1..16 each, drifts 1 / sqrt(u * v) as far; steps between the 64 x 64 px a tenth. It is summed in
-    single precision, in sums that run along whole rows and columns. Measured on thousands of pictures, half of it was
-    the most that was seen (`python -m benchmarks.pdq`); worst where a picture repeats itself.
+    Coefficient (u, v), 1..16 each, drifts 1 / sqrt(u * v) as far; steps between the 64 x 64 px a fifth. pdqhash's sums
+    run along whole rows and columns in single precision. This is no bound that is proved, but a measured one: the most
+    that was seen is two thirds of it, in chequered patterns, and under a half in photographs (`benchmarks.pdq`).
     """
-    return 0.04 + 1e-5 * side
+    return 0.025 + 8e-6 * side
 
 
-def _as_pdqhash(pixels: Pixels, turn: Turn) -> "tuple[np.ndarray, int]":
+def _decided(pixels: Pixels, turn: Turn) -> "tuple[np.ndarray, int]":
     """The hash (uint8[32]) and the quality of the picture so turned, by pdqhash's arithmetic."""
     import numpy as np
 
-    if as_pdqhash():
+    if faithful():
         from curate.media.pdq_kernels import coefficients
 
         square = pixels.rounded(turn)
@@ -146,7 +147,7 @@ def _quality(square: "np.ndarray", most: float) -> int | None:
     """How much gradient there is, 0..100; None where steps that may round either way decide it."""
     import numpy as np
 
-    steps, far = np.abs(_steps(square)), most / 10 * 100 / 255
+    steps, far = np.abs(_steps(square)), most / 5 * 100 / 255
     least, greatest = (_graded(np.trunc(some)) for some in (np.maximum(steps - far, 0), steps + far))
     return least if least == greatest else None
 

@@ -13,7 +13,7 @@ from curate.compiled import compiled
 
 SIDE = 64
 PLACES = 2 * SIDE
-LANES = 16  # rows that are filtered side by side
+TILE = 32  # px of a side of what is transposed at a time
 BLOCK = 1024  # columns that are summed at a time, whatever the width is
 
 U = np.uint32  # numba would go on in 64 bits with a plain number
@@ -119,23 +119,30 @@ def luminance(words: Words, grey: Singles) -> None:
 
 
 @compiled
-def shrunk(grey: Singles, down: int, across: int, flip: int) -> Singles:
-    """What pdqhash makes of a picture mirrored so, then in the diagonal: float32[64, 64].
+def shrunk(grey: Singles, down: int, across: int) -> Singles:
+    """What pdqhash makes of a picture that is so mirrored, then transposed: float32[64, 64].
 
     Each sum is taken in single precision, in the order in which pdqhash takes it: it drifts as pdqhash's does.
     """
     height, width = grey.shape
-    rows, columns = _centres(height), _centres(width)
-    if height == SIDE and width == SIDE:
-        found = grey[::-1].copy() if down else grey.copy()
-        found = found[:, ::-1].copy() if across else found
-    elif flip:
-        once = _along(_down(grey, np.arange(height), down), np.arange(width), across)
-        found = _along(_down(once, rows, 0), columns, 0)
-    else:
-        once = _down(_along(grey, np.arange(width), across), np.arange(height), down)
-        found = _down(_along(once, columns, 0), rows, 0)
-    return found.T.copy() if flip else found
+    if height == SIDE and width == SIDE:  # which pdqhash leaves as it is
+        found = grey[::-1].copy() if down else grey
+        return transposed(found[:, ::-1].copy() if across else found)
+    once = _filtered(transposed(_filtered(grey, np.arange(height), down)), np.arange(width), across)
+    return _filtered(transposed(_filtered(transposed(once), _centres(height), 0)), _centres(width), 0)
+
+
+@compiled
+def transposed(pixels: Singles) -> Singles:
+    """A transposed copy, made block by block."""
+    height, width = pixels.shape
+    found = np.empty((width, height), dtype=np.float32)
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            for x in range(left, min(left + TILE, width)):
+                for y in range(top, min(top + TILE, height)):
+                    found[x, y] = pixels[y, x]
+    return found
 
 
 @compiled
@@ -144,7 +151,7 @@ def _centres(length: int) -> npt.NDArray[np.int64]:
 
 
 @compiled
-def _down(given: Singles, kept: npt.NDArray[np.int64], backwards: int) -> Singles:
+def _filtered(given: Singles, kept: npt.NDArray[np.int64], backwards: int) -> Singles:
     """A box filter down each column, or up, and the rows of it that are `kept`, in the order in which it meets them."""
     length, width = given.shape
     size = window(length)
@@ -165,34 +172,6 @@ def _down(given: Singles, kept: npt.NDArray[np.int64], backwards: int) -> Single
             for x in range(width):
                 found[done, x] = sums[x] / share
             done += 1
-    return found
-
-
-@compiled
-def _along(given: Singles, kept: npt.NDArray[np.int64], backwards: int) -> Singles:
-    """The same along each row; some rows side by side, since each sum waits for the one before."""
-    height, length = given.shape
-    size = window(length)
-    ahead = (size + 2) // 2 - 1
-    start, way = (length - 1, -1) if backwards else (0, 1)
-    found = np.empty((height, len(kept)), dtype=np.float32)
-    sums = np.empty(LANES, dtype=np.float32)
-    for top in range(0, height, LANES):
-        lanes = min(LANES, height - top)
-        sums[:] = 0
-        done = 0
-        for step in range(length + ahead):
-            if step < length:
-                for lane in range(lanes):
-                    sums[lane] += given[top + lane, start + way * step]
-            if step >= size:
-                for lane in range(lanes):
-                    sums[lane] -= given[top + lane, start + way * (step - size)]
-            share = np.float32(min(step, length - 1) - max(step - size, -1))
-            while done < len(kept) and kept[done] == step - ahead:
-                for lane in range(lanes):
-                    found[top + lane, done] = sums[lane] / share
-                done += 1
     return found
 
 

@@ -37,9 +37,10 @@ class Pixels:
 
     def rounded(self, turn: Turn) -> "np.ndarray":
         """The 64 x 64 px of the picture so turned, every sum rounded as pdqhash does: float32[64, 64]."""
-        from curate.media.pdq_kernels import shrunk
+        from curate.media.pdq_kernels import shrunk, transposed
 
-        return shrunk(self._grey, *turn)
+        down, across, flip = turn
+        return shrunk(self._grey, down, across) if flip else shrunk(transposed(self._grey), across, down)
 
     @cached_property
     def _grey(self) -> "np.ndarray":
@@ -95,8 +96,8 @@ def _waves() -> "np.ndarray":
 
 
 @cache
-def as_pdqhash() -> bool:
-    """Whether pdqhash, as it was compiled for this machine, rounds as we do here; ImportError where it is missing."""
+def faithful() -> bool:
+    """Whether pdqhash, as it was compiled for this machine, rounds as `rounded` does; ImportError where it is missing."""
     import numpy as np
     import pdqhash
 

@@ -19,7 +19,7 @@ __all__ = ["BANNER", "FIRST_LOOK", "REMEDY", "Gate", "LoadedList", "Match", "Ver
 
 REMEDY = "see docs/screening.md"
 BANNER = "SCREENING IS OFF: no hash list is loaded ([screening] required = false); every release will say so"
-FIRST_LOOK = pdq.FIRST_RADIUS  # bits
+FIRST_LOOK = pdq.RADIUS  # bits
 
 Full = Callable[[int], Sequence[Pdq]]  # the parts of the n-th item, by the hash that decides; raises ItemError
 
@@ -124,24 +124,10 @@ class Gate:
         """The items of which a part is listed. A first look's quality is not trusted, only that of the full hash."""
         if self._entries.pdq is None:
             return
-        asked = [(n, one) for n, parts in pictures for one in parts if not one.full or one.quality >= pdq.MIN_QUALITY]
-        flagged = set[int]()
-        for (n, one), match in zip(asked, self._matches([one for _, one in asked], FIRST_LOOK), strict=True):
-            if match is not None and one.full and match.distance <= pdq.RADIUS:
+        asked = [(n, one) for n, parts in pictures for one in parts if one.quality >= pdq.MIN_QUALITY]
+        for (n, _), match in zip(asked, self._matches([one for _, one in asked], FIRST_LOOK), strict=True):
+            if match is not None:
                 yield n, Verdict(match=match)
-            elif match is not None and not one.full:
-                flagged.add(n)
-        for n in sorted(flagged):
-            yield n, self._decided(n, full)
-
-    def _decided(self, n: int, full: Full) -> Verdict:
-        try:
-            parts = full(n)
-        except CurateError as error:
-            return Verdict(unavailable=f"its full PDQ could not be made ({type(error).__name__})")
-        good = [one for one in parts if one.quality >= pdq.MIN_QUALITY]
-        found = next((one for one in self._matches(good, pdq.RADIUS) if one is not None), None)
-        return Verdict(match=found) if found else self._judged(parts)
 
     def _matches(self, parts: Sequence[Pdq], radius: int) -> list[Match | None]:
         """The nearest entry of each part, in any orientation, within `radius` bits."""
@@ -208,7 +194,7 @@ class Gate:
 
 
 def _decisive(parts: Sequence[Pdq], n: int, full: Full) -> Sequence[Pdq]:
-    return parts if all(one.full for one in parts) else full(n)
+    return parts
 
 
 def _hexes(parts: Sequence[Pdq]) -> tuple[str, ...]:
@@ -255,7 +241,7 @@ def _check_pdq() -> None:
     try:
         ramp = np.add.outer(np.arange(64) * 3, np.arange(64) ** 2 // 22).astype(np.uint8)
         noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
-        one, other = (pdq.full(Image.fromarray(picture)) for picture in (ramp, noise))
+        one, other = (pdq.compute(Image.fromarray(picture)) for picture in (ramp, noise))
     except ImportError as error:
         raise GateError("PDQ is missing (pdqhash cannot be imported); install it again") from error
     apart = int(np.bitwise_count(one.array[0] ^ other.array[0]).sum())
