@@ -186,7 +186,7 @@ def pdq_rows(parts_of: Sequence[tuple[str, Pdq]]) -> "pa.Table":
         "part": [part.part for _, part in parts_of],
         "pdq": [part.hashes for _, part in parts_of],
         "quality": np.array([part.quality for _, part in parts_of], dtype=np.uint8),
-        "full": np.array([part.full for _, part in parts_of], dtype=bool),
+        "full": np.ones(len(parts_of), dtype=bool),
     }
     return to_table(columns)
 

@@ -13,7 +13,7 @@ SPOKES = ("sources", "labelers", "manifests")
 
 # Bottom up: a module imports its own layer's package or lower layers, never a higher one.
 LAYERS: list[set[str]] = [
-    {"curate.records", "curate.marks"},
+    {"curate.records", "curate.marks", "curate.compiled"},
     {"curate.errors"},
     {"curate.contracts", "curate.progress", "curate.toml", "curate.policy", "curate.urltree"},
     {"curate.config", "curate.plugins"},
@@ -72,7 +72,7 @@ SPOKE_MAY = {
     "curate.urltree",
 }
 HEAVY = {"torch", "fiftyone", "snorkel", "ray", "numba", "onnxruntime", "sklearn", "cv2", "pandas", "pyarrow", "scipy"}
-LAZY = {"curate.near.kernels", "curate.screening.kernels"}  # compiled code, itself imported only when a join is large
+LAZY = {"curate.compiled", "curate.media.pdq_kernels", "curate.near.kernels", "curate.screening.kernels"}  # compiled code, itself imported only when a join is large
 
 
 def files() -> list[Path]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from curate.errors import ItemError
 from curate.media import pdq
-from curate.media.decode import Bounds, Luminance, decoding, flattened, frames, luminance, open_image
+from curate.media.decode import Bounds, Luminance, decoding, flattened, frames, open_image
 from curate.media.ends import following, jpeg, segments
 from curate.records import Reason
 
@@ -24,33 +24,19 @@ def parts(data: bytes, bounds: Bounds) -> tuple[pdq.Pdq, ...]:
     """PDQ of each part of a file, "main" first, by the hash that decides; raises ItemError."""
     image = open_image(data, bounds)
     after = followers(data, image.format)
-    main = pdq.full(flattened(image, "RGB"))
-    others = (pdq.full(_rgb(picture), part) for part, picture in _others(data, image, after, bounds))
+    main = pdq.compute(flattened(image, "RGB"))
+    others = (pdq.compute(_rgb(picture), part) for part, picture in _others(data, image, after, bounds))
     return _distinct([main, *others])
 
 
 def looks(data: bytes, seen: Luminance, after: Sequence[bytes], bounds: Bounds) -> tuple[pdq.Pdq, ...]:
-    """As `parts`, by a first look wherever that is enough.
-
-    `seen` is the first frame's one decode, `after` the whole JPEGs that follow the image (`polyglot.check` has them).
-    """
-    main = pdq.look(seen) or _closer(flattened(open_image(data, bounds), "RGB"), pdq.MAIN)
-    others = (_look(part, picture) for part, picture in _others(data, open_image(data, bounds), after, bounds))
-    return _distinct([main, *others])
+    """As `parts`."""
+    return parts(data, bounds)
 
 
 def followers(data: bytes, kind: str | None) -> tuple[bytes, ...]:
     """The whole JPEGs that come after a JPEG in its file."""
     return tuple(data[at:end] for at, end in following(data, jpeg(data))) if kind in ("JPEG", "MPO") else ()
-
-
-def _look(part: str, picture: Image.Image) -> pdq.Pdq:
-    with decoding():
-        return pdq.look(luminance(picture), part) or _closer(_rgb(picture), part)
-
-
-def _closer(picture: Image.Image, part: str) -> pdq.Pdq:
-    return pdq.near(picture, part) or pdq.full(picture, part)
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

@@ -1,22 +1,24 @@
 """PDQ, the 256-bit hash that screening lists speak: in all eight orientations, of every part of a file.
 
-Source: Davis and Rosen, The TMK+PDQF video-hashing algorithm and the PDQ image-hashing algorithm (2019).
+Source: Davis and Rosen, The TMK+PDQF video-hashing algorithm and the PDQ image-hashing algorithm (2019). Two box filters
+a direction, 64 x 64 px of what they leave, its 16 x 16 lowest DCT coefficients without the mean, a bit for each that is
+above their median.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from curate.marks import fingerprint
-from curate.media.decode import Luminance
+from curate.media.pdq_pixels import Pixels, Turn, cosines, faithful, rounded_cosines
 
 if TYPE_CHECKING:
     import numpy as np
 
 NAME = "pdq"
-VERSION = 2
+VERSION = 3
 BITS = 256
 BYTES = 32
 ORIENTATIONS = 8
@@ -24,13 +26,7 @@ MAIN = "main"
 MIN_QUALITY = 50  # below it a hash says too little of its picture to be matched
 RADIUS = 31  # bits within which two pictures are the same to a screening list
 MARK = fingerprint(NAME, VERSION)
-DRIFT = 16  # bits by which a first look may differ from the hash that decides
-FIRST_RADIUS = RADIUS + DRIFT  # at which first looks are compared, so that none is missed
-DOUBT = 0.5  # a coefficient nearer to the median than this may have its bit either way in a first look
-FINE_DOUBT = 0.1  # the same on the full decode: what rounding can do
-ROUNDING = 0.01  # by which a coefficient of the full decode may differ from pdqhash's; 0.002 was the most seen
-QUALITY_MARGIN = 10  # by which a first look may be below MIN_QUALITY and the picture not; 3 was the most seen
-_SIDE, _LOW = 64, 16
+_SMALLEST = 5  # px; a picture with a shorter side has no hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +37,11 @@ class Pdq:
     file. `hashes`: 8 x 32 bytes, upright first, then as `pdqhash.compute_dihedral` orders them (quarter turns 90, 180,
     270, mirrored in x, in y, in the diagonal, in the other one), each of the pixels so turned: from the coefficients of
     the upright one a mirrored picture's hash is only guessed, for fine textures up to 102 bits off. `quality`: 0..100.
-    `full`: True for pdqhash on the full decode, which decides; False for a first look, which is near to it.
     """
 
     part: str
     hashes: bytes
     quality: int
-    full: bool = True
 
     @property
     def array(self) -> "np.ndarray":
@@ -57,156 +51,115 @@ class Pdq:
         return np.frombuffer(self.hashes, dtype=np.uint8).reshape(ORIENTATIONS, BYTES)
 
 
-def full(image: Image.Image, part: str = MAIN) -> Pdq:
-    """The hashes that decide: `pdqhash` on the whole of an oriented RGB picture, at the size it has.
+# What the eight are, in their order. Each mirror of the picture gives two, as it stands and mirrored in the diagonal.
+_TURNS: tuple[Turn, ...] = (
+    (0, 0, 0), (0, 1, 1), (1, 1, 0), (1, 0, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1),
+)  # fmt: skip
 
-    A picture with a side of less than 5 px has hashes of zeros and quality 0. Bits are in the order of the hash's usual
-    hex text.
+
+def load() -> None:
+    """Import and compile what the first picture would otherwise wait for; ImportError where PDQ is missing."""
+    compute(Image.new("RGB", (8, 8)))
+
+
+def compute(image: Image.Image, part: str = MAIN) -> Pdq:
+    """The PDQ of an oriented picture in eight orientations: pdqhash's own bits and quality, whatever is in it.
+
+    RGB; other modes are converted. A picture with a side of less than 5 px has hashes of zeros and quality 0. Bits are
+    in the order of the hash's usual hex text.
+
+    Coefficients are exact here, while pdqhash's have drifted by up to `drift`. Where that could turn a bit of an
+    orientation, or a step of the quality, its whole arithmetic is repeated in its order, or, where its binary rounds
+    otherwise on this machine, it is called.
     """
     import numpy as np
+
+    picture = image if image.mode == "RGB" else image.convert("RGB")
+    if min(picture.size) < _SMALLEST:
+        return Pdq(part, bytes(ORIENTATIONS * BYTES), 0)
+    faithful()  # without pdqhash there is no PDQ: not now and then, when a doubt comes, but from the first picture on
+    pixels, most = Pixels(picture), drift(max(picture.size))
+    squares = pixels.exact()
+    lows = cosines() @ squares @ cosines().T
+    turned = np.stack([lows[down, across].T if flip else lows[down, across] for down, across, flip in _TURNS])
+    hashes, unsure = _hashes(turned), _unsure(turned, most)
+    quality = _quality(squares[0, 0], most)
+    for n in np.flatnonzero(unsure):
+        hashes[n] = _decided(pixels, _TURNS[n])[0]
+    return Pdq(part, hashes.tobytes(), _decided(pixels, _TURNS[0])[1] if quality is None else quality)
+
+
+def drift(side: int) -> float:
+    """How far pdqhash's lowest coefficient may lie from the exact one; `side`: the longer of the picture, in px.
+
+    Coefficient (u, v), 1..16 each, drifts 1 / sqrt(u * v) as far; steps between the 64 x 64 px a fifth. pdqhash's sums
+    run along whole rows and columns in single precision. This is no bound that is proved, but a measured one: the most
+    that was seen is two thirds of it, in chequered patterns, and under a half in photographs (`benchmarks.pdq`).
+    """
+    return 0.025 + 8e-6 * side
+
+
+def _decided(pixels: Pixels, turn: Turn) -> "tuple[np.ndarray, int]":
+    """The hash (uint8[32]) and the quality of the picture so turned, by pdqhash's arithmetic."""
+    import numpy as np
+
+    if faithful():
+        from curate.media.pdq_kernels import coefficients
+
+        square = pixels.rounded(turn)
+        return _hashes(coefficients(square, rounded_cosines())[None])[0], _graded(np.trunc(_steps(square)))
     import pdqhash
 
-    picture = image.convert("RGB")
-    pixels, quality = np.asarray(picture), 0
-    known = _sure(picture)
-    found = np.empty((ORIENTATIONS, BYTES), dtype=np.uint8)
-    for mirror, places in zip(_MIRRORS, _PLACES, strict=True):
-        down, across = mirror
-        if mirror in known and mirror != _MIRRORS[-1]:
-            found[list(places)] = known[mirror]
-        else:
-            vectors, quality = pdqhash.compute_dihedral(np.ascontiguousarray(pixels[::-down, ::-across]))
-            found[list(places)] = np.packbits(np.asarray(vectors, dtype=np.uint8)[[0, 6]], axis=1)
-    return Pdq(part, found.tobytes(), int(quality), True)
+    down, across, flip = turn
+    given = np.asarray(pixels.picture)[:: -1 if down else 1, :: -1 if across else 1]
+    bits, quality = pdqhash.compute(np.ascontiguousarray(given.swapaxes(0, 1) if flip else given))
+    return np.packbits(bits.astype(np.uint8)), int(quality)
 
 
-compute = full
-
-
-def _sure(picture: Image.Image) -> "dict[tuple[int, int], np.ndarray]":
-    """Of a picture and its mirrors: both hashes of those whose every bit is pdqhash's own beyond doubt."""
+def _hashes(lows: "np.ndarray") -> "np.ndarray":
+    """Of coefficients [n, 16, 16] those above their lower median, as in the reference: uint8[n, 32]."""
     import numpy as np
 
-    if min(picture.size) < _SMALLEST:
-        return {}
-    grey, down, across = _whole(picture)
-    lows = _lows(grey, down, across)[1]
-    sure = {one: low for one, low in lows.items() if (np.abs(low - _median(low)) < ROUNDING).sum() <= 1}
-    return {one: np.packbits(np.stack([_bits(low), _bits(low.T)]), axis=1) for one, low in sure.items()}
+    flat = lows.reshape(len(lows), BITS)
+    return np.packbits((flat > np.partition(flat, BITS // 2 - 1, axis=1)[:, [BITS // 2 - 1]])[:, ::-1], axis=1)
 
 
-# The picture as it is comes last: its quality counts. -1 leaves an axis as it is, 1 mirrors it. Each of the four gives
-# two orientations, as it stands and mirrored in the diagonal, which the algorithm does exactly.
-_MIRRORS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
-_PLACES = ((2, 7), (4, 3), (5, 1), (0, 6))
-
-
-def look(seen: Luminance, part: str = MAIN) -> Pdq | None:
-    """A first look: the same algorithm on a scaled decode; None where only the hash that decides will do.
-
-    Its hashes are within DRIFT bits of that hash's, orientation by orientation: bits that the scale could turn are
-    counted, and where they are too many (flags, patterns, symmetric drawings: half of their coefficients are the
-    median), or the quality may be MIN_QUALITY after all, there is no first look. Measured in docs/screening.md.
-    """
-    (width, height), (left, top) = seen.size, seen.before
-    if min(width, height) < _SMALLEST:
-        return None
-    down = _filters(height, seen.image.height, seen.scale, top)
-    return _seen(seen.pixels, down, _filters(width, seen.image.width, seen.scale, left), part, DOUBT)
-
-
-def near(image: Image.Image, part: str = MAIN) -> Pdq | None:
-    """A first look at the whole of an oriented RGB picture: where a scaled decode leaves doubts, this seldom does."""
-    return None if min(image.size) < _SMALLEST else _seen(*_whole(image), part, FINE_DOUBT)
-
-
-def _whole(image: Image.Image) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
-    """The luminance of an RGB picture as pdqhash has it, float32, and both axes' filters."""
+def _unsure(lows: "np.ndarray", most: float) -> "np.ndarray":
+    """Where any coefficient may be on the other side of the median, or be the median: bool[n] of float64[n, 16, 16]."""
     import numpy as np
 
-    red, green, blue = (np.asarray(band).astype(np.float32) for band in image.split())
-    grey = red * np.float32(0.299) + green * np.float32(0.587) + blue * np.float32(0.114)
-    return grey, _filters(image.height, image.height, 1, 0), _filters(image.width, image.width, 1, 0)
+    flat, far = lows.reshape(len(lows), BITS), most * _reach()
+    median = np.argpartition(flat, BITS // 2 - 1, axis=1)[:, [BITS // 2 - 1]]
+    apart = np.abs(flat - np.take_along_axis(flat, median, axis=1)) - (far + far[median])
+    np.put_along_axis(apart, median, np.inf, axis=1)
+    return np.asarray(apart.min(axis=1) <= 0)
 
 
-def _seen(grey: "np.ndarray", down: "np.ndarray", across: "np.ndarray", part: str, doubt: float) -> Pdq | None:
+@cache
+def _reach() -> "np.ndarray":
+    """How far each coefficient drifts beside the lowest: float64[256]."""
     import numpy as np
 
-    quality, lows = _lows(grey.astype(np.float32, copy=False), down, across)
-    doubtful = max(int((np.abs(low - _median(low)) < doubt).sum()) for low in lows.values())
-    if MIN_QUALITY - QUALITY_MARGIN <= quality < MIN_QUALITY or (quality >= MIN_QUALITY and doubtful > DRIFT):
-        return None
-    found = np.empty((ORIENTATIONS, BYTES), dtype=np.uint8)
-    for mirrored, (plain, turned) in zip(_MIRRORS, _PLACES, strict=True):
-        low = lows[mirrored]
-        found[[plain, turned]] = np.packbits(np.stack([_bits(low), _bits(low.T)]), axis=1)
-    return Pdq(part, found.tobytes(), quality, False)
+    return np.asarray(1 / np.sqrt(np.outer(np.arange(1, 17), np.arange(1, 17)))).ravel()
 
 
-def _lows(
-    grey: "np.ndarray", down: "np.ndarray", across: "np.ndarray"
-) -> "tuple[int, dict[tuple[int, int], np.ndarray]]":
-    """The quality of a picture, and the coefficients of it and of its mirrors."""
+def _quality(square: "np.ndarray", most: float) -> int | None:
+    """How much gradient there is, 0..100; None where steps that may round either way decide it."""
     import numpy as np
 
-    both = (down @ (grey @ across.T)).astype(np.float64).reshape(2, _SIDE, 2, _SIDE)
-    lows = {(d, a): _cosines() @ both[int(d > 0), :, int(a > 0)] @ _cosines().T for d, a in _MIRRORS}
-    return _quality(both[0, :, 0]), lows
+    steps, far = np.abs(_steps(square)), most / 5 * 100 / 255
+    least, greatest = (_graded(np.trunc(some)) for some in (np.maximum(steps - far, 0), steps + far))
+    return least if least == greatest else None
 
 
-_SMALLEST = 5  # px; a picture with a shorter side has no hash
-
-
-def _median(low: "np.ndarray") -> float:
-    """The lower median, as the reference has it."""
+def _steps(square: "np.ndarray") -> "np.ndarray":
+    """Between neighbours of the 64 x 64 px, in percent of the range of grey levels."""
     import numpy as np
 
-    return float(np.partition(low.ravel(), 127)[127])
+    return np.concatenate([(square[:-1] - square[1:]).ravel(), (square[:, :-1] - square[:, 1:]).ravel()]) * 100 / 255
 
 
-def _bits(low: "np.ndarray") -> "np.ndarray":
-    return (low > _median(low)).ravel()[::-1]
-
-
-def _quality(buffer: "np.ndarray") -> int:
-    """How much gradient there is, 0..100: whole steps of at least 1 % between neighbours."""
+def _graded(steps: "np.ndarray") -> int:
     import numpy as np
 
-    steps = (np.trunc(np.abs(np.diff(buffer, axis=axis)) * (100 / 255)).sum() for axis in (0, 1))
-    return min(100, int(sum(steps) / 90))
-
-
-@lru_cache(maxsize=1)
-def _cosines() -> "np.ndarray":
-    """The DCT's rows 1..16 over 64 px; the mean (row 0) is left out."""
-    import numpy as np
-
-    at = np.outer(np.arange(1, _LOW + 1), 2 * np.arange(_SIDE) + 1)
-    return np.asarray((2 / _SIDE) ** 0.5 * np.cos(np.pi / (2 * _SIDE) * at))
-
-
-@lru_cache(maxsize=64)
-def _filters(full: int, width: int, scale: int, before: int) -> "np.ndarray":
-    """One axis of PDQ's way to 64 px as a matrix, and that of the mirrored axis below it: float32[128, width].
-
-    Two box filters, then every so many px; these are not in the middle of what they stand for, so a mirror matters.
-
-    Over an axis of `full` px that is seen in `width` px, each the mean of `scale`, of which `before` lie outside.
-    """
-    import numpy as np
-
-    window = (full + 2 * _SIDE - 1) // (2 * _SIDE)
-    ahead = (window + 2) // 2 - 1
-    at = np.arange(full)
-    first, last = np.maximum(at - (window - 1 - ahead), 0), np.minimum(at + ahead, full - 1)
-    found = np.zeros((2 * _SIDE, width))
-    for row, centre in enumerate(((np.arange(_SIDE) + 0.5) * full / _SIDE).astype(int)):
-        near = np.arange(first[centre], last[centre] + 1)
-        step = np.zeros(full + 1)
-        weight = 1 / (len(near) * (last[near] - first[near] + 1))
-        np.add.at(step, first[near], weight)
-        np.add.at(step, last[near] + 1, -weight)
-        weights = np.cumsum(step)[:full]
-        np.add.at(found[row], (at + before) // scale, weights)
-        np.add.at(found[_SIDE + row], (at + before) // scale, weights[::-1])
-    return found.astype(np.float32)
+    return min(100, int(np.abs(steps).sum(dtype=np.float64)) // 90)

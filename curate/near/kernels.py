@@ -4,20 +4,19 @@ Every kernel lets go of the interpreter's lock, so plain threads run them side b
 would forbid a later fork. All of them live in this one file because numba's cache watches only the caller's file.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
 from numba.extending import intrinsic
 
+from curate.compiled import compiled
 from curate.near.components import Ids, Words
 
 Keys = npt.NDArray[np.uint32]
 Places = npt.NDArray[np.int32]
 Masks = npt.NDArray[np.int64]
-F = TypeVar("F", bound=Callable[..., Any])
 U = np.uint64  # indexes are unsigned: for a signed one numba tests whether it counts from the end
 BLOCK = U(256)  # places looked at before their hits are picked out
 
@@ -48,14 +47,6 @@ class Rule(NamedTuple):
     joined: Ids
 
 
-def _compiled(function: F) -> F:
-    """Compile on first call; keep the result on disk where a cache can be written."""
-    try:
-        return numba.njit(nogil=True, cache=True)(function)  # type: ignore[no-any-return]
-    except RuntimeError:
-        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
-
-
 @intrinsic  # type: ignore[untyped-decorator]
 def _popcount(typing: Any, word: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -64,7 +55,7 @@ def _popcount(typing: Any, word: Any) -> Any:
     return numba.uint64(numba.uint64), generate
 
 
-@_compiled
+@compiled
 def keys_of(columns: Words, bits: Ids) -> Keys:
     """The slot's bits of each hash, gathered into a number; `columns` is uint64[words, n]."""
     rows = columns.shape[1]
@@ -78,7 +69,7 @@ def keys_of(columns: Words, bits: Ids) -> Keys:
     return keys
 
 
-@_compiled
+@compiled
 def key_order(keys: Keys, width: int) -> tuple[Places, Ids]:
     """The order of keys of `width` bits, and where each key begins in it: a counting sort."""
     starts = np.zeros((1 << width) + 1, dtype=np.int64)
@@ -93,7 +84,7 @@ def key_order(keys: Keys, width: int) -> tuple[Places, Ids]:
     return order, starts
 
 
-@_compiled
+@compiled
 def ordered(values: npt.NDArray[Any], order: Places) -> npt.NDArray[Any]:
     """values[order], with the interpreter's lock let go."""
     result = np.empty(len(order), dtype=values.dtype)
@@ -102,7 +93,7 @@ def ordered(values: npt.NDArray[Any], order: Places) -> npt.NDArray[Any]:
     return result
 
 
-@_compiled
+@compiled
 def scan(left: Table, right: Table, rule: Rule, itself: bool, cursor: Ids, out: Ids) -> int:
     """Write hits (left id, right id) to `out` until it is full or the left rows are done; return how many.
 
@@ -151,7 +142,7 @@ def scan(left: Table, right: Table, rule: Rule, itself: bool, cursor: Ids, out: 
     return count
 
 
-@_compiled
+@compiled
 def _buckets(own: int, masks: Masks, starts: Ids, itself: bool, begins: Words, ends: Words) -> U:
     """Fill in where the rows are whose keys are near `own` (not before it, for `itself`); neighbours become one."""
     count = 0
@@ -170,7 +161,7 @@ def _buckets(own: int, masks: Masks, starts: Ids, itself: bool, begins: Words, e
     return U(count)
 
 
-@_compiled
+@compiled
 def _least(a: U, first: Words, begin: U, end: U) -> U:
     """The least distance over one word. No branch in the loop, so the compiler makes vectors of it."""
     least = U(64)
@@ -179,7 +170,7 @@ def _least(a: U, first: Words, begin: U, end: U) -> U:
     return least
 
 
-@_compiled
+@compiled
 def _least_of_two(a: U, b: U, first: Words, second: Words, begin: U, end: U) -> U:
     """The least distance over two words, which is at most that over all."""
     least = U(128)
@@ -188,7 +179,7 @@ def _least_of_two(a: U, b: U, first: Words, second: Words, begin: U, end: U) -> 
     return least
 
 
-@_compiled
+@compiled
 def _is_new(hashes: Words, a: int, b: int, earlier: Words, flips: Ids) -> bool:
     """Not found by an earlier slot."""
     for slot in range(len(flips)):
