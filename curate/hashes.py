@@ -82,7 +82,7 @@ class Hashing:
             with LocalBlobs(self.root).open(one) as blob:
                 data = blob.read()
             image = open_image(data, self.bounds)
-            after = followers(data, image.format) if pdq_too else ()
+            after = followers(data, image.format, self.bounds) if pdq_too else ()
             seen = luminance(image, self.side if phash_too else LOOK_SIDE)
             row = phash.row_of(seen) if phash_too else None
             if pdq_too and phash_too and self.side != LOOK_SIDE:

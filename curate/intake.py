@@ -7,7 +7,7 @@ from pickle import PickleBuffer
 from typing import Any
 
 from curate.errors import ItemError
-from curate.media import phash, polyglot
+from curate.media import hidden, phash
 from curate.media.decode import FORMATS, LOOK_SIDE, Bounds, frames, luminance, open_image, oriented_size
 from curate.media.parts import looks
 from curate.media.pdq import Pdq
@@ -68,8 +68,8 @@ class Intake:
         image = open_image(data, self.bounds)
         media_type = FORMATS[image.format or ""]
         width, height = oriented_size(image)
+        after = hidden.inspect(data, image.format or "", self.bounds).pictures
         count = frames(image, self.bounds)
-        after = polyglot.check(data, image.format or "")
         seen = luminance(image, LOOK_SIDE if self.pdq else phash.SIDE)
         sample = Sample(*digests, len(data), media_type, width, height, count)
         return sample, phash.row_of(seen), None, looks(data, seen, after, self.bounds) if self.pdq else ()

@@ -1,9 +1,8 @@
 """All that a file shows, or holds without showing it: each part with its PDQ.
 
 Its first frame is "main"; then come every other frame of an animation ("frame:7") or page of a TIFF ("page:2"), what an
-alpha channel hides ("alpha:rgb" without it, "alpha:black" on black, "alpha:mask" itself), and the JPEGs that lie in the
-metadata or after the end ("preview:0": EXIF and Photoshop thumbnails, MPO's second pictures, gain maps). Not looked at:
-thumbnails that are no JPEG, TIFF's sub-directories, AVIF's auxiliary items.
+alpha channel hides ("alpha:rgb" without it, "alpha:black" on black, "alpha:mask" itself), and the pictures that lie in
+the metadata or after the end ("preview:0": EXIF and Photoshop thumbnails, MPO's second pictures, gain maps: what `hidden.inspect` finds).
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,21 +10,17 @@ from collections.abc import Iterator, Sequence
 from PIL import Image
 
 from curate.errors import ItemError
-from curate.media import pdq
+from curate.media import hidden, pdq
 from curate.media.decode import Bounds, Luminance, decoding, flattened, frames, luminance, open_image
-from curate.media.ends import following, jpeg, segments
 from curate.records import Reason
-
-PREVIEWS = 8  # JPEGs in the metadata that are looked at
-_PHOTOSHOP = 34377  # the TIFF tag of Photoshop's resources, a thumbnail among them
 
 
 def parts(data: bytes, bounds: Bounds) -> tuple[pdq.Pdq, ...]:
     """PDQ of each part of a file, "main" first, by the hash that decides; raises ItemError."""
     image = open_image(data, bounds)
-    after = followers(data, image.format)
+    after = followers(data, image.format, bounds)
     main = pdq.full(flattened(image, "RGB"))
-    others = (pdq.full(_rgb(picture), part) for part, picture in _others(data, image, after, bounds))
+    others = (pdq.full(_rgb(picture), part) for part, picture in _others(image, after, bounds))
     return _distinct([main, *others])
 
 
@@ -35,13 +30,13 @@ def looks(data: bytes, seen: Luminance, after: Sequence[bytes], bounds: Bounds) 
     `seen` is the first frame's one decode, `after` the whole JPEGs that follow the image (`polyglot.check` has them).
     """
     main = pdq.look(seen) or _closer(flattened(open_image(data, bounds), "RGB"), pdq.MAIN)
-    others = (_look(part, picture) for part, picture in _others(data, open_image(data, bounds), after, bounds))
+    others = (_look(part, picture) for part, picture in _others(open_image(data, bounds), after, bounds))
     return _distinct([main, *others])
 
 
-def followers(data: bytes, kind: str | None) -> tuple[bytes, ...]:
-    """The whole JPEGs that come after a JPEG in its file."""
-    return tuple(data[at:end] for at, end in following(data, jpeg(data))) if kind in ("JPEG", "MPO") else ()
+def followers(data: bytes, kind: str | None, bounds: Bounds) -> tuple[bytes, ...]:
+    """The pictures that a file holds without showing them."""
+    return hidden.inspect(data, kind or "", bounds).pictures
 
 
 def _look(part: str, picture: Image.Image) -> pdq.Pdq:
@@ -63,7 +58,7 @@ def _distinct(found: Sequence[pdq.Pdq]) -> tuple[pdq.Pdq, ...]:
 
 
 def _others(
-    data: bytes, image: Image.Image, after: Sequence[bytes], bounds: Bounds
+    image: Image.Image, after: Sequence[bytes], bounds: Bounds
 ) -> Iterator[tuple[str, Image.Image]]:
     """Every part but the first frame as it is shown, as pictures that are not yet flattened."""
     word = "page" if image.format == "TIFF" else "frame"
@@ -81,7 +76,7 @@ def _others(
                 yield f"{word}:{number}", frame
             for name, hidden in _hidden(frame):
                 yield (f"{word}:{number}:{name}" if number else name), hidden
-    yield from _previews(data, image, after, bounds)
+    yield from _previews(after, bounds)
 
 
 def _may_hide(image: Image.Image) -> bool:
@@ -101,13 +96,12 @@ def _hidden(frame: Image.Image) -> Iterator[tuple[str, Image.Image]]:
     yield "alpha:mask", alpha
 
 
-def _previews(
-    data: bytes, image: Image.Image, after: Sequence[bytes], bounds: Bounds
+def _previews(after: Sequence[bytes], bounds: Bounds
 ) -> Iterator[tuple[str, Image.Image]]:
-    """The JPEGs inside the metadata and after the end; what cannot be decoded shows nothing, and is passed over."""
+    """The pictures inside the metadata and after the end."""
     small = Bounds(bounds.max_pixels, 1)
     number = 0
-    for one in (*_embedded(data, image), *after):
+    for one in after:
         try:
             preview = open_image(one, small)
             with decoding():
@@ -118,20 +112,3 @@ def _previews(
             continue
         yield f"preview:{number}", preview
         number += 1
-
-
-def _embedded(data: bytes, image: Image.Image) -> list[bytes]:
-    """What may be a JPEG in the metadata: everything from each of their first three bytes on."""
-    if image.format in ("JPEG", "MPO"):
-        header = next((end for marker, _, end in segments(data) if marker == 0xDA), len(data))
-        places = [data[2:header]]
-    else:
-        tags = getattr(image, "tag_v2", {})
-        places = [one for one in (image.info.get("exif"), tags.get(_PHOTOSHOP)) if isinstance(one, bytes)]
-    found: list[bytes] = []
-    for place in places:
-        at = place.find(b"\xff\xd8\xff")
-        while at >= 0 and len(found) < PREVIEWS:
-            found.append(place[at:])
-            at = place.find(b"\xff\xd8\xff", at + 3)
-    return found
