@@ -18,7 +18,8 @@ from curate.records import Reason
 
 PREVIEWS = 16  # pictures beside the one that is shown, wherever they lie
 DEPTH = 4  # text in a stream in a picture in text ...
-ATTEMPTS = 64  # places with a header that can be one, and no picture behind it
+SIZE = 256 * 2**20  # bytes of all these pictures
+ATTEMPTS = 32  # places with a header that can be one, and no picture behind it
 OPAQUE = 256 * 1024  # bytes that may be opaque in any file; in a large one a quarter of it
 _FRAMING = 64 * 1024  # bytes of headers and tables that any file may have; a large one a sixteenth of it more
 _TEXT = bytes(n for n in range(256) if n >= 32 or n in b"\0\t\n\f\r")
@@ -86,12 +87,14 @@ class _Search:
     pictures: list[bytes] = field(default_factory=list)
     attempts: int = 0
     pixels: int = 0
+    size: int = 0
 
     def file(self, data: bytes, kind: str) -> tuple[int, list[_Owner]]:
         """The opaque bytes of a file, and its owners, itself first."""
         ranges = walk(data, kind, self.budget)
         owners = [_Owner(0, data, ranges, self._unsigned(data, kind, ranges))]
-        own = {0, *(one.begin for one in ranges if one.name == tiff.CODED)}
+        coded = (one for one in ranges if one.name.startswith(tiff.CODED)) if kind == "TIFF" else ()
+        own = {0, *(one.begin for one in coded if _looked(one, owners[0]))}
         owners += self._found(data, own)
         for one in owners:
             self._streams(one.ranges, one.data, 0)
@@ -127,10 +130,9 @@ class _Search:
     def _found(self, data: bytes, own: set[int]) -> list[_Owner]:
         """The pictures that begin with a signature, but for those that belong to the picture that is shown."""
         found = []
-        for at, kind in marks(data, self.budget):
-            if at in own:
-                continue
-            found += self._candidate(data[at:], at, kind)
+        for at, kind in marks(data, self.budget, own):
+            if kind != "TIFF" or tiff.has_picture(data, at, self.budget):
+                found += self._candidate(data[at:], at, kind)
         return found
 
     def _candidate(self, data: bytes, at: int, kind: str) -> list[_Owner]:
@@ -167,6 +169,9 @@ class _Search:
             return False
         if len(self.pictures) == PREVIEWS:
             raise ItemError(Reason.HIDDEN_DATA, f"more than {PREVIEWS} pictures beside the one that is shown")
+        self.size += len(data)
+        if self.size > SIZE:
+            raise ItemError(Reason.HIDDEN_DATA, f"pictures of more than {SIZE} bytes beside the one that is shown")
         self.pictures.append(data)
         return True
 
@@ -178,6 +183,11 @@ class _Search:
         self.attempts += 1
         if self.attempts > ATTEMPTS:
             raise ItemError(Reason.HIDDEN_DATA, f"more than {ATTEMPTS} broken pictures") from error
+
+
+def _looked(one: Range, owner: _Owner) -> bool:
+    """Whether coded samples are of the picture that is shown, or of one that was handed on."""
+    return one.kind is Kind.PIXELS or one.name in owner.looked
 
 
 def _named(ranges: list[Range]) -> dict[str, list[Range]]:
@@ -215,7 +225,7 @@ def _opaque_spans(owner: _Owner) -> Iterator[tuple[int, int]]:
             framing -= size
             if framing < 0:
                 yield one.begin, one.end
-        elif one.kind is Kind.PICTURE and one.name not in owner.looked:
+        elif one.kind is Kind.PICTURE and not _looked(one, owner):
             yield one.begin, one.end
     for pieces in _named(owner.ranges).values():
         if not _harmless(_body(pieces, owner.data)):

@@ -6,7 +6,7 @@ A signature counts where what follows it can be a header, so that noise costs no
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -32,8 +32,8 @@ _MARK = re.compile(
 _DEPTHS = (1, 4, 8, 16, 24, 32)
 
 
-def marks(data: bytes, budget: Budget) -> Iterator[tuple[int, str]]:
-    """Offset and Pillow's name of the format, in order; raises ItemError(hidden_data) where there are too many."""
+def marks(data: bytes, budget: Budget, own: Container[int] = ()) -> Iterator[tuple[int, str]]:
+    """Offset and Pillow's name of the format, in order, but for `own`; raises ItemError(hidden_data) beyond MARKS."""
     places = _places(data)
     number = 0
     for at in (places if len(places) <= _FEW else _thinned(data, places)).tolist():
@@ -44,7 +44,7 @@ def marks(data: bytes, budget: Budget) -> Iterator[tuple[int, str]]:
         if number > MARKS:
             raise ItemError(Reason.HIDDEN_DATA, f"more than {MARKS} places where a picture may begin")
         begin = at - 4 * (found.lastgroup == "AVIF")
-        if begin >= 0 and _plausible(data, begin, found, budget):
+        if begin >= 0 and begin not in own and _plausible(data, begin, found, budget):
             yield begin, found.lastgroup
 
 

@@ -40,7 +40,8 @@ def claims(data: bytes, budget: Budget) -> Iterator[Range]:
     yield Range(0, 2, Kind.STRUCTURE)
     for one in _segments(data, budget):
         yield from _content(data, one, budget)
-        yield Range(one.end, one.scan, Kind.PIXELS, "scan")
+        if one.scan > one.end:
+            yield Range(one.end, one.scan, Kind.PIXELS, "scan")
 
 
 def _segments(data: bytes, budget: Budget) -> Iterator[_Segment]:
@@ -86,19 +87,25 @@ def pictures(data: bytes, ranges: list[Range], _: Budget) -> Iterator[tuple[str,
 
     Which of these a decoder shows, the first or the last, is its own affair.
     """
-    spans = list[tuple[int, int, int]]()
-    number, coded = 0, dict[int, int]()
-    for before, one in pairwise(ranges):
+    for one in ranges:
         if one.name == "JFIF thumbnail":
             yield from _raw(one.name, data[one.begin - 2], data[one.begin - 1], data[one.begin : one.end])
         elif one.name == "APP0":
             yield from _extension(data[one.begin : one.end])
-        elif one.name == "scan":
-            header = data[before.begin + 4 : before.end]
-            if _anew(header, coded):
-                number, coded = number + 1, {}
-                _anew(header, coded)
-            spans.append((number, before.begin, one.end))
+    scans = [(before.begin, one.end) for before, one in pairwise(ranges) if one.name == "scan"]
+    if len(scans) > 1:
+        yield from _generations(data, scans)
+
+
+def _generations(data: bytes, scans: list[tuple[int, int]]) -> Iterator[tuple[str, bytes]]:
+    """The file with the scans of each generation alone, where there are several."""
+    spans, number, coded = list[tuple[int, int, int]](), 0, dict[int, int]()
+    for begin, end in scans:
+        header = data[begin + 4 : begin + 4 + 255 * 2]
+        if _anew(header, coded):
+            number, coded = number + 1, {}
+            _anew(header, coded)
+        spans.append((number, begin, end))
     for wanted in range(number + 1 if number else 0):
         yield "scan", _without(data, [(begin, end) for n, begin, end in spans if n != wanted])
 

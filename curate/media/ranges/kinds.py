@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from typing import NamedTuple
 
 from curate.errors import ItemError
@@ -88,13 +89,16 @@ def cover(claims: Iterable[Range], begin: int, end: int, rest: Kind, name: str =
     What follows the last claim is `rest`; `name` goes before every name.
     """
     at = begin
-    for one in sorted(claims, key=lambda one: one.begin):
-        first, last = max(one.begin, at), min(one.end, end)
+    for one in sorted(claims, key=attrgetter("begin")):
+        first, last = one.begin, one.end
+        if first < at or last > end or name:
+            first, last = max(first, at), min(last, end)
+            one = Range(first, last, one.kind, name + one.name if one.name else "", one.body)
         if first >= last:
             continue
         if first > at:
             yield Range(at, first, Kind.OPAQUE, name + "gap")
-        yield Range(first, last, one.kind, name + one.name if one.name else "", one.body)
+        yield one
         at = last
     if at < end:
         yield Range(at, end, rest, name + rest.value)

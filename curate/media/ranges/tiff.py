@@ -17,7 +17,7 @@ _SUB = (330, 34665, 34853, 40965)  # tags of further directories: pictures, EXIF
 _LAYOUT = frozenset((258, 273, 277, 279, 301, 318, 319, 320, 324, 325, 330, 338, 339, 529, 532))
 _KINDS = {700: Kind.TEXT, 34675: Kind.PROFILE, 37510: Kind.TEXT}
 _JPEG = (6, 7)
-CODED = "JPEG strips"  # each begins as a JPEG file does, and is a part of its page
+CODED = "JPEG strips of "  # each begins as a JPEG file does, and is a part of its picture
 _PICTURE = frozenset((256, 257, 258, 259, 262, 266, 274, 277, 278, 284, 292, 293, 317, 320, 322, 323, 338, 339, 347,
                       512, 515, 519, 520, 521, 529, 530, 531, 532))  # fmt: skip
 
@@ -118,8 +118,8 @@ class Directory:
 
     @property
     def name(self) -> str:
-        """What its strips are called."""
-        return f"picture {self.at}"
+        """What its strips are called; from the base, so that it is the same wherever the structure lies."""
+        return f"picture {self.at - self.tiff.base}"
 
     def numbers(self, tag: int, budget: Budget) -> tuple[int, ...]:
         """The whole numbers that a tag holds; none where it holds something else."""
@@ -143,7 +143,8 @@ class Directory:
         rows = min(rows, height) if not tiled else rows
         planes = samples if self.one(284, 1, budget) == 2 else 1
         wanted = -(-width // across) * -(-height // rows) * planes
-        bits = sum(self.numbers(258, budget)[:samples]) or samples
+        depths = self.numbers(258, budget) or (1,)
+        bits = sum(depths[:samples]) if len(depths) >= samples else depths[0] * samples
         need = rows * -(-across * (bits // planes) // 8) if self.one(259, 1, budget) == 1 else self.tiff.end
         begins = self.numbers(324 if tiled else 273, budget)
         sizes = self.numbers(325 if tiled else 279, budget) or (need,) * len(begins)
@@ -158,9 +159,9 @@ class Directory:
             kind = Kind.STRUCTURE if harmless else Kind.TEXT if one.kind == 2 else _KINDS.get(tag, Kind.OPAQUE)
             if not self.at <= one.begin < self.end:
                 yield Range(one.begin, one.end, kind, "" if harmless else f"tag {tag}")
-        coded = self.page and self.one(259, 1, budget) in _JPEG
+        name = CODED * (self.one(259, 1, budget) in _JPEG) + self.name
         for begin, end in self.strips(budget):
-            yield Range(begin, end, Kind.PIXELS if self.page else Kind.PICTURE, CODED if coded else self.name)
+            yield Range(begin, end, Kind.PIXELS if self.page else Kind.PICTURE, name)
 
     def picture(self, budget: Budget) -> bytes | None:
         """The picture of this directory alone, as a file; None where it has none."""
@@ -246,4 +247,12 @@ def _pictures(tiff: Tiff, budget: Budget) -> Iterator[tuple[str, bytes]]:
     for one in tiff.directories(budget):
         made = None if one.page else one.picture(budget)
         if made is not None:
-            yield one.name, made
+            yield CODED * (one.one(259, 1, budget) in _JPEG) + one.name, made
+
+
+def has_picture(data: bytes, at: int, budget: Budget) -> bool:
+    """Whether some directory of the TIFF structure that begins at `at` has one; most of EXIF has none."""
+    try:
+        return any(any(one.strips(budget)) for one in Tiff(data, at, len(data), False).directories(budget))
+    except (struct.error, ValueError, OverflowError):
+        return False
