@@ -8,7 +8,7 @@ LEAST = 128  # characters of a run: fewer hold no picture
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _HEX = b"0123456789abcdefABCDEF"
 _BREAKS = (  # how a run is cut into lines; each begins with a letter that is fast to find
-    (b"\n", re.compile(rb"\n[ \t\r\n\0]*+")),
+    (b"\n", re.compile(rb"\n[ \t\r\n]*+")),
     (b"&#", re.compile(rb"&#x?[0-9A-Fa-f]{1,4};")),
     (b"\\", re.compile(rb"\\[nrt]")),
     (b"%0", re.compile(rb"%0[ADad]")),
@@ -22,22 +22,22 @@ def _table(alphabet: bytes) -> bytes:
 
 _FOR_URLS = bytes.maketrans(b"-_", b"+/")  # the other alphabet of RFC 4648
 _TABLES = (_FOR_URLS.translate(_table(_BASE64)), _table(_HEX))
-_DROPPED = b"\0\\\r\t"  # UTF-16 of plain letters, slashes that JSON escapes, ends of lines
+_DROPPED = b"\\\r\t"  # slashes that JSON escapes, ends of lines
 
 
 def decoded(text: bytes) -> Iterator[bytes]:
     """What each long run may stand for, from each of the characters at which its first byte may begin."""
     if len(text) < LEAST:
         return
-    joined = text
+    joined = text.translate(None, b"\0")  # UTF-16 of plain letters
     for sign, pattern in _BREAKS:
         joined = pattern.sub(b"", joined) if sign in joined else joined
     for before, after in _URL if b"%2" in joined else ():
         joined = joined.replace(before, after)
     for run in _runs(joined.translate(_TABLES[0], _DROPPED)):
         for start in range(4):
-            piece = run[start:]
-            yield base64.b64decode(piece[: len(piece) // 4 * 4])
+            piece = run[start : len(run) - ((len(run) - start) % 4 == 1)]
+            yield base64.b64decode(piece + b"=" * (-len(piece) % 4))
     for run in _runs(joined.translate(_TABLES[1], _DROPPED)):
         for start in range(2):
             piece = run[start:]

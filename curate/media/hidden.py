@@ -19,8 +19,10 @@ from curate.records import Reason
 PREVIEWS = 16  # pictures beside the one that is shown, wherever they lie
 DEPTH = 4  # text in a stream in a picture in text ...
 SIZE = 256 * 2**20  # bytes of all these pictures
-ATTEMPTS = 32  # places with a header that can be one, and no picture behind it
+ATTEMPTS = 32  # of what begins as a picture does and is none
+PLACES = 128  # of both, the same bytes in several places counted each time
 OPAQUE = 256 * 1024  # bytes that may be opaque in any file; in a large one a quarter of it
+_WINDOW = 256 * 1024
 _FRAMING = 64 * 1024  # bytes of headers and tables that any file may have; a large one a sixteenth of it more
 _TEXT = bytes(n for n in range(256) if n >= 32 or n in b"\0\t\n\f\r")
 
@@ -85,6 +87,8 @@ class _Search:
     bounds: Bounds
     budget: Budget
     pictures: list[bytes] = field(default_factory=list)
+    judged: dict[bytes, bool] = field(default_factory=dict)  # what was looked at: the same bytes may lie in two streams
+    places: int = 0
     attempts: int = 0
     pixels: int = 0
     size: int = 0
@@ -132,23 +136,36 @@ class _Search:
         found = []
         for at, kind in marks(data, self.budget, own):
             if kind != "TIFF" or tiff.has_picture(data, at, self.budget):
-                found += self._candidate(data[at:], at, kind)
+                found += self._candidate(data, at, kind)
         return found
 
-    def _candidate(self, data: bytes, at: int, kind: str) -> list[_Owner]:
-        """The picture that `data` begin with, if it is one. EXIF is a TIFF with a picture in some directory, or none."""
+    def _candidate(self, buffer: bytes, at: int, kind: str) -> list[_Owner]:
+        """The picture that begins there, if one does. EXIF is a TIFF with a picture in some directory, or none."""
+        self.places += 1
+        if self.places > PLACES:
+            raise ItemError(Reason.HIDDEN_DATA, f"more than {PLACES} places where a picture begins")
         tiff_inside = kind == "TIFF"
         kind = INSIDE if tiff_inside else kind
         try:
-            ranges = [one for one in walk(data, kind, self.budget) if one.kind is not Kind.AFTER]
+            data, ranges = self._extent(buffer, at, kind)
         except ItemError as error:
             self._failed(error)
             return []
-        data = data[: ranges[-1].end]
         if not tiff_inside and not self._take(data + b"\xff\xd9" * (kind == "JPEG")):
             return []
         looked = self._unsigned(data, kind, ranges)
         return [_Owner(at, data, ranges, looked)] if looked or not tiff_inside else []
+
+    def _extent(self, buffer: bytes, at: int, kind: str) -> tuple[bytes, list[Range]]:
+        """The bytes of what begins there, to its own end, and their ranges; most pictures end within the first window."""
+        size = _WINDOW
+        while True:
+            data = buffer[at : at + size]
+            ranges = walk(data, kind, self.budget)
+            if ranges[-1].kind is Kind.AFTER or at + size >= len(buffer):
+                ranges = [one for one in ranges if one.kind is not Kind.AFTER]
+                return data[: ranges[-1].end], ranges
+            size *= 16
 
     def _unsigned(self, data: bytes, kind: str, ranges: list[Range]) -> frozenset[str]:
         """Names of the ranges whose pictures, which begin with no signature, could be looked at."""
@@ -157,12 +174,16 @@ class _Search:
 
     def _take(self, data: bytes) -> bool:
         """Whether this is a picture; raises ItemError where it is one too many, or too large to look at."""
+        if data in self.judged:
+            return self.judged[data]
+        self.judged[data] = False
         try:
             image = open_image(data, Bounds(self.bounds.max_pixels, 1, self.bounds.max_frames))
             self.pixels += image.width * image.height
             if self.pixels > SEVERAL * self.bounds.max_pixels:
                 raise ItemError(Reason.TOO_MANY_PIXELS, "in pictures beside the one that is shown")
             with decoding():
+                image.draft("L", (1, 1))  # whether it decodes is seen at an eighth of a JPEG's size as well
                 image.load()
         except ItemError as error:
             self._failed(error)
@@ -172,9 +193,9 @@ class _Search:
         self.size += len(data)
         if self.size > SIZE:
             raise ItemError(Reason.HIDDEN_DATA, f"pictures of more than {SIZE} bytes beside the one that is shown")
+        self.judged[data] = True
         self.pictures.append(data)
         return True
-
 
     def _failed(self, error: ItemError) -> None:
         """Count what looked like a picture and is none; raises what says that there is too much to look at."""
@@ -229,7 +250,7 @@ def _opaque_spans(owner: _Owner) -> Iterator[tuple[int, int]]:
             yield one.begin, one.end
     for pieces in _named(owner.ranges).values():
         if not _harmless(_body(pieces, owner.data)):
-            yield from ((one.begin, one.end) for one in pieces)
+            yield from ((one.begin, one.end) for one in pieces if not _harmless(_body([one], owner.data)))
 
 
 def _harmless(body: bytes) -> bool:

@@ -20,15 +20,15 @@ def claims(data: bytes, budget: Budget) -> Iterator[Range]:
     shown, tiles = parsed.shown(sequence), parsed.tiles()
     for box in parsed.boxes:
         yield from _box(data, box, budget)
-    for number, item in parsed.items.items():
-        kind = Kind.PIXELS if number in shown else Kind.PICTURE if item.kind in _CODED else Kind.OPAQUE
-        for begin, end in item.extents:
-            yield from _extent(data, (begin, end), item, (kind, f"item {tiles.get(number, number)}"), budget)
     for n, track in enumerate(parsed.tracks):
         kind = Kind.PIXELS if sequence and n in (0, _mask(parsed.tracks)) else Kind.PICTURE
         for begin, end in track.samples():
             budget.step()
             yield Range(begin, end, kind, f"track {n}")
+    for number, item in parsed.items.items():
+        kind = Kind.PIXELS if number in shown else Kind.PICTURE if item.kind in _CODED else Kind.OPAQUE
+        for begin, end in item.extents:
+            yield from _extent(data, (begin, end), item, (kind, f"item {tiles.get(number, number)}"), budget)
 
 
 def _extent(

@@ -25,6 +25,8 @@ def claims(data: bytes, budget: Budget) -> Iterator[Range]:
             yield Range(at, at + 1, Kind.STRUCTURE)
             return
         if data[at] == 0x2C:
+            if _too_large(data, begin, budget):
+                return
             budget.frame()
             at += 11 + _palette(data[at + 9])
             yield Range(begin, at, Kind.STRUCTURE)
@@ -38,6 +40,14 @@ def claims(data: bytes, budget: Budget) -> Iterator[Range]:
             yield from _extension(data, begin, at)
         else:
             at += 1
+
+
+def _too_large(data: bytes, begin: int, budget: Budget) -> bool:
+    """Whether a frame has too many pixels: the first refuses the file, a later one ends what can be followed of it."""
+    width, height = struct.unpack_from("<HH", data, begin + 5)
+    if width * height > budget.max_pixels and not budget.frames:
+        raise ItemError(Reason.TOO_MANY_PIXELS, f"{width}x{height}")
+    return bool(width * height > budget.max_pixels)
 
 
 def _palette(flags: int) -> int:
@@ -66,8 +76,6 @@ def _image(data: bytes, begin: int, at: int, budget: Budget) -> tuple[int, int]:
     Pillow's own decoder is asked: what it did not need for the picture is no part of it.
     """
     width, height, flags = struct.unpack_from("<HHB", data, begin + 5)
-    if width * height > budget.max_pixels:
-        raise ItemError(Reason.TOO_MANY_PIXELS, f"{width}x{height}")
     end = _end(data, at)
     if not (width and height):
         return end, at

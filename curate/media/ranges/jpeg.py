@@ -9,7 +9,7 @@ from curate.media.ranges import tiff
 from curate.media.ranges.kinds import Budget, Kind, Range
 
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # none of stuffed zeros, fill bytes, restarts
-_BARE = frozenset((0x01, 0xD8))  # markers without a length, and no business behind the first
+_BARE = frozenset((0x01, 0xD9))  # markers without a length
 _TABLES = frozenset((*range(0xC0, 0xD0), 0xDA, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF))
 _KNOWN: dict[int, tuple[tuple[bytes, int, Kind, str], ...]] = {  # marker -> how it begins, header, what follows it
     0xE0: ((b"JFIF\0", 14, Kind.OPAQUE, "JFIF thumbnail"),),
@@ -49,9 +49,10 @@ def _segments(data: bytes, budget: Budget) -> Iterator[_Segment]:
     while found:
         begin = found.start()
         marker = data[begin + 1]
+        if 0x01 < marker < 0xC0 or marker == 0xD8 or 0xF0 <= marker < 0xFE:
+            return  # a second start, or reserved: no decoder goes on
         budget.step()
-        bare = marker == 0xD9 or marker in _BARE
-        end = begin + 2 if bare else begin + 2 + int.from_bytes(data[begin + 2 : begin + 4], "big")
+        end = begin + 2 if marker in _BARE else begin + 2 + int.from_bytes(data[begin + 2 : begin + 4], "big")
         found = None if marker == 0xD9 else _MARKER.search(data, end)
         scan = (found.start() if found else len(data)) if marker == 0xDA else end
         yield _Segment(marker, begin, end, scan)
@@ -73,7 +74,7 @@ def _content(data: bytes, one: _Segment, budget: Budget) -> Iterator[Range]:
         skip = 8 if data.startswith(b"\0\0\0\1", body + 4) else 16
         yield Range(one.begin, body + skip, Kind.STRUCTURE)
         yield Range(body + skip, one.end, Kind.OPAQUE, "JUMBF")
-    elif one.marker in _TABLES or one.marker in _BARE or one.marker == 0xD9:
+    elif one.marker in _TABLES or one.marker in _BARE:
         if one.marker == 0xDA:
             budget.scan()
         yield Range(one.begin, one.end, Kind.STRUCTURE)

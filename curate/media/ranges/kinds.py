@@ -72,6 +72,8 @@ class Budget:
 
     def inflate(self, data: bytes) -> bytes:
         """What a zlib stream unpacks to, as far as it is whole; nothing where there is none."""
+        if not data or data[0] & 15 != 8:  # the one method that there is
+            return b""
         unpacker, found = zlib.decompressobj(), list[bytes]()
         try:
             while data and not unpacker.eof:

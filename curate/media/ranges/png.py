@@ -37,6 +37,8 @@ def claims(data: bytes, budget: Budget) -> Iterator[Range]:
         inside = [frame, *(() if one.stream else _content(data, one, budget)), tail]
         yield from (r._replace(kind=Kind.AFTER) for r in inside) if ended else inside
         if one.stream and not ended:
+            if one.name == b"fdAT":
+                yield Range(one.begin, one.begin + 4, Kind.STRUCTURE)
             if pixels is None or pixels.stream != one.stream:
                 pixels = _Pixels(one, data[24:29], budget)
             yield from pixels.claims(data, one.begin + 4 * (one.name == b"fdAT"), one.end)
@@ -55,7 +57,8 @@ def _streams(data: bytes, budget: Budget) -> Iterator[_Chunk]:
         pixels = name == b"IDAT" or (name == b"fdAT" and frames > 0)
         stream += pixels and (before != name)
         first = stream == 1 and name == b"IDAT"
-        yield _Chunk(name, begin, end, stream * pixels, data[16:24] if first else size, first or frames <= shown)
+        visible = first or (name == b"fdAT" and frames <= shown)
+        yield _Chunk(name, begin, end, stream * pixels, data[16:24] if name == b"IDAT" else size, visible)
         before = name
 
 
