@@ -17,6 +17,7 @@ HEAD = b"II*\0\x08\0\0\0"
 # -- JPEG ------------------------------------------------------------------------------------------------------------
 
 JPEG = encode(COVER, "JPEG", quality=75)
+XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def segment(marker: int, body: bytes) -> bytes:
@@ -26,6 +27,24 @@ def segment(marker: int, body: bytes) -> bytes:
 def jpeg_with(marker: int, *bodies: bytes, jpeg: bytes = JPEG) -> bytes:
     """A JPEG with these segments behind its start."""
     return jpeg[:2] + b"".join(segment(marker, body) for body in bodies) + jpeg[2:]
+
+
+def in_segment(number: int) -> Callable[[bytes], bytes]:
+    return lambda hidden: jpeg_with(0xE0 + number, b"Vendor\0" + hidden)
+
+
+def comment_before_scan(hidden: bytes) -> bytes:
+    at = JPEG.index(b"\xff\xda")
+    return JPEG[:at] + segment(0xFE, hidden) + JPEG[at:]
+
+
+def jfif_thumbnail(hidden: Image.Image) -> bytes:
+    return JPEG[:2] + segment(0xE0, JPEG[6:18] + bytes(hidden.size) + hidden.tobytes()) + JPEG[20:]
+
+
+def palette_thumbnail(hidden: Image.Image) -> bytes:
+    greys = bytes(n for value in range(256) for n in (value, value, value))
+    return jpeg_with(0xE0, b"JFXX\0\x11" + bytes(hidden.size) + greys + hidden.convert("L").tobytes())
 
 
 def halves(body: bytes) -> tuple[bytes, bytes]:
@@ -174,6 +193,18 @@ def rows(image: Image.Image) -> bytes:
     return b"".join(b"\0" + flat[n : n + stride] for n in range(0, len(flat), stride))
 
 
+def raw_profile(hidden: bytes) -> bytes:
+    """As ImageMagick writes EXIF."""
+    text = b"\nexif\n  99\n" + hidden.hex("\n", 36).encode()
+    return png_with(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text))
+
+
+def second_run(hidden: Image.Image) -> bytes:
+    """Another picture's IDAT behind a chunk that ends the first run."""
+    first = PNG[:-12] + chunk(b"tEXt", b"a\0b")
+    return first + chunk(b"IDAT", zlib.compress(rows(hidden.resize(SIZE)))) + chunk(b"IEND", b"")
+
+
 def surplus_frame(hidden: Image.Image) -> bytes:
     """An APNG that says it has one frame, and has two."""
     control = [struct.pack(">IIIIIHHBB", n, *one.size, 0, 0, 1, 10, 0, 0) for n, one in ((0, COVER), (1, hidden))]
@@ -306,85 +337,3 @@ def avif_item(hidden: Image.Image, auxiliary: str = "") -> bytes:
 
 def avif_metadata(kind: bytes, body: bytes) -> bytes:
     return avif_of([coded(COVER), (kind, body, [])], box(b"cdsc", struct.pack(">HHH", 2, 1, 1)))
-
-
-PLACES: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
-    **{f"JPEG APP{n}": ("JPEG", lambda h, n=n: jpeg_with(0xE0 + n, b"Vendor\0" + h)) for n in (0, 3, 5, 10, 15)},
-    "JPEG comment": ("JPEG", lambda h: jpeg_with(0xFE, h)),
-    "JPEG comment, cut in two": ("JPEG", lambda h: jpeg_with(0xFE, *halves(h))),
-    "JPEG comment before the scan": ("JPEG", lambda h: JPEG[: (at := JPEG.index(b"\xff\xda"))] + segment(0xFE, h) + JPEG[at:]),
-    "JPEG profile, cut in two": ("JPEG", split_profile),
-    "JPEG MakerNote": ("JPEG", lambda h: jpeg_with(0xE1, b"Exif\0\0" + exif(h))),
-    "JPEG thumbnail": ("JPEG", lambda h: jpeg_with(0xE1, b"Exif\0\0" + exif_thumbnail(h))),
-    "JPEG junk EXIF": ("JPEG", lambda h: jpeg_with(0xE1, b"Exif\0\0II*\0\xff\xff\xff\xff" + h)),
-    "JPEG Photoshop, cut in two": ("JPEG", photoshop),
-    "JPEG JUMBF, cut in two": ("JPEG", jumbf),
-    "JPEG XMP": ("JPEG", lambda h: jpeg_with(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp(h))),
-    "JPEG XMP in UTF-16": ("JPEG", lambda h: jpeg_with(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp(h).decode().encode("utf-16"))),
-    "JPEG extended XMP": ("JPEG", extended_xmp),
-    "JPEG hex": ("JPEG", lambda h: jpeg_with(0xFE, b"thumb: 0x" + h.hex().encode())),
-    "JPEG tail": ("JPEG", lambda h: JPEG + h),
-    "JPEG tail, padded": ("JPEG", lambda h: JPEG + bytes(777) + h + bytes(99)),
-    "JPEG tail of a second JPEG": ("JPEG", lambda h: JPEG + bytes(64) + jpeg_with(0xE1, b"Exif\0\0" + exif(h))),
-    "PNG private chunk": ("PNG", lambda h: png_with(b"prVt", h)),
-    "PNG private chunk behind the pixels": ("PNG", lambda h: png_with(b"prVt", h, b"IEND")),
-    "PNG private chunk, deflated": ("PNG", lambda h: png_with(b"prVt", zlib.compress(h))),
-    "PNG tEXt": ("PNG", lambda h: png_with(b"tEXt", b"a\0" + h)),
-    "PNG zTXt": ("PNG", lambda h: png_with(b"zTXt", b"a\0\0" + zlib.compress(h))),
-    "PNG zTXt in hex": ("PNG", lambda h: png_with(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n  99\n" + h.hex("\n", 36).encode()))),
-    "PNG iTXt": ("PNG", lambda h: png_with(b"iTXt", b"a\0\1\0en\0b\0" + zlib.compress(h), b"IEND")),
-    "PNG iTXt with XMP": ("PNG", lambda h: png_with(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(h))),
-    "PNG iCCP": ("PNG", lambda h: png_with(b"iCCP", b"a\0\0" + zlib.compress(bytes(128) + h))),
-    "PNG eXIf": ("PNG", lambda h: png_with(b"eXIf", exif(h))),
-    "PNG eXIf behind the pixels": ("PNG", lambda h: png_with(b"eXIf", exif_thumbnail(h), b"IEND")),
-    "PNG behind the zlib stream": ("PNG", lambda h: png_of(zlib.compress(rows(COVER)) + h)),
-    "PNG in a second IDAT": ("PNG", lambda h: png_of(zlib.compress(rows(COVER)), h)),
-    "PNG beyond the last row": ("PNG", lambda h: png_of(zlib.compress(rows(COVER) + h))),
-    "PNG chunk behind IEND": ("PNG", lambda h: PNG + chunk(b"zTXt", b"a\0\0" + zlib.compress(h))),
-    "PNG tail": ("PNG", lambda h: PNG + h),
-    "GIF comment": ("GIF", lambda h: gif_with(b"!\xfe" + blocks(h))),
-    "GIF application": ("GIF", lambda h: gif_with(b"!\xff\x0bVENDOR  1.0" + blocks(h))),
-    "GIF XMP": ("GIF", lambda h: gif_with(b"!\xff\x0bXMP DataXMP" + xmp(h) + bytes(range(256))[::-1] + b"\0\0")),
-    "GIF plain text": ("GIF", lambda h: gif_with(b"!\x01\x0c" + bytes(12) + blocks(h))),
-    "GIF unknown extension": ("GIF", lambda h: gif_with(b"!\x42" + blocks(h))),
-    "GIF behind the pixels": ("GIF", gif_behind_pixels),
-    "GIF tail": ("GIF", lambda h: GIF + h),
-    "BMP gap": ("BMP", bmp_gap),
-    "BMP tail": ("BMP", lambda h: BMP + h),
-    "WebP unknown chunk": ("WEBP", lambda h: webp(riff(b"VNDR", h))),
-    "WebP EXIF": ("WEBP", lambda h: webp(riff(b"EXIF", exif(h)), flags=8)),
-    "WebP XMP": ("WEBP", lambda h: webp(riff(b"XMP ", xmp(h)), flags=4)),
-    "WebP behind the coded pixels": ("WEBP", webp_behind_pixels),
-    "WebP tail": ("WEBP", lambda h: WEBP + h),
-    "TIFF private tag": ("TIFF", lambda h: tiff(data_tag(65000, h))),
-    "TIFF XMP": ("TIFF", lambda h: tiff((700, 1, len(xmp(h)), xmp(h)))),
-    "TIFF gap": ("TIFF", lambda h: tiff(gap=h + bytes(len(h) % 2))),
-    "TIFF strip too long": ("TIFF", lambda h: tiff(strip=h)),
-    "TIFF tail": ("TIFF", lambda h: tiff(behind=h)),
-    "BigTIFF private tag": ("TIFF", big_tiff),
-    "AVIF free box": ("AVIF", lambda h: AVIF + box(b"free", h)),
-    "AVIF uuid box": ("AVIF", lambda h: AVIF + box(b"uuid", bytes(16) + h)),
-    "AVIF unknown box": ("AVIF", lambda h: AVIF + box(b"vndr", zlib.compress(h))),
-    "AVIF media data of no item": ("AVIF", lambda h: avif_of([coded(COVER)], uncovered=h)),
-    "AVIF item data": ("AVIF", lambda h: avif_of([coded(COVER)], idat=h)),
-    "AVIF EXIF": ("AVIF", lambda h: avif_metadata(b"Exif", bytes(4) + exif(h))),
-    "AVIF XMP": ("AVIF", lambda h: avif_metadata(b"mime", xmp(h))),
-    "AVIF unknown item": ("AVIF", lambda h: avif_metadata(b"vndr", h)),
-}  # fmt: skip
-
-PICTURES: dict[str, tuple[str, Callable[[Image.Image], bytes]]] = {
-    "JPEG second scan": ("JPEG", two_generations),
-    "JPEG uncompressed thumbnail": ("JPEG", lambda h: jpeg_with(0xE1, b"Exif\0\0" + exif_strips(h))),
-    "JPEG JFIF thumbnail": ("JPEG", lambda h: JPEG[:2] + segment(0xE0, b"JFIF\0\1\2\0\0\1\0\1" + bytes(h.size) + h.tobytes()) + JPEG[20:]),
-    "JPEG JFXX thumbnail": ("JPEG", lambda h: jpeg_with(0xE0, b"JFXX\0\x13" + bytes(h.size) + h.tobytes())),
-    "JPEG JFXX thumbnail with a palette": ("JPEG", lambda h: jpeg_with(0xE0, b"JFXX\0\x11" + bytes(h.size) + bytes(n for v in range(256) for n in (v, v, v)) + h.convert("L").tobytes())),
-    "PNG uncompressed thumbnail": ("PNG", lambda h: png_with(b"eXIf", exif_strips(h), b"IEND")),
-    "PNG frame that is not counted": ("PNG", surplus_frame),
-    "PNG second run of IDAT": ("PNG", lambda h: png_with(b"tEXt", b"a\0b", b"IEND").replace(chunk(b"IEND", b""), chunk(b"IDAT", zlib.compress(rows(h.resize(SIZE)))) + chunk(b"IEND", b""))),
-    "WebP second picture": ("WEBP", lambda h: plain_webp(encode(h, "WEBP", quality=90)[12:])),
-    "WebP frame of no animation": ("WEBP", lambda h: plain_webp(riff(b"ANMF", bytes(16) + encode(h, "WEBP", quality=90)[12:]))),
-    "TIFF sub-directory": ("TIFF", tiff_with_directory),
-    "TIFF EXIF directory": ("TIFF", lambda h: tiff_with_directory(h, 34665)),
-    "AVIF hidden item": ("AVIF", avif_item),
-    "AVIF depth": ("AVIF", lambda h: avif_item(h, "urn:mpeg:hevc:2015:auxid:2")),
-}  # fmt: skip

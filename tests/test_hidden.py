@@ -7,6 +7,7 @@ import sys
 import warnings
 import zlib
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,10 +19,19 @@ from curate.media.hidden import DEPTH, OPAQUE, PREVIEWS, Hidden, inspect
 from curate.records import Reason
 from tests import containers as c
 from tests.pictures import encode, texture
+from tests.places import PICTURES, PLACES
 
 BOUNDS = Bounds()
 HIDDEN = texture(2, (53, 41))
-FORMATS = {"JPEG": {"quality": 90}, "PNG": {}, "GIF": {}, "WEBP": {"quality": 90}, "BMP": {}, "TIFF": {}, "AVIF": {"quality": 90}}
+FORMATS = {
+    "JPEG": {"quality": 90},
+    "PNG": {},
+    "GIF": {},
+    "WEBP": {"quality": 90},
+    "BMP": {},
+    "TIFF": {},
+    "AVIF": {"quality": 90},
+}
 
 
 def hidden(kind: str, size: tuple[int, int] = (53, 41)) -> bytes:
@@ -51,19 +61,19 @@ def opens(data: bytes, kind: str) -> None:
         assert image.size == c.SIZE
 
 
-@pytest.mark.parametrize("place", c.PLACES)
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_picture_is_found_wherever_it_lies(place: str, form: str) -> None:
-    kind, write = c.PLACES[place]
+    kind, write = PLACES[place]
     size = (24, 20) if form in ("BMP", "TIFF") else (53, 41)  # segments and tails are short
     data = write(hidden(form, size))
     opens(data, kind)
     assert shows(inspect(data, kind, BOUNDS), HIDDEN.resize(size))
 
 
-@pytest.mark.parametrize("place", c.PICTURES)
+@pytest.mark.parametrize("place", PICTURES)
 def test_a_picture_without_a_signature_is_found(place: str) -> None:
-    kind, write = c.PICTURES[place]
+    kind, write = PICTURES[place]
     data = write(HIDDEN)
     opens(data, kind)
     found = inspect(data, kind, BOUNDS)
@@ -172,7 +182,7 @@ def c_gap(bmp: bytes, gap: bytes) -> bytes:
     ],
 )
 def test_what_is_harmless_is_so_by_content(body: bytes, counts: bool) -> None:
-    """Padding is not what is called so, text not what lies in a comment, a profile not what lies in a profile's place."""
+    """Text is not what lies in a comment, nor a profile what lies in a profile's place."""
     for data in (
         c.jpeg_with(0xEA, body), c.jpeg_with(0xFE, body), c.jpeg_with(0xE2, b"ICC_PROFILE\0\x01\x01" + body),
     ):  # fmt: skip
@@ -228,7 +238,12 @@ def tiff_chain(count: int) -> bytes:
     """A TIFF one tag of which names so many directories."""
     inner = b"".join(c.directory(8 + 90 * n, [c.long(256, n)]).ljust(90, b"\0") for n in range(count))
     at = 8 + len(inner)
-    return c.HEAD[:4] + at.to_bytes(4, "little") + inner + c.directory(at, [c.long(330, *(8 + 90 * n for n in range(count)))])
+    return (
+        c.HEAD[:4]
+        + at.to_bytes(4, "little")
+        + inner
+        + c.directory(at, [c.long(330, *(8 + 90 * n for n in range(count)))])
+    )
 
 
 MANY: dict[str, tuple[str, Callable[[int], bytes]]] = {
@@ -265,7 +280,7 @@ def test_more_of_a_kind_than_any_file_has_is_refused_while_it_is_counted() -> No
     }  # fmt: skip
     for data in noted.values():
         assert refused(data, "JPEG")[0] in (Reason.HIDDEN_DATA, Reason.TOO_LARGE)
-        assert calls(lambda data=data: inspect(data, "JPEG", BOUNDS)) < 300_000
+        assert calls(partial(inspect, data, "JPEG", BOUNDS)) < 300_000
     assert refused(tiff_chain(20_000), "TIFF")[0] is Reason.HIDDEN_DATA
     assert refused(MANY["scans"][1](300), "JPEG") == (Reason.TOO_LARGE, "more than 200 scans")
     assert refused(c.png_with(b"prVt", b"") + c.chunk(b"prVt", b"") * 201_000, "PNG")[0] is Reason.HIDDEN_DATA

@@ -15,8 +15,8 @@ from curate.errors import ItemError
 from curate.intake import Arrival, Intake
 from curate.media import pdq, phash
 from curate.media.decode import Bounds, open_image, scaled
-from curate.media.ranges import Budget, end_of
 from curate.media.parts import parts
+from curate.media.ranges import Budget, end_of
 from curate.records import Reason
 from tests.pictures import photograph, texture
 

@@ -26,7 +26,13 @@ _WINDOW = 256 * 1024
 _FRAMING = 64 * 1024  # bytes of headers and tables that any file may have; a large one a sixteenth of it more
 _TEXT = bytes(n for n in range(256) if n >= 32 or n in b"\0\t\n\f\r")
 
-_NO_PICTURE = (Reason.DECODE_ERROR, Reason.TRUNCATED, Reason.UNSUPPORTED_MIME, Reason.HTML_INSTEAD_OF_MEDIA, Reason.TOO_SMALL)
+_NO_PICTURE = (
+    Reason.DECODE_ERROR,
+    Reason.TRUNCATED,
+    Reason.UNSUPPORTED_MIME,
+    Reason.HTML_INSTEAD_OF_MEDIA,
+    Reason.TOO_SMALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,7 @@ class _Search:
         return [_Owner(at, data, ranges, looked)] if looked or not tiff_inside else []
 
     def _extent(self, buffer: bytes, at: int, kind: str) -> tuple[bytes, list[Range]]:
-        """The bytes of what begins there, to its own end, and their ranges; most pictures end within the first window."""
+        """The bytes of what begins there, to its own end, and their ranges; most end within the first window."""
         size = _WINDOW
         while True:
             data = buffer[at : at + size]

@@ -106,7 +106,10 @@ def _jpeg(data: bytes, at: int, budget: Budget) -> bool:
 
 
 def _png(data: bytes, at: int, _: Budget) -> bool:
-    return data[at + 12 : at + 16] == b"IHDR" and zlib.crc32(data[at + 12 : at + 29]).to_bytes(4, "big") == data[at + 29 : at + 33]
+    return (
+        data[at + 12 : at + 16] == b"IHDR"
+        and zlib.crc32(data[at + 12 : at + 29]).to_bytes(4, "big") == data[at + 29 : at + 33]
+    )
 
 
 def _gif(data: bytes, at: int, _: Budget) -> bool:
@@ -122,7 +125,7 @@ def _bmp(data: bytes, at: int, _: Budget) -> bool:
         width, height, planes, depth = struct.unpack_from("<HHHH", data, at + 18)
     else:
         width, height, planes, depth = struct.unpack_from("<iiHH", data, at + 18)
-    return width > 0 and height != 0 and planes <= 1 and depth in _DEPTHS
+    return bool(width > 0 and height != 0 and planes <= 1 and depth in _DEPTHS)
 
 
 def _tiff(data: bytes, at: int, _: Budget) -> bool:
@@ -134,7 +137,7 @@ def _tiff(data: bytes, at: int, _: Budget) -> bool:
     else:
         where = at + struct.unpack_from(order + "I", data, at + 4)[0]
         count, kind = struct.unpack_from(order + "H2xH", data, where)
-    return 0 < count <= 4096 and 1 <= kind <= 18
+    return bool(0 < count <= 4096 and 1 <= kind <= 18)
 
 
 _HEADERS: dict[str, Callable[[bytes, int, Budget], bool]] = {

@@ -2,7 +2,8 @@
 
 Its first frame is "main"; then come every other frame of an animation ("frame:7") or page of a TIFF ("page:2"), what an
 alpha channel hides ("alpha:rgb" without it, "alpha:black" on black, "alpha:mask" itself), and the pictures that lie in
-the metadata or after the end ("preview:0": EXIF and Photoshop thumbnails, MPO's second pictures, gain maps: what `hidden.inspect` finds).
+the metadata or after the end ("preview:0": EXIF and Photoshop thumbnails, MPO's second pictures, gain maps: whatever
+`hidden.inspect` finds).
 """
 
 from collections.abc import Iterator, Sequence
@@ -57,9 +58,7 @@ def _distinct(found: Sequence[pdq.Pdq]) -> tuple[pdq.Pdq, ...]:
     return tuple({one.hashes: one for one in reversed(found)}.values())[::-1]
 
 
-def _others(
-    image: Image.Image, after: Sequence[bytes], bounds: Bounds
-) -> Iterator[tuple[str, Image.Image]]:
+def _others(image: Image.Image, after: Sequence[bytes], bounds: Bounds) -> Iterator[tuple[str, Image.Image]]:
     """Every part but the first frame as it is shown, as pictures that are not yet flattened."""
     word = "page" if image.format == "TIFF" else "frame"
     for number in range(min(frames(image), bounds.max_frames)):
@@ -96,8 +95,7 @@ def _hidden(frame: Image.Image) -> Iterator[tuple[str, Image.Image]]:
     yield "alpha:mask", alpha
 
 
-def _previews(after: Sequence[bytes], bounds: Bounds
-) -> Iterator[tuple[str, Image.Image]]:
+def _previews(after: Sequence[bytes], bounds: Bounds) -> Iterator[tuple[str, Image.Image]]:
     """The pictures inside the metadata and after the end."""
     small = Bounds(bounds.max_pixels, 1)
     number = 0

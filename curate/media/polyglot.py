@@ -27,7 +27,11 @@ def refuse(data: bytes, kind: str) -> None:
     if data.find(b"%PDF-", 0, 1032) >= 0:
         raise ItemError(Reason.POLYGLOT, "a PDF as well")
     begin = _COMMENTED.get(kind, len(data))
-    if data[begin : begin + 2] == b"/*" or _SCRIPT.search(data, 0, _SNIFFED) or _SCRIPT.search(data, max(0, len(data) - _EOCD)):
+    if (
+        data[begin : begin + 2] == b"/*"
+        or _SCRIPT.search(data, 0, _SNIFFED)
+        or _SCRIPT.search(data, max(0, len(data) - _EOCD))
+    ):
         raise ItemError(Reason.POLYGLOT, "a script as well")
 
 

@@ -7,8 +7,9 @@ from curate.media.ranges.boxes import INSIDE, Box, Item, Track, parse
 from curate.media.ranges.kinds import Budget, Kind, Range
 
 _STRUCTURE = frozenset(
-    b"ftyp hdlr pitm iloc iinf iref ipma ispe pixi av1C auxC auxi irot imir clap pasp clli mdcv cclv amve a1op a1lx lsel "
-    b"rloc dinf edts tref mvhd tkhd mdhd vmhd nmhd sthd stsd stts stsc stsz stco co64 stss ctts sdtp grpl ccst".split()
+    b"ftyp hdlr pitm iloc iinf iref ipma ispe pixi av1C auxC auxi irot imir clap pasp clli mdcv cclv amve a1op a1lx "
+    b"lsel rloc dinf edts tref mvhd tkhd mdhd vmhd nmhd sthd stsd stts stsc stsz stco co64 stss ctts sdtp grpl "
+    b"ccst".split()
 )
 _CODED = (b"av01", b"grid", b"iovl", b"iden", b"tmap")
 
@@ -31,9 +32,7 @@ def claims(data: bytes, budget: Budget) -> Iterator[Range]:
             yield from _extent(data, (begin, end), item, (kind, f"item {tiles.get(number, number)}"), budget)
 
 
-def _extent(
-    data: bytes, span: tuple[int, int], item: Item, usual: tuple[Kind, str], budget: Budget
-) -> Iterator[Range]:
+def _extent(data: bytes, span: tuple[int, int], item: Item, usual: tuple[Kind, str], budget: Budget) -> Iterator[Range]:
     begin, end = span
     if item.kind == b"Exif":
         skip = 4 + int.from_bytes(data[begin : begin + 4], "big")
@@ -67,7 +66,12 @@ def pictures(data: bytes, _: list[Range], budget: Budget) -> Iterator[tuple[str,
     """Every coded item and track that is not shown, each as a copy of the file that shows it instead."""
     parsed = parse(data, budget)
     sequence = data[8:12] == b"avis"
-    shown = {one for n, track in enumerate(parsed.tracks) if sequence and n in (0, _mask(parsed.tracks)) for one in track.samples()}
+    shown = {
+        one
+        for n, track in enumerate(parsed.tracks)
+        if sequence and n in (0, _mask(parsed.tracks))
+        for one in track.samples()
+    }
     same = {number for number, item in parsed.items.items() if shown.issuperset(item.extents)}  # a sequence's still
     others = parsed.items.keys() - parsed.shown(sequence) - parsed.tiles().keys() - same
     at, size = parsed.primary_at

@@ -74,7 +74,9 @@ class File:
 
     def tiles(self) -> dict[int, int]:
         """Of each item that is a tile of a grid: the grid."""
-        grids = [(i, to) for name, i, to in self.references if name == b"dimg" and self.items.get(i, Item()).kind == b"grid"]
+        grids = [
+            (i, to) for name, i, to in self.references if name == b"dimg" and self.items.get(i, Item()).kind == b"grid"
+        ]
         return {tile: grid for grid, to in grids for tile in to}
 
 
@@ -208,5 +210,3 @@ def _sample_table(data: bytes, box: Box, track: Track, budget: Budget) -> None:
         fixed, count = struct.unpack_from(">II", data, body)
         budget.step(count)
         track.sizes = (fixed,) * count if fixed else array("I", body + 4)
-
-

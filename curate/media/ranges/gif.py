@@ -79,8 +79,8 @@ def _image(data: bytes, begin: int, at: int, budget: Budget) -> tuple[int, int]:
     end = _end(data, at)
     if not (width and height):
         return end, at
-    decoder = Image._getdecoder("L", "gif", (data[at - 1], flags & 64, -1), ())  # type: ignore[attr-defined]
-    decoder.setimage(Image.core.new("L", (width, height)), (0, 0, width, height))
+    decoder = Image._getdecoder("L", "gif", (data[at - 1], flags & 64, -1), ())
+    decoder.setimage(Image.new("L", (width, height)).im, (0, 0, width, height))
     shown = at
     while shown < end - 1:
         block = data[shown : shown + 1 + data[shown]]

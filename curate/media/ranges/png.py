@@ -93,7 +93,7 @@ def _unpacked(name: bytes, body: bytes, budget: Budget) -> bytes | None:
     if name != b"iTXt":
         inside = budget.inflate(rest[1:])
         return inside if name == b"iCCP" else word + b"\0" + inside
-    language, translated, text = (rest[2:].split(b"\0", 2) + [b"", b""])[:3]
+    language, translated, text = [*rest[2:].split(b"\0", 2), b"", b""][:3]
     inside = budget.inflate(text) if rest[:1] == b"\1" else text
     return b"\0".join((word, language, translated, inside))
 

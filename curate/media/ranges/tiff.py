@@ -23,10 +23,10 @@ _PICTURE = frozenset((256, 257, 258, 259, 262, 266, 274, 277, 278, 284, 292, 293
 
 
 class Entry(NamedTuple):
-    """A tag's value: its type, how many, and where in the file it lies."""
+    """A tag's value: its type, how many numbers or letters, and where in the file it lies."""
 
     kind: int
-    count: int
+    number: int
     begin: int
     end: int
 
@@ -91,7 +91,7 @@ class Tiff:
         inline, big = struct.calcsize(self.order + self.word), self.word == "Q"
         (count,) = self.read("Q" if big else "H", at)
         first, size = at + (8 if big else 2), 4 + 2 * inline
-        tags = {}
+        tags = dict[int, Entry]()
         for place in range(first, min(first + count * size, self.end - size + 1), size):
             budget.step()
             tag, kind = self.read("HH", place)
@@ -126,8 +126,8 @@ class Directory:
         one = self.tags.get(tag)
         if one is None or one.kind not in _WHOLE:
             return ()
-        budget.step(one.count)
-        return self.tiff.read(f"{one.count}{_WHOLE[one.kind]}", one.begin)
+        budget.step(one.number)
+        return self.tiff.read(f"{one.number}{_WHOLE[one.kind]}", one.begin)
 
     def one(self, tag: int, default: int, budget: Budget) -> int:
         """The first number that a tag holds."""
@@ -137,7 +137,9 @@ class Directory:
         """Where the strips or tiles lie that the picture is made of, no further than its rows need."""
         width, height, samples = (self.one(tag, default, budget) for tag, default in ((256, 0), (257, 0), (277, 1)))
         tiled = 324 in self.tags
-        across, rows = (self.one(tag, 0, budget) for tag in (322, 323)) if tiled else (width, self.one(278, height, budget))
+        across, rows = (
+            (self.one(tag, 0, budget) for tag in (322, 323)) if tiled else (width, self.one(278, height, budget))
+        )
         if not (width and height and across and rows):
             return
         rows = min(rows, height) if not tiled else rows
@@ -170,7 +172,9 @@ class Directory:
             return None
         tiled = 324 in self.tags
         values = {tag: (one, self.tiff.data[one.begin : one.end]) for tag, one in self.tags.items() if tag in _PICTURE}
-        return _file(self.tiff.order, values, [self.tiff.data[a:b] for a, b in strips], (324, 325) if tiled else (273, 279))
+        return _file(
+            self.tiff.order, values, [self.tiff.data[a:b] for a, b in strips], (324, 325) if tiled else (273, 279)
+        )
 
 
 def _file(order: str, values: dict[int, tuple[Entry, bytes]], strips: list[bytes], tags: tuple[int, int]) -> bytes:
@@ -179,7 +183,7 @@ def _file(order: str, values: dict[int, tuple[Entry, bytes]], strips: list[bytes
     for one in strips:
         places.append(at)
         at += len(one)
-    fields = {tag: (one.kind, one.count, body) for tag, (one, body) in values.items()}
+    fields = {tag: (one.kind, one.number, body) for tag, (one, body) in values.items()}
     for tag, numbers in zip(tags, (places, [len(one) for one in strips]), strict=True):
         fields[tag] = (4, len(numbers), struct.pack(f"{order}{len(numbers)}I", *numbers))
     start = at + at % 2
@@ -221,7 +225,7 @@ def inside(data: bytes, begin: int, end: int, name: str, budget: Budget) -> Iter
     try:
         if data[begin : begin + 2] in (b"II", b"MM"):
             for one in _claims(Tiff(data, begin, min(end, len(data)), False), budget):
-                found.append(one)  # noqa: PERF402  (kept as far as it could be followed)
+                found.append(one)  # kept as far as it could be followed
     except (struct.error, OverflowError, ValueError):
         pass
     yield from cover(found, begin, min(end, len(data)), Kind.OPAQUE, name)
