@@ -4,6 +4,7 @@ import base64
 import struct
 import zlib
 from collections.abc import Callable
+from functools import cache
 
 from PIL import Image
 
@@ -320,6 +321,7 @@ def avif_of(items: list[tuple[bytes, bytes, list[bytes]]], references: bytes = b
     return start + meta(at) + box(b"mdat", b"".join(body for _, body, _ in items) + uncovered)
 
 
+@cache
 def coded(image: Image.Image) -> tuple[bytes, bytes, list[bytes]]:
     """A picture as an item: its type, its data, its properties."""
     data = encode(image, "AVIF", quality=90)

@@ -22,7 +22,8 @@ def claims(data: bytes, _: Budget) -> Iterator[Range]:
         head += (3 if header == 12 else 4) * min(colours or 1 << depth, 1 << depth)
     yield Range(0, min(head, offset), Kind.STRUCTURE)
     rows = (width * depth + 31) // 32 * 4 * abs(height)
-    yield Range(offset, offset + (size if compression in _RLE else rows), Kind.PIXELS, "pixels")
+    coded = size or int.from_bytes(data[2:6], "little") - offset
+    yield Range(offset, offset + (coded if compression in _RLE else rows), Kind.PIXELS, "pixels")
     if header >= 124:
         begin, length = struct.unpack_from("<II", data, 14 + 112)
         yield Range(14 + begin, 14 + begin + length, Kind.PROFILE, "profile")

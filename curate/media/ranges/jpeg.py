@@ -1,6 +1,7 @@
 """JPEG (ITU-T T.81), with what cameras and editors put into its segments."""
 
 import re
+import struct
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
@@ -11,6 +12,9 @@ from curate.media.ranges.kinds import Budget, Kind, Range
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # none of stuffed zeros, fill bytes, restarts
 _BARE = frozenset((0x01, 0xD9))  # markers without a length
 _TABLES = frozenset((*range(0xC0, 0xD0), 0xDA, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF))
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_BYTES = 2  # of coded data that a sample may take: more than noise at the best quality does
+_SPARE = 16 * 1024
 _KNOWN: dict[int, tuple[tuple[bytes, int, Kind, str], ...]] = {  # marker -> how it begins, header, what follows it
     0xE0: ((b"JFIF\0", 14, Kind.OPAQUE, "JFIF thumbnail"),),
     0xE1: (
@@ -36,12 +40,21 @@ class _Segment(NamedTuple):
 
 
 def claims(data: bytes, budget: Budget) -> Iterator[Range]:
-    """From start to End-Of-Image; bytes that a decoder skips between two segments are left out."""
+    """From start to End-Of-Image; bytes that a decoder skips between two segments are left out.
+
+    So are those of a scan beyond what its samples can take: a decoder that has all of them ignores the rest.
+    """
     yield Range(0, 2, Kind.STRUCTURE)
+    left = 0
     for one in _segments(data, budget):
         yield from _content(data, one, budget)
+        if one.marker in _FRAMES:
+            height, width, parts = struct.unpack_from(">HHB", data, one.begin + 5)
+            left = _SPARE + _BYTES * parts * height * width
         if one.scan > one.end:
-            yield Range(one.end, one.scan, Kind.PIXELS, "scan")
+            stop = min(one.scan, one.end + left)
+            left -= stop - one.end
+            yield Range(one.end, stop, Kind.PIXELS, "scan")
 
 
 def _segments(data: bytes, budget: Budget) -> Iterator[_Segment]:

@@ -71,18 +71,18 @@ class Budget:
             raise ItemError(Reason.HIDDEN_DATA, "more than 128 MiB of metadata after decompression")
 
     def inflate(self, data: bytes) -> bytes:
-        """What a zlib stream unpacks to, as far as it is whole; nothing where there is none."""
+        """What a zlib stream unpacks to, and after it what it leaves of the data; nothing where there is no stream."""
         if not data or data[0] & 15 != 8:  # the one method that there is
             return b""
         unpacker, found = zlib.decompressobj(), list[bytes]()
         try:
             while data and not unpacker.eof:
                 found.append(unpacker.decompress(data, _CHUNK))
-                data = unpacker.unconsumed_tail
+                data = unpacker.unconsumed_tail or unpacker.unused_data
                 self.unpack(len(found[-1]))
         except zlib.error:
-            pass
-        return b"".join(found)
+            pass  # what follows is no part of it
+        return b"".join((*found, data)) if any(found) else b""
 
 
 def cover(claims: Iterable[Range], begin: int, end: int, rest: Kind, name: str = "") -> Iterator[Range]:

@@ -14,6 +14,7 @@ DIRECTORIES = 1024  # in one file, pages apart
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _WHOLE = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # types that offsets and counts come in
 _SUB = (330, 34665, 34853, 40965)  # tags of further directories: pictures, EXIF, GPS, interoperability
+_OFFSETS = (13, 18)  # types of what leads to a directory, whatever the tag
 _LAYOUT = frozenset((258, 273, 277, 279, 301, 318, 319, 320, 324, 325, 330, 338, 339, 347, 529, 532, 45058))
 _KINDS = {700: Kind.TEXT, 34675: Kind.PROFILE, 37510: Kind.TEXT}
 _JPEG = (6, 7)
@@ -81,7 +82,8 @@ class Tiff:
             if others > DIRECTORIES:
                 raise ItemError(Reason.HIDDEN_DATA, f"more than {DIRECTORIES} directories")
             yield found
-            inner = [self.base + one for tag in _SUB for one in found.numbers(tag, budget) if one]
+            leads = [tag for tag, one in found.tags.items() if tag in _SUB or one.kind in _OFFSETS]
+            inner = [self.base + one for tag in leads for one in found.numbers(tag, budget) if one]
             waiting += [(one, False) for one in reversed(inner)]
             if after:
                 waiting.append((self.base + after, page))
