@@ -4,7 +4,6 @@ import base64
 import struct
 import zlib
 from collections.abc import Callable
-from functools import cache
 
 from PIL import Image
 
@@ -321,21 +320,23 @@ def avif_of(items: list[tuple[bytes, bytes, list[bytes]]], references: bytes = b
     return start + meta(at) + box(b"mdat", b"".join(body for _, body, _ in items) + uncovered)
 
 
-@cache
 def coded(image: Image.Image) -> tuple[bytes, bytes, list[bytes]]:
     """A picture as an item: its type, its data, its properties."""
     data = encode(image, "AVIF", quality=90)
     return b"av01", find_box(data, b"mdat")[8:], [find_box(data, name) for name in (b"ispe", b"pixi", b"av1C")]
 
 
+ITEM = coded(COVER)
+
+
 def avif_item(hidden: Image.Image, auxiliary: str = "") -> bytes:
     """An AVIF with a second picture that nothing leads to, or that is auxiliary to the first."""
     kind, body, properties = coded(hidden)
     if not auxiliary:
-        return avif_of([coded(COVER), (kind, body, properties)])
+        return avif_of([ITEM, (kind, body, properties)])
     properties.append(full(b"auxC", auxiliary.encode() + b"\0"))
-    return avif_of([coded(COVER), (kind, body, properties)], box(b"auxl", struct.pack(">HHH", 2, 1, 1)))
+    return avif_of([ITEM, (kind, body, properties)], box(b"auxl", struct.pack(">HHH", 2, 1, 1)))
 
 
 def avif_metadata(kind: bytes, body: bytes) -> bytes:
-    return avif_of([coded(COVER), (kind, body, [])], box(b"cdsc", struct.pack(">HHH", 2, 1, 1)))
+    return avif_of([ITEM, (kind, body, [])], box(b"cdsc", struct.pack(">HHH", 2, 1, 1)))

@@ -269,7 +269,7 @@ MANY: dict[str, tuple[str, Callable[[int], bytes]]] = {
     "RIFF chunks": ("WEBP", lambda n: c.webp(*[c.riff(b"VNDR", b"")] * n)),
     "directories": ("TIFF", tiff_chain),
     "boxes": ("AVIF", lambda n: c.AVIF + c.box(b"free", b"") * n),
-    "items": ("AVIF", lambda n: c.avif_of([c.coded(c.COVER), *[(b"vndr", b"x", [])] * n])),
+    "items": ("AVIF", lambda n: c.avif_of([c.ITEM, *[(b"vndr", b"x", [])] * n])),
     "words": ("JPEG", lambda n: c.jpeg_with(0xFE, b"word " * n)),
     "spaces": ("JPEG", lambda n: c.jpeg_with(0xFE, b"\n" + b" " * n + b"x")),
 }

@@ -130,7 +130,7 @@ def test_offsets_that_loop_or_lead_outside_are_no_crash() -> None:
         assert covers(ranges(outside, "TIFF"), len(outside))
     overlap = c.tiff(c.long(330, 8, 8, 12, 40))
     assert covers(ranges(overlap, "TIFF"), len(overlap))
-    shared = c.avif_of([c.coded(c.COVER)]).replace(b"\0\1\0\0\0", b"\0\1\xff\xff\xff")
+    shared = c.avif_of([c.ITEM]).replace(b"\0\1\0\0\0", b"\0\1\xff\xff\xff")
     for data in (shared, c.AVIF.replace(b"iloc", b"iinf"), c.AVIF.replace(b"pitm", b"iloc")):
         with suppress(ItemError):
             assert covers(ranges(data, "AVIF"), len(data))
