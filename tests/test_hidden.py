@@ -287,7 +287,7 @@ def test_more_of_a_kind_than_any_file_has_is_refused_while_it_is_counted() -> No
     various = b"".join(encode(texture(n, (8, 8)), "JPEG") for n in range(PREVIEWS + 1))
     noted = {
         "various": c.JPEG + various * 500, "same": c.JPEG + hidden("JPEG", (8, 8)) * 3_000,
-        "signatures": c.jpeg_with(0xEA, *[b"\xff\xd8\xff\xe0" * 100] * 60),  # each leads on to others
+        "signatures": c.jpeg_with(0xEA, *[b"\xff\xd8\xff\xe0" * 100] * 210),  # each leads on to others
     }  # fmt: skip
     for data in noted.values():
         assert refused(data, "JPEG")[0] in (Reason.HIDDEN_DATA, Reason.TOO_LARGE)
