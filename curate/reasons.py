@@ -36,6 +36,7 @@ MEANING: dict[Reason, str] = {
     Reason.TOO_MANY_PIXELS: "More pixels than allowed.",
     Reason.TOO_MANY_FRAMES: "More frames or pages than allowed.",
     Reason.POLYGLOT: "An image that is something else as well: an archive, a document, a script, data after its end.",
+    Reason.HIDDEN_DATA: "The file holds more beside its picture than can be looked into, so nothing of it is kept.",
     Reason.TRUNCATED: "The file ends too early.",
     Reason.HTML_INSTEAD_OF_MEDIA: "A web page under an image's name.",
     Reason.UNSUPPORTED_MIME: "Not an image in a format that is taken.",

@@ -47,6 +47,7 @@ class Reason(StrEnum):
     TOO_MANY_PIXELS = "too_many_pixels"
     TOO_MANY_FRAMES = "too_many_frames"
     POLYGLOT = "polyglot"
+    HIDDEN_DATA = "hidden_data"
     TRUNCATED = "truncated"
     HTML_INSTEAD_OF_MEDIA = "html_instead_of_media"
     UNSUPPORTED_MIME = "unsupported_mime"

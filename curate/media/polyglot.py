@@ -2,14 +2,13 @@
 
 import re
 import struct
+from collections.abc import Iterable
 
 from curate.errors import ItemError
-from curate.media.ends import end_of, following
 from curate.records import Reason
 
-SLACK = 4096  # bytes after the end that cameras and editors leave; nothing recognisable may begin in them
-PREVIEWS = 8  # whole JPEGs after the end of a JPEG (MPO, gain maps): looked at as parts of it
-_PADDING = b"\0\xff \t\r\n"
+SLACK = 4096  # bytes after the end that cameras and editors leave, and that are no picture
+PADDING = b"\0\xff \t\r\n"
 _EOCD = 65_557  # how far before the end of a file a reader looks for a ZIP's directory
 _STARTS = (
     b"PK\x03\x04", b"PK\x05\x06", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\xfd7zXZ\0", b"\x1f\x8b\x08", b"BZh9",
@@ -18,36 +17,32 @@ _STARTS = (
 )  # fmt: skip
 _SCRIPT = re.compile(rb"<(?:\?php|[sS][cC][rR][iI][pP][tT])")
 _SNIFFED = 4096  # how far a browser looks to find out what a file is, and more
+_COMMENTED = {"GIF": 6, "JPEG": 4, "MPO": 4, "BMP": 2, "WEBP": 4}  # where a script's comment would have to begin
 
 
-def check(data: bytes, kind: str) -> tuple[bytes, ...]:
-    """The whole JPEGs that follow the image in its file; raises ItemError(polyglot) naming what else it is.
-
-    `kind` is Pillow's name of the format. Padding, and up to SLACK bytes that a camera left behind, are let pass.
-    """
+def refuse(data: bytes, kind: str) -> None:
+    """Raise ItemError(polyglot), naming what an image of this Pillow format is as well: an archive, a PDF, a script."""
     if _directory(data):
         raise ItemError(Reason.POLYGLOT, "a ZIP archive as well")
     if data.find(b"%PDF-", 0, 1032) >= 0:
         raise ItemError(Reason.POLYGLOT, "a PDF as well")
     begin = _COMMENTED.get(kind, len(data))
-    if data[begin : begin + 2] == b"/*" or _SCRIPT.search(data, 0, _SNIFFED) or _SCRIPT.search(data[-_EOCD:]):
+    if (
+        data[begin : begin + 2] == b"/*"
+        or _SCRIPT.search(data, 0, _SNIFFED)
+        or _SCRIPT.search(data, max(0, len(data) - _EOCD))
+    ):
         raise ItemError(Reason.POLYGLOT, "a script as well")
-    try:
-        end = end_of(data, kind)
-        spans = following(data, end) if kind in ("JPEG", "MPO") else []
-    except (struct.error, ValueError, IndexError) as error:
-        raise ItemError(Reason.DECODE_ERROR, f"its structure cannot be followed: {error}") from error
-    if len(spans) > PREVIEWS:
-        raise ItemError(Reason.POLYGLOT, f"{len(spans)} JPEGs after its end")
-    rest = data[spans[-1][1] if spans else end :].strip(_PADDING)
-    if len(rest) > SLACK:
-        raise ItemError(Reason.POLYGLOT, f"{len(rest)} bytes after its end")
-    if any(start in rest for start in _STARTS):
+
+
+def refuse_rest(pieces: Iterable[bytes]) -> None:
+    """Raise ItemError(polyglot) where what follows the image, its pictures apart, is more than what cameras leave."""
+    rest = [piece for piece in pieces if piece.strip(PADDING)]
+    size = sum(len(piece.strip(PADDING)) for piece in rest)
+    if size > SLACK:
+        raise ItemError(Reason.POLYGLOT, f"{size} bytes after its end")
+    if any(start in piece for piece in rest for start in _STARTS):
         raise ItemError(Reason.POLYGLOT, "something else begins after its end")
-    return tuple(data[begin:stop] for begin, stop in spans)
-
-
-_COMMENTED = {"GIF": 6, "JPEG": 4, "MPO": 4, "BMP": 2, "WEBP": 4}  # where a script's comment would have to begin
 
 
 def _directory(data: bytes) -> bool:

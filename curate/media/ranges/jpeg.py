@@ -1,0 +1,158 @@
+"""JPEG (ITU-T T.81), with what cameras and editors put into its segments."""
+
+import re
+import struct
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+from curate.media.ranges import tiff
+from curate.media.ranges.kinds import Budget, Kind, Range
+
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # none of stuffed zeros, fill bytes, restarts
+_BARE = frozenset((0x01, 0xD9))  # markers without a length
+_TABLES = frozenset((*range(0xC0, 0xD0), 0xDA, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF))
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_BYTES = 2  # of coded data that a sample may take: more than noise at the best quality does
+_SPARE = 16 * 1024
+_KNOWN: dict[int, tuple[tuple[bytes, int, Kind, str], ...]] = {  # marker -> how it begins, header, what follows it
+    0xE0: ((b"JFIF\0", 14, Kind.OPAQUE, "JFIF thumbnail"),),
+    0xE1: (
+        (b"http://ns.adobe.com/xap/1.0/\0", 29, Kind.TEXT, "XMP"),
+        (b"http://ns.adobe.com/xmp/extension/\0", 75, Kind.TEXT, "extended XMP"),
+    ),
+    0xE2: (
+        (b"ICC_PROFILE\0", 14, Kind.PROFILE, "ICC"),
+        (b"FPXR\0", 13, Kind.OPAQUE, "FlashPix"),
+    ),
+    0xED: ((b"Photoshop 3.0\0", 14, Kind.OPAQUE, "Photoshop"),),
+    0xEE: ((b"Adobe", 12, Kind.OPAQUE, "Adobe"),),
+    0xFE: ((b"", 0, Kind.TEXT, "comment"),),
+}
+_DIRECTORIES = {0xE1: ((b"Exif\0", 6, "EXIF "),), 0xE2: ((b"MPF\0", 4, "MPF "),)}  # a TIFF structure inside
+
+
+class _Segment(NamedTuple):
+    marker: int
+    begin: int
+    end: int  # of what has a length
+    scan: int  # end of the entropy-coded data that follow; as `end` where none do
+
+
+def claims(data: bytes, budget: Budget) -> Iterator[Range]:
+    """From start to End-Of-Image; bytes that a decoder skips between two segments are left out.
+
+    So are those of a scan beyond what its samples can take: a decoder that has all of them ignores the rest.
+    """
+    yield Range(0, 2, Kind.STRUCTURE)
+    left = 0
+    for one in _segments(data, budget):
+        yield from _content(data, one, budget)
+        if one.marker in _FRAMES:
+            height, width, parts = struct.unpack_from(">HHB", data, one.begin + 5)
+            left = _SPARE + _BYTES * parts * height * width
+        if one.scan > one.end:
+            stop = min(one.scan, one.end + left)
+            left -= stop - one.end
+            yield Range(one.end, stop, Kind.PIXELS, "scan")
+
+
+def _segments(data: bytes, budget: Budget) -> Iterator[_Segment]:
+    found = _MARKER.search(data, 2)
+    while found:
+        begin = found.start()
+        marker = data[begin + 1]
+        if 0x01 < marker < 0xC0 or marker == 0xD8 or 0xF0 <= marker < 0xFE:
+            return  # a second start, or reserved: no decoder goes on
+        budget.step()
+        end = begin + 2 if marker in _BARE else begin + 2 + int.from_bytes(data[begin + 2 : begin + 4], "big")
+        found = None if marker == 0xD9 else _MARKER.search(data, end)
+        scan = (found.start() if found else len(data)) if marker == 0xDA else end
+        yield _Segment(marker, begin, end, scan)
+
+
+def _content(data: bytes, one: _Segment, budget: Budget) -> Iterator[Range]:
+    body = one.begin + 4
+    for start, skip, name in _DIRECTORIES.get(one.marker, ()):
+        if data.startswith(start, body):
+            yield Range(one.begin, body + skip, Kind.STRUCTURE)
+            yield from tiff.inside(data, body + skip, one.end, name, budget)
+            return
+    for start, skip, kind, name in _KNOWN.get(one.marker, ()):
+        if data.startswith(start, body, one.end):
+            yield Range(one.begin, min(body + skip, one.end), Kind.STRUCTURE)
+            yield Range(body + skip, one.end, kind, name)
+            return
+    if one.marker == 0xEB and data.startswith(b"JP", body):  # JUMBF: every packet but the first repeats the box header
+        skip = 8 if data.startswith(b"\0\0\0\1", body + 4) else 16
+        yield Range(one.begin, body + skip, Kind.STRUCTURE)
+        yield Range(body + skip, one.end, Kind.OPAQUE, "JUMBF")
+    elif one.marker in _TABLES or one.marker in _BARE:
+        if one.marker == 0xDA:
+            budget.scan()
+        yield Range(one.begin, one.end, Kind.STRUCTURE)
+    else:
+        yield Range(one.begin, min(body, one.end), Kind.STRUCTURE)
+        yield Range(body, one.end, Kind.OPAQUE, f"APP{one.marker - 0xE0}" if one.marker >= 0xE0 else "segment")
+
+
+def pictures(data: bytes, ranges: list[Range], _: Budget) -> Iterator[tuple[str, bytes]]:
+    """An uncompressed JFIF thumbnail; and each of the pictures where scans code the same coefficients anew.
+
+    Which of these a decoder shows, the first or the last, is its own affair.
+    """
+    for one in ranges:
+        if one.name == "JFIF thumbnail":
+            yield from _raw(one.name, data[one.begin - 2], data[one.begin - 1], data[one.begin : one.end])
+        elif one.name == "APP0":
+            yield from _extension(data[one.begin : one.end])
+    scans = [(before.begin, one.end) for before, one in pairwise(ranges) if one.name == "scan"]
+    if len(scans) > 1:
+        yield from _generations(data, scans)
+
+
+def _generations(data: bytes, scans: list[tuple[int, int]]) -> Iterator[tuple[str, bytes]]:
+    """The file with the scans of each generation alone, where there are several."""
+    spans, number, coded = list[tuple[int, int, int]](), 0, dict[int, int]()
+    for begin, end in scans:
+        header = data[begin + 4 : begin + 4 + 255 * 2]
+        if _anew(header, coded):
+            number, coded = number + 1, {}
+            _anew(header, coded)
+        spans.append((number, begin, end))
+    for wanted in range(number + 1 if number else 0):
+        yield "scan", _without(data, [(begin, end) for n, begin, end in spans if n != wanted])
+
+
+def _anew(header: bytes, coded: dict[int, int]) -> bool:
+    """Whether a scan codes from the start what an earlier one coded; notes in `coded` which coefficients it codes."""
+    count = header[0]
+    first, last, approximation = header[1 + 2 * count : 4 + 2 * count]
+    if approximation >> 4:
+        return False  # refines what is there
+    band, parts = (1 << (last + 1)) - (1 << first), header[1 : 1 + 2 * count : 2]
+    again = any(coded.get(part, 0) & band for part in parts)
+    for part in parts:
+        coded[part] = coded.get(part, 0) | band
+    return again
+
+
+def _without(data: bytes, spans: list[tuple[int, int]]) -> bytes:
+    ends = [0, *(end for _, end in spans)]
+    begins = [*(begin for begin, _ in spans), len(data)]
+    return b"".join(data[a:b] for a, b in zip(ends, begins, strict=True))
+
+
+def _extension(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """JFIF 1.02: a thumbnail of three bytes a pixel, or of one and a palette."""
+    if body.startswith((b"JFXX\0\x13", b"JFXX\0\x11")) and len(body) >= 8:
+        pixels = body[8:]
+        if body[5] == 0x11:
+            palette = [pixels[3 * n : 3 * n + 3] for n in range(256)]
+            pixels = b"".join(palette[n] for n in pixels[768:])
+        yield from _raw("APP0", body[6], body[7], pixels)
+
+
+def _raw(name: str, width: int, height: int, pixels: bytes) -> Iterator[tuple[str, bytes]]:
+    if width and height and len(pixels) >= 3 * width * height:
+        yield name, tiff.uncompressed(width, height, pixels[: 3 * width * height])
