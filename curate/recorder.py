@@ -7,14 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from curate import hashes, repeats
-from curate.config import FetchConfig
 from curate.errors import ItemError, StoreError
 from curate.intake import Look
 from curate.marks import canonical
 from curate.media import pdq
-from curate.media.decode import Bounds
-from curate.media.parts import parts
-from curate.media.pdq import Pdq
 from curate.media.placeholders import placeholder
 from curate.quarantine import company, hold, open_incident
 from curate.records import Digests, Reason, Response
@@ -54,6 +50,11 @@ class Recorder:
     def must_stop(self) -> bool:
         """True once as many items matched a list as the run may see, or the gate has stopped answering."""
         return bool(self.unanswered) or len(self.incidents) >= self._gate.stop_after_matches > 0
+
+    @property
+    def by_look(self) -> bool:
+        """True where something was taken down with its PDQ, so that PDQ is wanted of everything that comes."""
+        return self._blocked.by_look
 
     def record(self, batch: Sequence[Outcome]) -> None:
         """Make a batch durable; raises StoreError (a full disk, a full quota) with nothing half recorded."""
@@ -102,11 +103,7 @@ class Recorder:
         digests = [Digests(look.sha256, look.sha1, look.md5) for _, look in seen]
         pictures = [look.pdq if look.sample is not None else None for _, look in seen]
 
-        def full(n: int) -> Sequence[Pdq]:
-            response = seen[n][0].response
-            return parts(response.body if response else b"", _bounds(self._ws.config.fetch))
-
-        verdicts = self._gate.screen(digests, pictures, full)
+        verdicts = self._gate.screen(digests, pictures)
         return {o.candidate: verdict for (o, _), verdict in zip(seen, verdicts, strict=True)}
 
     def _preserved(self, o: Outcome, match: Match | None) -> dict[str, object]:
@@ -137,10 +134,7 @@ class Recorder:
         """The hashes that decide, of every part that says something; only where there is something to compare with."""
         if not self._blocked.by_look or o.look is None or o.response is None:
             return []
-        found = o.look.pdq
-        if not found or not all(part.full for part in found):
-            found = parts(o.response.body, _bounds(self._ws.config.fetch))
-        return [part.hashes for part in found if part.quality >= pdq.MIN_QUALITY]
+        return [part.hashes for part in o.look.pdq if part.quality >= pdq.MIN_QUALITY]
 
     def _stay_away(self, db: sqlite3.Connection, candidate: int) -> None:
         """Forget where it was found this time, and do not ask there again."""
@@ -226,10 +220,6 @@ def _count(db: sqlite3.Connection, verdicts: Mapping[int, Verdict]) -> None:
     counts["exact_only"] += sum(one.exact_only for one in verdicts.values())
     counts["matched"] += sum(one.match is not None for one in verdicts.values())
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (SCREENED, json.dumps(counts)))
-
-
-def _bounds(limits: FetchConfig) -> Bounds:
-    return Bounds(limits.max_pixels, 1, limits.max_frames)
 
 
 def _reason(o: Outcome) -> Reason | None:

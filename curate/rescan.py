@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from curate import hashes
-from curate.errors import GateError, ItemError, StoreError
+from curate.errors import GateError
 from curate.media import pdq
-from curate.media.decode import Bounds
-from curate.media.parts import parts
 from curate.quarantine import company, hold, open_incident
 from curate.records import Digests
 from curate.removal import remove
@@ -50,6 +48,7 @@ def rescan(ws: "Workspace", gate: Gate, engine: "Engine", progress: "Progress") 
     return {
         "samples": len(ids),
         "unhashed": len(done.unhashed),
+        "void": done.void,
         "matched": len(matched),
         "incidents": incidents,
         "removed": len(matched),
@@ -68,29 +67,11 @@ def _by_digest(ws: "Workspace", gate: Gate) -> Iterator[tuple[str, Match]]:
 
 
 def _by_look(ws: "Workspace", gate: Gate, step: Any) -> Iterator[tuple[str, Match]]:
-    """Stored full hashes are decided as they are; what only a first look flags, by the full hash of the bytes.
-
-    Where the bytes cannot be read any more nothing can clear it, so that it counts as a match.
-    """
-    flagged: dict[str, Match] = {}
+    """The samples of which a stored hash, of any part, is listed."""
     for rows in hashes.all_pdq(ws):
         step(sum(part == pdq.MAIN for part in rows.parts))
-        for n, match in gate.near(rows.hashes, rows.quality, rows.full):
-            if rows.full[n]:
-                yield rows.ids[n], match
-            else:
-                flagged[rows.ids[n]] = match
-    for sample in sorted(flagged):
-        for match in _decided(ws, gate, sample, flagged[sample]):
-            yield sample, match
-
-
-def _decided(ws: "Workspace", gate: Gate, sample: str, flag: Match) -> list[Match]:
-    try:
-        with ws.blobs.open(sample) as blob:
-            return gate.decided(parts(blob.read(), Bounds(ws.config.fetch.max_pixels, 1)))
-    except (ItemError, StoreError):
-        return [flag]
+        for n, match in gate.near(rows.hashes, rows.quality):
+            yield rows.ids[n], match
 
 
 def _by_matcher(ws: "Workspace", gate: Gate, ids: Sequence[str]) -> Iterator[tuple[str, Match]]:

@@ -33,7 +33,7 @@ ANY = Digests("0" * 64, "0" * 40, "0" * 32)
 
 def listing(folder: Path, *images: Image.Image) -> str:
     """A list with the PDQ of the pictures; the lines of curate.toml that name it."""
-    (folder / "list.txt").write_text("\n".join(pdq.full(one).hashes[:32].hex() for one in images))
+    (folder / "list.txt").write_text("\n".join(pdq.compute(one).hashes[:32].hex() for one in images))
     return '[[screening.lists]]\nuse = "lines"\npath = "list.txt"\nalgorithm = "pdq"'
 
 
@@ -55,7 +55,7 @@ def copies(photo: Image.Image) -> dict[str, bytes]:
 
 
 def looked(data: bytes) -> tuple[Pdq, ...]:
-    return (pdq.full(Image.open(io.BytesIO(data)).convert("RGB")),)
+    return (pdq.compute(Image.open(io.BytesIO(data)).convert("RGB")),)
 
 
 def screened(gate: Gate, data: bytes, parts: tuple[Pdq, ...]) -> gates.Verdict:
@@ -66,7 +66,7 @@ def screened(gate: Gate, data: bytes, parts: tuple[Pdq, ...]) -> gates.Verdict:
 @pytest.mark.parametrize("name", NAMES)
 def test_copies_of_listed_pictures_are_found_and_no_others(tmp_path: Path, name: str) -> None:
     photo = photograph(name)
-    assert pdq.full(photo).quality >= pdq.MIN_QUALITY
+    assert pdq.compute(photo).quality >= pdq.MIN_QUALITY
     listing(tmp_path, photo)
     gate = load([("lines:1", Lines(tmp_path / "list.txt", algorithm="pdq"))], True, None, 1)
     for what, data in copies(photo).items():
@@ -86,13 +86,13 @@ def test_a_first_look_is_decided_by_the_full_hash(tmp_path: Path) -> None:
 
     def full(n: int) -> tuple[Pdq, ...]:
         asked.append(n)
-        return (pdq.full((photo, other)[n]),)
+        return (pdq.compute((photo, other)[n]),)
 
     def off(image: Image.Image, towards: Image.Image, bits: int, quality: int) -> tuple[Pdq, ...]:
         """A first look that says `towards`, wrong by so many bits."""
         mask = np.zeros(256, dtype=np.uint8)
         mask[:bits] = 1
-        hashes = np.array(pdq.full(towards).array) ^ np.packbits(mask)
+        hashes = np.array(pdq.compute(towards).array) ^ np.packbits(mask)
         return (Pdq("main", hashes.tobytes(), quality, False),)
 
     for bits in (0, 31, 32, 47):
@@ -115,7 +115,7 @@ def test_every_part_is_matched_and_a_poor_one_only_exactly(tmp_path: Path) -> No
     photo = photograph()
     listing(tmp_path, photo)
     gate = load([("lines:1", Lines(tmp_path / "list.txt", algorithm="pdq"))], True, None, 1)
-    good, fine = pdq.full(photo), pdq.full(photograph("coffee.png"))
+    good, fine = pdq.compute(photo), pdq.compute(photograph("coffee.png"))
     main = Pdq("main", fine.hashes, 90, True)
     for part in ("frame:7", "page:2", "preview:0", "alpha:black"):
         match = gate.screen([ANY], [(main, Pdq(part, good.hashes, 90, True))], lambda n: ())[0].match

@@ -28,7 +28,7 @@ def test_the_full_hash_is_pdqhash_on_the_full_decode() -> None:
     (found,) = parts(encode(picture, "PNG"), Bounds())
     px = np.asarray(picture)
     vectors, quality = pdqhash.compute_dihedral(px)
-    assert (found.part, found.full, found.quality) == ("main", True, quality)
+    assert (found.part, found.quality) == ("main", quality)
     assert np.unpackbits(found.array[[0, 6]], axis=1).tolist() == [list(vectors[n]) for n in (0, 6)]
     turned = {1: np.rot90(px), 2: np.rot90(px, 2), 3: np.rot90(px, 3), 4: np.flipud(px)}
     turned |= {5: np.fliplr(px), 6: np.swapaxes(px, 0, 1), 7: np.swapaxes(np.rot90(px, 2), 0, 1)}
@@ -52,14 +52,12 @@ def test_a_turned_picture_is_met_by_one_orientation(turn: Image.Transpose) -> No
     """Fine textures, too, of which the coefficients say nothing reliable when they are mirrored."""
     for name in ("coffee.png", "brick.png", "gravel.png"):
         picture = photograph(name)
-        turned = pdq.full(picture.transpose(turn)).array[0]
-        assert sorted(bits(one, turned) for one in pdq.full(picture).array)[0] == 0
-        near = pdq.near(picture)
-        assert near is None or min(bits(one, turned) for one in near.array) <= pdq.DRIFT
+        turned = pdq.compute(picture.transpose(turn)).array[0]
+        assert sorted(bits(one, turned) for one in pdq.compute(picture).array)[0] == 0
 
 
 def test_too_small_for_pdq_is_quality_zero() -> None:
-    assert pdq.full(Image.new("RGB", (1, 1), "red")) == pdq.Pdq("main", bytes(256), 0, True)
+    assert pdq.compute(Image.new("RGB", (1, 1), "red")) == pdq.Pdq("main", bytes(256), 0)
 
 
 def test_exif_orientation_is_applied() -> None:
@@ -68,7 +66,7 @@ def test_exif_orientation_is_applied() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # shown after a quarter turn clockwise
     (found,) = parts(encode(turned, "PNG", exif=exif.tobytes()), Bounds())  # type: ignore[arg-type]
-    assert found.hashes == pdq.full(ImageOps.exif_transpose(picture)).hashes
+    assert found.hashes == pdq.compute(ImageOps.exif_transpose(picture)).hashes
 
 
 def test_both_tables_are_completed_and_read_in_the_order_asked_for(tmp_path: Path) -> None:
@@ -81,9 +79,9 @@ def test_both_tables_are_completed_and_read_in_the_order_asked_for(tmp_path: Pat
     assert found.shape == (6, 8, 32)
     for row, one in enumerate(ids[::-1]):
         with ws.blobs.open(one) as blob:
-            wanted = pdq.full(Image.open(blob))
-        assert bits(found[row], wanted.array) <= 8 * pdq.DRIFT
-        assert abs(int(quality[row]) - wanted.quality) <= 3
+            wanted = pdq.compute(Image.open(blob))
+        assert bits(found[row], wanted.array) == 0
+        assert quality[row] == wanted.quality
     assert not found[5].any()
     rows = list(hashes.all_pdq(ws))
     assert sorted(one for batch in rows for one in batch.ids) == ids

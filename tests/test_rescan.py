@@ -45,7 +45,7 @@ def test_by_digest_and_by_look_from_what_is_stored(ws: Workspace, tmp_path: Path
     near = [add(ws, data, "neutral") for data in copies(PHOTO).values()]
     by_md5, by_sha1 = encode(texture(7)), encode(texture(8))
     exact = [add(ws, by_md5), add(ws, by_sha1)]
-    listed = (pdq.full(PHOTO).hashes[:32].hex(), hashlib.md5(by_md5).hexdigest(), hashlib.sha1(by_sha1).hexdigest())
+    listed = (pdq.compute(PHOTO).hashes[:32].hex(), hashlib.md5(by_md5).hexdigest(), hashlib.sha1(by_sha1).hexdigest())
     assert rescan(ws, gate(tmp_path, *["0" * 40]), Serial(), QUIET)["matched"] == 0
     for path in (ws.work / "blobs").glob("*/*"):  # hashes are stored now: bytes are not read again
         path.chmod(0o000)
@@ -93,17 +93,17 @@ def test_a_stored_first_look_is_decided_by_the_bytes(ws: Workspace, tmp_path: Pa
     mask = np.zeros(256, dtype=np.uint8)
     mask[:16] = 1
     look, away = (
-        Pdq("main", (np.array(pdq.full(image).array) ^ np.packbits(mask)).tobytes(), 20, False)
+        Pdq("main", (np.array(pdq.compute(image).array) ^ np.packbits(mask)).tobytes(), 20, False)
         for image in (PHOTO, texture(3))
     )
     parts = sorted([(near, look), (far, look), (other, look)])
     pdq_table(ws).write("fetch-1", pdq_rows(parts))
     assert away.hashes != look.hashes
-    found = rescan(ws, gate(tmp_path, pdq.full(PHOTO).hashes[:32].hex()), Serial(), QUIET)
+    found = rescan(ws, gate(tmp_path, pdq.compute(PHOTO).hashes[:32].hex()), Serial(), QUIET)
     assert found["matched"] == 2
     assert {row[0] for row in ws.catalog.rows("SELECT id FROM samples")} == {other}
     ws.blobs.path(other).unlink()  # what is flagged and cannot be cleared counts as a match
-    assert rescan(ws, gate(tmp_path, pdq.full(PHOTO).hashes[:32].hex()), Serial(), QUIET)["matched"] == 1
+    assert rescan(ws, gate(tmp_path, pdq.compute(PHOTO).hashes[:32].hex()), Serial(), QUIET)["matched"] == 1
 
 
 def test_a_gate_that_cannot_answer_removes_nothing(ws: Workspace, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_the_next_release_is_without_it_and_the_last_one_says_so(tmp_path: Path)
     first = curate(tmp_path, "run", "1.0.0")["export"]
     assert sum(first["rows"].values()) == 13
     assert curate(tmp_path, "screening", "rescan")["matched"] == 0
-    (tmp_path / "list.txt").write_text(pdq.full(PHOTO).hashes[:32].hex())
+    (tmp_path / "list.txt").write_text(pdq.compute(PHOTO).hashes[:32].hex())
     found = curate(tmp_path, "screening", "rescan", ok=(5,))
     assert (found["matched"], found["releases_affected"]) == (1, ["1.0.0"])
     second = curate(tmp_path, "export", "1.1.0")

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from curate.marks import fingerprint
-from curate.media.decode import Luminance
 
 if TYPE_CHECKING:
     import numpy as np
 
 NAME = "pdq"
-VERSION = 2
+VERSION = 3
 BITS = 256
 BYTES = 32
 ORIENTATIONS = 8
@@ -24,12 +23,8 @@ MAIN = "main"
 MIN_QUALITY = 50  # below it a hash says too little of its picture to be matched
 RADIUS = 31  # bits within which two pictures are the same to a screening list
 MARK = fingerprint(NAME, VERSION)
-DRIFT = 16  # bits by which a first look may differ from the hash that decides
-FIRST_RADIUS = RADIUS + DRIFT  # at which first looks are compared, so that none is missed
-DOUBT = 0.5  # a coefficient nearer to the median than this may have its bit either way in a first look
-FINE_DOUBT = 0.1  # the same on the full decode: what rounding can do
+VOID = tuple(fingerprint(NAME, version) for version in range(1, VERSION))  # marks of tables by rules that do not hold
 ROUNDING = 0.01  # by which a coefficient of the full decode may differ from pdqhash's; 0.002 was the most seen
-QUALITY_MARGIN = 10  # by which a first look may be below MIN_QUALITY and the picture not; 3 was the most seen
 _SIDE, _LOW = 64, 16
 
 
@@ -41,13 +36,11 @@ class Pdq:
     file. `hashes`: 8 x 32 bytes, upright first, then as `pdqhash.compute_dihedral` orders them (quarter turns 90, 180,
     270, mirrored in x, in y, in the diagonal, in the other one), each of the pixels so turned: from the coefficients of
     the upright one a mirrored picture's hash is only guessed, for fine textures up to 102 bits off. `quality`: 0..100.
-    `full`: True for pdqhash on the full decode, which decides; False for a first look, which is near to it.
     """
 
     part: str
     hashes: bytes
     quality: int
-    full: bool
 
     @property
     def array(self) -> "np.ndarray":
@@ -57,7 +50,7 @@ class Pdq:
         return np.frombuffer(self.hashes, dtype=np.uint8).reshape(ORIENTATIONS, BYTES)
 
 
-def full(image: Image.Image, part: str = MAIN) -> Pdq:
+def compute(image: Image.Image, part: str = MAIN) -> Pdq:
     """The hashes that decide: `pdqhash` on the whole of an oriented RGB picture, at the size it has.
 
     A picture with a side of less than 5 px has hashes of zeros and quality 0. Bits are in the order of the hash's usual
@@ -77,7 +70,7 @@ def full(image: Image.Image, part: str = MAIN) -> Pdq:
         else:
             vectors, quality = pdqhash.compute_dihedral(np.ascontiguousarray(pixels[::-down, ::-across]))
             found[list(places)] = np.packbits(np.asarray(vectors, dtype=np.uint8)[[0, 6]], axis=1)
-    return Pdq(part, found.tobytes(), int(quality), True)
+    return Pdq(part, found.tobytes(), int(quality))
 
 
 def _sure(picture: Image.Image) -> "dict[tuple[int, int], np.ndarray]":
@@ -98,25 +91,6 @@ _MIRRORS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 _PLACES = ((2, 7), (4, 3), (5, 1), (0, 6))
 
 
-def look(seen: Luminance, part: str = MAIN) -> Pdq | None:
-    """A first look: the same algorithm on a scaled decode; None where only the hash that decides will do.
-
-    Its hashes are within DRIFT bits of that hash's, orientation by orientation: bits that the scale could turn are
-    counted, and where they are too many (flags, patterns, symmetric drawings: half of their coefficients are the
-    median), or the quality may be MIN_QUALITY after all, there is no first look. Measured in docs/screening.md.
-    """
-    (width, height), (left, top) = seen.size, seen.before
-    if min(width, height) < _SMALLEST:
-        return None
-    down = _filters(height, seen.image.height, seen.scale, top)
-    return _seen(seen.pixels, down, _filters(width, seen.image.width, seen.scale, left), part, DOUBT)
-
-
-def near(image: Image.Image, part: str = MAIN) -> Pdq | None:
-    """A first look at the whole of an oriented RGB picture: where a scaled decode leaves doubts, this seldom does."""
-    return None if min(image.size) < _SMALLEST else _seen(*_whole(image), part, FINE_DOUBT)
-
-
 def _whole(image: Image.Image) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
     """The luminance of an RGB picture as pdqhash has it, float32, and both axes' filters."""
     import numpy as np
@@ -124,20 +98,6 @@ def _whole(image: Image.Image) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
     red, green, blue = (np.asarray(band).astype(np.float32) for band in image.split())
     grey = red * np.float32(0.299) + green * np.float32(0.587) + blue * np.float32(0.114)
     return grey, _filters(image.height, image.height, 1, 0), _filters(image.width, image.width, 1, 0)
-
-
-def _seen(grey: "np.ndarray", down: "np.ndarray", across: "np.ndarray", part: str, doubt: float) -> Pdq | None:
-    import numpy as np
-
-    quality, lows = _lows(grey.astype(np.float32, copy=False), down, across)
-    doubtful = max(int((np.abs(low - _median(low)) < doubt).sum()) for low in lows.values())
-    if MIN_QUALITY - QUALITY_MARGIN <= quality < MIN_QUALITY or (quality >= MIN_QUALITY and doubtful > DRIFT):
-        return None
-    found = np.empty((ORIENTATIONS, BYTES), dtype=np.uint8)
-    for mirrored, (plain, turned) in zip(_MIRRORS, _PLACES, strict=True):
-        low = lows[mirrored]
-        found[[plain, turned]] = np.packbits(np.stack([_bits(low), _bits(low.T)]), axis=1)
-    return Pdq(part, found.tobytes(), quality, False)
 
 
 def _lows(

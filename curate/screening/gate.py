@@ -1,6 +1,6 @@
 """The gate that every byte passes before it is kept. A gate that cannot answer says no."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,15 +13,12 @@ from curate.records import Digests
 from curate.screening.entries import Entries, LoadedList, Match
 
 if TYPE_CHECKING:
-    from curate.screening.index import Bools, Bytes
+    from curate.screening.index import Bytes
 
-__all__ = ["BANNER", "FIRST_LOOK", "REMEDY", "Gate", "LoadedList", "Match", "Verdict", "load"]
+__all__ = ["BANNER", "REMEDY", "Gate", "LoadedList", "Match", "Verdict", "load"]
 
 REMEDY = "see docs/screening.md"
 BANNER = "SCREENING IS OFF: no hash list is loaded ([screening] required = false); every release will say so"
-FIRST_LOOK = pdq.FIRST_RADIUS  # bits
-
-Full = Callable[[int], Sequence[Pdq]]  # the parts of the n-th item, by the hash that decides; raises ItemError
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +94,20 @@ class Gate:
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
-    def screen(self, items: Sequence[Digests], pictures: Sequence[Sequence[Pdq] | None], full: Full) -> list[Verdict]:
+    def screen(self, items: Sequence[Digests], pictures: Sequence[Sequence[Pdq] | None]) -> list[Verdict]:
         """What is known of items with these digests, and these parts (None: no picture, so only digests count).
 
-        Digests first, then PDQ of every part in eight orientations; what a first look flags, `full` decides; what no
-        list knows, the remote matchers are asked for.
+        Digests first, then PDQ of every part in eight orientations; what no list knows, the remote matchers are asked
+        for.
         """
         verdicts = [Verdict(match=self._entries.exact(one.by_algorithm())) for one in items]
         open_ = [n for n, one in enumerate(verdicts) if one.match is None and pictures[n] is not None]
         for n in open_:
             verdicts[n] = self._judged(pictures[n] or ())
-        for n, match in self._near([(n, pictures[n] or ()) for n in open_], full):
+        for n, match in self._near([(n, pictures[n] or ()) for n in open_]):
             verdicts[n] = match
         if self.matchers:
-            self._remote(items, pictures, full, verdicts)
+            self._remote(items, pictures, verdicts)
         return verdicts
 
     def _judged(self, parts: Sequence[Pdq]) -> Verdict:
@@ -120,28 +117,14 @@ class Gate:
             return Verdict(unavailable="its PDQ could not be made")
         return Verdict(exact_only=main is not None and main.quality < pdq.MIN_QUALITY)
 
-    def _near(self, pictures: Sequence[tuple[int, Sequence[Pdq]]], full: Full) -> Iterator[tuple[int, Verdict]]:
-        """The items of which a part is listed. A first look's quality is not trusted, only that of the full hash."""
+    def _near(self, pictures: Sequence[tuple[int, Sequence[Pdq]]]) -> Iterator[tuple[int, Verdict]]:
+        """The items of which a part is listed."""
         if self._entries.pdq is None:
             return
-        asked = [(n, one) for n, parts in pictures for one in parts if not one.full or one.quality >= pdq.MIN_QUALITY]
-        flagged = set[int]()
-        for (n, one), match in zip(asked, self._matches([one for _, one in asked], FIRST_LOOK), strict=True):
-            if match is not None and one.full and match.distance <= pdq.RADIUS:
+        asked = [(n, one) for n, parts in pictures for one in parts if one.quality >= pdq.MIN_QUALITY]
+        for (n, _), match in zip(asked, self._matches([one for _, one in asked], pdq.RADIUS), strict=True):
+            if match is not None:
                 yield n, Verdict(match=match)
-            elif match is not None and not one.full:
-                flagged.add(n)
-        for n in sorted(flagged):
-            yield n, self._decided(n, full)
-
-    def _decided(self, n: int, full: Full) -> Verdict:
-        try:
-            parts = full(n)
-        except CurateError as error:
-            return Verdict(unavailable=f"its full PDQ could not be made ({type(error).__name__})")
-        good = [one for one in parts if one.quality >= pdq.MIN_QUALITY]
-        found = next((one for one in self._matches(good, pdq.RADIUS) if one is not None), None)
-        return Verdict(match=found) if found else self._judged(parts)
 
     def _matches(self, parts: Sequence[Pdq], radius: int) -> list[Match | None]:
         """The nearest entry of each part, in any orientation, within `radius` bits."""
@@ -163,38 +146,29 @@ class Gate:
         """The items, by number, whose digests (hex, by algorithm) are listed."""
         return self._entries.exact_all(digests)
 
-    def near(self, hashes: "Bytes", quality: "Bytes", full: "Bools") -> Iterator[tuple[int, Match]]:
-        """The rows of uint8[n, 8, 32] that lie near a listed hash in any orientation; see `screen` for the radii."""
+    def near(self, hashes: "Bytes", quality: "Bytes") -> Iterator[tuple[int, Match]]:
+        """The rows of uint8[n, 8, 32] that lie near a listed hash in any orientation."""
         import numpy as np
 
-        for radius, chosen in ((pdq.RADIUS, full & (quality >= pdq.MIN_QUALITY)), (FIRST_LOOK, ~full)):
-            rows = np.flatnonzero(chosen)
-            if not len(rows) or self._entries.pdq is None:
-                continue
-            found = self._entries.pdq.joined(hashes[rows].reshape(-1, pdq.BYTES), radius)
-            distance, row = found.distance.reshape(len(rows), -1), found.row.reshape(len(rows), -1)
-            best = distance.argmin(axis=1)
-            for n in np.flatnonzero(row[np.arange(len(rows)), best] >= 0):
-                at = best[n]
-                yield int(rows[n]), self._entries.near(int(row[n, at]), int(distance[n, at]), "")
-
-    def decided(self, parts: Sequence[Pdq]) -> list[Match]:
-        """The matches of a stored item's parts, by the hash that decides."""
-        good = [one for one in parts if one.quality >= pdq.MIN_QUALITY]
-        return [one for one in self._matches(good, pdq.RADIUS) if one is not None] if self._entries.pdq else []
+        rows = np.flatnonzero(quality >= pdq.MIN_QUALITY)
+        if not len(rows) or self._entries.pdq is None:
+            return
+        found = self._entries.pdq.joined(hashes[rows].reshape(-1, pdq.BYTES), pdq.RADIUS)
+        distance, row = found.distance.reshape(len(rows), -1), found.row.reshape(len(rows), -1)
+        best = distance.argmin(axis=1)
+        for n in np.flatnonzero(row[np.arange(len(rows)), best] >= 0):
+            at = best[n]
+            yield int(rows[n]), self._entries.near(int(row[n, at]), int(distance[n, at]), "")
 
     def _remote(
-        self, items: Sequence[Digests], pictures: Sequence[Sequence[Pdq] | None], full: Full, verdicts: list[Verdict]
+        self, items: Sequence[Digests], pictures: Sequence[Sequence[Pdq] | None], verdicts: list[Verdict]
     ) -> None:
         """Ask the matchers for what no list knows; where one does not answer, nobody can say."""
         asked, told = [], []
         for n, verdict in enumerate(verdicts):
             if verdict.match is None and not verdict.unavailable and pictures[n] is not None:
-                try:
-                    asked.append(replace(items[n], pdq=_hexes(_decisive(pictures[n] or (), n, full))))
-                    told.append(n)
-                except CurateError as error:
-                    verdicts[n] = Verdict(unavailable=f"its full PDQ could not be made ({type(error).__name__})")
+                asked.append(replace(items[n], pdq=_hexes(pictures[n] or ())))
+                told.append(n)
         for name, matcher in self.matchers if asked else ():
             try:
                 answers = matcher.ask(asked)
@@ -205,10 +179,6 @@ class Gate:
             for n, entry in zip(told, answers, strict=True):
                 if entry is not None:
                     verdicts[n] = Verdict(match=Match(name, entry, "remote", matcher.provider))
-
-
-def _decisive(parts: Sequence[Pdq], n: int, full: Full) -> Sequence[Pdq]:
-    return parts if all(one.full for one in parts) else full(n)
 
 
 def _hexes(parts: Sequence[Pdq]) -> tuple[str, ...]:
@@ -255,7 +225,7 @@ def _check_pdq() -> None:
     try:
         ramp = np.add.outer(np.arange(64) * 3, np.arange(64) ** 2 // 22).astype(np.uint8)
         noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
-        one, other = (pdq.full(Image.fromarray(picture)) for picture in (ramp, noise))
+        one, other = (pdq.compute(Image.fromarray(picture)) for picture in (ramp, noise))
     except ImportError as error:
         raise GateError("PDQ is missing (pdqhash cannot be imported); install it again") from error
     apart = int(np.bitwise_count(one.array[0] ^ other.array[0]).sum())
