@@ -8,6 +8,7 @@ metadata or after the end ("preview:0") with its own frames, renderings and pict
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from PIL import Image
 
@@ -15,7 +16,7 @@ from curate.errors import ItemError
 from curate.media import hidden, pdq, profiles, unshown
 from curate.media.decode import SEVERAL, Bounds, decoding, frames, open_image, upright
 from curate.media.ends import end_of
-from curate.media.renderings import Facts, Rendering, renderings
+from curate.media.renderings import Facts, Rendering, lightness, renderings
 from curate.records import Reason
 
 DEPTH = 3  # pictures within pictures within pictures
@@ -64,13 +65,20 @@ def whole(data: bytes, bounds: Bounds) -> Whole:
     """A file from one full decode of each of its frames; raises ItemError where something of it cannot be looked at."""
     budget = _Budget(bounds, 2 * SEVERAL * bounds.max_pixels)  # raw frames are frames once more
     found = _pictures(data, bounds, budget, DEPTH)
-    _, first = next(found)
-    main = pdq.compute(_rgb(first))
-    distinct = {main.hashes: main}
-    for name, picture in found:
-        one = pdq.compute(_rgb(picture), name)
-        distinct.setdefault(one.hashes, one)
+    name, first = next(found)
+    distinct: dict[bytes, pdq.Pdq] = {}
+    for part, picture in chain([(name, first)], found):
+        for one in _hashed(part, picture):
+            distinct.setdefault(one.hashes, one)
     return Whole(first.size, first.convert("L"), tuple(distinct.values()))
+
+
+def _hashed(part: str, picture: Image.Image) -> Iterator[pdq.Pdq]:
+    """The PDQ of a picture, and that of its luminance alone where colour is what shows it."""
+    one = pdq.compute(_rgb(picture), part)
+    yield one
+    if one.quality < pdq.MIN_QUALITY and (light := lightness(picture)) is not None:
+        yield pdq.compute(_rgb(light), f"{part}:lightness")
 
 
 def each_frame(data: bytes, bounds: Bounds) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Rendering = tuple[str, Image.Image]  # its name ("" is what we show), and the picture: RGB or L
 Box = tuple[int, int, int, int]
 
+COLOURFUL = 64  # levels between which the pixels of a colour channel lie where colour is what shows a picture
 _ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 
 
@@ -58,6 +59,28 @@ def renderings(frame: Image.Image, facts: Facts = PLAIN, low: Image.Image | None
         if (mark := _digest(picture)) not in seen:
             seen.add(mark)
             yield name, picture
+
+
+def lightness(picture: Image.Image) -> Image.Image | None:
+    """The luminance of an RGB picture over the whole range, where its colours differ much and its luminance little.
+
+    PDQ hears luminance only, and has a low quality for such a picture, which is plain to see. None for any other.
+    """
+    if picture.mode != "RGB":
+        return None
+    grey = picture.convert("L")
+    (least, most), spread = _span(grey), max(high - low for low, high in map(_span, picture.split()))
+    if spread < COLOURFUL or spread < 2 * (most - least) or least == most:
+        return None
+    return grey.point([max(0, min(255, round((level - least) * 255 / (most - least)))) for level in range(256)])
+
+
+def _span(band: Image.Image) -> tuple[int, int]:
+    """The levels between which all but 1 % of a band's pixels lie at each end."""
+    import numpy as np
+
+    part = np.cumsum(band.histogram()) / (band.width * band.height)
+    return int(np.searchsorted(part, 0.01, "right")), int(np.searchsorted(part, 0.99))
 
 
 def _all(frame: Image.Image, facts: Facts, low: Image.Image | None) -> Iterator[Rendering]:
