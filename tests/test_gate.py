@@ -60,7 +60,7 @@ def looked(data: bytes) -> tuple[Pdq, ...]:
 
 def screened(gate: Gate, data: bytes, parts: tuple[Pdq, ...]) -> gates.Verdict:
     digests = Digests(hashlib.sha256(data).hexdigest(), hashlib.sha1(data).hexdigest(), hashlib.md5(data).hexdigest())
-    return gate.screen([digests], [parts], lambda n: looked(data))[0]
+    return gate.screen([digests], [parts])[0]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,54 +77,20 @@ def test_copies_of_listed_pictures_are_found_and_no_others(tmp_path: Path, name:
         assert screened(gate, encode(other), looked(encode(other))).match is None
 
 
-def test_a_first_look_is_decided_by_the_full_hash(tmp_path: Path) -> None:
-    """Within 47 bits of the fast hash only a full one within 31 is a match; what is farther is never decoded."""
-    photo, other = photograph(), photograph("coffee.png")
-    listing(tmp_path, photo)
-    gate = load([("lines:1", Lines(tmp_path / "list.txt", algorithm="pdq"))], True, None, 1)
-    asked = []
-
-    def full(n: int) -> tuple[Pdq, ...]:
-        asked.append(n)
-        return (pdq.compute((photo, other)[n]),)
-
-    def off(image: Image.Image, towards: Image.Image, bits: int, quality: int) -> tuple[Pdq, ...]:
-        """A first look that says `towards`, wrong by so many bits."""
-        mask = np.zeros(256, dtype=np.uint8)
-        mask[:bits] = 1
-        hashes = np.array(pdq.compute(towards).array) ^ np.packbits(mask)
-        return (Pdq("main", hashes.tobytes(), quality, False),)
-
-    for bits in (0, 31, 32, 47):
-        for quality in (0, 49, 90):  # the first look's quality decides nothing
-            asked.clear()
-            found = gate.screen([ANY, ANY], [off(photo, photo, bits, quality), off(other, photo, bits, quality)], full)
-            assert [one.match is not None for one in found] == [True, False]
-            assert asked == [0, 1]
-    asked.clear()
-    assert gate.screen([ANY], [off(photo, photo, 48, 90)], full)[0].match is None
-    assert asked == []
-
-    def broken(n: int) -> tuple[Pdq, ...]:
-        raise ItemError(Reason.DECODE_ERROR)
-
-    assert gate.screen([ANY], [off(photo, photo, 40, 90)], broken)[0].unavailable
-
-
 def test_every_part_is_matched_and_a_poor_one_only_exactly(tmp_path: Path) -> None:
     photo = photograph()
     listing(tmp_path, photo)
     gate = load([("lines:1", Lines(tmp_path / "list.txt", algorithm="pdq"))], True, None, 1)
     good, fine = pdq.compute(photo), pdq.compute(photograph("coffee.png"))
-    main = Pdq("main", fine.hashes, 90, True)
+    main = Pdq("main", fine.hashes, 90)
     for part in ("frame:7", "page:2", "preview:0", "alpha:black"):
-        match = gate.screen([ANY], [(main, Pdq(part, good.hashes, 90, True))], lambda n: ())[0].match
+        match = gate.screen([ANY], [(main, Pdq(part, good.hashes, 90)),])[0].match
         assert match is not None
         assert match.part == part
-    poor = gate.screen([ANY], [(Pdq("main", good.hashes, 49, True),)], lambda n: ())[0]
+    poor = gate.screen([ANY], [(Pdq("main", good.hashes, 49),)])[0]
     assert (poor.match, poor.exact_only) == (None, True)
-    assert gate.screen([ANY], [()], lambda n: ())[0].unavailable, "a picture without a hash cannot be let through"
-    assert gate.screen([ANY], [None], lambda n: ())[0] == gates.Verdict(), "what is no picture has digests only"
+    assert gate.screen([ANY], [()])[0].unavailable, "a picture without a hash cannot be let through"
+    assert gate.screen([ANY], [None])[0] == gates.Verdict(), "what is no picture has digests only"
 
 
 # -- a whole run -----------------------------------------------------------------------------------------------------

@@ -5,21 +5,22 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
+from PIL import ImageOps
 
 from curate.engine.serial import Serial
 from curate.errors import GateError
 from curate.hashes import pdq_rows, pdq_table
 from curate.incident import incident, release
+from curate.marks import fingerprint
 from curate.media import pdq
-from curate.media.pdq import Pdq
 from curate.rescan import rescan
 from curate.screening.gate import Gate, load
 from curate.screening.lists.lines import Lines
 from curate.store import views
 from curate.store.workspace import Workspace
 from tests.builders import add, workspace
+from tests.hiding import inverting
 from tests.pictures import encode, photograph, texture
 from tests.releases import QUIET
 from tests.test_fetch import curate
@@ -87,23 +88,16 @@ def test_what_matched_is_never_let_go_of(ws: Workspace, tmp_path: Path, monkeypa
     assert {row[0] for row in ws.catalog.rows("SELECT id FROM samples")} == {beside}
 
 
-def test_a_stored_first_look_is_decided_by_the_bytes(ws: Workspace, tmp_path: Path) -> None:
-    """Fast hashes up to 16 bits off: within 47 the full hash is made from the bytes, and decides."""
-    near, far, other = (add(ws, data) for data in (encode(PHOTO), encode(PHOTO, quality=60), encode(texture(3))))
-    mask = np.zeros(256, dtype=np.uint8)
-    mask[:16] = 1
-    look, away = (
-        Pdq("main", (np.array(pdq.compute(image).array) ^ np.packbits(mask)).tobytes(), 20, False)
-        for image in (PHOTO, texture(3))
-    )
-    parts = sorted([(near, look), (far, look), (other, look)])
-    pdq_table(ws).write("fetch-1", pdq_rows(parts))
-    assert away.hashes != look.hashes
-    found = rescan(ws, gate(tmp_path, pdq.compute(PHOTO).hashes[:32].hex()), Serial(), QUIET)
-    assert found["matched"] == 2
+def test_hashes_by_earlier_rules_are_void_and_made_again_from_the_bytes(ws: Workspace, tmp_path: Path) -> None:
+    """A store that an older version filled knew the first frame as it lay there, and nothing of its profile."""
+    negative = ImageOps.invert(PHOTO.convert("L"))
+    hidden, other = add(ws, encode(negative, "PNG", icc_profile=inverting())), add(ws, encode(texture(3)))
+    old = ws.table(pdq.NAME, fingerprint(pdq.NAME, 2))
+    old.write("fetch-1", pdq_rows([(hidden, pdq.compute(negative)), (other, pdq.compute(texture(3)))]))
+    found = rescan(ws, gate(tmp_path, pdq.compute(PHOTO.convert("L")).hashes[:32].hex()), Serial(), QUIET)
+    assert (found["matched"], found["void"], old.path.exists()) == (1, [old.path.name], False)
     assert {row[0] for row in ws.catalog.rows("SELECT id FROM samples")} == {other}
-    ws.blobs.path(other).unlink()  # what is flagged and cannot be cleared counts as a match
-    assert rescan(ws, gate(tmp_path, pdq.compute(PHOTO).hashes[:32].hex()), Serial(), QUIET)["matched"] == 1
+    assert rescan(ws, gate(tmp_path, "0" * 64), Serial(), QUIET)["void"] == [], "said once"
 
 
 def test_a_gate_that_cannot_answer_removes_nothing(ws: Workspace, tmp_path: Path) -> None:

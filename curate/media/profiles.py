@@ -32,7 +32,7 @@ _PRIMARIES = {  # H.273: white, red, green, blue as x, y
 }
 _GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0, 17: 2.6}
 _PQ, _HLG = 16, 18
-_PEAK = 203 / 10_000  # of PQ's range: what a screen without more room shows as white (ITU-R BT.2408)
+_SCREEN = ((0, 235, 454, 567, 835, 1000), (0, 0.565, 0.776, 0.847, 0.956, 1))  # nits to linear light, as measured
 _STEPS = 1024
 
 Points = tuple[tuple[float, float], ...]
@@ -188,13 +188,14 @@ def _curve(curve: "float | tuple[int, ...] | None") -> tuple[int, ...]:
 
 
 def _hdr(transfer: int) -> tuple[int, ...]:
-    """PQ's curve cut off at what is white to a plain screen; HLG's to 1."""
+    """The curve of PQ or HLG, brought into the range of a plain screen as Chromium does."""
     import numpy as np
 
     at = np.linspace(0, 1, _STEPS)
     if transfer == _HLG:
-        linear = np.where(at <= 0.5, at**2 / 3, (np.exp((at - 0.55991073) / 0.17883277) + 0.28466892) / 12)
+        scene = np.where(at <= 0.5, at**2 / 3, (np.exp((at - 0.55991073) / 0.17883277) + 0.28466892) / 12)
+        nits = 1000 * scene**1.2
     else:
         power = at ** (1 / 78.84375)
-        linear = (np.maximum(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)) ** (1 / 0.1593017578125) / _PEAK
-    return tuple(np.rint(np.clip(linear, 0, 1) * 65535).astype(int).tolist())
+        nits = 10_000 * (np.maximum(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)) ** (1 / 0.1593017578125)
+    return tuple(np.rint(np.interp(nits, *_SCREEN) * 65535).astype(int).tolist())

@@ -159,7 +159,7 @@ def _apng(data: bytes) -> Iterator[tuple[int, bytes]]:
                 yield number, _png(size + header[8:], shared, body)
             number += bool(body)
             size, body = content[4:12], b""
-            partial = size != header[:8] or (content[25] and (b"tRNS" in shared or header[9:10] in (b"\4", b"\6")))
+            partial = size != header[:8] or bool(content[25] and (b"tRNS" in shared or header[9:10] in (b"\4", b"\6")))
         elif name in (b"IDAT", b"fdAT") and size:
             body += content[4:] if name == b"fdAT" else content
     if body and partial and len(header) == 13:
