@@ -32,7 +32,7 @@ def chunk(name: bytes, body: bytes) -> bytes:
 
 
 def png(samples: Samples, depth: int, colour: int, *chunks: bytes) -> bytes:
-    """A PNG of rows of packed bytes or big-endian words, of a bit depth and colour type, with chunks before the pixels."""
+    """A PNG of rows of packed bytes or words, of a bit depth and colour type, with chunks before the pixels."""
     wide = samples.shape[1] * 8 // depth if depth < 8 else samples.shape[1]
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", wide, len(samples), depth, colour, 0, 0, 0))
     rows = b"".join(b"\0" + row.astype(">u2" if depth == 16 else "u1").tobytes() for row in samples)
@@ -94,7 +94,7 @@ def grey_cube(values: Sequence[float], channels: int) -> Samples:
 
 
 def jpeg(blocks: Samples, quantiser: int, *segments: bytes) -> bytes:
-    """A baseline JPEG without subsampling of chosen coefficients: int[rows, columns, components, 64], in zigzag order."""
+    """A baseline JPEG, not subsampled, of chosen coefficients: int[rows, columns, components, 64] in zigzag order."""
     rows, columns, components, _ = blocks.shape
     head = b"\xff\xd8" + b"".join(segments) + b"\xff\xdb" + struct.pack(">HB", 67, 0) + bytes([quantiser] * 64)
     head += b"\xff\xc0" + struct.pack(">HBHHB", 8 + 3 * components, 8, rows * 8, columns * 8, components)

@@ -84,7 +84,12 @@ def test_every_part_is_matched_and_a_poor_one_only_exactly(tmp_path: Path) -> No
     good, fine = pdq.compute(photo), pdq.compute(photograph("coffee.png"))
     main = Pdq("main", fine.hashes, 90)
     for part in ("frame:7", "page:2", "preview:0", "alpha:black"):
-        match = gate.screen([ANY], [(main, Pdq(part, good.hashes, 90)),])[0].match
+        match = gate.screen(
+            [ANY],
+            [
+                (main, Pdq(part, good.hashes, 90)),
+            ],
+        )[0].match
         assert match is not None
         assert match.part == part
     poor = gate.screen([ANY], [(Pdq("main", good.hashes, 49),)])[0]

@@ -142,11 +142,21 @@ def luminance(image: Image.Image, side: int) -> Luminance:
 
 def flattened(image: Image.Image, mode: str) -> Image.Image:
     """The whole current frame, oriented, transparency on white, as RGB or L; raises ItemError."""
+    load(image)
     with decoding():
-        image.load()
         flat = renderings.shown(upright(image)).convert(mode)
     flat.info = {}  # what a file says beside its pixels goes nowhere from here
     return flat
+
+
+def load(image: Image.Image, number: int | None = None) -> None:
+    """Decode the current frame, or the one of that number; raises ItemError."""
+    with decoding():
+        if number is not None:
+            image.seek(number)
+        if image.format == "GIF" and image.mode == "L":
+            image.palette = None  # its own colours are greys; Pillow would show it in those of the whole file
+        image.load()
 
 
 def upright(frame: Image.Image) -> Image.Image:

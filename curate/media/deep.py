@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
+RANGES = {"F": (1.0, 255.0, 65535.0), "I": (65535.0, 2.0**31 - 1, 2.0**32 - 1)}
 SIXTEEN = 65535.0
 ROBUST = ((0.5, 99.5), (2.0, 98.0))  # percentiles between which viewers that stretch contrast by themselves do so
 BITS = (8, 10, 12, 16)  # significant bits that are shown clipped, whatever the format has room for
@@ -54,12 +55,9 @@ def scalings(values: "npt.NDArray[np.float64]", mode: str) -> Iterator[tuple[str
 
 def _shown(mode: str, robust: tuple[str, float, float]) -> tuple[float, float]:
     """The scale of what we show ourselves, which one odd sample does not decide: the smallest range that holds most."""
-    if mode != "F":
-        return 0.0, SIXTEEN
     _, low, high = robust
-    if low < 0 or high > SIXTEEN:
-        return low, high
-    return 0.0, next(top for top in (1.0, 255.0, SIXTEEN) if high <= top)
+    top = next((top for top in RANGES.get(mode, (SIXTEEN,)) if high <= top), None)
+    return (low, high) if low < 0 or top is None else (0.0, top)
 
 
 def _eight(values: "npt.NDArray[np.float64]", low: float, high: float) -> "npt.NDArray[np.uint8]":

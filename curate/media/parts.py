@@ -6,6 +6,7 @@ leaves out ("main:stored", "raw:3": a frame before it is laid over the others), 
 metadata or after the end ("preview:0") with its own frames, renderings and pictures. docs/screening.md has the table.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -14,7 +15,7 @@ from PIL import Image
 
 from curate.errors import ItemError
 from curate.media import hidden, pdq, profiles, unshown
-from curate.media.decode import SEVERAL, Bounds, decoding, frames, open_image, upright
+from curate.media.decode import SEVERAL, Bounds, decoding, frames, load, open_image, upright
 from curate.media.ends import end_of
 from curate.media.renderings import Facts, Rendering, lightness, renderings
 from curate.records import Reason
@@ -22,6 +23,7 @@ from curate.records import Reason
 DEPTH = 3  # pictures within pictures within pictures
 PICTURES = 64  # in the metadata of a file, those in their metadata included
 _EOI = b"\xff\xd9"
+_OTHER = re.compile(rb"\xff[\xc0-\xc2\xd8\xdb\xe0-\xef]")  # no scan of a JPEG is followed by its tables and its header
 _LIMITS = (Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_FRAMES, Reason.TOO_LARGE, Reason.POLYGLOT)
 
 
@@ -85,7 +87,7 @@ def each_frame(data: bytes, bounds: Bounds) -> None:
     """Decode what comes after the first frame, and keep nothing; raises ItemError where that fails."""
     image = open_image(data, bounds)
     for number in range(1, frames(image, bounds)):
-        _sought(image, number)
+        load(image, number)
 
 
 def _rgb(picture: Image.Image) -> Image.Image:
@@ -121,17 +123,29 @@ def _concealed(found: tuple[bytes, ...], budget: _Budget, depth: int) -> Iterato
     number = 0
     small = Bounds(budget.bounds.max_pixels, 1, budget.bounds.max_frames)
     for data in found:
-        ended = data + _EOI if data.startswith(b"\xff\xd8") else data  # a JPEG that is cut is shown all the same
         shown = False
-        try:
-            for name, picture in _pictures(ended, small, budget, depth):
-                if not shown:
-                    budget.picture()
-                shown = True
-                yield f"preview:{number}{name.removeprefix(pdq.MAIN)}", picture
-        except ItemError as error:
-            _pass_over(error)
+        for one in _ended(data):
+            try:
+                for name, picture in _pictures(one, small, budget, depth):
+                    if not shown:
+                        budget.picture()
+                    shown = True
+                    yield f"preview:{number}{name.removeprefix(pdq.MAIN)}", picture
+            except ItemError as error:
+                _pass_over(error)
+            if shown:
+                break
         number += shown
+
+
+def _ended(data: bytes) -> Iterator[bytes]:
+    """What lies hidden; a JPEG that is cut is shown all the same: with an end at its end, and where another begins."""
+    if not data.startswith(b"\xff\xd8"):
+        yield data
+        return
+    yield data + _EOI
+    if (scan := data.find(b"\xff\xda")) >= 0 and (other := _OTHER.search(data, scan)):
+        yield data[: other.start()] + _EOI
 
 
 def _pass_over(error: ItemError) -> None:
@@ -160,8 +174,7 @@ def _shown(data: bytes, image: Image.Image, budget: _Budget) -> Iterator[Renderi
         budget.frame(image)
         raw, facts = unshown.raw_mode(image), _facts(data, image)
         unshown.refuse_unseen(raw)
-        with decoding():
-            image.load()
+        load(image)
         place = f"{word}:{number}" if number else pdq.MAIN
         under = low.low(number, raw) if unshown.is_deep_colour(raw) else None
         yield from _rendered(place, image, facts, under)
@@ -179,12 +192,6 @@ def _rendered(place: str, frame: Image.Image, facts: Facts, low: Image.Image | N
         if one is None:
             return
         yield f"{place}:{one[0]}".rstrip(":"), one[1]
-
-
-def _sought(image: Image.Image, number: int) -> None:
-    with decoding():
-        image.seek(number)
-        image.load()
 
 
 def _facts(data: bytes, image: Image.Image) -> Facts:

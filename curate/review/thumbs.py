@@ -10,7 +10,7 @@ from PIL import Image
 
 from curate.errors import ItemError, StoreError
 from curate.media import renderings
-from curate.media.decode import Bounds, decoding, frames, open_image, scaled, upright
+from curate.media.decode import Bounds, frames, load, open_image, scaled, upright
 from curate.store.blobs import disk
 from curate.store.workspace import Workspace
 
@@ -64,11 +64,9 @@ def revealed(data: bytes) -> tuple[bytes, str]:
         return encoded(scaled(image, None), _FINE), "image/jpeg"
     pictures, durations = [], []
     for number in range(frames(image, bounds)):
-        with decoding():
-            image.seek(number)
-            image.load()
-            pictures.append(renderings.shown(upright(image)).convert("RGB"))
-            durations.append(max(_FASTEST, int(image.info.get("duration", 0) or 0)))
+        load(image, number)
+        pictures.append(renderings.shown(upright(image)).convert("RGB"))
+        durations.append(max(_FASTEST, int(image.info.get("duration", 0) or 0)))
     out = io.BytesIO()
     first, *rest = pictures
     first.info = {}
