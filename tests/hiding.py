@@ -145,6 +145,16 @@ def segment(marker: int, body: bytes) -> bytes:
     return b"\xff" + bytes((marker,)) + struct.pack(">H", len(body) + 2) + body
 
 
+def tiff(size: tuple[int, int], samples: int, pixels: bytes, *more: tuple[int, int, int, int]) -> bytes:
+    """A TIFF of RGB and extra samples, 8 bits each, in one strip, with further tags (number, type, count, value)."""
+    wide, high = size
+    tags = [(256, 3, 1, wide), (257, 3, 1, high), (258, 3, samples, 300), (259, 3, 1, 1), (262, 3, 1, 2)]
+    tags += [(273, 4, 1, 400), (277, 3, 1, samples), (278, 3, 1, high), (279, 4, 1, wide * high * samples), *more]
+    table_ = b"".join(struct.pack("<HHII", *one) for one in sorted(tags))
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + table_ + bytes(4)
+    return head.ljust(300, b"\0") + struct.pack(f"<{samples}H", *[8] * samples).ljust(100, b"\0") + pixels
+
+
 # -- AVIF ------------------------------------------------------------------------------------------------------------
 
 

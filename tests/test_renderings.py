@@ -30,6 +30,7 @@ from tests.hiding import (
     segment,
     shaper,
     table,
+    tiff,
     with_aperture,
     with_chunk,
 )  # fmt: skip
@@ -203,7 +204,7 @@ def odd(values: np.ndarray, *outliers: float) -> np.ndarray:
     return values
 
 
-def tiff(values: np.ndarray) -> bytes:
+def tiff_of(values: np.ndarray) -> bytes:
     return saved(Image.fromarray(values), "TIFF")
 
 
@@ -234,27 +235,27 @@ def eight(p: Image.Image) -> np.ndarray:
 
 DEEP: dict[str, Make] = {
     "8 bits of 16": lambda p: png_deep(odd(eight(p), 65535)),
-    "8 bits of 16, TIFF": lambda p: tiff(odd(eight(p), 65535).astype(np.uint16)),
+    "8 bits of 16, TIFF": lambda p: tiff_of(odd(eight(p), 65535).astype(np.uint16)),
     "10 bits of 16": lambda p: png_deep(odd(eight(p) * 4, *[65535] * 900)),
-    "12 bits of 16, TIFF": lambda p: tiff(odd(eight(p) * 16, *[65535] * 900).astype(np.uint16)),
+    "12 bits of 16, TIFF": lambda p: tiff_of(odd(eight(p) * 16, *[65535] * 900).astype(np.uint16)),
     "a range in the middle": lambda p: png_deep(odd(30_000 + eight(p) * 2, 0, 65535)),
     "a range in the middle, outliers": lambda p: png_deep(odd(30_000 + eight(p), *[0] * (p.width * p.height // 60))),
     "the low byte": lambda p: png_deep(eight(p) + 256 * noise(p, 0, 256)),
-    "the low byte, TIFF": lambda p: tiff((eight(p) + 256 * noise(p, 0, 256)).astype(np.uint16)),
+    "the low byte, TIFF": lambda p: tiff_of((eight(p) + 256 * noise(p, 0, 256)).astype(np.uint16)),
     "low bytes of colour": lambda p: png_deep(three(eight(p) + 256 * noise(p, 0, 256))),
     "low bytes of colour, TIFF": lambda p: colour_tiff(three(eight(p) + 256 * noise(p, 0, 256))),
     "8 bits of 16 in colour": lambda p: png_deep(three(odd(eight(p), 65535))),
     "10 bits of 16 in colour, TIFF": lambda p: colour_tiff(three(odd(eight(p) * 4, *[65535] * 900))),
-    "8 bits of 32": lambda p: tiff(odd(eight(p), 10**9, -(10**9)).astype(np.int32)),
-    "12 bits of 32": lambda p: tiff(odd(eight(p) * 16, *[2**30] * 900).astype(np.int32)),
-    "31 bits of 32": lambda p: tiff((eight(p) << 22).astype(np.int32)),
-    "32 bits without a sign": lambda p: retagged(tiff((eight(p) << 24).astype(np.uint32).view(np.int32)), 339, 1),
-    "a float of 1e9": lambda p: tiff(odd(eight(p) / 255, 1e9).astype(np.float32)),
-    "floats that are none": lambda p: tiff(odd(eight(p) / 255, np.nan, np.inf, -np.inf, np.nan).astype(np.float32)),
-    "floats up to 255, many far away": lambda p: tiff(
+    "8 bits of 32": lambda p: tiff_of(odd(eight(p), 10**9, -(10**9)).astype(np.int32)),
+    "12 bits of 32": lambda p: tiff_of(odd(eight(p) * 16, *[2**30] * 900).astype(np.int32)),
+    "31 bits of 32": lambda p: tiff_of((eight(p) << 22).astype(np.int32)),
+    "32 bits without a sign": lambda p: retagged(tiff_of((eight(p) << 24).astype(np.uint32).view(np.int32)), 339, 1),
+    "a float of 1e9": lambda p: tiff_of(odd(eight(p) / 255, 1e9).astype(np.float32)),
+    "floats that are none": lambda p: tiff_of(odd(eight(p) / 255, np.nan, np.inf, -np.inf, np.nan).astype(np.float32)),
+    "floats up to 255, many far away": lambda p: tiff_of(
         odd(eight(p), *[3e38] * (p.width * p.height // 30)).astype(np.float32)
     ),
-    "floats below nought": lambda p: tiff(odd(eight(p) / 1000 - 70, 1e30, -1e30).astype(np.float32)),
+    "floats below nought": lambda p: tiff_of(odd(eight(p) / 1000 - 70, 1e30, -1e30).astype(np.float32)),
 }  # fmt: skip
 AS_SHOWN = ("a float of 1e9", "floats that are none", "31 bits of 32")  # one odd sample does not decide that, either
 
@@ -270,7 +271,7 @@ def test_no_sample_decides_what_the_others_show(name: str, size: tuple[int, int]
 
 def test_zero_may_be_white() -> None:
     for values in (eight(negative(grey(SIZES[0]))).astype(np.uint16) * 257,):
-        data = bytearray(tiff(values))
+        data = bytearray(tiff_of(values))
         ifd = Image.open(io.BytesIO(bytes(data)))
         assert isinstance(ifd, TiffImagePlugin.TiffImageFile)
         at = data.index(struct.pack("<HHI", 262, 3, 1)) + 8
@@ -392,19 +393,9 @@ def test_a_colour_that_is_transparent_draws_what_nobody_sees_in_the_samples(size
 
 def test_channels_that_cannot_be_looked_at_are_refused() -> None:
     with pytest.raises(ItemError) as failure:
-        parts(five_channels(), BOUNDS)
+        parts(tiff((32, 24), 5, bytes(32 * 24 * 5), (338, 3, 2, 0)), BOUNDS)
     assert failure.value.reason is Reason.DECODE_ERROR
     assert "channels" in failure.value.detail
-
-
-def five_channels() -> bytes:
-    """A TIFF of 5 samples a pixel, the last two unspecified."""
-    wide, high = 32, 24
-    tags = [(256, 3, 1, wide), (257, 3, 1, high), (258, 3, 5, 8), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 300)]
-    tags += [(277, 3, 1, 5), (278, 3, 1, high), (279, 4, 1, wide * high * 5), (338, 3, 2, 0)]
-    body = b"".join(struct.pack("<HHII", *((t, k, n, v) if n < 5 else (t, k, n, 200))) for t, k, n, v in tags)
-    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + body + bytes(4)
-    return head.ljust(200, b"\0") + struct.pack("<5H", *[8] * 5).ljust(100, b"\0") + bytes(wide * high * 5)
 
 
 # -- places ----------------------------------------------------------------------------------------------------------
