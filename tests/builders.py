@@ -75,7 +75,7 @@ def add_hashed(ws: Workspace, hashes: Mapping[str, bytes], part: str, quality: f
 def far_pdq(sample: str, quality: int = 100) -> pdq.Pdq:
     """A PDQ far from everyone else's, as the sample's main part."""
     drawn = np.random.default_rng(int(sample[:15], 16)).bytes(pdq.ORIENTATIONS * pdq.BYTES)
-    return pdq.Pdq(pdq.MAIN, drawn, quality, True)
+    return pdq.Pdq(pdq.MAIN, drawn, quality)
 
 
 def decide(ws: Workspace, sample: str, label: str, reviewer: str = "ann") -> None:

@@ -86,7 +86,8 @@ def test_reencoded_and_resized_photographs_collapse_and_others_stay_apart(ws: Wo
     found = run(ws)
     duplicates = found.pop("duplicates")
     assert found == {
-        "samples": 21, "groups": 7, "chained": 0, "conflicts": 0, "held_out": 0, "unhashed": 0, "void": [], "rebuilt": [],
+        "samples": 21, "groups": 7, "chained": 0, "conflicts": 0, "held_out": 0, "unhashed": 0,
+        "void": [], "rebuilt": [],
     }  # fmt: skip
     rows = members(ws)
     for first, second, half in families:

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from curate.errors import GateError, ItemError
+from curate.errors import GateError
 from curate.media import pdq
 from curate.media.pdq import Pdq
-from curate.records import Digests, Reason
+from curate.records import Digests
 from curate.screening import gate as gates
 from curate.screening.gate import Gate, load
 from curate.screening.lists.lines import Lines

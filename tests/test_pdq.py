@@ -65,7 +65,7 @@ def test_exif_orientation_is_applied() -> None:
     turned = picture.transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
     exif[0x0112] = 6  # shown after a quarter turn clockwise
-    (found,) = parts(encode(turned, "PNG", exif=exif.tobytes()), Bounds())  # type: ignore[arg-type]
+    (found,) = parts(encode(turned, "PNG", exif=exif.tobytes()), Bounds())
     assert found.hashes == pdq.compute(ImageOps.exif_transpose(picture)).hashes
 
 

@@ -99,7 +99,7 @@ def test_another_process_finds_the_same(tmp_path: Path) -> None:
         "import sys, numpy as np; from pathlib import Path; from curate.screening.gate import load;"
         "from curate.screening.lists.lines import Lines; from curate.media.pdq import Pdq;"
         "from curate.records import Digests; g = load([('lines:1', Lines(Path(sys.argv[1])))], True, None, 1);"
-        "p = Pdq('main', bytes.fromhex(sys.argv[2]) * 8, 90, True);"
+        "p = Pdq('main', bytes.fromhex(sys.argv[2]) * 8, 90);"
         "print(g.problems, g.screen([Digests('0' * 64, '0' * 40, '0' * 32)], [(p,)], lambda n: ())[0].match)"
     )
     run = subprocess.run(
