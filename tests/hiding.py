@@ -158,6 +158,19 @@ def tiff(size: tuple[int, int], samples: int, pixels: bytes, *more: tuple[int, i
 # -- AVIF ------------------------------------------------------------------------------------------------------------
 
 
+def with_still(sequence: bytes, still: bytes) -> bytes:
+    """An AVIF sequence whose still picture, which only some show, is that of another file of the same size."""
+
+    def extent(data: bytes) -> int:
+        return data.index(b"iloc") + 18  # of the first item: its id, a reference, a count; then offset and length
+
+    offset, length = struct.unpack_from(">II", still, extent(still))
+    body = still[offset : offset + length]
+    out = bytearray(sequence + struct.pack(">I4s", 8 + length, b"mdat") + body)
+    struct.pack_into(">II", out, extent(sequence), len(sequence) + 8, length)
+    return bytes(out)
+
+
 def with_aperture(data: bytes, wide: int, high: int, right: int = 0, down: int = 0) -> bytes:
     """A still AVIF of libavif's with a clean aperture: a `clap` property of its one item, all offsets mended."""
     new = b"\0\0\0\x28clap" + struct.pack(">IIIIiIiI", wide, 1, high, 1, right, 1, down, 1)

@@ -33,6 +33,7 @@ from tests.hiding import (
     tiff,
     with_aperture,
     with_chunk,
+    with_still,
 )  # fmt: skip
 from tests.pictures import photograph, texture
 
@@ -456,6 +457,22 @@ def test_a_default_image_that_no_animation_shows_is_found() -> None:
         assert found_in(data, grey(size)) == ["frame:2"]
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_an_avifs_still_is_found_beside_its_sequence(size: tuple[int, int]) -> None:
+    frames, picture = [texture(n, size) for n in range(2)], grey(size)
+    sequence = saved(frames[0], "AVIF", frames[1])
+    data = with_still(sequence, saved(picture.convert("RGB"), "AVIF"))
+    assert found_in(data, picture) == ["brand"]
+    other = data[:8] + b"avif" + data[12:]  # a browser that goes by this shows the still, and so do we
+    assert found_in(other, picture) == ["main"]
+    assert near_any(other, frames[1])
+
+
+def near_any(data: bytes, picture: Image.Image) -> bool:
+    wanted = pdq.compute(picture).array[0]
+    return any(np.bitwise_count(one.array ^ wanted).sum(axis=1).min() <= pdq.RADIUS for one in parts(data, BOUNDS))
+
+
 def test_a_preview_has_its_own_frames_renderings_and_previews() -> None:
     small = grey((120, 90))
     inner = saved(negative(small), "JPEG", quality=90, icc_profile=inverting())
@@ -464,6 +481,32 @@ def test_a_preview_has_its_own_frames_renderings_and_previews() -> None:
     cut = saved(small, "JPEG", quality=95, progressive=False)
     data = saved(COVER, "JPEG", exif=b"Exif\0\0" + cut[: len(cut) * 97 // 100])
     assert found_in(data, small) == ["preview:0"], "what a lenient decoder shows of a JPEG that is cut"
+
+
+TURNS = [None, *Image.Transpose]
+HELD = {
+    "the second of an MPO, 470 px": lambda p: saved(COVER.resize((640, 480)), "MPO", p.resize((470, 470))),
+    "the second of an MPO, 512 px": lambda p: saved(COVER.resize((640, 480)), "MPO", p.resize((512, 512))),
+    "EXIF's preview, 480 px": lambda p: saved(COVER, "JPEG", exif=b"Exif\0\0" + saved(p.resize((480, 480)), "JPEG")),
+    "EXIF's preview, 961 px wide": lambda p: saved(
+        COVER, "JPEG", exif=b"Exif\0\0" + saved(p.resize((961, 480)), "JPEG", quality=40)
+    ),
+    "behind eight marks of a start": lambda p: saved(
+        COVER, "JPEG", exif=b"Exif\0\0" + b"\xff\xd8\xff" * 8 + saved(p.resize((176, 176)), "JPEG")
+    ),
+    "a falling curve": lambda p: saved(negative(p.convert("L")), "PNG", icc_profile=inverting()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_what_a_file_holds_is_found_turned_and_mirrored_too(name: str) -> None:
+    picture = HIDDEN.resize((200, 200))
+    picture.info = {}
+    found = parts(HELD[name](picture), BOUNDS)
+    for turn in TURNS:
+        listed = pdq.compute(picture if turn is None else picture.transpose(turn)).array[0]
+        apart = [int(np.bitwise_count(one.array ^ listed).sum(axis=1).min()) for one in found if one.quality >= 50]
+        assert min(apart) <= pdq.RADIUS, turn
 
 
 # -- what is shown by colour alone, and what costs nothing -----------------------------------------------------------
@@ -590,3 +633,13 @@ def test_a_frame_that_fails_late_is_the_items_reason() -> None:
         parts(bytes(data), BOUNDS)
     assert failure.value.reason is Reason.DECODE_ERROR
     assert open_image(bytes(data), BOUNDS).format == "AVIF"
+
+
+def test_frames_times_renderings_have_a_bound() -> None:
+    bounds = Bounds(max_pixels=6_000, min_side=1)
+    page = Image.fromarray(np.random.default_rng(0).integers(0, 65536, (60, 80)).astype(np.uint16))
+    assert len(parts(saved(page, "TIFF"), bounds)) > 4
+    with pytest.raises(ItemError) as failure:
+        parts(saved(page, "TIFF", page, page, page), bounds)
+    assert failure.value.reason is Reason.TOO_MANY_PIXELS
+    assert "renderings" in failure.value.detail

@@ -8,7 +8,7 @@ metadata or after the end ("preview:0") with its own frames, renderings and pict
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 
 from PIL import Image
@@ -21,6 +21,7 @@ from curate.media.renderings import Facts, Rendering, lightness, renderings
 from curate.records import Reason
 
 DEPTH = 3  # pictures within pictures within pictures
+RENDERED = 16  # times `max_pixels`: all renderings of all frames
 PICTURES = 64  # in the metadata of a file, those in their metadata included
 _EOI = b"\xff\xd9"
 _OTHER = re.compile(rb"\xff[\xc0-\xc2\xd8\xdb\xe0-\xef]")  # no scan of a JPEG is followed by its tables and its header
@@ -38,18 +39,32 @@ class Whole:
 
 @dataclass
 class _Budget:
-    """What is left of the pixels, and of the hidden pictures, that one file may have; more is refused."""
+    """What is left of the pixels, decoded and rendered, and of the hidden pictures that one file may have.
+
+    More is refused, not skipped.
+    """
 
     bounds: Bounds
     pixels: int
+    rendered: int
     pictures: int = PICTURES
-    seen: set[bytes] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, bounds: Bounds) -> "_Budget":
+        """All that a file may have."""
+        return cls(bounds, 2 * SEVERAL * bounds.max_pixels, RENDERED * bounds.max_pixels)  # raw frames count again
 
     def frame(self, image: Image.Image) -> None:
         """Count a frame before it is decoded."""
         self.pixels -= image.width * image.height
         if image.width * image.height > self.bounds.max_pixels or self.pixels < 0:
             raise ItemError(Reason.TOO_MANY_PIXELS, f"{image.width}x{image.height}, and others")
+
+    def rendering(self, picture: Image.Image) -> None:
+        """Count what a frame is shown as."""
+        self.rendered -= picture.width * picture.height
+        if self.rendered < 0:
+            raise ItemError(Reason.TOO_MANY_PIXELS, f"{picture.width}x{picture.height}, in too many renderings")
 
     def picture(self) -> None:
         """Count a picture that was found and opened."""
@@ -65,8 +80,7 @@ def parts(data: bytes, bounds: Bounds) -> tuple[pdq.Pdq, ...]:
 
 def whole(data: bytes, bounds: Bounds) -> Whole:
     """A file from one full decode of each of its frames; raises ItemError where something of it cannot be looked at."""
-    budget = _Budget(bounds, 2 * SEVERAL * bounds.max_pixels)  # raw frames are frames once more
-    found = _pictures(data, bounds, budget, DEPTH)
+    found = _pictures(data, bounds, _Budget.of(bounds), DEPTH)
     name, first = next(found)
     distinct: dict[bytes, pdq.Pdq] = {}
     for part, picture in chain([(name, first)], found):
@@ -177,12 +191,14 @@ def _shown(data: bytes, image: Image.Image, budget: _Budget) -> Iterator[Renderi
         load(image)
         place = f"{word}:{number}" if number else pdq.MAIN
         under = low.low(number, raw) if unshown.is_deep_colour(raw) else None
-        yield from _rendered(place, image, facts, under)
+        yield from _rendered(budget, place, image, facts, under)
         if unshown.stores_more(raw):
-            yield from _rendered(f"{place}:stored", stored.stored(number, raw), facts, None)
+            yield from _rendered(budget, f"{place}:stored", stored.stored(number, raw), facts)
 
 
-def _rendered(place: str, frame: Image.Image, facts: Facts, low: Image.Image | None) -> Iterator[Rendering]:
+def _rendered(
+    budget: _Budget, place: str, frame: Image.Image, facts: Facts, low: Image.Image | None = None
+) -> Iterator[Rendering]:
     """The renderings of a frame, made one at a time."""
     with decoding():
         found = renderings(upright(frame), facts, None if low is None else upright(low))
@@ -191,6 +207,7 @@ def _rendered(place: str, frame: Image.Image, facts: Facts, low: Image.Image | N
             one = next(found, None)
         if one is None:
             return
+        budget.rendering(one[1])
         yield f"{place}:{one[0]}".rstrip(":"), one[1]
 
 

@@ -127,7 +127,7 @@ def _tones(frame: Image.Image, facts: Facts, low: Image.Image | None) -> Iterato
     elif frame.mode in ("RGB", "L") and "transparency" not in frame.info:
         yield "", frame
     elif frame.mode in _ALPHA or "transparency" in frame.info:
-        yield "", frame.convert("RGBA")
+        yield "", frame if frame.mode in ("RGBA", "LA") else frame.convert("RGBA")
     else:
         yield "", frame.convert("L" if frame.mode == "1" else "RGB")
 
@@ -190,7 +190,7 @@ def _flattened(picture: Image.Image) -> Iterator[Rendering]:
     if picture.mode not in ("RGBA", "LA"):
         yield "", picture
         return
-    layer = picture.convert("RGBA")
+    layer = picture if picture.mode == "RGBA" else picture.convert("RGBA")
     alpha = layer.getchannel("A")
     if alpha.getextrema() == (255, 255):
         yield "", layer.convert("RGB")
@@ -207,4 +207,6 @@ def _on(ground: str, layer: Image.Image) -> Image.Image:
 
 
 def _digest(picture: Image.Image) -> bytes:
-    return hashlib.sha256(repr((picture.mode, picture.size)).encode() + picture.tobytes()).digest()
+    found = hashlib.sha256(repr((picture.mode, picture.size)).encode())
+    found.update(picture.tobytes())
+    return found.digest()
