@@ -75,7 +75,7 @@ class Intake:
         if seen is None:
             hidden.inspect(data, image.format or "", self.bounds)
         grey = Luminance(seen.grey, seen.size) if seen and self.side == phash.FULL else luminance(image, self.side)
-        if seen is None:
+        if seen is None and count > 1:
             each_frame(data, self.bounds)
         sample = Sample(*digests, len(data), media_type, *grey.size, count)
         return sample, phash.row_of(grey), None, seen.parts if seen else ()

@@ -270,6 +270,27 @@ def test_no_sample_decides_what_the_others_show(name: str, size: tuple[int, int]
     assert found != ["main"] or name in AS_SHOWN
 
 
+def test_grey_and_alpha_of_16_bits_that_is_turned() -> None:
+    picture = grey((161, 120))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    samples = np.stack([eight(picture) + 256 * noise(picture, 0, 256), np.full((120, 161), 65535)], axis=2)
+    made = png(samples.reshape(120, 322), 16, 4, chunk(b"eXIf", exif.tobytes()[6:]))
+    data = made[:16] + struct.pack(">I", 161) + made[20:29] + crc(made, 161) + made[33:]
+    assert found_in(data, picture) == ["main:low"]
+    for name in ("31 bits of 32", "32 bits without a sign"):
+        shown = renderings.shown(load_of(DEEP[name](picture)))
+        assert parts(DEEP[name](picture), BOUNDS)[0] == pdq.compute(shown.convert("RGB")), (
+            "what is first is what we show"
+        )
+
+
+def load_of(data: bytes) -> Image.Image:
+    image = open_image(data, BOUNDS)
+    image.load()
+    return image
+
+
 def test_zero_may_be_white() -> None:
     for values in (eight(negative(grey(SIZES[0]))).astype(np.uint16) * 257,):
         data = bytearray(tiff_of(values))

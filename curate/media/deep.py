@@ -12,16 +12,17 @@ if TYPE_CHECKING:
 MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 RANGES = {"F": (1.0, 255.0, 65535.0), "I": (65535.0, 2.0**31 - 1, 2.0**32 - 1)}
 SIXTEEN = 65535.0
+_FORMAT = 339  # TIFF's tag of what samples are: 1 for whole numbers without a sign
 ROBUST = ((0.5, 99.5), (2.0, 98.0))  # percentiles between which viewers that stretch contrast by themselves do so
 BITS = (8, 10, 12, 16)  # significant bits that are shown clipped, whatever the format has room for
 
 
-def values_of(image: Image.Image, unsigned: bool = False) -> "npt.NDArray[np.float64]":
-    """The samples of a frame in a deep mode: float64[height, width], finite; `unsigned`: 32 bits that Pillow signed."""
+def values_of(image: Image.Image) -> "npt.NDArray[np.float64]":
+    """The samples of a frame in a deep mode: float64[height, width], finite; a TIFF's 32 bits keep their sign, or none."""
     import numpy as np
 
     values = np.asarray(image).astype(np.float64)
-    if unsigned and image.mode == "I":
+    if image.mode == "I" and (tags := getattr(image, "tag_v2", None)) and tags.get(_FORMAT, (1,)) == (1,):
         values[values < 0] += 2.0**32
     known = np.isfinite(values)
     if not known.all():

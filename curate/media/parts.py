@@ -201,7 +201,7 @@ def _rendered(
 ) -> Iterator[Rendering]:
     """The renderings of a frame, made one at a time."""
     with decoding():
-        found = renderings(upright(frame), facts, None if low is None else upright(low))
+        found = renderings(upright(frame), facts, low)
     while True:
         with decoding():
             one = next(found, None)
@@ -215,8 +215,7 @@ def _facts(data: bytes, image: Image.Image) -> Facts:
     """What the file says of the current frame."""
     tags = getattr(image, "tag_v2", None)
     white = tags is not None and tags.get(262) == 0
-    unsigned = tags is not None and tags.get(339, (1,)) == (1,)
-    return Facts(profiles.profile_of(data, image), white, unsigned, unshown.boxes(data, image))
+    return Facts(profiles.profile_of(data, image), white, unshown.boxes(data, image))
 
 
 @dataclass
@@ -228,12 +227,12 @@ class _Again:
     image: Image.Image | None = None
 
     def low(self, number: int, raw: str) -> Image.Image:
-        """The lower bytes of a frame's samples."""
+        """The lower bytes of a frame's samples, upright."""
         image = self._at(number)
         with decoding():
             unshown.unpack_low(image, raw)
             image.load()
-            return unshown.low_of(image, raw)
+            return unshown.low_of(upright(image), raw)
 
     def stored(self, number: int, raw: str) -> Image.Image:
         """A frame as it is stored."""

@@ -27,13 +27,12 @@ _ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 class Facts:
     """What a file says of how its frames are to be shown, beside their pixels.
 
-    `profile`: ICC; `inverted`: zero is white, in samples that Pillow leaves as they are; `unsigned`: of 32 bits;
-    `crops`: parts of the frame (left, upper, right, lower) that some viewers show instead of the whole.
+    `profile`: ICC; `inverted`: zero is white, in samples that Pillow leaves as they are; `crops`: parts of the frame
+    (left, upper, right, lower) that some viewers show instead of the whole.
     """
 
     profile: bytes | None = None
     inverted: bool = False
-    unsigned: bool = False
     crops: tuple[Box, ...] = ()
 
 
@@ -133,7 +132,7 @@ def _tones(frame: Image.Image, facts: Facts, low: Image.Image | None) -> Iterato
 
 
 def _deep_grey(frame: Image.Image, facts: Facts) -> Iterator[Rendering]:
-    values = deep.values_of(frame, facts.unsigned)
+    values = deep.values_of(frame)
     mask = _keyed(values, frame.info.get("transparency"))
     for name, samples in deep.scalings(values, frame.mode):
         grey = Image.fromarray(samples)
