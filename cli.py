@@ -106,7 +106,9 @@ def dedupe(
 def _dedupe(s: Session, ws: "Workspace") -> Mapping[str, Any]:
     from curate.dedupe import dedupe
 
-    return dedupe(ws, s.engine(ws.config), s.progress, pick.embedder(ws.config))
+    result = dedupe(ws, s.engine(ws.config), s.progress, pick.embedder(ws.config))
+    s.note_void(result)
+    return result
 
 
 @app.command()

@@ -207,7 +207,6 @@ def _parts(ws: Workspace, part: str, ids: list[str], hashes: _Hashes, rows: slic
         "part": ["main"] * count,
         "pdq": [one.tobytes() for one in hashes.pdq[rows]],
         "quality": np.full(count, 100, dtype=np.uint8),
-        "full": [True] * count,
     }
     pdq_table(ws).write(part, to_table(columns))
 

@@ -66,7 +66,7 @@ def stages(data: list[bytes]) -> None:
     rate("whole screening: that and PDQ of every part", lambda b: screened(Arrival(0, b)), data)
     rate(
         "PDQ by the hash that decides, full decode",
-        lambda b: pdq.full(flattened(open_image(b, bounds), "RGB")),
+        lambda b: pdq.compute(flattened(open_image(b, bounds), "RGB")),
         data[:60],
     )
     rate("peer: imagehash.phash on the full decode", lambda b: imagehash.phash(open_image(b, bounds)), data[:60])

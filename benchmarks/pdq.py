@@ -96,7 +96,7 @@ def jpeg(image: Image.Image, draw: random.Random) -> bytes:
 def row(kind: str, data: bytes) -> Row:
     """One image: the first look beside the hash that decides."""
     seen = luminance(open_image(data, Bounds()))
-    full, first = pdq.full(flattened(open_image(data, Bounds()), "RGB")), pdq.look(seen)
+    full, first = pdq.compute(flattened(open_image(data, Bounds()), "RGB")), pdq.look(seen)
     distance = int(np.bitwise_count(first.array ^ full.array).sum(axis=1).max()) if first else None
     return Row(kind, seen.scale, full.quality, first.quality if first else None, distance)
 

@@ -29,7 +29,7 @@ from benchmarks.corpus import cache
 from curate.intake import Arrival, Intake
 from curate.likeness import FLAT
 from curate.media import pdq, phash
-from curate.media.decode import LOOK_SIDE, Bounds, open_image, scaled
+from curate.media.decode import Bounds, open_image, scaled
 from labelers.efficientnet_lite0 import EfficientnetLite0
 
 PRECISION = 0.99
@@ -111,7 +111,7 @@ def chosen(scene: str, every: int) -> bool:
 def _ours(folder: Path, pictures: Sequence[Picture]) -> dict[str, npt.NDArray[Any]]:
     """Our hashes and embeddings of every file, kept beside the corpus."""
     paths = [folder / one.name for one in pictures]
-    marks = f"{phash.mark(LOOK_SIDE)}-{pdq.MARK}"
+    marks = f"{phash.mark(phash.FULL)}-{pdq.MARK}"
     return _remembered(folder, f"hashes-{marks}", _hashes, paths) | _remembered(
         folder, f"embeddings-{EfficientnetLite0.version}", _embedding, paths
     )

@@ -115,6 +115,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         "conflicts": len(conflicts),
         "held_out": int(barred.sum()),
         "unhashed": len(done.unhashed),
+        "void": done.void,
         "rebuilt": sorted({*done.rebuilt, *near.rebuilt, *grains.rebuilt}),
         "stages": {name: round(seconds, 3) for name, seconds in near.seconds.items()},
         "seconds": round(time.monotonic() - started, 3),

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from curate import repeats
+from curate import hashes, repeats
 from curate.budget import Budget, Metered
 from curate.contracts import Engine, Http, Source
 from curate.engine import each
@@ -162,7 +162,9 @@ class _Run:
     async def all(self, sources: Sequence[Source], http: "contextlib.AbstractAsyncContextManager[Client]") -> None:
         limits = self.ws.config.fetch
         bounds = Bounds(limits.max_pixels, limits.min_side, limits.max_frames)
-        line = _Line(self.engine, self.recorder, Intake(bounds, pdq=self.gate.active))
+        line = _Line(
+            self.engine, self.recorder, Intake(bounds, self.gate.active or self.recorder.by_look, hashes.side(self.ws))
+        )
         async with http as client:
             line.start(asyncio.get_running_loop(), client.room)  # its workers wake up while the sources are listed
             try:

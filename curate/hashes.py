@@ -1,17 +1,18 @@
 """The tables of perceptual hashes: completed where a sample lacks one, and read as arrays."""
 
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from curate.contracts import Engine
 from curate.engine import each, slices
 from curate.errors import ItemError, StoreError
 from curate.marks import fingerprint
 from curate.media import pdq, phash
-from curate.media.decode import LOOK_SIDE, Bounds, luminance, open_image
-from curate.media.parts import parts
+from curate.media.decode import Bounds, Luminance, luminance, open_image
+from curate.media.parts import whole
 from curate.media.pdq import Pdq
 from curate.progress import Progress, Step
 from curate.store.blobs import LocalBlobs
@@ -28,6 +29,7 @@ BATCH = 1 << 21  # rows read at a time: to find their places takes a look at all
 THUMBS = 1 << 17  # of those, rows with thumbnails
 PART = 4096  # rows of a part; what a killed run may have to hash again
 
+T = TypeVar("T")
 Wanted = tuple[str, bool, bool]  # a sample, and whether it lacks a pHash, a PDQ
 
 
@@ -57,10 +59,14 @@ class Hashes:
 
 @dataclass
 class Completed:
-    """What `complete` met: samples whose bytes cannot be hashed, and parts of the table that it made again."""
+    """What `complete` met: samples that lack a hash for good, parts of a table that it made again, void tables.
+
+    A table is void whose hashes were made by rules that no longer hold; it was removed, and is made anew.
+    """
 
     unhashed: list[str] = field(default_factory=list)
     rebuilt: list[str] = field(default_factory=list)
+    void: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -81,16 +87,28 @@ class Hashing:
         try:
             with LocalBlobs(self.root).open(one) as blob:
                 data = blob.read()
-            seen = luminance(open_image(data, self.bounds), self.side) if phash_too else None
-            return Found(one, phash.row_of(seen) if seen else None, parts(data, self.bounds) if pdq_too else ())
-        except (ItemError, StoreError):
+        except StoreError:
             return Found(one)
+        seen = _tried(lambda: whole(data, self.bounds)) if pdq_too else None
+        parts = seen.parts if seen is not None else ()
+        if not phash_too:
+            return Found(one, None, parts)
+        if seen is not None and self.side == phash.FULL:
+            return Found(one, phash.row_of(Luminance(seen.grey, seen.size)), parts)
+        return Found(one, _tried(lambda: phash.row_of(luminance(open_image(data, self.bounds), self.side))), parts)
+
+
+def _tried(make: Callable[[], T]) -> T | None:
+    try:
+        return make()
+    except ItemError:
+        return None
 
 
 def side(ws: Workspace) -> int:
-    """The side in px of the decodes that pHashes are made from: `fetch` has a larger one where it looks for PDQ too."""
+    """The side in px of the decodes that pHashes are made from: `fetch` decodes in full where it looks for PDQ too."""
     screening = ws.config.screening
-    return LOOK_SIDE if screening.lists or screening.matchers else phash.SIDE
+    return phash.FULL if screening.lists or screening.matchers else phash.SIDE
 
 
 def table(ws: Workspace) -> Table:
@@ -99,13 +117,13 @@ def table(ws: Workspace) -> Table:
 
 
 def pdq_table(ws: Workspace) -> Table:
-    """Where the PDQs are kept: a row for each part of a sample (id, part, pdq, quality, full), "main" always there."""
+    """Where the PDQs are kept: a row for each part of a sample (id, part, pdq, quality), "main" always there."""
     return ws.table(pdq.NAME, pdq.MARK)
 
 
 def complete(ws: Workspace, ids: Sequence[str], engine: Engine, progress: Progress) -> Completed:
     """Make sure that each sample of `ids` (sorted) has its rows in both tables, as far as its bytes allow."""
-    done = Completed()
+    done = Completed(void=_void(ws))
     lacking = [_lacking(one, ids, done) for one in (table(ws), pdq_table(ws))]
     missing = [
         (ids[row], *(bool(one[row]) for one in lacking)) for row in (lacking[0] | lacking[1]).nonzero()[0].tolist()
@@ -114,6 +132,14 @@ def complete(ws: Workspace, ids: Sequence[str], engine: Engine, progress: Progre
         with progress.stage("hash", len(missing)) as step:
             _fill(ws, missing, engine, done, step)
     return done
+
+
+def _void(ws: Workspace) -> list[str]:
+    """The tables of earlier rules that were there; they are not any more."""
+    found = [one for one in (ws.table(pdq.NAME, mark) for mark in pdq.VOID) if one.path.is_dir()]
+    for one in found:
+        shutil.rmtree(one.path)
+    return [one.path.name for one in found]
 
 
 def _lacking(rows_of: Table, ids: Sequence[str], done: Completed) -> "np.ndarray":
@@ -135,12 +161,13 @@ def _lacking(rows_of: Table, ids: Sequence[str], done: Completed) -> "np.ndarray
 
 def _fill(ws: Workspace, missing: list[Wanted], engine: Engine, done: Completed, step: Step) -> None:
     held: list[Found] = []
+    asked = {one: (phash_too, pdq_too) for one, phash_too, pdq_too in missing}
     try:
         for found in _hashed(ws, missing, engine):
             step()
-            if found.phash is None and not found.pdq:
+            phash_too, pdq_too = asked[found.id]
+            if (phash_too and found.phash is None) or (pdq_too and not found.pdq):
                 done.unhashed.append(found.id)
-                continue
             held.append(found)
             if len(held) >= PART:
                 write(ws, held, "dedupe")
@@ -186,7 +213,6 @@ def pdq_rows(parts_of: Sequence[tuple[str, Pdq]]) -> "pa.Table":
         "part": [part.part for _, part in parts_of],
         "pdq": [part.hashes for _, part in parts_of],
         "quality": np.array([part.quality for _, part in parts_of], dtype=np.uint8),
-        "full": np.ones(len(parts_of), dtype=bool),
     }
     return to_table(columns)
 
@@ -231,24 +257,22 @@ def read_pdq(ws: Workspace, ids: Sequence[str], turns: int = pdq.ORIENTATIONS) -
 
 @dataclass(frozen=True)
 class PdqRows:
-    """Rows of the PDQ table: ids and parts [n], hashes uint8[n, 8, 32], quality uint8[n], full bool[n]."""
+    """Rows of the PDQ table: ids and parts [n], hashes uint8[n, 8, 32], quality uint8[n]."""
 
     ids: list[str]
     parts: list[str]
     hashes: "np.ndarray"
     quality: "np.ndarray"
-    full: "np.ndarray"
 
 
 def all_pdq(ws: Workspace) -> Iterator[PdqRows]:
     """Every row of the PDQ table, many at a time, in no order; a sample may come twice, with the same hashes."""
-    for rows in _batches(pdq_table(ws), ["part", "pdq", "quality", "full"]):
+    for rows in _batches(pdq_table(ws), ["part", "pdq", "quality"]):
         yield PdqRows(
             rows.column("id").to_pylist(),
             rows.column("part").to_pylist(),
             _hashes_of(rows),
             rows.column("quality").to_numpy(),
-            rows.column("full").to_numpy(),
         )
 
 

@@ -1,4 +1,4 @@
-"""What happens to bytes in a worker: digests, sniffing, one scaled decode, perceptual hashes. Nothing is written."""
+"""What happens to bytes in a worker: digests, sniffing, one decode, perceptual hashes. Nothing is written."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,9 +7,9 @@ from pickle import PickleBuffer
 from typing import Any
 
 from curate.errors import ItemError
-from curate.media import phash, polyglot
-from curate.media.decode import FORMATS, LOOK_SIDE, Bounds, frames, luminance, open_image, oriented_size
-from curate.media.parts import parts
+from curate.media import hidden, phash
+from curate.media.decode import FORMATS, Bounds, Luminance, frames, luminance, open_image
+from curate.media.parts import each_frame, whole
 from curate.media.pdq import Pdq
 from curate.records import Sample
 
@@ -43,10 +43,14 @@ class Look:
 
 @dataclass(frozen=True)
 class Intake:
-    """The work that `fetch` maps over arrivals; with `pdq` where something is there to screen against."""
+    """The work that `fetch` maps over arrivals; with `pdq` where something is there to screen against.
+
+    `side`: px of the decode that pHashes are made from (`curate.hashes.side`).
+    """
 
     bounds: Bounds
     pdq: bool = True
+    side: int = phash.FULL
 
     def load(self) -> None:
         """Import what the first item would otherwise wait for."""
@@ -64,15 +68,17 @@ class Intake:
     def _taken(
         self, data: bytes, digests: tuple[str, str, str]
     ) -> tuple[Sample, Mapping[str, Any], None, tuple[Pdq, ...]]:
-        """One decode of the first frame serves all: what cannot be decoded is refused, the rest is hashed."""
+        """One decode serves all: in full where PDQ is asked for, else scaled. What cannot be decoded is refused."""
         image = open_image(data, self.bounds)
-        media_type = FORMATS[image.format or ""]
-        width, height = oriented_size(image)
-        count = frames(image, self.bounds)
-        polyglot.check(data, image.format or "")
-        seen = luminance(image, LOOK_SIDE if self.pdq else phash.SIDE)
-        sample = Sample(*digests, len(data), media_type, width, height, count)
-        return sample, phash.row_of(seen), None, parts(data, self.bounds) if self.pdq else ()
+        media_type, count = FORMATS[image.format or ""], frames(image, self.bounds)
+        seen = whole(data, self.bounds) if self.pdq else None
+        if seen is None:
+            hidden.inspect(data, image.format or "", self.bounds)
+        grey = Luminance(seen.grey, seen.size) if seen and self.side == phash.FULL else luminance(image, self.side)
+        if seen is None and count > 1:
+            each_frame(data, self.bounds)
+        sample = Sample(*digests, len(data), media_type, *grey.size, count)
+        return sample, phash.row_of(grey), None, seen.parts if seen else ()
 
 
 _DIGESTS = ("sha256", "sha1", "md5")

@@ -7,13 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from curate import hashes, repeats
-from curate.config import FetchConfig
 from curate.errors import ItemError, StoreError
 from curate.intake import Look
 from curate.marks import canonical
 from curate.media import pdq
-from curate.media.decode import Bounds
-from curate.media.parts import parts
 from curate.media.placeholders import placeholder
 from curate.quarantine import company, hold, open_incident
 from curate.records import Digests, Reason, Response
@@ -63,6 +60,11 @@ class Recorder:
     @property
     def _holds(self) -> bool:
         return self._ws.config.screening.on_hot_entry == "hold"
+
+    @property
+    def by_look(self) -> bool:
+        """True where something was taken down with its PDQ, so that PDQ is wanted of everything that comes."""
+        return self._blocked.by_look
 
     def record(self, batch: Sequence[Outcome]) -> None:
         """Make a batch durable; raises StoreError (a full disk, a full quota) with nothing half recorded."""
@@ -142,8 +144,7 @@ class Recorder:
         """The hashes that decide, of every part that says something; only where there is something to compare with."""
         if not self._blocked.by_look or o.look is None or o.response is None:
             return []
-        found = o.look.pdq or parts(o.response.body, _bounds(self._ws.config.fetch))
-        return [part.hashes for part in found if part.quality >= pdq.MIN_QUALITY]
+        return [part.hashes for part in o.look.pdq if part.quality >= pdq.MIN_QUALITY]
 
     def _stay_away(self, db: sqlite3.Connection, candidate: int) -> None:
         """Forget where it was found this time, and do not ask there again."""
@@ -244,10 +245,6 @@ def _count(db: sqlite3.Connection, verdicts: Mapping[int, Verdict]) -> None:
     counts["exact_only"] += sum(one.exact_only for one in verdicts.values())
     counts["matched"] += sum(one.match is not None for one in verdicts.values())
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (history.SCREENED, json.dumps(counts)))
-
-
-def _bounds(limits: FetchConfig) -> Bounds:
-    return Bounds(limits.max_pixels, 1, limits.max_frames)
 
 
 def _reason(o: Outcome) -> Reason | None:

@@ -49,6 +49,7 @@ def rescan(ws: "Workspace", gate: Gate, engine: "Engine", progress: "Progress") 
     return {
         "samples": len(ids),
         "unhashed": len(done.unhashed),
+        "void": done.void,
         "matched": len(matched),
         "incidents": incidents,
         "removed": len(matched),

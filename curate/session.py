@@ -110,6 +110,11 @@ class Session:
             for line in (lines or _lines)(result):
                 print(line)
 
+    def note_void(self, result: Mapping[str, Any]) -> None:
+        """Say which tables of hashes were made by rules that no longer hold; they are gone, so it is said once."""
+        for name in result["void"]:
+            self.note(f"{name}: hashes of an earlier version, which saw less of a file; made again from what is stored")
+
     def note(self, text: str) -> None:
         """Say something on stderr."""
         if not self.quiet:

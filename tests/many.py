@@ -105,7 +105,6 @@ def _tables(ws: Workspace, ids: list[str]) -> None:
             "part": ["main"] * len(part),
             "pdq": [rng.bytes(pdq.ORIENTATIONS * pdq.BYTES) for _ in part],
             "quality": np.full(len(part), 90, dtype=np.uint8),
-            "full": [True] * len(part),
         }
         ws.table(pdq.NAME, pdq.MARK).write(f"fetch-{part[0][:16]}", to_table(screened))
     for shard, names in assign(ws.catalog).items():

@@ -15,7 +15,7 @@ def texture(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
     return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
 
 
-def encode(image: Image.Image, kind: str = "JPEG", **options: int) -> bytes:
+def encode(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
     """The picture as a file's bytes."""
     out = io.BytesIO()
     image.save(out, kind, **options)

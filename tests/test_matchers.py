@@ -29,7 +29,7 @@ from tests.web import Answer as Reply
 from tests.web import serving
 
 USER, PASSWORD, TOKEN = "seeded-user-9f2c", "seeded-password-7b1e", "seeded-token-4d8a"
-KNOWN = [pdq.full(photograph()).hashes[at : at + 32].hex() for at in range(0, 256, 32)]
+KNOWN = [pdq.compute(photograph()).hashes[at : at + 32].hex() for at in range(0, 256, 32)]
 DIGESTS = Digests("a" * 64, "b" * 40, "c" * 32)
 Answer = Callable[["Asked"], tuple[int, Any]]
 
@@ -122,7 +122,7 @@ def looked_up(asked: Asked) -> tuple[int, Any]:
 def asked_about(*images: Any) -> list[Digests]:
     found = []
     for image in images:
-        hashes = pdq.full(image).hashes
+        hashes = pdq.compute(image).hashes
         found.append(Digests("a" * 64, "b" * 40, "c" * 32, tuple(hashes[n : n + 32].hex() for n in range(0, 256, 32))))
     return found
 

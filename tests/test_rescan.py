@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import ImageOps
 
 from curate.engine.serial import Serial
 from curate.errors import GateError
-from curate.hashes import pdq_table
+from curate.hashes import pdq_rows, pdq_table
 from curate.incident import incident, release
+from curate.marks import fingerprint
 from curate.media import pdq
 from curate.rescan import rescan
 from curate.screening.gate import Gate, load
@@ -18,6 +20,7 @@ from curate.screening.lists.lines import Lines
 from curate.store import views
 from curate.store.workspace import Workspace
 from tests.builders import add, workspace
+from tests.hiding import inverting
 from tests.pictures import encode, photograph, texture
 from tests.releases import QUIET
 from tests.test_fetch import curate
@@ -83,6 +86,18 @@ def test_what_matched_is_never_let_go_of(ws: Workspace, tmp_path: Path, monkeypa
     assert views.held(ws.catalog) == {bad}
     assert rescan(ws, gate(tmp_path, bad), Serial(), QUIET)["incidents"] == [1]
     assert {row[0] for row in ws.catalog.rows("SELECT id FROM samples")} == {beside}
+
+
+def test_hashes_by_earlier_rules_are_void_and_made_again_from_the_bytes(ws: Workspace, tmp_path: Path) -> None:
+    """A store that an older version filled knew the first frame as it lay there, and nothing of its profile."""
+    negative = ImageOps.invert(PHOTO.convert("L"))
+    hidden, other = add(ws, encode(negative, "PNG", icc_profile=inverting())), add(ws, encode(texture(3)))
+    old = ws.table(pdq.NAME, fingerprint(pdq.NAME, 2))
+    old.write("fetch-1", pdq_rows([(hidden, pdq.compute(negative)), (other, pdq.compute(texture(3)))]))
+    found = rescan(ws, gate(tmp_path, pdq.compute(PHOTO.convert("L")).hashes[:32].hex()), Serial(), QUIET)
+    assert (found["matched"], found["void"], old.path.exists()) == (1, [old.path.name], False)
+    assert {row[0] for row in ws.catalog.rows("SELECT id FROM samples")} == {other}
+    assert rescan(ws, gate(tmp_path, "0" * 64), Serial(), QUIET)["void"] == [], "said once"
 
 
 def test_a_gate_that_cannot_answer_removes_nothing(ws: Workspace, tmp_path: Path) -> None:

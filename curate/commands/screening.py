@@ -131,6 +131,7 @@ def screening_rescan(s: Session) -> None:
 
     with s.drive("rescan") as ws:
         result = rescan(ws, pick.gate(s.config, ws.catalog), s.engine(ws.config), s.progress)
+    s.note_void(result)
     s.say(result)
     if result["matched"]:
         raise typer.Exit(5)

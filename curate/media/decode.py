@@ -1,18 +1,18 @@
 """From untrusted bytes to pixels, inside limits. What a server or a file name says of the bytes is not believed."""
 
 import io
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from curate.errors import ItemError
+from curate.media import renderings
+from curate.media.salvage import copies
 from curate.records import Reason
 
 if TYPE_CHECKING:
@@ -32,10 +32,15 @@ _OPENED = tuple(name for name in FORMATS if name != "MPO")  # Pillow opens an MP
 Image.MAX_IMAGE_PIXELS = None  # Bounds.max_pixels refuses before anything is decoded; Pillow's own limit only warns
 
 SEVERAL = 4
-LOOK_SIDE = 240  # px that the shorter side keeps in the one decode that hashes are made from
 
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
+_CUT = ("truncated", "unexpected end")  # what decoders say of a file that is not all there
 _MARKUP = (b"<!doctype html", b"<html", b"<head", b"<script", b"<body", b"<?xml", b"<svg")
+_MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,16 +77,11 @@ class Bounds:
 
 
 def open_image(data: bytes, bounds: Bounds) -> Image.Image:
-    """An image whose header fits the bounds, not yet decoded; raises ItemError saying why not."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=_OPENED)
-    except UnidentifiedImageError as error:
-        raise ItemError(*_not_an_image(data)) from error
-    except _BROKEN as error:
-        raise ItemError(Reason.DECODE_ERROR, _name(error)) from error
-    image.decodermaxblock = len(data)  # fed in blocks, a JPEG's rows at their ends would be decoded twice
+    """An image whose header fits the bounds, not yet decoded; raises ItemError saying why not.
+
+    Metadata that stops the decoder is left out, and costs nothing but itself.
+    """
+    image = _opened(data)
     if image.width * image.height > bounds.max_pixels:
         raise ItemError(Reason.TOO_MANY_PIXELS, f"{image.width}x{image.height}")
     if min(image.size) < bounds.min_side:
@@ -89,11 +89,30 @@ def open_image(data: bytes, bounds: Bounds) -> Image.Image:
     return image
 
 
+def _opened(data: bytes) -> Image.Image:
+    failure = ItemError(*_not_an_image(data))
+    for one in copies(data):
+        try:
+            with decoding():
+                image = Image.open(io.BytesIO(one), formats=_OPENED)
+        except ItemError as error:
+            if not isinstance(error.__cause__, UnidentifiedImageError):
+                failure = error
+            continue
+        image.decodermaxblock = len(one)  # fed in blocks, a JPEG's rows at their ends would be decoded twice
+        if image.format == "TIFF":
+            image.is_animated = True  # type: ignore[attr-defined]  # or a damaged EXIF directory costs the picture
+        elif image.format == "PNG" and image.mode == "L" and isinstance(key := image.info.get("transparency"), int):
+            image.info["transparency"] = key * {2: 85, 4: 17}.get(data[24], 1)  # in the levels that Pillow makes
+        return image
+    raise failure
+
+
 def scaled(image: Image.Image, side: int | None) -> Image.Image:
     """Decode the whole first frame: oriented RGB, transparency on white, shorter side at most `side` px (None: full).
 
     A JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that is not below `side`, which reads every byte of it all
-    the same. 16-bit samples are scaled to 8. Raises ItemError (truncated, decode_error).
+    the same. Deep samples are scaled to 8 bits. Raises ItemError (truncated, decode_error, ...).
     """
     if side is not None and image.format in ("JPEG", "MPO"):
         ratio = max(1.0, min(image.size) / side)
@@ -102,37 +121,66 @@ def scaled(image: Image.Image, side: int | None) -> Image.Image:
     return flat if side is None else shrink(flat, side)
 
 
-def luminance(image: Image.Image, side: int = LOOK_SIDE) -> Luminance:
-    """Decode the whole current frame in grey, at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves `side` px or more.
+def luminance(image: Image.Image, side: int) -> Luminance:
+    """Decode the whole current frame in grey, at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves `side` px (0: 1/1).
 
-    A scaled JPEG gives its own luminance, and is spared its chroma. Raises ItemError (truncated, decode_error).
+    A scaled JPEG gives its own luminance, and is spared its chroma: good for what groups pictures, not for screening.
+    The scale is measured from what was decoded. Raises ItemError (truncated, decode_error, ...).
     """
-    scale = next((n for n in (8, 4, 2) if min(image.size) >= n * side), 1)
-    size, before = image.size, (0, 0)
-    if scale > 1 and image.format in ("JPEG", "MPO"):
-        image.draft("L", (size[0] // scale, size[1] // scale))
-        size, before = _as_shown(image, size, scale)
-        return Luminance(flattened(image, "L"), size, scale, before)
-    grey = flattened(image, "L")
-    return Luminance(grey.reduce(scale) if scale > 1 else grey, grey.size, scale)
+    wanted = next((n for n in (8, 4, 2) if side and min(image.size) >= n * side), 1)
+    if wanted > 1 and image.format in ("JPEG", "MPO"):
+        full = image.size
+        image.draft("L", (full[0] // wanted, full[1] // wanted))
+        grey = flattened(image, "L")
+        scale = next((n for n in (8, 4, 2) if image.size == (-(-full[0] // n), -(-full[1] // n))), 1)
+        if scale > 1:
+            return Luminance(grey, *_as_shown(image, full, scale))
+    else:
+        grey = flattened(image, "L")
+    return Luminance(grey.reduce(wanted) if wanted > 1 else grey, grey.size, wanted)
 
 
 def flattened(image: Image.Image, mode: str) -> Image.Image:
     """The whole current frame, oriented, transparency on white, as RGB or L; raises ItemError."""
+    load(image)
     with decoding():
+        flat = renderings.shown(upright(image)).convert(mode)
+    flat.info = {}  # what a file says beside its pixels goes nowhere from here
+    return flat
+
+
+def load(image: Image.Image, number: int | None = None) -> None:
+    """Decode the current frame, or the one of that number; raises ItemError."""
+    with decoding():
+        if number is not None:
+            image.seek(number)
+        if image.format == "GIF" and image.mode == "L":
+            image.palette = None  # its own colours are greys; Pillow would show it in those of the whole file
         image.load()
-        return _flat(ImageOps.exif_transpose(image), mode)
+
+
+def upright(frame: Image.Image) -> Image.Image:
+    """A loaded frame, turned as its EXIF says."""
+    turn = _TURNS.get(_turn(frame))
+    return frame if turn is None else frame.transpose(turn)
 
 
 @contextmanager
 def decoding() -> Iterator[None]:
-    """What a decoder raises becomes ItemError: truncated, or decode_error."""
+    """What a decoder or a metadata reader raises is the item's reason: truncated, too_large or decode_error.
+
+    Nothing but their calls belongs inside: a fault of our own must stay one.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except _BROKEN as error:
-        cut = "truncated" in str(error).lower() or "unexpected end" in str(error).lower()
+    except ItemError:
+        raise
+    except MemoryError as error:
+        raise ItemError(Reason.TOO_LARGE, "more memory than there is") from error
+    except Exception as error:  # which exceptions a decoder has is no closed list
+        cut = any(word in str(error).lower() for word in _CUT)
         raise ItemError(Reason.TRUNCATED if cut else Reason.DECODE_ERROR, _name(error)) from error
 
 
@@ -161,30 +209,21 @@ def oriented_size(image: Image.Image) -> tuple[int, int]:
     return _as_shown(image, image.size, 1)[0]
 
 
-def _as_shown(image: Image.Image, size: tuple[int, int], scale: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Width and height after EXIF orientation, and how far a scaled picture reaches out before its first px."""
-    with decoding():
-        turn = image.getexif().get(0x0112, 1)
+def _as_shown(image: Image.Image, size: tuple[int, int], scale: int) -> tuple[tuple[int, int], int, tuple[int, int]]:
+    """Width and height after EXIF orientation, the scale, and how far a picture so scaled reaches out before its px."""
+    turn = _turn(image)
     width, height = size[::-1] if turn in (5, 6, 7, 8) else size
-    return (width, height), (-width % scale * (turn in (2, 3, 6, 7)), -height % scale * (turn in (3, 4, 7, 8)))
+    before = (-width % scale * (turn in (2, 3, 6, 7)), -height % scale * (turn in (3, 4, 7, 8)))
+    return (width, height), scale, before
 
 
-def _flat(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-        image = _eight_bits(image)
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        ground = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(ground, layer).convert(mode)
-    return image if image.mode == mode else image.convert(mode)
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    import numpy as np
-
-    values = np.asarray(image, dtype=np.float64)
-    top = 65535.0 if image.mode != "F" else max(float(values.max()), 1.0)
-    return Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8))
+def _turn(image: Image.Image) -> int:
+    """EXIF orientation, 1..8; 1 where the metadata cannot be read."""
+    try:
+        with decoding():
+            return int(image.getexif().get(0x0112, 1))
+    except ItemError:
+        return 1
 
 
 def _not_an_image(data: bytes) -> tuple[Reason, str]:
@@ -195,6 +234,8 @@ def _not_an_image(data: bytes) -> tuple[Reason, str]:
         return Reason.HTML_INSTEAD_OF_MEDIA, ""
     if data[4:12] in (b"ftypavif", b"ftypavis"):
         return Reason.DECODE_ERROR, "AVIF that cannot be read"
+    if kind := next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None):
+        return Reason.DECODE_ERROR, f"{kind} that cannot be read"
     return (Reason.UNSUPPORTED_MIME, "") if data else (Reason.TRUNCATED, "empty")
 
 

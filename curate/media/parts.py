@@ -1,123 +1,223 @@
 """All that a file shows, or holds without showing it: each part with its PDQ.
 
-Its first frame is "main"; then come every other frame of an animation ("frame:7") or page of a TIFF ("page:2"), what an
-alpha channel hides ("alpha:rgb" without it, "alpha:black" on black, "alpha:mask" itself), and the JPEGs that lie in the
-metadata or after the end ("preview:0": EXIF and Photoshop thumbnails, MPO's second pictures, gain maps). Not looked at:
-thumbnails that are no JPEG, TIFF's sub-directories, AVIF's auxiliary items.
+"main" is the first frame as we show it; "main:managed", "main:alpha:mask", ... are its other renderings. Then come
+every other frame of an animation ("frame:7") or page of a TIFF ("page:2") with their renderings, what the decoder
+leaves out ("main:stored", "raw:3": a frame before it is laid over the others), and every picture that lies in the
+metadata or after the end ("preview:0") with its own frames, renderings and pictures. docs/screening.md has the table.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
 
 from PIL import Image
 
 from curate.errors import ItemError
-from curate.media import pdq
-from curate.media.decode import Bounds, Luminance, decoding, flattened, frames, open_image
-from curate.media.ends import following, jpeg, segments
+from curate.media import hidden, pdq, profiles, unshown
+from curate.media.decode import SEVERAL, Bounds, decoding, frames, load, open_image, upright
+from curate.media.renderings import Facts, Rendering, lightness, renderings
 from curate.records import Reason
 
-PREVIEWS = 8  # JPEGs in the metadata that are looked at
-_PHOTOSHOP = 34377  # the TIFF tag of Photoshop's resources, a thumbnail among them
+RENDERED = 16  # times `max_pixels`: all renderings of all frames
+_EOI = b"\xff\xd9"
+_OTHER = re.compile(rb"\xff[\xc0-\xc2\xd8\xdb\xe0-\xef]")  # no scan of a JPEG is followed by its tables and its header
+_LIMITS = (Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_FRAMES, Reason.TOO_LARGE)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A file seen whole: its `size` as shown, the first frame as we show it in grey (mode L), and its parts."""
+
+    size: tuple[int, int]
+    grey: Image.Image
+    parts: tuple[pdq.Pdq, ...]
+
+
+@dataclass
+class _Budget:
+    """What is left of the pixels, decoded and rendered, that one file may have; more is refused, not skipped."""
+
+    bounds: Bounds
+    pixels: int
+    rendered: int
+
+    @classmethod
+    def of(cls, bounds: Bounds) -> "_Budget":
+        """All that a file may have."""
+        return cls(bounds, 2 * SEVERAL * bounds.max_pixels, RENDERED * bounds.max_pixels)  # raw frames count again
+
+    def frame(self, image: Image.Image) -> None:
+        """Count a frame before it is decoded."""
+        self.pixels -= image.width * image.height
+        if image.width * image.height > self.bounds.max_pixels or self.pixels < 0:
+            raise ItemError(Reason.TOO_MANY_PIXELS, f"{image.width}x{image.height}, and others")
+
+    def rendering(self, picture: Image.Image) -> None:
+        """Count what a frame is shown as."""
+        self.rendered -= picture.width * picture.height
+        if self.rendered < 0:
+            raise ItemError(Reason.TOO_MANY_PIXELS, f"{picture.width}x{picture.height}, in too many renderings")
 
 
 def parts(data: bytes, bounds: Bounds) -> tuple[pdq.Pdq, ...]:
-    """PDQ of each part of a file, "main" first, by the hash that decides; raises ItemError."""
+    """PDQ of each part of a file, "main" first, each hash once; raises ItemError."""
+    return whole(data, bounds).parts
+
+
+def whole(data: bytes, bounds: Bounds) -> Whole:
+    """A file from one full decode of each of its frames; raises ItemError where something of it cannot be looked at."""
     image = open_image(data, bounds)
-    after = followers(data, image.format)
-    main = pdq.compute(flattened(image, "RGB"))
-    others = (pdq.compute(_rgb(picture), part) for part, picture in _others(data, image, after, bounds))
-    return _distinct([main, *others])
+    concealed = hidden.inspect(data, image.format or "", bounds).pictures
+    budget = _Budget.of(bounds)
+    found = chain(_pictures(data, image, budget), _concealed(concealed, budget))
+    name, first = next(found)
+    distinct: dict[bytes, pdq.Pdq] = {}
+    for part, picture in chain([(name, first)], found):
+        for one in _hashed(part, picture):
+            distinct.setdefault(one.hashes, one)
+    return Whole(first.size, first.convert("L"), tuple(distinct.values()))
 
 
-def looks(data: bytes, seen: Luminance, after: Sequence[bytes], bounds: Bounds) -> tuple[pdq.Pdq, ...]:
-    """As `parts`."""
-    return parts(data, bounds)
+def _hashed(part: str, picture: Image.Image) -> Iterator[pdq.Pdq]:
+    """The PDQ of a picture, and that of its luminance alone where colour is what shows it."""
+    one = pdq.compute(_rgb(picture), part)
+    yield one
+    if one.quality < pdq.MIN_QUALITY and (light := lightness(picture)) is not None:
+        yield pdq.compute(_rgb(light), f"{part}:lightness")
 
 
-def followers(data: bytes, kind: str | None) -> tuple[bytes, ...]:
-    """The whole JPEGs that come after a JPEG in its file."""
-    return tuple(data[at:end] for at, end in following(data, jpeg(data))) if kind in ("JPEG", "MPO") else ()
+def each_frame(data: bytes, bounds: Bounds) -> None:
+    """Decode what comes after the first frame, and keep nothing; raises ItemError where that fails."""
+    image = open_image(data, bounds)
+    for number in range(1, frames(image, bounds)):
+        load(image, number)
 
 
 def _rgb(picture: Image.Image) -> Image.Image:
-    return flattened(picture, "RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
-def _distinct(found: Sequence[pdq.Pdq]) -> tuple[pdq.Pdq, ...]:
-    """Each hash once, under the first part that has it."""
-    return tuple({one.hashes: one for one in reversed(found)}.values())[::-1]
+def _pictures(data: bytes, image: Image.Image, budget: _Budget) -> Iterator[Rendering]:
+    """What a file shows, by name, upright; the first frame as we show it is the first."""
+    kind = image.format or ""
+    yield from _shown(data, image, budget)
+    for name, other in unshown.readings(data, kind):
+        yield from _another(name, other, budget)
+    for number, other in unshown.raw_frames(data, kind):
+        yield from _another(f"raw:{number}", other, budget)
 
 
-def _others(
-    data: bytes, image: Image.Image, after: Sequence[bytes], bounds: Bounds
-) -> Iterator[tuple[str, Image.Image]]:
-    """Every part but the first frame as it is shown, as pictures that are not yet flattened."""
-    word = "page" if image.format == "TIFF" else "frame"
-    for number in range(min(frames(image), bounds.max_frames)):
-        if number:
-            with decoding():
-                image.seek(number)
-            if image.width * image.height > bounds.max_pixels:
-                raise ItemError(Reason.TOO_MANY_PIXELS, f"{image.width}x{image.height}")
-        if number or _may_hide(image):
-            with decoding():
-                image.load()
-                frame = image.copy()
-            if number:
-                yield f"{word}:{number}", frame
-            for name, hidden in _hidden(frame):
-                yield (f"{word}:{number}:{name}" if number else name), hidden
-    yield from _previews(data, image, after, bounds)
-
-
-def _may_hide(image: Image.Image) -> bool:
-    return image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
-
-
-def _hidden(frame: Image.Image) -> Iterator[tuple[str, Image.Image]]:
-    """What composing a frame on white does not show; nothing where every pixel is opaque."""
-    if not _may_hide(frame):
-        return
-    layer = frame.convert("RGBA")
-    alpha = layer.getchannel("A")
-    if alpha.getextrema() == (255, 255):
-        return
-    yield "alpha:rgb", layer.convert("RGB")
-    yield "alpha:black", Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer).convert("RGB")
-    yield "alpha:mask", alpha
-
-
-def _previews(
-    data: bytes, image: Image.Image, after: Sequence[bytes], bounds: Bounds
-) -> Iterator[tuple[str, Image.Image]]:
-    """The JPEGs inside the metadata and after the end; what cannot be decoded shows nothing, and is passed over."""
-    small = Bounds(bounds.max_pixels, 1)
+def _concealed(found: tuple[bytes, ...], budget: _Budget) -> Iterator[Rendering]:
+    """The pictures in the metadata and after the end, as far as they can be decoded: the rest shows nothing."""
     number = 0
-    for one in (*_embedded(data, image), *after):
-        try:
-            preview = open_image(one, small)
-            with decoding():
-                preview.load()
-        except ItemError as error:
-            if error.reason is Reason.TOO_MANY_PIXELS:
-                raise
-            continue
-        yield f"preview:{number}", preview
-        number += 1
+    small = Bounds(budget.bounds.max_pixels, 1, budget.bounds.max_frames)
+    for data in found:
+        shown = False
+        for one in _ended(data):
+            try:
+                for name, picture in _pictures(one, open_image(one, small), budget):
+                    shown = True
+                    yield f"preview:{number}{name.removeprefix(pdq.MAIN)}", picture
+            except ItemError as error:
+                _pass_over(error)
+            if shown:
+                break
+        number += shown
 
 
-def _embedded(data: bytes, image: Image.Image) -> list[bytes]:
-    """What may be a JPEG in the metadata: everything from each of their first three bytes on."""
-    if image.format in ("JPEG", "MPO"):
-        header = next((end for marker, _, end in segments(data) if marker == 0xDA), len(data))
-        places = [data[2:header]]
-    else:
-        tags = getattr(image, "tag_v2", {})
-        places = [one for one in (image.info.get("exif"), tags.get(_PHOTOSHOP)) if isinstance(one, bytes)]
-    found: list[bytes] = []
-    for place in places:
-        at = place.find(b"\xff\xd8\xff")
-        while at >= 0 and len(found) < PREVIEWS:
-            found.append(place[at:])
-            at = place.find(b"\xff\xd8\xff", at + 3)
-    return found
+def _ended(data: bytes) -> Iterator[bytes]:
+    """What lies hidden; a JPEG that is cut is shown all the same: with an end at its end, and where another begins."""
+    if not data.startswith(b"\xff\xd8"):
+        yield data
+        return
+    yield data + _EOI
+    if (scan := data.find(b"\xff\xda")) >= 0 and (other := _OTHER.search(data, scan)):
+        yield data[: other.start()] + _EOI
+
+
+def _pass_over(error: ItemError) -> None:
+    """Nothing, where bytes are no picture; a limit refuses the whole file."""
+    if error.reason in _LIMITS:
+        raise error
+
+
+def _another(name: str, data: bytes, budget: _Budget) -> Iterator[Rendering]:
+    """The frames of a file as it is read another way; where it cannot be read so, nobody is shown anything."""
+    try:
+        image = open_image(data, Bounds(budget.bounds.max_pixels, 1, budget.bounds.max_frames))
+        for inner, picture in _shown(data, image, budget):
+            yield f"{name}{inner.removeprefix(pdq.MAIN)}", picture
+    except ItemError as error:
+        _pass_over(error)
+
+
+def _shown(data: bytes, image: Image.Image, budget: _Budget) -> Iterator[Rendering]:
+    """Every frame in every rendering."""
+    low, stored = _Again(data, budget.bounds), _Again(data, budget.bounds)
+    word = "page" if image.format == "TIFF" else "frame"
+    for number in range(frames(image, budget.bounds)):
+        with decoding():
+            image.seek(number)
+        budget.frame(image)
+        raw, facts = unshown.raw_mode(image), _facts(data, image)
+        unshown.refuse_unseen(raw)
+        load(image)
+        place = f"{word}:{number}" if number else pdq.MAIN
+        under = low.low(number, raw) if unshown.is_deep_colour(raw) else None
+        yield from _rendered(budget, place, image, facts, under)
+        if unshown.stores_more(raw):
+            yield from _rendered(budget, f"{place}:stored", stored.stored(number, raw), facts)
+
+
+def _rendered(
+    budget: _Budget, place: str, frame: Image.Image, facts: Facts, low: Image.Image | None = None
+) -> Iterator[Rendering]:
+    """The renderings of a frame, made one at a time."""
+    with decoding():
+        found = renderings(upright(frame), facts, low)
+    while True:
+        with decoding():
+            one = next(found, None)
+        if one is None:
+            return
+        budget.rendering(one[1])
+        yield f"{place}:{one[0]}".rstrip(":"), one[1]
+
+
+def _facts(data: bytes, image: Image.Image) -> Facts:
+    """What the file says of the current frame."""
+    tags = getattr(image, "tag_v2", None)
+    white = tags is not None and tags.get(262) == 0
+    return Facts(profiles.profile_of(data, image), white, unshown.boxes(data, image))
+
+
+@dataclass
+class _Again:
+    """The same file a second time, decoded beside the first in another way; opened where it is needed."""
+
+    data: bytes
+    bounds: Bounds
+    image: Image.Image | None = None
+
+    def low(self, number: int, raw: str) -> Image.Image:
+        """The lower bytes of a frame's samples, upright."""
+        image = self._at(number)
+        with decoding():
+            unshown.unpack_low(image, raw)
+            image.load()
+            return unshown.low_of(upright(image), raw)
+
+    def stored(self, number: int, raw: str) -> Image.Image:
+        """A frame as it is stored."""
+        image = self._at(number)
+        with decoding():
+            unshown.unpack_stored(image, raw)
+            image.load()
+            return image
+
+    def _at(self, number: int) -> Image.Image:
+        self.image = self.image or open_image(self.data, Bounds(self.bounds.max_pixels, 1, self.bounds.max_frames))
+        with decoding():
+            self.image.seek(number)
+        return self.image

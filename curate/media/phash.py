@@ -21,6 +21,9 @@ SAME_LEVELS = 8  # grey levels by which thumbnails of one picture may differ, an
 SAME_SHIFT = 8  # by one SAME_SHIFT-th of the step to the next pixel: resizing tools differ in where a pixel lies
 
 
+FULL = 0  # the side of a decode that is not scaled
+
+
 def mark(side: int) -> str:
     """What a table holds whose hashes are made from decodes that leave `side` px; another side can turn a bit."""
     return fingerprint(NAME, VERSION, side, THUMB)

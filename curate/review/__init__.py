@@ -16,7 +16,6 @@ from typing import Any
 from curate.agenda import Item
 from curate.errors import BusyError, ItemError, UsageError
 from curate.journal import Journal
-from curate.media.decode import Bounds, open_image, scaled
 from curate.review import dataset as slice_
 from curate.review import pull, server, thumbs
 from curate.review.desk import Card, Desk
@@ -26,8 +25,6 @@ from curate.review.routes import Routes
 from curate.review.server import Options, Serving, Watch
 from curate.review.thumbs import Look, name_of
 from curate.store.workspace import Workspace
-
-SHOWN = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/avif"})
 
 
 def review(ws: Workspace, queue: str, reviewer: str, options: Options, say: Callable[[str], None]) -> dict[str, Any]:
@@ -131,14 +128,11 @@ class _Session:
         return Card(slice_.add(self.dataset, [item], facts, self.paths([item]))[0], item)
 
     def original(self, sample: str) -> tuple[bytes, str]:
-        """What is stored, where a browser shows its kind; else a rendition at full size."""
-        kind = str(self.ws.catalog.one("SELECT media_type FROM samples WHERE id = ?", (sample,)))
+        """What is stored at full size, as the pixels that were screened; never the file itself."""
         with self.ws.blobs.open(sample) as file:
             data = file.read()
-        if kind in SHOWN:
-            return data, kind
         try:
-            return thumbs.encoded(scaled(open_image(data, Bounds(min_side=1)), None)), "image/jpeg"
+            return thumbs.revealed(data)
         except ItemError as error:
             raise UsageError(f"{sample[:12]}: cannot be shown: {error}") from error
 
