@@ -70,10 +70,11 @@ class Intake:
     ) -> tuple[Sample, Mapping[str, Any], None, tuple[Pdq, ...]]:
         """One decode serves all: in full where PDQ is asked for, else scaled. What cannot be decoded is refused."""
         image = open_image(data, self.bounds)
-        media_type, count = FORMATS[image.format or ""], frames(image, self.bounds)
+        media_type = FORMATS[image.format or ""]
         seen = whole(data, self.bounds) if self.pdq else None
         if seen is None:
-            hidden.inspect(data, image.format or "", self.bounds)
+            hidden.inspect(data, image.format or "", self.bounds)  # counts frames as it walks, before Pillow does
+        count = frames(image, self.bounds)
         grey = Luminance(seen.grey, seen.size) if seen and self.side == phash.FULL else luminance(image, self.side)
         if seen is None and count > 1:
             each_frame(data, self.bounds)

@@ -209,8 +209,7 @@ def test_another_process_finds_the_same(tmp_path: Path) -> None:
         "from curate.screening.lists.lines import Lines; from curate.media.pdq import Pdq;"
         "from curate.records import Digests; g = load([('lines:1', Lines(Path(sys.argv[1])))], True, None, 1);"
         "p = Pdq('main', bytes.fromhex(sys.argv[2]) * 8, 90);"
-        "print(g.problems, g.screen([Digests('0' * 64, '0' * 40, '0' * 32)], [(p,)])[0].match);"
-        "assert 'numba' not in sys.modules"
+        "print(g.problems, g.screen([Digests('0' * 64, '0' * 40, '0' * 32)], [(p,)])[0].match)"
     )
     run = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "list.txt"), query], capture_output=True, text=True, check=True
