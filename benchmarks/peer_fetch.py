@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.corpus import cache, make
+from benchmarks.corpus import CORPORA, corpus
 from benchmarks.fetch import once, served
 
 _BARE = ("--resize_mode=no", "--disable_all_reencoding", "--skip_reencode")
@@ -40,16 +40,8 @@ def peer(python: str, root: Path, urls: Path, options: tuple[str, ...]) -> float
     return seconds
 
 
-def main() -> None:
-    """Print images a second of each, and the ratios of the medians."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peer", required=True, help="interpreter of an environment with img2dataset")
-    parser.add_argument("--count", type=int, default=3000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--concurrency", type=int, default=128)
-    parser.add_argument("--pdq", type=int, default=0, help="also run with a screening list of so many PDQ hashes")
-    options = parser.parse_args()
-    paths = make(cache() / "jpegs", options.count)
+def compared(paths: list[Path], options: argparse.Namespace) -> None:
+    """Print images a second of each on one corpus, and the ratios of the medians."""
     with tempfile.TemporaryDirectory() as folder, served(paths[0].parent) as port:
         work, names = Path(folder), [p.name for p in paths]
         urls = work / "urls.txt"
@@ -77,6 +69,21 @@ def main() -> None:
     for name, rate in rates.items():
         against = (f"{rate / rates[other]:.2f} x {other}" for other in rates if other.startswith("img2dataset"))
         print(f"{name}: {rate:.0f} img/s" + (f" ({', '.join(against)})" if name.startswith("curate") else ""))
+
+
+def main() -> None:
+    """Print images a second of each, and the ratios of the medians, on each corpus."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peer", required=True, help="interpreter of an environment with img2dataset")
+    parser.add_argument("--corpus", choices=CORPORA, action="append", help="both by default")
+    parser.add_argument("--count", type=int, default=3000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--concurrency", type=int, default=128)
+    parser.add_argument("--pdq", type=int, default=0, help="also run with a screening list of so many PDQ hashes")
+    options = parser.parse_args()
+    for name in options.corpus or CORPORA:
+        print(name)
+        compared(corpus(name, options.count), options)
 
 
 if __name__ == "__main__":

@@ -47,16 +47,40 @@ def wanted(image: Image.Image) -> tuple[list[bytes], int]:
 
 
 def same(image: Image.Image, name: object = "") -> None:
-    """Every bit of the eight and the quality are pdqhash's; its coefficients have drifted by less than is said."""
+    """Every bit of the eight and the quality are pdqhash's; its coefficients have drifted by less than is said.
+
+    Below MIN_QUALITY those bits may differ that the drift could turn, and no others.
+    """
     found, (hashes_, quality) = pdq.compute(image), wanted(image)
-    apart = [bits(one, np.frombuffer(other, np.uint8)) for one, other in zip(found.array, hashes_, strict=True)]
-    assert (apart, found.quality) == ([0] * 8, quality), (name, image.mode, image.size)
+    apart = np.unpackbits(found.array ^ np.frombuffer(b"".join(hashes_), np.uint8).reshape(8, 32), axis=1)
+    if min(image.size) >= 5 and quality < pdq.MIN_QUALITY:
+        apart &= ~may_turn(image)
+    assert (apart.sum(axis=1).tolist(), found.quality) == ([0] * 8, quality), (name, image.mode, image.size)
     if min(image.size) >= 5:
-        flat = image.convert("RGB")
-        exact = pdq_pixels.cosines() @ pdq_pixels.Pixels(flat).exact()[0, 0] @ pdq_pixels.cosines().T
-        drifted = pdqhash.compute_float(np.asarray(flat))[0][::-1].reshape(16, 16) - exact
-        order = np.arange(1, 17)
-        assert (np.abs(drifted) * np.sqrt(np.outer(order, order))).max() < pdq.drift(max(image.size)), (name, image.size)
+        drifted = pdqhash.compute_float(np.asarray(image.convert("RGB")))[0][::-1].reshape(16, 16) - exactly(image)[0]
+        assert (np.abs(drifted) < drift(image)).all(), (name, image.size)
+
+
+def exactly(image: Image.Image) -> np.ndarray:
+    """The coefficients of the eight, from pixels so turned: float64[8, 16, 16]."""
+    found = [pdq_pixels.Pixels(Image.fromarray(one)).exact()[0, 0] for one in turned(np.asarray(image.convert("RGB")))]
+    return np.asarray(pdq_pixels.cosines() @ np.stack(found) @ pdq_pixels.cosines().T)
+
+
+def drift(image: Image.Image) -> np.ndarray:
+    """How far each coefficient may have drifted, as it is said."""
+    order = np.arange(1, 17)
+    return np.asarray(pdq.drift(max(image.size)) / np.sqrt(np.outer(order, order)))
+
+
+def may_turn(image: Image.Image) -> np.ndarray:
+    """The bits that drift could turn: 0 or 1, uint8[8, 256]."""
+    lows, far = exactly(image).reshape(8, 256), drift(image).ravel()
+    median = lows.argsort(axis=1, kind="stable")[:, [127]]
+    least = (lows - far < np.take_along_axis(lows, median, axis=1) + far[median] + 1e-9) & (
+        lows + far > np.take_along_axis(lows, median, axis=1) - far[median] - 1e-9
+    )
+    return np.asarray(least[:, ::-1], dtype=np.uint8)
 
 
 def test_a_tenth_of_all_pictures_has_pdqhashs_own_bits() -> None:
@@ -142,7 +166,7 @@ def test_where_pdqhash_rounds_otherwise_it_is_asked_itself(monkeypatch: pytest.M
     monkeypatch.setattr(pdq, "faithful", lambda: False)
     monkeypatch.setattr(pdq, "drift", lambda side: 1e9)  # in doubt of everything
     monkeypatch.setattr(pdq_pixels.Pixels, "rounded", None)
-    for image in (photograph("coffee.png").resize((160, 120)), Image.new("RGB", (70, 40), "navy")):
+    for image in (photograph("coffee.png").resize((160, 120)), photograph("gravel.png").resize((70, 90))):
         found = pdq.compute(image)
         assert ([one.tobytes() for one in found.array], found.quality) == wanted(image)
 

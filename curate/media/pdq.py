@@ -64,14 +64,15 @@ def load() -> None:
 
 
 def compute(image: Image.Image, part: str = MAIN) -> Pdq:
-    """The PDQ of an oriented picture in eight orientations: pdqhash's own bits and quality, whatever is in it.
+    """The PDQ of an oriented picture in eight orientations: pdqhash's own bits and quality.
 
     RGB; other modes are converted. A picture with a side of less than 5 px has hashes of zeros and quality 0. Bits are
     in the order of the hash's usual hex text.
 
     Coefficients are exact here, while pdqhash's have drifted by up to `drift`. Where that could turn a bit of an
     orientation, or a step of the quality, its whole arithmetic is repeated in its order, or, where its binary rounds
-    otherwise on this machine, it is called.
+    otherwise on this machine, it is called. Not so for the bits of a picture below MIN_QUALITY, which nobody compares:
+    there the exact coefficients have the last word.
     """
     import numpy as np
 
@@ -81,13 +82,14 @@ def compute(image: Image.Image, part: str = MAIN) -> Pdq:
     faithful()  # without pdqhash there is no PDQ: not now and then, when a doubt comes, but from the first picture on
     pixels, most = Pixels(picture), drift(max(picture.size))
     squares = pixels.exact()
-    lows = cosines() @ squares @ cosines().T
+    lows = (cosines() @ squares @ cosines().T).round(9)  # without what is left of sums that are zero
     turned = np.stack([lows[down, across].T if flip else lows[down, across] for down, across, flip in _TURNS])
-    hashes, unsure = _hashes(turned), _unsure(turned, most)
-    quality = _quality(squares[0, 0], most)
-    for n in np.flatnonzero(unsure):
+    hashes, quality = _hashes(turned), _quality(squares[0, 0], most)
+    if quality is None:
+        quality = _decided(pixels, _TURNS[0])[1]
+    for n in np.flatnonzero(_unsure(turned, most)) if quality >= MIN_QUALITY else ():
         hashes[n] = _decided(pixels, _TURNS[n])[0]
-    return Pdq(part, hashes.tobytes(), _decided(pixels, _TURNS[0])[1] if quality is None else quality)
+    return Pdq(part, hashes.tobytes(), quality)
 
 
 def drift(side: int) -> float:

@@ -37,10 +37,10 @@ class Pixels:
 
     def rounded(self, turn: Turn) -> "np.ndarray":
         """The 64 x 64 px of the picture so turned, every sum rounded as pdqhash does: float32[64, 64]."""
-        from curate.media.pdq_kernels import shrunk, transposed
+        from curate.media.pdq_kernels import shrunk
 
         down, across, flip = turn
-        return shrunk(self._grey, down, across) if flip else shrunk(transposed(self._grey), across, down)
+        return shrunk(self._grey, down, across) if flip else shrunk(self._flipped, across, down)
 
     @cached_property
     def _grey(self) -> "np.ndarray":
@@ -52,6 +52,12 @@ class Pixels:
         for top, words in self._strips():
             luminance(words, grey[top : top + len(words)])
         return grey
+
+    @cached_property
+    def _flipped(self) -> "np.ndarray":
+        from curate.media.pdq_kernels import transposed
+
+        return transposed(self._grey)
 
     def _strips(self) -> "Iterator[tuple[int, np.ndarray]]":
         """Pillow's own memory with the number of its first row, uint32[rows, width]; copies where it is in pieces."""
