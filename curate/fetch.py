@@ -161,7 +161,7 @@ class _Run:
     async def all(self, sources: Sequence[Source], http: "contextlib.AbstractAsyncContextManager[Client]") -> None:
         limits = self.ws.config.fetch
         bounds = Bounds(limits.max_pixels, limits.min_side, limits.max_frames)
-        line = _Line(self.engine, self.recorder, Intake(bounds, pdq=self.gate.active))
+        line = _Line(self.engine, self.recorder, Intake(bounds, self.gate.active, limits.strip))
         async with http as client:
             line.start(asyncio.get_running_loop(), client.room)  # its workers wake up while the sources are listed
             try:
