@@ -30,6 +30,7 @@ class FetchConfig:
 
     `placeholder_urls`: the same bytes from so many URLs of one host are taken for a placeholder (0: never). `tokens`:
     for an API's host, the name of the environment variable that holds its OAuth token; it is sent nowhere else.
+    `strip`: what would fail as `hidden_data` is stored without its metadata, where its format can be rewritten.
     `require_license`: what no source names a licence of is not fetched; `licenses`: nor what has none of these (`CC*`).
     """
 
@@ -43,6 +44,7 @@ class FetchConfig:
     max_pixels: int = 100_000_000
     min_side: int = 16
     max_frames: int = 100
+    strip: bool = False
     max_store: Bytes | None = None
     timeout: float = 60.0
     connect_timeout: float = 10.0

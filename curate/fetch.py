@@ -162,9 +162,8 @@ class _Run:
     async def all(self, sources: Sequence[Source], http: "contextlib.AbstractAsyncContextManager[Client]") -> None:
         limits = self.ws.config.fetch
         bounds = Bounds(limits.max_pixels, limits.min_side, limits.max_frames)
-        line = _Line(
-            self.engine, self.recorder, Intake(bounds, self.gate.active or self.recorder.by_look, hashes.side(self.ws))
-        )
+        wanted = self.gate.active or self.recorder.by_look
+        line = _Line(self.engine, self.recorder, Intake(bounds, wanted, hashes.side(self.ws), limits.strip))
         async with http as client:
             line.start(asyncio.get_running_loop(), client.room)  # its workers wake up while the sources are listed
             try:

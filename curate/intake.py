@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pickle import PickleBuffer
 from typing import Any
 
@@ -11,7 +11,8 @@ from curate.media import hidden, phash
 from curate.media.decode import FORMATS, Bounds, Luminance, frames, luminance, open_image
 from curate.media.parts import each_frame, whole
 from curate.media.pdq import Pdq
-from curate.records import Sample
+from curate.media.strip import stripped
+from curate.records import Reason, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,9 @@ class Arrival:
 class Look:
     """What one look at the bytes found: digests always, then either a sample with its hashes or the item's failure.
 
-    `pdq` has one entry for each part of the file, "main" first; it is empty where the work was not asked for PDQ.
+    `pdq` has one entry for each part of the file, "main" first; it is empty where the work was not asked for PDQ. Where
+    the bytes were rewritten without their metadata, `rewritten` is what all this is about, and `came` has the sha256,
+    sha1 and md5 of what came.
     """
 
     sha256: str
@@ -39,18 +42,22 @@ class Look:
     hashes: Mapping[str, Any] | None = None
     failure: ItemError | None = None
     pdq: tuple[Pdq, ...] = ()
+    rewritten: bytes | None = None
+    came: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True)
 class Intake:
     """The work that `fetch` maps over arrivals; with `pdq` where something is there to screen against.
 
-    `side`: px of the decode that pHashes are made from (`curate.hashes.side`).
+    `side`: px of the decode that pHashes are made from (`curate.hashes.side`). With `strip`, what holds too much that
+    nobody can look into is looked at without it.
     """
 
     bounds: Bounds
     pdq: bool = True
     side: int = phash.FULL
+    strip: bool = False
 
     def load(self) -> None:
         """Import what the first item would otherwise wait for."""
@@ -58,7 +65,17 @@ class Intake:
 
     def __call__(self, item: Arrival) -> Look:
         """One look; an item that is no image we take is an answer, not an error."""
-        data = item.data
+        look = self._look(item.data)
+        if not self.strip or look.failure is None or look.failure.reason is not Reason.HIDDEN_DATA:
+            return look
+        try:
+            smaller = stripped(item.data, open_image(item.data, self.bounds).format or "", self.bounds)
+        except ItemError:
+            return look
+        again = self._look(smaller)
+        return look if again.failure else replace(again, rewritten=smaller, came=(look.sha256, look.sha1, look.md5))
+
+    def _look(self, data: bytes) -> Look:
         sha256, sha1, md5 = (hashlib.new(name, data, usedforsecurity=False).hexdigest() for name in _DIGESTS)
         try:
             return Look(sha256, sha1, md5, *self._taken(data, (sha256, sha1, md5)))

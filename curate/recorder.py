@@ -78,7 +78,7 @@ class Recorder:
         known = {one: _media(o) | self._preserved(o, match) for one, (o, match) in matched.items()}
         stored = [o.look.sha256 for o in kept if o.look is not None]
         with self._ws.landing(stored):
-            self._ws.blobs.put((o.look.sha256, o.response.body) for o in kept if o.look and o.response)
+            self._ws.blobs.put((o.look.sha256, _body(o)) for o in kept if o.look and o.response)
             with self._ws.catalog.tx() as db:
                 for outcome in outcomes:
                     self._write(db, outcome, wanted.get(outcome.candidate))
@@ -113,8 +113,12 @@ class Recorder:
         seen = [(o, o.look) for o in batch if o.look is not None]
         digests = [Digests(look.sha256, look.sha1, look.md5) for _, look in seen]
         pictures = [look.pdq if look.sample is not None else None for _, look in seen]
-        verdicts = self._gate.screen(digests, pictures)
-        return {o.candidate: verdict for (o, _), verdict in zip(seen, verdicts, strict=True)}
+        came = [(n, Digests(*look.came)) for n, (_, look) in enumerate(seen) if look.came]  # before it was rewritten
+        verdicts = self._gate.screen([*digests, *(one for _, one in came)], [*pictures, *[None] * len(came)])
+        for (n, _), verdict in zip(came, verdicts[len(seen) :], strict=True):
+            if verdict.match or verdict.unavailable:
+                verdicts[n] = verdict
+        return {o.candidate: verdict for (o, _), verdict in zip(seen, verdicts, strict=False)}
 
     def _preserved(self, o: Outcome, match: Match) -> dict[str, object]:
         """Where the bytes of a match are sealed, if the operator's policy wants them."""
@@ -136,7 +140,8 @@ class Recorder:
         """The outcome, unless its bytes were taken down, or look like what was taken down with its PDQ."""
         if o.failure is not None or o.look is None or o.response is None:
             return o
-        if self._blocked.sha256(o.look.sha256) or any(self._blocked.near(part) for part in self._pdq(o)):
+        known = any(self._blocked.sha256(one) for one in (o.look.sha256, *(o.look.came or ())[:1]))
+        if known or any(self._blocked.near(part) for part in self._pdq(o)):
             return Outcome(o.candidate, None, ItemError(Reason.TAKEN_DOWN), o.look)
         return o
 
@@ -160,7 +165,7 @@ class Recorder:
 
     def _reserve(self, kept: Sequence[Outcome]) -> None:
         most = self._ws.config.fetch.max_store
-        self._held += sum(len(o.response.body) for o in kept if o.response is not None)
+        self._held += sum(len(_body(o)) for o in kept)
         if most is not None and self._held > most:
             raise StoreError(f"the store would hold more than [fetch] max_store allows ({most} bytes)")
 
@@ -170,7 +175,7 @@ class Recorder:
         return (
             "stored" if failure is None else "failed",
             failure.reason if failure else None,
-            failure.detail if failure else None,
+            failure.detail if failure else _rewriting(o.look),
             failure is not None and failure.reason.retryable,
             o.look.sha256 if failure is None and o.look else None,
             response.url if response else None,
@@ -232,9 +237,27 @@ def _judged(o: Outcome, verdict: Verdict, sha1: str | None) -> Outcome:
         kind = placeholder(o.response, o.look.md5, size)
         if kind is not None:
             return Outcome(o.candidate, o.response, ItemError(Reason.PLACEHOLDER, kind), o.look)
-        if sha1 is not None and o.look.sha1 != sha1.lower():
+        if sha1 is not None and _sha1(o.look) != sha1.lower():
             return Outcome(o.candidate, o.response, ItemError(Reason.HASH_MISMATCH, "sha1"), o.look)
     return o
+
+
+def _body(o: Outcome) -> bytes:
+    """The bytes that are kept of an outcome."""
+    rewritten = o.look.rewritten if o.look else None
+    return rewritten if rewritten is not None else o.response.body if o.response else b""
+
+
+def _sha1(look: Look) -> str:
+    """Of what came."""
+    return look.came[1] if look.came else look.sha1
+
+
+def _rewriting(look: Look | None) -> str | None:
+    """What is on record of a sample that is stored without metadata."""
+    if look is None or look.came is None:
+        return None
+    return "rewritten without metadata; came with sha256 {}, sha1 {}, md5 {}".format(*look.came)
 
 
 def _count(db: sqlite3.Connection, verdicts: Mapping[int, Verdict]) -> None:
@@ -255,7 +278,7 @@ def _hash_check(o: Outcome, sha1: str | None) -> str | None:
     """Whether the bytes have the sha1 that the source names: ok, mismatch, or absent (it names none)."""
     if o.look is None:
         return None
-    return "absent" if sha1 is None else "ok" if o.look.sha1 == sha1.lower() else "mismatch"
+    return "absent" if sha1 is None else "ok" if _sha1(o.look) == sha1.lower() else "mismatch"
 
 
 _SAMPLE = """

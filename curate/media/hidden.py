@@ -261,7 +261,7 @@ def _opaque_spans(owner: _Owner) -> Iterator[tuple[int, int]]:
 
 def _harmless(body: bytes) -> bool:
     """Whether bytes are padding, text or an ICC profile, by what they are and not by what they are called."""
-    return not body.strip(polyglot.PADDING) or _is_text(body) or _is_profile(body)
+    return not body.strip(polyglot.PADDING) or _is_text(body) or is_profile(body)
 
 
 def _is_text(body: bytes) -> bool:
@@ -274,7 +274,7 @@ def _is_text(body: bytes) -> bool:
     return True
 
 
-def _is_profile(body: bytes) -> bool:
+def is_profile(body: bytes) -> bool:
     """Whether this is an ICC profile as long as it says, every tag of which lies within."""
     if body[36:40] != b"acsp" or int.from_bytes(body[:4], "big") != len(body):
         return False

@@ -16,28 +16,39 @@ _XMP = b"XMP DataXMP"  # its text is not cut into blocks: it lies as it is
 
 def claims(data: bytes, budget: Budget) -> Iterator[Range]:
     """Block after block; bytes between two that begin none are left out, as a decoder skips them."""
-    at = 13 + _palette(data[10])
-    yield Range(0, at, Kind.STRUCTURE)
+    yield Range(0, 13 + palette(data[10]), Kind.STRUCTURE)
+    for begin, end in blocks(data, budget):
+        if data[begin] == 0x2C:
+            at = begin + 11 + palette(data[begin + 9])
+            shown = pixels(data, begin, end)
+            yield Range(begin, at, Kind.STRUCTURE)
+            yield Range(at, shown, Kind.PIXELS, "frame")
+            yield Range(shown, end - 1, Kind.OPAQUE, "behind the pixels", _joined(data, shown))
+            yield Range(end - 1, end, Kind.STRUCTURE)
+        elif data[begin] == 0x21:
+            yield from _extension(data, begin, end)
+        else:
+            yield Range(begin, end, Kind.STRUCTURE)
+
+
+def blocks(data: bytes, budget: Budget) -> Iterator[tuple[int, int]]:
+    """Where each picture, extension and the trailer lie; what begins none of them is skipped byte by byte."""
+    at = 13 + palette(data[10])
     while at < len(data):
         begin = at
         budget.step()
         if data[at] == 0x3B:
-            yield Range(at, at + 1, Kind.STRUCTURE)
+            yield at, at + 1
             return
         if data[at] == 0x2C:
             if _too_large(data, begin, budget):
                 return
             budget.frame()
-            at += 11 + _palette(data[at + 9])
-            yield Range(begin, at, Kind.STRUCTURE)
-            end, shown = _image(data, begin, at, budget)
-            yield Range(at, shown, Kind.PIXELS, "frame")
-            yield Range(shown, end - 1, Kind.OPAQUE, "behind the pixels", _joined(data, shown))
-            yield Range(end - 1, end, Kind.STRUCTURE)
-            at = end
+            at = _end(data, at + 11 + palette(data[at + 9]))
+            yield begin, at
         elif data[at] == 0x21:
-            at = _end(data, begin + 2)
-            yield from _extension(data, begin, at)
+            at = _end(data, at + 2)
+            yield begin, at
         else:
             at += 1
 
@@ -50,7 +61,8 @@ def _too_large(data: bytes, begin: int, budget: Budget) -> bool:
     return bool(width * height > budget.max_pixels)
 
 
-def _palette(flags: int) -> int:
+def palette(flags: int) -> int:
+    """Bytes of the palette that a header's flags announce."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
@@ -70,24 +82,23 @@ def _joined(data: bytes, at: int) -> bytes:
     return b"".join(found)
 
 
-def _image(data: bytes, begin: int, at: int, budget: Budget) -> tuple[int, int]:
-    """Where a frame's sub-blocks end, and where behind the sub-block that completes its last row.
+def pixels(data: bytes, begin: int, end: int) -> int:
+    """Behind the sub-block that completes the last row of the picture at [begin, end).
 
     Pillow's own decoder is asked: what it did not need for the picture is no part of it.
     """
     width, height, flags = struct.unpack_from("<HHB", data, begin + 5)
-    end = _end(data, at)
+    at = begin + 11 + palette(data[begin + 9])
     if not (width and height):
-        return end, at
+        return at
     decoder = Image._getdecoder("L", "gif", (data[at - 1], flags & 64, -1), ())
     decoder.setimage(Image.new("L", (width, height)).im, (0, 0, width, height))
-    shown = at
-    while shown < end - 1:
-        block = data[shown : shown + 1 + data[shown]]
-        shown = min(shown + len(block), end - 1)
+    while at < end - 1:
+        block = data[at : at + 1 + data[at]]
+        at = min(at + len(block), end - 1)
         if decoder.decode(block)[0] < 0:
             break
-    return end, shown
+    return at
 
 
 def _extension(data: bytes, begin: int, end: int) -> Iterator[Range]:
@@ -102,7 +113,13 @@ def _extension(data: bytes, begin: int, end: int) -> Iterator[Range]:
         if kind is Kind.STRUCTURE and end - body > 16:
             kind = Kind.OPAQUE
         yield Range(begin, body, Kind.STRUCTURE)
-        yield Range(body, end, kind, name.decode("latin-1"), None if name == _XMP else _joined(data, body))
+        yield Range(
+            body,
+            end,
+            kind,
+            name.decode("latin-1"),
+            None if kind is Kind.STRUCTURE or name == _XMP else _joined(data, body),
+        )
     else:
         skip = _PLAIN_HEADER * (label == 0x01 and size == 12)
         yield Range(begin, begin + 2 + skip, Kind.STRUCTURE)

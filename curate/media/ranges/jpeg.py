@@ -10,8 +10,8 @@ from curate.media.ranges import tiff
 from curate.media.ranges.kinds import Budget, Kind, Range
 
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # none of stuffed zeros, fill bytes, restarts
-_BARE = frozenset((0x01, 0xD9))  # markers without a length
-_TABLES = frozenset((*range(0xC0, 0xD0), 0xDA, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF))
+BARE = frozenset((0x01, 0xD9))  # markers without a length
+TABLES = frozenset((*range(0xC0, 0xD0), 0xDA, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF))
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BYTES = 2  # of coded data that a sample may take: more than noise at the best quality does
 _SPARE = 16 * 1024
@@ -32,7 +32,7 @@ _KNOWN: dict[int, tuple[tuple[bytes, int, Kind, str], ...]] = {  # marker -> how
 _DIRECTORIES = {0xE1: ((b"Exif\0", 6, "EXIF "),), 0xE2: ((b"MPF\0", 4, "MPF "),)}  # a TIFF structure inside
 
 
-class _Segment(NamedTuple):
+class Segment(NamedTuple):
     marker: int
     begin: int
     end: int  # of what has a length
@@ -46,7 +46,7 @@ def claims(data: bytes, budget: Budget) -> Iterator[Range]:
     """
     yield Range(0, 2, Kind.STRUCTURE)
     left = 0
-    for one in _segments(data, budget):
+    for one in segments(data, budget):
         yield from _content(data, one, budget)
         if one.marker in _FRAMES:
             height, width, parts = struct.unpack_from(">HHB", data, one.begin + 5)
@@ -57,7 +57,7 @@ def claims(data: bytes, budget: Budget) -> Iterator[Range]:
             yield Range(one.end, stop, Kind.PIXELS, "scan")
 
 
-def _segments(data: bytes, budget: Budget) -> Iterator[_Segment]:
+def segments(data: bytes, budget: Budget) -> Iterator[Segment]:
     found = _MARKER.search(data, 2)
     while found:
         begin = found.start()
@@ -65,13 +65,13 @@ def _segments(data: bytes, budget: Budget) -> Iterator[_Segment]:
         if 0x01 < marker < 0xC0 or marker == 0xD8 or 0xF0 <= marker < 0xFE:
             return  # a second start, or reserved: no decoder goes on
         budget.step()
-        end = begin + 2 if marker in _BARE else begin + 2 + int.from_bytes(data[begin + 2 : begin + 4], "big")
+        end = begin + 2 if marker in BARE else begin + 2 + int.from_bytes(data[begin + 2 : begin + 4], "big")
         found = None if marker == 0xD9 else _MARKER.search(data, end)
         scan = (found.start() if found else len(data)) if marker == 0xDA else end
-        yield _Segment(marker, begin, end, scan)
+        yield Segment(marker, begin, end, scan)
 
 
-def _content(data: bytes, one: _Segment, budget: Budget) -> Iterator[Range]:
+def _content(data: bytes, one: Segment, budget: Budget) -> Iterator[Range]:
     body = one.begin + 4
     for start, skip, name in _DIRECTORIES.get(one.marker, ()):
         if data.startswith(start, body):
@@ -87,7 +87,7 @@ def _content(data: bytes, one: _Segment, budget: Budget) -> Iterator[Range]:
         skip = 8 if data.startswith(b"\0\0\0\1", body + 4) else 16
         yield Range(one.begin, body + skip, Kind.STRUCTURE)
         yield Range(body + skip, one.end, Kind.OPAQUE, "JUMBF")
-    elif one.marker in _TABLES or one.marker in _BARE:
+    elif one.marker in TABLES or one.marker in BARE:
         if one.marker == 0xDA:
             budget.scan()
         yield Range(one.begin, one.end, Kind.STRUCTURE)

@@ -10,7 +10,7 @@ from curate.media.ranges import tiff
 from curate.media.ranges.kinds import Budget, Kind, Range
 from curate.records import Reason
 
-_STRUCTURE = frozenset(
+STRUCTURE = frozenset(
     b"IHDR PLTE IEND tRNS gAMA cHRM sRGB sBIT bKGD hIST pHYs tIME acTL fcTL cICP mDCV cLLI oFFs sCAL pCAL sTER".split()
 )
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -18,7 +18,7 @@ _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 _PIECE = 1 << 16
 
 
-class _Chunk(NamedTuple):
+class Chunk(NamedTuple):
     name: bytes
     begin: int  # of its content
     end: int
@@ -31,7 +31,7 @@ def claims(data: bytes, budget: Budget) -> Iterator[Range]:
     """Chunk after chunk; those behind IEND are claimed as "after", with what they unpack to."""
     yield Range(0, 8, Kind.STRUCTURE)
     ended, pixels = False, None
-    for one in _streams(data, budget):
+    for one in streams(data, budget):
         frame = Range(one.begin - 8, one.begin, Kind.STRUCTURE, "chunk")
         tail = Range(one.end, one.end + 4, Kind.STRUCTURE, "chunk")
         inside = [frame, *(() if one.stream else _content(data, one, budget)), tail]
@@ -45,7 +45,7 @@ def claims(data: bytes, budget: Budget) -> Iterator[Range]:
         ended |= one.name == b"IEND"
 
 
-def _streams(data: bytes, budget: Budget) -> Iterator[_Chunk]:
+def streams(data: bytes, budget: Budget) -> Iterator[Chunk]:
     """The chunks. A run of IDAT, and a frame's fdAT, are a stream each; what acTL does not count is not shown."""
     stream, frames, shown, size, before = 0, 0, 0, data[16:24], b""
     for name, begin, end in _chunks(data, budget):
@@ -57,8 +57,8 @@ def _streams(data: bytes, budget: Budget) -> Iterator[_Chunk]:
         pixels = name == b"IDAT" or (name == b"fdAT" and frames > 0)
         stream += pixels and (before != name)
         first = stream == 1 and name == b"IDAT"
-        visible = first or (name == b"fdAT" and frames <= shown)
-        yield _Chunk(name, begin, end, stream * pixels, data[16:24] if name == b"IDAT" else size, visible)
+        visible = first or (name in (b"fcTL", b"fdAT") and frames <= shown)
+        yield Chunk(name, begin, end, stream * pixels, data[16:24] if name == b"IDAT" else size, visible)
         before = name
 
 
@@ -74,8 +74,8 @@ def _chunks(data: bytes, budget: Budget) -> Iterator[tuple[bytes, int, int]]:
         at += 12 + size
 
 
-def _content(data: bytes, one: _Chunk, budget: Budget) -> Iterator[Range]:
-    if one.name in _STRUCTURE and one.end - one.begin <= 1024:
+def _content(data: bytes, one: Chunk, budget: Budget) -> Iterator[Range]:
+    if one.name in STRUCTURE and one.end - one.begin <= 1024:
         yield Range(one.begin, one.end, Kind.STRUCTURE)
     elif one.name == b"eXIf":
         yield from tiff.inside(data, one.begin, one.end, "EXIF ", budget)
@@ -101,7 +101,7 @@ def _unpacked(name: bytes, body: bytes, budget: Budget) -> bytes | None:
 class _Pixels:
     """One zlib stream of filtered rows over several chunks: how far it is pixels, and what comes behind these."""
 
-    def __init__(self, chunk: _Chunk, rest: bytes, budget: Budget) -> None:
+    def __init__(self, chunk: Chunk, rest: bytes, budget: Budget) -> None:
         self.stream = chunk.stream
         self._kind = Kind.PIXELS if chunk.shown else Kind.PICTURE
         self._budget, self._unpacker = budget, zlib.decompressobj()
@@ -137,16 +137,16 @@ class _Pixels:
 def pictures(data: bytes, _: list[Range], budget: Budget) -> Iterator[tuple[str, bytes]]:
     """Frames of an APNG beyond the number that it gives, and a second picture in further IDAT chunks."""
     header, before, rows = data[24:29], list[bytes](), dict[tuple[int, bytes], list[bytes]]()
-    for one in _streams(data, budget):
+    for one in streams(data, budget):
         body = data[one.begin : one.end]
         if one.name in (b"PLTE", b"tRNS"):
-            before.append(_chunk(one.name, body))
+            before.append(chunk(one.name, body))
         elif one.stream and not one.shown:
             rows.setdefault((one.stream, one.size), []).append(body[4 * (one.name == b"fdAT") :])
     for (stream, size), pieces in rows.items():
-        parts = (_chunk(b"IHDR", size + header), *before, _chunk(b"IDAT", b"".join(pieces)), _chunk(b"IEND", b""))
+        parts = (chunk(b"IHDR", size + header), *before, chunk(b"IDAT", b"".join(pieces)), chunk(b"IEND", b""))
         yield f"stream {stream}", b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def _chunk(name: bytes, body: bytes) -> bytes:
+def chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))

@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from curate.media.ranges import tiff
 from curate.media.ranges.kinds import Budget, Kind, Range
 
-_CODED = (b"VP8 ", b"VP8L", b"ALPH")
+CODED = (b"VP8 ", b"VP8L", b"ALPH")
 _STRUCTURE = {b"VP8X": 10, b"ANIM": 6}
-_FRAME = 16  # bytes of a frame's own header
+FRAME = 16  # bytes of a frame's own header
 _ANIMATED = 2
 
 
 def claims(data: bytes, budget: Budget) -> Iterator[Range]:
     """The RIFF chunks within the size that the file gives itself."""
     yield Range(0, 12, Kind.STRUCTURE)
-    for name, begin, end, shown in _chunks(data, budget):
+    for name, begin, end, shown in chunks(data, budget):
         yield Range(begin - 8, begin, Kind.STRUCTURE)
         if name == b"ANMF":
-            yield Range(begin, begin + _FRAME, Kind.STRUCTURE)
-        elif name in _CODED:
+            yield Range(begin, begin + FRAME, Kind.STRUCTURE)
+        elif name in CODED:
             yield Range(begin, end, Kind.PIXELS if shown else Kind.PICTURE, f"{name.decode()}{begin}")
         elif name == b"EXIF":
             skip = 6 if data.startswith(b"Exif\0", begin) else 0
@@ -33,7 +33,7 @@ def claims(data: bytes, budget: Budget) -> Iterator[Range]:
         yield Range(end, end + (end - begin) % 2, Kind.STRUCTURE)
 
 
-def _chunks(data: bytes, budget: Budget) -> Iterator[tuple[bytes, int, int, bool]]:
+def chunks(data: bytes, budget: Budget) -> Iterator[tuple[bytes, int, int, bool]]:
     """Name, begin and end of each chunk's content, those in frames too; and whether a decoder shows what it codes.
 
     A file whose first chunk is a picture shows that one and no other; an extended one its frames where it says that it
@@ -49,7 +49,7 @@ def _chunks(data: bytes, budget: Budget) -> Iterator[tuple[bytes, int, int, bool
         if name == b"ANMF":
             budget.frame()
             picture = False
-            for inner, first, last in _riff(data, begin + _FRAME, end, budget):
+            for inner, first, last in _riff(data, begin + FRAME, end, budget):
                 yield inner, first, last, animated and not picture
                 picture |= inner in (b"VP8 ", b"VP8L")
 
@@ -64,7 +64,7 @@ def _riff(data: bytes, at: int, end: int, budget: Budget) -> Iterator[tuple[byte
 
 def pictures(data: bytes, _: list[Range], budget: Budget) -> Iterator[tuple[str, bytes]]:
     """Each coded picture that no decoder shows, as a file of its own."""
-    for name, begin, end, shown in _chunks(data, budget):
+    for name, begin, end, shown in chunks(data, budget):
         if name in (b"VP8 ", b"VP8L") and not shown:
             chunk = data[begin - 8 : end] + bytes((end - begin) % 2)
             yield f"{name.decode()}{begin}", b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
