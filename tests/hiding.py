@@ -3,14 +3,18 @@
 import io
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 
+from curate.media import pdq
+from curate.media.decode import Bounds
+from curate.media.parts import parts
 from curate.media.profiles import written
+from tests.pictures import photograph
 
 Samples = npt.NDArray[Any]
 
@@ -195,5 +199,113 @@ def with_aperture(data: bytes, wide: int, high: int, right: int = 0, down: int =
         at += 6
         for _ in range(extents):
             struct.pack_into(">I", out, at, struct.unpack_from(">I", out, at)[0] + 41)
+            at += 8
+    return bytes(out)
+
+
+# -- pictures that are hidden, and whether they are found ------------------------------------------------------------
+
+HIDDEN, COVER = photograph("astronaut.png"), photograph("coffee.png")
+
+BOUNDS = Bounds(min_side=1)
+
+SIZES = ((160, 120), (213, 161))
+
+Make = Callable[[Image.Image], bytes]  # a file in which the grey picture is visible in one way only
+
+
+def grey(size: tuple[int, int]) -> Image.Image:
+    picture = ImageOps.autocontrast(HIDDEN.resize(size, Image.Resampling.LANCZOS).convert("L"))
+    picture.info = {}  # the photograph's own profile
+    return picture
+
+
+def found_in(data: bytes, picture: Image.Image) -> list[str]:
+    """The parts that a list which names the picture would match, in whichever orientation."""
+    wanted = pdq.compute(picture.convert("RGB")).array[0]
+    good = [one for one in parts(data, BOUNDS) if one.quality >= pdq.MIN_QUALITY]
+    return [one.part for one in good if np.bitwise_count(one.array ^ wanted).sum(axis=1).min() <= pdq.RADIUS]
+
+
+def array(picture: Image.Image) -> np.ndarray:
+    return np.asarray(picture)
+
+
+def noise(picture: Image.Image, least: int, most: int) -> np.ndarray:
+    return np.random.default_rng(5).integers(least, most, array(picture).shape)
+
+
+def negative(picture: Image.Image) -> Image.Image:
+    return ImageOps.invert(picture)
+
+
+def transferred(picture: Image.Image, of_linear: Callable[[np.ndarray], np.ndarray]) -> Image.Image:
+    """The picture by another transfer curve: what it looks like to whoever takes it for sRGB."""
+    level = np.arange(256) / 255
+    linear = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
+    return picture.point(np.rint(of_linear(linear) * 255).astype(int).tolist())
+
+
+def pq(linear: np.ndarray) -> np.ndarray:
+    power = (linear * 200 / 10_000) ** 0.1593017578125
+    return np.asarray(((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375)
+
+
+FALLING = grey_cube([1, 0.66, 0.33, 0], 3)
+
+
+def mask(picture: Image.Image) -> Image.Image:
+    """White everywhere, through a mask that is the picture."""
+    layer = Image.new("RGBA", picture.size, "white")
+    layer.putalpha(picture)
+    return layer
+
+
+def broken_app0(data: bytes) -> bytes:
+    return data[:2] + segment(0xE0, b"JFIF\0") + data[2:]
+
+
+def with_nclx(data: bytes, primaries: int, transfer: int) -> bytes:
+    at = data.index(b"colrnclx") + 8
+    return data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :]
+
+
+def bitmap(picture: Image.Image, header: int, gamma: float = 0.0, profile: bytes = b"") -> bytes:
+    """A BMP with a BITMAPV4HEADER or a BITMAPV5HEADER."""
+    wide, high = picture.size
+    rows = picture.convert("RGB").transpose(Image.Transpose.FLIP_TOP_BOTTOM).tobytes("raw", "BGR", (wide * 3 + 3) & ~3)
+    ends = (0.64, 0.33, 0.03, 0.3, 0.6, 0.1, 0.15, 0.06, 0.79)
+    head = struct.pack("<IiiHHIIiiII", header, wide, high, 1, 24, 0, len(rows), 0, 0, 0, 0) + bytes(16)
+    head += (b"DEBM" if profile else bytes(4)) + struct.pack("<9i", *(round(one * 2**30) for one in ends))
+    head += struct.pack("<3I", *[round(gamma * 65536)] * 3)
+    head += struct.pack("<4I", 4, 124 + len(rows), len(profile), 0) if header == 124 else b""
+    size = 14 + header + len(rows) + len(profile)
+    return b"BM" + struct.pack("<IHHI", size, 0, 0, 14 + header) + head + rows + profile
+
+
+def retagged(data: bytes, tag: int, value: int) -> bytes:
+    """A little-endian TIFF with another value of a tag that has one."""
+    at = data.index(struct.pack("<HHI", tag, 3, 1)) + 8
+    return data[:at] + struct.pack("<H", value) + data[at + 2 :]
+
+
+def premultiplied(data: bytes) -> bytes:
+    """An AVIF that says of its colour that it was multiplied with its alpha: a `prem` reference where there is one."""
+    at = data.index(b"auxl") - 4
+    reference = data[at : at + 14]
+    (first,) = struct.unpack_from(">H", reference, 8)
+    (second,) = struct.unpack_from(">H", reference, 12)
+    new = struct.pack(">I4sHHH", 14, b"prem", second, 1, first)
+    out = bytearray(data)
+    out[at + 14 : at + 14] = new
+    for name in (b"iref", b"meta"):
+        place = out.find(name) - 4
+        struct.pack_into(">I", out, place, struct.unpack_from(">I", out, place)[0] + 14)
+    at = out.find(b"iloc") + 12
+    for _ in range(struct.unpack_from(">H", out, at - 2)[0]):
+        (extents,) = struct.unpack_from(">H", out, at + 4)
+        at += 6
+        for _ in range(extents):
+            struct.pack_into(">I", out, at, struct.unpack_from(">I", out, at)[0] + 14)
             at += 8
     return bytes(out)

@@ -14,10 +14,24 @@ from playwright.sync_api import Page, sync_playwright
 from curate.media import pdq, profiles
 from curate.media.decode import Bounds
 from curate.media.parts import parts
-from tests.hiding import chunk, inverting, png, saved, shaper, table, with_aperture, with_chunk
+from tests.hiding import (
+    FALLING,
+    bitmap,
+    broken_app0,
+    chunk,
+    inverting,
+    png,
+    pq,
+    saved,
+    shaper,
+    table,
+    transferred,
+    with_aperture,
+    with_chunk,
+    with_nclx,
+)
 from tests.pictures import photograph
 from tests.reviewing import CHROMIUM, needs
-from tests.test_renderings import FALLING, bitmap, broken_app0, pq, transferred, with_nclx
 from tests.test_review import ARGS
 
 pytestmark = needs("chromium")

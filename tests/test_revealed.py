@@ -11,9 +11,8 @@ from curate.media import pdq, thumbnail
 from curate.media.decode import Bounds, open_image, scaled
 from curate.media.parts import parts
 from curate.review.thumbs import Look, render, revealed
-from tests.hiding import inverting, saved
+from tests.hiding import found_in, inverting, mask, saved
 from tests.pictures import photograph, texture
-from tests.test_renderings import found_in, mask
 
 SHOT = photograph("chelsea.png").resize((300, 200))
 SHOT.info = {}

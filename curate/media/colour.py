@@ -92,19 +92,6 @@ def _way(profile: bytes, intent: int, name: str, mode: str, table: bool) -> Mana
     return Managed(name, mode, fast, exact)
 
 
-def lab_to_rgb(image: Image.Image) -> Image.Image:
-    """A picture of mode LAB as sRGB; raises what lcms raises."""
-    return _applied(_from_lab(), image)
-
-
-@lru_cache(maxsize=1)
-def _from_lab() -> Any:
-    from PIL import ImageCms
-
-    lab, target = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    return ImageCms.buildTransform(lab, target, "LAB", "RGB")
-
-
 def _applied(transform: Any, image: Image.Image) -> Image.Image:
     from PIL import ImageCms
 

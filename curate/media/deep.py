@@ -18,7 +18,7 @@ BITS = (8, 10, 12, 16)  # significant bits that are shown clipped, whatever the 
 
 
 def values_of(image: Image.Image) -> "npt.NDArray[np.float64]":
-    """The samples of a frame in a deep mode: float64[height, width], finite; a TIFF's 32 bits keep their sign, or none."""
+    """The samples of a frame in a deep mode: float64[height, width], finite. A TIFF's 32 bits may have no sign."""
     import numpy as np
 
     values = np.asarray(image).astype(np.float64)

