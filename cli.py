@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from curate.commands import fetching, people, pick, review, screening, takedown
-from curate.commands.base import app, verb
+from curate.commands.base import NAME, app, verb
 from curate.errors import CurateError, UsageError
 from curate.session import Session
 
@@ -73,7 +73,9 @@ def init(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = 
 @verb
 def dedupe(
     s: Session,
-    explain: Annotated[str | None, typer.Option(metavar="ID", help="Only say why a sample is in its group.")] = None,
+    explain: Annotated[
+        str | None, typer.Option(metavar="ID", help=f"Only say why a sample is in its group: {NAME}")
+    ] = None,
     report: Annotated[bool, typer.Option("--report", help="Also write dedupe.html, its pictures obscured.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="With --report: clear where all is called safe.")] = False,
     against: Annotated[

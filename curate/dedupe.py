@@ -31,7 +31,7 @@ from curate.plugins import mark_of
 from curate.progress import Progress
 from curate.records import SPLITS
 from curate.stages import Stage, by_cosine, by_hash, by_orientation, joined
-from curate.store import views
+from curate.store import eligibility
 from curate.store.catalog import Catalog
 from curate.store.workspace import Workspace
 
@@ -125,12 +125,9 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
 
 
 def _active(catalog: Catalog) -> Active:
-    out = views.held(catalog)
-    gone = {row[0] for row in catalog.rows("SELECT digest FROM tombstones WHERE kind = 'sha256'")}
+    out = eligibility.inactive(catalog)
     rows = [
-        row
-        for row in catalog.values("SELECT id, width * height, bytes FROM samples ORDER BY id")
-        if row[0] not in out and not (gone and catalog.digest("sha256", row[0]) in gone)
+        row for row in catalog.values("SELECT id, width * height, bytes FROM samples ORDER BY id") if row[0] not in out
     ]
     pixels, size = (np.fromiter((row[at] for row in rows), dtype=np.int64, count=len(rows)) for at in (1, 2))
     return Active([row[0] for row in rows], pixels, size)

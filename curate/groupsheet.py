@@ -16,7 +16,7 @@ from curate.progress import Progress
 from curate.records import SPLITS
 from curate.store.blobs import write
 from curate.store.catalog import now
-from curate.store.views import held
+from curate.store.eligibility import inactive
 from curate.store.workspace import Workspace
 
 NAME = "dedupe.html"
@@ -62,7 +62,7 @@ def report(ws: Workspace, progress: Progress, clear: bool = False) -> Path:
 
 def _groups(ws: Workspace) -> dict[str, list[str]]:
     """The groups of two samples and more that are not held, by name: ids, sorted."""
-    kept_back, found = held(ws.catalog), defaultdict(list)
+    kept_back, found = inactive(ws.catalog), defaultdict(list)
     for sample, name in ws.catalog.stream("SELECT sample, grp FROM members ORDER BY grp, sample"):
         if sample not in kept_back:
             found[name].append(sample)

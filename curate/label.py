@@ -21,7 +21,7 @@ from curate.plugins import module, plugin_class
 from curate.progress import Progress
 from curate.records import Axis, Sample
 from curate.scores import by_name, compute, read, samples
-from curate.store import views
+from curate.store import eligibility, views
 from curate.store.tables import to_parquet
 from curate.store.workspace import Workspace
 from curate.toml import build, suggest
@@ -106,10 +106,9 @@ def _functions(ws: Workspace, built_in: Functions, fields: Sequence[str]) -> dic
 
 
 def _survivors(ws: Workspace) -> list[Sample]:
-    """What is labelled: one sample of each collapse set (all, where nothing was deduped), none that is held; by id."""
-    held = views.held(ws.catalog)
-    collapsed = {row[0] for row in ws.catalog.rows("SELECT sample FROM members WHERE survivor != sample")}
-    return [one for name, one in samples(ws).items() if name not in held and name not in collapsed]
+    """What is labelled, by id."""
+    stored = samples(ws)
+    return [stored[one] for one in eligibility.survivors(ws.catalog)]
 
 
 def _columns(ws: Workspace, labelers: Sequence[Labeler], survivors: Sequence[Sample]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from curate.session import Session
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
+NAME = "sha256 (8 digits and more), URL, path or commons:PAGEID."  # how a sample is named
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
