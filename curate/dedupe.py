@@ -165,7 +165,8 @@ def _looks(ws: Workspace, ids: Sequence[str], embedder: Labeler | None) -> Looks
     if embedder is None:
         return looks
     name = next(name for name, kind in embedder.columns.items() if "[" in kind)
-    vectors = np.nan_to_num(scores.read(ws, embedder, ids)[name].astype(np.float32))
+    vectors = scores.read(ws, embedder, ids)[name].astype(np.float32)
+    vectors[~np.isfinite(vectors).all(axis=1)] = 0  # a vector of length 0 has no direction: it is near to nothing
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors /= np.where(lengths > 0, lengths, 1)
     return replace(looks, vectors=vectors)

@@ -42,12 +42,12 @@ class Group:
     @classmethod
     def of(cls, ws: Workspace, ids: list[str]) -> "Group":
         """Read the members' hashes."""
-        found, (turned, quality) = hashes.read(ws, ids), hashes.read_pdq(ws, ids)
+        found, turned = hashes.read(ws, ids), hashes.read_pdq(ws, ids)
         config = ws.config.dedupe
-        by_phash = (found.quality >= config.phash_quality) & config.by_phash
-        by_pdq = (quality >= config.pdq_quality) & (found.quality >= FLAT) & config.by_pdq
+        by_phash = found.known & (found.quality >= config.phash_quality) & config.by_phash
+        by_pdq = turned.tells(config.pdq_quality) & (found.quality >= FLAT) & config.by_pdq
         radii = (config.group_radius, config.pdq_group_radius)
-        return cls(ids, found.phash, by_phash, turned, by_pdq, _albums(ws, ids), radii, config.orientations)
+        return cls(ids, found.phash, by_phash, turned.hashes, by_pdq, _albums(ws, ids), radii, config.orientations)
 
     def bits(self, row: int) -> tuple[Bits, Bits, Bits]:
         """How far each member is from one of them: pHash int64[n], PDQ upright int64[n], PDQ int64[n, 8] by turn."""

@@ -246,7 +246,7 @@ def _check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
     import numpy as np
 
     known = {split: Looks.of(ws, ids[split]) for split in SPLITS}
-    missing = [ids[split][n] for split in SPLITS for n in np.flatnonzero(~known[split].phash.any(axis=1))]
+    missing = [ids[split][n] for split in SPLITS for n in np.flatnonzero(~known[split].hashed)]
     if missing:
         raise GateError(
             f"leakage: {len(missing)} items have no perceptual hash ({_some(missing)});"

@@ -136,11 +136,11 @@ def _histograms(ws: Workspace, groups: Mapping[str, Sequence[str]], progress: Pr
         some.append(members)
     ids = sorted(one for members in some for one in members)
     at = {one: row for row, one in enumerate(ids)}
-    found, (turned, quality) = hashes.read(ws, ids), hashes.read_pdq(ws, ids)
+    found, turned = hashes.read(ws, ids), hashes.read_pdq(ws, ids)
     config = ws.config.dedupe
     kinds = (
-        ("pHash", phash.BITS, config.group_radius, found.phash, found.quality >= config.phash_quality),
-        ("PDQ, upright", pdq.BITS, config.pdq_group_radius, turned[:, 0], quality >= config.pdq_quality),
+        ("pHash", phash.BITS, config.group_radius, found.phash, found.known & (found.quality >= config.phash_quality)),
+        ("PDQ, upright", pdq.BITS, config.pdq_group_radius, turned.hashes[:, 0], turned.tells(config.pdq_quality)),
     )
     made = []
     with progress.stage("measure", len(kinds) * len(some)) as step:

@@ -68,7 +68,7 @@ def _taken_down(ws: Workspace, name: str) -> str:
     before = {row[0] for row in ws.catalog.rows("SELECT id FROM samples")}
     takedown(ws, name, "asked for")
     (gone,) = before - {row[0] for row in ws.catalog.rows("SELECT id FROM samples")}
-    return gone
+    return str(gone)
 
 
 def _explained(ws: Workspace, name: str) -> str:
