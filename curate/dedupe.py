@@ -21,6 +21,7 @@ import numpy.typing as npt
 from curate import contradictions, hashes, likeness, scores
 from curate.contracts import Engine, Labeler
 from curate.contradictions import Judged
+from curate.coverage import over
 from curate.grains import Grains
 from curate.groups import Alike, Grouping, Memory, Rows, assign, drawn, namesakes, stars, unite
 from curate.heldout import REASON, near_held_out
@@ -71,8 +72,9 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
     """Group all samples that are not held back, remember names and splits, and note who contradicts whom.
 
     Hashes what has no hash yet; the rest is one transaction. `unhashed` counts samples whose bytes cannot be read (they
-    are near to nothing); `rebuilt` names the parts of tables that were corrupt; `chained` counts the groups too wide
-    for one part; `stages` says what each search took, in seconds.
+    are near to nothing), `coverage` the others, which every question could be asked of; `rebuilt` names the parts of
+    tables that were corrupt; `chained` counts the groups too wide for one part; `stages` says what each search took, in
+    seconds.
     """
     started = time.monotonic()
     active = _active(ws.catalog)
@@ -107,7 +109,11 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         ]
         write(ws.catalog, found, memory, conflicts)
         step()
+    unread = {*done.unhashed, *grains.unread}
+    if embedder is not None:
+        unread.update(scores.unread(ws, [embedder], ids))
     return {
+        **over(len(ids), len(unread)),
         "samples": len(ids),
         "groups": int((np.bincount(groups) > 1).sum()) if ids else 0,
         "chained": parts.groups,

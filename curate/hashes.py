@@ -156,6 +156,13 @@ def _lacking(rows_of: Table, ids: Sequence[str], done: Completed) -> "np.ndarray
     return ~found
 
 
+def unread(ws: Workspace, ids: Sequence[str]) -> list[str]:
+    """Those of `ids` that have no row of a hash that dedupe is to ask: nothing is known of what they are near to."""
+    wanted = [table(ws)] + ([pdq_table(ws)] if ws.config.dedupe.by_pdq else [])
+    lacking = [_lacking(one, ids, Completed()) for one in wanted]
+    return [ids[row] for row in (lacking[0] | lacking[-1]).nonzero()[0].tolist()]
+
+
 def _fill(ws: Workspace, missing: list[Wanted], engine: Engine, done: Completed, step: Step) -> None:
     held: list[Found] = []
     try:

@@ -2,17 +2,19 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curate.coverage import incomplete
 from curate.session import Session
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
+INCOMPLETE = 3
 NAME = "sha256 (8 digits and more), URL, path or commons:PAGEID."  # how a sample is named
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -32,6 +34,19 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     ]
     command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
     return command
+
+
+def finish(
+    s: Session, result: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]] | None = None,
+    code: int = 0,
+) -> None:  # fmt: skip
+    """Print a verb's answer, and end with its code, or with 3 where the answer is incomplete."""
+    s.say(result, lines)
+    missing = incomplete(result)
+    if s.json and missing:
+        s.note(f"curate: not everything was looked at: {'; '.join(missing)}")
+    if code or missing:
+        raise typer.Exit(code or INCOMPLETE)
 
 
 def _settle(ws: "Workspace") -> None:
