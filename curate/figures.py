@@ -197,7 +197,8 @@ def _header(path: Path, sha256: str) -> dict[str, Any]:
     if hashlib.sha256(data).hexdigest() != sha256:
         return {"rows": None, "excluded": {}}
     header = json.loads(data)
-    return {"rows": {split: header["counts"][split] for split in SPLITS}, "excluded": header["excluded"]}
+    known = {key: header.get(key) for key in ("excluded", "coverage", "incomplete")}
+    return {"rows": {split: header["counts"][split] for split in SPLITS}, **known}
 
 
 def models(ws: Workspace) -> list[dict[str, Any]]:
