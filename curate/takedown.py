@@ -23,7 +23,7 @@ def takedown(
     """
     target = lookup.find(ws.catalog, name)
     if not target.ids and not target.candidates:
-        receipts = (earlier(ws.catalog, text) for text in lookup.spellings(name))
+        receipts = (earlier(ws.catalog, text) for text in lookup.spellings(ws.catalog, name))
         if (receipt := next(filter(None, receipts), None)) is not None:
             return said(receipt, 0)
         raise UsageError(f"{lookup.shown(name)} names nothing that is here; give {lookup.FORMS}")

@@ -1,6 +1,7 @@
 """A name means the same sample to every command that takes one, and no message repeats a URL."""
 
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from tests.builders import add, decide, workspace
 from tests.pictures import encode, texture
 
 QUIET = Progress(quiet=True)
-FINAL, PAGE = "https://cdn.example.org/final.jpg?sig=1", "commons:7"
+FINAL, PAGE = "https://cdn.example.org/final.jpg?sig=1", "commons.example.org:8080:7"
 SECRET = "https://example.org/secret-token.jpg"
 
 
@@ -42,21 +43,24 @@ def stored(ws: Workspace, folder: Path) -> tuple[str, dict[str, str]]:
             "INSERT INTO candidates (kind, locator, state, sample) VALUES ('path', ?, 'stored', ?) RETURNING candidate",
             (path, one),
         ).fetchone()[0]
-        source = db.execute("SELECT min(source) FROM sources").fetchone()[0]
-        db.execute(
-            "INSERT INTO mentions (candidate, source, ref, page_id) VALUES (?, ?, 'x', ?)", (number, source, PAGE)
-        )
+        db.execute("INSERT INTO sources (source, plugin, options) VALUES ('commons:1', 'commons', '{}')")
+        mention = "INSERT INTO mentions (candidate, source, ref, page_id) VALUES (?, 'commons:1', ?, ?)"
+        db.executemany(mention, [(number, "x", PAGE), (_other(db, one), "y", "commons.example.org:8080:77")])
     dedupe(ws, Serial(), QUIET)
     url = ws.catalog.one("SELECT locator FROM candidates WHERE kind = 'url' AND sample = ?", (one,))
     return one, {
         "id": one, "capitals": one.upper(), "prefix": one[:8], "capital prefix": one[:11].upper(), "path": path,
         "relative path": os.path.relpath(path), "url": url, "after redirects": FINAL, "page": PAGE,
-        "capital page": PAGE.capitalize(),
+        "capital page": PAGE.upper(), "page of a source": "commons:7", "with capitals": "Commons:7",
     }  # fmt: skip
 
 
+def _other(db: sqlite3.Connection, one: str) -> int:
+    return int(db.execute("SELECT candidate FROM candidates WHERE sample <> ?", (one,)).fetchone()[0])
+
+
 WAYS = ("id", "capitals", "prefix", "capital prefix", "path", "relative path", "url", "after redirects", "page",
-        "capital page")  # fmt: skip
+        "capital page", "page of a source", "with capitals")  # fmt: skip
 
 
 def _adjudicated(ws: Workspace, name: str) -> str:
@@ -153,5 +157,13 @@ def test_a_file_is_not_named_by_another_spelling_of_it(ws: Workspace, tmp_path: 
 def test_a_csv_knows_where_redirects_ended(ws: Workspace, tmp_path: Path) -> None:
     one, _ = stored(ws, tmp_path)
     (tmp_path / "d.csv").write_text(f"url,label,annotator,time\n{FINAL},neutral,ann,2026-01-01\n")
+    assert import_csv(ws, tmp_path / "d.csv")["added"] == 1
+    assert ws.catalog.one("SELECT sample FROM decisions") == one
+
+
+@pytest.mark.parametrize("page", ["7", "commons:7", PAGE])
+def test_a_csv_names_pages_as_the_command_does(ws: Workspace, tmp_path: Path, page: str) -> None:
+    one, _ = stored(ws, tmp_path)
+    (tmp_path / "d.csv").write_text(f"page_id,label,annotator,time\n{page},neutral,ann,2026-01-01\n")
     assert import_csv(ws, tmp_path / "d.csv")["added"] == 1
     assert ws.catalog.one("SELECT sample FROM decisions") == one

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from curate.commands import pick
-from curate.commands.base import NAME, app, verb
+from curate.commands.base import NAME, app, finish, verb
+from curate.coverage import over
 from curate.session import Session
 
 group = typer.Typer(no_args_is_help=True, help="The screening gate: lists, incidents, screening again.")
@@ -79,6 +80,4 @@ def screening_rescan(s: Session) -> None:
 
     with s.drive("rescan") as ws:
         result = rescan(ws, pick.gate(s.config), s.engine(ws.config), s.progress)
-    s.say(result)
-    if result["matched"]:
-        raise typer.Exit(5)
+    finish(s, over(result["samples"], result["unhashed"]) | result, code=5 if result["matched"] else 0)

@@ -1,8 +1,9 @@
 """Which sample a name means: the one definition that every command which is given one uses.
 
 A name is a sha256 or the beginning of one that no other sample has (eight digits and more, in small letters or
-capitals), a path or a URL as a source lists it, the URL where redirects ended, or `<system>:<page>` as in
-`commons:1234`. A path may also be given as it is seen from the working directory.
+capitals), a path or a URL as a source lists it, the URL where redirects ended, or a page by its number: behind the
+system's name (`commons.wikimedia.org:1234`) or the source's (`commons:1234`: of every wiki that such a source names).
+A path may also be given as it is seen from the working directory.
 """
 
 import os
@@ -16,7 +17,7 @@ from curate.store.catalog import Catalog
 
 FORMS = "a sha256 (eight hex digits and more), a URL, a path or commons:PAGEID"
 _ID = re.compile(r"[0-9a-f]{8,64}")
-_PAGE = re.compile(r"[^/:]+:[^/]+")
+_PAGE = re.compile(r"(?P<source>[^/]+):(?P<number>[0-9]+)")
 Pairs = Iterator[tuple[str, str]]  # a name, and a sample that it means
 
 
@@ -33,7 +34,7 @@ def find(catalog: Catalog, name: str) -> Named:
 
     Raises UsageError where more than one sample's id begins so.
     """
-    found = [row for sql, values in _questions(name) for row in catalog.values(sql, values)]
+    found = [row for sql, values in _questions(catalog, name) for row in catalog.values(sql, values)]
     ids = {sample for sample, _ in found if sample is not None}
     if _ID.fullmatch(prefix := name.lower()):
         begun = [row[0] for row in catalog.rows(_BY_ID, (prefix, f"{prefix}g"))]
@@ -59,15 +60,19 @@ def shown(name: str) -> str:
     return name if _ID.fullmatch(name.lower()) else "what was given"
 
 
-def spellings(name: str) -> tuple[str, ...]:
+def spellings(catalog: Catalog, name: str) -> tuple[str, ...]:
     """A name as it was given, and as the catalog may spell it."""
     if not name or "\0" in name or not _is_text(name):
         return ()
-    if "://" in name:
-        return (name,)
-    if _ID.fullmatch(name.lower()) or _PAGE.fullmatch(name.lower()):
-        return tuple(dict.fromkeys((name, name.lower(), os.path.abspath(name))))  # noqa: PTH100 (text, not a file)
-    return tuple(dict.fromkeys((name, os.path.abspath(name), os.path.realpath(name))))  # noqa: PTH100
+    found = [name]
+    if "://" not in name:
+        found += [os.path.abspath(name), os.path.realpath(name)]  # noqa: PTH100 (text, not a file)
+    if _ID.fullmatch(name.lower()):
+        found.append(name.lower())
+    if page := _PAGE.fullmatch(name.lower()):
+        systems = catalog.rows(_SYSTEMS, (page["source"],))
+        found += [name.lower(), *(f"{row[0]}{page['number']}" for row in systems)]
+    return tuple(dict.fromkeys(found))
 
 
 def _is_text(name: str) -> bool:
@@ -82,12 +87,16 @@ def _is_text(name: str) -> bool:
 _BY_ID = "SELECT id FROM samples WHERE id >= ? AND id < ? ORDER BY id LIMIT 2"
 _BY_LOCATOR = "SELECT sample, candidate FROM candidates WHERE kind IN ('url', 'path') AND locator = ?"
 _BY_FINAL = "SELECT sample, candidate FROM candidates WHERE final_url = ?"
+_SYSTEMS = """
+SELECT DISTINCT rtrim(page_id, '0123456789') FROM mentions JOIN sources USING (source)
+WHERE plugin = ? AND page_id IS NOT NULL
+"""
 _BY_PAGE = "SELECT sample, candidate FROM candidates JOIN mentions USING (candidate) WHERE page_id = ?"
 
 
-def _questions(name: str) -> Iterator[tuple[str, tuple[str]]]:
+def _questions(catalog: Catalog, name: str) -> Iterator[tuple[str, tuple[str]]]:
     """What is asked of the catalog: SQL that answers (sample or None, candidate), and its value."""
-    for text in spellings(name):
+    for text in spellings(catalog, name):
         yield _BY_LOCATOR, (text,)
         if ":" in text:
             yield _BY_PAGE, (text,)
@@ -132,11 +141,16 @@ def _endings(catalog: Catalog) -> Pairs:
 
 
 def _pages(catalog: Catalog) -> Pairs:
-    """`commons:123`, and `123` alone."""
-    sql = "SELECT m.page_id, c.sample FROM mentions m JOIN candidates c USING (candidate)"
-    for page, sample in catalog.values(sql + " WHERE m.page_id IS NOT NULL AND c.sample IS NOT NULL"):
-        yield page, sample
-        yield page.partition(":")[2], sample
+    """`commons.wikimedia.org:123`, `commons:123`, and `123` alone."""
+    for page, plugin, sample in catalog.values(_ALL_PAGES):
+        number = page.rpartition(":")[2]
+        yield from ((name, sample) for name in (page, f"{plugin}:{number}", number))
+
+
+_ALL_PAGES = """
+SELECT m.page_id, s.plugin, c.sample FROM mentions m JOIN candidates c USING (candidate) JOIN sources s USING (source)
+WHERE m.page_id IS NOT NULL AND c.sample IS NOT NULL
+"""
 
 
 _KINDS = {"sha256": _ids, "url": _urls, "path": _endings, "page_id": _pages}
