@@ -16,7 +16,20 @@ if TYPE_CHECKING:
 
 INCOMPLETE = 3
 NAME = "sha256 (8 digits and more), URL, path or commons:PAGEID."  # how a sample is named
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+CODES = {
+    0: "done",
+    1: "error",
+    2: "usage or config",
+    3: "finished, but more than 5 % could not be looked at, fetch stored nothing, or more items failed than"
+    " `--max-failures` allows",
+    4: "a gate refused, or check found a leak",
+    5: "a screening match: stop and follow the procedure",
+    130: "interrupted (what is done is kept)",
+}
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    epilog="Exit codes: " + "; ".join(f"{code} {means}" for code, means in CODES.items()) + ".",
+)  # fmt: skip
 
 
 def verb(function: Callable[..., None]) -> Callable[..., None]:
