@@ -112,6 +112,17 @@ def test_a_source_that_cannot_be_asked_is_no_empty_one(curate: Command) -> None:
     assert said.json["candidates"] == 0
 
 
+def test_a_release_of_one_class_is_made_and_cannot_be_learned_from(curate: Command) -> None:
+    for n in range(6):
+        put(curate.root, f"images/{n}.gif", encode(texture(n, (40, 30)), "GIF"))  # animations of one frame
+    configured(curate.root, LOCAL)
+    said = curate("run", "1.0.0", "--json").json
+    assert sum(said["export"]["rows"].values()) == 6
+    error = curate("train", "1.0.0", "-q", code=2).err
+    assert "fewer than two classes" in error
+    assert len(error.splitlines()) == 1
+
+
 # -- fetch --plan, --sync --------------------------------------------------------------------------------------------
 
 
@@ -150,7 +161,11 @@ def test_a_sync_that_asked_nobody_is_incomplete(curate: Command) -> None:
 
 def clean(root: Path, n: int = 40) -> Path:
     for k in range(n):
-        put(root, f"{('train', 'test')[k % 4 == 0]}/{('cat', 'dog')[k % 2]}/{k}.png", encode(texture(k), "PNG"))
+        put(
+            root,
+            f"{('train', 'test')[k % 4 == 0]}/{('cat', 'dog')[k % 2]}/{k}.png",
+            encode(texture(k, (40, 30)), "PNG"),
+        )
     return root
 
 
@@ -250,7 +265,7 @@ def test_what_a_list_does_not_say_is_not_asked(
 ) -> None:
     rows = [header]
     for n in range(20):
-        put(tmp_path, f"{n}.png", encode(texture(n), "PNG"))
+        put(tmp_path, f"{n}.png", encode(texture(n, (40, 30)), "PNG"))
         values = {
             "name": f"{n}.png",
             "split": ("train", "test")[n % 2],
