@@ -12,7 +12,8 @@ import typer
 from typer.exceptions import TyperException
 
 from curate.commands import fetching, people, pick, review, screening, takedown
-from curate.commands.base import app, verb
+from curate.commands.base import NAME, app, finish, verb
+from curate.coverage import incomplete
 from curate.errors import CurateError, UsageError
 from curate.session import Session
 
@@ -73,7 +74,9 @@ def init(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = 
 @verb
 def dedupe(
     s: Session,
-    explain: Annotated[str | None, typer.Option(metavar="ID", help="Only say why a sample is in its group.")] = None,
+    explain: Annotated[
+        str | None, typer.Option(metavar="ID", help=f"Only say why a sample is in its group: {NAME}")
+    ] = None,
     report: Annotated[bool, typer.Option("--report", help="Also write dedupe.html, its pictures obscured.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="With --report: clear where all is called safe.")] = False,
     against: Annotated[
@@ -100,7 +103,7 @@ def dedupe(
             from curate.groupsheet import report as page
 
             result = {**result, "report": str(page(ws, s.progress, clear))}
-    s.say({**result, **held})
+    finish(s, {**result, **held})
 
 
 def _dedupe(s: Session, ws: "Workspace") -> Mapping[str, Any]:
@@ -132,9 +135,7 @@ def check(
     result = done.facts
     if report is not None:
         result = result | {"report": str(write_page(report, folder or list_, done, s.progress))}
-    s.say(result, lines)
-    if done.leak:
-        raise typer.Exit(REFUSED)
+    finish(s, result, lines, REFUSED if done.leak else 0)
 
 
 @app.command()
@@ -143,7 +144,7 @@ def label(s: Session) -> None:
     """Score, vote, and turn votes into weak labels, with a report on each labelling function."""
     with s.drive("label") as ws:
         result = _label(s, ws)
-    s.say(result)
+    finish(s, result)
 
 
 def _label(s: Session, ws: "Workspace") -> Mapping[str, Any]:
@@ -160,7 +161,7 @@ def export(s: Session, version: str) -> None:
     """Freeze a release: train, val and test, behind the gates."""
     with s.drive("export") as ws:
         result = _export(s, ws, version)
-    s.say(result)
+    finish(s, result)
 
 
 def _export(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
@@ -175,7 +176,7 @@ def train(s: Session, version: str) -> None:
     """Train and measure the baseline classifier on a release."""
     with s.drive("train") as ws:
         result = _train(s, ws, version)
-    s.say(result)
+    finish(s, result)
 
 
 def _train(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
@@ -191,9 +192,11 @@ def run(s: Session, version: str) -> None:
     with s.drive("run") as ws:
         result: dict[str, Any] = {"fetch": fetching.run(s, ws), "dedupe": _dedupe(s, ws)}
         result["label"] = _label(s, ws)
-        if version not in (row[0] for row in ws.catalog.rows("SELECT version FROM releases")):
+        known = {row[0] for row in ws.catalog.rows("SELECT version FROM releases")}
+        nothing = incomplete(result["fetch"]) and not result["fetch"]["stored"]
+        if version not in known and not nothing:
             result["export"] = _export(s, ws, version)
-    s.say(result)
+    finish(s, result)
 
 
 @app.command()
@@ -229,9 +232,8 @@ def verify(s: Session, repair: Annotated[bool, typer.Option(help="Remove what ca
     if result is None:  # the catalog is sound, and may be written
         with s.drive("verify") as ws:
             result = verify(ws, s.progress, repair)
-    s.say(result)
-    if result["missing"] or result["corrupt"] or result["items"]:
-        raise typer.Exit(1)
+    wrong = len(result["items"]) > result["unread"]
+    finish(s, result, code=1 if wrong or (result["unread"] and not incomplete(result)) else 0)
 
 
 @app.command()
@@ -290,7 +292,7 @@ def demo(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = 
             shown = tables(done, account, folds)
             result |= {"demo": account, "crossvalidation": folds}
             result["report"] = str(report(ws, s.progress, {"tables": shown}))
-    s.say(result, lambda _: iter(summary(shown, result)))
+    finish(s, result, lambda _: iter(summary(shown, result)))
 
 
 if __name__ == "__main__":

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from curate.errors import UsageError
 from curate.guideline import guideline
-from curate.quarantine import resolve
 from curate.records import Axis
 from curate.reviewer import reviewer_name
-from curate.store import views
+from curate.store import lookup, views
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
 from curate.toml import suggest
@@ -32,7 +31,11 @@ def adjudicate(ws: Workspace, ruling: Ruling) -> dict[str, object]:
     is no class, without a reason, or for a sample that is held back.
     """
     axis = _axis(ws, ruling)
-    sample, reviewer, reason = resolve(ws.catalog, ruling.sample), reviewer_name(ruling.reviewer), ruling.reason.strip()
+    sample, reviewer, reason = (
+        lookup.one(ws.catalog, ruling.sample),
+        reviewer_name(ruling.reviewer),
+        ruling.reason.strip(),
+    )
     if not reason:
         raise UsageError("adjudicate: say why (--reason); the next reviewer reads it")
     if views.is_held(ws.catalog, sample):

@@ -9,7 +9,6 @@ are not read.
 
 import csv
 import io
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from curate.errors import UsageError
 from curate.records import UNSURE, Axis
-from curate.store import views
+from curate.store import lookup, views
 from curate.store.blobs import write
 from curate.store.catalog import Catalog
 from curate.store.workspace import Workspace
@@ -224,11 +223,10 @@ class _Join:
     """Finds the sample that a row names, by an index of what the rows ask for."""
 
     def __init__(self, catalog: Catalog, rows: Sequence[Mapping[str, str]]) -> None:
-        pairs = {"sha256": _ids, "page_id": _pages, "url": _urls, "path": _endings}
         self._by: dict[str, dict[str, set[str]]] = {}
         for key in KEYS:
             if asked := {_plain(key, row[key]) for row in rows if row.get(key)}:
-                self._by[key] = _index(pairs[key](catalog), asked)
+                self._by[key] = lookup.index(catalog, key, asked)
 
     def sample(self, row: Mapping[str, str], where: str) -> str | None:
         """The one sample that every key with an answer fits; None where no key has one; raises UsageError otherwise."""
@@ -249,37 +247,3 @@ def _plain(key: str, value: str) -> str:
     if key == "sha256":
         return value.lower()
     return value.replace("\\", "/").removeprefix("./") if key == "path" else value
-
-
-def _index(pairs: Iterator[tuple[str, str]], asked: set[str]) -> dict[str, set[str]]:
-    index: defaultdict[str, set[str]] = defaultdict(set)
-    for value, sample in pairs:
-        if value in asked:
-            index[value].add(sample)
-    return dict(index)
-
-
-def _ids(catalog: Catalog) -> Iterator[tuple[str, str]]:
-    return ((row[0], row[0]) for row in catalog.stream("SELECT id FROM samples"))
-
-
-def _urls(catalog: Catalog) -> Iterator[tuple[str, str]]:
-    sql = "SELECT locator, sample FROM candidates WHERE kind = 'url' AND sample IS NOT NULL"
-    return ((row[0], row[1]) for row in catalog.stream(sql))
-
-
-def _endings(catalog: Catalog) -> Iterator[tuple[str, str]]:
-    """Every end of a path that starts at a folder or at the file's name."""
-    sql = "SELECT locator, sample FROM candidates WHERE kind = 'path' AND sample IS NOT NULL"
-    for locator, sample in catalog.stream(sql):
-        parts = locator.split("/")
-        for n in range(len(parts)):
-            yield "/".join(parts[n:]), sample
-
-
-def _pages(catalog: Catalog) -> Iterator[tuple[str, str]]:
-    """`commons:123`, and `123` alone."""
-    sql = "SELECT m.page_id, c.sample FROM mentions m JOIN candidates c USING (candidate)"
-    for page, sample in catalog.stream(sql + " WHERE m.page_id IS NOT NULL AND c.sample IS NOT NULL"):
-        yield page, sample
-        yield page.partition(":")[2], sample

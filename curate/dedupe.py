@@ -21,6 +21,7 @@ import numpy.typing as npt
 from curate import contradictions, hashes, likeness, scores
 from curate.contracts import Engine, Labeler
 from curate.contradictions import Judged
+from curate.coverage import over
 from curate.grains import Grains
 from curate.groups import Alike, Grouping, Memory, Rows, assign, drawn, namesakes, stars, unite
 from curate.heldout import REASON, near_held_out
@@ -31,7 +32,7 @@ from curate.plugins import mark_of
 from curate.progress import Progress
 from curate.records import SPLITS
 from curate.stages import Stage, by_cosine, by_hash, by_orientation, joined
-from curate.store import views
+from curate.store import eligibility
 from curate.store.catalog import Catalog
 from curate.store.workspace import Workspace
 
@@ -71,8 +72,9 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
     """Group all samples that are not held back, remember names and splits, and note who contradicts whom.
 
     Hashes what has no hash yet; the rest is one transaction. `unhashed` counts samples whose bytes cannot be read (they
-    are near to nothing); `rebuilt` names the parts of tables that were corrupt; `chained` counts the groups too wide
-    for one part; `stages` says what each search took, in seconds.
+    are near to nothing), `coverage` the others, which every question could be asked of; `rebuilt` names the parts of
+    tables that were corrupt; `chained` counts the groups too wide for one part; `stages` says what each search took, in
+    seconds.
     """
     started = time.monotonic()
     active = _active(ws.catalog)
@@ -107,7 +109,11 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         ]
         write(ws.catalog, found, memory, conflicts)
         step()
+    unread = {*done.unhashed, *grains.unread}
+    if embedder is not None:
+        unread.update(scores.unread(ws, [embedder], ids))
     return {
+        **over(len(ids), len(unread)),
         "samples": len(ids),
         "groups": int((np.bincount(groups) > 1).sum()) if ids else 0,
         "chained": parts.groups,
@@ -126,12 +132,9 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
 
 
 def _active(catalog: Catalog) -> Active:
-    out = views.held(catalog)
-    gone = {row[0] for row in catalog.rows("SELECT digest FROM tombstones WHERE kind = 'sha256'")}
+    out = eligibility.inactive(catalog)
     rows = [
-        row
-        for row in catalog.values("SELECT id, width * height, bytes FROM samples ORDER BY id")
-        if row[0] not in out and not (gone and catalog.digest("sha256", row[0]) in gone)
+        row for row in catalog.values("SELECT id, width * height, bytes FROM samples ORDER BY id") if row[0] not in out
     ]
     pixels, size = (np.fromiter((row[at] for row in rows), dtype=np.int64, count=len(rows)) for at in (1, 2))
     return Active([row[0] for row in rows], pixels, size)
@@ -169,7 +172,8 @@ def _looks(ws: Workspace, ids: Sequence[str], embedder: Labeler | None) -> Looks
     if embedder is None:
         return looks
     name = next(name for name, kind in embedder.columns.items() if "[" in kind)
-    vectors = np.nan_to_num(scores.read(ws, embedder, ids)[name].astype(np.float32))
+    vectors = scores.read(ws, embedder, ids)[name].astype(np.float32)
+    vectors[~np.isfinite(vectors).all(axis=1)] = 0  # a vector of length 0 has no direction: it is near to nothing
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors /= np.where(lengths > 0, lengths, 1)
     return replace(looks, vectors=vectors)

@@ -12,7 +12,7 @@ from curate import hashes
 from curate.errors import UsageError
 from curate.likeness import FLAT
 from curate.media import pdq, phash
-from curate.store import views
+from curate.store import lookup, views
 from curate.store.workspace import Workspace
 
 NEAREST = 10  # members of the group that are named, the nearest first
@@ -42,12 +42,12 @@ class Group:
     @classmethod
     def of(cls, ws: Workspace, ids: list[str]) -> "Group":
         """Read the members' hashes."""
-        found, (turned, quality) = hashes.read(ws, ids), hashes.read_pdq(ws, ids)
+        found, turned = hashes.read(ws, ids), hashes.read_pdq(ws, ids)
         config = ws.config.dedupe
-        by_phash = (found.quality >= config.phash_quality) & config.by_phash
-        by_pdq = (quality >= config.pdq_quality) & (found.quality >= FLAT) & config.by_pdq
+        by_phash = found.known & (found.quality >= config.phash_quality) & config.by_phash
+        by_pdq = turned.tells(config.pdq_quality) & (found.quality >= FLAT) & config.by_pdq
         radii = (config.group_radius, config.pdq_group_radius)
-        return cls(ids, found.phash, by_phash, turned, by_pdq, _albums(ws, ids), radii, config.orientations)
+        return cls(ids, found.phash, by_phash, turned.hashes, by_pdq, _albums(ws, ids), radii, config.orientations)
 
     def bits(self, row: int) -> tuple[Bits, Bits, Bits]:
         """How far each member is from one of them: pHash int64[n], PDQ upright int64[n], PDQ int64[n, 8] by turn."""
@@ -85,11 +85,11 @@ def _apart(one: npt.NDArray[np.uint8], others: npt.NDArray[np.uint8]) -> Bits:
 
 
 def explain(ws: Workspace, name: str) -> dict[str, Any]:
-    """Everything that dedupe says of one sample; `name` is its id or the beginning of it. Names no URL.
+    """Everything that dedupe says of one sample, named in any way that `lookup` knows. Names no URL.
 
-    Raises UsageError where no sample, or more than one, begins so, and where dedupe has not seen it.
+    Raises UsageError where the name means no sample, or more than one, and where dedupe has not seen it.
     """
-    sample = _sample(ws, name)
+    sample = lookup.one(ws.catalog, name)
     row = ws.catalog.rows("SELECT * FROM members WHERE sample = ?", (sample,))
     if sample in views.held(ws.catalog):
         raise UsageError(f"{sample[:SHORT]}: held back; what is held back is in no group")
@@ -111,16 +111,6 @@ def explain(ws: Workspace, name: str) -> dict[str, Any]:
         "survives": _survives(ws, me, [one[0] for one in sets]),
         "conflicts": _conflicts(ws, {me["grp"], me["collapse"]}),
     }
-
-
-def _sample(ws: Workspace, name: str) -> str:
-    if not name or set(name) - set("0123456789abcdef"):
-        raise UsageError(f"--explain {name!r}: give a sample's id, or the beginning of it (hex digits)")
-    sql = "SELECT id FROM samples WHERE id >= ? AND id < ? ORDER BY id LIMIT 2"
-    found = [row[0] for row in ws.catalog.rows(sql, (name, name + "g"))]
-    if len(found) != 1:
-        raise UsageError(f"--explain {name}: {'more than one sample begins' if found else 'no sample begins'} so")
-    return str(found[0])
 
 
 def _albums(ws: Workspace, ids: Sequence[str]) -> dict[str, frozenset[tuple[str, str]]]:

@@ -9,9 +9,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import __version__
+from curate import __version__, hashes
 from curate.config import Config, DedupeConfig
 from curate.contracts import Export
+from curate.coverage import over
 from curate.errors import GateError, UsageError
 from curate.kept import keep
 from curate.likeness import Looks
@@ -21,6 +22,7 @@ from curate.records import SPLITS, Manifest
 from curate.redaction import removed
 from curate.release import HEADER, PROVENANCE, SCHEMA, Rows, aside, collect, config_sha256, files, load
 from curate.screening import set_aside
+from curate.store import eligibility
 from curate.store.blobs import disk, write
 from curate.store.catalog import now
 from curate.store.tables import to_parquet
@@ -45,9 +47,10 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progres
     with progress.stage("export", 4) as step, disk():
         rows = collect(ws)
         _check_rows(rows, ws.config)
+        covered = _coverage(ws)
         step()
         with aside(ws.work / "releases", version) as folder:
-            _write(ws, version, rows, folder)
+            _write(ws, version, rows, folder, covered)
             step()
             _check_leakage(ws, load(folder))
         release = load(ws.work / "releases" / version)
@@ -56,6 +59,7 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progres
         step()
         sha256 = _record(ws, rows, release)
     return {
+        **covered,
         "version": version,
         "path": str(release.path),
         "rows": release.header["rows"],
@@ -78,13 +82,21 @@ def _order(version: str) -> tuple[int, ...]:
 # -- what is written -------------------------------------------------------------------------------------------------
 
 
-def _write(ws: "Workspace", version: str, rows: Rows, folder: Path) -> None:
-    hashes = {}
+def _coverage(ws: "Workspace") -> dict[str, Any]:
+    """How many of the samples that are not held back the gate against leaks knows by every hash that dedupe asks."""
+    ids = [one.id for one in eligibility.standings(ws.catalog) if one.held is None]
+    return over(len(ids), len(hashes.unread(ws, ids)))
+
+
+def _write(ws: "Workspace", version: str, rows: Rows, folder: Path, covered: Mapping[str, Any]) -> None:
+    digests = {}
     for split, name in files().items():
         data = to_parquet(rows.tables[split])
         write(folder / name, data)
-        hashes[name] = hashlib.sha256(data).hexdigest()
-    header = _header(ws, version, rows) | {"files": hashes}
+        digests[name] = hashlib.sha256(data).hexdigest()
+    header = _header(ws, version, rows) | {"files": digests}
+    if covered["coverage"]["looked_at"] < covered["coverage"]["of"]:
+        header |= covered
     text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write(folder / HEADER, text.encode())
     write(folder / PROVENANCE, _provenance(ws, {sample for sample, _ in rows.ids()}))
@@ -248,7 +260,7 @@ def _check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
     import numpy as np
 
     known = {split: Looks.of(ws, ids[split]) for split in SPLITS}
-    missing = [ids[split][n] for split in SPLITS for n in np.flatnonzero(~known[split].phash.any(axis=1))]
+    missing = [ids[split][n] for split in SPLITS for n in np.flatnonzero(~known[split].hashed)]
     if missing:
         raise GateError(
             f"leakage: {len(missing)} items have no perceptual hash ({_some(missing)});"

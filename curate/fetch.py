@@ -21,6 +21,7 @@ from curate.budget import Budget, Metered
 from curate.contracts import Engine, Http, Source
 from curate.engine import each
 from curate.errors import CurateError, GateError, ItemError, MatchError, UsageError
+from curate.fetched import verdict
 from curate.intake import Arrival, Intake, Look
 from curate.licences import judge_licences
 from curate.listing import classes, list_source, source_id
@@ -96,7 +97,8 @@ def fetch(  # the one verb with all of the outside world handed in
             f" Run it again when it answers; {REMEDY}"
         )
     more = {"unlisted": run.unlisted, "api_calls": run.budget.calls, "seconds": round(time.monotonic() - started, 3)}
-    return totals(ws) | more
+    whole = totals(ws)
+    return verdict(ws.catalog, whole, run.unlisted) | whole | more
 
 
 @contextlib.contextmanager

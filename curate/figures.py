@@ -14,6 +14,7 @@ from curate.reasons import MEANING
 from curate.records import SPLITS, Axis, Reason
 from curate.release import HEADER
 from curate.release import labels as release_labels
+from curate.store import eligibility
 from curate.store.views import declared, held
 from curate.store.workspace import Workspace
 
@@ -144,9 +145,7 @@ def duplicates(ws: Workspace) -> dict[str, Any]:
 
 def survivors(ws: Workspace) -> list[str]:
     """Every sample that is not collapsed into another one and not held, sorted."""
-    sql = "SELECT id FROM samples WHERE id NOT IN (SELECT sample FROM members WHERE sample <> survivor) ORDER BY id"
-    kept_back = held(ws.catalog)
-    return [row[0] for row in ws.catalog.rows(sql) if row[0] not in kept_back]
+    return eligibility.survivors(ws.catalog)
 
 
 def labelling(ws: Workspace, axis: Axis) -> dict[str, Any] | None:
@@ -167,8 +166,8 @@ def labels(ws: Workspace, axis: Axis) -> dict[str, Any]:
 
     `of` is the `release.Label` of each survivor that has one.
     """
-    kept, known = survivors(ws), release_labels(ws, axis).by_sample
-    of = {name: known[name] for name in kept if name in known}
+    kept, known = survivors(ws), release_labels(ws, axis)
+    of = {name: known.by_sample[name] for name in kept if name in known.by_sample and name not in known.contested}
     said = declared(ws.catalog, axis.name)
     given = Counter((one.name, one.source) for one in of.values())
     declarations = Counter(label for name in kept for label in said.get(name, ()))
@@ -198,7 +197,8 @@ def _header(path: Path, sha256: str) -> dict[str, Any]:
     if hashlib.sha256(data).hexdigest() != sha256:
         return {"rows": None, "excluded": {}}
     header = json.loads(data)
-    return {"rows": {split: header["counts"][split] for split in SPLITS}, "excluded": header["excluded"]}
+    known = {key: header.get(key) for key in ("excluded", "coverage", "incomplete")}
+    return {"rows": {split: header["counts"][split] for split in SPLITS}, **known}
 
 
 def models(ws: Workspace) -> list[dict[str, Any]]:

@@ -79,6 +79,11 @@ class Grains:
             found[some] = grain.same(self._grain[one[some]], self._grain[other[some]])
         return found
 
+    @property
+    def unread(self) -> list[str]:
+        """The samples that were asked for and could not be looked at."""
+        return [self._ids[place] for place in (self._asked & ~self._known).nonzero()[0].tolist()]
+
     def _read(self) -> None:
         import pyarrow as pa
         import pyarrow.compute as pc

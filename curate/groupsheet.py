@@ -16,7 +16,7 @@ from curate.progress import Progress
 from curate.records import SPLITS
 from curate.store.blobs import write
 from curate.store.catalog import now
-from curate.store.views import held
+from curate.store.eligibility import inactive
 from curate.store.workspace import Workspace
 
 NAME = "dedupe.html"
@@ -62,7 +62,7 @@ def report(ws: Workspace, progress: Progress, clear: bool = False) -> Path:
 
 def _groups(ws: Workspace) -> dict[str, list[str]]:
     """The groups of two samples and more that are not held, by name: ids, sorted."""
-    kept_back, found = held(ws.catalog), defaultdict(list)
+    kept_back, found = inactive(ws.catalog), defaultdict(list)
     for sample, name in ws.catalog.stream("SELECT sample, grp FROM members ORDER BY grp, sample"):
         if sample not in kept_back:
             found[name].append(sample)
@@ -136,11 +136,11 @@ def _histograms(ws: Workspace, groups: Mapping[str, Sequence[str]], progress: Pr
         some.append(members)
     ids = sorted(one for members in some for one in members)
     at = {one: row for row, one in enumerate(ids)}
-    found, (turned, quality) = hashes.read(ws, ids), hashes.read_pdq(ws, ids)
+    found, turned = hashes.read(ws, ids), hashes.read_pdq(ws, ids)
     config = ws.config.dedupe
     kinds = (
-        ("pHash", phash.BITS, config.group_radius, found.phash, found.quality >= config.phash_quality),
-        ("PDQ, upright", pdq.BITS, config.pdq_group_radius, turned[:, 0], quality >= config.pdq_quality),
+        ("pHash", phash.BITS, config.group_radius, found.phash, found.known & (found.quality >= config.phash_quality)),
+        ("PDQ, upright", pdq.BITS, config.pdq_group_radius, turned.hashes[:, 0], turned.tells(config.pdq_quality)),
     )
     made = []
     with progress.stage("measure", len(kinds) * len(some)) as step:

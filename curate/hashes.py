@@ -44,17 +44,35 @@ class Found:
 
 @dataclass(frozen=True)
 class Hashes:
-    """Of each sample asked for: phash uint8[n, 8], quality float32[n] (0 and a hash of zeros where there is none)."""
+    """Of each sample asked for: phash uint8[n, 8], quality float32[n]; `known` bool[n] says who has a row at all.
+
+    Zeros alone say nothing: they are the hash and the quality of a black picture, and of one that has none.
+    """
 
     phash: "np.ndarray"
     quality: "np.ndarray"
+    known: "np.ndarray"
 
     @property
     def textured(self) -> "np.ndarray":
         """The rows whose hash says something, as int64[m]: the others are near to nothing."""
         import numpy as np
 
-        return np.flatnonzero(self.quality >= phash.MIN_QUALITY)
+        return np.flatnonzero(self.known & (self.quality >= phash.MIN_QUALITY))
+
+
+@dataclass(frozen=True)
+class PdqHashes:
+    """PDQ of the "main" parts of samples: hashes uint8[n, 1 to 8, 32], quality uint8[n]; `known`: who has a row."""
+
+    hashes: "np.ndarray"
+    quality: "np.ndarray"
+    known: "np.ndarray"
+
+    def tells(self, quality: int) -> "np.ndarray":
+        """Whose hash may be compared: bool[n]. A side of less than 5 px has none, which pdqhash says by zeros."""
+        tells: np.ndarray = self.known & (self.quality >= quality) & self.hashes[:, 0].any(axis=1)
+        return tells
 
 
 @dataclass
@@ -159,6 +177,13 @@ def _lacking(rows_of: Table, ids: Sequence[str], done: Completed) -> "np.ndarray
     return ~found
 
 
+def unread(ws: Workspace, ids: Sequence[str]) -> list[str]:
+    """Those of `ids` that have no row of a hash that dedupe is to ask: nothing is known of what they are near to."""
+    wanted = [table(ws)] + ([pdq_table(ws)] if ws.config.dedupe.by_pdq else [])
+    lacking = [_lacking(one, ids, Completed()) for one in wanted]
+    return [ids[row] for row in (lacking[0] | lacking[-1]).nonzero()[0].tolist()]
+
+
 def _fill(ws: Workspace, missing: list[Wanted], engine: Engine, done: Completed, step: Step) -> None:
     held: list[Found] = []
     asked = {one: (phash_too, pdq_too) for one, phash_too, pdq_too in missing}
@@ -222,37 +247,40 @@ def read(ws: Workspace, ids: Sequence[str]) -> Hashes:
     import numpy as np
 
     hashes, quality = np.zeros((len(ids), 8), dtype=np.uint8), np.zeros(len(ids), dtype=np.float32)
+    known = np.zeros(len(ids), dtype=bool)
     for at, rows in _aligned(ws, ids, ["phash", "quality"]):
         hashes[at] = to_bytes(rows.column("phash"))
         quality[at] = rows.column("quality").to_numpy()
-    return Hashes(hashes, quality)
+        known[at] = True
+    return Hashes(hashes, quality, known)
 
 
-def thumbs(ws: Workspace, ids: Sequence[str]) -> "np.ndarray":
-    """The thumbnails of samples, in the order asked for: uint8[n, 1024], grey levels; zeros where there is none."""
+def thumbs(ws: Workspace, ids: Sequence[str]) -> "tuple[np.ndarray, np.ndarray]":
+    """The thumbnails of samples, in the order asked for: uint8[n, 1024], grey levels; and who has one: bool[n]."""
     import numpy as np
 
-    found = np.zeros((len(ids), phash.THUMB**2), dtype=np.uint8)
+    found, known = np.zeros((len(ids), phash.THUMB**2), dtype=np.uint8), np.zeros(len(ids), dtype=bool)
     for at, rows in _aligned(ws, ids, ["thumb"]) if ids else ():
-        found[at] = to_bytes(rows.column("thumb"))
-    return found
+        found[at], known[at] = to_bytes(rows.column("thumb")), True
+    return found, known
 
 
-def read_pdq(ws: Workspace, ids: Sequence[str], turns: int = pdq.ORIENTATIONS) -> "tuple[np.ndarray, np.ndarray]":
-    """PDQ of the samples' "main" parts, in the order asked for: uint8[n, 8, 32], and quality uint8[n].
+def read_pdq(ws: Workspace, ids: Sequence[str], turns: int = pdq.ORIENTATIONS) -> PdqHashes:
+    """PDQ of the samples' "main" parts, in the order asked for.
 
-    Zeros, and quality 0, where there is none. With fewer `turns` the first of the orientations only: upright is first.
+    With fewer `turns` the first of the orientations only: upright is first.
     """
     import numpy as np
     import pyarrow.compute as pc
 
     hashes = np.zeros((len(ids), turns, pdq.BYTES), dtype=np.uint8)
-    quality = np.zeros(len(ids), dtype=np.uint8)
+    quality, known = np.zeros(len(ids), dtype=np.uint8), np.zeros(len(ids), dtype=bool)
     columns = ["part", "pdq", "quality"]
     for at, rows in _aligned(ws, ids, columns, pdq_table(ws), pc.field("part") == pdq.MAIN) if ids else ():
         hashes[at] = _hashes_of(rows)[:, :turns]
         quality[at] = rows.column("quality").to_numpy()
-    return hashes, quality
+        known[at] = True
+    return PdqHashes(hashes, quality, known)
 
 
 @dataclass(frozen=True)

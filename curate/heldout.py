@@ -27,7 +27,7 @@ from curate.store.workspace import Workspace
 
 REASON = "held_out"
 ITEM = 16  # files that a worker hashes at a time
-Item = tuple[str, bytes, float, bytes, int]  # sha256, phash, its quality, upright PDQ, its quality
+Item = tuple[str, bytes, float, bytes, int]  # sha256, phash, its quality, upright PDQ, its quality; b"": no such hash
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ def hold_out(ws: Workspace, origin: str, engine: Engine, progress: Progress) -> 
     """
     folder = Path(origin)
     if ws.catalog.one("SELECT 1 FROM releases WHERE version = ?", (origin,)):
-        name, items, unreadable = origin, list(_released(ws, origin)), 0
+        name, items = origin, list(_released(ws, origin))
+        unreadable = sum(not one[1] for one in items)
     elif folder.is_dir():
         name, (items, unreadable) = str(folder.resolve()), _files(ws, folder, engine, progress)
     else:
@@ -108,9 +109,11 @@ def _files(ws: Workspace, folder: Path, engine: Engine, progress: Progress) -> t
 
 def _released(ws: Workspace, version: str) -> Iterator[Item]:
     ids = [row[0] for row in ws.catalog.rows("SELECT sample FROM released WHERE version = ? ORDER BY 1", (version,))]
-    found, (turned, told) = hashes.read(ws, ids), hashes.read_pdq(ws, ids)
+    found, turned = hashes.read(ws, ids), hashes.read_pdq(ws, ids, 1)
     for row, one in enumerate(ids):
-        yield one, found.phash[row].tobytes(), float(found.quality[row]), turned[row, 0].tobytes(), int(told[row])
+        by_phash = found.phash[row].tobytes() if found.known[row] else b""
+        by_pdq = turned.hashes[row, 0].tobytes() if turned.known[row] else b""
+        yield one, by_phash, float(found.quality[row]), by_pdq, int(turned.quality[row])
 
 
 def near_held_out(ws: Workspace, ids: Sequence[str], looks: Looks) -> npt.NDArray[np.bool_]:
@@ -122,10 +125,10 @@ def near_held_out(ws: Workspace, ids: Sequence[str], looks: Looks) -> npt.NDArra
     items = {row[0] for row in rows}
     found |= np.fromiter((one in items for one in ids), dtype=bool, count=len(ids))
     config = ws.config.dedupe
-    listed = _array(row[1] for row in rows if row[2] >= config.phash_quality)
+    listed = _array(row[1] for row in rows if row[1] and row[2] >= config.phash_quality)
     if config.by_phash:
         _mark(found, looks.phash, looks.by_phash, listed, config.group_radius)
-    listed = _array(row[3] for row in rows if row[4] >= config.pdq_quality and row[2] >= FLAT)
+    listed = _array(row[3] for row in rows if any(row[3]) and row[4] >= config.pdq_quality and row[2] >= FLAT)
     for turn in range(looks.pdq.shape[1]) if config.by_pdq else ():
         _mark(found, looks.pdq[:, turn], looks.by_pdq, listed, config.pdq_group_radius)
     return found

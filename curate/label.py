@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from curate.config import LabelConfig
 from curate.contracts import Engine, Labeler, LabelModel
+from curate.coverage import over
 from curate.errors import UsageError
 from curate.marks import canonical, fingerprint
 from curate.models.majority import Majority
 from curate.plugins import module, plugin_class
 from curate.progress import Progress
 from curate.records import Axis, Sample
-from curate.scores import by_name, compute, read, samples
-from curate.store import views
+from curate.scores import by_name, compute, read, samples, unread
+from curate.store import eligibility, views
 from curate.store.tables import to_parquet
 from curate.store.workspace import Workspace
 from curate.toml import build, suggest
@@ -61,17 +62,20 @@ def label(
     fields = [*ATTRIBUTES, *(f"{name}_{column}" for name, one in by_name(labelers).items() for column in one.columns)]
     asked = _functions(ws, functions, fields)
     check(ws.config.label, ws.config.taxonomy.axes)
-    computed = compute(ws, engine, labelers, progress)
+    compute(ws, engine, labelers, progress)
     survivors = _survivors(ws)
     columns = _columns(ws, labelers, survivors)
+    blind = unread(ws, labelers, [sample.id for sample in survivors])
+    covered = over(len(survivors), len(blind))
     found = []
     for axis in ws.config.taxonomy.axes:
         with progress.stage("vote", len(survivors)) as step:
             votes = vote(asked[axis.name], axis, lambda a, b: _rows(columns, a, b), len(survivors), step)
-        found.append(_labelling(ws, axis, votes, survivors))
+        one = _labelling(ws, axis, votes, survivors)
+        found.append(dataclasses.replace(one, report={**one.report, **covered}))
         _record(ws, axis, survivors, found[-1])
     first = {key: found[0].report[key] for key in ("samples", "labelled", "abstained", "model", "functions", "gold")}
-    return first | {"unscored": len(computed.failed), "seconds": round(time.monotonic() - started, 3)}
+    return covered | first | {"unscored": len(blind), "seconds": round(time.monotonic() - started, 3)}
 
 
 def check(config: LabelConfig, axes: Sequence[Axis]) -> None:
@@ -106,10 +110,9 @@ def _functions(ws: Workspace, built_in: Functions, fields: Sequence[str]) -> dic
 
 
 def _survivors(ws: Workspace) -> list[Sample]:
-    """What is labelled: one sample of each collapse set (all, where nothing was deduped), none that is held; by id."""
-    held = views.held(ws.catalog)
-    collapsed = {row[0] for row in ws.catalog.rows("SELECT sample FROM members WHERE survivor != sample")}
-    return [one for name, one in samples(ws).items() if name not in held and name not in collapsed]
+    """What is labelled, by id."""
+    stored = samples(ws)
+    return [stored[one] for one in eligibility.survivors(ws.catalog)]
 
 
 def _columns(ws: Workspace, labelers: Sequence[Labeler], survivors: Sequence[Sample]) -> dict[str, Any]:

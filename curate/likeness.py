@@ -23,7 +23,8 @@ Told = npt.NDArray[np.bool_]
 class Looks:
     """The hashes of samples, by row: phash uint8[n, 8], pdq uint8[n, 1 or 8, 32] (upright first), who they tell of.
 
-    A picture without texture has a hash that says nothing: such a row is near to nothing by that hash. `vectors` are
+    A picture without texture has a hash that says nothing: such a row is near to nothing by that hash. `hashed` are the
+    rows that have a pHash, whatever it says; `missing` those that lack a hash that the config asks for. `vectors` are
     embeddings of unit length, float32[n, d], or of length 0 where there is none; float32[0, 0] where none is asked for.
     """
 
@@ -31,18 +32,21 @@ class Looks:
     pdq: npt.NDArray[np.uint8]
     by_phash: Told
     by_pdq: Told
+    hashed: Told
+    missing: Told
     vectors: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
 
     @classmethod
     def of(cls, ws: Workspace, ids: Sequence[str]) -> "Looks":
         """Read those that the config asks for."""
         config, found = ws.config.dedupe, hashes.read(ws, ids)
-        told = (found.quality >= config.phash_quality) & config.by_phash
+        told = found.known & (found.quality >= config.phash_quality) & config.by_phash
         if not config.by_pdq:
             none = np.zeros((len(ids), 1, pdq.BYTES), dtype=np.uint8)
-            return cls(found.phash, none, told, np.zeros(len(ids), dtype=bool))
-        turned, quality = hashes.read_pdq(ws, ids, pdq.ORIENTATIONS if config.orientations else 1)
-        return cls(found.phash, turned, told, (quality >= config.pdq_quality) & (found.quality >= FLAT))
+            return cls(found.phash, none, told, np.zeros(len(ids), dtype=bool), found.known, ~found.known)
+        turned = hashes.read_pdq(ws, ids, pdq.ORIENTATIONS if config.orientations else 1)
+        by_pdq = turned.tells(config.pdq_quality) & (found.quality >= FLAT)
+        return cls(found.phash, turned.hashes, told, by_pdq, found.known, ~(found.known & turned.known))
 
 
 def near(looks: Looks, config: DedupeConfig) -> Alike:
@@ -85,7 +89,7 @@ def one_picture(ws: Workspace, ids: Sequence[str], looks: Looks, labels: Rows, g
     the detail is in the same places: what a mosaic hides no average shows.
     """
     rows = several(labels)
-    thumbs = hashes.thumbs(ws, [ids[row] for row in rows.tolist()])
+    thumbs, known = hashes.thumbs(ws, [ids[row] for row in rows.tolist()])
     config = ws.config.dedupe
 
     def alike(left: Rows, right: Rows) -> Told:
@@ -99,7 +103,7 @@ def one_picture(ws: Workspace, ids: Sequence[str], looks: Looks, labels: Rows, g
         a, b = np.searchsorted(rows, left[close]), np.searchsorted(rows, right[close])
         for at in range(0, len(close), CHUNK):
             some = slice(at, at + CHUNK)
-            same[close[some]] = phash.same(thumbs[a[some]], thumbs[b[some]])
+            same[close[some]] = known[a[some]] & known[b[some]] & phash.same(thumbs[a[some]], thumbs[b[some]])
         close = np.flatnonzero(same)
         apart = close[left[close] != right[close]]
         if apart.size:

@@ -13,7 +13,8 @@ from typing import Protocol
 
 from curate.budget import Budget, Metered
 from curate.contracts import Http, Planned, Source
-from curate.errors import ItemError
+from curate.coverage import Coverage
+from curate.errors import CurateError, ItemError
 from curate.listing import classes, list_source, source_id
 from curate.net.limits import HostRule
 from curate.plugins import name_of, options_of
@@ -86,9 +87,18 @@ class _Plan:
                 for host in sorted(seconds, key=lambda host: (-seconds[host], host))[:SLOWEST]
             ],
             "sources": self.parts,
+            **self._coverage(len(sources)),
             "asked": budget.calls,
             "unplanned": self.unplanned,
         }
+
+    def _coverage(self, sources: int) -> dict[str, object]:
+        """Sources that could say what they have; raises CurateError where not one could: that is no plan of nothing."""
+        lost = "; ".join(sorted(set(self.unplanned.values())))
+        if self.unplanned and len(self.unplanned) >= sources:
+            raise CurateError(f"fetch --plan: no source could be asked what it has ({lost}); nothing is known")
+        found = Coverage(sources - len(self.unplanned), sources, "sources", "could not be asked")
+        return found.facts(f"{found.said} ({lost}); what is counted is too little" if self.unplanned else None)
 
     def _expect(self, source: Source, estimates: Sequence[Estimate]) -> None:
         """Count what a source expects, less what a listing that was stopped has found of it already."""

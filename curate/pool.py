@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from curate.contracts import Pool
 from curate.errors import UsageError
 from curate.records import Axis
-from curate.store import views
+from curate.store import eligibility, views
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -49,26 +49,18 @@ def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
     return Frame(pool, left_out, hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest())
 
 
-_SAMPLES = """
-SELECT s.id, m.survivor, m.excluded FROM samples s LEFT JOIN members m ON m.sample = s.id ORDER BY s.id
-"""
-
-
 def _survivors(ws: Workspace) -> tuple[list[str], dict[str, int]]:
-    held = views.held(ws.catalog)
     minors = views.minors(ws.catalog)
     ids, left_out = [], Counter[str]()
-    for row in ws.catalog.stream(_SAMPLES):
-        if row["id"] in held:
+    for one in eligibility.standings(ws.catalog):
+        if one.held is not None:
             left_out["held"] += 1
-        elif row["survivor"] not in (None, row["id"]):
-            left_out["duplicate"] += 1
-        elif row["excluded"] is not None:
-            left_out[row["excluded"]] += 1
-        elif row["id"] in minors:
+        elif one.deduped and one.reason is not None:
+            left_out[one.reason] += 1
+        elif one.id in minors:
             left_out["may_depict_minors"] += 1
         else:
-            ids.append(str(row["id"]))
+            ids.append(one.id)
     return ids, dict(sorted(left_out.items()))
 
 

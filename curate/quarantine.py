@@ -5,7 +5,6 @@ sample, or what it came with: an album, an uploader, a file of a list, so that w
 """
 
 import json
-import re
 import sqlite3
 from collections.abc import Iterable, Mapping
 
@@ -15,8 +14,6 @@ from curate.screening.listed import Match
 from curate.store.catalog import Catalog, now
 
 Held = tuple[str, str]  # kind (sample, album, uploader, list), subject
-
-_ID = re.compile(r"[0-9a-f]{8,64}")
 
 
 def quarantine(  # the interface that review, gate and command share
@@ -99,28 +96,3 @@ def company(db: sqlite3.Connection, candidate: int) -> list[Held]:
         if file and line.isdigit():
             found.add(("list", f"{row['source']} {file}:"))
     return sorted(found)
-
-
-def resolve(catalog: Catalog, name: str) -> str:
-    """The stored sample that a sha256 (or its first eight digits and more), a URL, a path or `commons:PAGEID` names.
-
-    Raises UsageError where it names none, or more than one; the message does not repeat a URL.
-    """
-    found = {row[0] for row in catalog.rows(_BY_LOCATOR, (name,))}
-    if _ID.fullmatch(name.lower()):
-        sql = "SELECT id FROM samples WHERE id >= ? AND id < ? ORDER BY id LIMIT 2"
-        found |= {row[0] for row in catalog.rows(sql, (name.lower(), name.lower() + "g"))}
-    if ":" in name:
-        sql = "SELECT c.sample FROM mentions m JOIN candidates c USING (candidate) WHERE m.page_id = ?"
-        found |= {row[0] for row in catalog.rows(sql, (name,)) if row[0] is not None}
-    if len(found) != 1:
-        what = "names no stored sample" if not found else "names more than one sample; give its sha256"
-        raise UsageError(f"{_shown(name)} {what}")
-    return str(found.pop())
-
-
-_BY_LOCATOR = "SELECT DISTINCT sample FROM candidates WHERE locator = ? AND sample IS NOT NULL"
-
-
-def _shown(name: str) -> str:
-    return name if _ID.fullmatch(name.lower()) else "what was given"

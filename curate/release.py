@@ -17,7 +17,7 @@ from curate.errors import StoreError, UsageError
 from curate.marks import canonical
 from curate.net.redact import redact
 from curate.records import SPLITS, Axis, Manifest
-from curate.store import views
+from curate.store import eligibility, views
 from curate.store.blobs import sync
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Rows:
 
 
 _SAMPLES = """
-SELECT s.id, s.parent, s.at_ms, s.media_type, s.width, s.height, m.grp, m.survivor, m.split, m.excluded
+SELECT s.id, s.parent, s.at_ms, s.media_type, s.width, s.height, m.grp, m.split
 FROM samples s LEFT JOIN members m ON m.sample = s.id ORDER BY s.id
 """
 _MENTIONS = """
@@ -162,16 +162,14 @@ def collect(ws: "Workspace") -> Rows:
     axes = ws.config.taxonomy.axes
     known = [labels(ws, axis) for axis in axes]
     votes = views.votes(ws.catalog, axes[0].name, ws.config.taxonomy.version)
-    held, withheld, minors = views.held(ws.catalog), views.withheld(ws.catalog), views.minors(ws.catalog)
+    minors = views.minors(ws.catalog)
     origins = dict(_origins(ws.catalog))
     excluded: Counter[str] = Counter()
     rows: dict[str, list[tuple[object, ...]]] = {split: [] for split in SPLITS}
-    for sample in ws.catalog.stream(_SAMPLES):
-        kept_back = withheld.get(sample["id"], "quarantined") if sample["id"] in held else None
-        reason = kept_back or _reason(sample, known[0])
-        if reason is None and sample["id"] in minors and _is_positive(sample["id"], axes, known):
-            reason = "may_depict_minors"
-        if reason is not None:
+    for sample, standing in zip(ws.catalog.stream(_SAMPLES), eligibility.standings(ws.catalog), strict=True):
+        labelled, contested = standing.id in known[0].by_sample, standing.id in known[0].contested
+        shows_minors = standing.id in minors and _is_positive(standing.id, axes, known)
+        if (reason := eligibility.unreleased(standing, labelled, contested, shows_minors)) is not None:
             excluded[reason] += 1
         else:
             origin = origins[sample["parent"] or sample["id"]]
@@ -179,19 +177,6 @@ def collect(ws: "Workspace") -> Rows:
     columns = schema(axes)
     tables = {split: pa.table(_turned(rows[split], len(columns)), schema=columns) for split in SPLITS}
     return Rows(tables, dict(sorted(excluded.items())))
-
-
-def _reason(sample: "Row", known: Labels) -> str | None:
-    """Why a sample is not released, or None."""
-    if sample["survivor"] is None:
-        return "not_deduped"
-    if sample["survivor"] != sample["id"]:
-        return "duplicate"
-    if sample["excluded"] is not None:
-        return str(sample["excluded"])
-    if sample["id"] in known.contested:
-        return "conflict"
-    return None if sample["id"] in known.by_sample else "unlabelled"
 
 
 def _is_positive(sample: str, axes: tuple[Axis, ...], known: list[Labels]) -> bool:

@@ -210,6 +210,8 @@ def _labels(one: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str
         "axis": one["axis"],
         "model": (found or {}).get("model"),
         "gold": (found or {}).get("gold"),
+        "coverage": (found or {}).get("coverage"),
+        "incomplete": (found or {}).get("incomplete"),
         "functions": table(
             "Labelling functions",
             ["Function", "Coverage", "Overlap", "Conflict", "Accuracy"],

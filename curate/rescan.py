@@ -80,10 +80,10 @@ def _by_matcher(ws: "Workspace", gate: Gate, ids: Sequence[str]) -> Iterator[tup
         some = ids[at : at + ASKED]
         marks = ",".join("?" * len(some))
         rows = ws.catalog.rows(f"SELECT id, sha1, md5 FROM samples WHERE id IN ({marks})", some)  # noqa: S608
-        known, quality = hashes.read_pdq(ws, [row["id"] for row in rows])
+        known = hashes.read_pdq(ws, [row["id"] for row in rows])
         items = [
-            Digests(row["id"], row["sha1"], row["md5"], tuple(one.tobytes().hex() for one in known[n]))
-            if quality[n] >= pdq.MIN_QUALITY
+            Digests(row["id"], row["sha1"], row["md5"], tuple(one.tobytes().hex() for one in known.hashes[n]))
+            if known.quality[n] >= pdq.MIN_QUALITY
             else Digests(row["id"], row["sha1"], row["md5"])
             for n, row in enumerate(rows)
         ]

@@ -1,6 +1,8 @@
 """Scores: what each labeler says of each sample, kept as columns in one Parquet part a labeler and shard.
 
-Labelers without pixels (`needs.side == 0`) cost nothing, may see what sources declare, and are asked anew each time.
+A part's column `problem` says why a sample could not be decoded (null: it was): a labeler's NaN only says that it
+abstains. Labelers without pixels (`needs.side == 0`) cost nothing, may see what sources declare, and are asked anew
+each time.
 """
 
 import copy
@@ -16,7 +18,7 @@ from curate.media.decode import Bounds
 from curate.media.decoded import StoredImage
 from curate.plugins import mark_of, name_of
 from curate.progress import Progress
-from curate.records import Sample
+from curate.records import Reason, Sample
 from curate.scoring import Columns, Scores, Scoring, Task, batches, blank, fill, read_bytes
 from curate.store import views
 from curate.store.shards import assign
@@ -26,13 +28,14 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+PROBLEM = "problem"
 ENOUGH_DEATHS = 8  # samples that killed their worker, and none that did not: it is not the samples' fault
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """What a reader should know: samples without a score and why, corrupt parts that were made again."""
+    """What a reader should know: samples that were tried and have no score, and why; corrupt parts made again."""
 
     failed: Mapping[str, str]
     rebuilt: Sequence[str]
@@ -41,8 +44,9 @@ class Computed:
 def compute(ws: Workspace, engine: Engine, labelers: Sequence[Labeler], progress: Progress) -> Computed:
     """Make sure that each labeler's table has a row for every sample that is not held; whole parts are left alone.
 
-    A sample that cannot be decoded, or kills its worker, gets a row of NaN and is named on a warning. Raises UsageError
-    for two labelers of one name, CurateError where workers die whatever they are given.
+    A sample that cannot be decoded, or kills its worker, gets a row of NaN and is named on a warning; the former is
+    tried again the next time. Raises UsageError for two labelers of one name, CurateError where workers die whatever
+    they are given.
     """
     pixels = {name: labeler for name, labeler in by_name(labelers).items() if labeler.needs.side}
     tasks, rebuilt = _missing(ws, pixels)
@@ -53,7 +57,8 @@ def compute(ws: Workspace, engine: Engine, labelers: Sequence[Labeler], progress
             ids = [sample.id for sample in task.samples]
             for name in task.labelers:
                 part = ws.table(name, mark_of(pixels[name]))
-                part.write(f"{task.shard:06d}", _to_table(ids, scores.columns[name]))
+                rows = _to_table(ids, scores.columns[name], scores.failed)
+                part.write(f"{task.shard:06d}", _beside(part.part(f"{task.shard:06d}"), rows))
             for sample, why in scores.failed.items():
                 log.warning("sample %s has no score: %s", sample, why)
             failed |= scores.failed
@@ -76,6 +81,23 @@ def read(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Columns:
         for name, values in columns.items():
             values[found] = _to_numpy(table.column(name), values)[places]
     return columns
+
+
+def unread(ws: Workspace, labelers: Sequence[Labeler], ids: Sequence[str]) -> list[str]:
+    """Those of `ids` that some labeler of pixels could not look at, whatever it says of the others."""
+    lacking: set[str] = set()
+    for name, labeler in by_name(labelers).items():
+        if labeler.needs.side:
+            known = {one for _, rows in ws.table(name, mark_of(labeler)).each([PROBLEM]) for one in _decoded(rows)}
+            lacking.update(one for one in ids if one not in known)
+    return [one for one in ids if one in lacking]
+
+
+def _decoded(rows: "pa.Table | None") -> list[str]:
+    import pyarrow.compute as pc
+
+    found: list[str] = [] if rows is None else rows.filter(pc.is_null(rows.column(PROBLEM))).column("id").to_pylist()
+    return found
 
 
 def by_name(labelers: Sequence[Labeler]) -> dict[str, Labeler]:
@@ -113,11 +135,13 @@ def _without_pixels(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Colu
 
 
 def _missing(ws: Workspace, labelers: Mapping[str, Labeler]) -> tuple[list[Task], list[str]]:
-    """A task for each shard that some labeler's table lacks or covers in part; the corrupt parts, removed and named."""
+    """A task for each shard that some labeler's table lacks or covers in part, and for those of its samples that could
+    not be decoded the last time; the corrupt parts, removed and named."""
     held, stored = views.held(ws.catalog), samples(ws)
     shards = {shard: [one for one in ids if one not in held] for shard, ids in assign(ws.catalog).items()}
     lacking = {shard: list(labelers) for shard, ids in shards.items() if ids}
     rebuilt = []
+    again: dict[tuple[int, tuple[str, ...]], list[str]] = {}  # a shard and those of its samples, the labelers
     for name, labeler in labelers.items():
         for part, table in ws.table(name, mark_of(labeler)).each():
             if table is None:
@@ -125,16 +149,29 @@ def _missing(ws: Workspace, labelers: Mapping[str, Labeler]) -> tuple[list[Task]
                 rebuilt.append(f"{name}/{part}")
             elif int(part) in lacking and _covers(table, labeler, shards[int(part)]):
                 lacking[int(part)].remove(name)
+                if some := _undecoded(table, shards[int(part)]):
+                    again.setdefault((int(part), some), []).append(name)
     tasks = [
         Task(shard, tuple(stored[one] for one in shards[shard]), tuple(names))
         for shard, names in sorted(lacking.items())
         if names
     ]
+    tasks += [
+        Task(shard, tuple(stored[one] for one in some), tuple(names)) for (shard, some), names in sorted(again.items())
+    ]
     return tasks, rebuilt
 
 
 def _covers(table: "pa.Table", labeler: Labeler, ids: Sequence[str]) -> bool:
-    return set(labeler.columns) <= set(table.column_names) and set(ids) <= set(table.column("id").to_pylist())
+    columns = {*labeler.columns, PROBLEM}
+    return columns <= set(table.column_names) and set(ids) <= set(table.column("id").to_pylist())
+
+
+def _undecoded(table: "pa.Table", ids: Sequence[str]) -> tuple[str, ...]:
+    """The samples that are worth another try: not those over which a worker died."""
+    problems = zip(table.column("id").to_pylist(), table.column(PROBLEM).to_pylist(), strict=True)
+    failed = {one for one, why in problems if why is not None and not why.startswith(Reason.WORKER_DIED)}
+    return tuple(one for one in ids if one in failed)
 
 
 def _mapped(engine: Engine, work: Scoring, tasks: Sequence[Task]) -> Iterator[tuple[Task, Scores]]:
@@ -158,7 +195,7 @@ def _singly(engine: Engine, work: Scoring, task: Task) -> Scores:
     for one, result in engine.map(work, task.singly(), _needs(work)):
         name = one.samples[0].id
         if _lost(result):
-            dead[name], got[name] = str(result), work.blank(one)
+            dead[name], got[name] = _death(result), work.blank(one)
         else:
             got[name] = _good(result)
         if len(dead) == len(got) and len(dead) in (max(2, len(task.samples)), ENOUGH_DEATHS):
@@ -187,6 +224,11 @@ def _lost(result: object) -> bool:
     return isinstance(result, (ItemError, MemoryError))
 
 
+def _death(result: object) -> str:
+    said = str(result) or type(result).__name__
+    return said if said.startswith(Reason.WORKER_DIED) else f"{Reason.WORKER_DIED}: {said}"
+
+
 def _good(result: Scores | Exception) -> Scores:
     if isinstance(result, Exception):
         raise result
@@ -196,7 +238,17 @@ def _good(result: Scores | Exception) -> Scores:
 # -- columns in Parquet ----------------------------------------------------------------------------------------------
 
 
-def _to_table(ids: Sequence[str], columns: Columns) -> "pa.Table":
+def _beside(old: "pa.Table | None", new: "pa.Table") -> "pa.Table":
+    """The new rows, with those of the part before that are of other samples."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if old is None or old.schema.names != new.schema.names:
+        return new
+    return pa.concat_tables([old.filter(pc.invert(pc.is_in(old.column("id"), new.column("id")))).cast(new.schema), new])
+
+
+def _to_table(ids: Sequence[str], columns: Columns, failed: Mapping[str, str]) -> "pa.Table":
     import pyarrow as pa
 
     def array(values: Any) -> Any:
@@ -204,7 +256,8 @@ def _to_table(ids: Sequence[str], columns: Columns) -> "pa.Table":
             return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
         return pa.array(values, pa.string() if values.dtype == object else None)
 
-    return pa.table({"id": list(ids)} | {name: array(values) for name, values in columns.items()})
+    made = {"id": list(ids)} | {name: array(values) for name, values in columns.items()}
+    return pa.table(made | {PROBLEM: pa.array([failed.get(one) for one in ids], pa.string())})
 
 
 def _to_numpy(column: "pa.ChunkedArray", like: "np.ndarray") -> "np.ndarray":

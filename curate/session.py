@@ -11,6 +11,7 @@ from typing import Any
 
 from curate.config import CONFIG_NAME, Config, digest, load
 from curate.contracts import Engine
+from curate.coverage import headline, rest
 from curate.errors import UsageError
 from curate.plugins import make
 from curate.progress import Progress
@@ -107,7 +108,7 @@ class Session:
         if self.json:
             print(json.dumps(result, ensure_ascii=False))
         elif not self.quiet:
-            for line in (lines or _lines)(result):
+            for line in (*headline(result), *(lines(result) if lines else _lines(rest(result)))):
                 print(line)
 
     def note_void(self, result: Mapping[str, Any]) -> None:

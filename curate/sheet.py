@@ -12,7 +12,8 @@ from curate.media.decode import Bounds, open_image, scaled
 from curate.progress import Progress
 from curate.records import Axis
 from curate.release import Label
-from curate.store.views import held, minors
+from curate.store.eligibility import inactive
+from curate.store.views import minors
 from curate.store.workspace import Workspace
 
 PER_CLASS = 24
@@ -90,7 +91,7 @@ def _spread(names: Sequence[str], group: Mapping[str, str]) -> list[str]:
 def largest(ws: Workspace) -> list[dict[str, Any]]:
     """The largest near-duplicate groups, each with a few members: the survivors first. Held samples are left out."""
     rows = ws.catalog.rows("SELECT sample, grp, sample = survivor AS survives FROM members ORDER BY sample")
-    kept_back = held(ws.catalog) | kept_apart(ws)
+    kept_back = inactive(ws.catalog).keys() | kept_apart(ws)
     members: dict[str, list[tuple[bool, str]]] = {}
     for row in rows:
         if row["sample"] not in kept_back:

@@ -8,7 +8,7 @@ from typing import Any
 from curate.errors import UsageError
 from curate.records import UNSURE
 from curate.release import labels
-from curate.store import views
+from curate.store import eligibility, views
 from curate.store.catalog import Row
 from curate.store.workspace import Workspace
 
@@ -57,7 +57,6 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
     states = dict(_pairs(ws, "SELECT state, count(*) FROM candidates GROUP BY state"))
     held = views.held(catalog)
     known = labels(ws, ws.config.taxonomy.first)
-    survivors = {row[0] for row in catalog.rows("SELECT sample FROM members WHERE survivor = sample")}
     return {
         "candidates": sum(states.values()),
         "stored": states.get("stored", 0),
@@ -68,7 +67,7 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
         "samples": catalog.one("SELECT count(*) FROM samples"),
         "duplicates": catalog.one("SELECT count(*) FROM members WHERE survivor <> sample"),
         "conflicts": catalog.one("SELECT count(*) FROM conflicts"),
-        "labelled": len(survivors & known.by_sample.keys() - known.contested - held),
+        "labelled": len((known.by_sample.keys() & eligibility.survivors(catalog)) - known.contested),
         "held": len(held),
         "reviewed": catalog.one(_REVIEWED),
         "human": dict(catalog.rows(_HUMAN, (UNSURE,))[0]),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from curate.budget import Budget, Metered
 from curate.contracts import Http, Source, Synced
+from curate.coverage import Coverage
 from curate.errors import ItemError
 from curate.progress import Progress, Step
 from curate.records import Change, Reason, Upstream
@@ -39,7 +40,11 @@ def sync(
     asyncio.run(run.all(systems, http, progress))
     ws.catalog.note("sync", None, dict(run.counts))
     states = ws.catalog.rows("SELECT kind, count(DISTINCT page_id) FROM changes WHERE ended_at IS NULL GROUP BY kind")
+    nothing = run.unsynced and not run.counts["checked"]
+    lost = "; ".join(sorted(set(run.unsynced.values())))
+    found = Coverage(len(systems) - len(run.unsynced), len(systems), "systems", "could not be asked")
     return {
+        **found.facts(f"no system could be asked what became of its items: {lost}" if nothing else None),
         "checked": run.counts["checked"],
         **dict.fromkeys(("deleted", "withdrawn", "moved", "overwritten"), 0),
         **{row[0]: row[1] for row in states},

@@ -1,26 +1,15 @@
 """`curate takedown`: lets go of an item, and of everything that was made of it, for good."""
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
 from curate.removal import Receipt, earlier, remove
+from curate.store import lookup
 
 if TYPE_CHECKING:
     from curate.store.catalog import Catalog
     from curate.store.workspace import Workspace
-
-_ID = re.compile(r"[0-9a-f]{8,64}")
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a name stands for: samples, and candidates whose bytes are not here."""
-
-    ids: frozenset[str]
-    candidates: frozenset[int]
 
 
 def takedown(
@@ -32,11 +21,12 @@ def takedown(
     taken down before answers with its receipt. Raises UsageError for a name of nothing, or of several samples; the
     message repeats no URL.
     """
-    target = find(ws.catalog, name)
+    target = lookup.find(ws.catalog, name)
     if not target.ids and not target.candidates:
-        if (receipt := earlier(ws.catalog, name)) is not None:
+        receipts = (earlier(ws.catalog, text) for text in lookup.spellings(ws.catalog, name))
+        if (receipt := next(filter(None, receipts), None)) is not None:
             return said(receipt, 0)
-        raise UsageError(f"{_shown(name)} names nothing that is here; give a sha256, a URL, a path or commons:PAGEID")
+        raise UsageError(f"{lookup.shown(name)} names nothing that is here; give {lookup.FORMS}")
     twins = duplicates(ws.catalog, target.ids)
     ids = target.ids | twins if with_duplicates else target.ids
     receipt = remove(ws, sorted(ids), reason, sorted(target.candidates), block_near)
@@ -73,27 +63,7 @@ def said(receipt: Receipt, left: int) -> dict[str, Any]:
     }
 
 
-def find(catalog: "Catalog", name: str) -> Target:
-    """What a name stands for; a page may be several renditions, and so several samples."""
-    found = [*catalog.rows(_BY_LOCATOR, (name, name)), *(catalog.rows(_BY_PAGE, (name,)) if ":" in name else ())]
-    ids = {row["sample"] for row in found if row["sample"] is not None}
-    if _ID.fullmatch(prefix := name.lower()):
-        sql = "SELECT id FROM samples WHERE id >= ? AND id < ? LIMIT 2"
-        ids |= {row[0] for row in catalog.rows(sql, (prefix, f"{prefix}g"))}
-        if len(ids) > 1:
-            raise UsageError(f"{name} names more than one sample; give the whole sha256")
-    return Target(frozenset(ids), frozenset(row["candidate"] for row in found if row["sample"] is None))
-
-
-_BY_LOCATOR = "SELECT candidate, sample FROM candidates WHERE locator = ? OR final_url = ?"
-_BY_PAGE = "SELECT candidate, sample FROM candidates JOIN mentions USING (candidate) WHERE page_id = ?"
-
-
 def duplicates(catalog: "Catalog", ids: Iterable[str]) -> frozenset[str]:
     """The samples that were collapsed with one of these: the same picture in other bytes."""
     sql = "SELECT sample FROM members WHERE collapse = (SELECT collapse FROM members WHERE sample = ?)"
     return frozenset(row[0] for one in ids for row in catalog.rows(sql, (one,))) - frozenset(ids)
-
-
-def _shown(name: str) -> str:
-    return name if _ID.fullmatch(name.lower()) else "what was given"

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from curate.baseline import Backbone, save
 from curate.contracts import Engine
-from curate.errors import UsageError
+from curate.coverage import Coverage
+from curate.errors import CurateError, UsageError
 from curate.head import Examples, Head, fit
 from curate.kept import forget, keep
 from curate.metrics import Judged, evaluate
@@ -45,6 +46,7 @@ def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, pro
         held = views.held(ws.catalog)
         parts = {split: _part(ws, backbone, _without(release.rows[split], held), classes) for split in SPLITS}
         step()
+        _check_read(release, parts)
         head = fit(parts["train"].examples, parts["val"].examples, len(classes), ws.config.train)
         step()
         result = _result(release, classes, parts, head, ws.config.train.seed)
@@ -78,6 +80,17 @@ def _classes(release: Manifest) -> list[str]:
     return [name for name in release.header["taxonomy"]["axes"][0]["classes"] if name in there]
 
 
+def _check_read(release: Manifest, parts: Mapping[str, "_Part"]) -> None:
+    """Refuse to learn from a split of which too little is left; the header promised more."""
+    train = parts["train"]
+    if len(set(train.examples.classes.tolist())) < 2:
+        raise CurateError(
+            f"release {release.version}: {train.skipped} of {train.skipped + len(train.groups)} rows of its train split"
+            " have no features, and fewer than two classes are left; nothing to tell apart. `curate verify` says what"
+            " is damaged"
+        )
+
+
 @dataclass(frozen=True)
 class _Part:
     """One split's rows that have features, the group of each, and how many rows have none."""
@@ -101,12 +114,22 @@ def _part(ws: "Workspace", backbone: Backbone, rows: "pa.Table", classes: Sequen
     return _Part(every.pick(kept), [columns["group"][n] for n in kept], len(labels) - len(kept))
 
 
+def _coverage(parts: Mapping[str, "_Part"]) -> dict[str, Any]:
+    """Rows with features among all; incomplete, too, where nothing of a split that has rows was looked at."""
+    skipped = {split: part.skipped for split, part in parts.items()}
+    left = {split: len(part.groups) for split, part in parts.items()}
+    found = Coverage(sum(left.values()), sum(left.values()) + sum(skipped.values()), "rows", "have no features")
+    blank = [f"not one row of {split} has features" for split in parts if skipped[split] and not left[split]]
+    return found.facts("; ".join(blank) or found.short)
+
+
 def _result(release: Manifest, classes: list[str], parts: dict[str, _Part], head: Head, seed: int) -> dict[str, Any]:
     axis = release.header["taxonomy"]["axes"][0]
     test = parts["test"]
     probabilities = head.probabilities(test.examples.features)
     judged = Judged(test.examples.classes, probabilities, test.groups, classes)
     return {
+        **_coverage(parts),
         "version": release.version,
         "classes": classes,
         "test": evaluate(judged, axis["safe"], axis["borderline"], seed),

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from curate import kept
+from curate.coverage import Coverage
 from curate.errors import StoreError
 from curate.progress import Progress
 from curate.redaction import export_again
@@ -35,7 +37,7 @@ _DAMAGED = (
 
 @dataclass
 class Findings:
-    """What is wrong, and how often. `kinds` counts missing, corrupt, orphans."""
+    """What is wrong, and how often. `kinds` counts missing, corrupt, orphans, and unread: nobody knows what it is."""
 
     items: list[dict[str, str]] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
@@ -46,20 +48,20 @@ class Findings:
         self.items.append({"id": name, "problem": problem})
 
 
-def verify(ws: Workspace, progress: Progress, repair: bool = False) -> dict[str, object]:
+def verify(ws: Workspace, progress: Progress, repair: bool = False) -> dict[str, Any]:
     """Re-hash every blob, and check the catalog, the log's chain, the tables and the releases.
 
     `missing` and `corrupt` count all that is (a sample's bytes, a release's file, a table's part, the catalog);
-    `orphans` are blobs that no sample names, and folders of no release. `repair` removes orphaned blobs, partial files
-    and corrupt parts of tables (they are made again), writes damaged exports and a damaged `tombstones.log` anew, and
-    never removes a blob while the catalog itself is in doubt. `redacted` names the releases that differ from what was
-    exported because of takedowns, with their receipts: the chain of these was checked. Not looked at is what may be
-    deleted at any time: `review/`, `spool/`.
+    `orphans` are blobs that no sample names, and folders of no release; `unread` blobs are those that the disk does not
+    give, so that nobody knows what they are. `repair` removes orphaned blobs, partial files and corrupt parts of tables
+    (they are made again), writes damaged exports and a damaged `tombstones.log` anew, and never removes a blob while
+    the catalog itself is in doubt. `redacted` names the releases that differ from what was exported because of
+    takedowns, with their receipts: the chain of these was checked. Not looked at is what may be deleted at any time:
+    `review/`, `spool/`.
     """
     found = Findings()
     if damaged(ws, found):
-        blobs = _blobs(ws, found, progress, None)
-        return _said(found, blobs, [])
+        return _said(found, _blobs(ws, found, progress, None), [])
     _check(found, lambda: _catalog(ws, found))
     _check(found, lambda: _log(ws, found))
     sound = not found.items
@@ -75,9 +77,19 @@ def verify(ws: Workspace, progress: Progress, repair: bool = False) -> dict[str,
     return _said(found, blobs, _redacted(ws))
 
 
-def _said(found: Findings, blobs: int, redacted: list[dict[str, object]]) -> dict[str, object]:
-    counts = {kind: found.kinds[kind] for kind in ("missing", "corrupt", "orphans")}
-    return {"blobs": blobs} | counts | {"items": found.items, "redacted": redacted}
+@dataclass(frozen=True)
+class _Blobs:
+    """How many blobs there are, and how many samples have none."""
+
+    there: int
+    missing: int
+
+
+def _said(found: Findings, blobs: _Blobs, redacted: list[dict[str, object]]) -> dict[str, Any]:
+    counts = {kind: found.kinds[kind] for kind in ("missing", "corrupt", "orphans", "unread")}
+    covered = Coverage(blobs.there - found.kinds["unread"], blobs.there + blobs.missing, "blobs")
+    said = {"blobs": blobs.there} | counts | {"items": found.items, "redacted": redacted}
+    return covered.facts(covered.short) | said
 
 
 def damaged(ws: Workspace, found: Findings) -> bool:
@@ -118,8 +130,8 @@ def _log(ws: Workspace, found: Findings) -> None:
 # -- the bytes -------------------------------------------------------------------------------------------------------
 
 
-def _blobs(ws: Workspace, found: Findings, progress: Progress, repair: bool | None) -> int:
-    """Check every blob against its name and its row, and say how many there are. `repair` None: against its name."""
+def _blobs(ws: Workspace, found: Findings, progress: Progress, repair: bool | None) -> _Blobs:
+    """Check every blob against its name and its row. `repair` None: against its name alone."""
     rows: dict[str, tuple[object, ...]] | None = None
     try:
         sql = "SELECT id, sha1, md5, bytes FROM samples"
@@ -138,7 +150,7 @@ def _blobs(ws: Workspace, found: Findings, progress: Progress, repair: bool | No
             step()
     for name in sorted(rows or ()):
         found.add("missing", name, "its bytes are missing")
-    return count
+    return _Blobs(count, len(rows or ()))
 
 
 def _problem(path: Path, row: tuple[object, ...] | None) -> tuple[str, str] | None:
@@ -146,7 +158,7 @@ def _problem(path: Path, row: tuple[object, ...] | None) -> tuple[str, str] | No
     try:
         sha256, *rest = _digests(path)
     except OSError as error:
-        return "corrupt", f"it cannot be read: {error.strerror}"
+        return "unread", f"it cannot be read: {error.strerror}"
     if sha256 != path.name:
         return "corrupt", f"its bytes have another sha256: {sha256}"
     if row == ():

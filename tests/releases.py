@@ -13,7 +13,7 @@ import numpy as np
 
 from curate.config import Config
 from curate.export import export
-from curate.hashes import table
+from curate.hashes import pdq_rows, pdq_table, table
 from curate.media import phash
 from curate.plugins import make, names
 from curate.progress import Progress
@@ -21,6 +21,7 @@ from curate.records import Axis, Taxonomy
 from curate.store.tables import to_table
 from curate.store.workspace import Workspace
 from curate.toml import Plugin
+from tests.builders import far_pdq
 
 GOLDEN = Path(__file__).parent / "golden"
 AXES = (Axis(borderline=("sexy",)), Axis("medium", ("photograph", "drawing"), ("photograph", "drawing"), ()))
@@ -128,6 +129,7 @@ def _tables(ws: Workspace, items: Sequence[Item]) -> None:
     }
     if items:
         table(ws).write("all", to_table(hashes))
+        pdq_table(ws).write("all", pdq_rows([(item.id, far_pdq(item.id)) for item in items]))
     for axis in ws.config.taxonomy.axes:
         known = [(item.id, *item.weak[axis.name]) for item in items if axis.name in item.weak]
         if known:

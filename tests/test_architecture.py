@@ -15,7 +15,7 @@ SPOKES = ("sources", "labelers", "manifests")
 LAYERS: list[set[str]] = [
     {"curate.records", "curate.marks", "curate.compiled"},
     {"curate.errors"},
-    {"curate.contracts", "curate.progress", "curate.toml", "curate.policy", "curate.urltree"},
+    {"curate.contracts", "curate.coverage", "curate.progress", "curate.toml", "curate.policy", "curate.urltree"},
     {"curate.config", "curate.plugins"},
     {"curate.store", "curate.media", "curate.net", "curate.engine", "curate.near", "curate.models", "curate.queues"},
     {"curate.screening"},
@@ -30,6 +30,7 @@ SHARED = {
     "curate.contradictions",
     "curate.erasure",
     "curate.exposure",
+    "curate.fetched",
     "curate.figures",
     "curate.grains",
     "curate.groups",

@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from cli import app
+from curate.commands.base import CODES
 from curate.config import load
 from curate.plugins import make, names, plugin_class
 from curate.policy import minors
@@ -52,6 +53,14 @@ def module(tmp_path: Path, name: str) -> ModuleType:
 @pytest.mark.parametrize("command", commands())
 def test_every_command_is_in_the_readme(command: str) -> None:
     assert f"`curate {command}" in README
+
+
+def test_the_exit_codes_are_those_of_the_help() -> None:
+    for code, means in CODES.items():
+        assert f"| {code} | {means} |" in README
+    shown = subprocess.run([sys.executable, "-m", "cli", "--help"], capture_output=True, text=True, check=True).stdout
+    for means in CODES.values():
+        assert means in " ".join(shown.split())
 
 
 def test_the_two_commands_are_on_the_first_screen() -> None:

@@ -155,8 +155,8 @@ def test_attempts_are_requests(tmp_path: Path) -> None:
         root = workspace(tmp_path, site, {"neutral": ["/a.jpg"]})
         text = (root / "curate.toml").read_text().replace("[screening]", "retries = 1\n[screening]")
         (root / "curate.toml").write_text(text)
-        curate(root, "fetch")
-        curate(root, "fetch", "--retry-failed")
+        curate(root, "fetch", ok=(3,))
+        curate(root, "fetch", "--retry-failed", ok=(3,))
         assert site.asked["/a.jpg"] == 4
     with contextlib.closing(sqlite3.connect(root / "work" / "catalog.db")) as db:
         assert db.execute("SELECT attempts FROM candidates").fetchall() == [(4,)]

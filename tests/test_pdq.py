@@ -249,7 +249,9 @@ def test_both_tables_are_completed_and_read_in_the_order_asked_for(tmp_path: Pat
     hashes.complete(ws, ids[:3], Serial(), QUIET)
     hashes.pdq_table(ws).remove(hashes.pdq_table(ws).parts()[0])
     assert hashes.complete(ws, ids, Serial(), QUIET).unhashed == []
-    found, quality = hashes.read_pdq(ws, [*ids[::-1], "0" * 64])
+    read = hashes.read_pdq(ws, [*ids[::-1], "0" * 64])
+    found, quality = read.hashes, read.quality
+    assert read.known.tolist() == [True] * 5 + [False]
     assert found.shape == (6, 8, 32)
     for row, one in enumerate(ids[::-1]):
         with ws.blobs.open(one) as blob:
@@ -266,7 +268,7 @@ def test_a_corrupt_part_is_named_and_made_again_and_a_newer_versions_table_is_le
     ws = workspace(tmp_path)
     ids = sorted(add(ws, encode(texture(seed), "PNG")) for seed in range(3))
     hashes.complete(ws, ids, Serial(), QUIET)
-    before = hashes.read_pdq(ws, ids)[0].tobytes()
+    before = hashes.read_pdq(ws, ids).hashes.tobytes()
     newer = ws.work / "tables" / "pdq@0123456789ab"
     newer.mkdir()
     (newer / "all.parquet").write_bytes(b"of a version that is not known here")
@@ -274,7 +276,7 @@ def test_a_corrupt_part_is_named_and_made_again_and_a_newer_versions_table_is_le
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
     done = hashes.complete(ws, ids, Serial(), QUIET)
     assert done.rebuilt == [f"pdq/{path.name.split('.')[0]}"]
-    assert hashes.read_pdq(ws, ids)[0].tobytes() == before
+    assert hashes.read_pdq(ws, ids).hashes.tobytes() == before
     assert (newer / "all.parquet").exists()
     assert hashes.complete(ws, ids, Serial(), QUIET).rebuilt == []
     ws.close()
@@ -283,9 +285,9 @@ def test_a_corrupt_part_is_named_and_made_again_and_a_newer_versions_table_is_le
 def test_no_samples_and_one_sample(tmp_path: Path) -> None:
     ws = workspace(tmp_path)
     assert hashes.complete(ws, [], Serial(), QUIET).unhashed == []
-    assert hashes.read_pdq(ws, [])[0].shape == (0, 8, 32)
+    assert hashes.read_pdq(ws, []).hashes.shape == (0, 8, 32)
     assert list(hashes.all_pdq(ws)) == []
     one = add(ws, encode(Image.new("RGB", (1, 1), "red"), "PNG"))
     hashes.complete(ws, [one], Serial(), QUIET)
-    assert hashes.read_pdq(ws, [one])[1].tolist() == [0]
+    assert hashes.read_pdq(ws, [one]).quality.tolist() == [0]
     ws.close()

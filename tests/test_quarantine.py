@@ -12,10 +12,11 @@ from curate.dedupe import dedupe
 from curate.engine.serial import Serial
 from curate.errors import StoreError, UsageError
 from curate.figures import survivors
-from curate.quarantine import quarantine, resolve
+from curate.quarantine import quarantine
 from curate.release import collect
 from curate.status import status
 from curate.store import views
+from curate.store.lookup import one as resolve
 from curate.store.workspace import Workspace
 from tests.builders import add, decide, members, workspace
 from tests.pictures import encode, photograph, texture

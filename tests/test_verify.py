@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from curate import hashes
+from curate.coverage import Coverage
 from curate.dedupe import dedupe
 from curate.engine.serial import Serial
 from curate.errors import StoreError
@@ -18,8 +19,13 @@ from tests.builders import add, workspace
 from tests.pictures import encode, texture
 
 QUIET = Progress(quiet=True)
-CLEAN = {"missing": 0, "corrupt": 0, "orphans": 0, "items": [], "redacted": []}
+CLEAN = {"missing": 0, "corrupt": 0, "orphans": 0, "unread": 0, "items": [], "redacted": []}
 FILES = {"train.parquet": b"rows to train on", "val.parquet": b"rows", "test.parquet": b"rows to test on"}
+
+
+def clean(blobs: int) -> dict[str, object]:
+    """What is said of a workspace in which nothing is wrong."""
+    return {"blobs": blobs} | CLEAN | Coverage(blobs, blobs, "blobs").facts(None)
 
 
 @pytest.fixture
@@ -62,14 +68,14 @@ def ids(ws: Workspace) -> list[str]:
 
 
 def test_a_sound_workspace(ws: Workspace) -> None:
-    assert verify(ws, QUIET) == {"blobs": 6} | CLEAN
-    assert verify(ws, QUIET, repair=True) == {"blobs": 6} | CLEAN
-    assert verify(ws, QUIET) == {"blobs": 6} | CLEAN  # the repair's own log row fits the chain
+    assert verify(ws, QUIET) == clean(6)
+    assert verify(ws, QUIET, repair=True) == clean(6)
+    assert verify(ws, QUIET) == clean(6)  # the repair's own log row fits the chain
 
 
 def test_an_empty_workspace(tmp_path: Path) -> None:
     ws = workspace(tmp_path)
-    assert verify(ws, QUIET) == {"blobs": 0} | CLEAN
+    assert verify(ws, QUIET) == clean(0)
     ws.close()
 
 
@@ -113,10 +119,10 @@ def test_every_bit_of_a_tables_part(ws: Workspace) -> None:
         assert found["corrupt"] == 1
         assert found["items"][0]["id"] == f"tables/{table.path.name}/{table.parts()[0]}"  # type: ignore[index]
         flip(path, place, place % 8)
-    assert verify(ws, QUIET) == {"blobs": 6} | CLEAN
+    assert verify(ws, QUIET) == clean(6)
     flip(path, 5)
     verify(ws, QUIET, repair=True)
-    assert verify(ws, QUIET) == {"blobs": 6} | CLEAN
+    assert verify(ws, QUIET) == clean(6)
     assert table.parts() == []
 
 
@@ -186,7 +192,7 @@ def test_an_orphan_is_named_and_removed_when_asked(ws: Workspace) -> None:
     assert (found["blobs"], found["orphans"]) == (7, 1)
     assert found["items"] == [{"id": name, "problem": "no sample has these bytes"}]
     assert verify(ws, QUIET, repair=True) == found
-    assert verify(ws, QUIET) == {"blobs": 6} | CLEAN
+    assert verify(ws, QUIET) == clean(6)
     assert not list(ws.blobs.root.glob("??/.*"))
     assert ws.catalog.one("SELECT detail FROM log ORDER BY seq DESC LIMIT 1") == '{"orphans":1}'
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from curate.check.dataset import Dataset, Row, shown
 from curate.check.looks import Seen, look
+from curate.check.verdicts import coverage, verdicts
 from curate.contracts import Engine
 from curate.media.placeholders import placeholder
 from curate.progress import Progress
@@ -51,7 +52,9 @@ def check(found: Dataset, engine: Engine, progress: Progress) -> Checked:
             [rows[n] for n in readable], [looks[rows[n].path] for n in readable], [group[n] for n in readable]
         )
         step()
-    facts = {
+    unread = frozenset(path for path, one in looks.items() if one.reason is not None)
+    facts: dict[str, Any] = {
+        **coverage(found, unread),
         "rows": len(rows),
         "pictures": len(readable),
         "distinct": len(pictures),
@@ -59,7 +62,7 @@ def check(found: Dataset, engine: Engine, progress: Progress) -> Checked:
         "left_out": dict(sorted(found.left.items())),
         "splits": _balance(rows, splits, labels),
         "leak": any(alike.leaks.values()),
-        "leaks": _leaks(rows, splits, alike),
+        "leaks": _leaks(rows, readable, splits, alike),
         "duplicates": _duplicates(rows, readable, pictures, alike, splits),
         "conflicts": {
             "pictures": alike.torn,
@@ -74,6 +77,8 @@ def check(found: Dataset, engine: Engine, progress: Progress) -> Checked:
         ],
         "licences": {"missing": sum(row.license is None for row in rows), "of": len(rows)} if found.licensed else None,
     }
+    facts["flat"] = sum(len(pictures.rows[p]) for p in (~pictures.textured).nonzero()[0].tolist())
+    facts["verdicts"] = verdicts(facts, labels, found.listed)
     facts["seconds"] = round(time.monotonic() - started, 2)
     closest = sorted((pair for pairs in alike.leak_pairs.values() for pair in pairs), key=lambda pair: pair.bits)
     return Checked(
@@ -100,11 +105,11 @@ def _balance(rows: Sequence[Row], splits: Sequence[str], labels: Sequence[str]) 
     return {split: {label: counts[split, label] for label in columns} for split in names}
 
 
-def _leaks(rows: Sequence[Row], splits: Sequence[str], alike: Any) -> list[dict[str, Any]]:
-    """For each two splits: how much of the later one has a near-duplicate in the earlier one."""
+def _leaks(rows: Sequence[Row], readable: Sequence[int], splits: Sequence[str], alike: Any) -> list[dict[str, Any]]:
+    """For each two splits: how much of what could be read of the later one has a near-duplicate in the earlier one."""
     from curate.check.alike import EXAMPLES, facts
 
-    of = Counter(row.split for row in rows)
+    of = Counter(rows[n].split for n in readable)
     found = []
     for n, split in enumerate(splits):
         for other in splits[n + 1 :]:

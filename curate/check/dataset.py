@@ -50,6 +50,8 @@ class Dataset:
     left: Counter[str] = field(default_factory=Counter)
     example: dict[str, str] = field(default_factory=dict)
     licensed: bool = False  # whether there is a licence column at all
+    listed: bool = False  # whether it came from a list
+    unlisted: int = 0  # folders that could not be read: nobody knows what is in them
 
     @property
     def splits(self) -> list[str]:
@@ -164,6 +166,7 @@ def _walk(base: str, inner: str, found: Dataset, outside: bool, seen: set[str]) 
         entries = sorted(os.scandir(here), key=lambda entry: entry.name)
     except OSError as error:
         found.leave(f"folders that cannot be read ({error.strerror})", inner)
+        found.unlisted += 1
         return
     for entry in entries:
         name = f"{inner}/{entry.name}" if inner else entry.name
@@ -192,7 +195,7 @@ def _inside(path: str, base: str) -> bool:
 
 def _list(root: Path, table: Path, outside: bool) -> Dataset:
     """The rows of a CSV, TSV or Parquet file; paths are relative to the folder."""
-    found, base, seen = Dataset(), os.path.realpath(root), set[Row]()
+    found, base, seen = Dataset(listed=True), os.path.realpath(root), set[Row]()
     header, rows = _parquet(table) if table.suffix.lower() in (".parquet", ".pq") else _csv(table)
     columns = {ours: name for ours, theirs in COLUMNS.items() for name in theirs if name in header}
     if "path" not in columns:

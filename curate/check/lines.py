@@ -55,13 +55,15 @@ def _splits(facts: Mapping[str, Any]) -> Iterator[str]:
             yield _line("balance", f"{split} has nothing of: {', '.join(absent[:CLASSES])}")
 
 
+def _verdict(facts: Mapping[str, Any], name: str) -> Iterator[str]:
+    """Why there is nothing to name: because there is none, because it was not asked, or because nobody can say."""
+    one = facts["verdicts"][name]
+    if one["verdict"] != "found":
+        yield _line(name, f"{one['verdict']}: {one['said']}")
+
+
 def _leaks(facts: Mapping[str, Any]) -> Iterator[str]:
-    named = [split for split in facts["splits"] if split != "(none)"]
-    if len(named) < 2:
-        said = f"all is in {named[0]}" if named else "no splits are named (--splits, or a column `split`)"
-        yield _line("leak", f"not asked: {said}")
-    elif not facts["leak"]:
-        yield _line("leak", f"none: no picture has a near-duplicate in another split ({', '.join(named)})")
+    yield from _verdict(facts, "leak")
     for one in facts["leaks"]:
         yield _line(
             "LEAK",
@@ -78,8 +80,8 @@ def _pairs(examples: list[dict[str, Any]]) -> Iterator[str]:
 
 def _duplicates(facts: Mapping[str, Any]) -> Iterator[str]:
     found = facts["duplicates"]
+    yield from _verdict(facts, "duplicates")
     if not found["groups"]:
-        yield _line("duplicates", "none")
         return
     within = ", ".join(f"{split} {n:,}" for split, n in found["within"].items() if n)
     own = f"; with a fellow in their own split: {within}" if within else ""
@@ -92,8 +94,8 @@ def _duplicates(facts: Mapping[str, Any]) -> Iterator[str]:
 
 def _conflicts(facts: Mapping[str, Any]) -> Iterator[str]:
     found = facts["conflicts"]
+    yield from _verdict(facts, "conflicts")
     if not found["pictures"]:
-        yield _line("conflicts", "none: what looks alike has one label")
         return
     yield _line(
         "conflicts",
@@ -140,6 +142,8 @@ def _next(facts: Mapping[str, Any]) -> Iterator[str]:
         todo.append("have a person look at the conflicts")
     if facts["unreadable"]["files"]:
         todo.append("fetch again or drop what is unreadable")
+    if facts["incomplete"]:
+        todo.append("ask again when all can be read: what is said above is of the rest only")
     if any(one["found"] for one in facts["shortcuts"]):
         todo.append("balance the classes over what gives them away")
     for n, one in enumerate(todo or ["nothing that this command can see"]):

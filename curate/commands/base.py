@@ -2,18 +2,34 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curate.coverage import incomplete
 from curate.session import Session
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+INCOMPLETE = 3
+NAME = "sha256 (8 digits and more), URL, path or commons:PAGEID."  # how a sample is named
+CODES = {
+    0: "done",
+    1: "error",
+    2: "usage or config",
+    3: "finished, but more than 5 % could not be looked at, fetch stored nothing, or more items failed than"
+    " `--max-failures` allows",
+    4: "a gate refused, or check found a leak",
+    5: "a screening match: stop and follow the procedure",
+    130: "interrupted (what is done is kept)",
+}
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    epilog="Exit codes: " + "; ".join(f"{code} {means}" for code, means in CODES.items()) + ".",
+)  # fmt: skip
 
 
 def verb(function: Callable[..., None]) -> Callable[..., None]:
@@ -31,6 +47,19 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     ]
     command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
     return command
+
+
+def finish(
+    s: Session, result: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]] | None = None,
+    code: int = 0,
+) -> None:  # fmt: skip
+    """Print a verb's answer, and end with its code, or with 3 where the answer is incomplete."""
+    s.say(result, lines)
+    missing = incomplete(result)
+    if s.json and missing:
+        s.note(f"curate: not everything was looked at: {'; '.join(missing)}")
+    if code or missing:
+        raise typer.Exit(code or INCOMPLETE)
 
 
 def _settle(ws: "Workspace") -> None:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curate.commands import pick
-from curate.commands.base import app, verb
+from curate.commands.base import app, finish, verb
 from curate.errors import UsageError
 from curate.session import Session
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
-FAILED = 3
 group = typer.Typer(no_args_is_help=True, help="Sources: look into them without fetching.")
 
 
@@ -30,6 +29,7 @@ def fetch(
 ) -> None:
     """Run every source; what is stored is not asked for again."""
     from curate.fetch import retry, totals
+    from curate.fetched import too_many
     from curate.listing import relist as begin_again
 
     if reasons and not retry_failed:
@@ -45,9 +45,9 @@ def fetch(
             result: dict[str, Any] = {"sync": _sync(s, ws), **totals(ws)}
         else:
             result = _plan(s, ws) if plan else run(s, ws)
-    s.say(result)
-    if max_failures is not None and result.get("failed", 0) > max_failures:
-        raise typer.Exit(FAILED)
+    if why := too_many(result, max_failures):
+        result = dict(result) | {"incomplete": why}
+    finish(s, result)
 
 
 def run(s: Session, ws: "Workspace") -> dict[str, Any]:

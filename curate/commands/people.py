@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from curate.commands import pick
-from curate.commands.base import app, verb
+from curate.commands.base import NAME, app, verb
 from curate.session import Session
 
 decisions = typer.Typer(no_args_is_help=True, help="Human labels: import, export.")
@@ -36,7 +36,7 @@ def queue(
 @verb
 def adjudicate(
     s: Session,
-    sample: Annotated[str, typer.Argument(help="sha256 (8 digits and more), URL, path or commons:PAGEID.")],
+    sample: Annotated[str, typer.Argument(help=NAME)],
     label: Annotated[str, typer.Argument(help="The class that it is.")],
     reviewer: Annotated[str, typer.Option(help="Who settles it: somebody who has not judged it.")],
     reason: Annotated[str, typer.Option(help="Why; a precedent for whoever judges the next one.")],

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from curate.commands import pick
-from curate.commands.base import app, verb
+from curate.commands.base import NAME, app, finish, verb
+from curate.coverage import over
 from curate.errors import UsageError
 from curate.session import Session
 
@@ -19,15 +20,16 @@ SHOWN = 20  # corrupt and doubtful rows that are named
 @verb
 def quarantine(
     s: Session,
-    name: Annotated[str, typer.Argument(metavar="ID", help="sha256 (8 digits and more), URL, path or commons:PAGEID.")],
+    name: Annotated[str, typer.Argument(metavar="ID", help=NAME)],
     reason: Annotated[str, typer.Option(help="Why; kept with the incident.")],
     group: Annotated[bool, typer.Option(help="Also its near-duplicates and its albums.")] = False,
 ) -> None:
     """Hold a sample back at once: out of queues, views, tables and the next release, until the operator decides."""
-    from curate.quarantine import quarantine, resolve
+    from curate.quarantine import quarantine
+    from curate.store import lookup
 
     with s.open() as ws:
-        incident = quarantine(ws.catalog, resolve(ws.catalog, name), reason, group=group, actor=s.user)
+        incident = quarantine(ws.catalog, lookup.one(ws.catalog, name), reason, group=group, actor=s.user)
     s.say({"incident": incident})
 
 
@@ -132,6 +134,4 @@ def screening_rescan(s: Session) -> None:
     with s.drive("rescan") as ws:
         result = rescan(ws, pick.gate(s.config, ws.catalog), s.engine(ws.config), s.progress)
     s.note_void(result)
-    s.say(result)
-    if result["matched"]:
-        raise typer.Exit(5)
+    finish(s, over(result["samples"], result["unhashed"]) | result, code=5 if result["matched"] else 0)

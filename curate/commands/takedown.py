@@ -4,17 +4,15 @@ from typing import Annotated
 
 import typer
 
-from curate.commands.base import verb
+from curate.commands.base import NAME, verb
 from curate.errors import UsageError
 from curate.session import Session
-
-_NAME = "sha256 (8 digits and more), URL, path or commons:PAGEID."
 
 
 @verb
 def takedown(
     s: Session,
-    name: Annotated[str, typer.Argument(metavar="[ID]", help=_NAME)] = "",
+    name: Annotated[str, typer.Argument(metavar="[ID]", help=NAME)] = "",
     reason: Annotated[str, typer.Option(help="Why; kept in the receipt.")] = "",
     with_duplicates: Annotated[bool, typer.Option(help="Also what was collapsed with it.")] = False,
     block_near: Annotated[bool, typer.Option(help="Keep its PDQ, so that re-encoded copies stay away too.")] = False,

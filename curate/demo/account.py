@@ -12,6 +12,7 @@ from curate.crossval import grouped_cross_validation
 from curate.demo.web import STORED, Truth
 from curate.errors import UsageError
 from curate.scores import read
+from curate.store import eligibility
 from curate.store.blobs import write
 from curate.store.workspace import Workspace
 
@@ -133,8 +134,7 @@ class Demo:
         mark = catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (self.ws.config.taxonomy.first.name,))
         table = self.ws.table("weak", str(mark)).read(["label"])
         found = dict(zip(table["id"].to_pylist(), table["label"].to_pylist(), strict=True)) if table else {}
-        alive = catalog.rows("SELECT sample FROM members WHERE survivor = sample")
-        return {row[0]: found.get(row[0]) for row in alive}
+        return {one: found.get(one) for one in eligibility.survivors(catalog)}
 
     def labels(self) -> dict[str, str]:
         """The class of every sample by provenance."""

@@ -72,6 +72,11 @@ class Table:
                     self.remove(part)
                 yield part, found
 
+    def part(self, name: str) -> "pa.Table | None":
+        """The rows of one part; None where it is not there, or not whole."""
+        files = self._files().get(name)
+        return _rows(files, None) if files else None
+
     def without(self, ids: frozenset[str]) -> int:
         """Take the rows of these samples out, part by part, each whole or absent; how many parts held some.
 

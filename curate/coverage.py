@@ -1,0 +1,68 @@
+"""How much of what an answer is about was looked at. No verdict is given over what nobody could look at.
+
+One mechanism for every verb: its result holds `coverage`, and `incomplete` where the answer is not to be relied on. The
+command prints these first, then the rest, and ends with exit 3.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+FEW = 20  # one of so many may be unread; with more, the answer is incomplete
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """`looked` of `of` things were looked at; `rest` says what became of the others."""
+
+    looked: int
+    of: int
+    things: str = "samples"
+    rest: str = "could not be read"
+
+    @property
+    def said(self) -> str:
+        """In words."""
+        others = f"; {self.of - self.looked:,} {self.rest}" if self.looked < self.of else ""
+        return f"{self.looked:,} of {self.of:,} {self.things}{others}"
+
+    @property
+    def short(self) -> str | None:
+        """What is wrong with an answer that rests on so few; None where at most 5 % are missing."""
+        unread = self.of - self.looked
+        return f"{unread:,} of {self.of:,} {self.things} {self.rest}" if FEW * unread > self.of else None
+
+    def facts(self, incomplete: str | None) -> dict[str, Any]:
+        """What a verb's result says of it; `incomplete` is mostly `short`."""
+        share = round(self.looked / self.of, 4) if self.of else None
+        said = {"looked_at": self.looked, "of": self.of, "share": share, "said": self.said}
+        return {"coverage": said, "incomplete": incomplete}
+
+
+def over(of: int, unread: int) -> dict[str, Any]:
+    """The facts of a verb that could not read some of its samples: more than 5 %, and its answer is incomplete."""
+    found = Coverage(of - unread, of)
+    return found.facts(found.short)
+
+
+def incomplete(result: Mapping[str, Any]) -> list[str]:
+    """Why a verb's answer is incomplete, or that of one of the verbs that it ran."""
+    own = [str(result["incomplete"])] if result.get("incomplete") else []
+    parts = ((name, part) for name, part in result.items() if isinstance(part, Mapping))
+    return own + [f"{name}: {why}" for name, part in parts for why in incomplete(part)]
+
+
+def headline(result: Mapping[str, Any]) -> Iterator[str]:
+    """The first lines of an answer: what it rests on, and whether that is enough."""
+    if "coverage" in result:
+        yield f"{'looked at':<26} {result['coverage']['said']}"
+    yield from (f"{'INCOMPLETE':<26} {why}" for why in incomplete(result))
+
+
+def rest(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an answer the headline does not say; of the verbs that it ran, what each rests on in words."""
+    found = {name: part for name, part in result.items() if name not in ("coverage", "incomplete")}
+    for name, part in found.items():
+        if isinstance(part, Mapping) and "coverage" in part:
+            found[name] = {"looked_at": part["coverage"]["said"]} | rest(part)
+    return found

@@ -1,0 +1,39 @@
+"""What a fetch may say of itself: how much of what the sources name is stored, and whether that is an answer at all."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from curate.coverage import Coverage
+from curate.store.catalog import Catalog
+
+NAMED = 3  # reasons that are named, the most frequent first
+
+
+def verdict(catalog: Catalog, totals: Mapping[str, Any], unlisted: Mapping[str, str]) -> dict[str, Any]:
+    """The coverage of a workspace's candidates; incomplete where something was asked for and nothing is stored.
+
+    Dead links are no failure of a fetch. That there is nothing else is one: everything that was asked for failed, every
+    line failed before anything was asked for, or a source could not be asked what there is.
+    """
+    stored, of, pending = (int(totals[name]) for name in ("stored", "candidates", "pending"))
+    rest = f"are not stored ({int(totals['failed']):,} failed, {pending:,} pending)"
+    if unlisted:
+        rest += f"; sources that could not be listed: {len(unlisted):,}"
+    found = Coverage(stored, of, "candidates", rest)
+    asked = bool(catalog.one("SELECT 1 FROM candidates WHERE fetched_at IS NOT NULL LIMIT 1"))
+    nothing = not stored and bool(unlisted or (of and (asked or not pending)))
+    return found.facts(_why(totals["reasons"], unlisted) if nothing else None)
+
+
+def _why(reasons: Mapping[str, int], unlisted: Mapping[str, str]) -> str:
+    most = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))[:NAMED]
+    said = [f"{n:,} {reason}" for reason, n in most] + [f"not listed: {why}" for why in list(unlisted.values())[:NAMED]]
+    return f"nothing is stored: {', '.join(said)}"
+
+
+def too_many(result: Mapping[str, Any], most: int | None) -> str | None:
+    """Why a fetch is incomplete that more candidates failed in than it was allowed."""
+    failed = int(result.get("failed", 0))
+    if most is None or failed <= most:
+        return None
+    return f"{failed:,} candidates failed, and --max-failures allows {most:,}"

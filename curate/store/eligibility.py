@@ -1,0 +1,77 @@
+"""Which samples count: the active ones, the survivors among them, and why a sample is in no release.
+
+The one definition that every stage uses. A sample is *active* unless it is held, withheld or taken down. It *survives*
+where it is active and nothing says that it shows the same picture as a better one: before `dedupe` has looked at it, it
+survives. It is *released* where it survives, dedupe has seen it and lets it in, and it has a label (`unreleased`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from curate.store import views
+from curate.store.catalog import Catalog
+
+HELD, GONE = "quarantined", "taken_down"
+NOT_DEDUPED, DUPLICATE = "not_deduped", "duplicate"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one sample stands; `held` says why it counts nowhere, `excluded` why dedupe lets it in no release."""
+
+    id: str
+    held: str | None
+    deduped: bool
+    duplicate: bool
+    excluded: str | None
+
+    @property
+    def survives(self) -> bool:
+        """Whether it is what stages work on: labelled, reported, counted."""
+        return self.held is None and not self.duplicate
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is in no release whatever its label is; None where its label decides."""
+        if self.held is not None:
+            return self.held
+        if not self.deduped:
+            return NOT_DEDUPED
+        return DUPLICATE if self.duplicate else self.excluded
+
+
+def unreleased(one: Standing, labelled: bool, contested: bool, shows_minors: bool) -> str | None:
+    """Why a sample is not in the next release, or None; one reason a sample, the first that holds.
+
+    `contested`: people contradict each other about it; `shows_minors`: it may, and its label is not safe.
+    """
+    if one.reason is not None or contested:
+        return one.reason or "conflict"
+    if not labelled:
+        return "unlabelled"
+    return "may_depict_minors" if shows_minors else None
+
+
+def inactive(catalog: Catalog) -> dict[str, str]:
+    """Every stored sample that counts nowhere, with the reason: quarantined, withheld and why, taken down."""
+    found = dict.fromkeys(views.held(catalog), HELD) | views.withheld(catalog)
+    gone = {row[0] for row in catalog.rows("SELECT digest FROM tombstones WHERE kind = 'sha256'")}
+    if gone:  # an older catalog may bring back what was taken down
+        ids = (row[0] for row in catalog.values("SELECT id FROM samples"))
+        found |= {one: GONE for one in ids if catalog.digest("sha256", one) in gone}
+    return found
+
+
+def standings(catalog: Catalog) -> Iterator[Standing]:
+    """Every stored sample, by id."""
+    held = inactive(catalog)
+    for one, survivor, excluded in catalog.values(_STANDINGS):
+        yield Standing(one, held.get(one), survivor is not None, survivor not in (None, one), excluded)
+
+
+def survivors(catalog: Catalog) -> list[str]:
+    """The ids of all that survive, sorted: what `label` labels, and `status` and `report` count."""
+    return [one.id for one in standings(catalog) if one.survives]
+
+
+_STANDINGS = "SELECT s.id, m.survivor, m.excluded FROM samples s LEFT JOIN members m ON m.sample = s.id ORDER BY s.id"
