@@ -171,9 +171,11 @@ def _export(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
 @verb
 def train(s: Session, version: str) -> None:
     """Train and measure the baseline classifier on a release."""
+    from curate.train import lines
+
     with s.drive("train") as ws:
         result = _train(s, ws, version)
-    s.say(result)
+    s.say(result, lines)
 
 
 def _train(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
+from curate import figures
 from curate.errors import UsageError
 from curate.records import UNSURE
 from curate.release import labels
@@ -57,7 +58,7 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
     states = dict(_pairs(ws, "SELECT state, count(*) FROM candidates GROUP BY state"))
     held = views.held(catalog)
     known = labels(ws, ws.config.taxonomy.first)
-    survivors = {row[0] for row in catalog.rows("SELECT sample FROM members WHERE survivor = sample")}
+    survivors = set(figures.survivors(ws))
     return {
         "candidates": sum(states.values()),
         "stored": states.get("stored", 0),
@@ -68,7 +69,7 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
         "samples": catalog.one("SELECT count(*) FROM samples"),
         "duplicates": catalog.one("SELECT count(*) FROM members WHERE survivor <> sample"),
         "conflicts": catalog.one("SELECT count(*) FROM conflicts"),
-        "labelled": len(survivors & known.by_sample.keys() - known.contested - held),
+        "labelled": len(survivors & known.by_sample.keys()),
         "held": len(held),
         "reviewed": catalog.one(_REVIEWED),
         "human": dict(catalog.rows(_HUMAN, (UNSURE,))[0]),

@@ -4,10 +4,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-
 from curate.config import Config
 from curate.store.workspace import Workspace
+from tests.weak import put
 
 IDS = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(200)]
 
@@ -62,25 +61,9 @@ def queue(
 
 def weak(ws: Workspace, scores: Mapping[str, tuple[float | None, Sequence[int]]]) -> None:
     """Weak labels in force on the first axis: of each sample the probability of `porn` (else `neutral`), and votes."""
-    axis = ws.config.taxonomy.first
-    porn, neutral = axis.classes.index("porn"), axis.classes.index("neutral")
-    names, each = sorted(scores), []
-    for name in names:
-        score = scores[name][0]
-        row = [0.0] * len(axis.classes)
-        if score is not None:
-            row[porn], row[neutral] = score, 1 - score
-        each.append(None if score is None else row)
-    labels = [row and axis.classes[row.index(max(row))] for row in each]
-    table = pa.table(
-        {
-            "id": pa.array(names, pa.string()),
-            "label": pa.array(labels, pa.string()),
-            "probability": pa.array([row and max(row) for row in each], pa.float64()),
-            "probabilities": pa.array(each, pa.list_(pa.float64())),
-            "votes": pa.array([list(scores[name][1]) for name in names], pa.list_(pa.int8())),
-        }
-    )
-    ws.table("weak", "test").write("all", table)
-    with ws.catalog.tx() as db:
-        db.execute("INSERT OR REPLACE INTO labellings VALUES (?, 'test', '{}', NULL)", (axis.name,))
+    labels: dict[str, tuple[str | None, float | None]] = {}
+    for name, (score, _) in scores.items():
+        labels[name] = (
+            (None, None) if score is None else max(("porn", score), ("neutral", 1 - score), key=lambda one: one[1])
+        )
+    put(ws, labels, {name: votes for name, (_, votes) in scores.items()})

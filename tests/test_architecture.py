@@ -31,6 +31,7 @@ SHARED = {
     "curate.erasure",
     "curate.exposure",
     "curate.figures",
+    "curate.flags",
     "curate.grains",
     "curate.groups",
     "curate.guideline",
@@ -62,6 +63,7 @@ SHARED = {
     "curate.sheet",
     "curate.stages",
     "curate.voting",
+    "curate.weak_table",
 }
 SPOKE_MAY = {
     "curate.contracts",

@@ -28,10 +28,10 @@ from curate.reasons import MEANING
 from curate.records import Axis, Reason, Taxonomy
 from curate.report import gather, matrix, report
 from curate.store.catalog import now
-from curate.store.tables import to_table
 from curate.store.workspace import Workspace
 from curate.toml import Plugin
 from tests.releases import Item, stocked
+from tests.weak import put
 
 QUIET = Progress(quiet=True)
 HOSTILE = '"><script>alert(1)</script><img src=http://evil.test/x onerror=alert(2)>'
@@ -91,10 +91,8 @@ class Builder:
     def label(
         self, given: Mapping[str, tuple[str | None, float | None]], found: Mapping[str, object], axis: str = "content"
     ) -> None:
-        ids = sorted(given)
-        columns = {"id": ids, "label": [given[i][0] for i in ids], "probability": [given[i][1] for i in ids]}
-        self.ws.table("weak", f"mark-{axis}").write("all", to_table(columns))
-        self.sql("INSERT OR REPLACE INTO labellings VALUES (?, ?, ?, NULL)", axis, f"mark-{axis}", json.dumps(found))
+        of = next((one for one in self.ws.config.taxonomy.axes if one.name == axis), None)
+        put(self.ws, given, axis=of, report=found)
 
     def decide(self, name: str, label: str, axis: str = "content", undoes: int | None = None) -> int:
         self.sql(
