@@ -62,8 +62,8 @@ def label(
     """Label every survivor on every axis; the answer is about the first axis.
 
     A sample on which all abstain, or where two classes are as probable, stays unlabelled, and so does one that would be
-    called safe though it is declared or flagged not safe: `contradicted`. Whatever can be wrong with the config is found
-    before anything is computed, but for functions that may not advise: raises UsageError.
+    called safe though it is declared or flagged not safe: `contradicted`. Whatever can be wrong with the config is
+    found before anything is computed, but for functions that may not advise: raises UsageError.
     """
     started = time.monotonic()
     fields = [*ATTRIBUTES, *(f"{name}_{column}" for name, one in by_name(labelers).items() for column in one.columns)]

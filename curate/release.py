@@ -90,10 +90,11 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What is known on one axis: a label by sample, and by sample why it may have none though something is said of it.
+    """What is known on one axis: a label by sample, and by sample why it may not be released, whatever is said of it.
 
     `contradicted`: declared or flagged not safe, and nobody but a machine says otherwise (`curate.flags`). `conflict`:
-    people contradict each other about it, or sources about its near-duplicates, and nobody has looked.
+    people contradict each other about it, or sources about its near-duplicates, and nobody has looked. Only the last of
+    these leaves it a label.
     """
 
     by_sample: Mapping[str, Label]
@@ -117,8 +118,11 @@ def labels(ws: "Workspace", axis: Axis) -> Labels:
         one = found.get(sample)
         if one is None or (one.name in axis.safe and not one.seen):
             withheld[sample] = CONTRADICTED
-    withheld |= dict.fromkeys(_contested(ws, axis), CONFLICT)
-    return Labels({sample: one for sample, one in found.items() if sample not in withheld}, withheld)
+            found.pop(sample, None)
+    for sample in _contested(ws, axis):
+        withheld[sample] = CONFLICT
+        found.pop(sample, None)
+    return Labels(found, withheld)
 
 
 def accused(ws: "Workspace", axis: Axis, weak: weak_table.Weak | None = None) -> set[str]:
@@ -239,7 +243,7 @@ def _reason(sample: "Row", known: Labels) -> str | None:
         return "duplicate"
     if sample["excluded"] is not None:
         return str(sample["excluded"])
-    return None if sample["id"] in known.by_sample else known.withheld.get(sample["id"], "unlabelled")
+    return known.withheld.get(sample["id"]) or (None if sample["id"] in known.by_sample else "unlabelled")
 
 
 def _is_positive(sample: str, axes: tuple[Axis, ...], known: list[Labels]) -> bool:
@@ -254,7 +258,7 @@ def _row(
     sample: "Row", known: list[Labels], votes: Mapping[str, int] | None, origin: tuple[str | None, ...]
 ) -> tuple[object, ...]:
     label = known[0].by_sample[sample["id"]]
-    others = (one.by_sample.get(sample["id"]) for one in known[1:])
+    others = (None if sample["id"] in one.withheld else one.by_sample.get(sample["id"]) for one in known[1:])
     return (
         sample["id"],
         label.name,

@@ -32,7 +32,9 @@ _METRICS = {
 }
 
 
-_OF_A_MACHINE = "No figure here says how often the baseline is right: it is held against labels that a machine gave."
+_OF_A_MACHINE = (
+    "It is held against labels that a machine gave, some or all: how often it is right, people alone can say."
+)
 
 
 def report(ws: Workspace, progress: Progress, extra: Mapping[str, Any] | None = None) -> Path:
@@ -102,7 +104,10 @@ def render(facts: Mapping[str, Any]) -> str:
             "labels": [_labels(one, facts["labelling"][one["axis"]]) for one in facts["labels"]],
             "people": people.tables(facts["people"]),
             "releases": [one | {"table": _release(one), "excluded": _excluded(one)} for one in facts["releases"]],
-            "models": [one | {"table": _scores(one), "matrix": matrix(one)} for one in facts["models"]],
+            "models": [
+                one | {"table": _scores(one), "matrix": matrix(one), "against": against(one["test"])}
+                for one in facts["models"]
+            ],
         },
     )
 
@@ -216,18 +221,18 @@ def _labels(one: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str
         "gold": (found or {}).get("gold"),
         "functions": table(
             "Labelling functions",
-            ["Function", "Coverage", "Overlap", "Conflict", "Accuracy", "Of", "Keeps back alone"],
+            ["Function", "Coverage", "Overlap", "Conflict", "Accuracy", "Of", "Alone keeps back"],
             votes,
             "Shares of the survivors on which a function votes, votes with another, and votes against another."
-            " Accuracy on as many samples as people have labelled. Keeps back: what only this function finds not safe has"
-            " no label until people look.",
+            " Accuracy on as many samples as people have labelled. Kept back, until people look, is what this function"
+            " alone finds not safe.",
         ),
         "classes": table(
             "Labels by class and by who gave them",
             ["Class", "Human", "Weak", "Labelled", "Declared by sources"],
             [*given, ["All", *whole]],
-            f"{one['survivors']:,} survivors; {one['unlabelled']:,} of them have no label{_withheld(one)}. A person's label"
-            " goes before a weak one. Two sources may declare two classes of one sample.",
+            f"{one['survivors']:,} survivors; {one['unlabelled']:,} of them have no label{_withheld(one)}. A person's"
+            " label goes before a weak one. Two sources may declare two classes of one sample.",
         ),
     }
 
@@ -268,10 +273,8 @@ def _scores(model: Mapping[str, Any]) -> Table:
         rows.append(
             [f"Accuracy on the {theirs['n']} that people labelled", theirs["accuracy"], f"{low:.3f} to {high:.3f}"]
         )
-    said = against(test)
-    return table(
-        "Test split: " + said, ["", "Value", "95 % interval"], rows, _OF_A_MACHINE * said.startswith("agreement")
-    )
+    note = "" if test.get("heading") == "accuracy" else _OF_A_MACHINE
+    return table("Test figures", ["", "Value", "95 % interval"], rows, note)
 
 
 def matrix(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,8 +62,8 @@ class Weak:
 
     def flagging(self, safe: Sequence[str]) -> list[str]:
         """The functions that find some sample not safe."""
-        any_ = self.flags(safe).any(axis=0).tolist()
-        return [name for name, flags in zip(self.functions, any_, strict=True) if flags]
+        found = self.flags(safe)
+        return [name for column, name in enumerate(self.functions) if found[:, column].any()]
 
     def members(self) -> "np.ndarray":
         """`sets` as bool[s, k]."""

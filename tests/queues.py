@@ -4,9 +4,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from curate import weak_table
 from curate.config import Config
 from curate.store.workspace import Workspace
-from tests.weak import put
+from curate.weak_table import Weak
 
 IDS = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(200)]
 
@@ -61,9 +64,12 @@ def queue(
 
 def weak(ws: Workspace, scores: Mapping[str, tuple[float | None, Sequence[int]]]) -> None:
     """Weak labels in force on the first axis: of each sample the probability of `porn` (else `neutral`), and votes."""
-    labels: dict[str, tuple[str | None, float | None]] = {}
-    for name, (score, _) in scores.items():
-        labels[name] = (
-            (None, None) if score is None else max(("porn", score), ("neutral", 1 - score), key=lambda one: one[1])
-        )
-    put(ws, labels, {name: votes for name, (_, votes) in scores.items()})
+    axis = ws.config.taxonomy.first
+    names = sorted(scores)
+    each = np.zeros((len(names), len(axis.classes)))
+    for row, p in zip(each, (scores[name][0] for name in names), strict=True):
+        row[:] = np.nan if p is None else [{"porn": p, "neutral": 1 - p}.get(one, 0) for one in axis.classes]
+    labels = [None if row[0] != row[0] else axis.classes[row.argmax()] for row in each]
+    votes = np.array([list(scores[name][1]) for name in names], dtype=np.int8).reshape(len(names), -1)
+    sets, voters = [[name] for name in axis.classes], [f"f{n}" for n in range(votes.shape[1])]
+    weak_table.write(ws, axis, Weak(names, labels, each, votes, axis.classes, sets, voters, {}))

@@ -156,7 +156,7 @@ def declared(root: Path, ids: Sequence[str]) -> list[str]:
     for n, sample in enumerate(ids):
         declare(ws, sample, ws.config.taxonomy.first, "porn" if n % 2 else "hentai", source="urllist:raw_porn_folder")
         judge(ws, sample, "sexy", "an_other_person")
-    put(ws, dict.fromkeys(ids, ("porn", 0.1234561)), dict.fromkeys(ids, [4]), report=FUNCTIONS)
+    put(ws, dict.fromkeys(ids, ("porn", 0.1234561)), {name: [4] for name in ids}, report=FUNCTIONS)
     with ws.catalog.tx() as db:
         db.execute("UPDATE queue_items SET inclusion = 0.987654321, stratum = 'score_stratum_9'")
     ws.close()

@@ -15,7 +15,8 @@ UNLABELLED, CONTRADICTED = "unlabelled", "contradicted"
 @dataclass(frozen=True)
 class Audit:
     """Simple random sampling within `strata` equal ranges of the probability that a sample is not safe, among what is
-    declared or flagged not safe and has no label, and among what else has none. A share of `even` is spread evenly over the strata, the rest by their size (Cochran 1977, ch. 5).
+    declared or flagged not safe and has no label, and among what else has none. A share of `even` is spread evenly over
+    the strata, the rest by their size (Cochran 1977, ch. 5).
 
     Even shares find rare classes, sizes keep the large, low-score stratum from weighing a single miss too much.
     """
