@@ -231,15 +231,16 @@ def _labels(one: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str
             "Labels by class and by who gave them",
             ["Class", "Human", "Weak", "Labelled", "Declared by sources"],
             [*given, ["All", *whole]],
-            f"{one['survivors']:,} survivors; {one['unlabelled']:,} of them have no label{_withheld(one)}. A person's"
-            " label goes before a weak one. Two sources may declare two classes of one sample.",
+            f"{one['survivors']:,} survivors; {_counted(one)}. A person's label goes before a weak one. Two sources may"
+            " declare two classes of one sample.",
         ),
     }
 
 
-def _withheld(one: Mapping[str, Any]) -> str:
-    """How many of the unlabelled wait for people, and why."""
-    return "".join(f", {n:,} of these: {reason}" for reason, n in one.get("withheld", {}).items())
+def _counted(one: Mapping[str, Any]) -> str:
+    """How many are labelled, how many are not, and how many are withheld until people look, by reason."""
+    said = f"{one['survivors'] - one['unlabelled']:,} labelled, {one['unlabelled']:,} without a label"
+    return said + "".join(f"; withheld until people look, {reason}: {n:,}" for reason, n in one["withheld"].items())
 
 
 def _release(one: Mapping[str, Any]) -> Table | None:
