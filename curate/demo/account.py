@@ -181,6 +181,7 @@ def summary(shown: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> li
         widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
         lines += ["", table["title"], ""]
         lines += ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        lines += ["", f"  {table['note']}"] if table["note"] else []
     test, release = result["train"]["test"], result["export"]
     low, high = test["accuracy_interval"]
     lines += [
