@@ -33,7 +33,7 @@ def items() -> list[Item]:
     for name in SHIPPED:
         image = photograph(name)
         for n in range(3):
-            part = image.crop((n * 120, 60, n * 120 + 120, 200))
+            part = image.crop((n * 150, 0, n * 150 + 150, 280))
             found.append(Item(encode(part, quality=92), "neutral", f"{name}-{n}", f"{n}-{name}.jpg", "", ""))
     return found + [Item(drawn(n), "drawings", f"drawn-{n}", f"drawn-{n}.png", "", "") for n in range(12)]
 
