@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,7 @@ from curate.errors import CurateError, UsageError
 from curate.session import Session
 
 if TYPE_CHECKING:
+    from curate.demo.corpus import Item
     from curate.store.workspace import Workspace
 
 app.add_typer(people.decisions, name="decisions")
@@ -174,9 +175,11 @@ def _export(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
 @verb
 def train(s: Session, version: str) -> None:
     """Train and measure the baseline classifier on a release."""
+    from curate.train import lines
+
     with s.drive("train") as ws:
         result = _train(s, ws, version)
-    finish(s, result)
+    finish(s, result, lines)
 
 
 def _train(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
@@ -289,10 +292,28 @@ def demo(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = 
             result |= {"export": _export(here, ws, "1.0.0"), "train": _train(here, ws, "1.0.0")}
             done = Demo(ws, site.truth(server.base_url), site.pairs(server.base_url))
             account, folds = done.account(), done.cross_validated(pick.backbone(ws.config))
-            shown = tables(done, account, folds)
-            result |= {"demo": account, "crossvalidation": folds}
+            five = _five(s, folder / "five", items)
+            shown = [*tables(done, account, folds), five.pop("table")]
+            result |= {"demo": account, "crossvalidation": folds, "five": five}
             result["report"] = str(report(ws, s.progress, {"tables": shown}))
     finish(s, result, lambda _: iter(summary(shown, result)))
+
+
+def _five(s: Session, folder: Path, items: "Sequence[Item]") -> dict[str, Any]:
+    """The demo's second workspace: what becomes of five declared classes."""
+    from dataclasses import replace
+
+    from curate.demo.five import account, prepare, table
+
+    prepare(folder, items)
+    here = replace(s, workspace=folder)
+    with here.drive("demo") as ws:
+        fetching.run(here, ws)
+        _dedupe(here, ws)
+        _label(here, ws)
+        _export(here, ws, "1.0.0")
+        found = account(ws)
+    return found | {"table": table(found)}
 
 
 if __name__ == "__main__":

@@ -158,12 +158,16 @@ class DedupeConfig:
 
 @dataclass(frozen=True)
 class LabelConfig:
-    """How votes become labels. `balance` is the share of each class; `functions` are Python files of your own."""
+    """How votes become labels. `balance` is the share of each class; `functions` are Python files of your own.
+
+    `advise` names labelling functions whose flags keep nothing back: votes like any other, once audits say so.
+    """
 
     model: str = "auto"
     seed: int = 0
     balance: Mapping[str, float] = field(default_factory=dict)
     functions: tuple[Path, ...] = ()
+    advise: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

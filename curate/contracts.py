@@ -30,8 +30,8 @@ T_contra = TypeVar("T_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
 __all__ = [
-    "Decoded", "Engine", "Export", "HashList", "Http", "LabelModel", "Labeler", "Needs", "Pick", "Pool", "Queue",
-    "Source", "Synced", "Work",
+    "Decoded", "Engine", "Evidence", "Export", "HashList", "Http", "LabelModel", "Labeler", "Needs", "Pick", "Pool",
+    "Queue", "Source", "Synced", "Work",
 ]  # fmt: skip
 
 
@@ -114,11 +114,20 @@ class Labeler(Protocol):
     def label(self, batch: Sequence[Decoded]) -> "Mapping[str, np.ndarray]": ...  # rows in order; NaN abstains
 
 
-class LabelModel(Protocol):
-    """Turns votes into probabilities."""
+@dataclass(frozen=True)
+class Evidence:
+    """What a label model weighs: n rows, m functions, k classes. A vote is for a set of classes, often of one."""
 
-    def predict(self, votes: "np.ndarray", balance: "np.ndarray") -> "np.ndarray":
-        """votes int8[n, m] (-1 abstains), balance float64[k] > 0, sum 1 -> float64[n, k]; a row with no vote is NaN."""
+    votes: "np.ndarray"  # int8[n, m], places in `sets`; -1 abstains
+    sets: "np.ndarray"  # bool[s, k], the classes that each place stands for; the first k are the classes one by one
+    balance: "np.ndarray"  # float64[k] > 0, sum 1: how frequent each class is taken to be
+
+
+class LabelModel(Protocol):
+    """Turns votes into probabilities. What may be called safe is not its affair: `curate.flags` stands above it."""
+
+    def predict(self, evidence: Evidence) -> "np.ndarray":
+        """float64[n, k]; a row on which nobody votes, in a way that the model can take, is NaN."""
         ...
 
 
@@ -161,8 +170,10 @@ class Pool:
 
     samples: Sequence[str]
     probabilities: "np.ndarray"  # float64[n, k]
-    votes: "np.ndarray"  # int8[n, m]
+    votes: "np.ndarray"  # int8[n, m], places in `sets`
+    sets: "np.ndarray"  # bool[s, k], the classes that a vote is for
     unsafe: "np.ndarray"  # float64[n], the probability of a class that is not safe
+    contradicted: "np.ndarray"  # bool[n], declared or flagged not safe, and no machine may say otherwise
     contested: "np.ndarray"  # int8[n], 2: people contradict each other or cannot tell, 1: sources do, 0
     judged: "np.ndarray"  # bool[n], somebody has decided
 

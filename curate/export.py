@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import __version__, hashes
+from curate import __version__, hashes, weak_table
 from curate.config import Config, DedupeConfig
 from curate.contracts import Export
 from curate.coverage import over
@@ -20,7 +21,7 @@ from curate.net.redact import redact, redacted
 from curate.policy import minors, refusals
 from curate.records import SPLITS, Manifest
 from curate.redaction import removed
-from curate.release import HEADER, PROVENANCE, SCHEMA, Rows, aside, collect, config_sha256, files, load
+from curate.release import HEADER, PROVENANCE, SCHEMA, Rows, aside, collect, config_sha256, files, load, vanished
 from curate.screening import set_aside
 from curate.store import eligibility
 from curate.store.blobs import disk, write
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", re.ASCII)
 _SHOWN = 3  # ids that a refusal names
+log = logging.getLogger(__name__)
 
 
 def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progress: "Progress") -> dict[str, Any]:
@@ -58,14 +60,25 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progres
         _write_formats(ws.work / "exports", release, formats)
         step()
         sha256 = _record(ws, rows, release)
+    _warn(release)
     return {
         **covered,
         "version": version,
         "path": str(release.path),
         "rows": release.header["rows"],
         "excluded": dict(rows.excluded),
+        "vanished": release.header["vanished"],
         "sha256": sha256,
     }
+
+
+def _warn(release: Manifest) -> None:
+    """What nobody should have to look for."""
+    there = {name for counted in release.header["counts"].values() for name in counted}
+    if gone := release.header["vanished"]:
+        log.warning("release %s: sources declare %s, and it holds none of that", release.version, ", ".join(gone))
+    if len(there) == 1:
+        log.warning("release %s: one class only, %s; no classifier can be trained on it", release.version, *there)
 
 
 def _check_version(ws: "Workspace", version: str) -> None:
@@ -127,9 +140,17 @@ def _header(ws: "Workspace", version: str, rows: Rows) -> dict[str, Any]:
         "order": "id, ascending",
         "rows": {split: table.num_rows for split, table in rows.tables.items()},
         "counts": {split: dict(sorted(counted.items())) for split, counted in counts.items()},
+        "vanished": vanished(ws, config.taxonomy.first, {name for one in counts.values() for name in one}),
         "excluded": rows.excluded,
+        "advise": _advise(ws),
         "removed": removed(ws),
     }
+
+
+def _advise(ws: "Workspace") -> dict[str, Any]:
+    """By axis, the labelling functions whose flags kept nothing back, and the audit that lets them."""
+    said = {axis.name: weak_table.report(ws, axis) or {} for axis in ws.config.taxonomy.axes}
+    return {name: report["advise"] for name, report in said.items() if report.get("advise")}
 
 
 def _parent(ws: "Workspace", version: str) -> dict[str, str] | None:

@@ -148,26 +148,14 @@ def survivors(ws: Workspace) -> list[str]:
     return eligibility.survivors(ws.catalog)
 
 
-def labelling(ws: Workspace, axis: Axis) -> dict[str, Any] | None:
-    """The labelling-function report in force on an axis; None before the first `curate label`."""
-    text = ws.catalog.one("SELECT report FROM labellings WHERE axis = ?", (axis.name,))
-    return None if text is None else dict(json.loads(text))
-
-
-def weak(ws: Workspace, axis: Axis) -> set[str]:
-    """Every class that the label model gives to a sample, one that a person has spoken of included."""
-    mark = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
-    table = ws.table("weak", mark).read(["label"]) if mark else None
-    return set() if table is None else {label for label in table["label"].to_pylist() if label is not None}
-
-
 def labels(ws: Workspace, axis: Axis) -> dict[str, Any]:
-    """Survivors by class and by who gave the label, as a release would say; `declared` is what sources say.
+    """Survivors by class and by who gave the label, as a release would say; `declared` is what sources say, `withheld`
+    how many have no label though somebody says something of them, by reason.
 
     `of` is the `release.Label` of each survivor that has one.
     """
     kept, known = survivors(ws), release_labels(ws, axis)
-    of = {name: known.by_sample[name] for name in kept if name in known.by_sample and name not in known.contested}
+    of = {name: known.by_sample[name] for name in kept if name in known.by_sample}
     said = declared(ws.catalog, axis.name)
     given = Counter((one.name, one.source) for one in of.values())
     declarations = Counter(label for name in kept for label in said.get(name, ()))
@@ -179,6 +167,7 @@ def labels(ws: Workspace, axis: Axis) -> dict[str, Any]:
         ],
         "survivors": len(kept),
         "unlabelled": len(kept) - len(of),
+        "withheld": dict(sorted(Counter(known.withheld[name] for name in kept if name in known.withheld).items())),
         "of": of,
     }
 

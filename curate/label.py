@@ -1,10 +1,8 @@
 """`curate label`: scores -> votes -> a label model -> weak labels, with a report on each labelling function."""
 
 import dataclasses
-import hashlib
 import logging
 import math
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,21 +10,22 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from curate import flags, voting, weak_table
 from curate.config import LabelConfig
-from curate.contracts import Engine, Labeler, LabelModel
+from curate.contracts import Engine, Evidence, Labeler, LabelModel
 from curate.coverage import over
 from curate.errors import UsageError
-from curate.marks import canonical, fingerprint
 from curate.models.majority import Majority
 from curate.plugins import module, plugin_class
 from curate.progress import Progress
 from curate.records import Axis, Sample
+from curate.release import vanished
 from curate.scores import by_name, compute, read, samples, unread
 from curate.store import eligibility, views
-from curate.store.tables import to_parquet
 from curate.store.workspace import Workspace
 from curate.toml import build, suggest
-from curate.voting import Functions, Votes, own, report, unique, vote
+from curate.voting import Functions, Votes, own, unique, vote
+from curate.weak_table import Weak
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,20 +33,28 @@ if TYPE_CHECKING:
 
 TIE = 1e-5  # two classes nearer than this are as probable as each other
 ENOUGH = 3  # functions that vote, from which on `auto` weighs them
+ANSWER = ("samples", "labelled", "abstained", "contradicted", "overruled", "vanished", "model", "functions", "gold")
 ATTRIBUTES = ("id", "width", "height", "bytes", "media_type", "url")  # of each row, before the labelers' columns
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Labelling:
-    """What one axis came to: of each survivor the class (None: unlabelled) and its probability, those of all classes
-    (None: nobody voted) and the votes, a place among the classes each, -1 abstains; and the report."""
+class Asked:
+    """Every sample that is not held, by id, and which of them survive: only those are labelled, but what functions see
+    in the others counts (`curate.flags`)."""
 
-    labels: Sequence[str | None]
-    probabilities: Sequence[float | None]
-    each: Sequence[list[float] | None]
-    votes: Sequence[list[int]]
-    report: Mapping[str, Any]
+    samples: Sequence[Sample]
+    survive: "np.ndarray"
+
+    @property
+    def ids(self) -> list[str]:
+        """All of them."""
+        return [one.id for one in self.samples]
+
+    @property
+    def survivors(self) -> list[str]:
+        """Those that are labelled."""
+        return [one.id for one, survives in zip(self.samples, self.survive.tolist(), strict=True) if survives]
 
 
 def label(
@@ -55,26 +62,29 @@ def label(
 ) -> dict[str, object]:
     """Label every survivor on every axis; the answer is about the first axis.
 
-    A sample on which all abstain, or where two classes are as probable, stays unlabelled. Whatever can be wrong with
-    the config is found before anything is computed: raises UsageError.
+    A sample on which all abstain, or where two classes are as probable, stays unlabelled, and so does one that would be
+    called safe though it is declared or flagged not safe: `contradicted`. Whatever can be wrong with the config is
+    found before anything is computed, but for functions that may not advise: raises UsageError.
     """
     started = time.monotonic()
     fields = [*ATTRIBUTES, *(f"{name}_{column}" for name, one in by_name(labelers).items() for column in one.columns)]
     asked = _functions(ws, functions, fields)
     check(ws.config.label, ws.config.taxonomy.axes)
+    _check_advise(ws.config.label, [one.name for each in asked.values() for one in each])
     compute(ws, engine, labelers, progress)
-    survivors = _survivors(ws)
-    columns = _columns(ws, labelers, survivors)
-    blind = unread(ws, labelers, [sample.id for sample in survivors])
-    covered = over(len(survivors), len(blind))
+    known = _asked(ws)
+    columns = _columns(ws, labelers, known.samples)
+    blind = unread(ws, labelers, known.survivors)
+    covered = over(len(known.survivors), len(blind))
     found = []
     for axis in ws.config.taxonomy.axes:
-        with progress.stage("vote", len(survivors)) as step:
-            votes = vote(asked[axis.name], axis, lambda a, b: _rows(columns, a, b), len(survivors), step)
-        one = _labelling(ws, axis, votes, survivors)
-        found.append(dataclasses.replace(one, report={**one.report, **covered}))
-        _record(ws, axis, survivors, found[-1])
-    first = {key: found[0].report[key] for key in ("samples", "labelled", "abstained", "model", "functions", "gold")}
+        with progress.stage("vote", len(known.samples)) as step:
+            votes = vote(asked[axis.name], axis, lambda a, b: _rows(columns, a, b), len(known.samples), step)
+        weak = _labelling(ws, axis, votes, known)
+        found.append(dataclasses.replace(weak, report={**weak.report, **covered}))
+    for axis, weak in zip(ws.config.taxonomy.axes, found, strict=True):
+        weak_table.write(ws, axis, weak)
+    first = {key: found[0].report[key] for key in ANSWER}
     return covered | first | {"unscored": len(blind), "seconds": round(time.monotonic() - started, 3)}
 
 
@@ -106,21 +116,33 @@ def model(name: str, seed: int) -> LabelModel:
 def _functions(ws: Workspace, built_in: Functions, fields: Sequence[str]) -> dict[str, Sequence["LabelingFunction"]]:
     axes = ws.config.taxonomy.axes
     users = own(ws.config.label.functions, axes)
-    return {axis.name: unique([*built_in(axis, fields), *users[axis.name]]) for axis in axes}
+    found = {axis.name: unique([*built_in(axis, fields), *users[axis.name]]) for axis in axes}
+    for axis in axes:
+        voting.check(found[axis.name], axis)
+    return found
 
 
-def _survivors(ws: Workspace) -> list[Sample]:
-    """What is labelled, by id."""
+def _check_advise(config: LabelConfig, names: Sequence[str]) -> None:
+    for name in config.advise:
+        if name not in names:
+            raise UsageError(f"label.advise: no labelling function '{name}'; {suggest(name, sorted({*names}))}")
+
+
+def _asked(ws: Workspace) -> Asked:
+    """Every active sample, and which of them survive."""
+    import numpy as np
+
     stored = samples(ws)
-    return [stored[one] for one in eligibility.survivors(ws.catalog)]
+    active = [one for one in eligibility.standings(ws.catalog) if one.held is None]
+    return Asked([stored[one.id] for one in active], np.array([one.survives for one in active], dtype=bool))
 
 
-def _columns(ws: Workspace, labelers: Sequence[Labeler], survivors: Sequence[Sample]) -> dict[str, Any]:
+def _columns(ws: Workspace, labelers: Sequence[Labeler], known: Sequence[Sample]) -> dict[str, Any]:
     """The fields of a row: what is known of the sample, and `<labeler>_<column>`."""
     found = "SELECT sample, min(locator) FROM candidates WHERE kind = 'url' AND sample IS NOT NULL GROUP BY sample"
     urls = dict(map(tuple, ws.catalog.rows(found)))
-    ids = [sample.id for sample in survivors]
-    columns: dict[str, Any] = {name: [getattr(one, name) for one in survivors] for name in ATTRIBUTES[:-1]}
+    ids = [sample.id for sample in known]
+    columns: dict[str, Any] = {name: [getattr(one, name) for one in known] for name in ATTRIBUTES[:-1]}
     columns["url"] = [urls.get(name) for name in ids]
     for name, labeler in by_name(labelers).items():
         columns |= {f"{name}_{column}": values for column, values in read(ws, labeler, ids).items()}
@@ -137,55 +159,115 @@ def _rows(columns: Mapping[str, Any], start: int, stop: int) -> list[SimpleNames
 # -- what the votes come to ------------------------------------------------------------------------------------------
 
 
-def _labelling(ws: Workspace, axis: Axis, votes: Votes, survivors: Sequence[Sample]) -> Labelling:
+def _labelling(ws: Workspace, axis: Axis, votes: Votes, asked: Asked) -> Weak:
     import numpy as np
 
     for name, (count, first) in votes.faults.items():
         log.warning("labelling function %s failed on %d samples, first with %s", name, count, first)
-    used, probabilities = _predict(ws.config.label, axis, votes.matrix)
+    safe = [name in axis.safe for name in axis.classes]
+    said = flags.accusations(ws, axis, asked.ids, flags.flags(votes.matrix, votes.sets, safe))
+    advise = flags.advice(ws, axis, votes.names, said.of(asked.survivors))
+    said = said.of(asked.survivors).without([votes.names.index(name) for name in advise])
+    cast = dataclasses.replace(votes, matrix=votes.matrix[asked.survive])
+    used, probabilities = _predict(ws.config.label, axis, cast.matrix, cast.sets, said.any)
     places = decide(probabilities)
-    gold = _gold(ws, axis, survivors)
-    labels = [axis.classes[place] if place >= 0 else None for place in places]
-    known = [round(float(probabilities[n, place]), 6) if place >= 0 else None for n, place in enumerate(places)]
-    labelled = int(np.count_nonzero(places >= 0))
-    found = {
-        "axis": axis.name,
-        "samples": len(survivors),
-        "labelled": labelled,
-        "abstained": len(survivors) - labelled,
-        "model": used,
-        "functions": list(report(votes, gold)),
-        "gold": agreement(places, gold),
-    }
-    each = [None if row[0] != row[0] else row for row in probabilities.round(6).tolist()]
-    return Labelling(labels, known, each, votes.matrix.tolist(), found)
+    whole = np.full((len(asked.samples), len(axis.classes)), np.nan)
+    whole[asked.survive] = probabilities
+    labels = np.full(len(asked.samples), None, dtype=object)
+    labels[asked.survive] = [axis.classes[place] if place >= 0 else None for place in places]
+    found = _report(ws, axis, cast, asked.survivors, said, places) | {"model": used, "advise": advise}
+    sets = [[axis.classes[n] for n in np.flatnonzero(one)] for one in votes.sets]
+    return Weak(asked.ids, labels.tolist(), whole, votes.matrix, axis.classes, sets, votes.names, found)
 
 
-def _predict(config: LabelConfig, axis: Axis, votes: "np.ndarray") -> tuple[str, "np.ndarray"]:
-    """The name of the model that was used, and float64[n, k]; NaN where nobody votes."""
+def _report(
+    ws: Workspace, axis: Axis, votes: Votes, ids: Sequence[str], said: flags.Accusations, places: "np.ndarray"
+) -> dict[str, Any]:
+    """What there is to say of the survivors on an axis. What people judged themselves waits for nobody."""
     import numpy as np
 
-    voting = int((votes >= 0).any(axis=0).sum())
+    people = views.humans(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes)
+    judged = np.array([name in people and not people[name].carried for name in ids], dtype=bool)
+    called_safe = np.array([name in people and people[name].label in axis.safe for name in ids], dtype=bool)
+    kept = said.any & (places < 0) & ~judged
+    gold = _gold(ws, axis, ids)
+    labelled = int(np.count_nonzero(places >= 0))
+    alone = [int((said.alone(column) & kept).sum()) for column in range(len(votes.names))]
+    given = {axis.classes[place] for place in places[places >= 0]} | {one.label for one in people.values()}
+    found: dict[str, Any] = {
+        "axis": axis.name,
+        "samples": len(ids),
+        "labelled": labelled,
+        "abstained": len(ids) - labelled,
+        "contradicted": int(kept.sum()),
+        "overruled": int((said.any & judged & called_safe).sum()),
+        "vanished": vanished(ws, axis, given),
+        "functions": [one | {"alone": n} for one, n in zip(voting.report(votes, gold), alone, strict=True)],
+        "gold": agreement(places, gold),
+    }
+    _warn(axis, found)
+    return found
+
+
+def _warn(axis: Axis, found: Mapping[str, Any]) -> None:
+    """What nobody should have to look for."""
+    n = found["samples"]
+    for one in found["functions"]:
+        if one["alone"] > flags.LOUD * n:
+            log.warning(
+                "labelling function %s alone keeps back %d of %d samples (%.1f %%), more than %.0f %%: look at them"
+                " (`curate queue conflict`), raise its threshold, or see label.advise",
+                one["name"], one["alone"], n, 100 * one["alone"] / n, 100 * flags.LOUD,
+            )  # fmt: skip
+    if found["vanished"]:
+        log.warning("axis %s: sources declare %s, and nothing has that label", axis.name, ", ".join(found["vanished"]))
+    if set(axis.classes) <= set(axis.safe):
+        log.warning("axis %s: the taxonomy calls every class safe, so nothing is kept back from any", axis.name)
+    elif not axis.safe:
+        log.warning("axis %s: the taxonomy calls no class safe", axis.name)
+
+
+def _predict(
+    config: LabelConfig, axis: Axis, votes: "np.ndarray",
+    sets: "np.ndarray | None" = None, accused: "np.ndarray | None" = None,
+) -> tuple[str, "np.ndarray"]:  # fmt: skip
+    """The name of the model that was used, and float64[n, k] under the rule of `curate.flags`; NaN where nobody votes.
+
+    `sets` bool[s, k] is what votes int8[n, m] stand for (None: a class each); `accused` bool[n] are the rows that no
+    machine may call safe (None: those that a vote flags).
+    """
+    import numpy as np
+
+    k = len(axis.classes)
+    safe = [name in axis.safe for name in axis.classes]
+    sets = np.eye(k, dtype=bool) if sets is None else sets
+    accused = np.asarray(flags.flags(votes, sets, safe).any(axis=1) if accused is None else accused)
+    deciding = int(((votes >= 0) & (votes < k)).any(axis=0).sum())
     name = config.model
     if name == "auto":
-        name = "snorkel" if voting >= ENOUGH else "majority"
-    if not voting:
-        return name, np.full((len(votes), len(axis.classes)), np.nan)
-    return name, model(name, config.seed).predict(votes, balance(config, axis, votes))
+        name = "snorkel" if deciding >= ENOUGH else "majority"
+    if not (votes >= 0).any():
+        return name, np.full((len(votes), k), np.nan)
+    evidence = Evidence(votes, sets, balance(config, axis, votes))
+    probabilities = model(name, config.seed).predict(evidence)
+    flags.withhold(probabilities, decide(probabilities), accused, safe)
+    return name, probabilities
 
 
 def balance(config: LabelConfig, axis: Axis, votes: "np.ndarray") -> "np.ndarray":
     """The share of each class, float64[k]: what the config declares, else what the majority of votes comes to.
 
     An even balance where there is none costs more than the label model can gain, on both accuracy and macro accuracy;
-    one label is added to each class, so that none is impossible.
+    one label is added to each class, so that none is impossible. Votes for several classes do not tell, and are left
+    out.
     """
     import numpy as np
 
     if declared := [config.balance[name] for name in axis.classes if name in config.balance]:
         return np.array(declared, dtype=np.float64)
     k = len(axis.classes)
-    counts = np.nansum(Majority().predict(votes, np.full(k, 1 / k)), axis=0) + 1
+    single = Evidence(np.where(votes < k, votes, -1), np.eye(k, dtype=bool), np.full(k, 1 / k))
+    counts = np.nansum(Majority().predict(single), axis=0) + 1
     shares: np.ndarray = counts / counts.sum()
     return shares
 
@@ -200,7 +282,7 @@ def decide(probabilities: "np.ndarray") -> "np.ndarray":
     return np.where(clear, known.argmax(axis=1), -1)
 
 
-def _gold(ws: Workspace, axis: Axis, survivors: Sequence[Sample]) -> "np.ndarray":
+def _gold(ws: Workspace, axis: Axis, ids: Sequence[str]) -> "np.ndarray":
     """What people said of each survivor itself, int[n], -1 for nothing.
 
     Test samples count for nothing: functions are tuned by the report, and must not be by what models are measured on.
@@ -214,7 +296,7 @@ def _gold(ws: Workspace, axis: Axis, survivors: Sequence[Sample]) -> "np.ndarray
     left_out = test | views.chosen(ws.catalog, axis.name, taxonomy)
     own = {name: one.label for name, one in humans.items() if not one.carried and name not in left_out}
     said = {name: axis.classes.index(label) for name, label in own.items()}
-    return np.array([said.get(sample.id, -1) for sample in survivors], dtype=np.int64)
+    return np.array([said.get(name, -1) for name in ids], dtype=np.int64)
 
 
 def agreement(places: "np.ndarray", gold: "np.ndarray") -> dict[str, object]:
@@ -231,26 +313,3 @@ def agreement(places: "np.ndarray", gold: "np.ndarray") -> dict[str, object]:
         "accuracy": round(float(right.mean()), 4) if len(right) else None,
         "macro_accuracy": round(float(np.mean(each)), 4) if each else None,
     }
-
-
-def _record(ws: Workspace, axis: Axis, survivors: Sequence[Sample], found: Labelling) -> None:
-    """The table first, then the row that puts it in force; the table that was in force before is removed."""
-    import pyarrow as pa
-
-    table = pa.table(
-        {
-            "id": pa.array([sample.id for sample in survivors], pa.string()),
-            "label": pa.array(found.labels, pa.string()),
-            "probability": pa.array(found.probabilities, pa.float64()),
-            "probabilities": pa.array(found.each, pa.list_(pa.float64())),
-            "votes": pa.array(found.votes, pa.list_(pa.int8())),
-        }
-    )
-    mark = fingerprint(axis.name, ws.config.taxonomy.version, hashlib.sha256(to_parquet(table)).hexdigest())
-    ws.table("weak", mark).write("all", table)
-    before = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
-    with ws.catalog.tx() as db:
-        row = (axis.name, mark, canonical(found.report), ws.catalog.run)
-        db.execute("INSERT OR REPLACE INTO labellings VALUES (?, ?, ?, ?)", row)
-    if before not in (None, mark):
-        shutil.rmtree(ws.table("weak", before).path, ignore_errors=True)

@@ -51,14 +51,45 @@ def evaluate(judged: Judged, safe: Sequence[str], borderline: Sequence[str], see
     }
 
 
-def wilson(right: int, n: int) -> Interval | None:
-    """The 95 % Wilson score interval of a share (Wilson 1927); None for n = 0."""
+def wilson(right: float, n: int) -> Interval | None:
+    """The 95 % Wilson score interval of a share, `right` of n (Wilson 1927); None for n = 0."""
     if n == 0:
         return None
     share, spread = right / n, Z * Z / n
     middle = (share + spread / 2) / (1 + spread)
     half = Z / (1 + spread) * (share * (1 - share) / n + spread / (4 * n)) ** 0.5
     return _short(max(0.0, middle - half)), _short(min(1.0, middle + half))
+
+
+def at_most(seen: int, n: int) -> float:
+    """How large a share may be of which `seen` of n were found, at 95 % confidence, one-sided (Clopper & Pearson 1934).
+
+    For none seen that is about 3 / n; 1 for n = 0.
+    """
+    from scipy.stats import beta
+
+    return _short(1.0 if seen >= n else float(beta.ppf(0.95, seen + 1, n - seen)))
+
+
+def said_by(sources: Sequence[str]) -> dict[str, Any]:
+    """Whose labels a figure is held against: `labels` counts those of people, of the label model, of a classifier.
+
+    `heading` is what a share of right answers may be called: accuracy where all labels are people's, else agreement.
+    """
+    counts = {name: sum(one == name for one in sources) for name in ("human", "weak", "model")}
+    machine = "the label model" if counts["weak"] or not counts["model"] else "a classifier"
+    heading = "accuracy" if counts["human"] == len(sources) and sources else f"agreement with {machine}"
+    if counts["human"] and heading != "accuracy":
+        heading = f"agreement with people ({counts['human']} labels) and {machine}"
+    return {"labels": counts, "heading": heading}
+
+
+def against(test: Mapping[str, Any]) -> str:
+    """A line on whose labels a model's figures are held against, and how many of them each gave."""
+    if "labels" not in test:  # of an older curate
+        return f"agreement with labels of whom nothing is on record (n = {test['n']})"
+    said = ", ".join(f"{n} {who}" for who, n in test["labels"].items())
+    return f"{test['heading']} (labels: {said}; n = {test['n']})"
 
 
 def _confusion(truth: Ints, predicted: Ints, k: int) -> list[list[int]]:
@@ -85,8 +116,16 @@ def _ranking(judged: Judged, prefix: str, questions: Questions, seed: int) -> di
         figure = _macro(score, questions)
         value = float(figure(np.ones((1, len(judged.groups))))[0])
         found[f"{prefix}{name}"] = None if np.isnan(value) else _short(value)
-        found[f"{prefix}{name}_interval"] = None if np.isnan(value) else bootstrap(figure, judged.groups, seed)
+        few = _fewest(questions, judged.groups)
+        found[f"{prefix}{name}_interval"] = None if np.isnan(value) else bootstrap(figure, judged.groups, seed, few)
     return found
+
+
+def _fewest(questions: Questions, groups: Sequence[str]) -> int | None:
+    """Of the questions that have an answer, how many groups the smallest side has."""
+    names = np.asarray(groups, dtype=str)
+    sides = [len(set(names[side])) for positive, _ in questions for side in (positive, ~positive)]
+    return min((n for n in sides if n), default=None)
 
 
 def _macro(score: Callable[[Mask, Floats, Floats], Floats], questions: Questions) -> Figure:
@@ -134,8 +173,12 @@ def _divided(part: Floats, whole: Floats) -> Floats:
     return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)
 
 
-def bootstrap(figure: Figure, groups: Sequence[str], seed: int) -> Interval | None:
-    """The middle 95 % of a figure over resamples of whole groups; None where most resamples leave it undefined."""
+def bootstrap(figure: Figure, groups: Sequence[str], seed: int, fewest: int | None = None) -> Interval | None:
+    """The middle 95 % of a figure over resamples of whole groups; None where most resamples leave it undefined.
+
+    Resamples of what has no error hold none either: where all come to one value, which no sample can show, the answer
+    is Wilson's interval of that share of `fewest` groups (of all, where that is not given).
+    """
     names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     chance = np.random.default_rng(seed)
     values: list[float] = []
@@ -146,8 +189,11 @@ def bootstrap(figure: Figure, groups: Sequence[str], seed: int) -> Interval | No
     known = [value for value in values if not np.isnan(value)]
     if len(known) < RESAMPLES / 2:
         return None
-    low, high = np.quantile(known, [0.025, 0.975])
-    return _short(low), _short(high)
+    low, high = (_short(one) for one in np.quantile(known, [0.025, 0.975]))
+    if low == high and 0 <= low <= 1:
+        n = len(names) if fewest is None else fewest
+        return wilson(low * n, n)
+    return low, high
 
 
 # -- safe against not safe -------------------------------------------------------------------------------------------
@@ -169,6 +215,9 @@ def _not_safe(judged: Judged, safe: Sequence[str], borderline: Sequence[str], se
         "not_safe_recall": _short(float(flagged[positive].mean())),
         "not_safe_recall_interval": wilson(int(flagged[positive].sum()), int(positive.sum())),
         "not_safe_false_positive_rate": _short(float(flagged[rows & ~positive].mean())),
+        "not_safe_false_positive_rate_interval": wilson(
+            int(flagged[rows & ~positive].sum()), int((rows & ~positive).sum())
+        ),
         **_ranking(part, "not_safe_", [(positive[rows], looks[rows])], seed),
         "borderline_n": int(apart.sum()),
         "borderline_flagged": int(flagged[apart].sum()),

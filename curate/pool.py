@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from curate import weak_table
 from curate.contracts import Pool
 from curate.errors import UsageError
 from curate.records import Axis
+from curate.release import CONTRADICTED, labels
 from curate.store import eligibility, views
 from curate.store.workspace import Workspace
 
@@ -38,11 +40,16 @@ def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
     weak = _Weak.read(ws, axis, ids)
     safe = [name in axis.safe for name in axis.classes]
     judged = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version)
+    withheld = labels(ws, axis).withheld
+    contradicted = np.array([withheld.get(one) == CONTRADICTED for one in ids], dtype=bool)
+    weak.probabilities[contradicted] = np.nan
     pool = Pool(
         samples=ids,
         probabilities=weak.probabilities,
         votes=weak.votes,
+        sets=weak.sets,
         unsafe=1 - weak.probabilities[:, safe].sum(axis=1),
+        contradicted=contradicted,
         contested=_contested(ws, axis, ids, judged),
         judged=np.array([one in judged for one in ids], dtype=bool),
     )
@@ -70,32 +77,25 @@ class _Weak:
 
     probabilities: "np.ndarray"
     votes: "np.ndarray"
+    sets: "np.ndarray"
 
     @classmethod
     def read(cls, ws: Workspace, axis: Axis, ids: Sequence[str]) -> "_Weak":
         import numpy as np
 
-        mark = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
-        table = ws.table("weak", mark).read() if mark else None
-        if mark and (table is None or "votes" not in table.schema.names):
-            raise UsageError("the weak labels are gone, or an older curate made them; run `curate label` again")
-        found = cls(np.full((len(ids), len(axis.classes)), np.nan), np.full((len(ids), 0), -1, dtype=np.int8))
-        if table is None or not len(table):
-            return found
-        votes, each = (table.column(name).combine_chunks() for name in ("votes", "probabilities"))
-        known = each.is_valid().to_numpy(zero_copy_only=False)
-        values = each.flatten().to_numpy()
-        if values.size != known.sum() * len(axis.classes):
+        weak = weak_table.read(ws, axis)
+        k = len(axis.classes)
+        if weak is None:
+            if weak_table.report(ws, axis) is not None:
+                raise UsageError("the weak labels are gone, or an older curate made them; run `curate label` again")
+            return cls(np.full((len(ids), k), np.nan), np.full((len(ids), 0), -1, np.int8), np.eye(k, dtype=bool))
+        if list(weak.classes) != list(axis.classes):
             raise UsageError(f"the weak labels on axis {axis.name} are of other classes; run `curate label` again")
-        at = {name: place for place, name in enumerate(table.column("id").to_pylist())}
-        rows = [(row, at[name]) for row, name in enumerate(ids) if name in at]
-        here, there = np.array(rows, dtype=np.int64).reshape(-1, 2).T
-        whole = np.full((len(table), len(axis.classes)), np.nan)
-        whole[known] = values.reshape(-1, len(axis.classes))
-        given = votes.flatten().to_numpy().reshape(len(table), -1)
-        found = cls(found.probabilities, np.full((len(ids), given.shape[1]), -1, dtype=np.int8))
-        found.probabilities[here], found.votes[here] = whole[there], given[there]
-        return found
+        at = {name: place for place, name in enumerate(weak.ids)}
+        rows = np.array([at.get(name, -1) for name in ids], dtype=np.int64)  # -1: not labelled yet, the last row
+        blank = np.full((1, k), np.nan), np.full((1, weak.votes.shape[1]), -1, dtype=np.int8)
+        probabilities, votes = np.vstack([weak.probabilities, blank[0]]), np.vstack([weak.votes, blank[1]])
+        return cls(probabilities[rows], votes[rows], weak.members())
 
 
 def _contested(ws: Workspace, axis: Axis, ids: Sequence[str], judged: Mapping[str, Counter[str]]) -> "np.ndarray":

@@ -5,13 +5,14 @@ import json
 import os
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curate import flags, weak_table
 from curate.config import Config
 from curate.errors import StoreError, UsageError
 from curate.marks import canonical
@@ -81,21 +82,76 @@ class Label:
     human_n: int = 0
     agreement: float | None = None
 
+    @property
+    def seen(self) -> bool:
+        """Whether somebody judged this very sample."""
+        return self.human_n > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What is known on one axis: a label by sample, and the samples about which people contradict each other."""
+    """What is known on one axis: a label by sample, and by sample why it may not be released, whatever is said of it.
+
+    `contradicted`: declared or flagged not safe, and nobody but a machine says otherwise (`curate.flags`). `conflict`:
+    people contradict each other about it, or sources about its near-duplicates, and nobody has looked. Only the last of
+    these leaves it a label.
+    """
 
     by_sample: Mapping[str, Label]
-    contested: frozenset[str]
+    withheld: Mapping[str, str]
+
+
+CONTRADICTED, CONFLICT = "contradicted", "conflict"
 
 
 def labels(ws: "Workspace", axis: Axis) -> Labels:
-    """People's word before the label model's; where people contradict each other, nobody's is taken."""
+    """The label of each sample that may have one: people's word before the label model's, which obeys the rule.
+
+    Every label of a release, a page or a figure comes from here.
+    """
     taxonomy = ws.config.taxonomy.version
+    weak = weak_table.read(ws, axis)
     humans = views.humans(ws.catalog, axis.name, taxonomy, axis.classes)
-    found = _weak(ws, axis) | {sample: _human(one) for sample, one in humans.items()}
-    return Labels(found, frozenset(_contested(ws, axis)))
+    found = _weak(weak, axis) | {sample: _human(one) for sample, one in humans.items()}
+    withheld = dict.fromkeys(_unseen(ws, axis, found), CONFLICT)
+    for sample in accused(ws, axis, weak):
+        one = found.get(sample)
+        if one is None or (one.name in axis.safe and not one.seen):
+            withheld[sample] = CONTRADICTED
+            found.pop(sample, None)
+    for sample in _contested(ws, axis):
+        withheld[sample] = CONFLICT
+        found.pop(sample, None)
+    return Labels(found, withheld)
+
+
+def accused(ws: "Workspace", axis: Axis, weak: weak_table.Weak | None = None) -> set[str]:
+    """Every sample that is declared or flagged not safe, itself or by what it collapses with."""
+    import numpy as np
+
+    weak = weak or weak_table.read(ws, axis)
+    said = np.zeros((0, 0), dtype=bool) if weak is None else weak.flags(axis.safe)
+    found = flags.accusations(ws, axis, weak.ids if weak else [], said).without(weak.advised() if weak else [])
+    ids = list(found.at)
+    return {ids[row] for row in np.flatnonzero(found.any)}
+
+
+def vanished(ws: "Workspace", axis: Axis, given: Collection[str]) -> list[str]:
+    """The classes that sources declare of samples and that are not among those given, in the axis's order."""
+    declared = {label for said in views.declared(ws.catalog, axis.name).values() for label in said}
+    return [name for name in axis.classes if name in declared and name not in given]
+
+
+_UNSEEN = """
+SELECT m.sample FROM members m JOIN conflicts c ON c.subject = m.grp AND c.kind = 'declared' WHERE c.axis = ?
+"""
+
+
+def _unseen(ws: "Workspace", axis: Axis, found: Mapping[str, Label]) -> Iterator[str]:
+    """Every sample of a group within which sources contradict each other, that people have not judged."""
+    for (sample,) in ws.catalog.rows(_UNSEEN, (axis.name,)):
+        if sample not in found or found[sample].source != "human":
+            yield str(sample)
 
 
 def _human(one: views.Human) -> Label:
@@ -118,14 +174,12 @@ def _contested(ws: "Workspace", axis: Axis) -> Iterator[str]:
             yield sample
 
 
-def _weak(ws: "Workspace", axis: Axis) -> dict[str, Label]:
-    mark = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
-    table = ws.table("weak", mark).read() if mark else None
-    if table is None:
+def _weak(weak: weak_table.Weak | None, axis: Axis) -> dict[str, Label]:
+    if weak is None:
         return {}
-    rows = zip(*(table.column(name).to_pylist() for name in ("id", "label", "probability")), strict=True)
-    known = ((sample, label, round(float(p), DIGITS)) for sample, label, p in rows if label in axis.classes)
-    return {sample: Label(label, p, "weak", p) for sample, label, p in known}
+    rows = zip(weak.ids, weak.labels, weak.probability(), strict=True)
+    known = ((sample, label, round(float(p or 0), DIGITS)) for sample, label, p in rows if label in axis.classes)
+    return {sample: Label(str(label), p, "weak", p) for sample, label, p in known}
 
 
 # -- rows ------------------------------------------------------------------------------------------------------------
@@ -167,9 +221,9 @@ def collect(ws: "Workspace") -> Rows:
     excluded: Counter[str] = Counter()
     rows: dict[str, list[tuple[object, ...]]] = {split: [] for split in SPLITS}
     for sample, standing in zip(ws.catalog.stream(_SAMPLES), eligibility.standings(ws.catalog), strict=True):
-        labelled, contested = standing.id in known[0].by_sample, standing.id in known[0].contested
+        labelled, withheld = standing.id in known[0].by_sample, known[0].withheld.get(standing.id)
         shows_minors = standing.id in minors and _is_positive(standing.id, axes, known)
-        if (reason := eligibility.unreleased(standing, labelled, contested, shows_minors)) is not None:
+        if (reason := eligibility.unreleased(standing, labelled, withheld, shows_minors)) is not None:
             excluded[reason] += 1
         else:
             origin = origins[sample["parent"] or sample["id"]]
@@ -180,16 +234,18 @@ def collect(ws: "Workspace") -> Rows:
 
 
 def _is_positive(sample: str, axes: tuple[Axis, ...], known: list[Labels]) -> bool:
-    """True where a label on any axis is not one that the taxonomy calls safe."""
+    """True where a label on any axis is not one that the taxonomy calls safe, or is withheld."""
     found = (one.by_sample.get(sample) for one in known)
-    return any(label is not None and label.name not in axis.safe for axis, label in zip(axes, found, strict=True))
+    return any(sample in one.withheld for one in known) or any(
+        label is not None and label.name not in axis.safe for axis, label in zip(axes, found, strict=True)
+    )
 
 
 def _row(
     sample: "Row", known: list[Labels], votes: Mapping[str, int] | None, origin: tuple[str | None, ...]
 ) -> tuple[object, ...]:
     label = known[0].by_sample[sample["id"]]
-    others = (None if sample["id"] in one.contested else one.by_sample.get(sample["id"]) for one in known[1:])
+    others = (None if sample["id"] in one.withheld else one.by_sample.get(sample["id"]) for one in known[1:])
     return (
         sample["id"],
         label.name,

@@ -5,7 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from curate import agreement, figures, page, people, sheet
+from curate import agreement, figures, page, people, sheet, weak_table
+from curate.metrics import against
 from curate.page import Table, table
 from curate.progress import Progress
 from curate.release import Label
@@ -18,7 +19,7 @@ SHADES = 8  # steps of shading in a confusion matrix; the page's style has a cla
 
 _METRICS = {
     "groups": "Near-duplicate groups",
-    "accuracy": "Accuracy",
+    "accuracy": "Agreement",
     "roc_auc": "ROC-AUC, macro one-vs-rest",
     "average_precision": "Average precision, macro one-vs-rest",
     "not_safe_n": "Not safe: samples",
@@ -29,6 +30,11 @@ _METRICS = {
     "borderline_n": "Borderline: samples",
     "borderline_flagged": "Borderline: called not safe",
 }
+
+
+_OF_A_MACHINE = (
+    "It is held against labels that a machine gave, some or all: how often it is right, people alone can say."
+)
 
 
 def report(ws: Workspace, progress: Progress, extra: Mapping[str, Any] | None = None) -> Path:
@@ -56,7 +62,7 @@ def gather(ws: Workspace) -> dict[str, Any]:
         "failures": figures.failures(ws),
         "sources": figures.sources(ws),
         "duplicates": figures.duplicates(ws),
-        "labelling": {axis.name: figures.labelling(ws, axis) for axis in axes},
+        "labelling": {axis.name: weak_table.report(ws, axis) for axis in axes},
         "labels": [figures.labels(ws, axis) for axis in axes],
         "people": agreement.stats(ws),
         "releases": figures.releases(ws),
@@ -98,7 +104,10 @@ def render(facts: Mapping[str, Any]) -> str:
             "labels": [_labels(one, facts["labelling"][one["axis"]]) for one in facts["labels"]],
             "people": people.tables(facts["people"]),
             "releases": [one | {"table": _release(one), "excluded": _excluded(one)} for one in facts["releases"]],
-            "models": [one | {"table": _scores(one), "matrix": matrix(one)} for one in facts["models"]],
+            "models": [
+                one | {"table": _scores(one), "matrix": matrix(one), "against": against(one["test"])}
+                for one in facts["models"]
+            ],
         },
     )
 
@@ -200,7 +209,7 @@ def _conflicts(found: Mapping[str, Any]) -> Table:
 
 def _labels(one: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str, Any]:
     """What one axis's section shows."""
-    keys = ("name", "coverage", "overlap", "conflict", "accuracy")
+    keys = ("name", "coverage", "overlap", "conflict", "accuracy", "gold", "alone")
     votes = [[row.get(key) for key in keys] for row in (found or {}).get("functions", [])]
     given = [
         [row["class"], row["human"], row["weak"], row["human"] + row["weak"], row["declared"]] for row in one["classes"]
@@ -214,19 +223,26 @@ def _labels(one: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str
         "incomplete": (found or {}).get("incomplete"),
         "functions": table(
             "Labelling functions",
-            ["Function", "Coverage", "Overlap", "Conflict", "Accuracy"],
+            ["Function", "Coverage", "Overlap", "Conflict", "Accuracy", "Of", "Alone keeps back"],
             votes,
             "Shares of the survivors on which a function votes, votes with another, and votes against another."
-            " Accuracy only where people have labelled.",
+            " Accuracy on as many samples as people have labelled. Kept back, until people look, is what this function"
+            " alone finds not safe.",
         ),
         "classes": table(
             "Labels by class and by who gave them",
             ["Class", "Human", "Weak", "Labelled", "Declared by sources"],
             [*given, ["All", *whole]],
-            f"{one['survivors']:,} survivors; {one['unlabelled']:,} of them have no label. A person's label goes before"
-            " a weak one. Two sources may declare two classes of one sample.",
+            f"{one['survivors']:,} survivors; {_counted(one)}. A person's label goes before a weak one. Two sources may"
+            " declare two classes of one sample.",
         ),
     }
+
+
+def _counted(one: Mapping[str, Any]) -> str:
+    """How many are labelled, how many are not, and how many are withheld until people look, by reason."""
+    said = f"{one['survivors'] - one['unlabelled']:,} labelled, {one['unlabelled']:,} without a label"
+    return said + "".join(f"; withheld until people look, {reason}: {n:,}" for reason, n in one["withheld"].items())
 
 
 def _release(one: Mapping[str, Any]) -> Table | None:
@@ -252,8 +268,16 @@ def _scores(model: Mapping[str, Any]) -> Table:
     for key, name in _METRICS.items():
         if key in test:
             low_high = test.get(f"{key}_interval")
-            rows.append([name, test[key], f"{low_high[0]:.3f} to {low_high[1]:.3f}" if low_high else None])
-    return table("Test figures", ["", "Value", "95 % interval"], rows)
+            shown = "Accuracy" if test.get("heading") == key else name
+            rows.append([shown, test[key], f"{low_high[0]:.3f} to {low_high[1]:.3f}" if low_high else None])
+    theirs = test.get("human", {"n": 0})
+    if 0 < theirs["n"] < test["n"]:
+        low, high = theirs["interval"]
+        rows.append(
+            [f"Accuracy on the {theirs['n']} that people labelled", theirs["accuracy"], f"{low:.3f} to {high:.3f}"]
+        )
+    note = "" if test.get("heading") == "accuracy" else _OF_A_MACHINE
+    return table("Test figures", ["", "Value", "95 % interval"], rows, note)
 
 
 def matrix(model: Mapping[str, Any]) -> dict[str, Any]:
@@ -264,4 +288,8 @@ def matrix(model: Mapping[str, Any]) -> dict[str, Any]:
         whole = sum(row)
         cells = [{"n": n, "shade": round(SHADES * n / whole) if whole else 0} for n in row]
         rows.append({"class": name, "cells": cells, "n": whole, "recall": row[index] / whole if whole else None})
-    return {"classes": classes, "rows": rows}
+    return {
+        "classes": classes,
+        "rows": rows,
+        "truth": "True" if model["test"].get("heading") == "accuracy" else "Labelled",
+    }

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from curate import weak_table
 from curate.errors import ItemError, StoreError
-from curate.figures import place, survivors, weak
+from curate.figures import place, survivors
 from curate.media import thumbnail
 from curate.media.decode import Bounds, open_image, scaled
 from curate.progress import Progress
@@ -24,15 +25,19 @@ UNLABELLED = "unlabelled"
 def dangers(ws: Workspace) -> list[str]:
     """Why nothing of this workspace may be shown clearly; empty only where everything is called safe.
 
-    One class that the taxonomy does not call safe, said by a source, a person or the label model on any axis, or one
-    mention or sample without a declared class, obscures every picture.
+    One class that the taxonomy does not call safe, said by a source, a person or the label model on any axis, one flag
+    of a labelling function, or one mention or sample without a declared class, obscures every picture.
     """
     found = []
     for axis in ws.config.taxonomy.axes:
         said = _values(ws, "SELECT DISTINCT label FROM declared WHERE axis = ?", axis.name)
         people = _values(ws, _DECIDED, axis.name)
-        for label in sorted((said | people | weak(ws, axis)) - set(axis.safe)):
+        weak = weak_table.read(ws, axis)
+        labels = {label for label in weak.labels if label is not None} if weak else set()
+        for label in sorted((said | people | labels) - set(axis.safe)):
             found.append(f"{axis.name}: '{label}' is not a class that the taxonomy calls safe")
+        for name in weak.flagging(axis.safe) if weak else ():
+            found.append(f"{axis.name}: the labelling function '{name}' finds some not safe")
         if ws.catalog.one(_MENTION_WITHOUT, (axis.name,)) or ws.catalog.one(_SAMPLE_WITHOUT, (axis.name,)):
             found.append(f"{axis.name}: not everything has a class that its source declares")
     known = {axis.name for axis in ws.config.taxonomy.axes}

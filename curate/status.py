@@ -67,7 +67,7 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
         "samples": catalog.one("SELECT count(*) FROM samples"),
         "duplicates": catalog.one("SELECT count(*) FROM members WHERE survivor <> sample"),
         "conflicts": catalog.one("SELECT count(*) FROM conflicts"),
-        "labelled": len((known.by_sample.keys() & eligibility.survivors(catalog)) - known.contested),
+        "labelled": len(known.by_sample.keys() & eligibility.survivors(catalog)),
         "held": len(held),
         "reviewed": catalog.one(_REVIEWED),
         "human": dict(catalog.rows(_HUMAN, (UNSURE,))[0]),

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,9 @@ from curate.coverage import Coverage
 from curate.errors import CurateError, UsageError
 from curate.head import Examples, Head, fit
 from curate.kept import forget, keep
-from curate.metrics import Judged, evaluate
+from curate.metrics import Judged, against, evaluate, said_by, wilson
 from curate.records import SPLITS, Manifest
-from curate.release import aside, load
+from curate.release import accused, aside, load
 from curate.scores import compute, read
 from curate.store import views
 from curate.store.blobs import disk, write
@@ -29,14 +29,15 @@ if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
 METRICS = "metrics.json"
+DIGITS = 4
 
 
 def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, progress: "Progress") -> dict[str, Any]:
     """Fit a linear head on the frozen features of the train split, stop by val, and say what it is worth on test.
 
-    Test rows are looked at once, at the end; rows that are held back since are not looked at. Same release, same files
-    to the byte. Raises UsageError for a release that
-    is not there, or whose train split holds one class.
+    Test rows are looked at once, at the end; rows that are held back since, or have since been declared or flagged not
+    safe while no person called them safe, are not looked at. Same release, same files to the byte. Raises UsageError
+    for a release that is not there, or whose train split holds one class.
     """
     started = time.monotonic()
     release = _release(ws, version)
@@ -44,12 +45,16 @@ def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, pro
     compute(ws, engine, [backbone], progress)
     with progress.stage("train", 3) as step, disk():
         held = views.held(ws.catalog)
-        parts = {split: _part(ws, backbone, _without(release.rows[split], held), classes) for split in SPLITS}
+        rows = {split: _without(release.rows[split], held) for split in SPLITS}
+        kept = {split: _obeying(ws, table) for split, table in rows.items()}
+        contradicted = {split: len(rows[split]) - len(kept[split]) for split in SPLITS}
+        parts = {split: _part(ws, backbone, kept[split], classes) for split in SPLITS}
+        _check_classes(parts["train"], version)
         step()
         _check_read(release, parts)
         head = fit(parts["train"].examples, parts["val"].examples, len(classes), ws.config.train)
         step()
-        result = _result(release, classes, parts, head, ws.config.train.seed)
+        result = _result(release, classes, parts, head, ws.config.train.seed) | {"contradicted": contradicted}
         forget(ws, f"models/{version}")
         with aside(ws.work / "models", version) as folder:
             save(folder, backbone, head, classes)
@@ -93,10 +98,11 @@ def _check_read(release: Manifest, parts: Mapping[str, "_Part"]) -> None:
 
 @dataclass(frozen=True)
 class _Part:
-    """One split's rows that have features, the group of each, and how many rows have none."""
+    """One split's rows that have features, the group of each and who labelled it, and how many rows have none."""
 
     examples: Examples
     groups: Sequence[str]
+    sources: Sequence[str]
     skipped: int
 
 
@@ -105,13 +111,32 @@ def _without(rows: "pa.Table", held: set[str]) -> "pa.Table":
     return rows.filter([one not in held for one in rows.column("id").to_pylist()]) if held else rows
 
 
+def _obeying(ws: "Workspace", rows: "pa.Table") -> "pa.Table":
+    """The rows that the rule of `curate.flags` lets pass: a release is frozen, and more may be known by now."""
+    axis = ws.config.taxonomy.first
+    bad = accused(ws, axis)
+    columns = (rows.column(name).to_pylist() for name in ("id", "label", "human_n"))
+    return rows.filter(
+        [n > 0 or name not in axis.safe or one not in bad for one, name, n in zip(*columns, strict=True)]
+    )
+
+
+def _check_classes(part: _Part, version: str) -> None:
+    if len(set(part.examples.classes.tolist())) < 2:
+        raise UsageError(
+            f"release {version}: fewer than two classes are left in its train split, of what can be read and is not"
+            " held back; nothing to tell apart"
+        )
+
+
 def _part(ws: "Workspace", backbone: Backbone, rows: "pa.Table", classes: Sequence[str]) -> _Part:
-    columns = rows.select(["id", "label", "weight", "group"]).to_pydict()
+    columns = rows.select(["id", "label", "weight", "group", "label_source"]).to_pydict()
     features = read(ws, backbone, columns["id"])["embedding"].astype(np.float32)
     labels = np.array([classes.index(label) for label in columns["label"]], dtype=np.int64)
     kept = np.flatnonzero(np.isfinite(features).all(axis=1))
     every = Examples(features, labels, np.array(columns["weight"], dtype=np.float32))
-    return _Part(every.pick(kept), [columns["group"][n] for n in kept], len(labels) - len(kept))
+    groups, sources = ([columns[name][n] for n in kept] for name in ("group", "label_source"))
+    return _Part(every.pick(kept), groups, sources, len(labels) - len(kept))
 
 
 def _coverage(parts: Mapping[str, "_Part"]) -> dict[str, Any]:
@@ -132,8 +157,46 @@ def _result(release: Manifest, classes: list[str], parts: dict[str, _Part], head
         **_coverage(parts),
         "version": release.version,
         "classes": classes,
-        "test": evaluate(judged, axis["safe"], axis["borderline"], seed),
+        "test": evaluate(judged, axis["safe"], axis["borderline"], seed)
+        | said_by(test.sources)
+        | _people(judged, test),
         "rows": {split: len(part.groups) for split, part in parts.items()},
         "skipped": {split: part.skipped for split, part in parts.items()},
         "fit": {"epochs": head.epochs, "stopping": head.stopping},
     }
+
+
+def _people(judged: Judged, test: _Part) -> dict[str, Any]:
+    """How often the model says what people say, on the test rows that people labelled."""
+    theirs = np.array([source == "human" for source in test.sources], dtype=bool)
+    n = int(theirs.sum())
+    right = int((judged.probabilities[theirs].argmax(axis=1) == judged.truth[theirs]).sum()) if n else 0
+    return {"human": {"n": n, "accuracy": round(right / n, DIGITS) if n else None, "interval": wilson(right, n)}}
+
+
+_NAMES = {
+    "accuracy": "agreement",
+    "roc_auc": "ROC-AUC, macro",
+    "average_precision": "average precision, macro",
+    "not_safe_recall": "not safe: recall",
+    "not_safe_false_positive_rate": "not safe: false alarms",
+    "not_safe_roc_auc": "not safe: ROC-AUC",
+    "not_safe_average_precision": "not safe: average precision",
+}
+
+
+def lines(result: Mapping[str, Any]) -> Iterator[str]:
+    """What `train` found, for people: each figure with its interval, under whose labels it is held against."""
+    test, rows = result["test"], result["rows"]
+    yield f"baseline on release {result['version']}: {', '.join(f'{n} {split}' for split, n in rows.items())} rows"
+    yield f"classes: {', '.join(result['classes'])}"
+    yield f"{against(test)}, on the test split:"
+    for key, name in _NAMES.items():
+        if test.get(key) is not None:
+            between = test.get(f"{key}_interval")
+            shown = "" if between is None else f"   {between[0]:.4f} to {between[1]:.4f}"
+            yield f"  {'accuracy' if test['heading'] == key else name:<28} {test[key]:.4f}{shown}"
+    for what in ("skipped", "contradicted"):
+        if any(result[what].values()):
+            yield f"{what}: {', '.join(f'{n} {split}' for split, n in result[what].items() if n)}"
+    yield f"path: {result['path']}"

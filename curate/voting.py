@@ -27,13 +27,15 @@ Functions = Callable[[Axis, Collection[str]], Sequence["LabelingFunction"]]
 
 @dataclass
 class Votes:
-    """int8[n, m], -1 where a function abstains, and the faults of each: how many rows it failed on, and the first why.
+    """int8[n, m], places in `sets` (-1 abstains); `sets` is bool[s, k], the classes one by one, then every set of more
+    that a function can vote for; and the faults of each: how many rows it failed on, and the first why.
 
-    A function that raises, or answers what is no class of the axis, abstains on that row.
+    A function that raises, or answers what it cannot mean, abstains on that row.
     """
 
     names: tuple[str, ...]
     matrix: "np.ndarray"
+    sets: "np.ndarray"
     faults: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
@@ -50,8 +52,8 @@ def functions_of(labelers: Sequence[Labeler]) -> Functions:
 def own(paths: Sequence[Path], axes: Sequence[Axis]) -> dict[str, list["LabelingFunction"]]:
     """The labelling functions in a user's Python files, by axis: the first one, or what the file's `AXIS` names.
 
-    Every module-level Snorkel `LabelingFunction` counts; its answers are places in the axis's `classes`. Raises
-    UsageError naming a file that is missing, cannot be run, or has none.
+    Every module-level Snorkel `LabelingFunction` counts; its answers are places in the axis's `classes`, or in its own
+    `sets`, where it has them. Raises UsageError naming a file that is missing, cannot be run, or has none.
     """
     found: dict[str, list[LabelingFunction]] = {axis.name: [] for axis in axes}
     for path, module in Serial().map(_Run(), paths, Needs(side=0)):
@@ -96,22 +98,64 @@ def unique(functions: Sequence["LabelingFunction"]) -> Sequence["LabelingFunctio
     return sorted(functions, key=lambda one: str(one.name))
 
 
+# -- what an answer means --------------------------------------------------------------------------------------------
+
+
+def meanings(function: "LabelingFunction", axis: Axis) -> Sequence[frozenset[str]]:
+    """The classes that each answer 0, 1, ... of a function stands for: its `sets`, else the axis's classes one by one.
+
+    `sets` is a tuple with a class, or a tuple of classes, for each answer. Raises UsageError for a class that the axis
+    has not, and for a set of none or of all classes, which would say nothing.
+    """
+    said = getattr(function, "sets", None)
+    if said is None:
+        return [frozenset({name}) for name in axis.classes]
+    found = [frozenset({one} if isinstance(one, str) else one) for one in said]
+    where = f"label.functions: {function.name}.sets"
+    for answer, classes in enumerate(found):
+        if strange := sorted(map(str, classes - set(axis.classes))):
+            raise UsageError(f"{where}[{answer}]: no such class '{strange[0]}'; {suggest(strange[0], axis.classes)}")
+        if len(classes) in (0, len(axis.classes)):
+            what = "all classes" if classes else "no class"
+            raise UsageError(f"{where}[{answer}]: {what}, which says nothing; let the function answer -1 to abstain")
+    return found
+
+
+def _coded(functions: Sequence["LabelingFunction"], axis: Axis) -> tuple["np.ndarray", list[list[int]]]:
+    """The sets of an axis, bool[s, k], and of each function the place of what each of its answers means."""
+    import numpy as np
+
+    meant = [meanings(function, axis) for function in functions]
+    several = {classes for each in meant for classes in each if len(classes) > 1}
+    whole = [frozenset({name}) for name in axis.classes] + sorted(several, key=sorted)
+    if len(whole) > np.iinfo(np.int8).max:
+        raise UsageError(f"label.functions: {len(whole)} classes and sets of classes on axis {axis.name}; 127 at most")
+    at = {classes: place for place, classes in enumerate(whole)}
+    sets = np.array([[name in classes for name in axis.classes] for classes in whole], dtype=bool)
+    return sets, [[at[classes] for classes in each] for each in meant]
+
+
 # -- votes -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Ask:
     function: Callable[[Any], Any]
-    classes: int
+    places: Sequence[int]
 
     def load(self) -> None:
         """Nothing to load."""
 
     def __call__(self, item: Any) -> int:
-        vote = operator.index(self.function(item))
-        if not ABSTAIN <= vote < self.classes:
-            raise ValueError(f"{vote} is neither -1 nor one of the {self.classes} classes' places")
-        return vote
+        answer = operator.index(self.function(item))
+        if not ABSTAIN <= answer < len(self.places):
+            raise ValueError(f"{answer} is neither -1 nor one of its {len(self.places)} answers' places")
+        return ABSTAIN if answer == ABSTAIN else self.places[answer]
+
+
+def check(functions: Sequence["LabelingFunction"], axis: Axis) -> None:
+    """Raise UsageError where the functions cannot vote on the axis together."""
+    _coded(functions, axis)
 
 
 def vote(
@@ -120,11 +164,13 @@ def vote(
     """Ask every function about every row; `rows(start, stop)` gives some of the `n`."""
     import numpy as np
 
-    votes = Votes(tuple(one.name for one in functions), np.full((n, len(functions)), ABSTAIN, dtype=np.int8))
+    sets, places = _coded(functions, axis)
+    matrix = np.full((n, len(functions)), ABSTAIN, dtype=np.int8)
+    votes = Votes(tuple(one.name for one in functions), matrix, sets)
     for start in range(0, n, CHUNK):
         part = rows(start, min(start + CHUNK, n))
         for column, function in enumerate(functions):
-            answers = (answer for _, answer in Serial().map(_Ask(function, len(axis.classes)), part, Needs(side=0)))
+            answers = (answer for _, answer in Serial().map(_Ask(function, places[column]), part, Needs(side=0)))
             for place, answer in enumerate(answers, start):
                 if isinstance(answer, Exception):
                     _blame(votes, function.name, answer)
@@ -145,16 +191,19 @@ def _blame(votes: Votes, name: str, error: Exception) -> None:
 def report(votes: Votes, gold: "np.ndarray") -> Iterator[dict[str, object]]:
     """For each function, as shares of the rows: coverage, overlap, conflict; and accuracy on the gold it votes on.
 
-    `gold` int[n]: the place of the class that people gave, -1 where they gave none. `gold` in the report is how many
-    rows the accuracy is of (null where there are none), `faults` how many rows the function failed on.
+    Functions are in conflict on a row where no class is in all of their votes; a vote is right where it holds the class
+    of the gold. `gold` int[n]: the place of the class that people gave, -1 where they gave none. `gold` in the report
+    is how many rows the accuracy is of (null where there are none), `faults` how many rows the function failed on.
     """
     import numpy as np
 
     cast = votes.matrix >= 0
     company = cast.sum(axis=1) > 1
-    high = votes.matrix.max(axis=1, initial=ABSTAIN)
-    low = np.where(cast, votes.matrix, np.int8(127)).min(axis=1, initial=127)
-    disagreement = company & (low != high)
+    holds = np.vstack([votes.sets, np.ones(votes.sets.shape[1], dtype=bool)])  # -1, the last row, rules out nothing
+    possible = np.ones((len(cast), votes.sets.shape[1]), dtype=bool)
+    for column in votes.matrix.T:
+        possible &= holds[column]
+    disagreement = company & ~possible.any(axis=1)
     for column, name in enumerate(votes.names):
         mine = cast[:, column]
         known = mine & (gold >= 0)
@@ -163,7 +212,7 @@ def report(votes: Votes, gold: "np.ndarray") -> Iterator[dict[str, object]]:
             "coverage": _share(mine),
             "overlap": _share(mine & company),
             "conflict": _share(mine & disagreement),
-            "accuracy": _share(votes.matrix[known, column] == gold[known]) if known.any() else None,
+            "accuracy": _share(votes.sets[votes.matrix[known, column], gold[known]]) if known.any() else None,
             "gold": int(known.sum()),
             "faults": votes.faults.get(name, (0, ""))[0],
         }

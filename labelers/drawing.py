@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DRAWN, PHOTOGRAPHED = 0.9, 0.1  # votes above and below, none between
 FAMILIES = ("ground", "smooth", "colours")  # scores of separate statistics, each a vote
+OF_DRAWINGS, OF_PHOTOGRAPHS = ("drawings", "hentai"), ("neutral", "porn", "sexy")  # classes of one medium alone
 PLAIN = 0.25  # of a border that is of one colour: from here on the picture stands on a ground of that colour
 OFF = 12  # levels from the ground's colour, from where on it is not ground
 BLOCK = 4  # px
@@ -60,19 +61,27 @@ class Drawing:
 
 
 def functions(axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
-    """Three votes from separate statistics; none on an axis that does not tell drawings from photographs."""
+    """Three votes from separate statistics; none on an axis that does not tell drawings from photographs.
+
+    What was drawn is of no photograph's class, what was photographed of no drawing's: each is a vote for all the other
+    classes of the axis, harmless or not.
+    """
     from snorkel.labeling import LabelingFunction
 
     if not {"drawings", "neutral"} <= set(axis.classes):
         return []
-    drawn, photographed = axis.classes.index("drawings"), axis.classes.index("neutral")
 
     def vote(x: Any, column: str) -> int:
         score = getattr(x, column)
-        return drawn if score >= DRAWN else photographed if score <= PHOTOGRAPHED else -1
+        return 0 if score >= DRAWN else 1 if score <= PHOTOGRAPHED else -1
 
-    named = [f"drawing_{family}" for family in FAMILIES]
-    return [LabelingFunction(name, vote, resources={"column": name}) for name in named if name in columns]
+    sets = tuple(tuple(name for name in axis.classes if name not in out) for out in (OF_PHOTOGRAPHS, OF_DRAWINGS))
+    found = []
+    for name in (f"drawing_{family}" for family in FAMILIES):
+        if name in columns:
+            found.append(LabelingFunction(name, vote, resources={"column": name}))
+            found[-1].sets = sets
+    return found
 
 
 def statistics(pixels: "np.ndarray") -> dict[str, float]:

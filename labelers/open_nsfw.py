@@ -60,23 +60,27 @@ class OpenNsfw:
 
 
 def functions(axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
-    """One vote on photographs: explicit above HIGH, harmless below LOW; none on an axis that has no explicit class.
+    """One vote on photographs: explicit above HIGH; below LOW not explicit, which is any other class: a score of how
+    explicit a picture is tells no more of them. None on an axis without an explicit class; without a harmless one
+    nothing is made of a low score.
 
     Where the column of `drawing` is there, a drawing, or what could not be scored, is abstained on.
     """
     from snorkel.labeling import LabelingFunction
 
-    explicit = next((axis.classes.index(name) for name in EXPLICIT if name in axis.classes), None)
-    harmless = next((axis.classes.index(name) for name in HARMLESS if name in axis.classes), -1)
+    explicit = next((name for name in EXPLICIT if name in axis.classes), None)
     if explicit is None or "open_nsfw_nsfw" not in columns:
         return []
     told_apart = "drawing_drawing" in columns
+    low = 1 if set(HARMLESS) & set(axis.classes) else -1
 
     def vote(x: Any) -> int:
         if told_apart and not x.drawing_drawing < PHOTOGRAPH:  # NaN, too, is no photograph
             return -1
         if x.open_nsfw_nsfw >= HIGH:
-            return explicit
-        return harmless if x.open_nsfw_nsfw <= LOW else -1
+            return 0
+        return low if x.open_nsfw_nsfw <= LOW else -1
 
-    return [LabelingFunction("open_nsfw", vote)]
+    made = LabelingFunction("open_nsfw", vote)
+    made.sets = (explicit, tuple(name for name in axis.classes if name != explicit))
+    return [made]

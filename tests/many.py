@@ -14,6 +14,7 @@ from curate.store.shards import assign
 from curate.store.tables import to_table
 from curate.store.workspace import Workspace
 from tests.releases import FORMATS
+from tests.weak import put
 
 PART = 1000
 
@@ -110,7 +111,4 @@ def _tables(ws: Workspace, ids: list[str]) -> None:
     for shard, names in assign(ws.catalog).items():
         scores = {"id": names, "nsfw": rng.random(len(names), dtype=np.float32)}
         ws.table("open_nsfw", "0123456789ab").write(f"{shard:06d}", to_table(scores))
-    weak = {"id": sorted(ids), "label": ["neutral"] * len(ids), "probability": np.full(len(ids), 0.9)}
-    ws.table("weak", "all").write("all", to_table(weak))
-    with ws.catalog.tx() as db:
-        db.execute("INSERT INTO labellings VALUES ('content', 'all', '{}', NULL)")
+    put(ws, dict.fromkeys(ids, ("neutral", 0.9)))

@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pyarrow as pa
+import numpy as np
 
+from curate import weak_table
 from curate.config import Config
 from curate.store.workspace import Workspace
+from curate.weak_table import Weak
 
 IDS = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(200)]
 
@@ -63,24 +65,11 @@ def queue(
 def weak(ws: Workspace, scores: Mapping[str, tuple[float | None, Sequence[int]]]) -> None:
     """Weak labels in force on the first axis: of each sample the probability of `porn` (else `neutral`), and votes."""
     axis = ws.config.taxonomy.first
-    porn, neutral = axis.classes.index("porn"), axis.classes.index("neutral")
-    names, each = sorted(scores), []
-    for name in names:
-        score = scores[name][0]
-        row = [0.0] * len(axis.classes)
-        if score is not None:
-            row[porn], row[neutral] = score, 1 - score
-        each.append(None if score is None else row)
-    labels = [row and axis.classes[row.index(max(row))] for row in each]
-    table = pa.table(
-        {
-            "id": pa.array(names, pa.string()),
-            "label": pa.array(labels, pa.string()),
-            "probability": pa.array([row and max(row) for row in each], pa.float64()),
-            "probabilities": pa.array(each, pa.list_(pa.float64())),
-            "votes": pa.array([list(scores[name][1]) for name in names], pa.list_(pa.int8())),
-        }
-    )
-    ws.table("weak", "test").write("all", table)
-    with ws.catalog.tx() as db:
-        db.execute("INSERT OR REPLACE INTO labellings VALUES (?, 'test', '{}', NULL)", (axis.name,))
+    names = sorted(scores)
+    each = np.zeros((len(names), len(axis.classes)))
+    for row, p in zip(each, (scores[name][0] for name in names), strict=True):
+        row[:] = np.nan if p is None else [{"porn": p, "neutral": 1 - p}.get(one, 0) for one in axis.classes]
+    labels = [None if row[0] != row[0] else axis.classes[row.argmax()] for row in each]
+    votes = np.array([list(scores[name][1]) for name in names], dtype=np.int8).reshape(len(names), -1)
+    sets, voters = [[name] for name in axis.classes], [f"f{n}" for n in range(votes.shape[1])]
+    weak_table.write(ws, axis, Weak(names, labels, each, votes, axis.classes, sets, voters, {}))

@@ -22,6 +22,7 @@ from curate.store.tables import to_table
 from curate.store.workspace import Workspace
 from curate.toml import Plugin
 from tests.builders import far_pdq
+from tests.weak import put
 
 GOLDEN = Path(__file__).parent / "golden"
 AXES = (Axis(borderline=("sexy",)), Axis("medium", ("photograph", "drawing"), ("photograph", "drawing"), ()))
@@ -131,12 +132,8 @@ def _tables(ws: Workspace, items: Sequence[Item]) -> None:
         table(ws).write("all", to_table(hashes))
         pdq_table(ws).write("all", pdq_rows([(item.id, far_pdq(item.id)) for item in items]))
     for axis in ws.config.taxonomy.axes:
-        known = [(item.id, *item.weak[axis.name]) for item in items if axis.name in item.weak]
-        if known:
-            columns = zip(("id", "label", "probability"), zip(*known, strict=True), strict=True)
-            ws.table("weak", f"of-{axis.name}").write("all", to_table({name: list(said) for name, said in columns}))
-            with ws.catalog.tx() as db:
-                db.execute("INSERT INTO labellings VALUES (?, ?, '{}', NULL)", (axis.name, f"of-{axis.name}"))
+        if known := {item.id: item.weak[axis.name] for item in items if axis.name in item.weak}:
+            put(ws, known, axis=axis)
 
 
 def far(seed: int) -> bytes:

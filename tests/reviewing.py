@@ -18,6 +18,7 @@ from curate.store.catalog import now
 from curate.store.workspace import Workspace
 from tests.pictures import encode, texture
 from tests.samples import declare, judge, store
+from tests.weak import put
 
 FUNCTIONS = {"functions": [{"name": "a_function_of_mine"}]}
 CHROMIUM = "/usr/bin/chromium"
@@ -151,23 +152,12 @@ def decisions(root: Path, name: str = "uncertain") -> list[tuple[str, str]]:
 
 def declared(root: Path, ids: Sequence[str]) -> list[str]:
     """Everything that anybody says of the samples: sources, the machine, a person; texts that would give it away."""
-    import pyarrow as pa
-
     ws = Workspace(root, load(root))
     for n, sample in enumerate(ids):
         declare(ws, sample, ws.config.taxonomy.first, "porn" if n % 2 else "hentai", source="urllist:raw_porn_folder")
         judge(ws, sample, "sexy", "an_other_person")
-    table = pa.table(
-        {
-            "id": list(ids),
-            "label": ["porn"] * len(ids),
-            "probability": [0.123456789] * len(ids),
-            "votes": [[4]] * len(ids),
-        }
-    )
-    ws.table("weak", "abc").write("all", table)
+    put(ws, dict.fromkeys(ids, ("porn", 0.1234561)), {name: [4] for name in ids}, report=FUNCTIONS)
     with ws.catalog.tx() as db:
-        db.execute("INSERT INTO labellings VALUES ('content', 'abc', ?, NULL)", (json.dumps(FUNCTIONS),))
         db.execute("UPDATE queue_items SET inclusion = 0.987654321, stratum = 'score_stratum_9'")
     ws.close()
     return [

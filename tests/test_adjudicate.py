@@ -25,11 +25,11 @@ def ws(tmp_path: Path) -> Workspace:
 
 def test_a_ruling_ends_a_tie(ws: Workspace) -> None:
     axis = ws.config.taxonomy.first
-    assert IDS[0] in labels(ws, axis).contested
+    assert labels(ws, axis).withheld == {IDS[0]: "conflict"}
     result = adjudicate(ws, Ruling(IDS[0][:12], "neutral", "eve", "  a statue; see 2.1 "))
     assert result["votes"] == {"neutral": 1, "porn": 1}
     known = labels(ws, axis)
-    assert IDS[0] not in known.contested
+    assert IDS[0] not in known.withheld
     assert (known.by_sample[IDS[0]].name, known.by_sample[IDS[0]].source) == ("neutral", "human")
     assert views.humans(ws.catalog, "content", "1", axis.classes)[IDS[0]] == views.Human("neutral", 3, 2 / 3)
     assert [(one.label, one.reason) for one in precedents(ws.catalog, ws.config.taxonomy)] == [

@@ -32,6 +32,7 @@ SHARED = {
     "curate.exposure",
     "curate.fetched",
     "curate.figures",
+    "curate.flags",
     "curate.grains",
     "curate.groups",
     "curate.guideline",
@@ -63,6 +64,7 @@ SHARED = {
     "curate.sheet",
     "curate.stages",
     "curate.voting",
+    "curate.weak_table",
 }
 SPOKE_MAY = {
     "curate.contracts",

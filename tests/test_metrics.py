@@ -12,7 +12,7 @@ from curate.config import TrainConfig
 from curate.crossval import grouped_cross_validation
 from curate.errors import UsageError
 from curate.head import Examples, fit
-from curate.metrics import Judged, average_precision, bootstrap, evaluate, roc_auc, wilson
+from curate.metrics import Judged, at_most, average_precision, bootstrap, evaluate, roc_auc, said_by, wilson
 
 FIVE = ("drawings", "hentai", "neutral", "porn", "sexy")
 SAFE, BORDERLINE = ("drawings", "neutral"), ("sexy",)
@@ -106,6 +106,48 @@ def test_safe_against_not_safe_leaves_borderline_out() -> None:
 def test_safe_against_not_safe_needs_both(truth: list[int]) -> None:
     found = evaluate(judged(truth, np.full((3, 5), 0.2)), SAFE, BORDERLINE)
     assert not [name for name in found if name.startswith("not_safe")]
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 300])
+def test_no_interval_is_a_point(n: int) -> None:
+    """Resamples of what holds no error hold none: n rows without one do not show that there is none."""
+    truth = np.arange(n) % 2
+    perfect = Judged(truth, np.eye(2)[truth], [str(row) for row in range(n)], ["safe", "bad"])
+    found = evaluate(perfect, ["safe"], [])
+    for name, value in found.items():
+        if name.endswith("_interval"):
+            low, high = value
+            assert low < high, name
+    low, high = found["not_safe_roc_auc_interval"]
+    assert high == 1.0
+    assert low == pytest.approx((n // 2) / (n // 2 + 1.959964**2), abs=2e-4), "of the smaller side's groups, Wilson's"
+    alike = Judged(truth, np.eye(2)[truth], ["one"] * n, ["safe", "bad"])
+    assert evaluate(alike, ["safe"], [])["roc_auc_interval"] == wilson(1, 1), "one group is one piece of news"
+
+
+@pytest.mark.parametrize(
+    ("seen", "n", "bound"), [(0, 300, 0.0099), (0, 30, 0.095), (1, 300, 0.0157), (5, 5, 1.0), (0, 0, 1.0)]
+)
+def test_how_much_may_be_of_what_was_not_seen(seen: int, n: int, bound: float) -> None:
+    assert at_most(seen, n) == pytest.approx(bound, abs=1e-4)
+    if seen == 0 and n:
+        assert at_most(seen, n) <= 3 / n, "the rule of three"
+
+
+@pytest.mark.parametrize(
+    ("sources", "heading"),
+    [
+        (["human"] * 3, "accuracy"),
+        (["weak"] * 3, "agreement with the label model"),
+        (["model"] * 2, "agreement with a classifier"),
+        (["human", "weak"], "agreement with people (1 labels) and the label model"),
+        ([], "agreement with the label model"),
+    ],
+)
+def test_a_share_of_right_answers_is_called_what_it_is(sources: list[str], heading: str) -> None:
+    found = said_by(sources)
+    assert found["heading"] == heading
+    assert sum(found["labels"].values()) == len(sources)
 
 
 def test_near_duplicates_do_not_make_an_interval_narrower() -> None:

@@ -36,7 +36,7 @@ from tests.samples import declare, judge
 def ws(tmp_path: Path) -> Workspace:
     """200 samples: most are surely neutral, some surely porn, some between, 20 have no label."""
     ws = workspace(tmp_path / "ws", 200)
-    weak(ws, {name: (score(n), [4, 2, 2] if n % 10 == 3 else [2, 2, -1]) for n, name in enumerate(IDS)})
+    weak(ws, {name: (score(n), [0, 2, 2] if n % 10 == 3 else [2, 2, -1]) for n, name in enumerate(IDS)})
     return ws
 
 
@@ -145,8 +145,10 @@ def test_every_queue_takes_any_pool(n: int, size: int, seed: int, name: str) -> 
     probabilities = rng.dirichlet(np.ones(3), n)
     probabilities[rng.random(n) < 0.3] = np.nan
     pool = Pool(
-        [f"{at:064x}" for at in range(n)], probabilities, rng.integers(-1, 3, (n, 4)).astype(np.int8),
-        1 - probabilities[:, 0], rng.integers(0, 3, n).astype(np.int8), rng.random(n) < 0.3,
+        [f"{at:064x}" for at in range(n)], probabilities, rng.integers(-1, 4, (n, 4)).astype(np.int8),
+        np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]], dtype=bool), 1 - probabilities[:, 0],
+        np.isnan(probabilities[:, 0]) & (rng.random(n) < 0.5),
+        rng.integers(0, 3, n).astype(np.int8), rng.random(n) < 0.3,
     )  # fmt: skip
     try:
         picks = plugin.pick(pool, size)
@@ -163,7 +165,7 @@ def test_every_queue_takes_any_pool(n: int, size: int, seed: int, name: str) -> 
 
 def test_the_same_catalog_and_seed_give_the_same_queue(ws: Workspace, tmp_path: Path) -> None:
     other = workspace(tmp_path / "other", 200)
-    weak(other, {name: (score(n), [4, 2, 2] if n % 10 == 3 else [2, 2, -1]) for n, name in enumerate(IDS)})
+    weak(other, {name: (score(n), [0, 2, 2] if n % 10 == 3 else [2, 2, -1]) for n, name in enumerate(IDS)})
     for plugin in (Uncertain(), Audit(), Gold(), Conflict()):
         first, second = queue(ws, plugin, Draw(size=50)), queue(other, plugin, Draw(size=50))
         assert first == second
@@ -195,7 +197,7 @@ def test_labels_of_other_classes_are_no_labels(ws: Workspace) -> None:
 
 
 def test_labels_that_are_gone_are_no_labels(ws: Workspace) -> None:
-    ws.table("weak", "test").remove("all")
+    ws.table("weak", ws.catalog.one("SELECT fingerprint FROM labellings")).remove("all")
     with pytest.raises(UsageError, match="run `curate label` again"):
         queue(ws, Audit(), Draw(size=20))
 

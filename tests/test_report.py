@@ -22,16 +22,16 @@ from curate import figures, sheet
 from curate.config import Config, ScreeningConfig
 from curate.export import export
 from curate.media import thumbnail
-from curate.metrics import Judged, evaluate
+from curate.metrics import Judged, evaluate, said_by
 from curate.progress import Progress
 from curate.reasons import MEANING
 from curate.records import Axis, Reason, Taxonomy
 from curate.report import gather, matrix, report
 from curate.store.catalog import now
-from curate.store.tables import to_table
 from curate.store.workspace import Workspace
 from curate.toml import Plugin
 from tests.releases import Item, stocked
+from tests.weak import put
 
 QUIET = Progress(quiet=True)
 HOSTILE = '"><script>alert(1)</script><img src=http://evil.test/x onerror=alert(2)>'
@@ -91,10 +91,8 @@ class Builder:
     def label(
         self, given: Mapping[str, tuple[str | None, float | None]], found: Mapping[str, object], axis: str = "content"
     ) -> None:
-        ids = sorted(given)
-        columns = {"id": ids, "label": [given[i][0] for i in ids], "probability": [given[i][1] for i in ids]}
-        self.ws.table("weak", f"mark-{axis}").write("all", to_table(columns))
-        self.sql("INSERT OR REPLACE INTO labellings VALUES (?, ?, ?, NULL)", axis, f"mark-{axis}", json.dumps(found))
+        of = next((one for one in self.ws.config.taxonomy.axes if one.name == axis), None)
+        put(self.ws, given, axis=of, report=found)
 
     def decide(self, name: str, label: str, axis: str = "content", undoes: int | None = None) -> int:
         self.sql(
@@ -277,7 +275,7 @@ def test_the_page_says_the_same(build: Builder) -> None:
     assert page.cells("Failures by reason")["timeout"][:2] == ["2", "yes"]
     assert page.cells("Candidates by source")["urllist:aa"] == ["raw_data", "10", "3", "6", "1"]
     assert page.cells("Labels by class and by who gave them")["All"] == ["1", "1", "2", "3"]
-    assert page.cells("Labelling functions")["drawing"] == ["0.500", "0.250", "0.125", "–"]
+    assert page.cells("Labelling functions")["drawing"] == ["0.500", "0.250", "0.125", "–", "–", "–"]
     assert page.cells("Groups, collapse sets, splits")["Duplicates"][0] == "1"
     assert page.cells("Planted") == {"a copy": ["7"]}
     assert "12 candidates = 5 stored + 6 failed + 1 pending" in page.text
@@ -311,7 +309,7 @@ def test_the_baselines_figures_and_matrix(build: Builder) -> None:
     sure = np.where(truth == 1, 0.9, 0.1)
     sure[:3] = 0.8
     judged = Judged(truth, np.column_stack([1 - sure, sure]), [str(n) for n in range(40)], ["drawings", "neutral"])
-    test = evaluate(judged, ["drawings", "neutral"], [])
+    test = evaluate(judged, ["drawings", "neutral"], []) | said_by(["human"] * 40)
     build.model("1.0.0", {"version": "1.0.0", "classes": ["drawings", "neutral"], "test": test})
     page = Page(written(build))
     figures_shown = page.cells("Test figures")
@@ -325,6 +323,29 @@ def test_the_baselines_figures_and_matrix(build: Builder) -> None:
     }
     shades = [[cell["shade"] for cell in row["cells"]] for row in matrix({"test": test})["rows"]]
     assert shades == [[7, 1], [0, 8]]
+
+
+@pytest.mark.parametrize(
+    ("given", "heading"),
+    [
+        ({"weak": 40}, "agreement with the label model (labels: 0 human, 40 weak, 0 model; n = 40)"),
+        ({"model": 40}, "agreement with a classifier (labels: 0 human, 0 weak, 40 model; n = 40)"),
+        ({"human": 5, "weak": 35}, "agreement with people (5 labels) and the label model (labels: 5 human, 35 weak,"),
+        ({"human": 40}, "accuracy (labels: 40 human, 0 weak, 0 model; n = 40)"),
+    ],
+)
+def test_what_a_machine_labelled_is_never_called_accuracy(build: Builder, given: dict[str, int], heading: str) -> None:
+    truth = np.arange(40) % 2
+    judged = Judged(truth, np.eye(2)[truth] * 0.8 + 0.1, [str(n) for n in range(40)], ["drawings", "neutral"])
+    sources = [who for who, n in given.items() for _ in range(n)]
+    theirs = {"human": {"n": given.get("human", 0), "accuracy": 1.0, "interval": [0.5, 1.0]}}
+    test = evaluate(judged, ["drawings", "neutral"], []) | said_by(sources) | theirs
+    build.model("1.0.0", {"version": "1.0.0", "classes": ["drawings", "neutral"], "test": test})
+    page = Page(written(build))
+    assert heading in page.text
+    assert ("Accuracy" in page.cells("Test figures")) == (given == {"human": 40})
+    assert ("True ↓ said →" in page.text) == (given == {"human": 40})
+    assert not any("1.000 to 1.000" in cell for row in page.cells("Test figures").values() for cell in row)
 
 
 def test_screening_says_what_the_last_fetch_passed(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.progress import Progress
 from curate.status import moment, status
-from curate.store.tables import to_table
 from tests.builders import add, decide, workspace
 from tests.pictures import encode, texture
+from tests.weak import put
 
 
 def test_an_empty_workspace(tmp_path: Path) -> None:
@@ -44,12 +44,10 @@ def test_every_total(tmp_path: Path) -> None:
         db.executemany(
             "INSERT INTO releases VALUES (?, '', NULL, ?, NULL)", [("1.0.0", "2026-02"), ("0.9.0", "2026-01")]
         )
-        db.execute("INSERT INTO labellings VALUES ('content', 'mark', '{}', NULL)")
     decide(ws, fourth, "neutral")
     decide(ws, fourth, "neutral", "bob")
     dedupe(ws, Serial(), Progress(quiet=True))
-    weak = {"id": [first, second, third, fourth], "label": ["neutral", "neutral", None, "drawings"]}
-    ws.table("weak", "mark").write("all", to_table(weak | {"probability": [0.9, 0.9, None, 0.8]}))
+    put(ws, {first: ("neutral", 0.9), second: ("neutral", 0.9), third: (None, None), fourth: ("drawings", 0.8)})
     said: dict[str, Any] = status(ws)
     (source,) = said.pop("sources")
     assert (source["use"], source["candidates"], source["license_missing"]) == ("urllist", 5, 5)

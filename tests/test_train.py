@@ -22,9 +22,10 @@ from curate.release import load
 from curate.scores import read
 from curate.store.workspace import Workspace
 from curate.toml import Plugin
-from curate.train import train
+from curate.train import lines, train
 from tests.pictures import encode, texture
 from tests.releases import QUIET, Item, contents, far, stocked
+from tests.samples import declare, judge
 
 RECIPE = {"shorter_side": 256, "center_crop": 1.0, "size": [16, 16], "interpolation": "bicubic", "mean": [127.0] * 3,
           "std": [128.0] * 3}  # fmt: skip
@@ -110,6 +111,45 @@ def test_it_says_what_it_found(done: tuple[Workspace, dict[str, Any]]) -> None:
         "preprocessing.json",
         "metrics.json",
     }
+
+
+def test_it_says_whose_labels_it_is_held_against(done: tuple[Workspace, dict[str, Any]], tmp_path: Path) -> None:
+    """All labels here are the label model's: no line calls a figure accuracy, and none is a point."""
+    _, result = done
+    assert result["test"]["labels"] == {"human": 0, "weak": 8, "model": 0}
+    assert result["test"]["heading"] == "agreement with the label model"
+    assert result["test"]["human"] == {"n": 0, "accuracy": None, "interval": None}
+    said = list(lines(result))
+    assert "agreement with the label model (labels: 0 human, 8 weak, 0 model; n = 8), on the test split:" in said
+    assert not any("accuracy" in line for line in said)
+    kept = json.loads((Path(result["path"]) / "metrics.json").read_text())
+    assert kept["test"]["labels"]["weak"] == 8
+    for name in ("accuracy", "roc_auc", "average_precision"):
+        low, high = kept["test"][f"{name}_interval"]
+        assert low < 0.7 < high == 1.0, f"{name}: eight rows show no certainty"
+    mine = items()
+    judged = [replace(one, people={"content": {"ada": one.weak["content"][0]}}) for one in mine if one.split == "test"]
+    known = trained(released(tmp_path / "all", [one for one in mine if one.split != "test"] + judged))
+    assert known["test"]["heading"] == "accuracy"
+    assert "  accuracy                     1.0000   0.6756 to 1.0000" in list(lines(known))
+    some = trained(released(tmp_path / "some", [one for one in mine if one.id != judged[0].id] + judged[:1]))
+    assert some["test"]["heading"] == "agreement with people (1 labels) and the label model"
+    assert some["test"]["human"] == {"n": 1, "accuracy": 1.0, "interval": (0.2065, 1.0)}
+
+
+def test_what_is_contradicted_since_is_not_trained_on(tmp_path: Path) -> None:
+    """A release is frozen; what its rows are declared to be is not."""
+    ws = released(tmp_path, items())
+    neutral = [one for one in items() if one.split == "train" and one.weak["content"][0] == "neutral"]
+    for one in neutral[:3]:
+        declare(ws, one.id, ws.config.taxonomy.first, "porn")
+    judge(ws, neutral[0].id, "neutral")  # after the release: its row still says weak
+    result = trained(ws)
+    assert (result["contradicted"], result["rows"]["train"]) == ({"train": 3, "val": 0, "test": 0}, 21)
+    for one in neutral[3:]:
+        declare(ws, one.id, ws.config.taxonomy.first, "porn")
+    with pytest.raises(UsageError, match="fewer than two classes are left in its train split"):
+        trained(ws)
 
 
 def test_trained_again_it_is_the_same_to_the_byte(done: tuple[Workspace, dict[str, Any]], tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from curate import weak_table
 from curate.config import CONFIG_NAME
 from curate.contracts import Labeler
 from curate.crossval import grouped_cross_validation
 from curate.demo.web import STORED, Truth
 from curate.errors import UsageError
+from curate.metrics import against
 from curate.scores import read
 from curate.store import eligibility
 from curate.store.blobs import write
@@ -130,11 +132,9 @@ class Demo:
 
     def survivors(self) -> dict[str, str | None]:
         """The weak label of every survivor."""
-        catalog = self.ws.catalog
-        mark = catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (self.ws.config.taxonomy.first.name,))
-        table = self.ws.table("weak", str(mark)).read(["label"])
-        found = dict(zip(table["id"].to_pylist(), table["label"].to_pylist(), strict=True)) if table else {}
-        return {one: found.get(one) for one in eligibility.survivors(catalog)}
+        weak = weak_table.read(self.ws, self.ws.config.taxonomy.first)
+        found = dict(zip(weak.ids, weak.labels, strict=True)) if weak else {}
+        return {one: found.get(one) for one in eligibility.survivors(self.ws.catalog)}
 
     def labels(self) -> dict[str, str]:
         """The class of every sample by provenance."""
@@ -163,7 +163,7 @@ def tables(demo: Demo, account: Mapping[str, Any], folds: Mapping[str, Any]) -> 
         ("groups that mix two photographs", str(account["photographs_mixed"])),
         ("groups in two splits", str(account["groups_across_splits"])),
         ("weak labels against provenance", f"{weak['accuracy']} of {weak['labelled']} labelled (n = {weak['n']})"),
-        ("baseline, 5-fold grouped cross-validation", f"{overall['accuracy']} (n = {overall['n']})"),
+        ("baseline against provenance, 5-fold grouped cross-validation", f"{overall['accuracy']} (n = {overall['n']})"),
     ]
     kinds = [(kind, end, n, right) for kind, end, n, right in demo.by_kind()]
     return [
@@ -181,12 +181,13 @@ def summary(shown: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> li
         widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
         lines += ["", table["title"], ""]
         lines += ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        lines += ["", f"  {table['note']}"] if table["note"] else []
     test, release = result["train"]["test"], result["export"]
     low, high = test["accuracy_interval"]
     lines += [
         "",
         f"Release 1.0.0: {', '.join(f'{n} {split}' for split, n in release['rows'].items())}; {release['path']}",
-        f"Baseline on its test split: accuracy {test['accuracy']} (95 % interval {low} to {high}, n = {test['n']}),"
+        f"Baseline on its test split, {against(test)}: {test['accuracy']} (95 % interval {low} to {high}),"
         f" ROC-AUC {test['roc_auc']}, average precision {test['average_precision']}; {result['train']['path']}",
         f"Open {result['report']}",
     ]

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from curate.contracts import Evidence
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -11,14 +13,18 @@ if TYPE_CHECKING:
 class Majority:
     """The probability of a class is its share of the votes; two classes with as many votes are a tie.
 
+    A vote for several classes is shared evenly among them, so that such votes alone end in a tie and decide nothing.
     The class balance is not used: no function is taken to be better than another, and no class to be more frequent.
     """
 
-    def predict(self, votes: "np.ndarray", balance: "np.ndarray") -> "np.ndarray":
-        """votes int8[n, m] (-1 abstains), balance float64[k] -> float64[n, k]; a row with no vote is NaN."""
+    def predict(self, evidence: Evidence) -> "np.ndarray":
+        """float64[n, k]; a row with no vote is NaN."""
         import numpy as np
 
-        counts = np.stack([(votes == label).sum(axis=1) for label in range(len(balance))], axis=1).astype(np.float64)
-        total = counts.sum(axis=1, keepdims=True)
-        shares: np.ndarray = np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
-        return shares
+        votes, sets = evidence.votes, evidence.sets
+        found = np.zeros((len(votes), sets.shape[1]))
+        for place, shares in enumerate(sets / sets.sum(axis=1, keepdims=True)):
+            found += (votes == place).sum(axis=1)[:, None] * shares
+        cast = (votes >= 0).sum(axis=1)[:, None]
+        probabilities: np.ndarray = np.divide(found, cast, out=np.full_like(found, np.nan), where=cast > 0)
+        return probabilities

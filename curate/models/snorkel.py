@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from curate.contracts import Evidence
 from curate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,25 +23,30 @@ class Snorkel:
     Fitted over the functions and classes that have votes, with the balance scaled to those classes. 500 epochs, since
     the library's 100 leave a result that depends on the seed. It takes functions for independent: several that copy one
     another outvote the rest. Its probabilities are over-confident; use them to rank, not as calibrated ones.
+
+    It knows votes for one class only, so a function abstains where it votes for several: asking of each class whether
+    it is the one, by the side that a set decides, went wrong wherever functions can only say no (docs/decisions.md).
     """
 
     seed: int = 0
     epochs: int = 500
 
-    def predict(self, votes: "np.ndarray", balance: "np.ndarray") -> "np.ndarray":
-        """votes int8[n, m] (-1 abstains), balance float64[k] > 0 -> float64[n, k]; a row with no vote is NaN.
+    def predict(self, evidence: Evidence) -> "np.ndarray":
+        """float64[n, k]; a row with no vote for one class is NaN.
 
         The same votes give the same bits, whatever their place and their company's order. Raises UsageError with fewer
-        than three functions that vote.
+        than three functions that vote for one class.
         """
         import numpy as np
 
+        balance = evidence.balance
+        votes = np.where(evidence.votes < len(balance), evidence.votes, -1)
         voted = votes >= 0
         rows, functions = voted.any(axis=1), voted.any(axis=0)
         if functions.sum() < FEWEST:
             raise UsageError(
-                f"label.model: snorkel needs {FEWEST} labelling functions that vote, and there are {functions.sum()};"
-                ' use model = "auto" or "majority"'
+                f"label.model: snorkel needs {FEWEST} labelling functions that vote, and there are {functions.sum()}"
+                ' (it takes no vote for several classes); use model = "auto" or "majority"'
             )
         classes = np.unique(votes[voted])
         found = np.full((len(votes), len(balance)), np.nan)

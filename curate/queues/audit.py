@@ -9,13 +9,14 @@ import numpy as np
 from curate.contracts import Pick, Pool
 from curate.errors import UsageError
 
-UNLABELLED = "unlabelled"
+UNLABELLED, CONTRADICTED = "unlabelled", "contradicted"
 
 
 @dataclass(frozen=True)
 class Audit:
-    """Simple random sampling within `strata` equal ranges of the probability that a sample is not safe, and among what
-    has no label. A share of `even` is spread evenly over the strata, the rest by their size (Cochran 1977, ch. 5).
+    """Simple random sampling within `strata` equal ranges of the probability that a sample is not safe, among what is
+    declared or flagged not safe and has no label, and among what else has none. A share of `even` is spread evenly over
+    the strata, the rest by their size (Cochran 1977, ch. 5).
 
     Even shares find rare classes, sizes keep the large, low-score stratum from weighing a single miss too much.
     """
@@ -36,7 +37,7 @@ class Audit:
 
         Raises UsageError for fewer items than strata: what has no chance at all says nothing of the whole.
         """
-        parts = dict(self._parts(pool.unsafe))
+        parts = dict(self._parts(pool.unsafe, pool.contradicted))
         if size < len(parts):
             raise UsageError(f"audit: {size} items for {len(parts)} strata; take {len(parts)} or more, one of each")
         shares = allocate([len(rows) for rows in parts.values()], size, self.even)
@@ -46,14 +47,15 @@ class Audit:
             for row in rows[:n]
         ]
 
-    def _parts(self, unsafe: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    def _parts(self, unsafe: np.ndarray, contradicted: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Each stratum that is not empty, with its rows."""
         place = np.minimum(np.nan_to_num(unsafe, nan=2.0) * self.strata, self.strata - 1).astype(int)
         for n in range(self.strata):
             if len(rows := np.flatnonzero((place == n) & ~np.isnan(unsafe))):
                 yield f"{n / self.strata:.2f}-{(n + 1) / self.strata:.2f}", rows
-        if len(rows := np.flatnonzero(np.isnan(unsafe))):
-            yield UNLABELLED, rows
+        for name, among in ((CONTRADICTED, contradicted), (UNLABELLED, ~contradicted)):
+            if len(rows := np.flatnonzero(np.isnan(unsafe) & among)):
+                yield name, rows
 
 
 def allocate(sizes: Sequence[int], total: int, even: float) -> list[int]:

@@ -1,6 +1,5 @@
 """A persistent FiftyOne dataset of one queue, in one reviewer's order; the only media it names are obscured."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from curate import weak_table
 from curate.agenda import Item
 from curate.records import UNSURE, Axis
 from curate.store import views
@@ -174,19 +174,16 @@ class _Weak:
 
 
 def _weak(ws: Workspace, axis: Axis, asked: set[str]) -> dict[str, _Weak]:
-    found = ws.catalog.rows("SELECT fingerprint, report FROM labellings WHERE axis = ?", (axis.name,))
-    if not found or not asked:
+    weak = weak_table.read(ws, axis) if asked else None
+    if weak is None:
         return {}
-    names = [one["name"] for one in json.loads(found[0]["report"]).get("functions", ())]
-    table = ws.table("weak", found[0]["fingerprint"]).read()
-    rows = table.to_pylist() if table is not None else []
-    return {row["id"]: _said(row, names, axis) for row in rows if row["id"] in asked}
+    rows = zip(weak.ids, weak.labels, weak.probability(), weak.votes.tolist(), strict=True)
+    return {name: _Weak(label, p, _said(weak, votes)) for name, label, p, votes in rows if name in asked}
 
 
-def _said(row: Mapping[str, Any], names: Sequence[str], axis: Axis) -> _Weak:
-    given = zip(names, row.get("votes") or (), strict=False)
-    lines = tuple(f"{name}: {axis.classes[vote]}" for name, vote in given if 0 <= vote < len(axis.classes))
-    return _Weak(row["label"], row["probability"], lines)
+def _said(weak: weak_table.Weak, votes: Sequence[int]) -> tuple[str, ...]:
+    given = zip(weak.functions, votes, strict=True)
+    return tuple(f"{name}: {' or '.join(weak.sets[vote])}" for name, vote in given if vote >= 0)
 
 
 def _votes(ws: Workspace, axis: Axis) -> dict[str, tuple[str, ...]]:

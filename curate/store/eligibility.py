@@ -40,13 +40,13 @@ class Standing:
         return DUPLICATE if self.duplicate else self.excluded
 
 
-def unreleased(one: Standing, labelled: bool, contested: bool, shows_minors: bool) -> str | None:
+def unreleased(one: Standing, labelled: bool, withheld: str | None, shows_minors: bool) -> str | None:
     """Why a sample is not in the next release, or None; one reason a sample, the first that holds.
 
-    `contested`: people contradict each other about it; `shows_minors`: it may, and its label is not safe.
+    `withheld`: why it has no label though somebody says something of it; `shows_minors`: it may, and is not safe.
     """
-    if one.reason is not None or contested:
-        return one.reason or "conflict"
+    if one.reason is not None or withheld is not None:
+        return one.reason or withheld
     if not labelled:
         return "unlabelled"
     return "may_depict_minors" if shows_minors else None

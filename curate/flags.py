@@ -1,0 +1,131 @@
+"""The rule above every label model: what is declared or flagged not safe, no machine may call safe.
+
+A source declares; a labelling function flags, by a vote that holds no safe class. What either says of one member of a
+collapse set, which is one picture, it says of all. Only a person who judged the very sample may say otherwise.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from curate.errors import UsageError
+from curate.metrics import at_most
+from curate.records import Axis
+from curate.store import views
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from curate.store.workspace import Workspace
+
+AUDITED, MISSES = 300, 0.01  # a function may be set to advise from so many decisions on, and up to so many misses
+LOUD = 0.02  # of the survivors: a function that alone keeps back more is named on a warning
+
+
+def flags(votes: "np.ndarray", sets: "np.ndarray", safe: Sequence[bool]) -> "np.ndarray":
+    """bool[n, m], which votes hold no safe class. votes int8[n, m], places in sets bool[s, k]; safe bool[k]."""
+    import numpy as np
+
+    bad = np.append(~sets[:, np.array(safe, dtype=bool)].any(axis=1), False)  # -1 abstains, and is the last place
+    found: np.ndarray = bad[votes]
+    return found
+
+
+@dataclass(frozen=True)
+class Accusations:
+    """Who says that a sample, or one that it collapses with, is not safe: `flagged` bool[n, m] by function, `declared`
+    bool[n]; a row each sample of the catalog, `at` its id."""
+
+    at: Mapping[str, int]
+    flagged: "np.ndarray"
+    declared: "np.ndarray"
+
+    def of(self, ids: Sequence[str]) -> "Accusations":
+        """Some of the rows, in the order of `ids`."""
+        import numpy as np
+
+        rows = np.array([self.at[name] for name in ids], dtype=np.int64)
+        return Accusations({name: n for n, name in enumerate(ids)}, self.flagged[rows], self.declared[rows])
+
+    def without(self, columns: Collection[int]) -> "Accusations":
+        """The same, but for what some functions say."""
+        flagged = self.flagged.copy()
+        flagged[:, list(columns)] = False
+        return Accusations(self.at, flagged, self.declared)
+
+    @property
+    def any(self) -> "np.ndarray":
+        """bool[n], whom no machine may call safe."""
+        found: np.ndarray = self.declared | self.flagged.any(axis=1)
+        return found
+
+    def alone(self, column: int) -> "np.ndarray":
+        """bool[n], where a function is the only one who says so."""
+        found: np.ndarray = self.flagged[:, column] & (self.flagged.sum(axis=1) == 1) & ~self.declared
+        return found
+
+
+def accusations(ws: "Workspace", axis: Axis, ids: Sequence[str], flagged: "np.ndarray") -> Accusations:
+    """Who says what of every sample of the catalog, from the flags bool[n, m] of those that functions were asked about.
+
+    A declared class that the axis does not call safe is not safe, one that it has not (any more) included.
+    """
+    import numpy as np
+
+    sql = "SELECT s.id, coalesce(m.collapse, s.id) FROM samples s LEFT JOIN members m ON m.sample = s.id ORDER BY s.id"
+    collapse = {str(row[0]): str(row[1]) for row in ws.catalog.values(sql)}
+    at = {name: n for n, name in enumerate(collapse)}
+    numbers: dict[str, int] = {}
+    place = np.array([numbers.setdefault(name, len(numbers)) for name in collapse.values()], dtype=np.int64)
+    said = views.declared(ws.catalog, axis.name)
+    here = [n for n, name in enumerate(ids) if name in at]  # what was taken down since is no more
+    own = np.zeros((len(at), flagged.shape[1] + 1), dtype=bool)
+    own[[at[ids[n]] for n in here], :-1] = flagged[here]
+    own[[at[name] for name, labels in said.items() if name in at and not set(labels) <= set(axis.safe)], -1] = True
+    of_sets = np.zeros_like(own)
+    rows, columns = np.nonzero(own)
+    of_sets[place[rows], columns] = True
+    whole = of_sets[place]
+    return Accusations(at, whole[:, :-1], whole[:, -1])
+
+
+def withhold(probabilities: "np.ndarray", places: "np.ndarray", accused: "np.ndarray", safe: Sequence[bool]) -> None:
+    """Apply the rule, in place: an accused row that is not given a class that is not safe is not given any (NaN).
+
+    probabilities float64[n, k], places int[n] of their classes (-1: none), accused bool[n].
+    """
+    import numpy as np
+
+    fine = np.append(np.array(safe, dtype=bool), True)  # -1, the last place: no class keeps nothing back
+    probabilities[accused & fine[places]] = np.nan
+
+
+# -- functions that only advise --------------------------------------------------------------------------------------
+
+
+def advice(ws: "Workspace", axis: Axis, names: Sequence[str], found: Accusations) -> dict[str, dict[str, float]]:
+    """What audited decisions say of each function that is set to advise: how many there are on samples that only it
+    keeps back, how many of those are not safe, and the share of them that may be, at 95 % confidence.
+
+    Raises UsageError where there are fewer than 300, or where more than 1 % of them may not be safe.
+    """
+    import numpy as np
+
+    advised = [column for column, name in enumerate(names) if name in ws.config.label.advise]
+    judged: dict[str, set[str]] = {}
+    for one in views.audited(ws.catalog, axis.name, ws.config.taxonomy.version) if advised else ():
+        judged.setdefault(one.sample, set()).add(one.label)
+    known = {}
+    for column in advised:
+        alone = found.without([other for other in advised if other != column]).alone(column)
+        ids = list(found.at)
+        said = [judged[ids[row]] for row in np.flatnonzero(alone) if ids[row] in judged]
+        misses = sum(not labels <= set(axis.safe) for labels in said)
+        known[names[column]] = {"audited": len(said), "misses": misses, "at_most": at_most(misses, len(said))}
+        if len(said) < AUDITED or known[names[column]]["at_most"] > MISSES:
+            raise UsageError(
+                f"label.advise: {names[column]}: {len(said)} audited decisions on what it alone keeps back on axis"
+                f" {axis.name}, {misses} of them not safe: {known[names[column]]['at_most']:.1%} may be;"
+                f" {AUDITED} decisions and at most {MISSES:.0%} are needed (`curate queue audit`)"
+            )
+    return known

@@ -1,0 +1,126 @@
+"""The table of weak labels in force on an axis: one writer, one reader.
+
+A row a sample that labelling functions were asked about: what each voted, and of survivors what the label model made of
+it. Beside it, in `labellings`, lies the report, which also names the functions and what their votes stand for.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from curate.marks import canonical, fingerprint
+from curate.records import Axis
+from curate.store.tables import to_parquet
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from curate.store.workspace import Workspace
+
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Weak:
+    """n samples, sorted by id, on an axis of k classes, by m functions.
+
+    `labels` is None where the model gives none, `probabilities` float64[n, k] NaN where it says nothing: nobody voted,
+    the rule of `curate.flags` keeps it back, or the sample is no survivor. `votes` int8[n, m] are places in `sets`, the
+    classes that a vote is for; `functions` names who votes. `report` is `curate label`'s, with `advise`, the functions
+    whose flags are advice. All classes are those of the time of writing.
+    """
+
+    ids: Sequence[str]
+    labels: Sequence[str | None]
+    probabilities: "np.ndarray"
+    votes: "np.ndarray"
+    classes: Sequence[str]
+    sets: Sequence[Sequence[str]]
+    functions: Sequence[str]
+    report: Mapping[str, Any]
+
+    def probability(self) -> list[float | None]:
+        """Of each sample's label."""
+        at = {name: place for place, name in enumerate(self.classes)}
+        pairs = zip(self.probabilities.tolist(), self.labels, strict=True)
+        return [None if label is None else row[at[label]] for row, label in pairs]
+
+    def advised(self) -> list[int]:
+        """The columns of functions whose flags are advice."""
+        return [n for n, name in enumerate(self.functions) if name in self.report.get("advise", {})]
+
+    def flags(self, safe: Sequence[str]) -> "np.ndarray":
+        """bool[n, m], which votes hold none of the classes that are safe now."""
+        import numpy as np
+
+        bad = np.array([*(not set(one) & set(safe) for one in self.sets), False])  # -1 abstains: the last place
+        found: np.ndarray = bad[self.votes]
+        return found
+
+    def flagging(self, safe: Sequence[str]) -> list[str]:
+        """The functions that find some sample not safe."""
+        found = self.flags(safe)
+        return [name for column, name in enumerate(self.functions) if found[:, column].any()]
+
+    def members(self) -> "np.ndarray":
+        """`sets` as bool[s, k]."""
+        import numpy as np
+
+        return np.array([[name in one for name in self.classes] for one in self.sets], dtype=bool)
+
+
+def write(ws: "Workspace", axis: Axis, weak: Weak) -> None:
+    """The table first, then the row that puts it in force; the table that was in force before is removed."""
+    import pyarrow as pa
+
+    each = [None if row[0] != row[0] else row for row in weak.probabilities.round(DIGITS).tolist()]
+    table = pa.table(
+        {
+            "id": pa.array(weak.ids, pa.string()),
+            "label": pa.array(weak.labels, pa.string()),
+            "probability": pa.array(weak.probability(), pa.float64()),
+            "probabilities": pa.array(each, pa.list_(pa.float64())),
+            "votes": pa.array(weak.votes.tolist(), pa.list_(pa.int8())),
+        }
+    )
+    key = {"classes": list(weak.classes), "sets": [list(one) for one in weak.sets], "voters": list(weak.functions)}
+    report = canonical({**weak.report, **key})
+    means = canonical(key | {"advise": weak.report.get("advise", {})})
+    digest = hashlib.sha256(to_parquet(table)).hexdigest()
+    mark = fingerprint(axis.name, ws.config.taxonomy.version, means, digest)
+    ws.table("weak", mark).write("all", table)
+    before = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
+    with ws.catalog.tx() as db:
+        db.execute("INSERT OR REPLACE INTO labellings VALUES (?, ?, ?, ?)", (axis.name, mark, report, ws.catalog.run))
+    if before not in (None, mark):
+        shutil.rmtree(ws.table("weak", before).path, ignore_errors=True)
+
+
+def report(ws: "Workspace", axis: Axis) -> dict[str, Any] | None:
+    """The report in force on an axis; None before the first `curate label`."""
+    text = ws.catalog.one("SELECT report FROM labellings WHERE axis = ?", (axis.name,))
+    return None if text is None else dict(json.loads(text))
+
+
+def read(ws: "Workspace", axis: Axis) -> Weak | None:
+    """The weak labels in force; None where there are none, or what `curate label` wrote is gone or of an older curate.
+
+    They can be made again at any time, and until then nothing of them is a label.
+    """
+    import numpy as np
+
+    said = report(ws, axis)
+    mark = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
+    table = ws.table("weak", mark).read() if mark else None
+    if said is None or table is None or not {"classes", "sets", "voters"} <= said.keys():
+        return None
+    votes, each = (table.column(name).combine_chunks() for name in ("votes", "probabilities"))
+    known = each.is_valid().to_numpy(zero_copy_only=False)
+    probabilities = np.full((len(table), len(said["classes"])), np.nan)
+    probabilities[known] = each.flatten().to_numpy().reshape(-1, len(said["classes"]))
+    cast = votes.flatten().to_numpy().reshape(len(table), len(said["voters"]))
+    ids, labels = table.column("id").to_pylist(), table.column("label").to_pylist()
+    return Weak(ids, labels, probabilities, cast, said["classes"], said["sets"], said["voters"], said)
