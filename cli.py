@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
+from curate import ending
 from curate.commands import fetching, people, pick, review, screening, takedown
 from curate.commands.base import app, verb
 from curate.errors import CurateError, UsageError
@@ -36,7 +37,8 @@ def main() -> None:
     os.umask(0o077)  # what is made here is the operator's own
     gc.set_threshold(50_000)  # what is imported stays: no use in looking for garbage in it a hundred times
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        with ending.watched():
+            sys.exit(app(standalone_mode=False) or 0)
     except CurateError as error:
         if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()
@@ -46,8 +48,8 @@ def main() -> None:
         print(f"curate: {error.format_message()}; `--help` says what there is", file=sys.stderr)
         sys.exit(UsageError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        print("curate: interrupted; what is done is kept, and the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        print(ending.SAID, file=sys.stderr)
+        sys.exit(ending.INTERRUPTED)
     finally:
         gc.freeze()  # the process ends: nobody needs to know what of its memory is garbage
 

@@ -1,7 +1,7 @@
 """The tables of perceptual hashes: completed where a sample lacks one, and read as arrays."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,11 @@ class Hashing:
     root: Path
     bounds: Bounds
     side: int  # px of the decode that pHashes are made from
+
+    @property
+    def reads(self) -> tuple[Path]:
+        """The store's bytes."""
+        return (self.root,)
 
     def load(self) -> None:
         """Import what the first item would otherwise wait for."""
@@ -164,7 +169,7 @@ def _hashed(ws: Workspace, missing: list[Wanted], engine: Engine) -> Iterator[Fo
         elif isinstance(result, Exception):
             raise result
         else:
-            yield result
+            yield replace(result, id=item[0])  # which sample that is, no worker says
 
 
 def write(ws: Workspace, found: Sequence[Found], who: str) -> None:

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from curate.contracts import Engine, Needs, R, T, Work
-from curate.engine import pace
+from curate.engine import _pace as pace
+from curate.engine._made import alone, engine_of
+from curate.engine._pace import step
+
+__all__ = ["All", "Own", "alone", "each", "engine_of", "own", "slices", "step"]
 
 
 @dataclass(frozen=True)

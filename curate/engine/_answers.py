@@ -4,6 +4,7 @@ A worker may be in a stranger's hands: what it writes is not believed to be of t
 """
 
 import typing
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -16,16 +17,22 @@ from curate.records import Reason
 
 LARGEST = 64 * 2**20  # bytes of one answer
 _ARRAY, _TEXTS = 1, 2  # extension types
+_NUMBERS = "biuf"  # kinds of arrays that are numbers
 _DETAIL = 2000  # characters kept of what a worker says of an error
 _BUILT_IN = (
     ArithmeticError, AssertionError, AttributeError, ImportError, IndexError, KeyError, MemoryError,
     NotImplementedError, OSError, OverflowError, RuntimeError, TypeError, ValueError, ZeroDivisionError,
 )  # fmt: skip
-_TREE = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, CurateError)]
-_ERRORS = {one.__name__: one for one in (*_BUILT_IN, *_TREE) if one is not ItemError}
 
 
-class Bug(Exception):
+def _tree() -> Iterator[type[Exception]]:
+    yield from (one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, CurateError))
+
+
+_ERRORS: dict[str, type[Exception]] = {one.__name__: one for one in [*_BUILT_IN, *_tree()] if one is not ItemError}
+
+
+class WorkError(Exception):
     """What a work raised that cannot be made again here: its class and its words."""
 
 
@@ -55,7 +62,7 @@ def encode(number: int, answers: list[Any]) -> bytes:
 
 
 def decode(said: bytes, number: int, count: int, kind: Any) -> list[Any]:
-    """The answers to a task; raises ValueError where it is not answered: another number, another count, another type."""
+    """The answers to a task; raises ValueError where there are others than to what was asked, or of another type."""
     frame = msgspec.msgpack.decode(said, type=_Frame)
     if frame.number != number or len(frame.answers) != count:
         raise ValueError("answers what was not asked")
@@ -86,7 +93,7 @@ def _error(raw: msgspec.Raw) -> Exception:
     fault = msgspec.msgpack.decode(raw, type=_Fault)
     if fault.reason is not None:
         return ItemError(fault.reason, fault.said[:_DETAIL], fault.after)
-    made: Exception = _ERRORS.get(fault.kind, Bug)(fault.said[:_DETAIL])
+    made: Exception = _ERRORS.get(fault.kind, WorkError)(fault.said[:_DETAIL])
     return made
 
 
@@ -120,6 +127,6 @@ def _extended(code: int, data: memoryview) -> Any:
     if code == _TEXTS:
         return np.array(msgspec.msgpack.decode(data, type=list[str | None]), dtype=object)
     dtype, shape, values = msgspec.msgpack.decode(data, type=tuple[str, tuple[int, ...], bytes])
-    if code != _ARRAY or (kind := np.dtype(dtype)).kind not in "biuf":
+    if code != _ARRAY or (kind := np.dtype(dtype)).kind not in _NUMBERS:
         raise ValueError(f"no array of {dtype} is taken")
     return np.frombuffer(values, dtype=kind).reshape(shape).copy()

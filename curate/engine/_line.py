@@ -1,4 +1,4 @@
-"""The line to one worker process: a pipe there, a pipe back, one for what it prints. Nothing on it can make one wait."""
+"""The line to one worker: a pipe there, a pipe back, one for what it prints. Nothing on it makes one wait for good."""
 
 import os
 import select
@@ -6,9 +6,9 @@ import struct
 import time
 from collections.abc import Callable
 
+from curate.engine import _forkserver as forks
 from curate.engine import _parcel as parcel
-from curate.engine import forkserver as forks
-from curate.engine.limits import TICK
+from curate.engine._limits import TICK
 from curate.errors import CurateError
 
 HEAD = struct.Struct("!i")  # as `multiprocessing.connection.Connection` frames what it sends
@@ -47,7 +47,7 @@ class Line:
                     raise EOFError from error
 
     def receive(self, most: int) -> bytes:
-        """The next parcel; raises EOFError where the worker has ended, ValueError where it has more than `most` bytes."""
+        """The next parcel; raises EOFError where the worker has ended, ValueError where it is longer than that."""
         (size,) = HEAD.unpack(self._exactly(HEAD.size))
         if not 0 <= size <= most:
             raise ValueError(f"an answer of {size if size >= 0 else 'more than 2**31'} bytes; {most} are allowed")
@@ -100,7 +100,7 @@ class Line:
         self.kill()
 
     def kill(self) -> int | None:
-        """End the worker, if it has not; the exit code it ended with, or minus the signal. None where it is not known."""
+        """End the worker, if it has not; the exit code it ended with, or minus the signal (None: nobody knows)."""
         try:
             code = self._server.reap(self.pid)
         except CurateError:

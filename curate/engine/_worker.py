@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from curate.confine import Door, named
 from curate.contracts import Work
-from curate.engine import All, _answers, pace
+from curate.engine import All, _answers
+from curate.engine import _pace as pace
 from curate.engine import _parcel as parcel
-from curate.engine.confine import Door, named
 from curate.errors import ItemError
 from curate.records import Reason
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from curate import ending
 from curate.contracts import Needs, R, T, Work
-from curate.engine import ending, limits
-from curate.engine import forkserver as forks
-from curate.engine.worker import Terms, Worker
+from curate.engine import _forkserver as forks
+from curate.engine import _limits as limits
+from curate.engine._hand import Terms, Worker
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Pool:
     """
 
     workers: int = 0
-    item_seconds: float = limits.SECONDS
-    item_memory: int = limits.MEMORY
+    item_seconds: float = 20.0
+    item_memory: int = 2**30
     confine: Literal["auto", "require", "off"] = "auto"
     aloud: bool = False
 
@@ -34,7 +35,7 @@ class Pool:
 
         A worker is then there in 15 ms, where one that imports for itself takes 150.
         """
-        forks.server([name for name in sys.modules if name.partition(".")[0] == "curate"])
+        forks.server(["numpy", *(name for name in sys.modules if name.partition(".")[0] == "curate")])
 
     def map(self, work: Work[T, R], items: Iterable[T], needs: Needs) -> Iterator[tuple[T, R | Exception]]:
         """Each item with its result as it comes. Items are pulled when a worker is free; nothing queues up unseen.

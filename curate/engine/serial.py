@@ -23,6 +23,6 @@ class Serial:
         bring: Any = own(work).bring
         for item in items:
             try:
-                yield item, work([bring(one) for one in item] if isinstance(work, All) else bring(item))  # type: ignore
+                yield item, work([bring(one) for one in item] if isinstance(work, All) else bring(item))
             except Exception as error:
                 yield item, error

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from curate import ending
+from curate.confine import Door, door_of
 from curate.contracts import Needs, Work
-from curate.engine import All, _answers, ending, limits, own
+from curate.engine import All, _answers, own
+from curate.engine import _limits as limits
 from curate.engine import _parcel as parcel
-from curate.engine._worker import Brief
 from curate.engine._line import Line
-from curate.engine.confine import Door, door_of
+from curate.engine._worker import Brief
 from curate.errors import ItemError
 from curate.records import Reason
 
@@ -148,7 +150,9 @@ class Worker:
         if isinstance(error, _EndedError):
             return _EndedError(error.why, error.at or at)
         if isinstance(error, ValueError):  # of msgspec, or about sizes
-            return _EndedError(ItemError(Reason.WORKER_DIED, f"a worker gave no answer that fits: {str(error)[:200]}"), at)
+            return _EndedError(
+                ItemError(Reason.WORKER_DIED, f"a worker gave no answer that fits: {str(error)[:200]}"), at
+            )
         return _EndedError(ItemError(Reason.WORKER_DIED, f"a worker ended with {_ending(code)} at this item"), at)
 
     def _ready(self) -> "Line":

@@ -1,7 +1,7 @@
 """The system calls that a worker may make, as a seccomp filter: a classic BPF program that the kernel runs at each.
 
 What a worker has no use for is refused with EPERM, what is newer than this file with ENOSYS, another architecture's
-calls end it. Sources: Linux, Documentation/userspace-api/seccomp_filter.rst and include/uapi/linux/filter.h.
+calls end it. Sources: Linux, Documentation/userspace-api/seccompfilter.rst and include/uapi/linux/filter.h.
 """
 
 import ctypes
@@ -11,7 +11,7 @@ import platform
 import struct
 from collections.abc import Iterable
 
-from curate.engine import _syscalls as calls
+from curate.confine import syscalls as calls
 
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column of the table, AUDIT_ARCH
 _LOAD, _EQUAL, _ABOVE, _BITS, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ, JGT, JSET, BPF_RET
@@ -36,7 +36,7 @@ def able() -> bool:
         return False
     action = ctypes.c_uint32(_ERRNO)
     number = calls.SECCOMP[_MACHINES[platform.machine()][0]]
-    return ctypes.CDLL(None).syscall(number, 2, 0, ctypes.byref(action)) == 0  # SECCOMP_GET_ACTION_AVAIL
+    return bool(ctypes.CDLL(None).syscall(number, 2, 0, ctypes.byref(action)) == 0)  # SECCOMP_GET_ACTION_AVAIL
 
 
 def install(network: bool) -> None:

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from curate.config import LEAST_MEMORY
 from curate.errors import ItemError
 from curate.records import Reason
 
-GIB, MIB = 2**30, 2**20
-SECONDS, MEMORY = 20.0, GIB  # an item's
-LEAST_SECONDS, LEAST_MEMORY = 2.0, 256 * MIB  # what one honest picture may need: 100 megapixels in a second or two
+MIB = 2**20
 TICK = 0.1  # seconds between two looks at a worker that is at work
 GAP = 1.0  # seconds; the rest of a longer one between two looks is not counted: this process was stopped, too
 

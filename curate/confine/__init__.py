@@ -20,8 +20,9 @@ from curate.errors import UsageError
 
 # Whatever the loader, the C library and the numeric libraries look at.
 _SYSTEM = (
-    "/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache", "/etc/localtime",
-    "/etc/timezone", "/usr/share/zoneinfo", "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/version",
+    "/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache",
+    "/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/proc/self", "/proc/cpuinfo", "/proc/meminfo",
+    "/proc/stat", "/proc/version",
     "/sys/devices/system/cpu", "/sys/devices/system/node", "/dev/null", "/dev/zero", "/dev/urandom", "/dev/random",
 )  # fmt: skip
 _NETWORK = (
@@ -46,7 +47,7 @@ class Door:
         """Confine this process for good; raises OSError where the kernel refuses."""
         import landlockpy
 
-        from curate.engine import _filter
+        from curate.confine import filter as calls
 
         importlib.machinery.PathFinder.find_spec("curate_looks_at_every_folder_once")  # none can be listed later
         os.chdir("/")
@@ -65,7 +66,7 @@ class Door:
                 with contextlib.suppress(OSError):
                     rules.allow_path(path, device)
             rules.restrict(landlockpy.RestrictFlag.TSYNC)
-        _filter.install(self.network)
+        calls.install(self.network)
 
     def _readable(self) -> Iterator[str]:
         yield from _SYSTEM
@@ -77,7 +78,7 @@ class Door:
 
 def door_of(work: Work[Any, Any], needs: Needs, confine: str) -> Door | None:
     """The door of a work's workers; None where nothing confines them. Raises UsageError where something must."""
-    if confine == "off" or (why := lacking()) is not None and confine != "require":
+    if confine == "off" or ((why := lacking()) is not None and confine != "require"):
         return None
     if why is not None:
         raise UsageError(f'engine.confine: "require", and {why}; "auto" runs workers unconfined')
@@ -92,11 +93,11 @@ def lacking() -> str | None:
         return f"{sys.platform} has no Landlock and no seccomp"
     import landlockpy
 
-    from curate.engine import _filter
+    from curate.confine import filter as calls
 
     if not landlockpy.supported():
         return "this kernel has no Landlock (or it is not among its security modules: `cat /sys/kernel/security/lsm`)"
-    return None if _filter.able() else "this kernel has no seccomp filters for this machine"
+    return None if calls.able() else "this kernel has no seccomp filters for this machine"
 
 
 def named(error: Exception) -> Exception:
