@@ -19,7 +19,7 @@ LARGEST = 64 * 2**20  # bytes of one answer
 _ARRAY, _TEXTS = 1, 2  # extension types
 _NUMBERS = "biuf"  # kinds of arrays that are numbers
 _DETAIL = 2000  # characters kept of what a worker says of an error
-_BUILT_IN = (
+_BUILT_IN: tuple[type[Exception], ...] = (
     ArithmeticError, AssertionError, AttributeError, ImportError, IndexError, KeyError, MemoryError,
     NotImplementedError, OSError, OverflowError, RuntimeError, TypeError, ValueError, ZeroDivisionError,
 )  # fmt: skip

@@ -27,8 +27,8 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 def serve(handle: int, modules: Sequence[str]) -> None:
     """Import what workers will want, then fork and reap as the other end of the socket asks, until it is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us decides when to end
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; whoever started us decides when to end
+        signal.signal(number, signal.SIG_IGN)
     control = socket.socket(fileno=handle)
     for name in ("curate.engine._worker", *modules):
         with suppress(Exception):  # it is the worker's to complain of, where it is wanted there

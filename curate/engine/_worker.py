@@ -3,7 +3,6 @@
 import atexit
 import gc
 import os
-import signal
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -27,7 +26,6 @@ class Brief:
 
 def live(tasks: int, answers: int, handle: int = -1) -> None:
     """Answer until the other end is closed."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     room = parcel.Room(handle) if handle >= 0 else None
     pace.begin(room)
     told, out = Connection(tasks, writable=False), Connection(answers, readable=False)
