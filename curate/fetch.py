@@ -172,7 +172,7 @@ class _Run:
                     await self._download(client, line, step)
             finally:
                 await line.end()
-                self.recorder.flush()
+                self.recorder.close()
 
     async def _list_all(self, sources: Sequence[Source], client: Http) -> None:
         with self.progress.stage("list") as step:

@@ -9,7 +9,7 @@ from typing import Any
 from curate.errors import ItemError
 from curate.media import phash, polyglot
 from curate.media.decode import FORMATS, LOOK_SIDE, Bounds, frames, luminance, open_image, oriented_size
-from curate.media.parts import looks
+from curate.media.parts import looks, parts
 from curate.media.pdq import Pdq
 from curate.records import MEDIA_TYPES, Sample
 
@@ -90,6 +90,21 @@ class Intake:
         seen = luminance(image, LOOK_SIDE if self.pdq else phash.SIDE)
         sample = Sample(*digests, len(data), media_type, width, height, count)
         return sample, phash.row_of(seen), None, looks(data, seen, after, self.bounds) if self.pdq else ()
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """The work of making a file's deciding hashes: PDQ of the full decode of each part."""
+
+    bounds: Bounds
+
+    def load(self) -> None:
+        """Import what the first item would otherwise wait for."""
+        import numpy as np  # noqa: F401
+
+    def __call__(self, item: Arrival) -> tuple[Pdq, ...]:
+        """The hashes, "main" first; raises ItemError."""
+        return parts(item.data, self.bounds)
 
 
 def digests(data: bytes) -> tuple[str, str, str]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from curate import hashes, repeats
 from curate.config import FetchConfig
+from curate.engine import Aside
 from curate.errors import ItemError, StoreError
-from curate.intake import Look
+from curate.intake import Arrival, Deciding, Look
 from curate.marks import canonical
 from curate.media import pdq
 from curate.media.decode import Bounds
-from curate.media.parts import parts
 from curate.media.pdq import Pdq
 from curate.media.placeholders import placeholder
 from curate.quarantine import company, hold, open_incident
@@ -45,6 +45,7 @@ class Recorder:
     def __init__(self, ws: Workspace, gate: Gate) -> None:
         self._ws, self._gate = ws, gate
         self._blocked = Blocked(ws.catalog)
+        self._parts = Aside(ws.config.engine, Deciding(_bounds(ws.config.fetch)))
         self._hashes: dict[str, hashes.Found] = {}
         self._held = ws.catalog.one("SELECT coalesce(sum(bytes), 0) FROM samples")
         self.incidents: list[int] = []
@@ -91,6 +92,11 @@ class Recorder:
         if outcome.failure is not None and outcome.failure.reason is Reason.TAKEN_DOWN:
             self._stay_away(db, outcome.candidate)
 
+    def close(self) -> None:
+        """Write what is held in memory, and let go of what was started."""
+        self.flush()
+        self._parts.close()
+
     def flush(self) -> None:
         """Write the hashes that are held in memory; what a killed run loses of them, dedupe makes again."""
         hashes.write(self._ws, list(self._hashes.values()), "fetch")
@@ -104,7 +110,7 @@ class Recorder:
 
         def full(n: int) -> Sequence[Pdq]:
             response = seen[n][0].response
-            return parts(response.body if response else b"", _bounds(self._ws.config.fetch))
+            return self._parts(Arrival(0, response.body if response else b""))
 
         verdicts = self._gate.screen(digests, pictures, full)
         return {o.candidate: verdict for (o, _), verdict in zip(seen, verdicts, strict=True)}
@@ -139,7 +145,7 @@ class Recorder:
             return []
         found = o.look.pdq
         if not found or not all(part.full for part in found):
-            found = parts(o.response.body, _bounds(self._ws.config.fetch))
+            found = self._parts(Arrival(o.candidate, o.response.body))
         return [part.hashes for part in found if part.quality >= pdq.MIN_QUALITY]
 
     def _stay_away(self, db: sqlite3.Connection, candidate: int) -> None:

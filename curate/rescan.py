@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from curate import hashes
+from curate.engine import Aside
 from curate.errors import GateError, ItemError, StoreError
+from curate.intake import Arrival, Deciding
 from curate.media import pdq
 from curate.media.decode import Bounds
-from curate.media.parts import parts
+from curate.media.pdq import Pdq
 from curate.quarantine import company, hold, open_incident
 from curate.records import Digests
 from curate.removal import remove
@@ -73,6 +75,7 @@ def _by_look(ws: "Workspace", gate: Gate, step: Any) -> Iterator[tuple[str, Matc
     Where the bytes cannot be read any more nothing can clear it, so that it counts as a match.
     """
     flagged: dict[str, Match] = {}
+    full = Aside(ws.config.engine, Deciding(Bounds(ws.config.fetch.max_pixels, 1)))
     for rows in hashes.all_pdq(ws):
         step(sum(part == pdq.MAIN for part in rows.parts))
         for n, match in gate.near(rows.hashes, rows.quality, rows.full):
@@ -81,14 +84,17 @@ def _by_look(ws: "Workspace", gate: Gate, step: Any) -> Iterator[tuple[str, Matc
             else:
                 flagged[rows.ids[n]] = match
     for sample in sorted(flagged):
-        for match in _decided(ws, gate, sample, flagged[sample]):
+        for match in _decided(ws, gate, sample, flagged[sample], full):
             yield sample, match
+    full.close()
 
 
-def _decided(ws: "Workspace", gate: Gate, sample: str, flag: Match) -> list[Match]:
+def _decided(
+    ws: "Workspace", gate: Gate, sample: str, flag: Match, full: "Aside[Arrival, tuple[Pdq, ...]]"
+) -> list[Match]:
     try:
         with ws.blobs.open(sample) as blob:
-            return gate.decided(parts(blob.read(), Bounds(ws.config.fetch.max_pixels, 1)))
+            return gate.decided(full(Arrival(0, blob.read())))
     except (ItemError, StoreError):
         return [flag]
 

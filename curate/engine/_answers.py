@@ -11,7 +11,7 @@ import msgspec
 
 from curate import errors
 from curate.contracts import Work
-from curate.engine import All
+from curate.engine._each import All
 from curate.errors import CurateError, ItemError
 from curate.records import Reason
 

@@ -10,9 +10,10 @@ from typing import Any
 from curate import ending
 from curate.confine import Door, door_of
 from curate.contracts import Needs, Work
-from curate.engine import All, _answers, own
+from curate.engine import _answers
 from curate.engine import _limits as limits
 from curate.engine import _parcel as parcel
+from curate.engine._each import All, own
 from curate.engine._line import Line
 from curate.engine._worker import Brief
 from curate.errors import ItemError
@@ -84,10 +85,13 @@ class Worker:
 
     def close(self) -> None:
         """End it, and give back what it had."""
+        left, self._left = self._left, True
         if self._line is not None:
-            self._line.close(0 if self._left or ending.asked.is_set() else LINGER)
+            line, self._line = self._line, None
+            line.close(0 if left or ending.asked.is_set() else LINGER)
         if self._room is not None:
             self._room.close()
+            self._room = None
 
     # -- its items ---------------------------------------------------------------------------------------------------
 

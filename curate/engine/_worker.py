@@ -9,9 +9,10 @@ from typing import Any
 
 from curate.confine import Door, named
 from curate.contracts import Work
-from curate.engine import All, _answers
+from curate.engine import _answers
 from curate.engine import _pace as pace
 from curate.engine import _parcel as parcel
+from curate.engine._each import All
 from curate.errors import ItemError
 from curate.records import Reason
 

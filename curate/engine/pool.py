@@ -42,8 +42,7 @@ class Pool:
 
         Raises KeyboardInterrupt where the command was told to end: what is under way has a moment to be done.
         """
-        count, memory = limits.share(self.workers, self.item_memory, limits.machine_memory())
-        terms = Terms.of(work, needs, self.confine, self.item_seconds, memory, self.aloud)
+        count, terms = self._terms(work, needs)
         out: queue.Queue[Any] = queue.Queue(maxsize=4 * count)
         source = _Shared(items)
         workers = [Worker(work, terms) for _ in range(count)]
@@ -67,6 +66,14 @@ class Pool:
                     out.get(timeout=0.05)
                 except queue.Empty:
                     continue
+
+    def worker(self, work: Work[T, R], needs: Needs) -> Worker:
+        """One worker on the same terms, to be closed by whoever asks for it."""
+        return Worker(work, self._terms(work, needs)[1])
+
+    def _terms(self, work: Any, needs: Needs) -> tuple[int, Terms]:
+        count, memory = limits.share(self.workers, self.item_memory, limits.machine_memory())
+        return count, Terms.of(work, needs, self.confine, self.item_seconds, memory, self.aloud)
 
 
 class _Shared:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate.contracts import Needs, R, T, Work
-from curate.engine import All, own
+from curate.engine._each import All, own
 
 
 @dataclass(frozen=True)

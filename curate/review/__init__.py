@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from curate.agenda import Item
+from curate.engine import Aside
 from curate.errors import BusyError, ItemError, UsageError
 from curate.journal import Journal
-from curate.media.decode import Bounds, open_image, scaled
 from curate.review import dataset as slice_
 from curate.review import pull, server, thumbs
 from curate.review.desk import Card, Desk
@@ -60,6 +60,7 @@ class _Session:
         config = ws.config.review
         self.look = Look(config.blur, config.greyscale, options.unobscured)
         self.media = folder / "media"
+        self._rendition = Aside(ws.config.engine, thumbs.Rendering(ws.blobs.root, None))
         self.summary: dict[str, Any] = {}
         self.dataset: Any = None
         self.missing = 0  # items whose bytes are not in the store
@@ -133,12 +134,11 @@ class _Session:
     def original(self, sample: str) -> tuple[bytes, str]:
         """What is stored, where a browser shows its kind; else a rendition at full size."""
         kind = str(self.ws.catalog.one("SELECT media_type FROM samples WHERE id = ?", (sample,)))
-        with self.ws.blobs.open(sample) as file:
-            data = file.read()
         if kind in SHOWN:
-            return data, kind
+            with self.ws.blobs.open(sample) as file:
+                return file.read(), kind
         try:
-            return thumbs.encoded(scaled(open_image(data, Bounds(min_side=1)), None)), "image/jpeg"
+            return self._rendition(sample), "image/jpeg"
         except ItemError as error:
             raise UsageError(f"{sample[:12]}: cannot be shown: {error}") from error
 
