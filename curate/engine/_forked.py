@@ -21,6 +21,7 @@ ORDER = struct.Struct("<cq")  # what to do, and with which process; the answer i
 ANSWER = struct.Struct("<q")
 FORK, REAP = b"f", b"r"
 HANDLES = 4  # that come with FORK: tasks, answers, what it prints, memory
+_ALWAYS = ("curate.engine._worker", "curate.confine.filter", "landlockpy", "numpy")  # what every worker imports
 _FIRST = 100  # where a worker's handles are
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
@@ -30,7 +31,7 @@ def serve(handle: int, modules: Sequence[str]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; whoever started us decides when to end
         signal.signal(number, signal.SIG_IGN)
     control = socket.socket(fileno=handle)
-    for name in ("curate.engine._worker", *modules):
+    for name in (*_ALWAYS, *modules):
         with suppress(Exception):  # it is the worker's to complain of, where it is wanted there
             importlib.import_module(name)
     _until_it_ends(control)

@@ -43,7 +43,7 @@ class Terms:
 
 
 class _EndedError(Exception):
-    """The worker is gone: why, for the item that it was at, and its place in a chunk."""
+    """The worker is gone: why, and at which step of its task it said to be (the first is 1, 0: before that)."""
 
     def __init__(self, why: ItemError, at: int = 0) -> None:
         super().__init__(str(why))
@@ -110,19 +110,15 @@ class Worker:
             return end.why
 
     def _chunk(self, items: list[Any]) -> list[Any]:
-        """The results of a chunk. The item at which a worker ended has no other; the rest is done again."""
-        if self._room is None and len(items) > 1:  # it cannot say where it ended
-            return [one for item in items for one in self._chunk([item])]
-        found: list[Any] = [None] * len(items)
-        left = list(range(len(items)))
-        while left:
-            try:
-                for place, answer in zip(left, self._tried([items[n] for n in left]), strict=True):
-                    found[place] = answer
-                left = []
-            except _EndedError as end:
-                found[left.pop(min(end.at, len(left) - 1))] = end.why
-        return found
+        """The results of a chunk. Where its worker ended, the rest is done again, one by one: what a worker says of
+        where it was is believed only where to ask again would take the same seconds again."""
+        if self._terms.aloud or self._room is None:  # what it prints is one item's; nobody would know where it ended
+            return [self._one(item) for item in items]
+        try:
+            return self._tried(items)
+        except _EndedError as end:
+            spent = end.why.reason is not Reason.WORKER_DIED and 0 < end.at <= len(items)
+            return [end.why if spent and n == end.at else self._one(item) for n, item in enumerate(items, start=1)]
 
     def _tried(self, items: Sequence[Any]) -> list[Any]:
         """The answers. Raises _EndedError where the worker does."""
@@ -135,12 +131,12 @@ class Worker:
             self._watch.begin(pictures)
             line.send(parcel.packed((self._number, given if self._several else given[0]), self._room))
             answers = _answers.decode(line.receive(_answers.LARGEST), self._number, len(items), self._kind)
-            for place, (one, answer) in enumerate(zip(given, answers, strict=True)):
+            for one, answer in zip(given, answers, strict=True):
                 if not isinstance(answer, Exception) and not self._own.fits(one, answer):
-                    raise _EndedError(ItemError(Reason.WORKER_DIED, "a worker answered for another item"), place)
+                    raise ValueError("answers for another item")
         except (EOFError, ValueError, _EndedError) as error:
             end = self._end(error)
-            self._show(items[min(end.at, len(items) - 1)])
+            self._show(items[0])
             self._line = None
             raise end from None
         self._show(items[0])
@@ -149,15 +145,15 @@ class Worker:
     def _end(self, error: Exception) -> _EndedError:
         """The worker ends, if it has not: why."""
         assert self._line is not None
-        at = max(0, self._watch.begun - 1) if self._watch is not None else 0
+        at = self._watch.begun if self._watch is not None else 0
         code = self._line.kill()
         if isinstance(error, _EndedError):
-            return _EndedError(error.why, error.at or at)
-        if isinstance(error, ValueError):  # of msgspec, or about sizes
-            return _EndedError(
-                ItemError(Reason.WORKER_DIED, f"a worker gave no answer that fits: {str(error)[:200]}"), at
-            )
-        return _EndedError(ItemError(Reason.WORKER_DIED, f"a worker ended with {_ending(code)} at this item"), at)
+            return _EndedError(error.why, at)
+        why = str(error)[:200] if isinstance(error, ValueError) else ""
+        said = (
+            f"a worker gave no answer that fits: {why}" if why else f"a worker ended with {_ending(code)} at this item"
+        )
+        return _EndedError(ItemError(Reason.WORKER_DIED, said), at)
 
     def _ready(self) -> "Line":
         """The line to a worker that has loaded its work."""

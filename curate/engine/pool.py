@@ -35,7 +35,7 @@ class Pool:
 
         A worker is then there in 15 ms, where one that imports for itself takes 150.
         """
-        forks.server(["numpy", *(name for name in sys.modules if name.partition(".")[0] == "curate")])
+        forks.server([name for name in sys.modules if name.partition(".")[0] == "curate"])
 
     def map(self, work: Work[T, R], items: Iterable[T], needs: Needs) -> Iterator[tuple[T, R | Exception]]:
         """Each item with its result as it comes. Items are pulled when a worker is free; nothing queues up unseen.
