@@ -71,10 +71,14 @@ class ForkServer:
             raise CurateError("the process that workers come from has ended; is there enough memory?")
         return int(ANSWER.unpack(answer)[0])
 
+    def drop(self) -> None:
+        """Ask it nothing any more; it ends, if it has not, with its workers."""
+        self._control.close()
+
     def close(self) -> None:
         """End it, with its workers."""
         if self.owner == os.getpid():
-            self._control.close()
+            self.drop()
             self._process.wait()
 
 
@@ -89,6 +93,8 @@ def server(modules: Sequence[str] = ()) -> ForkServer:
         if _current is None or not _current.alive:
             if _current is None:
                 atexit.register(_close)
+            else:
+                _current.drop()
             _current = ForkServer(modules)
         return _current
 
