@@ -1,8 +1,17 @@
 """The `curate` command: parse, pick the plug-ins that the config names, call a verb, print."""
 
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path and sys.path[0] != __file__.rpartition("/")[0]:
+    del sys.path[0]  # `python -m cli` puts the current folder first: what lies there is no part of this
+
+import importlib.util
+
+if importlib.util.find_spec("fcntl") is None:
+    sys.exit("curate: needs Linux or macOS: on Windows no verb runs (the Windows Subsystem for Linux is Linux)")
+
 import gc
 import os
-import sys
 import traceback
 from collections.abc import Mapping
 from pathlib import Path

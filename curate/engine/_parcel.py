@@ -8,7 +8,6 @@ import mmap
 import os
 import pickle
 import struct
-import sys
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -27,7 +26,7 @@ class Room:
     @classmethod
     def make(cls) -> "Room | None":
         """A new one, which no worker can make smaller; None where the system has no such memory or gives none."""
-        if sys.platform != "linux":
+        if not hasattr(os, "memfd_create"):
             return None
         import fcntl
 
