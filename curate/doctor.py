@@ -167,7 +167,7 @@ def _confinement(config: Config) -> Check:
 
     how, why = config.engine.confine, lacking()
     if how == "off":
-        told = '[engine] confine = "off": a fault in a decoder can reach whatever you can (for pytest, coverage, debuggers)'
+        told = "off: a fault in a decoder can reach whatever you can; coverage and debuggers need it so"
         return Check("confinement", None, told, '[engine] confine = "auto"')
     if why is not None:
         told = f"{why}: a fault in a decoder can reach whatever you can"

@@ -104,10 +104,10 @@ class Watch:
         self._wall, self._total = self._wall + gap, self._total + gap
         allowed = self.seconds * max(1, min(pictures, self._all))
         spent = max(self._wall, (self._cpu() - self._from) / self.cpus)
-        if spent > allowed or self._total > self.seconds * self._all:
-            return ItemError(Reason.TOO_SLOW, f"more than {self.seconds:g} s of work")
         if self._resident() - self._base > self.memory:
             return ItemError(Reason.TOO_LARGE, f"more than {self.memory / MIB:.0f} MiB of memory")
+        if spent > allowed or self._total > self.seconds * self._all:
+            return ItemError(Reason.TOO_SLOW, f"more than {self.seconds:g} s of work")
         return None
 
     def _cpu(self) -> float:
