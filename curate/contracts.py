@@ -192,9 +192,10 @@ class Work(Protocol[T_contra, R_co]):
     """What an engine maps: picklable; `load` runs once in each worker, which is confined after it.
 
     An answer is plain data (numbers, text, bytes, arrays, dataclasses of these) of the type that `__call__` declares.
-    A work may have more: `reads` and `network`, what a worker may reach; `bring(item)`, which in the driver makes of an
-    item what a worker is given (the bytes at a path); `fits(given, answer)`, whether that can be an answer to it;
-    `pictures(item)`, how many times the seconds of a picture it may take (`curate.engine.step` says where one begins).
+    A work may have more: `reads` and `network`, what a worker may reach; `plugins`, whether it runs code of plug-ins;
+    `bring(item)`, which in the driver makes of an item what a worker is given (the bytes at a path);
+    `fits(given, answer)`, whether that can be an answer to it; `pictures(item)`, how many times the seconds of a
+    picture it may take (`curate.engine.step` says where one begins).
     """
 
     def load(self) -> None: ...

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from curate.contracts import Decoded, Labeler
 from curate.engine import step
@@ -52,6 +52,7 @@ class Scores:
 class Scoring:
     """What each worker runs: a task in, its scores out. It loads copies, so that it can be pickled again."""
 
+    plugins: ClassVar[bool] = True  # a labeler that is denied something is told, even where it abstains
     labelers: Mapping[str, Labeler]
     blobs: Blobs
     bounds: Bounds

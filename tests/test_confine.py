@@ -1,5 +1,6 @@
 """A decoder in a stranger's hands gets nowhere, and honest work notices nothing."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -101,6 +102,7 @@ class Reader:
 
     path: str
     reads: Sequence[str] = ()
+    abstains: bool = False
     network: bool = False
     connects: int = 0
     version: ClassVar[int] = 1
@@ -112,9 +114,11 @@ class Reader:
 
     def label(self, batch: Sequence[Decoded]) -> Mapping[str, Any]:
         """The size of the file."""
-        if self.connects:
-            socket.create_connection(("127.0.0.1", self.connects)).close()
-        size = len(Path(self.path).read_bytes()) if self.path else 1
+        size = float("nan")
+        with contextlib.suppress(OSError if self.abstains else NotImplementedError):
+            if self.connects:
+                socket.create_connection(("127.0.0.1", self.connects)).close()
+            size = len(Path(self.path).read_bytes()) if self.path else 1
         return {"size": np.full(len(batch), size, dtype=np.float32)}
 
 
@@ -142,10 +146,13 @@ def test_a_labeler_reads_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     own = tmp_path / "weights"
     own.write_bytes(b"12345")
     store = Store(tmp_path / "blobs")
-    denied = store.scored(Reader(str(own)))
-    assert isinstance(denied, UsageError)
-    assert "reads = [" in str(denied)
-    assert str(own) in str(denied)
+    for abstains in (False, True):
+        denied = store.scored(Reader(str(own), abstains=abstains))
+        assert isinstance(denied, UsageError)
+        assert "reads = [" in str(denied)
+        assert str(own) in str(denied)
+    missing = store.scored(Reader(str(tmp_path / "gone"), abstains=True))
+    assert np.isnan(missing.columns["reader"]["size"]).all(), "what is not there is not denied"
     assert store.scored(Reader(str(own), reads=[str(tmp_path / "weights")])).columns["reader"]["size"].tolist() == [5]
 
 
@@ -154,9 +161,10 @@ def test_a_labeler_has_the_internet_where_it_says_so(tmp_path: Path) -> None:
     store = Store(tmp_path / "blobs")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        denied = store.scored(Reader("", connects=port))
-        assert isinstance(denied, UsageError)
-        assert "network = true" in str(denied)
+        for abstains in (False, True):
+            denied = store.scored(Reader("", connects=port, abstains=abstains))
+            assert isinstance(denied, UsageError)
+            assert "network = true" in str(denied)
         assert store.scored(Reader("", connects=port, network=True)).columns["reader"]["size"].tolist() == [1]
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from curate.confine.denied import Denied
 from curate.contracts import Needs, Work
 from curate.errors import UsageError
 
@@ -42,6 +43,11 @@ class Door:
     reads: tuple[str, ...] = ()
     network: bool = False
     gpus: bool = False
+    plugins: bool = False  # code of plug-ins runs behind it
+
+    def listen(self) -> Denied | None:
+        """What tells of a plug-in's calls that are denied."""
+        return Denied([*self._readable(), *(_gpus() if self.gpus else ())], self.network) if self.plugins else None
 
     def shut(self) -> None:
         """Confine this process for good; raises OSError where the kernel refuses."""
@@ -84,7 +90,7 @@ def door_of(work: Work[Any, Any], needs: Needs, confine: str) -> Door | None:
         raise UsageError(f'engine.confine: "require", and {why}; "auto" runs workers unconfined')
     inner = getattr(work, "work", work)
     reads = tuple(os.path.abspath(path) for path in getattr(inner, "reads", ()))  # noqa: PTH100
-    return Door(reads, bool(getattr(inner, "network", False)), needs.gpus > 0)
+    return Door(reads, bool(getattr(inner, "network", False)), needs.gpus > 0, bool(getattr(inner, "plugins", False)))
 
 
 def lacking() -> str | None:
@@ -106,9 +112,14 @@ def named(error: Exception) -> Exception:
     while seen is not None:
         if isinstance(seen, PermissionError):
             what = f"{os.fsdecode(seen.filename)}: " if isinstance(seen.filename, (str, bytes)) else ""
-            return UsageError(f"a worker is confined, and was denied this: {what}{seen.strerror}; {DECLARE}")
+            return refusal(f"{what}{seen.strerror}")
         seen = seen.__cause__ or seen.__context__
     return error
+
+
+def refusal(what: str) -> UsageError:
+    """The error that says what was denied, and how to ask for it."""
+    return UsageError(f"a worker is confined, and was denied this: {what}; {DECLARE}")
 
 
 # -- what is reachable -----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from curate.confine import Door, named
+from curate.confine import Door, named, refusal
 from curate.contracts import Work
 from curate.engine import _answers
 from curate.engine import _pace as pace
@@ -31,7 +31,10 @@ def live(tasks: int, answers: int, handle: int = -1) -> None:
     pace.begin(room)
     told, out = Connection(tasks, writable=False), Connection(answers, readable=False)
     brief: Brief = parcel.unpacked(told.recv_bytes(), room)
+    denied = brief.door.listen() if brief.door is not None else None
     failed = _loaded(brief)
+    if denied is not None:
+        denied.take()  # load() comes before the door is shut
     out.send_bytes(_answers.encode(0, [failed]))
     gc.freeze()  # what is there by now stays: the collector need not walk it again and again
     while True:
@@ -39,7 +42,10 @@ def live(tasks: int, answers: int, handle: int = -1) -> None:
             number, item = parcel.unpacked(told.recv_bytes(), room)
         except EOFError:
             break
-        out.send_bytes(_said(number, [failed or one for one in _results(brief, item)]))
+        found = [failed or one for one in _results(brief, item)]
+        if denied is not None and failed is None and (what := denied.take()) is not None:
+            found = [refusal(what)] * len(found)
+        out.send_bytes(_said(number, found))
     if brief.door is None:
         atexit._run_exitfuncs()  # of what measures or debugs us
     os._exit(0)
