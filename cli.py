@@ -1,8 +1,17 @@
 """The `curate` command: parse, pick the plug-ins that the config names, call a verb, print."""
 
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path and sys.path[0] != __file__.rpartition("/")[0]:
+    del sys.path[0]  # `python -m cli` puts the current folder first: what lies there is no part of this
+
+import importlib.util
+
+if importlib.util.find_spec("fcntl") is None:
+    sys.exit("curate: needs Linux or macOS: on Windows no verb runs (the Windows Subsystem for Linux is Linux)")
+
 import gc
 import os
-import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
+from curate import ending
 from curate.commands import fetching, people, pick, review, screening, takedown
 from curate.commands.base import NAME, app, finish, verb
 from curate.coverage import incomplete
@@ -38,7 +48,8 @@ def main() -> None:
     os.umask(0o077)  # what is made here is the operator's own
     gc.set_threshold(50_000)  # what is imported stays: no use in looking for garbage in it a hundred times
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        with ending.watched():
+            sys.exit(app(standalone_mode=False) or 0)
     except CurateError as error:
         if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()
@@ -48,8 +59,8 @@ def main() -> None:
         print(f"curate: {error.format_message()}; `--help` says what there is", file=sys.stderr)
         sys.exit(UsageError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        print("curate: interrupted; what is done is kept, and the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        print(ending.SAID, file=sys.stderr)
+        sys.exit(ending.INTERRUPTED)
     finally:
         gc.freeze()  # the process ends: nobody needs to know what of its memory is garbage
 

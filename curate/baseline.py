@@ -3,14 +3,18 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from curate.config import EngineConfig
 from curate.contracts import Labeler
+from curate.engine import Aside
 from curate.errors import StoreError, UsageError
 from curate.head import Floats, Head, Probabilities
+from curate.intake import Arrival
 from curate.media.decode import Bounds, open_image, scaled
 from curate.plugins import make, name_of, options_of
 from curate.store.blobs import write
@@ -47,6 +51,20 @@ def save(folder: Path, backbone: Backbone, head: Head, classes: Sequence[str]) -
 
 
 @dataclass(frozen=True)
+class Preparing:
+    """The work of making a network's input from a file's bytes."""
+
+    recipe: Mapping[str, Any]
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def __call__(self, item: Arrival) -> Any:
+        """float32[3, height, width]; raises ItemError."""
+        return pixels(scaled(open_image(item.data, Bounds(min_side=1)), self.recipe["shorter_side"]), self.recipe)
+
+
+@dataclass(frozen=True)
 class Baseline:
     """A network, its head, and the classes of its outputs, in order."""
 
@@ -54,6 +72,10 @@ class Baseline:
     recipe: Mapping[str, Any]
     network: "torch.nn.Module"
     head: Head
+
+    @cached_property
+    def _prepared(self) -> "Aside[Arrival, Floats]":
+        return Aside(EngineConfig(), Preparing(self.recipe))
 
     def predict(self, files: Sequence[bytes]) -> Probabilities:
         """The bytes of image files as float64[n, k]; raises ItemError for one that cannot be decoded."""
@@ -64,9 +86,9 @@ class Baseline:
     def _features(self, data: bytes) -> Floats:
         import torch
 
-        image = scaled(open_image(data, Bounds(min_side=1)), self.recipe["shorter_side"])
+        prepared = self._prepared(Arrival(0, data))
         with torch.inference_mode():
-            features = self.network(torch.from_numpy(pixels(image, self.recipe)[None]))[0].numpy()
+            features = self.network(torch.from_numpy(prepared[None]))[0].numpy()
         kind = str(self.recipe["features"]).partition("[")[0]  # the head was fitted on features of this precision
         return np.asarray(features.astype(kind), dtype=np.float32)
 

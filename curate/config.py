@@ -13,15 +13,36 @@ from curate.records import SPLITS, UNSURE, Taxonomy
 from curate.toml import Bytes, Plugin, build
 
 CONFIG_NAME = "curate.toml"
+LEAST_SECONDS, MOST_SECONDS, LEAST_MEMORY = 2.0, 86_400.0, 256 * 2**20  # what one honest picture may need
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """Where work runs; `workers = 0` is one a core."""
+    """Where work runs; `workers = 0` is one a core.
+
+    A picture may take `item_seconds` of a worker and `item_memory` bytes in it. `confine`: whether workers are shut off
+    from files, network and other processes: where the system can (auto), always (require), or never (off).
+    """
 
     use: str = "pool"
     workers: int = 0
+    item_seconds: float = 20.0
+    item_memory: Bytes = Bytes(2**30)
+    confine: Literal["auto", "require", "off"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse what no honest picture can be decoded in."""
+        if self.workers < 0:
+            raise ValueError(f"workers must be at least 0 (one a core), not {self.workers}")
+        if not LEAST_SECONDS <= self.item_seconds <= MOST_SECONDS:
+            raise ValueError(
+                f"item_seconds must lie between {LEAST_SECONDS:g}, which a picture of 100 megapixels may take, and"
+                f" {MOST_SECONDS:g}, not {self.item_seconds:g}"
+            )
+        if self.item_memory < LEAST_MEMORY:
+            least = f"{LEAST_MEMORY // 2**20} MiB"
+            raise ValueError(f"item_memory must be at least {least}, which an ordinary picture may take")
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,11 @@ class Decoded(Protocol):
 
 
 class Labeler(Protocol):
-    """Says one thing about each sample, as numbers. No store, no network, no engine, no threshold."""
+    """Says one thing about each sample, as numbers. No store, no network, no engine, no threshold.
+
+    Workers are confined once it is loaded. One that has more to read says which files and folders, one that asks a
+    service says so: `reads: Sequence[Path]`, `network: bool`, as fields (options) or class variables, or not at all.
+    """
 
     version: ClassVar[int]  # raise it when answers change; part of the table's name
     needs: ClassVar[Needs]
@@ -200,7 +204,14 @@ class Queue(Protocol):
 
 
 class Work(Protocol[T_contra, R_co]):
-    """What an engine maps: picklable; `load` runs once in each worker."""
+    """What an engine maps: picklable; `load` runs once in each worker, which is confined after it.
+
+    An answer is plain data (numbers, text, bytes, arrays, dataclasses of these) of the type that `__call__` declares.
+    A work may have more: `reads` and `network`, what a worker may reach; `plugins`, whether it runs code of plug-ins;
+    `bring(item)`, which in the driver makes of an item what a worker is given (the bytes at a path);
+    `fits(given, answer)`, whether that can be an answer to it; `pictures(item)`, how many times the seconds of a
+    picture it may take (`curate.engine.step` says where one begins).
+    """
 
     def load(self) -> None: ...
     def __call__(self, item: T_contra) -> R_co: ...

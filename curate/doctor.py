@@ -77,6 +77,7 @@ def doctor(root: Path | None, gate: Gate | None = None) -> list[Check]:
         **{name: lambda name=name: _weights(name) for name in WEIGHTS},  # type: ignore[misc]
         "mongod": _mongod,
         "sqlite": lambda: _sqlite(root),
+        "confinement": lambda: _confinement(config or Config()),
         "config": lambda: _configured(root, problem),
         "workspace": lambda: _workspace(root),
         "catalog": lambda: _catalog(root),
@@ -158,6 +159,23 @@ def _folder(package: str) -> Path | None:
     spec = find_spec(package)
     places = list(spec.submodule_search_locations or ()) if spec else []
     return Path(places[0]) if places else None
+
+
+def _confinement(config: Config) -> Check:
+    """Whether what decodes strangers' files is shut off from everything else."""
+    from curate.confine import lacking
+
+    how, why = config.engine.confine, lacking()
+    if how == "off":
+        told = "off: a fault in a decoder can reach whatever you can; coverage and debuggers need it so"
+        return Check("confinement", None, told, '[engine] confine = "auto"')
+    if why is not None:
+        told = f"{why}: a fault in a decoder can reach whatever you can"
+        remedy = "use Linux 5.13 or newer with Landlock, on x86_64 or aarch64"
+        return Check("confinement", False if how == "require" else None, told, remedy)
+    import landlockpy
+
+    return Check("confinement", True, f"workers are confined: Landlock ABI {landlockpy.abi_version()} and seccomp")
 
 
 # -- the database of the review app ----------------------------------------------------------------------------------

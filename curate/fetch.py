@@ -176,7 +176,7 @@ class _Run:
                     await self._download(client, line, step)
             finally:
                 await line.end()
-                self.recorder.flush()
+                self.recorder.close()
 
     async def _list_all(self, sources: Sequence[Source], client: Http) -> None:
         with self.progress.stage("list") as step:
@@ -318,9 +318,10 @@ class _Line:
 
     def _look(self) -> None:
         try:
-            for item, answer in each(self._engine, self._intake, self._chunks()):
-                _, response = self._open.pop(item.candidate)
-                self._outcomes.put(_outcome(item, answer, response))
+            with contextlib.suppress(KeyboardInterrupt):  # what was not looked at stays pending
+                for item, answer in each(self._engine, self._intake, self._chunks()):
+                    _, response = self._open.pop(item.candidate)
+                    self._outcomes.put(_outcome(item, answer, response))
         finally:
             self._outcomes.put(None)
 

@@ -32,6 +32,11 @@ class Graining:
     root: Path
     bounds: Bounds
 
+    @property
+    def reads(self) -> tuple[Path]:
+        """The store's bytes."""
+        return (self.root,)
+
     def load(self) -> None:
         """Import what the first item would otherwise wait for."""
         import numpy as np  # noqa: F401

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -94,6 +94,11 @@ class Hashing:
     root: Path
     bounds: Bounds
     side: int  # px of the decode that pHashes are made from
+
+    @property
+    def reads(self) -> tuple[Path]:
+        """The store's bytes."""
+        return (self.root,)
 
     def load(self) -> None:
         """Import what the first item would otherwise wait for."""
@@ -211,7 +216,7 @@ def _hashed(ws: Workspace, missing: list[Wanted], engine: Engine) -> Iterator[Fo
         elif isinstance(result, Exception):
             raise result
         else:
-            yield result
+            yield replace(result, id=item[0])  # which sample that is, no worker says
 
 
 def write(ws: Workspace, found: Sequence[Found], who: str) -> None:

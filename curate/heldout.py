@@ -7,12 +7,13 @@ whatever shows the same picture as that, leaves every later release with the rea
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from curate import hashes
-from curate.contracts import Engine
+from curate.contracts import Engine, Work
 from curate.engine import each, slices
 from curate.errors import ItemError, UsageError
 from curate.groups import Rows
@@ -26,7 +27,7 @@ from curate.store.catalog import now
 from curate.store.workspace import Workspace
 
 REASON = "held_out"
-ITEM = 16  # files that a worker hashes at a time
+ITEM = 4  # files that a worker hashes at a time: their bytes are all in memory at once
 Item = tuple[str, bytes, float, bytes, int]  # sha256, phash, its quality, upright PDQ, its quality; b"": no such hash
 
 
@@ -37,19 +38,29 @@ class Reading:
     intake: Intake
     max_bytes: int
 
-    def load(self) -> None:
-        """Import what the first item would otherwise wait for."""
-        self.intake.load()
-
-    def __call__(self, item: str) -> Item | None:
-        """The hashes of a file, or None for one that is no picture."""
+    def bring(self, item: str) -> Arrival | None:
+        """The bytes at a path, or None where there are none to look at: no worker opens it."""
         path = Path(item)
         try:
             if not path.is_file() or path.stat().st_size > self.max_bytes:
                 return None
-            look = self.intake(Arrival(0, path.read_bytes()))
+            return self.intake.bring(Arrival(0, path.read_bytes()))
         except OSError:
             return None
+
+    def fits(self, given: Arrival | None, answer: Item | None) -> bool:
+        """Whether the answer is about these bytes."""
+        return answer is None or (given is not None and given.digests is not None and answer[0] == given.digests[0])
+
+    def load(self) -> None:
+        """Import what the first item would otherwise wait for."""
+        self.intake.load()
+
+    def __call__(self, item: Arrival | None) -> Item | None:
+        """The hashes of a file, or None for one that is no picture."""
+        if item is None:
+            return None
+        look = self.intake(item)
         if look.hashes is None:
             return None
         main = next(one for one in look.pdq if one.part == pdq.MAIN)
@@ -95,7 +106,7 @@ def forget(ws: Workspace, origin: str) -> None:
 
 def _files(ws: Workspace, folder: Path, engine: Engine, progress: Progress) -> tuple[list[Item], int]:
     paths = sorted(str(path) for path in folder.rglob("*") if path.is_file())
-    work = Reading(Intake(Bounds(ws.config.fetch.max_pixels, 1)), ws.config.fetch.max_bytes)
+    work: Work[Any, Item | None] = Reading(Intake(Bounds(ws.config.fetch.max_pixels, 1)), ws.config.fetch.max_bytes)
     found: list[Item | None] = []
     with progress.stage("hash", len(paths)) as step:
         for _, result in each(engine, work, slices(paths, ITEM)):

@@ -12,18 +12,22 @@ from curate.media.decode import FORMATS, Bounds, Luminance, frames, luminance, o
 from curate.media.parts import each_frame, whole
 from curate.media.pdq import Pdq
 from curate.media.strip import stripped
-from curate.records import Reason, Sample
+from curate.records import MEDIA_TYPES, Reason, Sample
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Bytes on their way in; pickled out of band where that can be."""
+    """Bytes on their way in, with their sha256, sha1, md5 if they are known; pickled out of band where that can be."""
 
     candidate: int
     data: bytes
+    digests: tuple[str, str, str] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Arrival, (self.candidate, PickleBuffer(self.data))
+        return Arrival, (self.candidate, PickleBuffer(self.data), self.digests)
+
+    def __str__(self) -> str:
+        return f"candidate {self.candidate}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +67,43 @@ class Intake:
         """Import what the first item would otherwise wait for."""
         import numpy as np  # noqa: F401
 
+    def bring(self, item: Arrival) -> Arrival:
+        """The bytes with their digests: lists are asked for what this process made, not for what a decoder says."""
+        return Arrival(item.candidate, item.data, digests(item.data))
+
+    def fits(self, given: Arrival, answer: Look) -> bool:
+        """Whether the answer is about these bytes, or about what was made of them and comes with it."""
+        mine = given.digests or digests(given.data)
+        kept, one = answer.rewritten or given.data, answer.sample
+        said = (answer.sha256, answer.sha1, answer.md5)
+        if answer.rewritten is None and (said != mine or answer.came is not None):
+            return False
+        if answer.rewritten is not None and (said != digests(kept) or answer.came != mine):
+            return False
+        return one is None or (
+            (one.id, one.sha1, one.md5, one.bytes) == (*said, len(kept)) and one.media_type in MEDIA_TYPES
+        )
+
     def __call__(self, item: Arrival) -> Look:
         """One look; an item that is no image we take is an answer, not an error."""
-        look = self._look(item.data)
+        look = self._look(item.data, item.digests or digests(item.data))
         if not self.strip or look.failure is None or look.failure.reason is not Reason.HIDDEN_DATA:
             return look
         try:
             smaller = stripped(item.data, open_image(item.data, self.bounds).format or "", self.bounds)
         except ItemError:
             return look
-        again = self._look(smaller)
+        again = self._look(smaller, digests(smaller))
         return look if again.failure else replace(again, rewritten=smaller, came=(look.sha256, look.sha1, look.md5))
 
-    def _look(self, data: bytes) -> Look:
-        sha256, sha1, md5 = (hashlib.new(name, data, usedforsecurity=False).hexdigest() for name in _DIGESTS)
+    def _look(self, data: bytes, known: tuple[str, str, str]) -> Look:
         try:
-            return Look(sha256, sha1, md5, *self._taken(data, (sha256, sha1, md5)))
+            sample, row, parts = self._taken(data, known)
+            return Look(*known, sample, row, pdq=parts)
         except ItemError as failure:
-            return Look(sha256, sha1, md5, failure=failure)
+            return Look(*known, failure=failure)
 
-    def _taken(
-        self, data: bytes, digests: tuple[str, str, str]
-    ) -> tuple[Sample, Mapping[str, Any], None, tuple[Pdq, ...]]:
+    def _taken(self, data: bytes, digests: tuple[str, str, str]) -> tuple[Sample, Mapping[str, Any], tuple[Pdq, ...]]:
         """One decode serves all: in full where PDQ is asked for, else scaled. What cannot be decoded is refused."""
         image = open_image(data, self.bounds)
         media_type = FORMATS[image.format or ""]
@@ -96,7 +115,13 @@ class Intake:
         if seen is None and count > 1:
             each_frame(data, self.bounds)
         sample = Sample(*digests, len(data), media_type, *grey.size, count)
-        return sample, phash.row_of(grey), None, seen.parts if seen else ()
+        return sample, phash.row_of(grey), seen.parts if seen else ()
+
+
+def digests(data: bytes) -> tuple[str, str, str]:
+    """The sha256, sha1 and md5 of bytes, in hex."""
+    sha256, sha1, md5 = (hashlib.new(name, data, usedforsecurity=False).hexdigest() for name in _DIGESTS)
+    return sha256, sha1, md5
 
 
 _DIGESTS = ("sha256", "sha1", "md5")

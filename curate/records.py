@@ -78,6 +78,8 @@ _RETRYABLE = frozenset(
         Reason.CONNECT,
         Reason.HOST_DOWN,
         Reason.TIMEOUT,
+        Reason.TOO_SLOW,
+        Reason.WORKER_DIED,
         Reason.HTTP_429_RATE,
         Reason.HTTP_5XX,
         Reason.MAXLAG,

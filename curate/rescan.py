@@ -68,6 +68,7 @@ def _by_digest(ws: "Workspace", gate: Gate) -> Iterator[tuple[str, Match]]:
 
 
 def _by_look(ws: "Workspace", gate: Gate, step: Any) -> Iterator[tuple[str, Match]]:
+    """The samples of which a stored hash, of any part, is listed."""
     for rows in hashes.all_pdq(ws):
         step(sum(part == pdq.MAIN for part in rows.parts))
         for n, match in gate.near(rows.hashes, rows.quality):

@@ -9,20 +9,22 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from curate.contracts import Decoded, Labeler
+from curate.engine import step
 from curate.errors import ItemError, StoreError
 from curate.media.decode import Bounds
 from curate.media.decoded import StoredImage
 from curate.plugins import name_of
 from curate.records import Sample
-from curate.store.blobs import Blobs
+from curate.store.blobs import Blobs, LocalBlobs
 
 if TYPE_CHECKING:
     import numpy as np
 
-Columns = dict[str, "np.ndarray"]
+Columns = dict[str, Any]  # of np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,32 @@ class Scores:
 class Scoring:
     """What each worker runs: a task in, its scores out. It loads copies, so that it can be pickled again."""
 
+    plugins: ClassVar[bool] = True  # a labeler that is denied something is told, even where it abstains
     labelers: Mapping[str, Labeler]
     blobs: Blobs
     bounds: Bounds
+
+    @property
+    def reads(self) -> list[Path]:
+        """What is read: the store's bytes, and what the labelers name."""
+        own = [self.blobs.root] if isinstance(self.blobs, LocalBlobs) else []
+        return [*own, *(Path(path) for one in self.labelers.values() for path in getattr(one, "reads", ()))]
+
+    @property
+    def network(self) -> bool:
+        """Whether one of the labelers asks for the internet."""
+        return any(getattr(one, "network", False) for one in self.labelers.values())
+
+    def pictures(self, item: Task) -> int:
+        """How many times the seconds of a picture a task may take: each is decoded, and looked at by each labeler."""
+        return len(item.samples) * (1 + len(item.labelers))
+
+    def fits(self, given: Task, answer: Scores) -> bool:
+        """Whether these are the columns of the task's labelers, one row a sample."""
+        blank = self.blank(given).columns
+        shape = {name: {key: (v.shape, v.dtype) for key, v in columns.items()} for name, columns in blank.items()}
+        arrays = {name: {key: (v.shape, v.dtype) for key, v in each.items()} for name, each in answer.columns.items()}
+        return shape == arrays and answer.failed.keys() <= {sample.id for sample in given.samples}
 
     def load(self) -> None:
         """Load a copy of each labeler."""
@@ -77,6 +102,7 @@ class Scoring:
         return Scores({name: blank(self.labelers[name], len(task.samples)) for name in task.labelers})
 
     def _decoded(self, sample: Sample, sides: Sequence[int], failed: dict[str, str]) -> Decoded | None:
+        step()
         view = StoredImage(sample, {}, partial(read_bytes, self.blobs, sample.id), self.bounds)
         try:
             for side in sides:
@@ -111,6 +137,7 @@ def _blank(kind: str, n: int) -> "np.ndarray":
 def fill(columns: Columns, labeler: Labeler, views: Mapping[int, Decoded]) -> None:
     """Ask a labeler about the samples at some places, and put its answers there."""
     for places in batches(list(views), labeler.needs.batch):
+        step(len(places))
         answer = labeler.label([views[n] for n in places])
         for name, values in columns.items():
             if answer[name].shape != (len(places), *values.shape[1:]):

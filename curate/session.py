@@ -12,11 +12,11 @@ from typing import Any
 from curate.config import CONFIG_NAME, Config, digest, load
 from curate.contracts import Engine
 from curate.coverage import headline, rest
+from curate.engine import engine_of
 from curate.errors import UsageError
-from curate.plugins import make
 from curate.progress import Progress
+from curate.store import catalog
 from curate.store.workspace import Workspace, find_root
-from curate.toml import Plugin
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Session:
     @property
     def user(self) -> str:
         """Who is at the keyboard, as the log names them."""
-        return os.environ.get("USER") or str(os.getuid())
+        return catalog.user()
 
     @property
     def progress(self) -> Progress:
@@ -57,8 +57,7 @@ class Session:
 
     def engine(self, config: Config) -> Engine:
         """Where work runs; it gets ready meanwhile."""
-        options = {"workers": config.engine.workers}
-        engine: Engine = make("curate.engine", Plugin(config.engine.use, options, "engine"), "engine")
+        engine = engine_of(config.engine, self.verbose)
         engine.prepare()
         return engine
 

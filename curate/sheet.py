@@ -2,10 +2,13 @@
 
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from curate import weak_table
+from curate.engine import each, engine_of, slices
 from curate.errors import ItemError, StoreError
 from curate.figures import place, survivors
 from curate.media import thumbnail
@@ -13,12 +16,14 @@ from curate.media.decode import Bounds, open_image, scaled
 from curate.progress import Progress
 from curate.records import Axis
 from curate.release import Label
+from curate.store.blobs import LocalBlobs
 from curate.store.eligibility import inactive
 from curate.store.views import minors
 from curate.store.workspace import Workspace
 
 PER_CLASS = 24
 GROUPS, MEMBERS = 12, 8  # near-duplicate groups shown, and samples of each
+ITEM = 8  # pictures that a worker makes at a time
 UNLABELLED = "unlabelled"
 
 
@@ -112,10 +117,10 @@ def tiles(ws: Workspace, names: Iterable[str], clear: bool, progress: Progress) 
     size = Counter(group.values())
     found = {}
     with progress.stage("thumbnails", len(wanted)) as step:
-        for name in wanted:
+        for name, picture in _pictures(ws, wanted, clear):
             found[name] = {
                 "id": name[:10],
-                "src": _picture(ws, name, clear),
+                "src": picture,
                 "group": group.get(name, name)[:10],
                 "size": size[group[name]] if name in group else 1,
                 "place": _place(ws, name),
@@ -133,11 +138,36 @@ def _place(ws: Workspace, name: str) -> str | None:
     return place(ws.catalog.one(sql, (name,)))
 
 
-def _picture(ws: Workspace, name: str, clear: bool) -> str | None:
-    try:
-        with ws.blobs.open(name) as file:
-            image = scaled(open_image(file.read(), Bounds(ws.config.fetch.max_pixels, 1)), thumbnail.SIDE)
-    except (StoreError, ItemError, OSError):
-        return None
-    kind, data = ("jpeg", thumbnail.clear(image)) if clear else ("png", thumbnail.obscured(image))
-    return f"data:image/{kind};base64,{b64encode(data).decode()}"
+@dataclass(frozen=True)
+class Tiling:
+    """The work that is mapped over samples: a small picture of each, made from its bytes."""
+
+    root: Path
+    bounds: Bounds
+    clear: bool
+
+    @property
+    def reads(self) -> tuple[Path]:
+        """The store's bytes."""
+        return (self.root,)
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def __call__(self, item: str) -> bytes | None:
+        """A JPEG, or a PNG of few averages; None where the bytes are gone or are no picture any more."""
+        try:
+            with LocalBlobs(self.root).open(item) as file:
+                image = scaled(open_image(file.read(), self.bounds), thumbnail.SIDE)
+        except (StoreError, ItemError, OSError):
+            return None
+        return thumbnail.clear(image) if self.clear else thumbnail.obscured(image)
+
+
+def _pictures(ws: Workspace, names: Sequence[str], clear: bool) -> Iterator[tuple[str, str | None]]:
+    work = Tiling(ws.blobs.root, Bounds(ws.config.fetch.max_pixels, 1), clear)
+    kind = "jpeg" if clear else "png"
+    for name, data in each(engine_of(ws.config.engine), work, slices(names, ITEM)):
+        if isinstance(data, Exception) and not isinstance(data, ItemError):
+            raise data
+        yield name, f"data:image/{kind};base64,{b64encode(data).decode()}" if isinstance(data, bytes) else None

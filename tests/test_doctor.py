@@ -164,6 +164,26 @@ def test_a_misspelt_config(root: Path) -> None:
     assert "did you mean 'contact'?" in found.detail
 
 
+@pytest.mark.parametrize(
+    ("confine", "lacks", "ok"),
+    [
+        ("auto", None, True),
+        ("require", None, True),
+        ("off", None, None),
+        ("auto", "this kernel has no Landlock", None),
+        ("require", "this kernel has no Landlock", False),
+    ],
+)
+def test_confinement(
+    root: Path, monkeypatch: pytest.MonkeyPatch, confine: str, lacks: str | None, ok: bool | None
+) -> None:
+    (root / "curate.toml").write_text(f'[engine]\nconfine = "{confine}"\n', encoding="utf-8")
+    monkeypatch.setattr("curate.confine.lacking", lambda: lacks)
+    found = said(root, "confinement")
+    assert found.ok is ok
+    assert (lacks or "") in found.detail
+
+
 @pytest.mark.parametrize(("free", "ok"), [(50, True), (5, None), (0.5, False)])
 def test_disk_space(root: Path, monkeypatch: pytest.MonkeyPatch, free: float, ok: bool | None) -> None:
     usage = types.SimpleNamespace(free=int(free * 2**30))

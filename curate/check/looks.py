@@ -1,12 +1,14 @@
 """One look at each file: digests, size, hashes, or why it cannot be read. The limits are those of `fetch`."""
 
+import contextlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from curate.check.dataset import regular
-from curate.contracts import Engine
-from curate.engine import each, slices
+from curate.contracts import Engine, Work
+from curate.engine import each
 from curate.errors import ItemError
 from curate.intake import Arrival, Intake
 from curate.media.decode import Bounds
@@ -14,7 +16,7 @@ from curate.media.pdq import BYTES
 from curate.progress import Progress
 from curate.records import Reason
 
-ITEM = 16  # files that a worker looks at before it answers
+ITEM, ITEM_BYTES = 16, 2**24  # files that a worker looks at before it answers
 MAX_BYTES = 64 * 2**20  # of a file
 
 
@@ -39,45 +41,71 @@ class Seen:
 
 @dataclass(frozen=True)
 class Looking:
-    """The work that is mapped over paths."""
+    """The work that is mapped over paths. No worker opens them: it is given what they hold, and not where that was."""
 
     intake: Intake
+
+    def bring(self, item: str) -> Arrival | Seen:
+        """The bytes at the path, or why there are none."""
+        try:
+            if not regular(item):
+                return Seen("", reason="not_a_file")
+            if (size := os.stat(item).st_size) > MAX_BYTES:  # noqa: PTH116
+                return Seen("", size=size, reason=Reason.TOO_LARGE)
+            with open(item, "rb") as file:  # noqa: PTH123
+                return self.intake.bring(Arrival(0, file.read(MAX_BYTES)))
+        except OSError as error:
+            return Seen("", reason=Reason.FILE_MISSING, detail=error.strerror or "")
+
+    def fits(self, given: Arrival | Seen, answer: Seen) -> bool:
+        """Whether the answer is about these bytes."""
+        if isinstance(given, Seen) or given.digests is None:
+            return answer == given
+        return (answer.sha256, answer.md5, answer.size) == (given.digests[0], given.digests[2], len(given.data))
 
     def load(self) -> None:
         """Import what the first item would otherwise wait for."""
         self.intake.load()
 
-    def __call__(self, item: str) -> Seen:
-        """What was found at the path."""
-        path = item
-        try:
-            if not regular(path):
-                return Seen(path, reason="not_a_file")
-            if (size := os.stat(path).st_size) > MAX_BYTES:  # noqa: PTH116
-                return Seen(path, size=size, reason=Reason.TOO_LARGE)
-            with open(path, "rb") as file:  # noqa: PTH123
-                data = file.read()
-        except OSError as error:
-            return Seen(path, reason=Reason.FILE_MISSING, detail=error.strerror or "")
-        look = self.intake(Arrival(0, data))
+    def __call__(self, item: Arrival | Seen) -> Seen:
+        """What was found in the bytes; the path is for whoever has it to add."""
+        if isinstance(item, Seen):
+            return item
+        look = self.intake(item)
         if look.sample is None or look.hashes is None:
             failure = look.failure or ItemError(Reason.DECODE_ERROR)
-            return Seen(path, look.sha256, look.md5, len(data), reason=failure.reason, detail=failure.detail)
+            return Seen("", look.sha256, look.md5, len(item.data), reason=failure.reason, detail=failure.detail)
         s, h, main = look.sample, look.hashes, look.pdq[0]
         hashes = (h["phash"], float(h["quality"]), main.hashes[:BYTES], main.quality)
-        return Seen(path, s.id, s.md5, s.bytes, s.width, s.height, s.media_type, *hashes)
+        return Seen("", s.id, s.md5, s.bytes, s.width, s.height, s.media_type, *hashes)
 
 
 def look(paths: Sequence[str], engine: Engine, progress: Progress) -> dict[str, Seen]:
     """What each path holds; one over which a worker died costs itself only."""
     found: dict[str, Seen] = {}
+    work: Work[Any, Seen] = Looking(Intake(Bounds()))
     with progress.stage("look", len(paths)) as step:
-        for path, seen in each(engine, Looking(Intake(Bounds())), slices(sorted(set(paths)), ITEM)):
+        for path, seen in each(engine, work, _chunks(sorted(set(paths)))):
             if isinstance(seen, ItemError):
                 found[path] = Seen(path, reason=seen.reason, detail=seen.detail)
             elif isinstance(seen, Exception):
                 raise seen
             else:
-                found[path] = seen
+                found[path] = replace(seen, path=path)
             step()
     return found
+
+
+def _chunks(paths: Sequence[str]) -> Iterator[list[str]]:
+    """The paths, a few at a time, and large ones alone: their bytes are all in memory at once."""
+    chunk: list[str] = []
+    size = 0
+    for path in paths:
+        with contextlib.suppress(OSError):
+            size += os.stat(path).st_size  # noqa: PTH116
+        if chunk and (len(chunk) == ITEM or size > ITEM_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(path)
+    if chunk:
+        yield chunk

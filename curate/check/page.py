@@ -1,7 +1,8 @@
 """The page of `curate check --report`: its figures, and obscured thumbnails of what is alike. Nothing is ever clear."""
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ from curate.check import Checked
 from curate.check.alike import EXAMPLES
 from curate.check.dataset import Row, shown
 from curate.check.looks import MAX_BYTES
+from curate.config import EngineConfig
+from curate.contracts import Work
+from curate.engine import each, engine_of
 from curate.errors import ItemError, UsageError
+from curate.intake import Arrival
 from curate.media import thumbnail
 from curate.media.decode import Bounds, open_image, scaled
 from curate.page import Table, render, table
@@ -31,11 +36,13 @@ def write_page(path: Path, of: Path | None, done: Checked, progress: Progress) -
         "largest": [list(some[:MEMBERS]) for some in done.largest],
     }
     wanted = sorted({row for some in sets.values() for rows in some for row in rows})
-    made = {}
-    with progress.stage("thumbnails", len(wanted)) as step:
-        for row in wanted:
-            made[row] = _tile(done.rows[row])
+    pictures: dict[str, str | None] = {}
+    paths = sorted({done.rows[row].path for row in wanted})
+    with progress.stage("thumbnails", len(paths)) as step:
+        for name, picture in _pictures(paths):
+            pictures[name] = picture
             step()
+    made = {row: _tile(done.rows[row], pictures[done.rows[row].path]) for row in wanted}
     facts = {
         "f": done.facts,
         "at": now(),
@@ -49,18 +56,37 @@ def write_page(path: Path, of: Path | None, done: Checked, progress: Progress) -
     return path
 
 
-def _tile(row: Row) -> dict[str, Any]:
-    return {"src": _picture(row.path), "name": row.name, "label": row.label, "split": row.split}
+def _tile(row: Row, picture: str | None) -> dict[str, Any]:
+    return {"src": picture, "name": row.name, "label": row.label, "split": row.split}
 
 
-def _picture(path: str) -> str | None:
-    """At most 8 x 8 grey averages, as a data URL; None where the bytes are no picture any more."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 (names may hold bytes that are no text)
-            image = scaled(open_image(file.read(MAX_BYTES), Bounds()), thumbnail.SIDE)
-    except (ItemError, OSError):
-        return None
-    return f"data:image/png;base64,{b64encode(thumbnail.obscured(image)).decode()}"
+@dataclass(frozen=True)
+class Obscuring:
+    """The work that is mapped over paths, whose bytes a worker is given."""
+
+    def bring(self, item: str) -> Arrival:
+        """The bytes at the path; none where it cannot be read."""
+        try:
+            with open(item, "rb") as file:  # noqa: PTH123 (names may hold bytes that are no text)
+                return Arrival(0, file.read(MAX_BYTES))
+        except OSError:
+            return Arrival(0, b"")
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def __call__(self, item: Arrival) -> bytes:
+        """At most 8 x 8 grey averages, as a PNG; raises ItemError where the bytes are no picture any more."""
+        return thumbnail.obscured(scaled(open_image(item.data, Bounds()), thumbnail.SIDE))
+
+
+def _pictures(paths: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Each path with its picture as a data URL, or with None."""
+    work: Work[Any, bytes] = Obscuring()
+    for path, data in each(engine_of(EngineConfig()), work, ([one] for one in paths)):
+        if isinstance(data, Exception) and not isinstance(data, ItemError):
+            raise data
+        yield path, f"data:image/png;base64,{b64encode(data).decode()}" if isinstance(data, bytes) else None
 
 
 def tables(facts: Mapping[str, Any]) -> dict[str, Table]:

@@ -1,50 +1,52 @@
-"""A few long-lived worker processes. One that the system kills costs its item, named, never the run."""
+"""A few long-lived worker processes. One that dies, or that must be ended, costs its item, named, never the run."""
 
-import gc
-import multiprocessing
-import os
 import queue
-import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing import forkserver
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
-from typing import Any
+from typing import Any, Literal
 
+from curate import ending
 from curate.contracts import Needs, R, T, Work
-from curate.engine import _parcel as parcel
-from curate.errors import ItemError
-from curate.records import Reason
-
-_context = multiprocessing.get_context("forkserver")
-_forked = "curate.engine._forked"
-_context.set_forkserver_preload([_forked])
+from curate.engine import _forkserver as forks
+from curate.engine import _limits as limits
+from curate.engine._hand import Terms, Worker
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Runs work in `workers` processes (0: one a core), each fed one item at a time through a pipe."""
+    """Runs work in `workers` processes (0: one a core), each fed one item at a time.
+
+    An item, or each picture of one that holds several, may take `item_seconds` of the wall and of a processor, and
+    `item_memory` bytes beside what its worker has from the start; all workers together stay below half of the memory.
+    `confine`: whether workers are shut off from files, network and other processes: where the system can (auto), or
+    not at all without it (require). `aloud`: what they print is shown, beside the item.
+    """
 
     workers: int = 0
+    item_seconds: float = 20.0
+    item_memory: int = 2**30
+    confine: Literal["auto", "require", "off"] = "auto"
+    aloud: bool = False
 
     def prepare(self) -> None:
         """Start what workers are forked from, with the modules of ours that are imported here by now.
 
         A worker is then there in 15 ms, where one that imports for itself takes 150.
         """
-        ours = [name for name in sys.modules if name.partition(".")[0] == "curate"]
-        _context.set_forkserver_preload([_forked, *ours])
-        forkserver.ensure_running()
+        forks.server([name for name in sys.modules if name.partition(".")[0] == "curate"])
 
     def map(self, work: Work[T, R], items: Iterable[T], needs: Needs) -> Iterator[tuple[T, R | Exception]]:
-        """Each item with its result as it comes. Items are pulled when a worker is free; nothing queues up unseen."""
-        count = self.workers or len(os.sched_getaffinity(0))
+        """Each item with its result as it comes. Items are pulled when a worker is free; nothing queues up unseen.
+
+        Raises KeyboardInterrupt where the command was told to end: what is under way has a moment to be done.
+        """
+        count, terms = self._terms(work, needs)
         out: queue.Queue[Any] = queue.Queue(maxsize=4 * count)
         source = _Shared(items)
-        threads = [threading.Thread(target=_feed, args=(work, source, out), daemon=True) for _ in range(count)]
+        workers = [Worker(work, terms) for _ in range(count)]
+        threads = [threading.Thread(target=_feed, args=(one, source, out), daemon=True) for one in workers]
         for thread in threads:
             thread.start()
         try:
@@ -53,13 +55,25 @@ class Pool:
                     yield pair
             if source.error is not None:
                 raise source.error
+            if source.cut:
+                raise KeyboardInterrupt
         finally:
             source.stop()
+            for worker in workers:
+                worker.leave()
             while any(thread.is_alive() for thread in threads):  # a thread may be waiting to hand over
                 try:
                     out.get(timeout=0.05)
                 except queue.Empty:
                     continue
+
+    def worker(self, work: Work[T, R], needs: Needs) -> Worker:
+        """One worker on the same terms, to be closed by whoever asks for it."""
+        return Worker(work, self._terms(work, needs)[1])
+
+    def _terms(self, work: Any, needs: Needs) -> tuple[int, Terms]:
+        count, memory = limits.share(self.workers, self.item_memory, limits.machine_memory())
+        return count, Terms.of(work, needs, self.confine, self.item_seconds, memory, self.aloud)
 
 
 class _Shared:
@@ -69,99 +83,41 @@ class _Shared:
         self._items = iter(items)
         self._lock = threading.Lock()
         self._stopped = False
+        self.cut = False  # the command was told to end before the items did
         self.error: BaseException | None = None
 
     def take(self) -> tuple[Any] | None:
         with self._lock:
-            if self._stopped:
+            if self._stopped or self.cut:
                 return None
             try:
-                return (next(self._items),)
+                taken = (next(self._items),)
             except StopIteration:
                 self._stopped = True
+                return None
             except BaseException as error:  # re-raised in the caller's thread
                 self._stopped, self.error = True, error
-            return None
+                return None
+            self.cut = ending.asked.is_set()
+            return None if self.cut else taken
 
     def stop(self) -> None:
         self._stopped = True
 
 
-def _feed(work: Any, source: _Shared, out: "queue.Queue[Any]") -> None:
-    """One thread a worker: hand it an item, wait for the answer; start another when it dies."""
-    worker = _Worker(work)
+def _feed(worker: Worker, source: _Shared, out: "queue.Queue[Any]") -> None:
+    """One thread a worker: hand it an item, wait for the answer."""
     try:
         worker.start()
         while (taken := source.take()) is not None:
-            out.put((taken[0], worker.run(taken[0])))
+            found = worker.run(taken[0])
+            if found is None:  # there was no time for it
+                source.cut = True
+                break
+            out.put((taken[0], found[0]))
     except BaseException as error:  # re-raised in the caller's thread
         source.error = source.error or error
         source.stop()
     finally:
         worker.close()
         out.put(None)
-
-
-class _Worker:
-    def __init__(self, work: Any) -> None:
-        self._work = work
-        self._process: ForkServerProcess | None = None
-        self._pipe: Connection | None = None
-        self._room = parcel.Room.make()
-
-    def run(self, item: Any) -> Any:
-        process, pipe = self.start()
-        try:
-            parcel.send(pipe, self._room, item)
-            return parcel.receive(pipe, None)
-        except (EOFError, ConnectionError):
-            process.join()
-            self._process = None
-            return ItemError(Reason.WORKER_DIED, f"a worker ended with {_ending(process.exitcode)} at this item")
-
-    def start(self) -> tuple[ForkServerProcess, Connection]:
-        """Begin, so that it is ready when an item comes; nothing where it runs."""
-        if self._process is None or self._pipe is None:
-            self._pipe, theirs = _context.Pipe()
-            process = _context.Process(target=_serve, args=(self._work, theirs, self._room), daemon=True)
-            process.start()  # raises where the work cannot be pickled
-            self._process = process
-            theirs.close()
-        return self._process, self._pipe
-
-    def close(self) -> None:
-        if self._process is not None and self._pipe is not None:
-            self._pipe.close()
-            self._process.join(timeout=5)
-            self._process.kill()
-            self._process.join()
-        if self._room is not None:
-            self._room.close()
-
-
-def _ending(code: int | None) -> str:
-    return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
-
-
-def _serve(work: Any, pipe: Connection, room: parcel.Room | None) -> None:
-    """The worker's life: ends when the parent does, and leaves Ctrl-C to it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    failed: Exception | None = None
-    try:
-        work.load()
-    except Exception as error:
-        failed = error
-    gc.freeze()  # what is there by now stays: the collector need not walk it again and again
-    while True:
-        try:
-            item = parcel.receive(pipe, room)
-        except (EOFError, ConnectionError):
-            return
-        if failed is not None:
-            parcel.send(pipe, None, failed)
-            continue
-        try:
-            answer = work(item)
-        except Exception as error:
-            answer = error
-        parcel.send(pipe, None, answer)

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from curate.contracts import Needs, R, T, Work
+from curate.engine._each import All, own
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,9 @@ class Serial:
     def map(self, work: Work[T, R], items: Iterable[T], needs: Needs) -> Iterator[tuple[T, R | Exception]]:
         """Each item with its result, in order."""
         work.load()
+        bring: Any = own(work).bring
         for item in items:
             try:
-                yield item, work(item)
+                yield item, work([bring(one) for one in item] if isinstance(work, All) else bring(item))
             except Exception as error:
                 yield item, error

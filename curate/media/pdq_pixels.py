@@ -10,7 +10,9 @@ from PIL import Image
 if TYPE_CHECKING:
     import numpy as np
 
-Turn = tuple[int, int, int]  # 0 or 1 each: mirrored top to bottom, mirrored left to right, and after that in the diagonal
+Turn = tuple[
+    int, int, int
+]  # 0 or 1 each: mirrored top to bottom, mirrored left to right, and after that in the diagonal
 _STRIP = 1 << 22  # px; Pillow has a larger picture in several pieces
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.agenda import Item
+from curate.engine import Aside
 from curate.errors import BusyError, ItemError, UsageError
 from curate.journal import Journal
 from curate.review import dataset as slice_
@@ -57,6 +58,7 @@ class _Session:
         config = ws.config.review
         self.look = Look(config.blur, config.greyscale, options.unobscured)
         self.media = folder / "media"
+        self._revealed = Aside(ws.config.engine, thumbs.Revealing(ws.blobs.root))
         self.summary: dict[str, Any] = {}
         self.dataset: Any = None
         self.missing = 0  # items whose bytes are not in the store
@@ -129,10 +131,8 @@ class _Session:
 
     def original(self, sample: str) -> tuple[bytes, str]:
         """What is stored at full size, as the pixels that were screened; never the file itself."""
-        with self.ws.blobs.open(sample) as file:
-            data = file.read()
         try:
-            return thumbs.revealed(data)
+            return self._revealed(sample)
         except ItemError as error:
             raise UsageError(f"{sample[:12]}: cannot be shown: {error}") from error
 

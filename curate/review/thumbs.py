@@ -1,21 +1,21 @@
 """The pictures that a session shows: re-encoded, small, obscured unless asked otherwise; no metadata of a file."""
 
 import io
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from os import cpu_count
 from pathlib import Path
 
 from PIL import Image
 
+from curate.engine import alone, each, engine_of, slices
 from curate.errors import ItemError, StoreError
 from curate.media import renderings
 from curate.media.decode import Bounds, frames, load, open_image, scaled, upright
-from curate.store.blobs import disk
+from curate.store.blobs import LocalBlobs, disk
 from curate.store.workspace import Workspace
 
 SIDE = 256  # px, longer side of an obscured picture
 CLEAR = 1024  # px, longer side of one that is not
+ITEM = 8  # pictures that a worker makes at a time
 _QUALITY, _FINE = 75, 92
 _FASTEST = 20  # ms of a frame; browsers slow down what says less
 
@@ -40,6 +40,50 @@ class Look:
 def name_of(sample: str, look: Look) -> str:
     """The file name of a sample's thumbnail."""
     return f"{sample}.{look.mark}.jpg"
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """The work that is mapped over samples: what a session shows of each."""
+
+    root: Path
+    look: Look
+
+    @property
+    def reads(self) -> tuple[Path]:
+        """The store's bytes."""
+        return (self.root,)
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def __call__(self, item: str) -> bytes:
+        """A JPEG; raises ItemError where the bytes are no picture any more, StoreError where they are gone."""
+        return render(_bytes(self.root, item), self.look)
+
+
+@dataclass(frozen=True)
+class Revealing:
+    """The work of showing one sample clear and whole."""
+
+    root: Path
+
+    @property
+    def reads(self) -> tuple[Path]:
+        """The store's bytes."""
+        return (self.root,)
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def __call__(self, item: str) -> tuple[bytes, str]:
+        """As `revealed`; raises ItemError where the bytes are no picture any more, StoreError where they are gone."""
+        return revealed(_bytes(self.root, item))
+
+
+def _bytes(root: Path, sample: str) -> bytes:
+    with LocalBlobs(root).open(sample) as file:
+        return file.read()
 
 
 def render(data: bytes, look: Look) -> bytes:
@@ -97,26 +141,36 @@ def make(ws: Workspace, samples: list[str], folder: Path, look: Look) -> list[st
     have = {path.name for path in folder.iterdir()}
     for stale in have - wanted:
         (folder / stale).unlink()
-    with ThreadPoolExecutor(cpu_count() or 1) as pool, disk():
-        found = list(pool.map(lambda name: one(ws, name, folder / name_of(name, look), look), samples))
-    return [sample for sample, there in zip(samples, found, strict=True) if there]
+    there = [sample for sample in samples if _there(ws, sample, folder / name_of(sample, look))]
+    lacking = [sample for sample in there if not (folder / name_of(sample, look)).exists()]
+    with disk():
+        for sample, picture in each(engine_of(ws.config.engine), Rendering(ws.blobs.root, look), slices(lacking, ITEM)):
+            _put(folder / name_of(sample, look), picture)
+    return there
 
 
 def one(ws: Workspace, sample: str, path: Path, look: Look) -> bool:
     """Whether the sample has its bytes; its thumbnail goes with them."""
+    if not _there(ws, sample, path):
+        return False
+    if not path.exists():
+        for _, picture in each(alone(ws.config.engine), Rendering(ws.blobs.root, look), [[sample]]):
+            _put(path, picture)
+    return True
+
+
+def _there(ws: Workspace, sample: str, path: Path) -> bool:
     try:
-        with ws.blobs.open(sample) as file:
-            if path.exists():
-                return True
-            data = file.read()
+        ws.blobs.open(sample).close()
     except StoreError:
         path.unlink(missing_ok=True)
         return False
-    try:
-        picture = render(data, look)
-    except ItemError:
-        picture = encoded(Image.new("L", (SIDE, SIDE), 128))
-    part = path.with_suffix(".part")
-    part.write_bytes(picture)
-    part.replace(path)
     return True
+
+
+def _put(path: Path, picture: bytes | Exception) -> None:
+    if isinstance(picture, Exception) and not isinstance(picture, (ItemError, StoreError)):
+        raise picture
+    part = path.with_suffix(".part")
+    part.write_bytes(picture if isinstance(picture, bytes) else encoded(Image.new("L", (SIDE, SIDE), 128)))
+    part.replace(path)

@@ -1,5 +1,6 @@
 """The catalog: one SQLite file that holds every fact a run may not lose."""
 
+import getpass
 import hashlib
 import hmac
 import os
@@ -30,6 +31,11 @@ Row = sqlite3.Row
 def now() -> str:
     """The time in UTC, to the millisecond, as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def user() -> str:
+    """Who is at the keyboard, as the log names them."""
+    return os.environ.get("USER") or (str(os.getuid()) if hasattr(os, "getuid") else getpass.getuser())
 
 
 class Catalog:
@@ -219,7 +225,7 @@ class Catalog:
         """`note`, inside a transaction that is open: what was done and that it was done are written together."""
         last = db.execute("SELECT seq, digest FROM log ORDER BY seq DESC LIMIT 1").fetchone()
         seq, prev = (last[0] + 1, last[1]) if last else (1, GENESIS)
-        actor = actor or os.environ.get("USER") or str(os.getuid())
+        actor = actor or user()
         row = [seq, now(), self.run, actor, action, subject and self.digest("id", subject), canonical(detail), prev]
         db.execute("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, _chain(row)))
 

@@ -1,0 +1,132 @@
+"""How an answer leaves a worker: as plain data, of the type that its work declares. Nothing in it is run or looked up.
+
+A worker may be in a stranger's hands: what it writes is not believed to be of the type before that was checked.
+"""
+
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from curate import errors
+from curate.contracts import Work
+from curate.engine._each import All
+from curate.errors import CurateError, ItemError
+from curate.records import Reason
+
+LARGEST = 64 * 2**20  # bytes of one answer
+_ARRAY, _TEXTS = 1, 2  # extension types
+_NUMBERS = "biuf"  # kinds of arrays that are numbers
+_DETAIL = 2000  # characters kept of what a worker says of an error
+_BUILT_IN: tuple[type[Exception], ...] = (
+    ArithmeticError, AssertionError, AttributeError, ImportError, IndexError, KeyError, MemoryError,
+    NotImplementedError, OSError, OverflowError, RuntimeError, TypeError, ValueError, ZeroDivisionError,
+)  # fmt: skip
+
+
+def _tree() -> Iterator[type[Exception]]:
+    yield from (one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, CurateError))
+
+
+_ERRORS: dict[str, type[Exception]] = {one.__name__: one for one in [*_BUILT_IN, *_tree()] if one is not ItemError}
+
+
+class WorkError(Exception):
+    """What a work raised that cannot be made again here: its class and its words."""
+
+
+class _Fault(msgspec.Struct):
+    kind: str
+    said: str
+    reason: Reason | None = None
+    after: float | None = None
+
+
+class _Frame(msgspec.Struct):
+    """The answers to one task: one, or one for each item of a chunk; each with whether it is an exception."""
+
+    number: int
+    answers: list[tuple[bool, msgspec.Raw]]
+
+
+def kind_of(work: Work[Any, Any]) -> Any:
+    """The type of a work's answers, as its `__call__` declares it."""
+    one = work.work if isinstance(work, All) else work
+    return typing.get_type_hints(type(one).__call__).get("return", Any)
+
+
+def encode(number: int, answers: list[Any]) -> bytes:
+    """The bytes of the answers to a task; raises TypeError or ValueError where one is not plain data."""
+    return _encode(_Frame(number, [(isinstance(one, Exception), msgspec.Raw(_encode(one))) for one in answers]))
+
+
+def decode(said: bytes, number: int, count: int, kind: Any) -> list[Any]:
+    """The answers to a task; raises ValueError where there are others than to what was asked, or of another type."""
+    frame = msgspec.msgpack.decode(said, type=_Frame)
+    if frame.number != number or len(frame.answers) != count:
+        raise ValueError("answers what was not asked")
+    return [_error(raw) if failed else _decode(raw, kind) for failed, raw in frame.answers]
+
+
+def _encode(value: Any) -> bytes:
+    return msgspec.msgpack.encode(_fault(value) if isinstance(value, Exception) else value, enc_hook=_packed)
+
+
+def _decode(raw: bytes | msgspec.Raw, kind: Any) -> Any:
+    return msgspec.msgpack.decode(raw, type=kind, dec_hook=_made, ext_hook=_extended)
+
+
+def _fault(error: Exception) -> _Fault:
+    if isinstance(error, ItemError):
+        return _Fault("ItemError", _text(error.detail), error.reason, error.retry_after)
+    kind = next((one.__name__ for one in type(error).__mro__ if one.__name__ in _ERRORS), "")
+    said = str(error) if kind == type(error).__name__ else f"{type(error).__name__}: {error}"
+    return _Fault(kind, _text(said))
+
+
+def _text(said: str) -> str:
+    return said[:_DETAIL].encode("utf-8", "backslashreplace").decode()
+
+
+def _error(raw: msgspec.Raw) -> Exception:
+    fault = msgspec.msgpack.decode(raw, type=_Fault)
+    if fault.reason is not None:
+        return ItemError(fault.reason, fault.said[:_DETAIL], fault.after)
+    made: Exception = _ERRORS.get(fault.kind, WorkError)(fault.said[:_DETAIL])
+    return made
+
+
+# -- what msgpack has no word for ------------------------------------------------------------------------------------
+
+
+def _packed(value: Any) -> Any:
+    if isinstance(value, Exception):
+        return _fault(value)
+    import numpy as np
+
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return msgspec.msgpack.Ext(_TEXTS, msgspec.msgpack.encode(value.tolist()))
+    if isinstance(value, np.ndarray):
+        plain = (value.dtype.str, value.shape, value.tobytes())
+        return msgspec.msgpack.Ext(_ARRAY, msgspec.msgpack.encode(plain))
+    raise NotImplementedError(f"{type(value).__name__} is not plain data: no worker can answer it")
+
+
+def _made(kind: type, value: Any) -> Any:
+    if kind is ItemError:
+        return _error(msgspec.Raw(msgspec.msgpack.encode(value)))
+    raise NotImplementedError(f"{kind} is not plain data")
+
+
+def _extended(code: int, data: memoryview) -> Any:
+    import numpy as np
+
+    if code == _TEXTS:
+        return np.array(msgspec.msgpack.decode(data, type=list[str | None]), dtype=object)
+    dtype, shape, values = msgspec.msgpack.decode(data, type=tuple[str, tuple[int, ...], bytes])
+    if code != _ARRAY or (kind := np.dtype(dtype)).kind not in _NUMBERS:
+        raise ValueError(f"no array of {dtype} is taken")
+    return np.frombuffer(values, dtype=kind).reshape(shape).copy()

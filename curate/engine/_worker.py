@@ -1,0 +1,83 @@
+"""A worker's life: it is told its work, loads it, shuts the door behind itself, and answers one task after another."""
+
+import atexit
+import gc
+import os
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from curate.confine import Door, named, refusal
+from curate.contracts import Work
+from curate.engine import _answers
+from curate.engine import _pace as pace
+from curate.engine import _parcel as parcel
+from curate.engine._each import All
+from curate.errors import ItemError
+from curate.records import Reason
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a worker is told first. `door` is None where nothing confines it."""
+
+    work: Work[Any, Any]
+    door: Door | None
+
+
+def live(tasks: int, answers: int, handle: int = -1) -> None:
+    """Answer until the other end is closed."""
+    room = parcel.Room(handle) if handle >= 0 else None
+    pace.begin(room)
+    told, out = Connection(tasks, writable=False), Connection(answers, readable=False)
+    brief: Brief = parcel.unpacked(told.recv_bytes(), room)
+    denied = brief.door.listen() if brief.door is not None else None
+    failed = _loaded(brief)
+    if denied is not None:
+        denied.take()  # load() comes before the door is shut
+    out.send_bytes(_answers.encode(0, [failed]))
+    gc.freeze()  # what is there by now stays: the collector need not walk it again and again
+    while True:
+        try:
+            number, item = parcel.unpacked(told.recv_bytes(), room)
+        except EOFError:
+            break
+        found = [failed or one for one in _results(brief, item)]
+        if denied is not None and failed is None and (what := denied.take()) is not None:
+            found = [refusal(what)] * len(found)
+        out.send_bytes(_said(number, found))
+    if brief.door is None:
+        atexit._run_exitfuncs()  # of what measures or debugs us
+    os._exit(0)
+
+
+def _loaded(brief: Brief) -> Exception | None:
+    try:
+        brief.work.load()
+        if brief.door is not None:
+            brief.door.shut()
+    except Exception as error:
+        return error
+    return None
+
+
+def _results(brief: Brief, item: Any) -> list[Any]:
+    try:
+        found = brief.work(item)
+    except Exception as error:
+        found = error
+    several = found if isinstance(brief.work, All) and isinstance(found, list) else [found]
+    return [_named(one, brief.door) if isinstance(one, Exception) else one for one in several]
+
+
+def _named(error: Exception, door: Door | None) -> Exception:
+    if isinstance(error, MemoryError):
+        return ItemError(Reason.TOO_LARGE, "not enough memory")
+    return error if door is None else named(error)
+
+
+def _said(number: int, found: list[Any]) -> bytes:
+    try:
+        return _answers.encode(number, found)
+    except (TypeError, ValueError, NotImplementedError, OverflowError) as error:
+        return _answers.encode(number, [error] * len(found))

@@ -1,0 +1,332 @@
+# ruff: noqa: PTH101, PTH102, PTH104, PTH108, PTH123, PTH208, PTH211
+"""What a decoder in a stranger's hands might try, as a work: each attempt answers what it got, or raises."""
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import mmap
+import os
+import pickle
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curate.engine import _answers, _pace
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whom it is aimed at: a folder with `secret` and a catalog in it, the process that started the engine, a port."""
+
+    folder: str
+    parent: int
+    port: int
+
+    @property
+    def secret(self) -> str:
+        return f"{self.folder}/secret"
+
+
+def _call(number: int, *arguments: Any) -> int:
+    found = int(LIBC.syscall(number, *arguments))
+    if found < 0:
+        raise OSError(ctypes.get_errno(), "syscall")
+    return found
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(16)
+
+
+def _write(path: str) -> int:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    return os.write(handle, b"taken over")
+
+
+def _connect(family: int, where: Any, kind: int = socket.SOCK_STREAM) -> str:
+    with socket.socket(family, kind) as one:
+        one.connect(where)
+    return "connected"
+
+
+def _listen() -> str:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        one.listen()
+    return "listens"
+
+
+def _forked() -> int:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    return pid
+
+
+def _thread(attempt: Callable[[], Any]) -> Any:
+    """The same from a thread that was not there when the door was shut."""
+    got: list[Any] = []
+
+    def tried() -> None:
+        try:
+            got.append(attempt())
+        except OSError as error:
+            got.append(error)
+
+    one = threading.Thread(target=tried)
+    one.start()
+    one.join()
+    if isinstance(got[0], OSError):
+        raise got[0]
+    return got[0]
+
+
+def _raise_limit() -> int:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**30, 2**30))
+    return resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+
+
+def _signalled_by_file(parent: int) -> str:
+    here, _ = os.pipe()
+    fcntl.fcntl(here, fcntl.F_SETOWN, parent)
+    return "owns"
+
+
+def _no_filter(parent: int) -> str:
+    """Another, empty filter on top; the first one must stay in force."""
+    LIBC.prctl(22, 2, ctypes.byref(ctypes.c_uint64()))
+    os.kill(parent, 0)
+    return "signalled"
+
+
+def _room(size: int) -> str:
+    """Make the memory that both see smaller: whoever writes there would be ended."""
+    assert _pace._room is not None
+    os.ftruncate(_pace._room.handle, size)
+    return "made smaller"
+
+
+def _others(read: str, parent: int) -> bytes:
+    found = [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) != os.getpid()]
+    return _read(f"/proc/{found[0] if found else parent}/{read}")
+
+
+PROCESS = {  # each reaches into another process, or begins one
+    "kill parent": lambda t: os.kill(t.parent, signal.SIGTERM),
+    "signal 0": lambda t: os.kill(t.parent, 0),
+    "signal the server": lambda t: os.kill(os.getppid(), signal.SIGSTOP),
+    "signal the group": lambda t: os.killpg(0, 0),
+    "signal all": lambda t: os.kill(-1, 0),
+    "signal a thread": lambda t: _call(200, t.parent, 0),
+    "signal a thread of": lambda t: _call(234, t.parent, t.parent, 0),
+    "queue a signal": lambda t: _call(129, t.parent, 0, ctypes.create_string_buffer(128)),
+    "pidfd": lambda t: os.pidfd_open(t.parent),
+    "signal by file": lambda t: _signalled_by_file(t.parent),
+    "ptrace attach": lambda t: _call(101, 16, t.parent, 0, 0),
+    "ptrace seize": lambda t: _call(101, 0x4206, t.parent, 0, 0),
+    "read its memory": lambda t: _call(310, t.parent, None, 0, None, 0, 0),
+    "write its memory": lambda t: _call(311, t.parent, None, 0, None, 0, 0),
+    "open its memory": lambda t: _read(f"/proc/{t.parent}/mem"),
+    "its environment": lambda t: _read(f"/proc/{t.parent}/environ"),
+    "its command": lambda t: _read(f"/proc/{t.parent}/cmdline"),
+    "its files": lambda t: os.listdir(f"/proc/{t.parent}/fd"),
+    "list processes": lambda t: os.listdir("/proc"),
+    "others' environment": lambda t: _others("environ", t.parent),
+    "its limits": lambda t: resource.prlimit(t.parent, resource.RLIMIT_NOFILE, (1, 1)),
+    "its priority": lambda t: os.setpriority(os.PRIO_PROCESS, t.parent, 19),
+    "its processors": lambda t: os.sched_setaffinity(t.parent, {0}),
+    "exec": lambda t: os.execv("/bin/true", ["true"]),
+    "run": lambda t: subprocess.run(["/bin/true"], check=True).returncode,
+    "shell": lambda t: os.posix_spawn("/bin/sh", ["sh", "-c", "true"], {}),
+    "fork": lambda t: _forked(),
+    "system": lambda t: 1 / (os.system("true") == 0),
+    "clone3": lambda t: _call(435, ctypes.create_string_buffer(88), 88),
+    "new user namespace": lambda t: _call(272, 0x10000000),
+    "survive": lambda t: 1 / (LIBC.prctl(1, 0) == 0),
+    "outlive the filter": lambda t: _no_filter(t.parent),
+    "another's session": lambda t: os.setsid(),
+}
+FILES = {  # each reads, lists or changes what is no business of a decoder
+    "read a secret": lambda t: _read(t.secret),
+    "read from a thread": lambda t: _thread(lambda: _read(t.secret)),
+    "open the catalog": lambda t: _read(f"{t.folder}/work/catalog.db"),
+    "list the workspace": lambda t: os.listdir(t.folder),
+    "list home": lambda t: os.listdir(Path.home()),
+    "list the root": lambda t: os.listdir("/"),
+    "list tmp": lambda t: os.listdir("/tmp"),
+    "list shm": lambda t: os.listdir("/dev/shm"),
+    "read passwd": lambda t: _read("/etc/passwd"),
+    "read passwd by a link": lambda t: _read("/proc/self/root/etc/passwd"),
+    "read hosts": lambda t: _read("/etc/hosts"),
+    "write a blob": lambda t: _write(f"{t.folder}/work/blobs/aa"),
+    "write a list": lambda t: _write(f"{t.folder}/list.txt"),
+    "overwrite": lambda t: _write(t.secret),
+    "truncate": lambda t: os.truncate(t.secret, 0),
+    "remove": lambda t: os.unlink(t.secret),
+    "remove the tree": lambda t: shutil.rmtree(t.folder),
+    "rename": lambda t: os.rename(t.secret, t.secret + "2"),
+    "link": lambda t: os.link(t.secret, "/tmp/taken"),
+    "symlink": lambda t: os.symlink(t.secret, f"{t.folder}/link"),
+    "make a folder": lambda t: os.mkdir(f"{t.folder}/made"),
+    "open to all": lambda t: os.chmod(t.secret, 0o777),
+    "give away": lambda t: os.chown(t.secret, 1, 1),
+    "set its time": lambda t: os.utime(t.secret, (0, 0)),
+    "its attributes": lambda t: os.listxattr(t.secret),
+    "watch": lambda t: _call(254, _call(294, 0), t.folder.encode(), 0xFFF),
+    "handle": lambda t: _call(303, -100, t.secret.encode(), ctypes.create_string_buffer(256), None, 0),
+    "fill tmp": lambda t: _write("/tmp/curate-taken"),
+    "fill shm": lambda t: _write("/dev/shm/curate-taken"),
+    "beside the code": lambda t: _write(str(Path(__file__).with_name("taken.py"))),
+    "in the environment": lambda t: _write(f"{sys.prefix}/taken.py"),
+    "own memory as a file": lambda t: os.open("/proc/self/mem", os.O_RDWR),
+    "a file in memory": lambda t: os.memfd_create("taken"),
+    "shared memory": lambda t: _call(29, 0, 2**30, 0o1600),
+    "shrink the room": lambda t: _room(0),
+    "grow the room": lambda t: _room(2**30),
+    "mount": lambda t: _call(165, b"none", t.folder.encode(), b"tmpfs", 0, None),
+    "chroot": lambda t: os.chroot(t.folder),
+    "a device": lambda t: os.mknod("/tmp/taken", 0o20600, os.makedev(1, 1)),
+    "raise a limit": lambda t: _raise_limit(),
+    "be somebody": lambda t: os.setuid(1),
+}
+NETWORK = {
+    "connect": lambda t: _connect(socket.AF_INET, ("127.0.0.1", t.port)),
+    "connect from a thread": lambda t: _thread(lambda: _connect(socket.AF_INET, ("127.0.0.1", t.port))),
+    "connect by v6": lambda t: _connect(socket.AF_INET6, ("::1", t.port)),
+    "datagram": lambda t: _connect(socket.AF_INET, ("127.0.0.1", t.port), socket.SOCK_DGRAM),
+    "abstract socket": lambda t: _connect(socket.AF_UNIX, "\0taken"),
+    "socket of a file": lambda t: _connect(socket.AF_UNIX, f"{t.folder}/socket"),
+    "netlink": lambda t: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
+    "packet": lambda t: socket.socket(17, socket.SOCK_RAW),
+    "a pair": lambda t: socket.socketpair(),
+    "listen": lambda t: _listen(),
+    "ask for a name": lambda t: 1 / bool(socket.getaddrinfo("localhost", 80)),
+    "io_uring": lambda t: _call(425, 8, ctypes.create_string_buffer(120)),
+    "bpf": lambda t: _call(321, 0, ctypes.create_string_buffer(128), 128),
+    "perf": lambda t: _call(298, ctypes.create_string_buffer(128), 0, -1, -1, 0),
+    "keys": lambda t: _call(250, 0, -3, 0, 0, 0),
+    "message queue": lambda t: _call(68, 0, 0o1600),
+    "module": lambda t: _call(175, b"", 0, b""),
+    "clock": lambda t: time.clock_settime(time.CLOCK_REALTIME, time.time()),
+    "32 bits": lambda t: _call(0x40000000 + 39),
+    "what comes tomorrow": lambda t: 1 / (_call(463, 0) >= 0),
+}
+CALLS: dict[str, Callable[[Target], Any]] = PROCESS | FILES | NETWORK
+MISSING = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EBADF, errno.EXDEV}
+
+
+class Malicious:
+    """Where it is unpickled, it leaves a file."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path(self.path),)
+
+
+def _frame(*data: bytes) -> None:
+    for one in data:
+        rest = memoryview(one)
+        while rest:
+            rest = rest[os.write(101, rest) :]
+
+
+def _long(size: int) -> bytes:
+    return size.to_bytes(4, "big", signed=True)
+
+
+def _huge() -> None:
+    """An answer of ten gigabytes."""
+    _frame(_long(-1), (10 * 2**30).to_bytes(8, "big"))
+    piece = bytes(2**20)
+    for _ in range(10 * 2**10):
+        _frame(piece)
+
+
+def _own_answer(number: int, answer: Any) -> None:
+    said = _answers.encode(number, [answer])
+    _frame(_long(len(said)), said)
+
+
+def _pickled(path: str) -> None:
+    said = pickle.dumps(Malicious(path))
+    _frame(_long(len(said)), said)
+
+
+def _half() -> None:
+    _frame(_long(100), b"x")
+    os._exit(0)
+
+
+def _forever(what: Callable[[], object], nap: float) -> None:
+    while True:
+        what()
+        time.sleep(nap)
+
+
+def _printing() -> None:
+    for _ in range(10**5):
+        with contextlib.suppress(BlockingIOError):
+            os.write(2, b"x" * 4096)
+    os._exit(0)
+
+
+def _closed() -> None:
+    os.close(101)
+    time.sleep(10**6)
+
+
+ANSWERS: dict[str, Callable[[Target], object]] = {  # each has an answer of its own, or none
+    "ten gigabytes": lambda t: _huge(),
+    "most that a frame may say": lambda t: _frame(_long(2**31 - 1), bytes(2**20)),
+    "noise": lambda t: _frame(os.urandom(1000)),
+    "a malicious pickle": lambda t: _pickled(f"{t.folder}/unpickled"),
+    "another item's": lambda t: _own_answer(7, "success"),
+    "of another type": lambda t: _own_answer(1, 5),
+    "deep": lambda t: _frame(_long(100_000), b"\x91" * 100_000),
+    "long lists": lambda t: _frame(_long(5), b"\xdd\xff\xff\xff\xff"),
+    "a bare word": lambda t: _frame(_long(1), b"\xc0"),
+    "half an answer": lambda t: _half(),
+    "slowly": lambda t: _forever(lambda: _frame(b"\x01"), 0.5),
+    "nothing": lambda t: time.sleep(10**6),
+    "nothing, in C": lambda t: LIBC.pause(),
+    "steps for ever": lambda t: _forever(_pace.step, 0.01),
+    "closes the pipe": lambda t: _closed(),
+    "memory": lambda t: [bytearray(os.urandom(1) * 2**26) for _ in range(160)],
+    "memory, mapped": lambda t: mmap.mmap(-1, 10 * 2**30).write(b"x" * (8 * 2**30)),
+    "prints": lambda t: _printing(),
+    "a fault": lambda t: ctypes.string_at(1),
+}
+
+
+@dataclass(frozen=True)
+class TakenOver:
+    """Makes one attempt an item; "success" where it got through."""
+
+    target: Target
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def __call__(self, item: str) -> str:
+        if item in ANSWERS:
+            ANSWERS[item](self.target)
+            return "answered"
+        if item == "honest":
+            return item
+        CALLS[item](self.target)
+        return "success"

@@ -1,0 +1,242 @@
+"""A decoder in a stranger's hands gets nowhere, and honest work notices nothing."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from curate import confine
+from curate.confine import Door, filter, lacking, syscalls
+from curate.contracts import Decoded, Needs
+from curate.engine import each
+from curate.engine.pool import Pool
+from curate.errors import ItemError, UsageError
+from curate.intake import digests
+from curate.media.decode import Bounds
+from curate.records import Reason, Sample
+from curate.scoring import Scoring, Task
+from curate.store.blobs import LocalBlobs
+from tests.pictures import encode, texture
+from tests.takenover import ANSWERS, CALLS, TakenOver, Target
+
+needs_kernel = pytest.mark.skipif(lacking() is not None, reason=f"workers cannot be confined here: {lacking()}")
+NEEDS = Needs()
+REFUSALS = (ItemError, UsageError, OSError, ZeroDivisionError, ValueError, RuntimeError)
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Target]:
+    """A workspace to be robbed, and a port to be reached."""
+    (tmp_path / "secret").write_text("of no decoder's business")
+    (tmp_path / "work" / "blobs").mkdir(parents=True)
+    (tmp_path / "work" / "catalog.db").write_bytes(b"SQLite format 3\0")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield Target(str(tmp_path), os.getpid(), server.getsockname()[1])
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def state(folder: str) -> dict[str, tuple[int, float]]:
+    return {str(path): (path.stat().st_mode, path.stat().st_mtime) for path in Path(folder).rglob("*")}
+
+
+@needs_kernel
+def test_no_call_gets_through(target: Target) -> None:
+    before, trail = state(target.folder), {*os.listdir("/tmp"), *os.listdir("/dev/shm")}  # noqa: PTH208
+    found = dict(Pool(2, item_seconds=10).map(TakenOver(target), list(CALLS), NEEDS))
+    assert len(found) >= 50
+    got = {name: answer for name, answer in found.items() if not isinstance(answer, REFUSALS)}
+    assert not got
+    assert state(target.folder) == before
+    assert not {one for one in {*os.listdir("/tmp"), *os.listdir("/dev/shm")} - trail if "taken" in one}  # noqa: PTH208
+
+
+@needs_kernel
+def test_no_answer_of_its_own_gets_through(target: Target) -> None:
+    """Each costs its item, for a reason; whatever is honest around it is answered."""
+    chunks = [["honest", name, "honest"] for name in ANSWERS]
+    pool = Pool(2, item_seconds=1.5, item_memory=256 * 2**20)
+    found = list(each(pool, TakenOver(target), chunks))
+    assert [answer for name, answer in found if name == "honest"] == ["honest"] * (2 * len(ANSWERS))
+    failed = {name: answer for name, answer in found if name != "honest"}
+    assert failed.keys() == ANSWERS.keys()
+    for name, answer in failed.items():
+        assert isinstance(answer, ItemError), (name, answer)
+        assert answer.reason in (Reason.WORKER_DIED, Reason.TOO_SLOW, Reason.TOO_LARGE), (name, answer)
+    assert not Path(target.folder, "unpickled").exists()
+
+
+def test_the_attempts_are_real(target: Target) -> None:
+    """Unconfined, what harms nobody does get through: a test that cannot fail says nothing."""
+    harmless = ["read a secret", "list home", "list the workspace", "connect", "fork", "signal 0", "its command",
+                "a file in memory", "read passwd", "run", "listen", "a pair", "write a list", "pidfd"]  # fmt: skip
+    work = TakenOver(Target(target.folder, os.getpid(), _elsewhere()))
+    found = dict(Pool(1, confine="off").map(work, harmless, NEEDS))
+    assert found == dict.fromkeys(harmless, "success")
+
+
+def _elsewhere() -> int:
+    server = socket.create_server(("127.0.0.1", 0))
+    _kept.append(server)
+    return int(server.getsockname()[1])
+
+
+_kept: list[socket.socket] = []
+
+
+# -- what a plug-in declares -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Reader:
+    """Reads a file of its own at every sample."""
+
+    path: str
+    reads: Sequence[str] = ()
+    abstains: bool = False
+    network: bool = False
+    connects: int = 0
+    version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs(side=32)
+    columns: ClassVar[Mapping[str, str]] = {"size": "float32"}
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def label(self, batch: Sequence[Decoded]) -> Mapping[str, Any]:
+        """The size of the file."""
+        size = float("nan")
+        with contextlib.suppress(OSError if self.abstains else NotImplementedError):
+            if self.connects:
+                socket.create_connection(("127.0.0.1", self.connects)).close()
+            size = len(Path(self.path).read_bytes()) if self.path else 1
+        return {"size": np.full(len(batch), size, dtype=np.float32)}
+
+
+@dataclass
+class Store:
+    """A store with one picture."""
+
+    root: Path
+    task: Task = field(init=False)
+
+    def __post_init__(self) -> None:
+        data = encode(texture(1))
+        sample = Sample(*digests(data), len(data), "image/jpeg", 160, 120, 1)
+        LocalBlobs(self.root).put([(sample.id, data)])
+        self.task = Task(0, (sample,), ("reader",))
+
+    def scored(self, labeler: Reader) -> Any:
+        work = Scoring({"reader": labeler}, LocalBlobs(self.root), Bounds())
+        ((_, found),) = Pool(1).map(work, [self.task], labeler.needs)
+        return found
+
+
+@needs_kernel
+def test_a_labeler_reads_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    own = tmp_path / "weights"
+    own.write_bytes(b"12345")
+    store = Store(tmp_path / "blobs")
+    for abstains in (False, True):
+        denied = store.scored(Reader(str(own), abstains=abstains))
+        assert isinstance(denied, UsageError)
+        assert "reads = [" in str(denied)
+        assert str(own) in str(denied)
+    missing = store.scored(Reader(str(tmp_path / "gone"), abstains=True))
+    assert np.isnan(missing.columns["reader"]["size"]).all(), "what is not there is not denied"
+    assert store.scored(Reader(str(own), reads=[str(tmp_path / "weights")])).columns["reader"]["size"].tolist() == [5]
+
+
+@needs_kernel
+def test_a_labeler_has_the_internet_where_it_says_so(tmp_path: Path) -> None:
+    store = Store(tmp_path / "blobs")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        for abstains in (False, True):
+            denied = store.scored(Reader("", connects=port, abstains=abstains))
+            assert isinstance(denied, UsageError)
+            assert "network = true" in str(denied)
+        assert store.scored(Reader("", connects=port, network=True)).columns["reader"]["size"].tolist() == [1]
+
+
+# -- where it cannot be ----------------------------------------------------------------------------------------------
+
+
+def test_a_system_without_it_is_said(monkeypatch: pytest.MonkeyPatch, target: Target) -> None:
+    monkeypatch.setattr(confine, "lacking", lambda: "this kernel has no Landlock")
+    with pytest.raises(UsageError, match=r'engine.confine: "require", and this kernel has no Landlock'):
+        list(Pool(1, confine="require").map(TakenOver(target), ["honest"], NEEDS))
+    assert dict(Pool(1).map(TakenOver(target), ["honest", "signal 0"], NEEDS))["signal 0"] == "success"
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_another_system_says_what_it_lacks(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    assert platform in (lacking() or "")
+
+
+def test_a_machine_whose_numbers_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    assert not filter.able()
+
+
+@pytest.mark.parametrize("column", [0, 1])
+@pytest.mark.parametrize("network", [False, True])
+def test_the_filter_is_a_program_that_a_kernel_takes(column: int, network: bool) -> None:
+    """Jumps lead forward and stay inside; every way ends in an answer; no number is named twice."""
+    steps = filter.program(column, 1, 1234, network)
+    assert len(steps) < 4096
+    for place, (code, yes, no, _) in enumerate(steps):
+        if code & 7 == 5:
+            assert place + 1 + max(yes, no) < len(steps)
+    assert steps[-1][0] == 6
+    named = [step[3] for step in steps if step[0] == 0x15]
+    tables = [syscalls.NETWORK, syscalls.RUN, syscalls.OTHERS, syscalls.FILES, syscalls.MEMORY, syscalls.SYSTEM]
+    numbers = [pair[column] for table in tables for pair in table.values() if pair[column] >= 0]
+    assert len(numbers) == len(set(numbers))
+    assert set(numbers) - set(named) <= set() if not network else True
+
+
+def test_what_lies_beside_the_code_is_not_reachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workspace in a folder that Python imports from: only what can be imported is."""
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").touch()
+    (tmp_path / "module.py").touch()
+    (tmp_path / "work").mkdir()
+    (tmp_path / "curate.toml").touch()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    found = set(Door()._readable())
+    assert {str(tmp_path / "package"), str(tmp_path / "module.py")} <= found
+    assert not {str(tmp_path), str(tmp_path / "work"), str(tmp_path / "curate.toml")} & found
+
+
+def test_the_environment_of_workers_holds_no_tokens(target: Target) -> None:
+    code = """
+import os
+from curate.contracts import Needs
+from curate.engine.pool import Pool
+from tests.test_confine import Environment
+print(dict(Pool(1).map(Environment(), ["HUB_TOKEN", "LANG"], Needs())))
+"""
+    environment = {**os.environ, "HUB_TOKEN": "hunter2", "LANG": "C.UTF-8"}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert run.stdout.strip() == "{'HUB_TOKEN': None, 'LANG': 'C.UTF-8'}", run.stderr
+
+
+class Environment:
+    """Says what a variable is."""
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def __call__(self, item: str) -> str | None:
+        return os.environ.get(item)
