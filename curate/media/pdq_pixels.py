@@ -1,4 +1,4 @@
-"""From a picture to its 64 x 64 px and their coefficients: exactly, or rounded as pdqhash rounds. What `pdq` is made of."""
+"""From a picture to the 64 x 64 px that PDQ makes of it: exactly, or rounded as pdqhash rounds."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,9 @@ from PIL import Image
 if TYPE_CHECKING:
     import numpy as np
 
-Turn = tuple[int, int, int]  # 0 or 1 each: mirrored top to bottom, mirrored left to right, and after that in the diagonal
+Turn = tuple[
+    int, int, int
+]  # 0 or 1 each: mirrored top to bottom, mirrored left to right, and after that in the diagonal
 _STRIP = 1 << 22  # px; Pillow has a larger picture in several pieces
 
 
@@ -103,7 +105,7 @@ def _waves() -> "np.ndarray":
 
 @cache
 def faithful() -> bool:
-    """Whether pdqhash, as it was compiled for this machine, rounds as `rounded` does; ImportError where it is missing."""
+    """Whether pdqhash, as it was compiled here, rounds as `rounded` does; ImportError where it is missing."""
     import numpy as np
     import pdqhash
 
