@@ -1,9 +1,8 @@
 """Two corpora of JPEGs of 1280x960, every one with bytes of its own.
 
 `photographs`: 3,000 of about 200 KB, crops of the real photographs that scikit-image ships, each with its own grain.
-`smooth`: crops of desktop wallpapers, skies, gradients and blurs, in which most coefficients are near to each other. They
-are those of Debian's plasma-workspace-wallpapers (`apt install plasma-workspace-wallpapers`), or, where it is missing,
-blurred crops of the photographs.
+`smooth`: crops of desktop wallpapers (skies, gradients, blurs), in which most coefficients are near to each other:
+Debian's (`apt install plasma-workspace-wallpapers`), or, where they are missing, blurred crops of the photographs.
 """
 
 import argparse
@@ -42,7 +41,9 @@ def wallpapers() -> list[Image.Image]:
     found = [one for one in WALLPAPERS.rglob("contents/images/*") if one.suffix in (".jpg", ".png")]
     largest = {one.parent: one for one in sorted(found, key=lambda one: (one.stat().st_size, one))}
     if not largest:
-        print(f"{WALLPAPERS} is empty (Debian: plasma-workspace-wallpapers); blurred photographs instead", file=sys.stderr)
+        print(
+            f"{WALLPAPERS} is empty (Debian: plasma-workspace-wallpapers); blurred photographs instead", file=sys.stderr
+        )
         return [one.resize(SIZE).filter(ImageFilter.GaussianBlur(16)) for one in photographs()]
     return [_half(Image.open(largest[folder]).convert("RGB")) for folder in sorted(largest)]
 
@@ -100,9 +101,7 @@ def corpus(name: str, count: int = 3000) -> list[Path]:
     return make(cache() / "jpegs", count)
 
 
-def make(
-    folder: Path, count: int = 3000, make_one: Maker = jpeg, pictures: Pictures = photographs
-) -> list[Path]:
+def make(folder: Path, count: int = 3000, make_one: Maker = jpeg, pictures: Pictures = photographs) -> list[Path]:
     """A corpus in a folder, made where it is not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
     missing = [seed for seed in range(count) if not (folder / f"{seed:05d}.jpg").exists()]

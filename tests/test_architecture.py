@@ -84,7 +84,12 @@ SPOKE_MAY = {
     "curate.urltree",
 }
 HEAVY = {"torch", "fiftyone", "snorkel", "ray", "numba", "onnxruntime", "sklearn", "cv2", "pandas", "pyarrow", "scipy"}
-LAZY = {"curate.compiled", "curate.media.pdq_kernels", "curate.near.kernels", "curate.screening.kernels"}  # compiled code, itself imported only when a join is large
+LAZY = {  # compiled code, itself imported only inside functions
+    "curate.compiled",
+    "curate.media.pdq_kernels",
+    "curate.near.kernels",
+    "curate.screening.kernels",
+}
 
 
 def files() -> list[Path]:

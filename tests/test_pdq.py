@@ -1,4 +1,4 @@
-"""PDQ is pdqhash's own, every bit of every orientation, whatever the picture; both tables are there for every sample."""
+"""PDQ is pdqhash's own, every bit of every orientation; both tables are there for every sample."""
 
 import os
 import subprocess
@@ -196,10 +196,10 @@ def test_without_pdqhash_there_is_no_pdq_from_the_first_picture_on(monkeypatch: 
 def test_loops_are_compiled_where_no_cache_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     real = numba.njit
 
-    def unwritable(**options: bool) -> object:
-        if options.get("cache"):
+    def unwritable(nogil: bool, cache: bool = False) -> object:
+        if cache:
             raise RuntimeError("cannot cache function: no locator available")
-        return real(**options)
+        return real(nogil=nogil)
 
     monkeypatch.setattr("curate.compiled.numba.njit", unwritable)
 

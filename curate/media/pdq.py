@@ -1,8 +1,8 @@
 """PDQ, the 256-bit hash that screening lists speak: in all eight orientations, of every part of a file.
 
-Source: Davis and Rosen, The TMK+PDQF video-hashing algorithm and the PDQ image-hashing algorithm (2019). Two box filters
-a direction, 64 x 64 px of what they leave, its 16 x 16 lowest DCT coefficients without the mean, a bit for each that is
-above their median.
+Source: Davis and Rosen, The TMK+PDQF video-hashing algorithm and the PDQ image-hashing algorithm (2019): two box
+filters a direction, 64 x 64 px of what they leave, the 16 x 16 lowest coefficients of its DCT without the mean, and a
+bit for each that is above their median.
 """
 
 from dataclasses import dataclass

@@ -13,7 +13,8 @@ from curate.compiled import compiled
 
 SIDE = 64
 PLACES = 2 * SIDE
-TILE = 32  # px of a side of what is transposed at a time
+STRIP = 128  # columns that are filtered at a time
+TILE = 64  # rows that are transposed at a time
 BLOCK = 1024  # columns that are summed at a time, whatever the width is
 
 U = np.uint32  # numba would go on in 64 bits with a plain number
@@ -128,8 +129,8 @@ def shrunk(grey: Singles, down: int, across: int) -> Singles:
     if height == SIDE and width == SIDE:  # which pdqhash leaves as it is
         found = grey[::-1].copy() if down else grey
         return transposed(found[:, ::-1].copy() if across else found)
-    once = _filtered(transposed(_filtered(grey, np.arange(height), down)), np.arange(width), across)
-    return _filtered(transposed(_filtered(transposed(once), _centres(height), 0)), _centres(width), 0)
+    twice = _filtered(_filtered(grey, np.arange(height), down), np.arange(width), across)
+    return transposed(_filtered(_filtered(twice, _centres(height), 0), _centres(width), 0))
 
 
 @compiled
@@ -152,26 +153,42 @@ def _centres(length: int) -> npt.NDArray[np.int64]:
 
 @compiled
 def _filtered(given: Singles, kept: npt.NDArray[np.int64], backwards: int) -> Singles:
-    """A box filter down each column, or up, and the rows of it that are `kept`, in the order in which it meets them."""
+    """A box filter down each column, or up; of its rows those that are `kept`, as it meets them, and transposed.
+
+    Some columns at a time, so that little memory is touched.
+    """
     length, width = given.shape
     size = window(length)
     ahead = (size + 2) // 2 - 1
     start, way = (length - 1, -1) if backwards else (0, 1)
-    found = np.empty((len(kept), width), dtype=np.float32)
-    sums = np.zeros(width, dtype=np.float32)
-    done = 0
-    for step in range(length + ahead):
-        if step < length:
-            for x in range(width):
-                sums[x] += given[start + way * step, x]
-        if step >= size:
-            for x in range(width):
-                sums[x] -= given[start + way * (step - size), x]
-        share = np.float32(min(step, length - 1) - max(step - size, -1))
-        while done < len(kept) and kept[done] == step - ahead:
-            for x in range(width):
-                found[done, x] = sums[x] / share
-            done += 1
+    found = np.empty((width, len(kept)), dtype=np.float32)
+    sums = np.empty(STRIP, dtype=np.float32)
+    tile = np.empty((TILE, STRIP), dtype=np.float32)
+    for left in range(0, width, STRIP):
+        right = min(left + STRIP, width)
+        sums[:] = 0
+        done = 0
+        for step in range(length + ahead):
+            if step < length:
+                row = given[start + way * step][left:right]
+                for x in range(right - left):
+                    sums[x] += row[x]
+            if step >= size:
+                row = given[start + way * (step - size)][left:right]
+                for x in range(right - left):
+                    sums[x] -= row[x]
+            share = np.float32(min(step, length - 1) - max(step - size, -1))
+            while done < len(kept) and kept[done] == step - ahead:
+                row = tile[done % TILE]
+                for x in range(right - left):
+                    row[x] = sums[x] / share
+                done += 1
+                if done % TILE == 0 or done == len(kept):
+                    first = (done - 1) // TILE * TILE
+                    for x in range(right - left):
+                        column = found[left + x][first:done]
+                        for n in range(done - first):
+                            column[n] = tile[n, x]
     return found
 
 

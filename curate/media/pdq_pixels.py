@@ -1,4 +1,4 @@
-"""From a picture to its 64 x 64 px and their coefficients: exactly, or rounded as pdqhash rounds. What `pdq` is made of."""
+"""From a picture to the 64 x 64 px that PDQ makes of it: exactly, or rounded as pdqhash rounds."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -105,7 +105,7 @@ def _waves() -> "np.ndarray":
 
 @cache
 def faithful() -> bool:
-    """Whether pdqhash, as it was compiled for this machine, rounds as `rounded` does; ImportError where it is missing."""
+    """Whether pdqhash, as it was compiled here, rounds as `rounded` does; ImportError where it is missing."""
     import numpy as np
     import pdqhash
 
