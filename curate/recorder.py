@@ -45,16 +45,17 @@ class Recorder:
         self.incidents: list[int] = []
         self.matched = 0
         self.unanswered = ""
-        self._entries = set[tuple[str, str]]()  # that matched in this run, and were not hot
+        self._entries = set[tuple[str, str]]()  # of lists, that matched in this run, and were not hot
+        self._remote = 0  # matches of remote matchers
 
     @property
     def must_stop(self) -> bool:
         """True once as many items matched a list as the run may see, or the gate has stopped answering.
 
         Where hot entries are held it takes more entries than that, which were not hot before: one ends no run, however
-        much it matches.
+        much it matches. What a remote matcher names is a bank of entries, and each of its matches counts.
         """
-        seen = len(self._entries) - 1 if self._holds else self.matched
+        seen = max(len(self._entries) - 1, 0) + self._remote if self._holds else self.matched
         return bool(self.unanswered) or seen >= self._gate.stop_after_matches > 0
 
     @property
@@ -214,7 +215,8 @@ class Recorder:
             history.record(catalog, db, number, history.Hit(match, sha256, o.candidate, detail))
         else:
             number = open_incident(catalog, db, "match", sha256, detail, match, o.candidate)
-            self._entries.add(history.key(catalog, match))
+            self._entries |= {history.key(catalog, match)} if match.value else set()
+            self._remote += not match.value
         hold(db, held, number, f"came with what incident {number} is about")
         catalog.append(db, "match", sha256, {"incident": number, "list": match.list, "held": len(held)})
         return number

@@ -6,6 +6,8 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +15,19 @@ import pytest
 from PIL import Image
 
 from curate.commands import pick
+from curate.engine.serial import Serial
 from curate.entry import aside, find
-from curate.errors import GateError, UsageError
+from curate.errors import GateError, MatchError, UsageError
+from curate.fetch import fetch
 from curate.incident import incident, release
 from curate.media import placeholders
+from curate.net.offline import Offline
+from curate.records import Digests
 from curate.screening import common, history
 from curate.screening.misfires import ITEMS, often, suspicious
 from curate.store.views import held
 from tests.pictures import encode, photograph, texture
+from tests.releases import QUIET
 from tests.screened import LIST, configure, fates, fetched, gate, hash_of, listed, logged, opened, put
 from tests.test_fetch import curate
 
@@ -107,6 +114,30 @@ def test_several_entries_end_a_run_that_one_does_not(tmp_path: Path) -> None:
     put(tmp_path, "c.jpg", encode(PHOTO, quality=60))
     put(tmp_path, "d.jpg", encode(OTHER, quality=60))
     assert "the run went on" in fetched(tmp_path)[1]
+
+
+def test_a_bank_of_a_remote_matcher_is_no_hot_entry(tmp_path: Path) -> None:
+    """It names every picture alike: under `hold` its matches end the run, and nobody calls the bank suspicious."""
+
+    class Bank:
+        provider = "somebody"
+
+        def check(self) -> None: ...
+        def ask(self, items: Sequence[Digests]) -> list[str | None]:
+            return ["a bank" for _ in items]
+
+    configure(tmp_path, HOLD)
+    listed(tmp_path, ["0" * 40])
+    for n in range(12):
+        put(tmp_path, f"{n:02}.png", encode(texture(n, (40, 32)), "PNG"))
+    ws = opened(tmp_path)
+    both = replace(gate(ws), matchers=(("hma:1", Bank()),), stop_after_matches=3)
+    with ws.driver("fetch"), pytest.raises(MatchError, match="the run stopped"):
+        fetch(ws, pick.sources(ws.config), Offline("no network"), both, Serial(), QUIET)
+    count = ws.catalog.one("SELECT count(*) FROM matches")
+    assert ws.catalog.one("SELECT count(*) FROM incidents") == count >= 3
+    assert suspicious(ws.catalog, both) == []
+    ws.close()
 
 
 def test_what_somebody_decided_about_is_not_added_to(tmp_path: Path) -> None:

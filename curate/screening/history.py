@@ -55,7 +55,7 @@ def screened(catalog: Catalog) -> Mapping[str, int]:
 
 
 def key(catalog: Catalog, match: Match) -> tuple[str, str]:
-    """An entry's list and keyed digest; a remote matcher's entry is known by its name."""
+    """An entry's list and keyed digest; what a remote matcher names is known by its name."""
     return match.origin or match.list, digest(catalog, match.value or match.entry)
 
 
@@ -84,8 +84,11 @@ _COLUMNS = (
 def hot(catalog: Catalog, db: sqlite3.Connection, match: Match, after: int) -> int | None:
     """The incident that a match of an entry belongs to that has matched `after` times and more; None below that.
 
-    One that somebody has decided about is not added to: what comes later is another matter.
+    One that somebody has decided about is not added to: what comes later is another matter. What a remote matcher names
+    is no entry, but a bank of them.
     """
+    if not match.value:
+        return None
     sql = "SELECT count(*) FROM matches WHERE list = ? AND entry = ?"
     entry = key(catalog, match)
     if db.execute(sql, entry).fetchone()[0] < max(after, 1):

@@ -41,8 +41,9 @@ def suspicious(catalog: Catalog, gate: Gate) -> list[dict[str, Any]]:
     found, screened = dict[tuple[str, str], Suspect](), history.screened(catalog).get("screened", 0)
     for match, why in _doubtful(gate):
         found.setdefault(history.key(catalog, match), Suspect(match.list, match.entry, match.value)).why.append(why)
+    banks = {name for name, _ in gate.matchers}
     for entry in history.entries(catalog):
-        if reasons := often(entry, screened):
+        if entry.list not in banks and (reasons := often(entry, screened)):
             value, name = _value(catalog, gate, entry), _list(gate, entry.list)
             found.setdefault((entry.list, entry.key), Suspect(name, entry.name, value)).why += reasons
         if (entry.list, entry.key) in found:
