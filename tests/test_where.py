@@ -61,11 +61,13 @@ def answers(root: Path, here: Path) -> list[dict[str, Any]]:
     commands = [[*verb, "-w", str(root)] for verb in VERBS] + [["check", str(root / "images")]]
     commands[1][3] = str(root / "held")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    script = root.parent / "bin" / "curate"  # as pip writes it
+    script.parent.mkdir(exist_ok=True)
+    script.write_text("from cli import main\nmain()\n")
     for command in commands:
-        code = f"import sys; sys.path.remove({str(here)!r}) if {str(here)!r} in sys.path else 0; import cli; cli.main()"
         run = subprocess.run(
-            [sys.executable, "-P", "-c", code, *command, "--json", "-q"],
-            capture_output=True, text=True, cwd=here, env=environment,
+            [sys.executable, str(script), *command, "--json", "-q"], capture_output=True, text=True, cwd=here,
+            env=environment,
         )  # fmt: skip
         assert run.returncode in (0, 4), run.stderr
         said = run.stdout.replace(str(root), "ROOT")
