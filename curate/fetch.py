@@ -176,7 +176,7 @@ class _Run:
                     await self._download(client, line, step)
             finally:
                 await line.end()
-                self.recorder.close()
+                self.recorder.flush()
 
     async def _list_all(self, sources: Sequence[Source], client: Http) -> None:
         with self.progress.stage("list") as step:

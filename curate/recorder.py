@@ -104,11 +104,6 @@ class Recorder:
         if outcome.failure is not None and outcome.failure.reason is Reason.TAKEN_DOWN:
             self._stay_away(db, outcome.candidate)
 
-    def close(self) -> None:
-        """Write what is held in memory, and let go of what was started."""
-        self.flush()
-        self._parts.close()
-
     def flush(self) -> None:
         """Write the hashes that are held in memory; what a killed run loses of them, dedupe makes again."""
         hashes.write(self._ws, list(self._hashes.values()), "fetch")
