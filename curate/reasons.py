@@ -15,6 +15,7 @@ MEANING: dict[Reason, str] = {
     Reason.CONNECT: "No connection to the host.",
     Reason.HOST_DOWN: "The host failed so often that nothing more was asked of it in this run.",
     Reason.TLS: "The host's certificate or encryption is not acceptable.",
+    Reason.MALFORMED_ANSWER: "What the server sent is no HTTP answer, or contradicts itself.",
     Reason.TIMEOUT: "No whole answer in the time allowed.",
     Reason.TOO_SLOW: "The answer came in too slowly to wait for.",
     Reason.HTTP_401_403: "The server refuses access.",

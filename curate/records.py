@@ -26,6 +26,7 @@ class Reason(StrEnum):
     CONNECT = "connect"
     HOST_DOWN = "host_down"
     TLS = "tls"
+    MALFORMED_ANSWER = "malformed_answer"
     TIMEOUT = "timeout"
     TOO_SLOW = "too_slow"
     HTTP_401_403 = "http_401_403"
@@ -76,6 +77,7 @@ _RETRYABLE = frozenset(
         Reason.DNS,
         Reason.CONNECT,
         Reason.HOST_DOWN,
+        Reason.MALFORMED_ANSWER,
         Reason.TIMEOUT,
         Reason.HTTP_429_RATE,
         Reason.HTTP_5XX,
