@@ -58,6 +58,7 @@ class Task:
     candidate: int
     kind: str
     locator: str
+    host: str
 
 
 def fetch(  # the one verb with all of the outside world handed in
@@ -94,8 +95,12 @@ def fetch(  # the one verb with all of the outside world handed in
             f"screening: {run.recorder.unanswered}; the run stopped, and nothing was kept that could not be screened."
             f" Run it again when it answers; {REMEDY}"
         )
-    more = {"unlisted": run.unlisted, "api_calls": run.budget.calls, "seconds": round(time.monotonic() - started, 3)}
-    return totals(ws) | more
+    return totals(ws) | {
+        "unlisted": run.unlisted,
+        "deferred_hosts": len(run.deferred),
+        "api_calls": run.budget.calls,
+        "seconds": round(time.monotonic() - started, 3),
+    }
 
 
 @contextlib.contextmanager
@@ -125,6 +130,11 @@ def retry(ws: Workspace, names: Sequence[str]) -> int:
         return int(db.execute(sql, reasons).rowcount)
 
 
+def passing(ws: Workspace) -> int:
+    """How many candidates failed for a reason that may be gone when they are asked for again."""
+    return int(ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'failed' AND retryable"))
+
+
 def totals(ws: Workspace) -> dict[str, object]:
     """The workspace's candidates by what became of them."""
     states = {row[0]: row[1] for row in ws.catalog.rows("SELECT state, count(*) FROM candidates GROUP BY state")}
@@ -152,6 +162,7 @@ class _Run:
     limit: int | None
     recorder: Recorder = field(init=False)
     unlisted: dict[str, str] = field(default_factory=dict)
+    deferred: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(self.ws, self.gate)
@@ -218,13 +229,18 @@ class _Run:
             if self.left == 0 or (task := next(tasks, None)) is None:
                 return
             self.left -= 1
-            line.put(task, await _open(client, task, self.ws.config.fetch.max_bytes))
+            answer = await _open(client, task, self.ws.config.fetch.max_bytes)
+            if isinstance(answer, ItemError) and answer.reason is Reason.HOST_DOWN:
+                self.left += 1
+                self.deferred.add(task.host)  # never asked, so neither failed nor stored: it stays pending
+                return
+            line.put(task, answer)
 
     def _pending(self, host: str) -> Iterator[Task]:
         """The host's pending candidates in the order they were listed, read a page at a time."""
         after = 0
         sql = (
-            "SELECT candidate, kind, locator FROM candidates"
+            "SELECT candidate, kind, locator, host FROM candidates"
             " WHERE state = 'pending' AND host = ? AND candidate > ? ORDER BY candidate LIMIT ?"
         )
         while rows := self.ws.catalog.rows(sql, (host, after, PAGE)):

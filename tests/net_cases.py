@@ -18,6 +18,7 @@ LIMITS = Limits(
     max_bytes=CAP,
     retries=0,
     backoff=0.01,
+    probes=(),
 )
 BODY = b"\xff\xd8" + bytes(range(256)) * 64
 NOISE = random.Random(0).randbytes(CAP).hex().encode()

@@ -61,7 +61,25 @@ def run(s: Session, ws: "Workspace") -> dict[str, Any]:
     if gate.banner is not None:
         s.note(gate.banner)
     expire(ws, strays=True)
-    return fetch(ws, sources, s.client(config), gate, engine, s.progress, s.limit)
+    found = fetch(ws, sources, s.client(config), gate, engine, s.progress, s.limit)
+    for line in left_over(ws, found):
+        s.note(line)
+    return found
+
+
+def left_over(ws: "Workspace", found: dict[str, Any]) -> list[str]:
+    """What a fetch left for another one, each with the command that asks for it."""
+    from curate.fetch import passing
+
+    lines = []
+    if hosts := found["deferred_hosts"]:
+        lines.append(
+            f"{hosts} hosts kept failing, or want long waits, and were left alone: what was not asked of them is still"
+            " pending; `curate fetch` asks again"
+        )
+    if failed := passing(ws):
+        lines.append(f"{failed} failed for a reason that may pass; `curate fetch --retry-failed` asks again")
+    return lines
 
 
 def _sync(s: Session, ws: "Workspace") -> dict[str, Any]:
