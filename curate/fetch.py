@@ -22,8 +22,10 @@ from curate.contracts import Engine, Http, Source
 from curate.engine import each
 from curate.errors import CurateError, GateError, ItemError, MatchError, UsageError
 from curate.intake import Arrival, Intake, Look
+from curate.layouts.folder import path_of
 from curate.licences import judge_licences
 from curate.listing import classes, list_source, source_id
+from curate.local_files import read
 from curate.marks import canonical
 from curate.media.decode import Bounds
 from curate.plugins import name_of, options_of
@@ -254,21 +256,10 @@ async def _open(client: Client, task: Task, max_bytes: int) -> Response | ItemEr
         if task.kind == "url":
             return await client.media(task.locator)
         await client.room.wait()
-        data = await asyncio.to_thread(_read, Path(task.locator), max_bytes)
+        data = await asyncio.to_thread(read, Path(path_of(task.locator)), max_bytes)
         return Response(url="", status=0, headers={}, body=data)
     except ItemError as error:
         return error
-
-
-def _read(path: Path, max_bytes: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(max_bytes + 1)
-    except OSError as error:
-        raise ItemError(Reason.FILE_MISSING, error.strerror or "") from error
-    if len(data) > max_bytes:
-        raise ItemError(Reason.TOO_LARGE, f"more than {max_bytes} bytes")
-    return data
 
 
 class _Line:

@@ -15,7 +15,7 @@ SPOKES = ("sources", "labelers", "manifests")
 LAYERS: list[set[str]] = [
     {"curate.records", "curate.marks"},
     {"curate.errors"},
-    {"curate.contracts", "curate.progress", "curate.toml", "curate.policy", "curate.urltree"},
+    {"curate.contracts", "curate.progress", "curate.toml", "curate.policy", "curate.urltree", "curate.layouts"},
     {"curate.config", "curate.plugins"},
     {"curate.store", "curate.media", "curate.net", "curate.engine", "curate.near", "curate.models", "curate.queues"},
     {"curate.screening"},
@@ -44,6 +44,7 @@ SHARED = {
     "curate.licences",
     "curate.likeness",
     "curate.listing",
+    "curate.local_files",
     "curate.members",
     "curate.metrics",
     "curate.page",
@@ -70,6 +71,7 @@ SPOKE_MAY = {
     "curate.media",
     "curate.net.redact",
     "curate.urltree",
+    "curate.layouts",
 }
 HEAVY = {"torch", "fiftyone", "snorkel", "ray", "numba", "onnxruntime", "sklearn", "cv2", "pandas", "pyarrow", "scipy"}
 LAZY = {"curate.near.kernels", "curate.screening.kernels"}  # compiled code, itself imported only when a join is large

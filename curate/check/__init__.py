@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.check.dataset import Dataset, Row, shown
+from curate.check.dataset import Dataset, Row
 from curate.check.looks import Seen, look
 from curate.contracts import Engine
+from curate.layouts.folder import shown
 from curate.media.placeholders import placeholder
 from curate.progress import Progress
 from curate.records import Response

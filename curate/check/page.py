@@ -8,9 +8,10 @@ from typing import Any
 from curate import __version__
 from curate.check import Checked
 from curate.check.alike import EXAMPLES
-from curate.check.dataset import Row, shown
+from curate.check.dataset import Row
 from curate.check.looks import MAX_BYTES
 from curate.errors import ItemError, UsageError
+from curate.layouts.folder import shown
 from curate.media import thumbnail
 from curate.media.decode import Bounds, open_image, scaled
 from curate.page import Table, render, table

@@ -395,3 +395,9 @@ CREATE TABLE held_out (
     pdq BLOB NOT NULL, pdq_quality INTEGER NOT NULL, PRIMARY KEY (name, item)
 ) WITHOUT ROWID
 """
+
+
+@MIGRATIONS.append
+def m008_stamps(db: sqlite3.Connection) -> None:
+    """What a source on this machine looked like when it was listed, so that new input is noticed."""
+    _statements(db, "ALTER TABLE sources ADD COLUMN stamp TEXT")
