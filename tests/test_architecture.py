@@ -15,7 +15,7 @@ SPOKES = ("sources", "labelers", "manifests")
 LAYERS: list[set[str]] = [
     {"curate.records", "curate.marks"},
     {"curate.errors"},
-    {"curate.contracts", "curate.progress", "curate.toml", "curate.policy", "curate.urltree", "curate.layouts"},
+    {"curate.contracts", "curate.progress", "curate.toml", "curate.policy", "curate.urltree", "curate.layouts", "curate.trust"},
     {"curate.config", "curate.plugins"},
     {"curate.store", "curate.media", "curate.net", "curate.engine", "curate.near", "curate.models", "curate.queues"},
     {"curate.screening"},
