@@ -108,7 +108,7 @@ class Workspace:
 
 
 def find_root(start: Path) -> Path | None:
-    """The nearest folder, from `start` upwards, that holds a curate.toml; not above HOME, nor on another file system."""
+    """The nearest folder, from `start` upwards, with a curate.toml; not above HOME, nor on another file system."""
     here, home = start.resolve(), Path(os.path.expanduser("~")).resolve()  # noqa: PTH111 (never raises)
     device = here.stat().st_dev
     for folder in (here, *here.parents):
