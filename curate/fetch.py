@@ -20,7 +20,7 @@ from curate import repeats
 from curate.budget import Budget, Metered
 from curate.contracts import Engine, Http, Source
 from curate.engine import each
-from curate.errors import CurateError, GateError, ItemError, MatchError, UsageError
+from curate.errors import CurateError, GateError, ItemError, MatchError
 from curate.intake import Arrival, Intake, Look
 from curate.layouts.folder import path_of
 from curate.licences import judge_licences
@@ -33,10 +33,10 @@ from curate.policy.refusals import check_approvals, check_sources
 from curate.progress import Progress, Step
 from curate.recorder import Outcome, Recorder
 from curate.records import Reason, Response
+from curate.reopen import reopen
 from curate.screening.gate import REMEDY, Gate
 from curate.store.views import withheld_by_reason
 from curate.store.workspace import Workspace
-from curate.toml import suggest
 
 WAITING = 192  # answers that may wait to be looked at and recorded, beside those under way
 WAITING_BYTES = 256 * 2**20
@@ -82,6 +82,7 @@ def fetch(  # the one verb with all of the outside world handed in
     with ws.catalog.tx() as db:
         db.execute("UPDATE runs SET screening = ? WHERE run = ?", (summary, ws.catalog.run))
     repeats.reconsider(ws.catalog, ws.config.fetch.placeholder_urls)
+    reopened = reopen(ws)
     run = _Run(ws, gate, engine, progress, Budget(ws.config.run), limit)
     with _settled():
         asyncio.run(run.all(sources, http))
@@ -99,6 +100,7 @@ def fetch(  # the one verb with all of the outside world handed in
         )
     return totals(ws) | {
         "unlisted": run.unlisted,
+        "reopened": reopened,
         "deferred_hosts": len(run.deferred),
         "api_calls": run.budget.calls,
         "seconds": round(time.monotonic() - started, 3),
@@ -113,23 +115,6 @@ def _settled() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-def retry(ws: Workspace, names: Sequence[str]) -> int:
-    """Make failures pending again: those of these reasons, or of every retryable one; how many.
-
-    Raises UsageError for a reason that there is not, or that is an answer and not worth asking again.
-    """
-    for name in names:
-        if name not in list(Reason):
-            raise UsageError(f"--retry-failed {name}: no such reason; {suggest(name, [str(r) for r in Reason])}")
-        if not Reason(name).retryable:
-            raise UsageError(f"--retry-failed {name}: that is an answer; asking again would not change it")
-    reasons = list(names) or [str(reason) for reason in Reason if reason.retryable]
-    marks = ",".join("?" * len(reasons))
-    with ws.catalog.tx() as db:
-        sql = f"UPDATE candidates SET state = 'pending' WHERE state = 'failed' AND reason IN ({marks})"  # noqa: S608
-        return int(db.execute(sql, reasons).rowcount)
 
 
 def passing(ws: Workspace) -> int:

@@ -1,4 +1,4 @@
-"""Whose files are obeyed: what is run, or names what is run, must not be another user's (as git holds it with hooks)."""
+"""Whose files are obeyed: what is run, or names what is run, must not be another user's; git holds it so with hooks."""
 
 import os
 import stat

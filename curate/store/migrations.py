@@ -398,6 +398,6 @@ CREATE TABLE held_out (
 
 
 @MIGRATIONS.append
-def m008_stamps(db: sqlite3.Connection) -> None:
-    """What a source on this machine looked like when it was listed, so that new input is noticed."""
-    _statements(db, "ALTER TABLE sources ADD COLUMN stamp TEXT")
+def m008_input(db: sqlite3.Connection) -> None:
+    """What a source on this machine looked like when it was listed; which settings decided that a candidate failed."""
+    _statements(db, "ALTER TABLE sources ADD COLUMN stamp TEXT;;ALTER TABLE candidates ADD COLUMN decided_by TEXT")
