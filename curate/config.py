@@ -284,7 +284,7 @@ def load(root: Path) -> Config:
     """The config of a folder; raises UsageError naming the key, the file and the choice."""
     path = root / CONFIG_NAME
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such file; `curate init` writes one to start from") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

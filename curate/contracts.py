@@ -56,6 +56,19 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Stamped(Source, Protocol):
+    """A source on this machine, where it can be seen whether what it lists has changed."""
+
+    def stamp(self) -> str:
+        """Another text whenever a file of it came, went or changed, as far as names, sizes and times tell."""
+        ...
+
+    def place_of(self, label: str) -> str:
+        """Where it names this class first, for an error to name."""
+        ...
+
+
+@runtime_checkable
 class Synced(Source, Protocol):
     """A source that can say what became of what it found. `system` is that of its candidates' `upstream`."""
 

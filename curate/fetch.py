@@ -20,11 +20,13 @@ from curate import hashes, repeats
 from curate.budget import Budget, Metered
 from curate.contracts import Engine, Http, Source
 from curate.engine import each
-from curate.errors import CurateError, GateError, ItemError, MatchError, UsageError
+from curate.errors import CurateError, GateError, ItemError, MatchError
 from curate.fetched import verdict
 from curate.intake import Arrival, Intake, Look
+from curate.layouts.folder import path_of
 from curate.licences import judge_licences
 from curate.listing import classes, list_source, source_id
+from curate.local_files import read
 from curate.marks import canonical
 from curate.media.decode import Bounds
 from curate.plugins import name_of, options_of
@@ -32,10 +34,10 @@ from curate.policy.refusals import check_approvals, check_sources
 from curate.progress import Progress, Step
 from curate.recorder import Outcome, Recorder
 from curate.records import Reason, Response
+from curate.reopen import reopen
 from curate.screening.gate import REMEDY, Gate
 from curate.store.views import withheld_by_reason
 from curate.store.workspace import Workspace
-from curate.toml import suggest
 
 WAITING = 192  # answers that may wait to be looked at and recorded, beside those under way
 WAITING_BYTES = 256 * 2**20
@@ -59,6 +61,7 @@ class Task:
     candidate: int
     kind: str
     locator: str
+    host: str
 
 
 def fetch(  # the one verb with all of the outside world handed in
@@ -80,6 +83,7 @@ def fetch(  # the one verb with all of the outside world handed in
     with ws.catalog.tx() as db:
         db.execute("UPDATE runs SET screening = ? WHERE run = ?", (summary, ws.catalog.run))
     repeats.reconsider(ws.catalog, ws.config.fetch.placeholder_urls)
+    reopened = reopen(ws)
     run = _Run(ws, gate, engine, progress, Budget(ws.config.run), limit)
     with _settled():
         asyncio.run(run.all(sources, http))
@@ -96,9 +100,18 @@ def fetch(  # the one verb with all of the outside world handed in
             f"screening: {run.recorder.unanswered}; the run stopped, and nothing was kept that could not be screened."
             f" Run it again when it answers; {REMEDY}"
         )
-    more = {"unlisted": run.unlisted, "api_calls": run.budget.calls, "seconds": round(time.monotonic() - started, 3)}
     whole = totals(ws)
-    return verdict(ws.catalog, whole, run.unlisted) | whole | more
+    return (
+        verdict(ws.catalog, whole, run.unlisted)
+        | whole
+        | {
+            "unlisted": run.unlisted,
+            "reopened": reopened,
+            "deferred_hosts": len(run.deferred),
+            "api_calls": run.budget.calls,
+            "seconds": round(time.monotonic() - started, 3),
+        }
+    )
 
 
 @contextlib.contextmanager
@@ -111,21 +124,9 @@ def _settled() -> Iterator[None]:
         gc.unfreeze()
 
 
-def retry(ws: Workspace, names: Sequence[str]) -> int:
-    """Make failures pending again: those of these reasons, or of every retryable one; how many.
-
-    Raises UsageError for a reason that there is not, or that is an answer and not worth asking again.
-    """
-    for name in names:
-        if name not in list(Reason):
-            raise UsageError(f"--retry-failed {name}: no such reason; {suggest(name, [str(r) for r in Reason])}")
-        if not Reason(name).retryable:
-            raise UsageError(f"--retry-failed {name}: that is an answer; asking again would not change it")
-    reasons = list(names) or [str(reason) for reason in Reason if reason.retryable]
-    marks = ",".join("?" * len(reasons))
-    with ws.catalog.tx() as db:
-        sql = f"UPDATE candidates SET state = 'pending' WHERE state = 'failed' AND reason IN ({marks})"  # noqa: S608
-        return int(db.execute(sql, reasons).rowcount)
+def passing(ws: Workspace) -> int:
+    """How many candidates failed for a reason that may be gone when they are asked for again."""
+    return int(ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'failed' AND retryable"))
 
 
 def totals(ws: Workspace) -> dict[str, object]:
@@ -155,6 +156,7 @@ class _Run:
     limit: int | None
     recorder: Recorder = field(init=False)
     unlisted: dict[str, str] = field(default_factory=dict)
+    deferred: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(self.ws, self.gate)
@@ -222,13 +224,18 @@ class _Run:
             if self.left == 0 or (task := next(tasks, None)) is None:
                 return
             self.left -= 1
-            line.put(task, await _open(client, task, self.ws.config.fetch.max_bytes))
+            answer = await _open(client, task, self.ws.config.fetch.max_bytes)
+            if isinstance(answer, ItemError) and answer.reason is Reason.HOST_DOWN:
+                self.left += 1
+                self.deferred.add(task.host)  # never asked, so neither failed nor stored: it stays pending
+                return
+            line.put(task, answer)
 
     def _pending(self, host: str) -> Iterator[Task]:
         """The host's pending candidates in the order they were listed, read a page at a time."""
         after = 0
         sql = (
-            "SELECT candidate, kind, locator FROM candidates"
+            "SELECT candidate, kind, locator, host FROM candidates"
             " WHERE state = 'pending' AND host = ? AND candidate > ? ORDER BY candidate LIMIT ?"
         )
         while rows := self.ws.catalog.rows(sql, (host, after, PAGE)):
@@ -242,21 +249,10 @@ async def _open(client: Client, task: Task, max_bytes: int) -> Response | ItemEr
         if task.kind == "url":
             return await client.media(task.locator)
         await client.room.wait()
-        data = await asyncio.to_thread(_read, Path(task.locator), max_bytes)
+        data = await asyncio.to_thread(read, Path(path_of(task.locator)), max_bytes)
         return Response(url="", status=0, headers={}, body=data)
     except ItemError as error:
         return error
-
-
-def _read(path: Path, max_bytes: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(max_bytes + 1)
-    except OSError as error:
-        raise ItemError(Reason.FILE_MISSING, error.strerror or "") from error
-    if len(data) > max_bytes:
-        raise ItemError(Reason.TOO_LARGE, f"more than {max_bytes} bytes")
-    return data
 
 
 class _Line:

@@ -1,16 +1,17 @@
 """Asks the sources what there is, and writes it down: each page in one transaction with the cursor that follows it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
-from curate.contracts import Http, Source
+from curate.contracts import Http, Source, Stamped
 from curate.errors import ItemError, UsageError
+from curate.layouts.folder import shown
 from curate.marks import canonical, fingerprint
 from curate.net.urls import host_key, parse
 from curate.plugins import name_of, options_of
 from curate.policy import judge
-from curate.records import Candidate, Page, Reason, Taxonomy
+from curate.records import LATER, Candidate, Page, Reason, Taxonomy
 from curate.store.catalog import now
 from curate.store.tombstones import Blocked, refuse
 from curate.toml import suggest
@@ -27,17 +28,24 @@ def classes(sources: Sequence[Source], taxonomy: Taxonomy) -> frozenset[str | No
     found: frozenset[str | None] = frozenset().union(*(source.classes() for source in sources))
     for label in sorted(str(label) for label in found if label is not None):
         if label not in taxonomy.first.classes:
-            raise UsageError(f"sources: no class '{label}' on axis {taxonomy.first.name}; {_near(label, taxonomy)}")
+            where = next(
+                (one.place_of(label) for one in sources if isinstance(one, Stamped) and label in one.classes()), ""
+            )
+            raise UsageError(
+                f"sources: {where and shown(where) + ': '}no class '{shown(label)}' on axis {taxonomy.first.name};"
+                f" {suggest(label, taxonomy.first.classes)}"
+            )
     return found
 
 
-def _near(label: str, taxonomy: Taxonomy) -> str:
-    return suggest(label, taxonomy.first.classes)
-
-
 def source_id(source: Source) -> str:
-    """The name of a configured source: its plug-in and the fingerprint of its options."""
-    return f"{name_of(source)}:{fingerprint(options_of(source))}"
+    """The name of a configured source: its plug-in and the fingerprint of its options.
+
+    An option that came later, and is at its default, is not part of it: what was listed stays known.
+    """
+    later = {one.name for one in fields(source) if one.metadata.get(LATER) and getattr(source, one.name) == one.default}  # type: ignore[arg-type]
+    named = {name: value for name, value in options_of(source).items() if name not in later}
+    return f"{name_of(source)}:{fingerprint(named)}"
 
 
 async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: Taxonomy, step: "Step") -> None:
@@ -48,9 +56,15 @@ async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: 
             "INSERT OR IGNORE INTO sources (source, plugin, options) VALUES (?, ?, ?)",
             (name, name_of(source), canonical(options_of(source))),
         )
-    cursor, listed = catalog.rows("SELECT cursor, listed FROM sources WHERE source = ?", (name,))[0]
-    if listed:
+    cursor, listed, known = catalog.rows("SELECT cursor, listed, stamp FROM sources WHERE source = ?", (name,))[0]
+    stamp = source.stamp() if isinstance(source, Stamped) else None
+    if listed and stamp == known:
         return
+    if listed or cursor is None:  # from the start; what changes meanwhile is noticed by the next run
+        cursor = None
+        with catalog.tx() as db:
+            sql = "UPDATE sources SET stamp = ?, cursor = NULL, listed = 0 WHERE source = ?"
+            db.execute(sql, (stamp, name))
     blocked = Blocked(catalog)
     async for page in source.pages(http, cursor):
         with catalog.tx() as db:

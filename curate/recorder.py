@@ -14,6 +14,7 @@ from curate.media import pdq
 from curate.media.placeholders import placeholder
 from curate.quarantine import company, hold, open_incident
 from curate.records import Digests, Reason, Response
+from curate.reopen import deciding
 from curate.screening import history, sealed
 from curate.screening.gate import Gate, Match, Verdict
 from curate.store.catalog import now
@@ -190,6 +191,7 @@ class Recorder:
             now(),
             self._ws.catalog.run,
             response.attempts if response else failure.attempts if failure else 1,
+            deciding(_reason(o), self._ws.config.fetch),
             o.candidate,
         )
 
@@ -290,5 +292,5 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 _CANDIDATE = """
 UPDATE candidates SET state = ?, reason = ?, detail = ?, retryable = ?, sample = ?, final_url = ?, http_status = ?,
     headers = ?, hops = ?, robots = ?, retry_after = ?, hash_check = ?, gate = ?, fetched_at = ?, run = ?,
-    attempts = attempts + ? WHERE candidate = ?
+    attempts = attempts + ?, decided_by = ? WHERE candidate = ?
 """

@@ -1,5 +1,6 @@
 """What flows: Candidate (found) -> Sample (stored) -> columns in tables -> Manifest (released)."""
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,6 +10,9 @@ from typing import Any, Literal, NamedTuple
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff", "image/avif")
 SPLITS = ("train", "val", "test")
 UNSURE = "unsure"  # a decision that names no class: kept as data, never a label
+
+
+LATER = "later"  # metadata of a source's option that was added after releases were made: its default changes no name
 
 
 class Reason(StrEnum):
@@ -26,6 +30,7 @@ class Reason(StrEnum):
     CONNECT = "connect"
     HOST_DOWN = "host_down"
     TLS = "tls"
+    MALFORMED_ANSWER = "malformed_answer"
     TIMEOUT = "timeout"
     TOO_SLOW = "too_slow"
     HTTP_401_403 = "http_401_403"
@@ -77,6 +82,7 @@ _RETRYABLE = frozenset(
         Reason.DNS,
         Reason.CONNECT,
         Reason.HOST_DOWN,
+        Reason.MALFORMED_ANSWER,
         Reason.TIMEOUT,
         Reason.TOO_SLOW,
         Reason.WORKER_DIED,
@@ -221,6 +227,11 @@ class Axis:
     classes: tuple[str, ...] = ("drawings", "hentai", "neutral", "porn", "sexy")
     safe: tuple[str, ...] = ("drawings", "neutral")
     borderline: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Compose the names (NFC), since file systems and editors differ in how they keep accents."""
+        for name in ("classes", "safe", "borderline"):
+            object.__setattr__(self, name, tuple(unicodedata.normalize("NFC", one) for one in getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from curate import trust
 from curate.config import CONFIG_NAME, Config, digest, load
 from curate.contracts import Engine
 from curate.coverage import headline, rest
@@ -75,6 +76,11 @@ class Session:
         tokens = {host: _secret(host, name) for host, name in config.fetch.tokens.items()}
         return Client(Limits(**{name: getattr(config.fetch, name) for name in shared}, tokens=tokens))
 
+    def obey(self) -> None:
+        """Raise UsageError where somebody else could have written what says what is run here."""
+        for one in (self.root / CONFIG_NAME, self.root / "work"):
+            trust.check(one)
+
     @contextmanager
     def open(self) -> Iterator[Workspace]:
         """The workspace, for reading."""
@@ -86,7 +92,11 @@ class Session:
 
     @contextmanager
     def drive(self, verb: str) -> Iterator[Workspace]:
-        """The workspace, held by one verb, whose run is recorded however it ends."""
+        """The workspace, held by one verb, whose run is recorded however it ends.
+
+        Raises UsageError where somebody else could have written what says what is run.
+        """
+        self.obey()
         with self.open() as ws, ws.driver(verb):
             ws.catalog.begin(verb, digest(self.root))
             status = "failed"

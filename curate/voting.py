@@ -4,10 +4,12 @@ import importlib.util
 import operator
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curate import trust
 from curate.contracts import Labeler, Needs
 from curate.engine.serial import Serial
 from curate.errors import UsageError
@@ -56,6 +58,8 @@ def own(paths: Sequence[Path], axes: Sequence[Axis]) -> dict[str, list["Labeling
     `sets`, where it has them. Raises UsageError naming a file that is missing, cannot be run, or has none.
     """
     found: dict[str, list[LabelingFunction]] = {axis.name: [] for axis in axes}
+    for path in paths:
+        trust.check(path)
     for path, module in Serial().map(_Run(), paths, Needs(side=0)):
         if isinstance(module, Exception):
             raise UsageError(f"label.functions: {path}: {type(module).__name__}: {module}") from module
@@ -66,6 +70,15 @@ def own(paths: Sequence[Path], axes: Sequence[Axis]) -> dict[str, list["Labeling
             raise UsageError(f"label.functions: {path}: no @labeling_function() in it")
         found[axis] += functions
     return found
+
+
+@contextmanager
+def staying() -> Iterator[None]:
+    """What a user's code does to end the process is that code's fault, and ends nothing."""
+    try:
+        yield
+    except (SystemExit, GeneratorExit) as error:
+        raise RuntimeError(f"it raised {type(error).__name__}") from error
 
 
 class _Run:
@@ -79,7 +92,8 @@ class _Run:
         if spec is None or spec.loader is None:
             raise ImportError("not a Python file (its name must end in .py)")
         module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        with staying():
+            spec.loader.exec_module(module)
         return vars(module)
 
 
@@ -147,7 +161,8 @@ class _Ask:
         """Nothing to load."""
 
     def __call__(self, item: Any) -> int:
-        answer = operator.index(self.function(item))
+        with staying():
+            answer = operator.index(self.function(item))
         if not ABSTAIN <= answer < len(self.places):
             raise ValueError(f"{answer} is neither -1 nor one of its {len(self.places)} answers' places")
         return ABSTAIN if answer == ABSTAIN else self.places[answer]

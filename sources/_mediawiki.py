@@ -21,6 +21,9 @@ PATIENCE = 600.0  # seconds waited for one answer
 LAG = 5.0  # where the server names no Retry-After
 BACKOFF = 10.0  # doubled each time
 
+ODD = (KeyError, TypeError, ValueError, AttributeError, IndexError)  # what an item raises that is not as documented
+_MAPS = ("query", "continue", "entities", "error")  # of an answer
+_LISTS = ("imageinfo", "categories", "templates", "revisions")  # of a page
 _BUSY = {"maxlag": Reason.MAXLAG, "ratelimited": Reason.HTTP_429_RATE, "readonly": Reason.API_ERROR}
 _BLOCKS = frozenset({"br", "p", "div", "li", "td", "th", "tr", "dd", "dt", "hr", "h1", "h2", "h3", "h4", "table", "ul"})
 _VOID = frozenset({"area", "br", "col", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
@@ -46,7 +49,7 @@ class Api:
             answer = _parsed(response)
             error = answer.get("error")
             if error is None:
-                return answer
+                return _documented(answer)
             code = str(error.get("code"))
             pause = _pause(code, response.headers.get("retry-after", ""), tried)
             if code not in _BUSY or waited + pause > PATIENCE:
@@ -73,6 +76,26 @@ def _pause(code: str, asked: str, tried: int) -> float:
     with contextlib.suppress(ValueError):
         return max(1.0, parsedate_to_datetime(asked).timestamp() - time.time())
     return LAG if code == "maxlag" else BACKOFF * 2.0**tried
+
+
+def _documented(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer with maps where maps belong, and without pages, and parts of pages, that are none."""
+    kept = answer | {name: found for name in _MAPS if (found := table(answer.pop(name, None)))}
+    if query := kept.get("query"):
+        pages = query.get("pages")
+        kept["query"] = query | {"pages": [_page(page) for page in pages if isinstance(page, dict)] if pages else []}
+        kept["query"] |= {name: table(query[name]) for name in ("statistics",) if name in query}
+    return kept
+
+
+def _page(page: dict[str, Any]) -> dict[str, Any]:
+    lists = {name: [one for one in page[name] or () if isinstance(one, dict)] for name in _LISTS if name in page}
+    return page | lists
+
+
+def table(value: Any) -> dict[str, Any]:
+    """A map of an answer; PHP writes an empty one as a list."""
+    return value if isinstance(value, dict) else {}
 
 
 def merge(held: dict[str, Any], answer: Mapping[str, Any]) -> None:

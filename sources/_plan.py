@@ -3,13 +3,14 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from curate.records import Candidate, Estimate
-from sources._mediawiki import BATCH, Api, merge
+from sources._mediawiki import BATCH, ODD, Api, merge, table
 from sources._tree import Category, Tree
 from sources._uploads import STREAM, Uploads, newest, utc
 from sources._walk import State
@@ -34,7 +35,8 @@ class Sample:
             one = candidate(page, Place("", "", self.width))
             if isinstance(one, Candidate):
                 self.host = urlsplit(one.locator.value).netloc
-                self.sizes.append(_size(page["imageinfo"][0], self.width))
+                with suppress(*ODD):  # what is not as documented says nothing of sizes
+                    self.sizes.append(_size(page["imageinfo"][0], self.width))
 
     @property
     def share(self) -> float:
@@ -78,7 +80,7 @@ async def of_tree(api: Api, category: Category, width: int | None, calls_each: i
         seen |= {title: below[title] for title in level}
     first = {"generator": "categorymembers", "gcmtitle": root, "gcmtype": "file", "gcmlimit": str(BATCH)}
     sample = Sample(list((await _everything(api, {**query(width), **first}, most=1)).values()), width)
-    counts = [page.get("categoryinfo", {}) for page in seen.values()]
+    counts = [table(page.get("categoryinfo")) for page in seen.values()]
     files = sum(one.get("files", 0) for one in counts)
     listing = sum(max(1, math.ceil((one.get("files", 0) + one.get("subcats", 0)) / BATCH)) for one in counts)
     return _capped(files, listing, category.max_files, sample, calls_each)
@@ -107,7 +109,7 @@ def _in_window(pages: Sequence[Mapping[str, Any]], start: str, end: str) -> int:
     """How many files a window holds that begins with these: all of them, or as many as come at their pace."""
     if len(pages) < BATCH:
         return len(pages)
-    last = max(info["timestamp"] for page in pages for info in page.get("imageinfo", ()))
+    last = max(str(info.get("timestamp", "")) for page in pages for info in page.get("imageinfo", ()))
     span = (_time(last) - _time(start)).total_seconds()
     return round(len(pages) * (_time(end) - _time(start)).total_seconds() / max(1.0, span))
 

@@ -79,7 +79,7 @@ class Tree:
         files: list[Json] = []
         notes: list[Note] = []
         for page in _by_id(self.state.held):
-            if str(page["pageid"]) in self.state.visited:
+            if str(page.get("pageid")) in self.state.visited:
                 continue  # the graph has cycles
             if self._left_out(page):
                 notes.append(Note("excluded", page["title"], " > ".join(self.state.at or [])))
@@ -108,7 +108,7 @@ class Tree:
     async def _resolve(self, api: Api, path: list[str], hops: int) -> list[Note]:
         """Find out what a title stands for: a category, a redirect (followed once), or nothing."""
         state, asked = self.state, path[-1]
-        answer = (await api.ask({"titles": asked, **_RESOLVE}))["query"]
+        answer = (await api.ask({"titles": asked, **_RESOLVE})).get("query", {})
         page: Json = next(iter(answer.get("pages", ())), {})
         if page.get("ns") != CATEGORY or page.get("invalid"):
             if hops or len(path) > 1:
@@ -129,7 +129,7 @@ class Tree:
 
 
 def _by_id(held: Mapping[str, Json]) -> list[Json]:
-    return sorted(held.values(), key=lambda page: int(page["pageid"]))
+    return sorted(held.values(), key=lambda page: int(page.get("pageid") or 0))
 
 
 def _target(page: Json) -> str | None:

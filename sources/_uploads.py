@@ -55,7 +55,7 @@ class Window:
         return STREAM | {"gaidir": "newer", "gaistart": self._start, "gaiend": self._end}
 
     def take(self) -> tuple[Sequence[Json], list[Note]]:
-        return sorted(self.state.held.values(), key=lambda page: (_uploaded(page), page["title"])), []
+        return sorted(self.state.held.values(), key=lambda page: (_uploaded(page), page.get("title", ""))), []
 
     def finish(self) -> None:
         self.state.done = True

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate.records import MEDIA_TYPES, Candidate, Locator, Note, Upstream
-from sources._mediawiki import plain, texts
+from sources._mediawiki import ODD, plain, table, texts
 from sources._tree import MOVED
 
 RENDITION = 960  # px; the width of drawings where originals are asked for
@@ -57,7 +57,17 @@ def query(width: int | None) -> dict[str, str]:
 
 
 def candidate(page: Mapping[str, Any], place: Place, entity: Mapping[str, Any] | None = None) -> Candidate | Note:
-    """A page as the API gives it (formatversion 2) and its structured data, where the wiki has any."""
+    """A page as the API gives it (formatversion 2) and its structured data, where the wiki has any.
+
+    One that is not as documented costs itself: a note.
+    """
+    try:
+        return _candidate(page, place, table(entity))
+    except ODD as error:
+        return Note("skipped", str(page.get("title", "?")), f"not as documented: {type(error).__name__}")
+
+
+def _candidate(page: Mapping[str, Any], place: Place, entity: Mapping[str, Any]) -> Candidate | Note:
     title = page["title"]
     info: Mapping[str, Any] = next(iter(page.get("imageinfo", ())), {})
     if page.get("redirect"):
@@ -70,7 +80,7 @@ def candidate(page: Mapping[str, Any], place: Place, entity: Mapping[str, Any] |
     if not (url := info["url"] if whole else info.get("thumburl")):
         return Note("skipped", title, "no_rendition")
     original = _same(url, info["url"])
-    said = {name: one["value"] for name, one in info.get("extmetadata", {}).items()}
+    said = {name: table(one).get("value") for name, one in table(info.get("extmetadata")).items()}
     return Candidate(
         locator=Locator("url", url),
         ref=f"{place.where} > {title}",
@@ -86,7 +96,7 @@ def candidate(page: Mapping[str, Any], place: Place, entity: Mapping[str, Any] |
         license=_one(said, "LicenseShortName"),
         attribution=_one(said, "Attribution") or _one(said, "Artist") or _one(said, "Credit"),
         sha1=info["sha1"] if original else None,
-        facts=_facts(page, info, said, entity or {})
+        facts=_facts(page, info, said, entity)
         | ({"bytes": str(info["size"])} if original else {})
         | ({"category_path": place.path} if place.path else {}),
     )
@@ -110,7 +120,7 @@ def _facts(
     }
     many = {
         "description": [plain(text, hidden=True) for text in texts(said.get("ImageDescription"))],
-        "captions": [label["value"] for label in _table(entity, "labels").values()],
+        "captions": [label["value"] for label in table(entity.get("labels")).values()],
         "categories": [_name(item["title"]) for item in page.get("categories", ())],
         "templates": [_name(item["title"]) for item in page.get("templates", ())],
         "depicts": _depicts(entity),
@@ -121,15 +131,9 @@ def _facts(
 
 def _depicts(entity: Mapping[str, Any]) -> Sequence[str]:
     """The items that the file is said to depict (Q146), but for statements that were deprecated."""
-    statements = _table(entity, "statements").get(DEPICTS, ())
+    statements = table(entity.get("statements")).get(DEPICTS, ())
     values = [s["mainsnak"].get("datavalue", {}).get("value", {}) for s in statements if s["rank"] != "deprecated"]
     return [value["id"] for value in values if "id" in value]
-
-
-def _table(entity: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A table of an entity; the API writes an empty one as a list."""
-    found = entity.get(name)
-    return found if isinstance(found, dict) else {}
 
 
 def _one(said: Mapping[str, Any], name: str) -> str | None:

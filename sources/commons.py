@@ -1,13 +1,14 @@
 """Wikimedia Commons, or any other MediaWiki: categories with a label, and uploads without one."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from curate.contracts import Http
 from curate.records import Candidate, Change, Estimate, Note, Page, Upstream
-from sources._mediawiki import BATCH, Api, merge
+from sources._mediawiki import BATCH, ODD, Api, merge
 from sources._plan import of_tree, of_uploads
 from sources._tree import Category, Tree
 from sources._uploads import Sample, Uploads, Window
@@ -85,8 +86,9 @@ class Commons:
             batch = files[start : start + BATCH]
             pages = await _pages(api, sorted({str(one.page_id) for one in batch}))
             for one in batch:
-                for change in _compared(one, pages.get(str(one.page_id))):
-                    yield change
+                with suppress(*ODD):  # a page that is not as documented says nothing of its file
+                    for change in list(_compared(one, pages.get(str(one.page_id)))):
+                        yield change
 
     async def explain(self, http: Http, change: Change) -> str:
         """A deletion's time and reason, where the log says so."""
@@ -95,7 +97,7 @@ class Commons:
         asked = {"action": "query", "list": "logevents", "leaction": "delete/delete", "leprop": "ids|timestamp|comment"}
         api = Api(http, self.api, self.maxlag)
         answer = await api.ask({**asked, "letitle": change.upstream.title, "lelimit": "50"})
-        events = answer.get("query", {}).get("logevents", ())
+        events = answer.get("query", {}).get("logevents") or ()
         mine = (event for event in events if str(event.get("logpage")) == change.upstream.page_id)
         return next((f"{one['timestamp']} {one.get('comment', '')}".strip() for one in mine), "")
 
@@ -121,7 +123,7 @@ class Commons:
 
     def _entities(self, state: State) -> str:
         """The structured data that belongs to the batch, as `wbgetentities` wants it; empty where there is none."""
-        files = sorted(page["pageid"] for page in state.held.values() if page.get("imageinfo"))
+        files = sorted(page["pageid"] for page in state.held.values() if page.get("imageinfo") and "pageid" in page)
         return "|".join(f"M{number}" for number in files) if state.structured else ""
 
     def _settle(self, walk: Walk, state: State, entities: Mapping[str, Any]) -> tuple[list[Candidate], list[Note]]:
@@ -135,7 +137,7 @@ class Commons:
             if state.found == walk.limit:
                 notes.append(Note("capped", walk.where, f"{walk.limit} files"))
                 break
-            one = candidate(page, place, entities.get(f"M{page['pageid']}"))
+            one = candidate(page, place, entities.get(f"M{page.get('pageid')}"))
             if isinstance(one, Note):
                 notes.append(one)
             else:
@@ -150,7 +152,7 @@ class Commons:
 
 async def _has_structured_data(api: Api) -> bool:
     answer = await api.ask({"action": "query", "meta": "siteinfo", "siprop": "extensions"})
-    extensions = answer.get("query", {}).get("extensions", ())
+    extensions = answer.get("query", {}).get("extensions") or ()
     return any(extension.get("name") == "WikibaseMediaInfo" for extension in extensions)
 
 

@@ -1,73 +1,90 @@
 """A folder of images on this machine, read and never written."""
 
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+import hashlib
+import os
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from curate.contracts import Http
 from curate.errors import UsageError
-from curate.records import Candidate, Locator, Page
+from curate.layouts.folder import SUFFIXES, class_name, path_of, pictures, shown, text_of
+from curate.records import LATER, Candidate, Locator, Note, Page
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
 PAGE = 1000
 
 
 @dataclass(frozen=True)
 class Local:
-    """Every image file below `path`, in the order of its relative name.
+    """Every picture file below `path`, in the order of its relative name: by suffix, or by content where it has none.
 
     `label` is the class of all of them; `label_from = "folder"` takes the first folder's name instead
-    (`neutral/cat.jpg`). `album = "folder"` says that the files of one folder belong together and share a split.
-    Links that lead out of `path` are left alone.
+    (`neutral/cat.jpg`), composed (NFC). `album = "folder"` says that the files of one folder belong together and share
+    a split. Links that lead out of `path` are left out unless `follow_links`; what is left out is counted and said.
     """
 
     path: Path
     label: str | None = None
     label_from: Literal["none", "folder"] = "none"
     album: Literal["none", "folder"] = "none"
+    follow_links: bool = field(default=False, metadata={LATER: True})
     license: str | None = None
     attribution: str | None = None
 
     def classes(self) -> frozenset[str | None]:
         """`label`, or the names of the first folders."""
         if self.label_from == "none":
-            return frozenset({self.label})
-        return frozenset(self._class(name) for name in self._names())
+            return frozenset({self._class("")})
+        return frozenset(self._class(name) for name in self._names()[0])
+
+    def place_of(self, label: str) -> str:
+        """A file of this class, for an error to name."""
+        return next((shown(name) for name in self._names()[0] if self._class(name) == label), str(self.path))
+
+    def stamp(self) -> str:
+        """A digest of the files' names, sizes and times of change."""
+        whole = hashlib.sha256()
+        for name in self._names()[0]:
+            with suppress(OSError):
+                known = os.stat(f"{self.path}/{name}")  # noqa: PTH116 (names may hold bytes that are no text)
+                whole.update(os.fsencode(name) + b"\0%d %d\0" % (known.st_size, known.st_mtime_ns))
+        return whole.hexdigest()
 
     async def pages(self, http: Http, cursor: str | None) -> AsyncIterator[Page]:
         """The files after the relative name `cursor`; raises UsageError for a folder without images."""
-        names = list(self._names())
+        names, left = self._names()
         if not names:
             raise UsageError(f"{self.path}: no images in this folder (looked for {', '.join(sorted(SUFFIXES))})")
-        names = [name for name in names if cursor is None or name > cursor]
+        notes = tuple(Note("left_out", kind, str(count)) for kind, count in sorted(left.items()))
+        after = b"" if cursor is None else os.fsencode(path_of(cursor))
+        names = [name for name in names if os.fsencode(name) > after]
         for start in range(0, max(1, len(names)), PAGE):
             chunk = names[start : start + PAGE]
             last = start + PAGE >= len(names)
-            yield Page(tuple(self._candidate(name) for name in chunk), None if last else chunk[-1])
+            found = tuple(self._candidate(name) for name in chunk)
+            yield Page(found, None if last else text_of(chunk[-1]), notes if last else ())
 
-    def _names(self) -> Iterator[str]:
+    def _names(self) -> tuple[list[str], Counter[str]]:
+        """The pictures' names, sorted as bytes, and how much of what kind is left out."""
         if not self.path.is_dir():
             raise UsageError(f"{self.path}: no such folder")
-        root = self.path.resolve()
-        found = (p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-        inside = (p for p in found if p.resolve().is_relative_to(root))
-        yield from sorted(p.relative_to(root).as_posix() for p in inside if not _hidden(p.relative_to(root)))
+        left: Counter[str] = Counter()
+        found = pictures(str(self.path), self.follow_links, "follow_links = true", lambda kind, _: left.update([kind]))
+        return sorted(found, key=os.fsencode), left
 
     def _class(self, name: str) -> str | None:
         folder, slash, _ = name.partition("/")
-        return folder if slash else self.label
+        return class_name(folder) if slash else self.label and class_name(self.label)
 
     def _candidate(self, name: str) -> Candidate:
         return Candidate(
-            locator=Locator("path", str(self.path.resolve() / name)),
-            ref=name,
-            label=self._class(name) if self.label_from == "folder" else self.label,
-            album=name.rpartition("/")[0] or None if self.album == "folder" else None,
+            locator=Locator("path", text_of(f"{self.path.resolve()}/{name}")),
+            ref=shown(name),
+            label=self._class(name if self.label_from == "folder" else ""),
+            album=shown(name.rpartition("/")[0]) or None if self.album == "folder" else None,
             license=self.license,
             attribution=self.attribution,
         )
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)

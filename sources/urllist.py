@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import re
+import unicodedata
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +13,7 @@ from urllib.parse import urlsplit
 
 from curate.contracts import Http
 from curate.errors import UsageError
+from curate.layouts.folder import class_name
 from curate.records import Candidate, Locator, Note, Page
 from curate.urltree import LABEL, UrlList, find, rows
 
@@ -40,8 +44,24 @@ class Urllist:
         """`label` for a file (and a CSV file's column of that name); the folders' names for a folder."""
         found: set[str | None] = set()
         for one in self._lists():
-            found |= {row.get(LABEL, one.label) for _, _, row in rows(one)} if one.is_csv else {one.label}
+            found |= {_class(row, one) for _, _, row in rows(one)} if one.is_csv else {one.label}
         return frozenset(found)
+
+    def place_of(self, label: str) -> str:
+        """The list, and in a table the line, that names this class first."""
+        for one in self._lists():
+            if not one.is_csv and one.label == label:
+                return str(one.path)
+            for number, _, row in rows(one) if one.is_csv else ():
+                if _class(row, one) == label:
+                    return f"{one.path}:{number}"
+        return str(self.path)
+
+    def stamp(self) -> str:
+        """The names, sizes and times of change of the lists, as a digest."""
+        known = [(one.name, one.path.stat()) for one in self._lists()]
+        whole = "".join(f"{name}\0{stat.st_size} {stat.st_mtime_ns}\0" for name, stat in known)
+        return hashlib.sha256(os.fsencode(whole)).hexdigest()
 
     async def pages(self, http: Http, cursor: str | None) -> AsyncIterator[Page]:
         """A page a thousand lines; the cursor is [file, line]. Raises UsageError where there is not one URL in all."""
@@ -59,6 +79,9 @@ class Urllist:
                 if not url:
                     notes.append(Note("skipped", ref, "no URL in this row"))
                     continue
+                if not url.isascii() and (escaped := _UNDECODED.sub(_escape, url)) != url:
+                    notes.append(Note("not_utf8", ref, "asked for byte by byte"))
+                    url = escaped
                 page.append(self._candidate(url, one, row, ref))
                 found = True
                 if len(page) == PAGE:
@@ -80,19 +103,34 @@ class Urllist:
     def _lists(self) -> list[UrlList]:
         """The lists; a single file is of class `label`, wherever it lies."""
         found = find(self.path)
-        return [UrlList(self.path, self.path.name, self.label)] if self.path.is_file() else found
+        return (
+            [UrlList(self.path, self.path.name, self.label and class_name(self.label))]
+            if self.path.is_file()
+            else found
+        )
 
     def _candidate(self, url: str, one: UrlList, row: Mapping[str, str], ref: str) -> Candidate:
         return Candidate(
             locator=Locator("url", url),
             ref=ref,
-            label=row.get(LABEL, one.label),
+            label=_class(row, one),
             album=row.get("album") or (_folder(url) if self.album == "folder" else None),
             license=row.get("license", self.license),
             attribution=row.get("attribution", self.attribution),
             sha1=row["sha1"].lower() if "sha1" in row else None,
             facts={name: value for name, value in row.items() if name not in COLUMNS},
         )
+
+
+_UNDECODED = re.compile("[\udc80-\udcff]")
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"%{ord(found[0]) - 0xDC00:02X}"
+
+
+def _class(row: Mapping[str, str], one: UrlList) -> str | None:
+    return unicodedata.normalize("NFC", row[LABEL]) if LABEL in row else one.label
 
 
 def _folder(url: str) -> str | None:

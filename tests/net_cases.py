@@ -18,6 +18,7 @@ LIMITS = Limits(
     max_bytes=CAP,
     retries=0,
     backoff=0.01,
+    probes=(),
 )
 BODY = b"\xff\xd8" + bytes(range(256)) * 64
 NOISE = random.Random(0).randbytes(CAP).hex().encode()
@@ -91,10 +92,19 @@ CASES: dict[str, Case] = {
     # lengths that lie
     "declares more than it sends": case(raw(sized(99) + b"12345"), R.TRUNCATED),
     "declares less than it sends": case(raw(sized(2) + b"ok", b"more", gap=0.05), b"ok"),
-    "a length that is no number": case(raw(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nok"), R.CONNECT),
-    "a negative length": case(raw(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nok"), R.CONNECT),
-    "two lengths": case(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nokk"), R.CONNECT),
-    "a length and chunks": case(chunked(b"ok", {"Content-Length": "2"}), R.CONNECT),
+    "a length that is no number": case(raw(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nok"), R.MALFORMED_ANSWER),
+    "a negative length": case(raw(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nok"), R.MALFORMED_ANSWER),
+    "two lengths": case(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nokk"), R.MALFORMED_ANSWER),
+    "two lengths, the same": case(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-length:2\r\n\r\nok"), b"ok"),
+    "three lengths, the same": case(raw(b"HTTP/1.1 200 OK\r\n" + b"Content-Length: 2\r\n" * 3 + b"\r\nok"), b"ok"),
+    "one length, twice in a line": case(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok"), b"ok"),
+    "two lengths in a line": case(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\nokk"), R.MALFORMED_ANSWER),
+    "the same length twice, in many pieces": case(
+        raw(*(bytes([byte]) for byte in b"HTTP/1.1 200 OK\r\n" + b"Content-Length: 2\r\n" * 2 + b"\r\nok"), gap=0.002),
+        b"ok",
+    ),
+    "a length and chunks": case(chunked(b"ok", {"Content-Length": "2"}), b"ok"),
+    "a length that lies and chunks": case(chunked(b"ok", {"Content-Length": "9"}), b"ok"),
     "chunks without an end": case(chunked(BODY, end=b""), R.TRUNCATED),
     "a chunk size that is none": case(
         raw(head(200, {"Transfer-Encoding": "chunked"}), b"zz\r\nok\r\n", gap=0.05), R.TRUNCATED
@@ -113,16 +123,21 @@ CASES: dict[str, Case] = {
     ),
     "resets where the end was to come": case(raw(head() + BODY, end="reset", gap=0.05), R.TRUNCATED),
     # no HTTP
-    "garbage": case(raw(b"\x00\x01\x02 garbage\r\n\r\n"), R.CONNECT),
-    "no status": case(raw(b"HTTP/1.1\r\n\r\n"), R.CONNECT),
-    "a status of two digits": case(raw(b"HTTP/1.1 20 OK\r\n\r\n"), R.CONNECT),
-    "HTTP/0.9": case(raw(b"<html>hello</html>"), R.CONNECT),
-    "TLS on a plain port": case(raw(b"\x15\x03\x01\x00\x02\x02\x46"), R.CONNECT),
-    "a flood of headers": case(drip(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 100, 0), R.CONNECT),
-    "a huge header": case(drip(b"HTTP/1.1 200 OK\r\nX: ", bytes(65_536), 0), R.CONNECT),
-    "a NUL in a header": case(raw(b"HTTP/1.1 200 OK\r\nX: a\x00b\r\nContent-Length: 0\r\n\r\n"), R.CONNECT),
+    "garbage": case(raw(b"\x00\x01\x02 garbage\r\n\r\n"), R.MALFORMED_ANSWER),
+    "no status": case(raw(b"HTTP/1.1\r\n\r\n"), R.MALFORMED_ANSWER),
+    "a status of two digits": case(raw(b"HTTP/1.1 20 OK\r\n\r\n"), R.MALFORMED_ANSWER),
+    "HTTP/0.9": case(raw(b"<html>hello</html>"), R.MALFORMED_ANSWER),
+    "TLS on a plain port": case(raw(b"\x15\x03\x01\x00\x02\x02\x46"), R.MALFORMED_ANSWER),
+    "a flood of headers": case(drip(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 100, 0), R.MALFORMED_ANSWER),
+    "a huge header": case(drip(b"HTTP/1.1 200 OK\r\nX: ", bytes(65_536), 0), R.MALFORMED_ANSWER),
+    "a NUL in a header": case(raw(b"HTTP/1.1 200 OK\r\nX: a\x00b\r\nContent-Length: 0\r\n\r\n"), R.MALFORMED_ANSWER),
     "switches protocols": case(raw(head(101, {"Connection": "upgrade", "Upgrade": "websocket"})), R.HTTP_4XX),
     # encodings
+    **{
+        f"says {said!r} of a plain body": case(answer(200, BODY, {"Content-Encoding": said}), BODY)
+        for said in ("none", "binary", "utf-8", "UTF-8", "aws-chunked", "identity", "aws-chunked, identity", "")
+    },
+    "gzip under aws-chunked": case(answer(200, packed(BODY), {"Content-Encoding": "gzip,aws-chunked"}), BODY),
     "gzip unasked": case(answer(200, packed(BODY), {"Content-Encoding": "gzip"}), BODY),
     "deflate": case(answer(200, packed(BODY, 15), {"Content-Encoding": "deflate"}), BODY),
     "raw deflate": case(answer(200, packed(BODY, -15), {"Content-Encoding": "deflate"}), BODY),

@@ -15,7 +15,16 @@ SPOKES = ("sources", "labelers", "manifests")
 LAYERS: list[set[str]] = [
     {"curate.records", "curate.marks", "curate.compiled", "curate.ending"},
     {"curate.errors"},
-    {"curate.contracts", "curate.coverage", "curate.progress", "curate.toml", "curate.policy", "curate.urltree"},
+    {
+        "curate.contracts",
+        "curate.coverage",
+        "curate.progress",
+        "curate.toml",
+        "curate.policy",
+        "curate.urltree",
+        "curate.layouts",
+        "curate.trust",
+    },
     {"curate.config", "curate.plugins"},
     {
         "curate.store",
@@ -55,6 +64,7 @@ SHARED = {
     "curate.licences",
     "curate.likeness",
     "curate.listing",
+    "curate.local_files",
     "curate.members",
     "curate.metrics",
     "curate.page",
@@ -67,6 +77,7 @@ SHARED = {
     "curate.release",
     "curate.reviewer",
     "curate.removal",
+    "curate.reopen",
     "curate.repeats",
     "curate.scores",
     "curate.scoring",
@@ -82,6 +93,7 @@ SPOKE_MAY = {
     "curate.media",
     "curate.net.redact",
     "curate.urltree",
+    "curate.layouts",
 }
 HEAVY = {"torch", "fiftyone", "snorkel", "ray", "numba", "onnxruntime", "sklearn", "cv2", "pandas", "pyarrow", "scipy"}
 LAZY = {  # compiled code, itself imported only inside functions

@@ -228,7 +228,7 @@ def test_every_exception_of_aiohttp_is_named_at_the_border(kind: type[Exception]
     found = border.item_error(error)
     assert found.reason in {
         Reason.CONNECT, Reason.DNS, Reason.TLS, Reason.TIMEOUT, Reason.TRUNCATED,
-        Reason.MALFORMED_URL, Reason.UNSUPPORTED_SCHEME,
+        Reason.MALFORMED_URL, Reason.UNSUPPORTED_SCHEME, Reason.MALFORMED_ANSWER,
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from curate.net.urls import host_key
 from curate.records import Reason
 from tests.net_server import Behaviour, Request, Server, answer, closed_port, drip, head, in_turn, raw, slow
 
-LIMITS = Limits("a@b.org", timeout=3, connect_timeout=1, read_timeout=1, retries=0, backoff=0.02)
+LIMITS = Limits("a@b.org", timeout=3, connect_timeout=1, read_timeout=1, retries=0, backoff=0.02, probes=())
 OK = answer(200, b"ok")
 HANG = raw(end="hang")
 
@@ -437,3 +437,53 @@ async def test_ten_thousand_dead_links_on_a_hundred_hosts(mixed: bool) -> None:
     assert sum(found.values()) == 10_000
     assert found[Reason.HTTP_404] == (5000 if mixed else 3400)
     assert took < 600
+
+
+async def test_a_host_that_was_away_for_a_while_is_asked_again() -> None:
+    away = [True]
+
+    async def behave(request: Request, writer: asyncio.StreamWriter) -> None:
+        await (answer(500) if away[0] else OK)(request, writer)
+
+    async with (
+        Server({"/first": OK, "/x": behave}) as server,
+        Client(replace(limits(server), breaker=3, probes=(0.1, 0.1, 0.2), robots=False)) as client,
+    ):
+        assert await outcome(client, server.url("/first")) == b"ok"
+        asyncio.get_running_loop().call_later(0.25, away.clear)
+        asyncio.get_running_loop().call_later(0.25, away.append, False)
+        found = await outcomes(client, [server.url("/x")] * 40)
+    assert found[Reason.HOST_DOWN] == 0
+    assert found[b"ok"] >= 30
+
+
+async def test_a_host_that_stays_away_is_probed_a_few_times_and_left() -> None:
+    async with (
+        Server({"/first": OK, "/x": answer(500)}) as server,
+        Client(replace(limits(server), breaker=3, probes=(0.05, 0.05), per_host=1, robots=False)) as client,
+    ):
+        assert await outcome(client, server.url("/first")) == b"ok"
+        found = await outcomes(client, [server.url("/x")] * 40)
+    assert found == {Reason.HTTP_5XX: 3 + 2, Reason.HOST_DOWN: 35}
+
+
+async def test_a_host_that_never_answered_while_others_did_is_not_probed() -> None:
+    port = closed_port()
+    async with Server({"/x": OK}) as other:
+        base = replace(limits(other), breaker=3, probes=(60.0,), per_host=1, robots=False)
+        async with Client(replace(base, allow_private=(*base.allow_private, f"127.0.0.1:{port}"))) as client:
+            for _ in range(3):
+                assert await outcome(client, f"http://127.0.0.1:{port}/") is Reason.CONNECT
+                assert await outcome(client, other.url("/x")) == b"ok"
+            assert await seconds(outcome(client, f"http://127.0.0.1:{port}/")) < 5
+
+
+async def test_a_crawl_delay_beyond_all_patience_leaves_the_host_for_later() -> None:
+    robots = answer(200, b"User-agent: *\nCrawl-delay: 86400")
+    async with (
+        Server({"/robots.txt": robots, "/x": OK}) as server,
+        Client(replace(limits(server), max_wait=600)) as client,
+    ):
+        found = await outcomes(client, [server.url("/x")] * 5)
+    assert found == {Reason.HOST_DOWN: 5}
+    assert not server.asked("/x")

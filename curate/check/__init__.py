@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.check.dataset import Dataset, Row, shown
+from curate.check.dataset import Dataset, Row
 from curate.check.looks import Seen, look
 from curate.check.verdicts import coverage, verdicts
 from curate.contracts import Engine
+from curate.layouts.folder import shown
 from curate.media.placeholders import placeholder
 from curate.progress import Progress
 from curate.records import Response

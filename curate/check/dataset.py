@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from curate.errors import UsageError
+from curate.layouts.folder import UNREADABLE, class_name, inside, pictures, shown
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
 # What folders and rows call a split, and the order in which splits are said: what is trained on first.
 SPLIT_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
 COLUMNS = {
@@ -111,11 +111,6 @@ def some(found: Dataset, limit: int) -> Dataset:
     return replace(found, rows=[row for row in found.rows if id(row) in names])
 
 
-def shown(name: str) -> str:
-    """A name as it may be printed: what a terminal would obey, or cannot print, is escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
-
-
 def _order(split: str) -> tuple[int, str]:
     return SPLIT_NAMES.get(split.lower(), len(SPLIT_NAMES)), split
 
@@ -134,14 +129,15 @@ def _left(found: Dataset) -> str:
 def _folder(root: Path, splits: Sequence[str], outside: bool) -> Dataset:
     """An ImageFolder: `<split>/<class>/x.jpg` or `<class>/x.jpg`; deeper folders are part of their class."""
     found, base = Dataset(), os.path.realpath(root)
-    names = list(_walk(base, "", found, outside, set()))
+    names = list(pictures(base, outside, "--outside", found.leave))
+    found.unlisted += sum(n for kind, n in found.left.items() if kind.startswith(UNREADABLE))
     known = set(splits) or _split_folders(names)
     for name in names:
         path = os.path.join(base, name)  # noqa: PTH118 (names may hold bytes that are no text)
         parts = name.split("/")[:-1]
         split = parts.pop(0) if parts and parts[0] in known else None
         label = parts.pop(0) if parts else None
-        row = Row(path, shown(name), label and shown(label), split and shown(split), "/".join(map(shown, parts)))
+        row = Row(path, shown(name), label and class_name(label), split and shown(split), "/".join(map(shown, parts)))
         found.rows.append(row)
     return found
 
@@ -156,38 +152,6 @@ def _split_folders(names: Sequence[str]) -> set[str]:
             bare |= set() if "/" in rest else {top}
     found = {top for top in tops if top.lower() in SPLIT_NAMES}
     return found if found == tops else found - bare
-
-
-def _walk(base: str, inner: str, found: Dataset, outside: bool, seen: set[str]) -> Iterator[str]:
-    """Relative names of the image files below, hidden ones and those that links lead outside to left alone."""
-    here = os.path.join(base, inner)  # noqa: PTH118
-    seen.add(os.path.realpath(here))
-    try:
-        entries = sorted(os.scandir(here), key=lambda entry: entry.name)
-    except OSError as error:
-        found.leave(f"folders that cannot be read ({error.strerror})", inner)
-        found.unlisted += 1
-        return
-    for entry in entries:
-        name = f"{inner}/{entry.name}" if inner else entry.name
-        if entry.name.startswith("."):
-            found.leave("hidden files", name)
-        elif entry.is_symlink() and not outside and not _inside(entry.path, base):
-            found.leave("links that lead outside (--outside follows them)", name)
-        elif entry.is_dir():
-            if os.path.realpath(entry.path) in seen:
-                found.leave("links that lead back to a folder seen before", name)
-            else:
-                yield from _walk(base, name, found, outside, seen)
-        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:  # noqa: PTH122
-            yield name
-        else:
-            found.leave("files that are named like no picture", name)
-
-
-def _inside(path: str, base: str) -> bool:
-    real = os.path.realpath(path)
-    return real == base or real.startswith(base.rstrip("/") + "/")
 
 
 # -- lists -----------------------------------------------------------------------------------------------------------
@@ -211,7 +175,7 @@ def _list(root: Path, table: Path, outside: bool) -> Dataset:
             found.leave("rows without a path", f"row {number}")
             continue
         path = os.path.normpath(os.path.join(base, name))  # noqa: PTH118
-        if not outside and not _inside(path, base):
+        if not outside and not inside(path, base):
             found.leave("paths outside the folder (--outside reads them)", name)
             continue
         row = _row(path, name, said)

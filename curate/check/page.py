@@ -9,13 +9,14 @@ from typing import Any
 from curate import __version__
 from curate.check import Checked
 from curate.check.alike import EXAMPLES
-from curate.check.dataset import Row, shown
+from curate.check.dataset import Row
 from curate.check.looks import MAX_BYTES
 from curate.config import EngineConfig
 from curate.contracts import Work
 from curate.engine import each, engine_of
 from curate.errors import ItemError, UsageError
 from curate.intake import Arrival
+from curate.layouts.folder import shown
 from curate.media import thumbnail
 from curate.media.decode import Bounds, open_image, scaled
 from curate.page import Table, render, table

@@ -22,25 +22,29 @@ def fetch(
     s: Session,
     reasons: Annotated[list[str] | None, typer.Argument(metavar="[REASON...]", help="With --retry-failed.")] = None,
     retry_failed: Annotated[bool, typer.Option(help="Ask again for what failed for REASONs worth retrying.")] = False,
+    force: Annotated[bool, typer.Option(help="With REASONs: also for those that are answers.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say how much there is, and what it will cost.")] = False,
     sync: Annotated[bool, typer.Option("--sync", help="Only mark what is deleted or changed upstream.")] = False,
     relist: Annotated[bool, typer.Option(help="List every source again from its start: adds what is new.")] = False,
     max_failures: Annotated[int | None, typer.Option(help="Exit 3 when more candidates failed.")] = None,
 ) -> None:
     """Run every source; what is stored is not asked for again."""
-    from curate.fetch import retry, totals
+    from curate.fetch import totals
     from curate.fetched import too_many
     from curate.listing import relist as begin_again
+    from curate.reopen import retry
 
     if reasons and not retry_failed:
         raise UsageError(f"fetch {reasons[0]}: reasons go with --retry-failed")
+    if force and not retry_failed:
+        raise UsageError("fetch: --force goes with --retry-failed REASON")
     if (retry_failed or relist) + plan + sync > 1:
         raise UsageError("fetch: --plan and --sync go alone")
     with s.drive("fetch") as ws:
         if relist:
             begin_again(ws.catalog)
         if retry_failed:
-            s.note(f"{retry(ws, reasons or [])} failed candidates are asked for again")
+            s.note(f"{retry(ws.catalog, reasons or [], force)} failed candidates are asked for again")
         if sync:
             result: dict[str, Any] = {"sync": _sync(s, ws), **totals(ws)}
         else:
@@ -61,7 +65,27 @@ def run(s: Session, ws: "Workspace") -> dict[str, Any]:
     if gate.banner is not None:
         s.note(gate.banner)
     expire(ws, strays=True)
-    return fetch(ws, sources, s.client(config), gate, engine, s.progress, s.limit)
+    found = fetch(ws, sources, s.client(config), gate, engine, s.progress, s.limit)
+    for line in left_over(ws, found):
+        s.note(line)
+    return found
+
+
+def left_over(ws: "Workspace", found: dict[str, Any]) -> list[str]:
+    """What a fetch left for another one, each with the command that asks for it."""
+    from curate.fetch import passing
+
+    lines = [
+        f"{n} that failed by [fetch] {key} were asked again: it has changed" for key, n in found["reopened"].items()
+    ]
+    if hosts := found["deferred_hosts"]:
+        lines.append(
+            f"{hosts} hosts kept failing, or want long waits, and were left alone: what was not asked of them is still"
+            " pending; `curate fetch` asks again"
+        )
+    if failed := passing(ws):
+        lines.append(f"{failed} failed for a reason that may pass; `curate fetch --retry-failed` asks again")
+    return lines
 
 
 def _sync(s: Session, ws: "Workspace") -> dict[str, Any]:

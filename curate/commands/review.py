@@ -39,6 +39,7 @@ def review(
     if reviewer is None:
         raise UsageError("review: say who judges (--reviewer NAME)")
     options = Options(port, address, cert, key, not no_browser, unobscured)
+    s.obey()
     with s.open() as ws:
         result = review(ws, _drawn(ws, queue, size), reviewer, options, s.note if s.json else say_url)
     s.say(result)

@@ -12,6 +12,9 @@ from curate.records import Reason
 
 PIECE = 2**20  # decoded at once at most
 MEMBERS = 64  # concatenated gzip members that an honest server may send
+PLAIN = frozenset(
+    {"", "identity", "none", "binary", "8bit", "utf-8", "utf8", "aws-chunked"}
+)  # said of bodies sent as they are
 BOMB_RATIO = 100  # an encoded body that outgrows the cap by more than this is meant to
 
 
@@ -122,7 +125,8 @@ def _outgrown(size: int, encoded: int, cap: int) -> ItemError:
 def _decoding(answer: aiohttp.ClientResponse) -> Inflate | None:
     """How to undo the body's encoding; raises ItemError(encoding_denied) for all but gzip and deflate, once."""
     transfer = answer.headers.get("Transfer-Encoding", "chunked").strip().lower()
-    encoding = ", ".join(answer.headers.getall("Content-Encoding", ())).strip().lower()
-    if transfer not in ("chunked", "identity") or encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
-        raise ItemError(Reason.ENCODING_DENIED, f"{encoding or transfer}"[:40])
-    return None if encoding in ("", "identity") else Inflate(encoding)
+    said = ",".join(answer.headers.getall("Content-Encoding", ())).lower().split(",")
+    encodings = [one.strip() for one in said if one.strip() not in PLAIN]
+    if transfer not in ("chunked", "identity") or encodings not in ([], ["gzip"], ["x-gzip"], ["deflate"]):
+        raise ItemError(Reason.ENCODING_DENIED, (", ".join(encodings) or transfer)[:40])
+    return Inflate(encodings[0]) if encodings else None

@@ -20,6 +20,7 @@ _RAISED = (  # the first that fits; anything else means that no HTTP answer came
     (aiohttp.ClientConnectorDNSError, Reason.DNS),
     ((aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch, ssl.SSLError), Reason.TLS),
     (aiohttp.ClientPayloadError, Reason.TRUNCATED),
+    (aiohttp.ClientResponseError, Reason.MALFORMED_ANSWER),
     (aiohttp.NonHttpUrlClientError, Reason.UNSUPPORTED_SCHEME),
     ((aiohttp.InvalidURL, UnicodeError), Reason.MALFORMED_URL),
 )

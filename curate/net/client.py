@@ -83,7 +83,7 @@ class Client:
     async def get(self, url: str, *, params: Mapping[str, str] | None = None) -> Response:
         """Ask a documented API: no robots.txt, which often disallows them; gzip; the host's token, where it has one."""
         asked = urls.parse(url)
-        return await self._ask(asked.update_query(params) if params else asked, self._api)
+        return await self._ask(URL(str(asked)).update_query(params) if params else asked, self._api)
 
     async def media(self, url: str) -> Response:
         """Fetch a picture or a page, whole and as it is stored: robots.txt and X-Robots-Tag are honoured."""

@@ -38,7 +38,9 @@ class Limits:
     exact "host:port" exceptions to the address guard and to `allow_ports`. `rate` None means 10 a second, and no limit
     for the hosts in `allow_private`. `read_timeout` is the longest silence that is waited out, before the answer or
     within it; an answer that does come, but slower than `min_rate`, is given up after the same time. `max_wait` is the
-    longest Retry-After that is waited for. `tokens` go as bearer tokens to exactly the hosts named, with `get` only.
+    longest Retry-After that is waited for, and the longest Crawl-delay that is kept to. A host that failed `breaker`
+    times in a row is asked once more after each of `probes` seconds, before it is left alone. `tokens` go as bearer
+    tokens to exactly the hosts named, with `get` only.
     """
 
     contact: str | None = None
@@ -57,6 +59,7 @@ class Limits:
     max_wait: float = 600.0
     max_redirects: int = 5
     breaker: int = 10
+    probes: tuple[float, ...] = (1.0, 4.0, 15.0)
     robots: bool = True
     opt_out: bool = True
     rules: Mapping[str, HostRule] = field(default_factory=lambda: KNOWN_RULES)

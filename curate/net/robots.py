@@ -1,6 +1,7 @@
 """robots.txt (RFC 9309), once per origin: it governs media and pages, not documented APIs."""
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,6 +21,43 @@ MAX_ORIGINS = 10_000
 ALLOW_ALL = frozenset(
     {Reason.HTTP_401_403, Reason.HTTP_404, Reason.HTTP_410, Reason.HTTP_451, Reason.HTTP_4XX, Reason.TOO_MANY_REDIRECTS}
 )
+
+
+_AGENT_FIELDS = frozenset({"user-agent", "useragent", "user agent"})  # as site owners misspell it
+_RULE_FIELDS = frozenset({"allow", "disallow", "dissallow", "dissalow", "disalow", "diasllow", "disallaw"})
+_TOKEN = re.compile(r"[a-z_-]+")
+
+
+def group(text: str, agent: str) -> str:
+    """The rules of a robots.txt that bind `agent`, as one group for everybody (RFC 9309, section 2.2.1).
+
+    A group binds by its product token, compared as a whole and without case; what follows the token ("/1.0") says
+    nothing. Groups of one token are one; where there is none of ours, those of "*" hold. Only a rule ends the row of
+    user-agents of a group: other records (sitemaps, delays, unknown ones) do not.
+    """
+    ours: list[str] = []
+    everybody: list[str] = []
+    named, tokens, ruled = False, set[str](), False
+    for line in re.split(r"\r\n|\r|\n", text):
+        field, colon, value = (part.strip() for part in line.partition("#")[0].partition(":"))
+        if not colon:
+            continue
+        if (name := field.lower()) in _AGENT_FIELDS:
+            tokens, ruled = (set() if ruled else tokens) | {_token(value)}, False
+            named = named or agent in tokens
+            continue
+        ruled = ruled or name in _RULE_FIELDS
+        if agent in tokens:
+            ours.append(f"{name}: {value}")
+        if "*" in tokens:
+            everybody.append(f"{name}: {value}")
+    return "\n".join(["user-agent: *", *(ours if named else everybody)])
+
+
+def _token(value: str) -> str:
+    """The product token that a user-agent line names, in lower case; "*" for everybody."""
+    found = _TOKEN.match(value.lower())
+    return "*" if value.startswith("*") else found[0] if found else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +127,7 @@ class Robots:
             if error.reason is Reason.HTTP_5XX:
                 return Rules(None, f"robots.txt: {error.detail}", now + UNREACHABLE_FOR)
             raise
-        parsed = Protego.parse(answer.body.decode("utf-8-sig", "replace"))
+        parsed = Protego.parse(group(answer.body.decode("utf-8-sig", "replace"), AGENT))
         if delay := parsed.crawl_delay(AGENT):
             self._slow(origin, delay)
         return Rules(parsed, "", now + DAY)

@@ -12,16 +12,20 @@ from curate.records import Reason
 MAX_URL = 16_384
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):(?!\d)")  # `name:80/x` is a host without a scheme
+_INVALID = re.compile(r"[^\x21\x23-\x3b\x3d\x3f-\x5d\x5f\x61-\x7a|~]")  # RFC 3986; browsers forgive "[", "]" and "|"
 _LABEL = r"[a-z0-9_\-]{1,63}"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 
 
 def parse(text: str) -> URL:
-    """A URL as a source gave it; raises ItemError: malformed_url, unsupported_scheme, address_denied.
+    """A URL as a source gave it, asked for byte for byte; raises ItemError: malformed_url, unsupported_scheme,
+    address_denied.
 
-    Userinfo is refused, since it serves to disguise hosts and to leak credentials. A host that is a number in other
-    than canonical form (decimal, hex, octal, short) is refused as an address, since resolvers read it as one.
+    Path and query are what others sign and compare: escapes stay as they are written, dot segments too. Only characters
+    that no URL may hold are escaped, as browsers do. Userinfo is refused, since it serves to disguise hosts and to leak
+    credentials. A host that is a number in other than canonical form (decimal, hex, octal, short) is refused as an
+    address, since resolvers read it as one.
     """
     if " " in text:
         raise ItemError(Reason.MALFORMED_URL, "a space in it")
@@ -29,7 +33,7 @@ def parse(text: str) -> URL:
 
 
 def redirected(base: URL, location: str) -> URL:
-    """Where a `Location` header points, seen from `base`; spaces are forgiven there, as browsers do."""
+    """Where a `Location` header points, seen from `base`; spaces and raw bytes are escaped, as browsers do."""
     return _checked(location.strip(" \t"), base)
 
 
@@ -50,9 +54,9 @@ def _checked(text: str, base: URL | None) -> URL:
     if scheme and scheme[1].lower() not in ("http", "https"):
         raise ItemError(Reason.UNSUPPORTED_SCHEME, scheme[1].lower()[:20])
     try:
-        url = URL(text)
-        if base is not None and not scheme:
-            url = base.join(url)
+        absolute = text if base is None or scheme else _resolved(base, text)
+        authority, target = _split(absolute)
+        url = URL(authority)
         userinfo = url.raw_user is not None or url.raw_password is not None
         host, port, name = url.raw_host or "", url.port, url.scheme
     except ValueError as error:
@@ -62,7 +66,36 @@ def _checked(text: str, base: URL | None) -> URL:
     if userinfo:
         raise ItemError(Reason.MALFORMED_URL, "credentials in it")
     _check_host(host)
-    return url.with_fragment(None) if url.raw_fragment else url
+    # The query goes along as part of the path: yarl would drop an empty one, and its "?" with it.
+    return URL.build(scheme=name, authority=url.raw_authority, path=target, encoded=True)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """An absolute URL as scheme with authority, and what is asked of that server: path and query, without fragment."""
+    begin = text.find("//") + 2
+    end = next((at for at in range(begin, len(text)) if text[at] in "/?#"), len(text))
+    target = _INVALID.sub(_escape, text[end:].partition("#")[0])
+    return text[:end], target if target.startswith("/") else f"/{target}"
+
+
+def _resolved(base: URL, reference: str) -> str:
+    """A relative reference as an absolute URL (RFC 3986, section 5.2), nothing in it re-quoted.
+
+    Dot segments of an absolute path stay, as they do in an absolute URL; those of a relative one are steps.
+    """
+    if reference.startswith("/"):
+        return f"{base.scheme}:{reference}" if reference.startswith("//") else f"{base.origin()}{reference}"
+    path, mark, query = reference.partition("#")[0].partition("?")
+    known, had, asked = base.raw_path.partition("?")
+    if not path:
+        return f"{base.origin()}{known}{mark or had}{query if mark else asked}"
+    joined = base.origin().with_path(known, encoded=True).join(URL(_INVALID.sub(_escape, path), encoded=True))
+    return f"{base.origin()}{joined.raw_path}{mark}{query}"
+
+
+def _escape(found: re.Match[str]) -> str:
+    """The bytes of one character; those that were no UTF-8 came as surrogates, and leave as they came."""
+    return "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogateescape"))
 
 
 def _check_host(host: str) -> None:

@@ -1,10 +1,11 @@
 """What aiohttp is made to do otherwise: names are looked up in threads of their own, and a broken answer breaks."""
 
 import asyncio
+import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -14,6 +15,11 @@ from curate.net.guard import Guard
 
 DNS_THREADS = 32
 DNS_TTL = 60  # seconds
+MAX_HEAD = 128 * 1024  # bytes of headers that are waited for; what is longer goes to the parser as it came
+_BLANK = re.compile(rb"\r?\n\r?\n")
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)")  # another answer follows
+_LENGTH = re.compile(rb"content-length[ \t]*:", re.IGNORECASE)
+_CHUNKED = re.compile(rb"transfer-encoding[ \t]*:[ \t]*chunked[ \t]*\r?\n", re.IGNORECASE)
 KEEPALIVE = 5.0  # seconds an idle connection is kept; many hosts make many of them
 
 
@@ -40,20 +46,59 @@ class Resolver(AbstractResolver):
 
 
 class Line(ResponseHandler):
-    """A connection whose loss within a body is always an error of that body.
+    """A connection whose loss within a body is always an error of that body, and whose answers may repeat themselves.
 
     aiohttp takes a reset for the end of a body without a length, and leaves the reader of a body with broken chunks
-    waiting for ever.
+    waiting for ever. It refuses a length that is said twice, and a length beside chunks; both are unambiguous
+    (RFC 9112, sections 6.2 and 6.3), and browsers take them.
     """
+
+    _head: bytes | None = None  # of an answer that is awaited, as far as it came; None where none is
+
+    def set_response_params(self, **params: Any) -> None:
+        """An answer is awaited from here on."""
+        self._head = b""
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass bytes on to the parser; the headers of an answer together, once they are whole."""
+        if self._head is None or self._parser is None or not data:
+            super().data_received(data)
+            return
+        begin = max(0, len(self._head) - 3)
+        self._head += data
+        found = _BLANK.search(self._head, begin)
+        if found is None and len(self._head) <= MAX_HEAD:
+            self._reschedule_timeout()
+            return
+        head, end = self._head, found.end() if found else 0
+        self._head = b"" if _INTERIM.match(head) and end == len(head) else None
+        super().data_received(mended(head[:end]) + head[end:])
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is gone, by a reset where `exc` is given."""
+        if self._head and self._parser is not None:
+            super().data_received(self._head)  # no headers came of it: the parser says what is wrong
         body = self._payload
         if body is not None and not body.is_eof() and exc is not None:
             body.set_exception(aiohttp.ClientPayloadError("reset"))
         super().connection_lost(exc)
         if body is not None and not body.is_eof() and body.exception() is None:
             body.set_exception(aiohttp.ClientPayloadError("broken chunks"))
+
+
+def mended(head: bytes) -> bytes:
+    """The headers of an answer without what repeats its length, or contradicts its chunks."""
+    lines = head.splitlines(keepends=True)
+    lengths = [line for line in lines if _LENGTH.match(line)]
+    if not lengths:
+        return head
+    values = {one.strip() for line in lengths for one in line.partition(b":")[2].split(b",")}
+    chunked = any(_CHUNKED.match(line) for line in lines)
+    if len(values) > 1 or (len(lengths) == 1 and b"," not in lengths[0] and not chunked):
+        return head
+    kept = [line for line in lines if not _LENGTH.match(line)]
+    return b"".join([kept[0], *([] if chunked else [b"Content-Length: " + values.pop() + b"\r\n"]), *kept[1:]])
 
 
 def connector(guard: Guard, resolver: Resolver) -> aiohttp.TCPConnector:

@@ -288,3 +288,9 @@ CREATE TABLE set_aside (
 ;;
 CREATE UNIQUE INDEX set_aside_once ON set_aside (list, value) WHERE ended_at IS NULL
 """
+
+
+@MIGRATIONS.append
+def m009_input(db: sqlite3.Connection) -> None:
+    """What a source on this machine looked like when it was listed; which settings decided that a candidate failed."""
+    _statements(db, "ALTER TABLE sources ADD COLUMN stamp TEXT;;ALTER TABLE candidates ADD COLUMN decided_by TEXT")

@@ -34,7 +34,8 @@ class Workspace:
         self.root = root.resolve()
         self.config = config
         self.work = self.root / "work"
-        refuse_synced(self.work)
+        for one in {self.work, self.work.resolve()}:
+            refuse_synced(one)
         with disk():
             for folder in (self.work, self.work / "blobs", self.work / "tables", self.work / "releases"):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -107,8 +108,17 @@ class Workspace:
 
 
 def find_root(start: Path) -> Path | None:
-    """The nearest folder, from `start` upwards, that holds a curate.toml."""
-    return next((p for p in (start.resolve(), *start.resolve().parents) if (p / CONFIG_NAME).is_file()), None)
+    """The nearest folder, from `start` upwards, with a curate.toml; not above HOME, nor on another file system."""
+    here, home = start.resolve(), Path(os.path.expanduser("~")).resolve()  # noqa: PTH111 (never raises)
+    device = here.stat().st_dev
+    for folder in (here, *here.parents):
+        if folder.stat().st_dev != device:
+            return None
+        if (folder / CONFIG_NAME).is_file():
+            return folder
+        if folder == home:
+            return None
+    return None
 
 
 def _holder(path: Path) -> str:
