@@ -23,7 +23,7 @@ from curate.engine.pool import Pool
 from curate.hashes import ITEM, Hashing
 from curate.intake import Arrival, Intake
 from curate.media import pdq, pdq_pixels, phash
-from curate.media.decode import LOOK_SIDE, Bounds, flattened, luminance, open_image
+from curate.media.decode import Bounds, flattened, luminance, open_image
 
 WORKERS = 2
 _PEER = """
@@ -95,7 +95,7 @@ def alone(pictures: list[Image.Image]) -> None:
 
 def ours(root: Path, ids: list[str], phash_too: bool, pdq_too: bool) -> float:
     """Images a second of the hash table's own work over stored files, in workers that have started."""
-    side = LOOK_SIDE if pdq_too else phash.SIDE  # as a workspace with screening lists has it, and one without
+    side = phash.FULL if pdq_too else phash.SIDE  # as a workspace with screening lists has it, and one without
     work, wanted = Hashing(root, Bounds(), side), [(one, phash_too, pdq_too) for one in ids]
     started = 0.0
     for n, (_, found) in enumerate(each(Pool(WORKERS), work, [wanted[:ITEM], wanted[:ITEM], *slices(wanted, ITEM)])):

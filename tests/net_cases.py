@@ -94,7 +94,7 @@ CASES: dict[str, Case] = {
     "declares less than it sends": case(raw(sized(2) + b"ok", b"more", gap=0.05), b"ok"),
     "a length that is no number": case(raw(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nok"), R.MALFORMED_ANSWER),
     "a negative length": case(raw(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nok"), R.MALFORMED_ANSWER),
-    "two lengths": case(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nokk"), R.MALFORMED_ANSWER),
+    "two lengths": case(raw(head(200, {"Content-Length": "2", "content-length": "3"}) + b"okk"), R.MALFORMED_ANSWER),
     "two lengths, the same": case(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-length:2\r\n\r\nok"), b"ok"),
     "three lengths, the same": case(raw(b"HTTP/1.1 200 OK\r\n" + b"Content-Length: 2\r\n" * 3 + b"\r\nok"), b"ok"),
     "one length, twice in a line": case(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok"), b"ok"),

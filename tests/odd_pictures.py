@@ -78,11 +78,11 @@ def _options() -> Iterator[Named]:
         exif = Image.Exif()
         exif[0x0112] = n
         for kind in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF"):
-            yield f"turn-{n}.{FORMATS[kind]}", encode(texture(n, (40 + n, 60)), kind, exif=exif.tobytes())  # type: ignore[arg-type]
+            yield f"turn-{n}.{FORMATS[kind]}", encode(texture(n, (40 + n, 60)), kind, exif=exif.tobytes())
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for kind in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF"):
-        yield f"profile.{FORMATS[kind]}", encode(texture(20), kind, icc_profile=profile)  # type: ignore[arg-type]
-        yield f"junk-profile.{FORMATS[kind]}", encode(texture(21), kind, icc_profile=b"no profile")  # type: ignore[arg-type]
+        yield f"profile.{FORMATS[kind]}", encode(texture(20), kind, icc_profile=profile)
+        yield f"junk-profile.{FORMATS[kind]}", encode(texture(21), kind, icc_profile=b"no profile")
         yield f"junk-exif.{FORMATS[kind]}", _saved(texture(22), kind, exif=b"Exif\0\0junk") or b""
     for quality in (1, 30, 75, 100):
         for subsampling in (0, 1, 2):

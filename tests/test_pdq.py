@@ -238,7 +238,7 @@ def test_exif_orientation_is_applied() -> None:
     image = photograph("chelsea.png")
     exif = Image.Exif()
     exif[0x0112] = 6  # shown after a quarter turn clockwise
-    data = encode(image.transpose(Image.Transpose.ROTATE_90), "PNG", exif=exif.tobytes())  # type: ignore[arg-type]
+    data = encode(image.transpose(Image.Transpose.ROTATE_90), "PNG", exif=exif.tobytes())
     (found,) = parts(data, Bounds())
     assert found.hashes == pdq.compute(ImageOps.exif_transpose(image)).hashes
 
