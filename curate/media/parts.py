@@ -28,7 +28,7 @@ def parts(data: bytes, bounds: Bounds) -> tuple[pdq.Pdq, ...]:
 def looks(data: bytes, seen: Luminance, after: Sequence[bytes], bounds: Bounds) -> tuple[pdq.Pdq, ...]:
     """As `parts`, by a first look wherever that is enough.
 
-    `seen` is the first frame's one decode, `after` the whole JPEGs that follow the image (`polyglot.check` has them).
+    `seen` is the first frame's one decode, `after` what `hidden.inspect` found beside it.
     """
     main = pdq.look(seen) or _closer(flattened(open_image(data, bounds), "RGB"), pdq.MAIN)
     others = (_look(part, picture) for part, picture in _others(open_image(data, bounds), after, bounds))
