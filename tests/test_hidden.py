@@ -16,6 +16,8 @@ from PIL import Image
 from curate.errors import ItemError
 from curate.media.decode import Bounds
 from curate.media.hidden import DEPTH, OPAQUE, PREVIEWS, Hidden, inspect
+from curate.media.marks import MARKS, marks
+from curate.media.ranges import Budget
 from curate.records import Reason
 from tests import containers as c
 from tests.pictures import encode, texture
@@ -86,6 +88,17 @@ def test_a_plain_file_holds_nothing(kind: str) -> None:
     assert inspect(encode(c.COVER, kind), kind, BOUNDS) == Hidden()
 
 
+def test_what_is_shown_beside_the_colours_is_no_hidden_picture() -> None:
+    """An alpha channel, an animation's frames and its still."""
+    clear = c.COVER.convert("RGBA")
+    clear.putalpha(c.COVER.convert("L"))
+    assert inspect(encode(clear, "AVIF"), "AVIF", BOUNDS) == Hidden()
+    for kind in ("AVIF", "PNG", "GIF", "WEBP"):
+        out = io.BytesIO()
+        clear.convert("RGB").save(out, kind, save_all=True, append_images=[texture(4, c.SIZE), texture(5, c.SIZE)])
+        assert inspect(out.getvalue(), kind, BOUNDS).pictures == ()
+
+
 @pytest.mark.parametrize("padding", [0, 1, 2, 3, 255, 4097])
 def test_every_offset_is_one(padding: int) -> None:
     noise = random.Random(padding).randbytes(padding)
@@ -146,6 +159,37 @@ def test_text_within_text_is_unwrapped_and_beyond_the_depth_refused() -> None:
     picture = hidden("WEBP")
     assert shows(inspect(c.jpeg_with(0xFE, wrapped(picture, DEPTH)), "JPEG", BOUNDS), HIDDEN)
     assert refused(c.jpeg_with(0xFE, wrapped(picture, DEPTH + 1)), "JPEG")[0] is Reason.HIDDEN_DATA
+
+
+def test_streams_within_streams_are_unwrapped_and_beyond_the_depth_refused() -> None:
+    def nested(times: int) -> bytes:
+        data = hidden("WEBP")
+        for _ in range(times):
+            data = c.png_with(b"zTXt", b"a\0\0" + zlib.compress(data))
+        return data
+
+    assert shows(inspect(nested(DEPTH), "PNG", BOUNDS), HIDDEN)
+    reason, detail = refused(nested(DEPTH + 1), "PNG")
+    assert reason is Reason.HIDDEN_DATA
+    assert "deep" in detail
+
+
+@pytest.mark.parametrize("before", range(6))
+def test_encoded_text_may_begin_right_behind_other_letters(before: int) -> None:
+    for text in (base64.b64encode(hidden("JPEG")), hidden("JPEG").hex().encode()):
+        assert shows(inspect(c.jpeg_with(0xFE, b"abcdef"[:before] + text), "JPEG", BOUNDS), HIDDEN)
+
+
+def test_many_first_letters_hide_no_mark_and_many_marks_are_refused() -> None:
+    letters = b"BMGIRIIIMMft\xff\xd8\x89P" * 1000
+    data, places = letters, []
+    for kind in FORMATS:
+        places.append((len(data), kind))
+        data += hidden(kind) + letters
+    found = list(marks(data, Budget(10**8, 100)))
+    assert set(places) <= set(found)
+    with pytest.raises(ItemError):
+        list(marks(b"II*\0" * (MARKS + 1), Budget(10**8, 100)))
 
 
 def test_pictures_within_pictures_are_walked_too() -> None:
@@ -292,6 +336,7 @@ def test_more_of_a_kind_than_any_file_has_is_refused_while_it_is_counted() -> No
     for data in noted.values():
         assert refused(data, "JPEG")[0] in (Reason.HIDDEN_DATA, Reason.TOO_LARGE)
         assert calls(partial(inspect, data, "JPEG", BOUNDS)) < 300_000
+    assert refused(c.JPEG + hidden("PNG", (8, 8)) * 200, "JPEG")[1] == "more than 128 places where a picture begins"
     assert refused(tiff_chain(20_000), "TIFF")[0] is Reason.HIDDEN_DATA
     assert refused(MANY["scans"][1](300), "JPEG") == (Reason.TOO_LARGE, "more than 200 scans")
     assert refused(c.png_with(b"prVt", b"") + c.chunk(b"prVt", b"") * 201_000, "PNG")[0] is Reason.HIDDEN_DATA
