@@ -5,12 +5,14 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import psutil
 import pytest
 
 from curate import confine
@@ -166,6 +168,33 @@ def test_a_labeler_has_the_internet_where_it_says_so(tmp_path: Path) -> None:
             assert isinstance(denied, UsageError)
             assert "network = true" in str(denied)
         assert store.scored(Reader("", connects=port, network=True)).columns["reader"]["size"].tolist() == [1]
+
+
+@dataclass(frozen=True)
+class Threaded(TakenOver):
+    """Has a thread, started by load(), that does what it is told to: none of a library must be there any more."""
+
+    def load(self) -> None:
+        """Start it."""
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+    def __call__(self, item: str) -> str:
+        if item == "threads":
+            return str(len(list(Path("/proc/self/task").iterdir())))
+        return super().__call__(item)
+
+
+@needs_kernel
+def test_no_thread_stays_outside(target: Target) -> None:
+    """And whoever waits in place of the worker ends as it does, and with it."""
+    items = ["threads", "a fault", "threads", "nothing", "memory", "honest"]
+    found = dict(Pool(1, item_seconds=4, item_memory=256 * 2**20).map(Threaded(target), items, NEEDS))
+    assert found["threads"] == "1"
+    assert found["honest"] == "honest"
+    assert "SIGSEGV" in str(found["a fault"])
+    assert "too_slow" in str(found["nothing"])
+    assert "too_large" in str(found["memory"])
+    assert psutil.Process().children(recursive=True)[1:] == [], "a worker is left, or what waits for it"
 
 
 # -- where it cannot be ----------------------------------------------------------------------------------------------

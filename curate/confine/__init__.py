@@ -32,6 +32,7 @@ _NETWORK = (
 )  # fmt: skip
 _WHOLE = ("site-packages", "dist-packages")
 _OPEN_FILES, _MORE_THREADS = 256, 512
+_ALL_THREADS = 8  # the version of Landlock that knows of TSYNC
 _VERSION, _SEARCH = 0x20080522, 1 << 2  # _LINUX_CAPABILITY_VERSION_3, CAP_DAC_READ_SEARCH
 DECLARE = "a plug-in that needs it says so: reads = [...] for files and folders, network = true for the internet"
 
@@ -44,6 +45,7 @@ class Door:
     network: bool = False
     gpus: bool = False
     plugins: bool = False  # code of plug-ins runs behind it
+    single: bool = True  # nothing behind it wants the threads that load() started
 
     def listen(self) -> Denied | None:
         """What tells of a plug-in's calls that are denied."""
@@ -90,7 +92,20 @@ def door_of(work: Work[Any, Any], needs: Needs, confine: str) -> Door | None:
         raise UsageError(f'engine.confine: "require", and {why}; "auto" runs workers unconfined')
     inner = getattr(work, "work", work)
     reads = tuple(os.path.abspath(path) for path in getattr(inner, "reads", ()))  # noqa: PTH100
-    return Door(reads, bool(getattr(inner, "network", False)), needs.gpus > 0, bool(getattr(inner, "plugins", False)))
+    return Door(
+        reads,
+        bool(getattr(inner, "network", False)),
+        needs.gpus > 0,
+        bool(getattr(inner, "plugins", False)),
+        _single(needs),
+    )
+
+
+def _single(needs: Needs) -> bool:
+    """Whether it must do without the threads that load() started: where it can, and the door shuts behind one only."""
+    import landlockpy
+
+    return not needs.gpus and needs.cpus <= 1 and landlockpy.abi_version() < _ALL_THREADS
 
 
 def lacking() -> str | None:

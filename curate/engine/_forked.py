@@ -76,13 +76,18 @@ def _forked(control: socket.socket, handles: list[int]) -> int:
     return pid
 
 
+def die_with(parent: int) -> None:
+    """End when the process that forked this one does, at once where that has happened."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def _become_worker(parent: int, handles: list[int]) -> None:
     """Nothing of the server's stays open, so that a worker cannot speak in its place."""
     try:
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
+        die_with(parent)
         tasks, answers, said, *room = [os.dup2(handle, _FIRST + place) for place, handle in enumerate(handles)]
         for handle, place in ((os.open(os.devnull, os.O_RDONLY), 0), (said, 1), (said, 2)):
             os.dup2(handle, place)

@@ -160,8 +160,8 @@ class Worker:
         self.start()
         assert self._line is not None
         if self._watch is None:
-            _answers.decode(self._line.receive(_answers.LARGEST), 0, 1, None)
-            self._watch = self._terms.watch(self._line.pid, self._room)
+            (found,) = _answers.decode(self._line.receive(_answers.LARGEST), 0, 1, int)
+            self._watch = self._terms.watch(self._line.pid if isinstance(found, Exception) else found, self._room)
         return self._line
 
     def _look(self) -> None:

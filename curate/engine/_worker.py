@@ -3,8 +3,10 @@
 import atexit
 import gc
 import os
+import signal
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from curate.confine import Door, named, refusal
@@ -13,6 +15,7 @@ from curate.engine import _answers
 from curate.engine import _pace as pace
 from curate.engine import _parcel as parcel
 from curate.engine._each import All
+from curate.engine._forked import die_with
 from curate.errors import ItemError
 from curate.records import Reason
 
@@ -32,10 +35,10 @@ def live(tasks: int, answers: int, handle: int = -1) -> None:
     told, out = Connection(tasks, writable=False), Connection(answers, readable=False)
     brief: Brief = parcel.unpacked(told.recv_bytes(), room)
     denied = brief.door.listen() if brief.door is not None else None
-    failed = _loaded(brief)
+    failed = _loaded(brief, answers)
     if denied is not None:
         denied.take()  # load() comes before the door is shut
-    out.send_bytes(_answers.encode(0, [failed]))
+    out.send_bytes(_answers.encode(0, [failed or os.getpid()]))
     gc.freeze()  # what is there by now stays: the collector need not walk it again and again
     while True:
         try:
@@ -51,14 +54,33 @@ def live(tasks: int, answers: int, handle: int = -1) -> None:
     os._exit(0)
 
 
-def _loaded(brief: Brief) -> Exception | None:
+def _loaded(brief: Brief, answers: int) -> Exception | None:
     try:
         brief.work.load()
         if brief.door is not None:
+            if brief.door.single and len(list(Path("/proc/self/task").iterdir())) > 1:
+                _go_on_alone(answers)
             brief.door.shut()
     except Exception as error:
         return error
     return None
+
+
+def _go_on_alone(answers: int) -> None:
+    """Go on in a copy of this process that has one thread: a door is shut behind the thread that shuts it, and not
+    behind those that a library has started. What stays only waits, and ends as the copy does, or takes it with it."""
+    waiting = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        die_with(waiting)
+        return
+    os.closerange(3, answers)
+    os.closerange(answers + 1, os.sysconf("SC_OPEN_MAX"))  # the pipe of answers ends when it is known how the copy did
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL) if -code not in (signal.SIGKILL, signal.SIGSTOP) else None
+        os.kill(waiting, -code)
+    os._exit(max(code, 0))
 
 
 def _results(brief: Brief, item: Any) -> list[Any]:
