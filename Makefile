@@ -24,7 +24,7 @@ check: $(STAMP)  ## everything a change must pass
 	$(BIN)/python -m pytest -m "not soak"
 
 bench: $(STAMP)  ## figures, each beside a peer's from the same run
-	for one in hashing fetch drawing near screening takedown review; do $(BIN)/python -m benchmarks.$$one || exit 1; done
+	for one in hashing fetch drawing votes near screening takedown review; do $(BIN)/python -m benchmarks.$$one || exit 1; done
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -68,6 +68,10 @@ use = "drawing"
 # double = 0.1                        # of a queue, judged by two people; gold = 0.05: the answer is known
 # max_minutes = 45                    # then nothing more is shown for pause_minutes = 10; max_reveals = 60 originals
 
+# [label]
+# functions = ["mine.py"]             # labelling functions of your own; docs/labels.md
+# advise = ["open_nsfw"]              # what it finds not safe is kept back no more, once 300 audited decisions say so
+
 [export]
 splits = { train = 0.8, val = 0.1, test = 0.1 }
 salt = "curate"

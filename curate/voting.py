@@ -124,8 +124,11 @@ def meanings(function: "LabelingFunction", axis: Axis) -> Sequence[frozenset[str
     said = getattr(function, "sets", None)
     if said is None:
         return [frozenset({name}) for name in axis.classes]
-    found = [frozenset({one} if isinstance(one, str) else one) for one in said]
     where = f"label.functions: {function.name}.sets"
+    try:
+        found = [frozenset({one} if isinstance(one, str) else one) for one in said]
+    except TypeError as error:
+        raise UsageError(f"{where}: give a tuple with a class, or a tuple of classes, for each answer") from error
     for answer, classes in enumerate(found):
         if strange := sorted(map(str, classes - set(axis.classes))):
             raise UsageError(f"{where}[{answer}]: no such class '{strange[0]}'; {suggest(strange[0], axis.classes)}")

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import typer
@@ -17,6 +17,7 @@ from curate.plugins import make, names, plugin_class
 from curate.policy import minors
 from curate.reasons import MEANING
 from curate.records import Axis, Reason
+from curate.voting import meanings, own
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -88,6 +89,14 @@ def test_the_functions_example_votes(tmp_path: Path) -> None:
     )
     run = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["0", "-1"]
+
+
+def test_the_example_of_a_vote_for_several_classes_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(example((ROOT / "docs" / "labels.md").read_text(encoding="utf-8"), "sets"))
+    (function,) = own([path], [Axis()])["content"]
+    assert [function(SimpleNamespace(width=w, height=2000)) for w in (1100, 3000)] == [0, -1]
+    assert meanings(function, Axis()) == [{"neutral", "porn", "sexy"}]
 
 
 async def test_the_source_example_finds_its_rows(tmp_path: Path) -> None:

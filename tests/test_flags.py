@@ -441,6 +441,8 @@ def voting(sets: Any) -> Callable[[Axis, Collection[str]], Sequence[Any]]:
         (((),), r"label.functions: mine.sets\[0\]: no class, which says nothing; let the function answer -1"),
         (("porn", AXIS.classes), r"mine.sets\[1\]: all classes, which says nothing"),
         ((("porn", "sexi"),), r"mine.sets\[0\]: no such class 'sexi'; did you mean 'sexy'\?"),
+        ((3,), r"mine.sets: give a tuple with a class, or a tuple of classes, for each answer"),
+        (3, r"mine.sets: give a tuple with a class"),
     ],
 )
 def test_a_vote_that_says_nothing_is_refused(tmp_path: Path, sets: Any, message: str) -> None:
