@@ -101,8 +101,8 @@ class Hashing:
         return (self.root,)
 
     def load(self) -> None:
-        """Import what the first item would otherwise wait for."""
-        import numpy as np  # noqa: F401
+        """Import and compile what the first item would otherwise wait for."""
+        pdq.load()
 
     def __call__(self, item: Wanted) -> Found:
         """The sample with what it lacked, or with nothing where its bytes are gone or are no picture any more."""

@@ -7,7 +7,7 @@ from pickle import PickleBuffer
 from typing import Any
 
 from curate.errors import ItemError
-from curate.media import hidden, phash
+from curate.media import hidden, pdq, phash
 from curate.media.decode import FORMATS, Bounds, Luminance, frames, luminance, open_image
 from curate.media.parts import each_frame, whole
 from curate.media.pdq import Pdq
@@ -64,8 +64,11 @@ class Intake:
     strip: bool = False
 
     def load(self) -> None:
-        """Import what the first item would otherwise wait for."""
+        """Import and compile what the first item would otherwise wait for."""
         import numpy as np  # noqa: F401
+
+        if self.pdq:
+            pdq.load()
 
     def bring(self, item: Arrival) -> Arrival:
         """The bytes with their digests: lists are asked for what this process made, not for what a decoder says."""
