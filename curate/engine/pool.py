@@ -16,6 +16,7 @@ from typing import Any
 
 from curate.contracts import Needs, R, T, Work
 from curate.engine import _parcel as parcel
+from curate.engine import memory
 from curate.errors import ItemError
 from curate.records import Reason
 
@@ -146,6 +147,7 @@ def _ending(code: int | None) -> str:
 def _serve(work: Any, pipe: Connection, room: parcel.Room | None) -> None:
     """The worker's life: ends when the parent does, and leaves Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    memory.keep()
     failed: Exception | None = None
     try:
         work.load()
