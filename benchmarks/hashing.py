@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.corpus import CORPORA, corpus
-from curate.engine import each, slices
+from curate.engine import each, memory, slices
 from curate.engine.pool import Pool
 from curate.hashes import ITEM, Hashing
 from curate.intake import Arrival, Intake
@@ -139,6 +139,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--peer", help="interpreter of an environment with imagededup")
     options = parser.parse_args()
+    memory.keep()  # as a worker does
     for name in CORPORA:
         paths = corpus(name, options.count)
         print(name)

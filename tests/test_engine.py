@@ -1,8 +1,11 @@
 """Engines: every item comes back once, with its result or its exception, whatever happens to the workers."""
 
 import hashlib
+import io
 import os
+import platform
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from curate.contracts import Engine, Needs
 from curate.engine import _parcel as parcel
@@ -23,6 +27,7 @@ from curate.engine.serial import Serial
 from curate.errors import ItemError
 from curate.intake import Arrival
 from curate.records import Reason
+from tests.pictures import encode
 
 ENGINES = [Serial(), Pool(1), Pool(3)]
 NEEDS = Needs()
@@ -285,3 +290,25 @@ def test_a_map_leaves_no_handle_behind() -> None:
     for _ in range(3):
         list(Pool(2).map(Square(), range(8), NEEDS))
     assert len(os.listdir("/dev/fd")) <= before + 2  # the fork server's own  # noqa: PTH208
+
+
+@dataclass
+class Faults:
+    """Page faults of decoding a picture sixty times."""
+
+    def load(self) -> None: ...
+
+    def __call__(self, item: bytes) -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(60):
+            Image.open(io.BytesIO(item)).convert("RGB").copy()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such setting")
+def test_a_worker_keeps_the_memory_that_a_picture_leaves() -> None:
+    """Given back, it would be cleared and paged in again for each: 2,400 faults, which take longer than the decode."""
+    data = encode(Image.effect_noise((1280, 960), 50).convert("RGB"))
+    ((_, faults),) = Pool(1).map(Faults(), [data], NEEDS)
+    assert isinstance(faults, int)
+    assert faults < 20_000, "the first pictures' memory, and no more"

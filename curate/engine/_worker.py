@@ -13,6 +13,7 @@ from curate.confine import Door, named, refusal
 from curate.contracts import Work
 from curate.engine import _answers
 from curate.engine import _pace as pace
+from curate.engine import _memory as memory
 from curate.engine import _parcel as parcel
 from curate.engine._each import All
 from curate.engine._forked import die_with
@@ -55,6 +56,7 @@ def live(tasks: int, answers: int, handle: int = -1) -> None:
 
 
 def _loaded(brief: Brief, answers: int) -> Exception | None:
+    memory.keep()
     try:
         brief.work.load()
         if brief.door is not None:

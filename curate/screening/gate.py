@@ -169,7 +169,7 @@ class Gate:
         rows = (quality >= pdq.MIN_QUALITY).nonzero()[0]
         if not len(rows):
             return
-        for n, match in self._entries.near(hashes[rows], many=True).items():
+        for n, match in self._entries.near(hashes[rows]).items():
             yield int(rows[n]), replace(match, quality=int(quality[rows[n]]))
 
     # -- the lists themselves ----------------------------------------------------------------------------------------
