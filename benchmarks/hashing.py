@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.corpus import CORPORA, corpus
-from curate.engine import each, memory, slices
+from curate.engine import _memory as memory
+from curate.engine import each, slices
 from curate.engine.pool import Pool
 from curate.hashes import ITEM, Hashing
 from curate.intake import Arrival, Intake

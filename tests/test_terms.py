@@ -44,10 +44,9 @@ def flipped(value: bytes, bits: int, seed: int) -> bytes:
 @given(
     rows=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 40)), min_size=1, max_size=8),
     radii=st.tuples(*[st.integers(0, 31)] * 3),
-    many=st.booleans(),
 )
 def test_each_lists_own_radius_decides(
-    rows: list[tuple[int, int]], radii: tuple[int, int, int], many: bool, tmp_path_factory: pytest.TempPathFactory
+    rows: list[tuple[int, int]], radii: tuple[int, int, int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Against brute force: the nearest entry within its own list's radius, whatever nearer ones are out of theirs."""
     query, folder, entries = bytes.fromhex(pdq(1)), tmp_path_factory.mktemp("lists"), Entries()
@@ -60,7 +59,7 @@ def test_each_lists_own_radius_decides(
     entries.build()
     hashes = np.frombuffer(query * 2, np.uint8).reshape(1, 2, 32)
     wanted = min((bits for owner, bits in rows if bits <= radii[owner]), default=None)
-    match = entries.near(hashes, many).get(0)
+    match = entries.near(hashes).get(0)
     assert (match.distance if match else None) == wanted
     assert match is None or match.distance in apart[int(match.list[-1])]
 

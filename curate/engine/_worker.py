@@ -12,8 +12,8 @@ from typing import Any
 from curate.confine import Door, named, refusal
 from curate.contracts import Work
 from curate.engine import _answers
-from curate.engine import _pace as pace
 from curate.engine import _memory as memory
+from curate.engine import _pace as pace
 from curate.engine import _parcel as parcel
 from curate.engine._each import All
 from curate.engine._forked import die_with

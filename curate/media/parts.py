@@ -22,7 +22,7 @@ from curate.records import Reason
 RENDERED = 16  # times `max_pixels`: all renderings of all frames
 _EOI = b"\xff\xd9"
 _OTHER = re.compile(rb"\xff[\xc0-\xc2\xd8\xdb\xe0-\xef]")  # no scan of a JPEG is followed by its tables and its header
-_LIMITS = (Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_FRAMES, Reason.TOO_LARGE)
+_LIMITS = (Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_FRAMES, Reason.TOO_LARGE, Reason.HIDDEN_DATA)
 
 
 @dataclass(frozen=True)

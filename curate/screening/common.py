@@ -46,7 +46,7 @@ def doubts(hashes: "Bytes", radius: int) -> Iterator[tuple[int, str]]:
     ones = bits.sum(axis=(1, 2), dtype=np.int64)
     turned = (bits != bits.transpose(0, 2, 1)).sum(axis=(1, 2))
     names, index = _pictures()
-    found = index.joined(hashes, radius)
+    found = index.nearest(hashes, radius)
     for n in np.flatnonzero((ones != ONES) | (turned <= radius) | (found.row >= 0)).tolist():
         if ones[n] != ONES:
             yield (

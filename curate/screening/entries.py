@@ -141,16 +141,13 @@ class Entries:
                 for n in (rows >= 0).nonzero()[0]:
                     yield int(n), self._match((kind, 0, False), int(rows[n]), digests[kind][int(n)])
 
-    def near(self, hashes: "Bytes", many: bool = False) -> dict[int, Match]:
-        """Of uint8[n, k, 32], by number, the nearest entry that lies within its own list's radius of any of the k.
-
-        `many`: for millions of them, by a join.
-        """
+    def near(self, hashes: "Bytes") -> dict[int, Match]:
+        """Of uint8[n, k, 32], by number, the nearest entry that lies within its own list's radius of any of the k."""
         import numpy as np
 
         found: dict[int, Match] = {}
         for kind, index in self._pdq():
-            one = (index.joined if many else index.nearest)(hashes.reshape(-1, BYTES), kind[1])
+            one = index.nearest(hashes.reshape(-1, BYTES), kind[1])
             distance, row = one.distance.reshape(hashes.shape[:2]), one.row.reshape(hashes.shape[:2])
             best = distance.argmin(axis=1)
             for n in np.flatnonzero(row[np.arange(len(row)), best] >= 0):
@@ -185,7 +182,7 @@ class Entries:
         if against is None or against.index is None:
             return
         for terms, at, hashes in self.chunks():
-            close = against.index.joined(hashes, terms[1])
+            close = against.index.nearest(hashes, terms[1])
             for n in (close.row >= 0).nonzero()[0]:
                 match = self._match(terms, at + int(n), hashes[n].tobytes().hex(), int(close.distance[n]))
                 yield match, self._name(against, int(close.row[n]))

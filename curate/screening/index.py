@@ -109,8 +109,6 @@ class PdqIndex:
         found = distance <= radius
         return Nearest(np.where(found, distance, NOTHING).astype(np.uint16), np.where(found, place, -1))
 
-    joined = nearest  # the name by which a whole store is asked
-
     def check(self) -> None:
         """Raise GateError unless a few entries are found: themselves, and at the edge of the radius.
 
