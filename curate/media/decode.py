@@ -34,7 +34,9 @@ Image.MAX_IMAGE_PIXELS = None  # Bounds.max_pixels refuses before anything is de
 SEVERAL = 4
 LOOK_SIDE = 240  # px that the shorter side keeps in the one decode that hashes are made from
 
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
+_BROKEN = (
+    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError, RuntimeError,
+)  # fmt: skip
 _MARKUP = (b"<!doctype html", b"<html", b"<head", b"<script", b"<body", b"<?xml", b"<svg")
 
 
