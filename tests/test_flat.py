@@ -2,8 +2,10 @@
 
 import io
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -13,8 +15,9 @@ from curate.dedupe import dedupe
 from curate.engine.serial import Serial
 from curate.errors import GateError
 from curate.export import export
+from curate.grains import Grains
 from curate.heldout import hold_out
-from curate.likeness import Looks
+from curate.likeness import Looks, one_picture
 from curate.media import phash
 from curate.progress import Progress
 from tests.builders import add, members, workspace
@@ -160,16 +163,22 @@ def test_a_held_out_release_whose_hash_is_lost_says_so_and_bars_nothing_black(tm
     ws.close()
 
 
+class Same:
+    """Detail maps that agree about everything."""
+
+    def same(self, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        return np.ones(len(left), dtype=bool)
+
+
 def test_two_samples_whose_thumbnails_are_lost_are_not_one_picture(tmp_path: Path) -> None:
-    """A row without a thumbnail is like nothing: the same photograph twice collapses, and does not without its hash."""
-    config = Config(dedupe=DedupeConfig(hash="pdq"), screening=ScreeningConfig(required=False))
-    ws = workspace(tmp_path, config)
-    image = photograph()
-    ids = [add(ws, encode(image, "JPEG", quality=quality)) for quality in (95, 90)]
-    assert dedupe(ws, Serial(), QUIET)["duplicates"] == 1
-    table = hashes.table(ws)
-    for part in table.parts():
-        table.remove(part)
-    looks = Looks.of(ws, sorted(ids))
-    assert not looks.by_pdq.any()  # what pHash says of its texture is not known
+    """A row without a thumbnail is like nothing, whatever else is known of it."""
+    ws = workspace(tmp_path)
+    ids = sorted(add(ws, encode(photograph(), "JPEG", quality=quality)) for quality in (95, 90))
+    hashes.complete(ws, ids, Serial(), QUIET)
+    looks, pair = Looks.of(ws, ids), (np.array([0]), np.array([1]))
+    labels = np.zeros(2, dtype=np.int64)
+    assert one_picture(ws, ids, looks, labels, cast(Grains, Same()))(*pair).tolist() == [True]
+    for part in hashes.table(ws).parts():
+        hashes.table(ws).remove(part)
+    assert one_picture(ws, ids, looks, labels, cast(Grains, Same()))(*pair).tolist() == [False]
     ws.close()

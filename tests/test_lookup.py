@@ -64,7 +64,8 @@ WAYS = ("id", "capitals", "prefix", "capital prefix", "path", "relative path", "
 
 
 def _adjudicated(ws: Workspace, name: str) -> str:
-    adjudicate(ws, Ruling(name, "neutral", "eve", "because"))
+    number = ws.catalog.one("SELECT count(*) FROM precedents")
+    adjudicate(ws, Ruling(name, "neutral", f"eve {number}", "because"))  # two in one millisecond are by two people
     return str(ws.catalog.one("SELECT sample FROM precedents ORDER BY precedent DESC LIMIT 1"))
 
 
