@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from numba.extending import intrinsic
 
+from curate.compiled import compiled
+
 Words = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
 Shorts = npt.NDArray[np.uint32]
@@ -118,14 +120,6 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _compiled(function: F) -> F:
-    """Compile on first call; keep the result on disk where a cache can be written."""
-    try:
-        return numba.njit(nogil=True, cache=True)(function)  # type: ignore[no-any-return]
-    except RuntimeError:
-        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
-
-
 @intrinsic  # type: ignore[untyped-decorator]
 def _popcount(typing: Any, word: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -134,7 +128,7 @@ def _popcount(typing: Any, word: Any) -> Any:
     return numba.uint64(numba.uint64), generate
 
 
-@_compiled
+@compiled
 def _sort(column: Words, slot: int, starts: Shorts, words: Words, rows: Shorts) -> None:
     """A counting sort by 16 bits."""
     shift = U(slot % 4 * 16)
@@ -149,7 +143,7 @@ def _sort(column: Words, slot: int, starts: Shorts, words: Words, rows: Shorts) 
         free[key] += 1
 
 
-@_compiled
+@compiled
 def _held(asked: Words, queries: Ints, starts: Shorts, masks: Words) -> Ints:
     """How many rows the slots hold for each query."""
     held = np.zeros(len(queries), np.int64)
@@ -161,7 +155,7 @@ def _held(asked: Words, queries: Ints, starts: Shorts, masks: Words) -> Ints:
     return held
 
 
-@_compiled
+@compiled
 def _look(asked: Words, order: Ints, columns: Words, slots: Slots, masks: Words, found: Found) -> None:
     """Look at the rows whose keys are near each query's own; `order` is int64[m, 16], the queries slot by slot."""
     # Locals throughout: to read a field of a tuple counts a reference, and threads that count wait for each other.
@@ -185,7 +179,7 @@ def _look(asked: Words, order: Ints, columns: Words, slots: Slots, masks: Words,
                             distance[query], row[query] = apart, rows[place]
 
 
-@_compiled
+@compiled
 def _apart(query: Words, columns: Words, row: U) -> U:
     return (
         _popcount(query[0] ^ columns[0, row])
@@ -195,7 +189,7 @@ def _apart(query: Words, columns: Words, row: U) -> U:
     )
 
 
-@_compiled
+@compiled
 def _least(word: U, words: Words, begin: U, end: U) -> U:
     """The least distance to a word. No branch in the loop, so the compiler makes vectors of it."""
     least = U(64)
@@ -204,7 +198,7 @@ def _least(word: U, words: Words, begin: U, end: U) -> U:
     return least
 
 
-@_compiled
+@compiled
 def _scan(columns: Words, asked: Words, stretch: Any, found: Found) -> None:
     """Look at the rows from stretch[0] to stretch[1] for every query."""
     distance, place = found.distance, found.row
@@ -226,7 +220,7 @@ def _scan(columns: Words, asked: Words, stretch: Any, found: Found) -> None:
         low = high
 
 
-@_compiled
+@compiled
 def _least_of_half(query: Words, columns: Words, begin: U, end: U) -> U:
     """The least distance over two words, which is at most that over all. No branch in the loop: vectors."""
     least = U(128)
@@ -235,7 +229,7 @@ def _least_of_half(query: Words, columns: Words, begin: U, end: U) -> U:
     return least
 
 
-@_compiled
+@compiled
 def _least_of_all(query: Words, columns: Words, begin: U, end: U) -> U:
     least = U(256)
     for row in range(begin, end):
