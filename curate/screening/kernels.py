@@ -21,7 +21,6 @@ from curate.compiled import compiled
 Words = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
 Shorts = npt.NDArray[np.uint32]
-F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 R = TypeVar("R")
 U = np.uint64  # indexes are unsigned: for a signed one numba tests whether it counts from the end
