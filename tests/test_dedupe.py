@@ -85,7 +85,8 @@ def test_reencoded_and_resized_photographs_collapse_and_others_stay_apart(ws: Wo
         families.append([add(ws, data) for data in versions])
     found = run(ws)
     duplicates = found.pop("duplicates")
-    assert (found.pop("coverage"), found.pop("incomplete")) == ({"looked_at": 21, "of": 21}, None)
+    whole = {"looked_at": 21, "of": 21, "share": 1.0, "said": "21 of 21 samples"}
+    assert (found.pop("coverage"), found.pop("incomplete")) == (whole, None)
     assert found == {
         "samples": 21, "groups": 7, "chained": 0, "conflicts": 0, "held_out": 0, "unhashed": 0,
         "void": [], "rebuilt": [],

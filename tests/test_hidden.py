@@ -336,7 +336,7 @@ MANY: dict[str, tuple[str, Callable[[int], bytes]]] = {
 @pytest.mark.parametrize("what", MANY)
 def test_work_grows_no_faster_than_the_file(what: str) -> None:
     kind, write = MANY[what]
-    few, many = write(100), write(400)
+    few, many = write(200), write(800)  # more than are tried of what begins as a picture does and is none
     calls(lambda: inspect(few, kind, BOUNDS))  # what is imported once
     assert calls(lambda: inspect(many, kind, BOUNDS)) < 5 * calls(lambda: inspect(few, kind, BOUNDS))
 

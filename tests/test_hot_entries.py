@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pdqhash
 import pytest
 from PIL import Image
 
@@ -185,7 +186,7 @@ def test_each_of_them_is_sealed_where_that_is_the_policy(tmp_path: Path) -> None
     names = {path.name for path in (tmp_path / "work" / "sealed").iterdir()}
     assert len(names) == 3
     (tmp_path / "images" / "neutral" / "0.jpg").unlink()
-    curate(tmp_path, "fetch")  # it removes what a killed run left: not these
+    curate(tmp_path, "fetch", ok=(3,))  # nothing is stored; it removes what a killed run left: not these
     assert {path.name for path in (tmp_path / "work" / "sealed").iterdir()} == names
     assert curate(tmp_path, "screening", "status")["sealed"] == 3
     ws = opened(tmp_path)
@@ -281,6 +282,11 @@ def test_what_matches_only_flat_pictures_is_suspected() -> None:
     assert not often(counted(3, None), 10**6), "of digests nobody knows"
 
 
+def as_listed(image: Image.Image) -> str:
+    """What another tool puts on a list: pdqhash's own bits, of flat pictures too."""
+    return np.packbits(pdqhash.compute(np.asarray(image))[0].astype(np.uint8)).tobytes().hex()
+
+
 def drawn() -> list[Image.Image]:
     """Flat, symmetrical and common pictures, of other sizes, shades and formats than any that is built in."""
     down, across = np.mgrid[0:300, 0:300] / 299
@@ -296,7 +302,7 @@ def drawn() -> list[Image.Image]:
 
 
 def test_entries_like_common_pictures_are_pointed_out_and_others_are_not(tmp_path: Path) -> None:
-    odd = list(dict.fromkeys(hash_of(one.convert("RGB")) for one in drawn()))
+    odd = list(dict.fromkeys(as_listed(one.convert("RGB")) for one in drawn()))
     assert len(odd) >= 10
     names = ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg", "page.png", "text.png", "coins.png")
     fine = [hash_of(photograph(one)) for one in names] + [hash_of(texture(n)) for n in range(100)]

@@ -24,8 +24,8 @@ def copies(data: bytes) -> Iterator[bytes]:
         return
     yield data
     if data.startswith(b"\xff\xd8"):
-        for kept in (_of_colour_or_exif, _of_colour):
-            yield _jpeg(data, kept)
+        smaller = (_jpeg(data, kept) for kept in (_of_colour_or_exif, _of_colour))
+        yield from (one for one in smaller if len(one) < len(data))
     elif data[4:8] == b"ftyp":
         yield _EXIF_ITEM.sub(rb"\1xxxx", data)
 

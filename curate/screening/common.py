@@ -63,9 +63,7 @@ def doubts(hashes: "Bytes", radius: int) -> Iterator[tuple[int, str]]:
 def _pictures() -> "tuple[list[str], PdqIndex]":
     """Common pictures that are not symmetrical, in eight orientations and two sizes, and as negatives."""
     import numpy as np
-    from PIL import Image
 
-    from curate.media import pdq
     from curate.screening.index import PdqIndex
 
     names, found = list[str](), list[bytes]()
@@ -78,9 +76,18 @@ def _pictures() -> "tuple[list[str], PdqIndex]":
         ):
             levels = np.round(drawn(down, across) * 255).astype(np.uint8)
             for one in (levels, 255 - levels):
-                found.append(pdq.compute(Image.fromarray(one).convert("RGB")).hashes)
-                names += [name] * pdq.ORIENTATIONS
+                found += _turned(np.repeat(one[..., None], 3, axis=2))
+                names += [name] * 8
     return names, PdqIndex.of(b"".join(found))
+
+
+def _turned(pixels: "np.ndarray") -> list[bytes]:
+    """pdqhash's own hashes of uint8[h, w, 3], turned and mirrored, as lists have them of pictures of any quality."""
+    import numpy as np
+    import pdqhash
+
+    turned = [np.rot90(one, turns) for one in (pixels, pixels[:, ::-1]) for turns in range(4)]
+    return [np.packbits(pdqhash.compute(np.ascontiguousarray(one))[0].astype(np.uint8)).tobytes() for one in turned]
 
 
 def _placeholder(down: "np.ndarray", across: "np.ndarray") -> "np.ndarray":
