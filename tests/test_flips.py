@@ -47,13 +47,13 @@ def named(root: Path, repair: bool = False) -> set[str]:
         return {str(error)}
     try:
         if ws.catalog.broken_pages():
-            return {item["id"] for item in verify(ws, QUIET)["items"]}  # type: ignore[attr-defined]
+            return {item["id"] for item in verify(ws, QUIET)["items"]}
         with ws.driver("verify"):
             ws.catalog.begin("verify", "")
             _settle(ws)
             found = verify(ws, QUIET, repair)
             ws.catalog.end("done")
-        return {item["id"] for item in found["items"]}  # type: ignore[attr-defined]
+        return {item["id"] for item in found["items"]}
     except StoreError as error:
         return {str(error)}
     finally:
@@ -167,13 +167,13 @@ def test_a_tampered_release_is_not_a_redacted_one(sound: Path, tmp_path: Path) -
     ws = Workspace(root, Config())
     said = verify(ws, QUIET)
     assert said["items"] == []
-    assert [one["release"] for one in said["redacted"]] == ["1.0.0"]  # type: ignore[attr-defined]
+    assert [one["release"] for one in said["redacted"]] == ["1.0.0"]
     header = root / "work" / "releases" / "1.0.0" / "release.json"
     header.write_text(header.read_text().replace('"neutral"', '"drawings"'))
-    assert "releases/1.0.0/release.json" in {item["id"] for item in verify(ws, QUIET)["items"]}  # type: ignore[attr-defined]
+    assert "releases/1.0.0/release.json" in {item["id"] for item in verify(ws, QUIET)["items"]}
     with ws.catalog.tx() as db:  # somebody who also writes the catalog has no receipt for it
         db.execute("UPDATE releases SET sha256 = ?", (kept.digest(header),))
-    assert "releases/1.0.0" in {item["id"] for item in verify(ws, QUIET)["items"]}  # type: ignore[attr-defined]
+    assert "releases/1.0.0" in {item["id"] for item in verify(ws, QUIET)["items"]}
     ws.close()
 
 

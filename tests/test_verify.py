@@ -85,7 +85,7 @@ def test_a_bit_of_a_blob(ws: Workspace, place: int) -> None:
     flip(ws.blobs.path(one), place)
     found = verify(ws, QUIET, repair=True)
     assert (found["blobs"], found["corrupt"], found["orphans"]) == (6, 1, 0)
-    assert [item["id"] for item in found["items"]] == [one]  # type: ignore[attr-defined]
+    assert [item["id"] for item in found["items"]] == [one]
     assert ws.blobs.path(one).exists()  # nothing that is not an orphan is removed
 
 
@@ -94,7 +94,7 @@ def test_a_bit_of_a_release(ws: Workspace, name: str) -> None:
     flip(ws.work / "releases" / "1.0.0" / name, 3)
     found = verify(ws, QUIET)
     assert found["corrupt"]
-    assert f"releases/1.0.0/{name}" in {item["id"] for item in found["items"]}  # type: ignore[attr-defined]
+    assert f"releases/1.0.0/{name}" in {item["id"] for item in found["items"]}
 
 
 def test_a_file_of_a_release_is_gone(ws: Workspace) -> None:
@@ -117,7 +117,7 @@ def test_every_bit_of_a_tables_part(ws: Workspace) -> None:
         flip(path, place, place % 8)
         found = verify(ws, QUIET)
         assert found["corrupt"] == 1
-        assert found["items"][0]["id"] == f"tables/{table.path.name}/{table.parts()[0]}"  # type: ignore[index]
+        assert found["items"][0]["id"] == f"tables/{table.path.name}/{table.parts()[0]}"
         flip(path, place, place % 8)
     assert verify(ws, QUIET) == clean(6)
     flip(path, 5)
@@ -139,7 +139,7 @@ def named(ws: Workspace) -> str:
     found = verify(again, QUIET, repair=True)
     again.close()
     assert found["blobs"] == 6
-    return "".join(item["id"] for item in found["items"])  # type: ignore[attr-defined]
+    return "".join(item["id"] for item in found["items"])
 
 
 def test_a_bit_of_the_catalog(ws: Workspace) -> None:
@@ -172,7 +172,7 @@ def test_the_logs_chain(ws: Workspace) -> None:
         db.execute("DROP TRIGGER log_no_update")
         db.execute("UPDATE log SET actor = 'someone else' WHERE seq = 2")
     found = verify(ws, QUIET)
-    assert [item["id"] for item in found["items"]] == ["log:2"]  # type: ignore[attr-defined]
+    assert [item["id"] for item in found["items"]] == ["log:2"]
 
 
 def test_a_missing_blob(ws: Workspace) -> None:
