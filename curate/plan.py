@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from curate.budget import Budget, Metered
+from curate.budget import Budget, Metered, SpentError
 from curate.contracts import Http, Planned, Source
 from curate.coverage import Coverage
 from curate.errors import CurateError, ItemError
@@ -55,6 +55,7 @@ class _Plan:
     calls: int = 0
     parts: list[dict[str, object]] = field(default_factory=list)
     unplanned: dict[str, str] = field(default_factory=dict)
+    silent: int = 0  # sources that did not answer
 
     async def all(
         self, sources: Sequence[Source], http: AbstractAsyncContextManager[Client], progress: Progress
@@ -73,6 +74,7 @@ class _Plan:
                             self.parts.append(_part(source, Estimate(self._pending(source), 0)))
                     except ItemError as error:
                         self.unplanned[source_id(source)] = str(error)
+                        self.silent += not isinstance(error, SpentError)
             self._known()
             seconds = {host: self._seconds(client.pace(host), host) for host in self.items if host}
         return {
@@ -93,9 +95,10 @@ class _Plan:
         }
 
     def _coverage(self, sources: int) -> dict[str, object]:
-        """Sources that could say what they have; raises CurateError where not one could: that is no plan of nothing."""
+        """Sources that could say what they have. Raises CurateError where not one answered: that is no plan of nothing;
+        where the budget alone keeps from asking, there is an answer, which is incomplete."""
         lost = "; ".join(sorted(set(self.unplanned.values())))
-        if self.unplanned and len(self.unplanned) >= sources:
+        if self.silent and len(self.unplanned) >= sources:
             raise CurateError(f"fetch --plan: no source could be asked what it has ({lost}); nothing is known")
         found = Coverage(sources - len(self.unplanned), sources, "sources", "could not be asked")
         return found.facts(f"{found.said} ({lost}); what is counted is too little" if self.unplanned else None)
