@@ -49,9 +49,8 @@ def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, pro
         kept = {split: _obeying(ws, table) for split, table in rows.items()}
         contradicted = {split: len(rows[split]) - len(kept[split]) for split in SPLITS}
         parts = {split: _part(ws, backbone, kept[split], classes) for split in SPLITS}
-        _check_classes(parts["train"], version)
         step()
-        _check_read(release, parts)
+        _check_train(release, parts["train"], contradicted["train"])
         head = fit(parts["train"].examples, parts["val"].examples, len(classes), ws.config.train)
         step()
         result = _result(release, classes, parts, head, ws.config.train.seed) | {"contradicted": contradicted}
@@ -85,15 +84,16 @@ def _classes(release: Manifest) -> list[str]:
     return [name for name in release.header["taxonomy"]["axes"][0]["classes"] if name in there]
 
 
-def _check_read(release: Manifest, parts: Mapping[str, "_Part"]) -> None:
-    """Refuse to learn from a split of which too little is left; the header promised more."""
-    train = parts["train"]
-    if len(set(train.examples.classes.tolist())) < 2:
-        raise CurateError(
-            f"release {release.version}: {train.skipped} of {train.skipped + len(train.groups)} rows of its train split"
-            " have no features, and fewer than two classes are left; nothing to tell apart. `curate verify` says what"
-            " is damaged"
-        )
+def _check_train(release: Manifest, part: "_Part", contradicted: int) -> None:
+    """Refuse to learn from a split of which too little is left; CurateError where that is for what is damaged."""
+    if len(set(part.examples.classes.tolist())) > 1:
+        return
+    left = f"release {release.version}: fewer than two classes are left in its train split"
+    if part.skipped:
+        of = part.skipped + len(part.groups)
+        raise CurateError(f"{left}: {part.skipped} of {of} rows have no features. `curate verify` says what is damaged")
+    kept = f": {contradicted} rows are contradicted by now" if contradicted else ""
+    raise UsageError(f"{left}{kept}; nothing to tell apart")
 
 
 @dataclass(frozen=True)
@@ -119,14 +119,6 @@ def _obeying(ws: "Workspace", rows: "pa.Table") -> "pa.Table":
     return rows.filter(
         [n > 0 or name not in axis.safe or one not in bad for one, name, n in zip(*columns, strict=True)]
     )
-
-
-def _check_classes(part: _Part, version: str) -> None:
-    if len(set(part.examples.classes.tolist())) < 2:
-        raise UsageError(
-            f"release {version}: fewer than two classes are left in its train split, of what can be read and is not"
-            " held back; nothing to tell apart"
-        )
 
 
 def _part(ws: "Workspace", backbone: Backbone, rows: "pa.Table", classes: Sequence[str]) -> _Part:

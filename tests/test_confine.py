@@ -187,6 +187,7 @@ class Threaded(TakenOver):
 @needs_kernel
 def test_no_thread_stays_outside(target: Target) -> None:
     """And whoever waits in place of the worker ends as it does, and with it."""
+    before = set(psutil.Process().children(recursive=True))
     items = ["threads", "a fault", "threads", "nothing", "memory", "honest"]
     found = dict(Pool(1, item_seconds=4, item_memory=256 * 2**20).map(Threaded(target), items, NEEDS))
     assert found["threads"] == "1"
@@ -194,7 +195,8 @@ def test_no_thread_stays_outside(target: Target) -> None:
     assert "SIGSEGV" in str(found["a fault"])
     assert "too_slow" in str(found["nothing"])
     assert "too_large" in str(found["memory"])
-    assert psutil.Process().children(recursive=True)[1:] == [], "a worker is left, or what waits for it"
+    left = set(psutil.Process().children(recursive=True)) - before
+    assert len(left) <= 1, f"a worker is left, or what waits for it, beside the fork server: {left}"
 
 
 # -- where it cannot be ----------------------------------------------------------------------------------------------

@@ -3,15 +3,17 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageDraw
 
 from curate.config import load
 from curate.coverage import Coverage, headline, incomplete, over, rest
 from curate.store.workspace import Workspace
 from tests.calling import Command
-from tests.pictures import encode, photograph, texture
+from tests.pictures import encode, photograph
 
 CONFIG = """
 [engine]
@@ -55,11 +57,22 @@ def test_what_a_verb_of_several_says_names_the_verb() -> None:
 # -- stored samples that cannot be read ------------------------------------------------------------------------------
 
 
+def drawn(seed: int) -> Image.Image:
+    """Flat colours on white, as a drawing has them."""
+    rng = np.random.default_rng(seed)
+    found = Image.new("RGB", (120, 120), "white")
+    for _ in range(5):
+        x, y, side = (int(one) for one in rng.integers(10, 70, 3))
+        shown = ImageDraw.Draw(found)
+        shown.ellipse((x, y, x + side, y + side), fill=tuple(int(one) for one in rng.integers(0, 256, 3)))
+    return found
+
+
 def pictures(root: Path) -> None:
     photo = photograph()
     for n in range(N // 2):
         x, y = 64 * (n % 6), 64 * (n // 6)
-        for label, image in (("neutral", photo.crop((x, y, x + 64, y + 64))), ("drawings", texture(n, (48, 48)))):
+        for label, image in (("neutral", photo.crop((x, y, x + 64, y + 64))), ("drawings", drawn(n))):
             path = root / "images" / label / f"{n}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(encode(image, "PNG"))
@@ -143,9 +156,18 @@ def test_run_goes_on_after_3_and_ends_with_it(curate: Command) -> None:
     assert curate("run", "1.0.0", "-q", code=3).out == ""
 
 
+SOME = """
+from snorkel.labeling import labeling_function
+@labeling_function()
+def some(x):
+    return -1 if x.id[0] in "01234" else 2 if x.width == 64 else 0
+"""
+
+
 def test_abstentions_exclusions_and_dead_links_are_no_failures(curate: Command) -> None:
     text = (curate.root / "curate.toml").read_text().replace('[[labelers]]\nuse = "declared"\n', "")
-    (curate.root / "curate.toml").write_text(text)
+    (curate.root / "curate.toml").write_text(text + '[label]\nfunctions = ["f.py"]\n')
+    (curate.root / "f.py").write_text(SOME)
     ws = Workspace(curate.root, load(curate.root))
     with ws.catalog.tx() as db:
         db.executemany(

@@ -106,10 +106,10 @@ class Fragile:
 
     def map(self, work: object, items: Iterable[tuple[str, ...]], needs: Needs) -> Iterator[tuple[object, object]]:
         for item in items:
-            if any(self.poison in one for one in item):
-                yield item, ItemError(Reason.WORKER_DIED)
-            else:
-                yield item, work(item)  # type: ignore[operator]
+            yield item, [self._one(work, one) for one in item]
+
+    def _one(self, work: object, one: tuple[str, ...]) -> object:
+        return ItemError(Reason.WORKER_DIED) if self.poison in one else work([one])[0]  # type: ignore[operator]
 
 
 def test_a_worker_that_dies_costs_the_picture_that_kills_it(ws: Workspace) -> None:

@@ -278,7 +278,7 @@ def test_nothing_is_read_of_a_blind_item(tmp_path: Path) -> None:
     ws.close()
     blind, seen = facts[ids[0]], facts[ids[1]]
     assert (blind.source, blind.weak_label, blind.probability, blind.votes) == ("urllist", None, None, ())
-    assert (seen.weak_label, seen.probability) == ("porn", 0.123456789)
+    assert (seen.weak_label, seen.probability) == ("porn", 0.123456)
     assert seen.votes == ("a_function_of_mine: sexy", "source: porn", "people: sexy x1")
     assert not any(word in repr(blind) for word in told)
 

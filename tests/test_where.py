@@ -38,7 +38,7 @@ def workspace(root: Path) -> Path:
     for n in range(12):
         path = root / "images" / ("neutral" if n % 2 else "drawings") / f"{n}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(texture(n // 2, (120 + n, 100)), "PNG"))
+        path.write_bytes(encode(texture(n // 4 * 2 + n % 2, (120 + n, 100)), "PNG"))
     (root / "held").mkdir()
     (root / "held" / "0.png").write_bytes(encode(texture(0), "PNG"))
     (root / "curate.toml").write_text(CONFIG)

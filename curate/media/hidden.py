@@ -5,6 +5,7 @@ included, and so is what metadata unpack to: zlib streams, segments and blocks j
 picture, and is handed on. What is neither picture nor pixels nor plainly text, a profile or padding is opaque.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ SIZE = 256 * 2**20  # bytes of all these pictures
 ATTEMPTS = 32  # of what begins as a picture does and is none
 PLACES = 128  # of both, the same bytes in several places counted each time
 OPAQUE = 256 * 1024  # bytes that may be opaque in any file; in a large one a quarter of it
+_EOI = b"\xff\xd9"
+_OTHER = re.compile(rb"\xff[\xc0-\xc2\xd8\xdb\xe0-\xef]")  # no scan of a JPEG is followed by its tables and its header
 _WINDOW = 256 * 1024
 _FRAMING = 64 * 1024  # bytes of headers and tables that any file may have; a large one a sixteenth of it more
 _TEXT = bytes(n for n in range(256) if n >= 32 or n in b"\0\t\n\f\r")
@@ -157,10 +160,21 @@ class _Search:
         except ItemError as error:
             self._failed(error)
             return []
-        if not tiff_inside and not self._take(data + b"\xff\xd9" * (kind == "JPEG")):
+        if not tiff_inside and not self._shows(data, kind):
             return []
         looked = self._unsigned(data, kind, ranges)
         return [_Owner(at, data, ranges, looked)] if looked or not tiff_inside else []
+
+    def _shows(self, data: bytes, kind: str) -> bool:
+        """Whether a picture comes of it; a JPEG that is cut shows what lenient decoders make of it, up to another one."""
+        if kind != "JPEG" or self._take(data + _EOI):
+            return kind == "JPEG" or self._take(data)
+        scan = data.find(b"\xff\xda")
+        other = _OTHER.search(data, scan) if scan >= 0 else None
+        if other is None:
+            return False
+        self.attempts -= 1  # one broken picture, tried twice
+        return self._take(data[: other.start()] + _EOI)
 
     def _extent(self, buffer: bytes, at: int, kind: str) -> tuple[bytes, list[Range]]:
         """The bytes of what begins there, to its own end, and their ranges; most end within the first window."""

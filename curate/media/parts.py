@@ -6,7 +6,6 @@ leaves out ("main:stored", "raw:3": a frame before it is laid over the others), 
 metadata or after the end ("preview:0") with its own frames, renderings and pictures. docs/screening.md has the table.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -20,8 +19,6 @@ from curate.media.renderings import Facts, Rendering, lightness, renderings
 from curate.records import Reason
 
 RENDERED = 16  # times `max_pixels`: all renderings of all frames
-_EOI = b"\xff\xd9"
-_OTHER = re.compile(rb"\xff[\xc0-\xc2\xd8\xdb\xe0-\xef]")  # no scan of a JPEG is followed by its tables and its header
 _LIMITS = (Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_FRAMES, Reason.TOO_LARGE, Reason.HIDDEN_DATA)
 
 
@@ -72,11 +69,12 @@ def whole(data: bytes, bounds: Bounds) -> Whole:
     budget = _Budget.of(bounds)
     found = chain(_pictures(data, image, budget), _concealed(concealed, budget))
     name, first = next(found)
+    grey = first.convert("L")  # now: what shows a later frame may draw it over this one
     distinct: dict[bytes, pdq.Pdq] = {}
     for part, picture in chain([(name, first)], found):
         for one in _hashed(part, picture):
             distinct.setdefault(one.hashes, one)
-    return Whole(first.size, first.convert("L"), tuple(distinct.values()))
+    return Whole(grey.size, grey, tuple(distinct.values()))
 
 
 def _hashed(part: str, picture: Image.Image) -> Iterator[pdq.Pdq]:
@@ -110,30 +108,13 @@ def _pictures(data: bytes, image: Image.Image, budget: _Budget) -> Iterator[Rend
 
 def _concealed(found: tuple[bytes, ...], budget: _Budget) -> Iterator[Rendering]:
     """The pictures in the metadata and after the end, as far as they can be decoded: the rest shows nothing."""
-    number = 0
     small = Bounds(budget.bounds.max_pixels, 1, budget.bounds.max_frames)
-    for data in found:
-        shown = False
-        for one in _ended(data):
-            try:
-                for name, picture in _pictures(one, open_image(one, small), budget):
-                    shown = True
-                    yield f"preview:{number}{name.removeprefix(pdq.MAIN)}", picture
-            except ItemError as error:
-                _pass_over(error)
-            if shown:
-                break
-        number += shown
-
-
-def _ended(data: bytes) -> Iterator[bytes]:
-    """What lies hidden; a JPEG that is cut is shown all the same: with an end at its end, and where another begins."""
-    if not data.startswith(b"\xff\xd8"):
-        yield data
-        return
-    yield data + _EOI
-    if (scan := data.find(b"\xff\xda")) >= 0 and (other := _OTHER.search(data, scan)):
-        yield data[: other.start()] + _EOI
+    for number, data in enumerate(found):
+        try:
+            for name, picture in _pictures(data, open_image(data, small), budget):
+                yield f"preview:{number}{name.removeprefix(pdq.MAIN)}", picture
+        except ItemError as error:
+            _pass_over(error)
 
 
 def _pass_over(error: ItemError) -> None:

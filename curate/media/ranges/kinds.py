@@ -42,7 +42,7 @@ class Budget:
     max_pixels: int
     max_frames: int
     steps: int = 200_000  # segments, chunks, directory entries
-    unpacked: int = 128 * 2**20  # bytes of metadata after decompression and decoding
+    unpacked: int = 256 * 2**20  # bytes of metadata after decompression and decoding
     scans: int = 200  # of JPEGs: each costs a pass over every pixel
     frames: int = 0
 
@@ -68,7 +68,7 @@ class Budget:
         """Account for bytes that were made from metadata; raises ItemError(hidden_data)."""
         self.unpacked -= size
         if self.unpacked < 0:
-            raise ItemError(Reason.HIDDEN_DATA, "more than 128 MiB of metadata after decompression")
+            raise ItemError(Reason.HIDDEN_DATA, "more than 256 MiB of metadata after decompression")
 
     def inflate(self, data: bytes) -> bytes:
         """What a zlib stream unpacks to, and after it what it leaves of the data; nothing where there is no stream."""
