@@ -11,7 +11,7 @@ from curate.engine import each, slices
 from curate.errors import ItemError, StoreError
 from curate.marks import fingerprint
 from curate.media import pdq, phash
-from curate.media.decode import Bounds, Luminance, luminance, open_image
+from curate.media.decode import Bounds, open_image
 from curate.media.parts import whole
 from curate.media.pdq import Pdq
 from curate.progress import Progress, Step
@@ -117,8 +117,8 @@ class Hashing:
         if not phash_too:
             return Found(one, None, parts)
         if seen is not None and self.side == phash.FULL:
-            return Found(one, phash.row_of(Luminance(seen.grey, seen.size)), parts)
-        return Found(one, _tried(lambda: phash.row_of(luminance(open_image(data, self.bounds), self.side))), parts)
+            return Found(one, phash.row_of(seen.grey), parts)
+        return Found(one, _tried(lambda: phash.row_of(phash.seen(open_image(data, self.bounds), self.side))), parts)
 
 
 def _tried(make: Callable[[], T]) -> T | None:

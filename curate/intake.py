@@ -8,7 +8,7 @@ from typing import Any
 
 from curate.errors import ItemError
 from curate.media import hidden, pdq, phash
-from curate.media.decode import FORMATS, Bounds, Luminance, frames, luminance, open_image
+from curate.media.decode import FORMATS, Bounds, frames, open_image
 from curate.media.parts import each_frame, whole
 from curate.media.pdq import Pdq
 from curate.media.strip import stripped
@@ -110,11 +110,11 @@ class Intake:
         """One decode serves all: in full where PDQ is asked for, else scaled. What cannot be decoded is refused."""
         image = open_image(data, self.bounds)
         media_type = FORMATS[image.format or ""]
-        seen = whole(data, self.bounds) if self.pdq else None
+        seen = whole(data, self.bounds, image) if self.pdq else None
         if seen is None:
             hidden.inspect(data, image.format or "", self.bounds)  # counts frames as it walks, before Pillow does
         count = frames(image, self.bounds)
-        grey = Luminance(seen.grey, seen.size) if seen and self.side == phash.FULL else luminance(image, self.side)
+        grey = seen.grey if seen and self.side == phash.FULL else phash.seen(open_image(data, self.bounds), self.side)
         if seen is None and count > 1:
             each_frame(data, self.bounds)
         sample = Sample(*digests, len(data), media_type, *grey.size, count)

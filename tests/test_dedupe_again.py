@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -104,7 +104,7 @@ class Fragile:
     def __init__(self, poison: str) -> None:
         self.poison = poison
 
-    def map(self, work: object, items: Iterable[tuple[str, ...]], needs: Needs) -> Iterator[tuple[object, object]]:
+    def map(self, work: object, items: Iterable[Sequence[tuple[str, ...]]], needs: Needs) -> Iterator[tuple[object, object]]:
         for item in items:
             yield item, [self._one(work, one) for one in item]
 

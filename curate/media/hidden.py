@@ -166,7 +166,7 @@ class _Search:
         return [_Owner(at, data, ranges, looked)] if looked or not tiff_inside else []
 
     def _shows(self, data: bytes, kind: str) -> bool:
-        """Whether a picture comes of it; a JPEG that is cut shows what lenient decoders make of it, up to another one."""
+        """Whether a picture comes of it; of a JPEG that is cut, what lenient decoders make of it, up to another one."""
         if kind != "JPEG" or self._take(data + _EOI):
             return kind == "JPEG" or self._take(data)
         scan = data.find(b"\xff\xda")

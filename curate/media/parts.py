@@ -13,8 +13,8 @@ from itertools import chain
 from PIL import Image
 
 from curate.errors import ItemError
-from curate.media import hidden, pdq, profiles, unshown
-from curate.media.decode import SEVERAL, Bounds, decoding, frames, load, open_image, upright
+from curate.media import hidden, pdq, phash, profiles, unshown
+from curate.media.decode import SEVERAL, Bounds, Luminance, decoding, frames, load, open_image, upright
 from curate.media.renderings import Facts, Rendering, lightness, renderings
 from curate.records import Reason
 
@@ -24,10 +24,9 @@ _LIMITS = (Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_FRAMES, Reason.TOO_LARGE, Rea
 
 @dataclass(frozen=True)
 class Whole:
-    """A file seen whole: its `size` as shown, the first frame as we show it in grey (mode L), and its parts."""
+    """A file seen whole: what its first frame looks like in grey, as we show it, and its parts."""
 
-    size: tuple[int, int]
-    grey: Image.Image
+    grey: Luminance
     parts: tuple[pdq.Pdq, ...]
 
 
@@ -62,19 +61,22 @@ def parts(data: bytes, bounds: Bounds) -> tuple[pdq.Pdq, ...]:
     return whole(data, bounds).parts
 
 
-def whole(data: bytes, bounds: Bounds) -> Whole:
-    """A file from one full decode of each of its frames; raises ItemError where something of it cannot be looked at."""
-    image = open_image(data, bounds)
+def whole(data: bytes, bounds: Bounds, opened: Image.Image | None = None) -> Whole:
+    """A file from one full decode of each of its frames; raises ItemError where something of it cannot be looked at.
+
+    `opened`: the file as `open_image` opened it, not decoded yet.
+    """
+    image = open_image(data, bounds) if opened is None else opened
     concealed = hidden.inspect(data, image.format or "", bounds).pictures
     budget = _Budget.of(bounds)
     found = chain(_pictures(data, image, budget), _concealed(concealed, budget))
     name, first = next(found)
-    grey = first.convert("L")  # now: what shows a later frame may draw it over this one
+    grey = phash.reduced(first)  # now: what shows a later frame may draw it over this one
     distinct: dict[bytes, pdq.Pdq] = {}
     for part, picture in chain([(name, first)], found):
         for one in _hashed(part, picture):
             distinct.setdefault(one.hashes, one)
-    return Whole(grey.size, grey, tuple(distinct.values()))
+    return Whole(grey, tuple(distinct.values()))
 
 
 def _hashed(part: str, picture: Image.Image) -> Iterator[pdq.Pdq]:

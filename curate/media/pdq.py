@@ -24,6 +24,7 @@ BYTES = 32
 ORIENTATIONS = 8
 MAIN = "main"
 MIN_QUALITY = 50  # below it a hash says too little of its picture to be matched
+TOLERATED = 4  # bits by which the same pixels may have another hash here than by pdqhash
 RADIUS = 31  # bits within which two pictures are the same to a screening list
 MARK = fingerprint(NAME, VERSION)
 VOID = tuple(fingerprint(NAME, version) for version in range(1, VERSION))  # marks of tables by rules that do not hold
@@ -64,15 +65,15 @@ def load() -> None:
 
 
 def compute(image: Image.Image, part: str = MAIN) -> Pdq:
-    """The PDQ of an oriented picture in eight orientations: pdqhash's own bits and quality.
+    """The PDQ of an oriented picture in eight orientations: within TOLERATED bits of pdqhash's, mostly equal to it.
 
     RGB; other modes are converted. A picture with a side of less than 5 px has hashes of zeros and quality 0. Bits are
-    in the order of the hash's usual hex text.
+    in the order of the hash's usual hex text. The quality is at most 1 off, and on pdqhash's side of MIN_QUALITY.
 
-    Coefficients are exact here, while pdqhash's have drifted by up to `drift`. Where that could turn a bit of an
-    orientation, or a step of the quality, its whole arithmetic is repeated in its order, or, where its binary rounds
-    otherwise on this machine, it is called. Not so for the bits of a picture below MIN_QUALITY, which nobody compares:
-    there the exact coefficients have the last word.
+    Coefficients are exact here, while pdqhash's have drifted by up to `drift`. Where that could turn more than
+    TOLERATED bits of an orientation (patterns, symmetry), or decide whether a picture is compared at all, its whole
+    arithmetic is repeated in its order, or, where its binary rounds otherwise on this machine, it is called. Not so for
+    the bits of a picture below MIN_QUALITY, which nobody compares.
     """
     import numpy as np
 
@@ -87,7 +88,7 @@ def compute(image: Image.Image, part: str = MAIN) -> Pdq:
     hashes, quality = _hashes(turned), _quality(squares[0, 0], most)
     if quality is None:
         quality = _decided(pixels, _TURNS[0])[1]
-    for n in np.flatnonzero(_unsure(turned, most)) if quality >= MIN_QUALITY else ():
+    for n in np.flatnonzero(_unsure(turned, most) > TOLERATED) if quality >= MIN_QUALITY else ():
         hashes[n] = _decided(pixels, _TURNS[n])[0]
     return Pdq(part, hashes.tobytes(), quality)
 
@@ -128,14 +129,14 @@ def _hashes(lows: "np.ndarray") -> "np.ndarray":
 
 
 def _unsure(lows: "np.ndarray", most: float) -> "np.ndarray":
-    """Where any coefficient may be on the other side of the median, or be the median: bool[n] of float64[n, 16, 16]."""
+    """How many coefficients may be on the other side of the median, or be the median: int[n] of float64[n, 16, 16]."""
     import numpy as np
 
     flat, far = lows.reshape(len(lows), BITS), most * _reach()
     median = np.argpartition(flat, BITS // 2 - 1, axis=1)[:, [BITS // 2 - 1]]
     apart = np.abs(flat - np.take_along_axis(flat, median, axis=1)) - (far + far[median])
     np.put_along_axis(apart, median, np.inf, axis=1)
-    return np.asarray(apart.min(axis=1) <= 0)
+    return np.asarray((apart <= 0).sum(axis=1))
 
 
 @cache
@@ -147,12 +148,14 @@ def _reach() -> "np.ndarray":
 
 
 def _quality(square: "np.ndarray", most: float) -> int | None:
-    """How much gradient there is, 0..100; None where steps that may round either way decide it."""
+    """How much gradient there is, 0..100; None where steps that may round either way decide whether it is enough."""
     import numpy as np
 
     steps, far = np.abs(_steps(square)), most / 5 * 100 / 255
     least, greatest = (_graded(np.trunc(some)) for some in (np.maximum(steps - far, 0), steps + far))
-    return least if least == greatest else None
+    if greatest - least <= 1 and (least < MIN_QUALITY) == (greatest < MIN_QUALITY):
+        return least
+    return None
 
 
 def _steps(square: "np.ndarray") -> "np.ndarray":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from curate.marks import fingerprint
-from curate.media.decode import Luminance, luminance
+from curate.media.decode import Luminance, flattened, luminance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,17 @@ def mark(side: int) -> str:
 def columns_of(image: Image.Image) -> dict[str, Any]:
     """One row of the hash table, from an opened image: one scaled decode of its luminance; raises ItemError."""
     return row_of(luminance(image, SIDE))
+
+
+def seen(image: Image.Image, side: int) -> Luminance:
+    """What a row is made from, of an opened image: a decode that leaves `side` px, or the full one (FULL)."""
+    return reduced(flattened(image, "RGB")) if side == FULL else luminance(image, side)
+
+
+def reduced(picture: Image.Image) -> Luminance:
+    """The same of an oriented RGB or L picture that was decoded in full; the colours of a few px are averaged first."""
+    scale = next((n for n in (8, 4, 2) if min(picture.size) >= n * SIDE), 1)
+    return Luminance((picture.reduce(scale) if scale > 1 else picture).convert("L"), picture.size, scale)
 
 
 def row_of(seen: Luminance) -> dict[str, Any]:
