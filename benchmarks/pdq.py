@@ -51,7 +51,7 @@ def measured(image: Image.Image) -> tuple[float, int]:
     most, worst, wrong = pdq.drift(max(image.size)), 0.0, 0
     found = pdq.compute(image)
     pixels = np.asarray(image)
-    exact = cosines() @ Pixels(image).exact() @ cosines().T
+    exact = cosines() @ Pixels(image).exact()[0] @ cosines().T
     for at, (down, across, flip) in ((0, (0, 0, 0)), (7, (1, 1, 1))):
         turned = np.ascontiguousarray(pixels[::-1, ::-1].swapaxes(0, 1) if flip else pixels)
         low = exact[down, across].T if flip else exact[down, across]

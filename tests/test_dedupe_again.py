@@ -104,7 +104,9 @@ class Fragile:
     def __init__(self, poison: str) -> None:
         self.poison = poison
 
-    def map(self, work: object, items: Iterable[Sequence[tuple[str, ...]]], needs: Needs) -> Iterator[tuple[object, object]]:
+    def map(
+        self, work: object, items: Iterable[Sequence[tuple[str, ...]]], needs: Needs
+    ) -> Iterator[tuple[object, object]]:
         for item in items:
             yield item, [self._one(work, one) for one in item]
 

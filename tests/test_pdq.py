@@ -66,7 +66,9 @@ def same(image: Image.Image, name: object = "") -> None:
 
 def exactly(image: Image.Image) -> np.ndarray:
     """The coefficients of the eight, from pixels so turned: float64[8, 16, 16]."""
-    found = [pdq_pixels.Pixels(Image.fromarray(one)).exact()[0, 0] for one in turned(np.asarray(image.convert("RGB")))]
+    found = [
+        pdq_pixels.Pixels(Image.fromarray(one)).exact()[0][0, 0] for one in turned(np.asarray(image.convert("RGB")))
+    ]
     return np.asarray(pdq_pixels.cosines() @ np.stack(found) @ pdq_pixels.cosines().T)
 
 

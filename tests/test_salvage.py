@@ -166,7 +166,7 @@ def _raises(error: BaseException) -> Callable[..., None]:
 
 
 def test_a_fault_of_ours_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("curate.media.pdq.compute", _raises(ValueError("a bug")))
+    monkeypatch.setattr("curate.media.pdq.with_grey", _raises(ValueError("a bug")))
     with pytest.raises(ValueError, match="a bug"):
         parts(saved(SHOT, "PNG"), Bounds())
 

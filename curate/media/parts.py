@@ -71,20 +71,19 @@ def whole(data: bytes, bounds: Bounds, opened: Image.Image | None = None) -> Who
     budget = _Budget.of(bounds)
     found = chain(_pictures(data, image, budget), _concealed(concealed, budget))
     name, first = next(found)
-    grey = phash.reduced(first)  # now: what shows a later frame may draw it over this one
-    distinct: dict[bytes, pdq.Pdq] = {}
-    for part, picture in chain([(name, first)], found):
-        for one in _hashed(part, picture):
+    main, grey = phash.with_pdq(first, name)  # now: what shows a later frame may draw it over this one
+    distinct = {one.hashes: one for one in _and_lightness(main, first)}
+    for part, picture in found:
+        for one in _and_lightness(pdq.compute(picture, part), picture):
             distinct.setdefault(one.hashes, one)
     return Whole(grey, tuple(distinct.values()))
 
 
-def _hashed(part: str, picture: Image.Image) -> Iterator[pdq.Pdq]:
+def _and_lightness(one: pdq.Pdq, picture: Image.Image) -> Iterator[pdq.Pdq]:
     """The PDQ of a picture, and that of its luminance alone where colour is what shows it."""
-    one = pdq.compute(_rgb(picture), part)
     yield one
     if one.quality < pdq.MIN_QUALITY and (light := lightness(picture)) is not None:
-        yield pdq.compute(_rgb(light), f"{part}:lightness")
+        yield pdq.compute(light, f"{one.part}:lightness")
 
 
 def each_frame(data: bytes, bounds: Bounds) -> None:
@@ -92,10 +91,6 @@ def each_frame(data: bytes, bounds: Bounds) -> None:
     image = open_image(data, bounds)
     for number in range(1, frames(image, bounds)):
         load(image, number)
-
-
-def _rgb(picture: Image.Image) -> Image.Image:
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 def _pictures(data: bytes, image: Image.Image, budget: _Budget) -> Iterator[Rendering]:

@@ -75,14 +75,19 @@ def compute(image: Image.Image, part: str = MAIN) -> Pdq:
     arithmetic is repeated in its order, or, where its binary rounds otherwise on this machine, it is called. Not so for
     the bits of a picture below MIN_QUALITY, which nobody compares.
     """
+    return with_grey(image, 8, part)[0]
+
+
+def with_grey(image: Image.Image, side: int, part: str = MAIN) -> "tuple[Pdq, np.ndarray]":
+    """The same, and the mean grey level of each `side` x `side` px, uint8[rows, columns], from the one pass."""
     import numpy as np
 
     picture = image if image.mode == "RGB" else image.convert("RGB")
     if min(picture.size) < _SMALLEST:
-        return Pdq(part, bytes(ORIENTATIONS * BYTES), 0)
+        return Pdq(part, bytes(ORIENTATIONS * BYTES), 0), np.asarray(picture.reduce(side).convert("L"))
     faithful()  # without pdqhash there is no PDQ: not now and then, when a doubt comes, but from the first picture on
     pixels, most = Pixels(picture), drift(max(picture.size))
-    squares = pixels.exact()
+    squares, grey = pixels.exact(side)
     lows = (cosines() @ squares @ cosines().T).round(9)  # without what is left of sums that are zero
     turned = np.stack([lows[down, across].T if flip else lows[down, across] for down, across, flip in _TURNS])
     hashes, quality = _hashes(turned), _quality(squares[0, 0], most)
@@ -90,7 +95,7 @@ def compute(image: Image.Image, part: str = MAIN) -> Pdq:
         quality = _decided(pixels, _TURNS[0])[1]
     for n in np.flatnonzero(_unsure(turned, most) > TOLERATED) if quality >= MIN_QUALITY else ():
         hashes[n] = _decided(pixels, _TURNS[n])[0]
-    return Pdq(part, hashes.tobytes(), quality)
+    return Pdq(part, hashes.tobytes(), quality), grey
 
 
 def drift(side: int) -> float:

@@ -82,26 +82,38 @@ def axis(length: int) -> Axis:
 
 
 @compiled
-def add(words: Words, first: int, down: Axis, across: Axis, found: Doubles) -> None:
-    """Add the rows from `first` on to the places: float64[128, 128], across first, in thousandths of a grey level."""
+def add(words: Words, first: int, down: Axis, across: Axis, found: Doubles, blocks: Doubles, side: int) -> None:
+    """Add the rows from `first` on, in thousandths of a grey level, to the places and to the blocks they lie in.
+
+    Places: float64[128, 128], across first. Blocks of `side` x `side` px: float64[rows, columns].
+    """
     height, width = words.shape
-    sums = np.empty((PLACES, min(BLOCK, width)))
-    line = np.empty(min(BLOCK, width))
+    sums = np.empty((PLACES, min(BLOCK, width)), dtype=np.float32)
+    line = np.empty(min(BLOCK, width), dtype=np.float32)
+    soft = np.empty(min(BLOCK, width), dtype=np.float32)
     column = np.empty(PLACES)
     for left in range(0, width, BLOCK):
         count = min(BLOCK, width - left)
         sums[:] = 0
+        soft[:] = 0
         for y in range(height):
             for x in range(count):
                 word = words[y, left + x]
                 red, green, blue = word & U(255), (word >> U(8)) & U(255), (word >> U(16)) & U(255)
                 line[x] = np.int32(red * U(299) + green * U(587) + blue * U(114))
             for n in range(down.starts[first + y], down.starts[first + y + 1]):
-                place, weight = down.places[n], down.weights[n]
+                place, weight = down.places[n], np.float32(down.weights[n])
                 for x in range(count):
                     sums[place, x] += weight * line[x]
+            for x in range(count):
+                soft[x] += line[x]
+            if (first + y + 1) % side == 0 or y == height - 1:
+                for x in range(count):
+                    blocks[(first + y) // side, (left + x) // side] += soft[x]
+                soft[:] = 0
         for x in range(count):
-            column[:] = sums[:, x]
+            for place in range(PLACES):
+                column[place] = sums[place, x]
             for n in range(across.starts[left + x], across.starts[left + x + 1]):
                 place, weight = across.places[n], across.weights[n]
                 for other in range(PLACES):

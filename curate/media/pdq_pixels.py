@@ -22,20 +22,24 @@ class Pixels:
 
     picture: Image.Image
 
-    def exact(self) -> "np.ndarray":
-        """The 64 x 64 px of the four mirrors, without rounding: float64[2, 2, 64, 64]; [1, 0] is upside down.
+    def exact(self, side: int = 8) -> "tuple[np.ndarray, np.ndarray]":
+        """The 64 x 64 px of the four mirrors, without drift: float64[2, 2, 64, 64]; [1, 0] is upside down. And the mean
+        grey level of each `side` x `side` px, rounded: uint8[rows, columns].
 
-        One pass over the pixels, in integers and sums of double precision.
+        One pass over the pixels: integers, then sums over a few rows in single and all others in double precision.
         """
         import numpy as np
 
         from curate.media.pdq_kernels import PLACES, SIDE, add, axis
 
-        down, across = axis(self.picture.height), axis(self.picture.width)
-        found = np.zeros((PLACES, PLACES))
+        width, height = self.picture.size
+        down, across = axis(height), axis(width)
+        found, blocks = np.zeros((PLACES, PLACES)), np.zeros((-(-height // side), -(-width // side)))
         for top, words in self._strips():
-            add(words, top, down, across, found)
-        return (found / 1000).reshape(2, SIDE, 2, SIDE).transpose(2, 0, 3, 1)
+            add(words, top, down, across, found, blocks, side)
+        sizes = [np.minimum(side, length - side * np.arange(-(-length // side))) for length in (height, width)]
+        grey = np.rint(blocks / (1000 * np.outer(*sizes))).astype(np.uint8)
+        return (found / 1000).reshape(2, SIDE, 2, SIDE).transpose(2, 0, 3, 1), grey
 
     def rounded(self, turn: Turn) -> "np.ndarray":
         """The 64 x 64 px of the picture so turned, every sum rounded as pdqhash does: float32[64, 64]."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from curate.marks import fingerprint
+from curate.media import pdq
 from curate.media.decode import Luminance, flattened, luminance
 
 if TYPE_CHECKING:
@@ -40,9 +41,15 @@ def seen(image: Image.Image, side: int) -> Luminance:
 
 
 def reduced(picture: Image.Image) -> Luminance:
-    """The same of an oriented RGB or L picture that was decoded in full; the colours of a few px are averaged first."""
+    """The same of an oriented RGB or L picture that was decoded in full."""
+    return with_pdq(picture)[1]
+
+
+def with_pdq(picture: Image.Image, part: str = pdq.MAIN) -> tuple[pdq.Pdq, Luminance]:
+    """The PDQ of an oriented RGB or L picture that was decoded in full, and what a row is made from, in one pass."""
     scale = next((n for n in (8, 4, 2) if min(picture.size) >= n * SIDE), 1)
-    return Luminance((picture.reduce(scale) if scale > 1 else picture).convert("L"), picture.size, scale)
+    found, grey = pdq.with_grey(picture, scale, part)
+    return found, Luminance(Image.fromarray(grey), picture.size, scale)
 
 
 def row_of(seen: Luminance) -> dict[str, Any]:
