@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from curate.coverage import Coverage
+from curate.records import Reason
 from curate.store.catalog import Catalog
 
 NAMED = 3  # reasons that are named, the most frequent first
@@ -13,16 +14,21 @@ def verdict(catalog: Catalog, totals: Mapping[str, Any], unlisted: Mapping[str, 
     """The coverage of a workspace's candidates; incomplete where something was asked for and nothing is stored.
 
     Dead links are no failure of a fetch. That there is nothing else is one: everything that was asked for failed, every
-    line failed before anything was asked for, or a source could not be asked what there is.
+    line failed before anything was asked for, or a source could not be asked what there is. What matched a list is
+    left out of this: it has an exit code of its own.
     """
     stored, of, pending = (int(totals[name]) for name in ("stored", "candidates", "pending"))
     rest = f"are not stored ({int(totals['failed']):,} failed, {pending:,} pending)"
     if unlisted:
         rest += f"; sources that could not be listed: {len(unlisted):,}"
     found = Coverage(stored, of, "candidates", rest)
-    asked = bool(catalog.one("SELECT 1 FROM candidates WHERE fetched_at IS NOT NULL LIMIT 1"))
-    nothing = not stored and bool(unlisted or (of and (asked or not pending)))
+    asked = bool(catalog.one(_ASKED, (Reason.GATE_MATCH,)))
+    others = of - int(totals["reasons"].get(Reason.GATE_MATCH, 0))
+    nothing = not stored and bool(unlisted or (others and (asked or not pending)))
     return found.facts(_why(totals["reasons"], unlisted) if nothing else None)
+
+
+_ASKED = "SELECT 1 FROM candidates WHERE fetched_at IS NOT NULL AND reason IS NOT ? LIMIT 1"
 
 
 def _why(reasons: Mapping[str, int], unlisted: Mapping[str, str]) -> str:
