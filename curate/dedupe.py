@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curate import contradictions, hashes, likeness, scores
+from curate.animations import Animations
 from curate.contracts import Engine, Labeler
 from curate.contradictions import Judged
 from curate.coverage import over
@@ -39,11 +40,12 @@ from curate.store.workspace import Workspace
 
 @dataclass(frozen=True)
 class Active:
-    """Every sample that is neither held back nor taken down: ids, sorted, with their pixels and bytes."""
+    """Every sample that is neither held back nor taken down: ids, sorted, with their pixels, bytes and frames."""
 
     ids: list[str]
     pixels: Rows
     bytes: Rows
+    frames: Rows
 
 
 @dataclass
@@ -94,7 +96,8 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         tight = likeness.tight(looks, near.labels, ws.config.dedupe)
         rows = likeness.several(tight)
         grains = Grains(ws, [ids[row] for row in rows.tolist()], rows, engine, progress)
-        one_picture = likeness.one_picture(ws, ids, looks, tight, grains)
+        animations = Animations(ws, ids, active.frames, engine, progress)
+        one_picture = likeness.one_picture(ws, ids, looks, tight, grains, animations)
         barred = near_held_out(ws, ids, looks)
         survivor = stars(tight, _rank(active, barred | (grouping.merged >= 0), judged), one_picture)
         barred |= np.isin(survivor, survivor[barred])
@@ -109,7 +112,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         ]
         write(ws.catalog, found, memory, conflicts)
         step()
-    unread = {*done.unhashed, *grains.unread}
+    unread = {*done.unhashed, *grains.unread, *animations.unread}
     if embedder is not None:
         unread.update(scores.unread(ws, [embedder], ids))
     return {
@@ -133,11 +136,10 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
 
 def _active(catalog: Catalog) -> Active:
     out = eligibility.inactive(catalog)
-    rows = [
-        row for row in catalog.values("SELECT id, width * height, bytes FROM samples ORDER BY id") if row[0] not in out
-    ]
-    pixels, size = (np.fromiter((row[at] for row in rows), dtype=np.int64, count=len(rows)) for at in (1, 2))
-    return Active([row[0] for row in rows], pixels, size)
+    sql = "SELECT id, width * height, bytes, frames FROM samples ORDER BY id"
+    rows = [row for row in catalog.values(sql) if row[0] not in out]
+    pixels, size, count = (np.fromiter((row[at] for row in rows), dtype=np.int64, count=len(rows)) for at in (1, 2, 3))
+    return Active([row[0] for row in rows], pixels, size, count)
 
 
 def _memory(catalog: Catalog, ids: Sequence[str]) -> Memory:

@@ -21,7 +21,7 @@ from curate.budget import Budget, Metered
 from curate.contracts import Engine, Http, Source
 from curate.engine import each
 from curate.errors import CurateError, GateError, ItemError, MatchError
-from curate.fetched import verdict
+from curate.fetched import left_out, verdict
 from curate.intake import Arrival, Intake, Look
 from curate.layouts.folder import path_of
 from curate.licences import judge_licences
@@ -106,6 +106,7 @@ def fetch(  # the one verb with all of the outside world handed in
         | whole
         | {
             "unlisted": run.unlisted,
+            "left_out": left_out(ws.catalog),
             "reopened": reopened,
             "deferred_hosts": len(run.deferred),
             "api_calls": run.budget.calls,

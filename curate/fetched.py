@@ -1,5 +1,6 @@
 """What a fetch may say of itself: how much of what the sources name is stored, and whether that is an answer at all."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +36,14 @@ def _why(reasons: Mapping[str, int], unlisted: Mapping[str, str]) -> str:
     most = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))[:NAMED]
     said = [f"{n:,} {reason}" for reason, n in most] + [f"not listed: {why}" for why in list(unlisted.values())[:NAMED]]
     return f"nothing is stored: {', '.join(said)}"
+
+
+def left_out(catalog: Catalog) -> dict[str, int]:
+    """How much of what kind the sources met and made no candidate of, as each was listed last."""
+    found: Counter[str] = Counter()
+    for kind, subject, detail in catalog.rows("SELECT kind, subject, detail FROM notes ORDER BY kind, subject"):
+        found.update({subject: int(detail)} if kind == "left_out" else {kind: 1})
+    return dict(found)
 
 
 def too_many(result: Mapping[str, Any], most: int | None) -> str | None:

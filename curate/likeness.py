@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curate import hashes
+from curate.animations import Animations
 from curate.config import DedupeConfig
 from curate.grains import Grains
 from curate.groups import Alike, Rows
@@ -82,11 +83,13 @@ def several(labels: Rows) -> Rows:
     return np.flatnonzero(np.bincount(labels, minlength=len(labels))[labels] > 1)
 
 
-def one_picture(ws: Workspace, ids: Sequence[str], looks: Looks, labels: Rows, grains: Grains) -> Alike:
+def one_picture(
+    ws: Workspace, ids: Sequence[str], looks: Looks, labels: Rows, grains: Grains, animations: Animations
+) -> Alike:
     """Whether two rows show the same picture all over, of rows that share a label with another.
 
     Each hash that tells of both is within its collapse radius, thumbnails are equal to a few levels everywhere, and
-    the detail is in the same places: what a mosaic hides no average shows.
+    the detail is in the same places: what a mosaic hides no average shows. Of animations every frame is so.
     """
     rows = several(labels)
     thumbs, known = hashes.thumbs(ws, [ids[row] for row in rows.tolist()])
@@ -108,6 +111,8 @@ def one_picture(ws: Workspace, ids: Sequence[str], looks: Looks, labels: Rows, g
         apart = close[left[close] != right[close]]
         if apart.size:
             same[apart] = grains.same(left[apart], right[apart])
+            apart = apart[same[apart]]
+            same[apart] = animations.same(left[apart], right[apart])
         return same
 
     return alike

@@ -65,6 +65,7 @@ async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: 
         with catalog.tx() as db:
             sql = "UPDATE sources SET stamp = ?, cursor = NULL, listed = 0 WHERE source = ?"
             db.execute(sql, (stamp, name))
+            db.execute("DELETE FROM notes WHERE source = ?", (name,))
     blocked = Blocked(catalog)
     async for page in source.pages(http, cursor):
         with catalog.tx() as db:

@@ -13,6 +13,7 @@ from curate import grains
 from curate.config import Config
 from curate.hashes import Found, write
 from curate.media import grain, pdq, phash
+from curate.media.decode import frames
 from curate.store.workspace import Workspace
 
 _count = itertools.count()
@@ -32,12 +33,12 @@ def add(  # what a test wants to say of a sample
     ws.blobs.put([(sample, data)])
     with Image.open(io.BytesIO(data)) as image:
         width, height = image.size
-        kind = str(image.get_format_mimetype())
+        kind, count = str(image.get_format_mimetype()), frames(image)
     digests = (hashlib.sha1(data).hexdigest(), hashlib.md5(data).hexdigest())
     with ws.catalog.tx() as db:
-        row = (sample, *digests, len(data), kind, width, height)
-        columns = "(id, sha1, md5, bytes, media_type, width, height)"
-        db.execute(f"INSERT OR IGNORE INTO samples {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        row = (sample, *digests, len(data), kind, width, height, count)
+        columns = "(id, sha1, md5, bytes, media_type, width, height, frames)"
+        db.execute(f"INSERT OR IGNORE INTO samples {columns} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     mention(ws, sample, label, album, source)
     return sample
 

@@ -43,6 +43,7 @@ LAYERS: list[set[str]] = [
 SHARED = {
     "curate.agenda",
     "curate.agreement",
+    "curate.animations",
     "curate.baseline",
     "curate.budget",
     "curate.contradictions",

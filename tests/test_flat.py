@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from curate import hashes
+from curate.animations import Animations
 from curate.config import Config, DedupeConfig, ScreeningConfig
 from curate.dedupe import dedupe
 from curate.engine.serial import Serial
@@ -164,7 +165,7 @@ def test_a_held_out_release_whose_hash_is_lost_says_so_and_bars_nothing_black(tm
 
 
 class Same:
-    """Detail maps that agree about everything."""
+    """Detail maps, and animations, that agree about everything."""
 
     def same(self, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         return np.ones(len(left), dtype=bool)
@@ -177,8 +178,10 @@ def test_two_samples_whose_thumbnails_are_lost_are_not_one_picture(tmp_path: Pat
     hashes.complete(ws, ids, Serial(), QUIET)
     looks, pair = Looks.of(ws, ids), (np.array([0]), np.array([1]))
     labels = np.zeros(2, dtype=np.int64)
-    assert one_picture(ws, ids, looks, labels, cast(Grains, Same()))(*pair).tolist() == [True]
+    assert one_picture(ws, ids, looks, labels, cast(Grains, Same()), cast(Animations, Same()))(*pair).tolist() == [True]
     for part in hashes.table(ws).parts():
         hashes.table(ws).remove(part)
-    assert one_picture(ws, ids, looks, labels, cast(Grains, Same()))(*pair).tolist() == [False]
+    assert one_picture(ws, ids, looks, labels, cast(Grains, Same()), cast(Animations, Same()))(*pair).tolist() == [
+        False
+    ]
     ws.close()

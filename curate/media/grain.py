@@ -26,10 +26,14 @@ def of(image: Image.Image) -> bytes:
 
     From an opened image; raises ItemError.
     """
+    return of_grey(luminance(image, DECODED).image)
+
+
+def of_grey(picture: Image.Image) -> bytes:
+    """The same of a picture's luminance, in mode L."""
     import numpy as np
 
-    grey = luminance(image, DECODED).image.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    levels = np.asarray(grey, dtype=np.float32)
+    levels = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS), dtype=np.float32)
     variance = levels.reshape(CELLS, SIDE // CELLS, CELLS, SIDE // CELLS).var(axis=(1, 3))
     steps = np.rint(np.log1p(variance / FLOOR) / STEP).clip(0, 255)
     return bytes(steps.astype(np.uint8).tobytes())
