@@ -42,8 +42,8 @@ log = logging.getLogger(__name__)
 def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progress: "Progress") -> dict[str, Any]:
     """Freeze the labelled survivors as release `version`, and write it in each format.
 
-    Raises UsageError for a version that exists or is none, or where nothing is labelled; GateError where a gate
-    refuses. Killed anywhere, it has made no release, and made again it is the same to the byte.
+    Raises UsageError for a version that exists, is none or is no higher one, or where nothing is labelled; GateError if
+    a gate refuses. Killed anywhere, it has made no release, and made again it is the same to the byte.
     """
     _check_version(ws, version)
     with progress.stage("export", 4) as step, disk():
@@ -86,6 +86,13 @@ def _check_version(ws: "Workspace", version: str) -> None:
         raise UsageError(f"version '{version}': give MAJOR.MINOR.PATCH, such as 1.0.0")
     if ws.catalog.one("SELECT 1 FROM releases WHERE version = ?", (version,)):
         raise UsageError(f"version {version}: there is such a release, and releases do not change; give a higher one")
+    known = [row[0] for row in ws.catalog.rows("SELECT version FROM releases")]
+    if known and _order(last := max(known, key=_order)) > _order(version):
+        major, minor, patch = _order(last)
+        raise UsageError(
+            f"version {version}: {last} is out, and versions go up; the next is {major}.{minor}.{patch + 1}"
+            f" (or {major}.{minor + 1}.0, {major + 1}.0.0)"
+        )
 
 
 def _order(version: str) -> tuple[int, ...]:
@@ -122,7 +129,7 @@ def _header(ws: "Workspace", version: str, rows: Rows) -> dict[str, Any]:
         "schema": SCHEMA,
         "tool": f"curate-media {__version__}",
         "version": version,
-        "parent": _parent(ws, version),
+        "parent": _parent(ws),
         "taxonomy": {
             "version": config.taxonomy.version,
             "axes": [
@@ -153,13 +160,12 @@ def _advise(ws: "Workspace") -> dict[str, Any]:
     return {name: report["advise"] for name, report in said.items() if report.get("advise")}
 
 
-def _parent(ws: "Workspace", version: str) -> dict[str, str] | None:
-    """The highest release below this one."""
+def _parent(ws: "Workspace") -> dict[str, str] | None:
+    """The release before this one, which is the highest."""
     known = {row[0]: row[1] for row in ws.catalog.rows("SELECT version, sha256 FROM releases")}
-    below = [one for one in known if _order(one) < _order(version)]
-    if not below:
+    if not known:
         return None
-    best = max(below, key=_order)
+    best = max(known, key=_order)
     return {"version": best, "sha256": known[best]}
 
 

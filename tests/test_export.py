@@ -167,13 +167,22 @@ def test_the_header_says_what_it_was_made_under(tmp_path: Path) -> None:
     }
     ws.catalog.put("screening", json.dumps({"required": True, "lists": [entry]}))
     first = released(ws, "1.0.0")
-    released(ws, "2.0.0")
     released(ws, "1.1.0")
-    headers = {v: load(ws.work / "releases" / v).header for v in ("1.0.0", "2.0.0", "1.1.0")}
-    assert [h["parent"] and h["parent"]["version"] for h in headers.values()] == [None, "1.0.0", "1.0.0"]
+    released(ws, "10.0.0")
+    headers = {v: load(ws.work / "releases" / v).header for v in ("1.0.0", "1.1.0", "10.0.0")}
+    assert [h["parent"] and h["parent"]["version"] for h in headers.values()] == [None, "1.0.0", "1.1.0"]
     assert headers["1.1.0"]["parent"]["sha256"] == first["sha256"]
     assert headers["1.0.0"]["screening"]["lists"] == [{k: v for k, v in entry.items() if k != "modified"}]
     assert headers["1.0.0"]["counts"]["train"] == {"drawings": 1, "neutral": 2}
+
+
+@pytest.mark.parametrize("version", ["1.9.9", "2.9.0", "2.10.2", "0.0.1"])
+def test_versions_go_up(tmp_path: Path, version: str) -> None:
+    ws = stocked(tmp_path, [Item("one"), Item("two"), Item("three", "test")], Config())
+    released(ws, "2.10.3")
+    with pytest.raises(UsageError, match=rf"{version}: 2.10.3 is out.* 2.10.4 \(or 2.11.0, 3.0.0\)"):
+        released(ws, version)
+    released(ws, "2.10.4")
 
 
 # -- refusals --------------------------------------------------------------------------------------------------------

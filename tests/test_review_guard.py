@@ -6,10 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import psutil
 import pytest
 
+from curate.review import guard
 from tests.attacks import ATTACKS, EVENTS, SELECT, Attack, Target, get, post, send
 from tests.pictures import encode, texture
 from tests.reviewing import ROOT, Served, decisions, environment, needs, queue
@@ -209,3 +212,24 @@ def test_the_environment_is_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     set_up(tmp_path, "mongodb://x")
     assert os.environ["FIFTYONE_ALLOWED_ORIGINS"] == ""
     assert "curate" in os.environ["FIFTYONE_PLUGINS_DIR"]
+
+
+@pytest.mark.parametrize(
+    ("cookie", "carried"),
+    [
+        ('theme={"mode":"dark"}; token=abc', True),
+        ('token=abc; theme={"mode":"dark"}', True),
+        ("a b=\x01; ;=;==; token=abc", True),
+        ("token=old; token=abc", True),
+        ("token=abcd", False),
+        ("token = abc", False),
+        ('theme="; token=abc', True),
+        ("xtoken=abc", False),
+        ("Token=abc", False),
+        ("token", False),
+        ("", False),
+    ],
+)
+def test_other_programs_cookies_do_not_matter(cookie: str, carried: bool) -> None:
+    scope = {"headers": [(b"cookie", cookie.encode("latin1"))]}
+    assert guard._carried(scope, cast(guard.Door, SimpleNamespace(token="abc"))) is carried

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from curate.baseline import load_model, pixels
+from curate.commands import pick
 from curate.config import Config, TrainConfig
 from curate.contracts import Decoded, Needs
 from curate.engine.serial import Serial
@@ -255,3 +256,10 @@ def test_rows_that_are_held_since_are_not_looked_at(tmp_path: Path) -> None:
     scored = ws.table("test_train", mark_of(Tiny())).read()
     assert scored is not None
     assert held not in scored.column("id").to_pylist()
+
+
+@pytest.mark.parametrize("name", ["open_nsfw", "declared", "drawing"])
+def test_a_backbone_without_vectors_is_refused_before_anything_else(name: str) -> None:
+    with pytest.raises(UsageError, match=f"no vectors from '{name}'; there are: .*efficientnet_lite0"):
+        pick.backbone(Config(train=TrainConfig(backbone=name)))
+    assert pick.backbone(Config()).columns["embedding"]

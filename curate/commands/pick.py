@@ -77,11 +77,21 @@ def embedder(config: "Config") -> Any:
 
 
 def backbone(config: "Config") -> Any:
-    """The network that the baseline is made on."""
-    from curate.plugins import make
+    """The network that the baseline is made on; raises UsageError for a labeler that gives no vectors."""
+    from curate.plugins import make, module, names, plugin_class
     from curate.toml import Plugin
 
-    return make("labelers", Plugin(config.train.backbone, where="train.backbone"), "labeler")
+    found = make("labelers", Plugin(config.train.backbone, where="train.backbone"), "labeler")
+    if not _gives_vectors(found):
+        classes = {name: plugin_class(module("labelers", name, "labelers", "labeler")) for name in names("labelers")}
+        there = ", ".join(name for name, one in classes.items() if _gives_vectors(one))
+        raise UsageError(f"train.backbone: no vectors from '{config.train.backbone}'; there are: {there}")
+    return found
+
+
+def _gives_vectors(labeler: Any) -> bool:
+    """Whether a labeler, or its class, is a network with a column of embeddings (curate.baseline.Backbone)."""
+    return "embedding" in getattr(labeler, "columns", {}) and hasattr(labeler, "module")
 
 
 def formats(config: "Config") -> dict[str, Any]:
