@@ -22,7 +22,8 @@ def _table(alphabet: bytes) -> bytes:
 
 _FOR_URLS = bytes.maketrans(b"-_", b"+/")  # the other alphabet of RFC 4648
 _TABLES = (_FOR_URLS.translate(_table(_BASE64)), _table(_HEX))
-_DROPPED = b"\\\r\t"  # slashes that JSON escapes, ends of lines
+_DROPPED = b"\\\r\t "  # slashes that JSON escapes, ends of lines, and the space that XML makes of one
+_BETWEEN = _DROPPED + b",:;-"  # what stands between two numbers, too
 
 
 def decoded(text: bytes) -> Iterator[bytes]:
@@ -38,7 +39,8 @@ def decoded(text: bytes) -> Iterator[bytes]:
         for start in range(4):
             piece = run[start : len(run) - ((len(run) - start) % 4 == 1)]
             yield base64.b64decode(piece + b"=" * (-len(piece) % 4))
-    for run in _runs(joined.translate(_TABLES[1], _DROPPED)):
+    numbers = joined.replace(b"0x", b"") if b"0x" in joined else joined
+    for run in _runs(numbers.translate(_TABLES[1], _BETWEEN)):
         for start in range(2):
             piece = run[start:]
             yield bytes.fromhex(piece[: len(piece) // 2 * 2].decode("ascii"))

@@ -242,6 +242,8 @@ def _named(ranges: list[Range]) -> dict[str, list[Range]]:
 
 
 def _body(pieces: list[Range], data: bytes) -> bytes:
+    if pieces[0].name == "extended XMP":  # each says at which offset it belongs
+        pieces = sorted(pieces, key=lambda one: data[one.begin - 4 : one.begin])
     return b"".join(data[one.begin : one.end] if one.body is None else one.body for one in pieces)
 
 

@@ -5,7 +5,6 @@ A signature counts where what follows it can be a header, so that noise costs no
 
 import re
 import struct
-import zlib
 from collections.abc import Callable, Container, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
@@ -24,11 +23,13 @@ _STARTS = frozenset((*_WORDS, 0x4947, 0x4952, 0x4949, 0x4D42, 0x4D4D))
 _FEW = 2048  # places that are looked at one by one without thinning them out first
 _BMP_HEADERS = b"\x0c\x28\x34\x38\x40\x6c\x7c"
 _MARK = re.compile(
-    rb"(?P<JPEG>\xff\xd8\xff+[\xc0-\xcf\xda-\xfe])|(?P<PNG>\x89PNG\r\n\x1a\n)|(?P<GIF>GIF8[79]a)"
+    rb"(?P<JPEG>\xff\xd8\xff+[\x01\xc0-\xd7\xda-\xfe])|(?P<PNG>\x89PNG\r\n\x1a\n)|(?P<GIF>GIF8[79]a)"
     rb"|(?P<WEBP>RIFF....WEBPVP8[ LX])|(?P<BMP>BM.{12}[" + re.escape(_BMP_HEADERS) + rb"]\0\0\0)"
     rb"|(?P<TIFF>II[*+]\0|MM\0[*+])|(?P<AVIF>ftyp(?:avi[fs]|m[is]f1))",
     re.DOTALL,
 )
+_STRAY = 64  # bytes between two segments of a JPEG
+_BARE = frozenset((0, 0x01, *range(0xD0, 0xD8)))  # markers that no length follows
 _DEPTHS = (1, 4, 8, 16, 24, 32)
 
 
@@ -90,34 +91,34 @@ def _plausible(data: bytes, at: int, found: re.Match[bytes], budget: Budget) -> 
 
 
 def _jpeg(data: bytes, at: int, budget: Budget) -> bool:
-    """Whether segments lead from the first marker to a frame's header."""
-    while data[at] == 0xFF and data[at + 1] >= 0xC0:
+    """Whether segments lead from the first marker to a frame's header, over a few stray bytes as decoders do."""
+    while True:
         budget.step()
+        at = data.find(b"\xff", at, at + _STRAY)
+        if at < 0:
+            return False
         while data[at + 1] == 0xFF:
             at += 1
         marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker in _BARE:
+            at += 2
+            continue
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width, parts = struct.unpack_from(">HHB", data, at + 5)
             return bool(height and width) and 1 <= parts <= 4 and size == 8 + 3 * parts
-        if size < 2 or marker in (0xD8, 0xD9, 0xDA):
+        if size < 2 or marker < 0xC0 or marker in (0xD8, 0xD9, 0xDA):
             return False
         at += 2 + size
-    return False
 
 
 def _png(data: bytes, at: int, _: Budget) -> bool:
-    return (
-        data[at + 12 : at + 16] == b"IHDR"
-        and zlib.crc32(data[at + 12 : at + 29]).to_bytes(4, "big") == data[at + 29 : at + 33]
-    )
+    return data[at + 8 : at + 16] == b"\0\0\0\x0dIHDR"
 
 
 def _gif(data: bytes, at: int, _: Budget) -> bool:
     flags = data[at + 10]
     at += 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
-    if data[at] == 0x21:
-        return data[at + 1] in (0x01, 0xF9, 0xFE, 0xFF)
-    return data[at] == 0x2C and (data[at + 9] & 0x80 != 0 or data[at + 10] <= 8)
+    return data[at] in (0x21, 0x2C, 0)  # decoders pass over extensions that they do not know, and over zeros
 
 
 def _bmp(data: bytes, at: int, _: Budget) -> bool:

@@ -140,6 +140,7 @@ def _shown(data: bytes, image: Image.Image, budget: _Budget) -> Iterator[Renderi
         budget.frame(image)
         raw, facts = unshown.raw_mode(image), _facts(data, image)
         unshown.refuse_unseen(raw)
+        unshown.refuse_planes(image)
         load(image)
         place = f"{word}:{number}" if number else pdq.MAIN
         under = low.low(number, raw) if unshown.is_deep_colour(raw) else None

@@ -51,12 +51,15 @@ def _pngs(data: bytes) -> Iterator[bytes]:
     found = list(chunks(data))
     pixels = next((at for name, at, _ in found if name == b"IDAT"), len(data))
     named = [one for one in found if one[0] not in _TEXT and (one[1] < pixels or one[0] in _BEHIND)]
+    first = {name: at for name, at, _ in reversed(named)}  # of _ONCE the first counts in libpng, the last in Pillow
+    named = [one for one in named if one[0] not in _ONCE or one[1] == first[one[0]]]
     yield _joined(data, found, named)
     yield _joined(data, found, [c for c in named if c[0] in _PIXELS or (c[0] not in _DOUBTED and whole(data, c))])
     yield _joined(data, found, [c for c in named if c[0] in _PIXELS or c[0] == b"tRNS"])
     yield _joined(data, found, [c for c in named if c[0] in _PIXELS])
 
 
+_ONCE = frozenset((b"PLTE", b"tRNS"))
 _DOUBTED = frozenset((b"iCCP", b"eXIf", b"gAMA", b"cHRM"))  # colour is read by `profiles`, whatever Pillow makes of it
 
 

@@ -2,6 +2,7 @@
 
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +33,17 @@ def refuse_unseen(raw: str) -> None:
     """Raise ItemError where a frame has channels that no way of reading it shows."""
     if _FIFTH.match(raw):
         raise ItemError(Reason.DECODE_ERROR, f"channels that cannot be looked at ({raw})")
+
+
+def refuse_planes(image: Image.Image) -> None:
+    """Raise ItemError for a TIFF of separate planes with one that Pillow leaves out, or half of whose bits it does."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is None or tags.get(284) != 2:
+        return
+    if 0 in tags.get(338, ()):
+        raise ItemError(Reason.DECODE_ERROR, "separate planes of which one cannot be looked at")
+    if len(tags.get(258, ())) > 1 and max(tags.get(258)) > 8:
+        raise ItemError(Reason.DECODE_ERROR, "separate planes of more than 8 bits")
 
 
 def is_deep_colour(raw: str) -> bool:
@@ -97,9 +109,23 @@ def _aperture(data: bytes, at: int, size: tuple[int, int]) -> tuple[int, int, in
 
 
 def readings(data: bytes, kind: str) -> Iterator[tuple[str, bytes]]:
-    """The same file as others read it: an AVIF's still or its sequence, colour that was multiplied with its alpha."""
-    if kind != "AVIF":
-        return
+    """The same file as others read it: an AVIF's still or its sequence, colour that was multiplied with its alpha.
+
+    An animated GIF's frames are kept or taken away as browsers do, an animated grey PNG's transparent level is one of a
+    palette, and of several palettes the last counts.
+    """
+    if kind == "AVIF":
+        yield from _avif(data)
+    elif kind == "GIF" and (kept := _as_kept(data)) is not None:
+        yield "kept", kept
+    elif kind == "PNG":
+        if (keyed := _with_palette(data)) is not None:
+            yield "keyed", keyed
+        if (last := _with_last(data)) is not None:
+            yield "last", last
+
+
+def _avif(data: bytes) -> Iterator[tuple[str, bytes]]:
     head = data[: 1 << 20]
     if b"moov" in head and b"meta" in head:
         yield "brand", data[:8] + (b"avif" if data[8:12] == b"avis" else b"avis") + data[12:]
@@ -107,6 +133,73 @@ def readings(data: bytes, kind: str) -> Iterator[tuple[str, bytes]]:
         at = reference.start() + 4
         yield "straight", data[:at] + b"xxxx" + data[at + 4 :]
         break
+
+
+def _as_kept(data: bytes) -> bytes | None:
+    """A GIF whose every frame says what becomes of it; None where Pillow and browsers agree on that.
+
+    What follows a frame that is taken away and says nothing is taken away by Pillow; so is what a frame of a disposal
+    above 3 drew. Browsers keep both, and of two controls before a frame the last counts.
+    """
+    pieces, unlike, before, control = [data[: 13 + _palette(data[10])]], False, 0, b""
+    for begin, at in _gif_blocks(data):
+        if data[begin : begin + 2] == b"\x21\xf9" and at - begin == 8:
+            unlike |= bool(control)
+            control = data[begin:at]
+        elif data[begin] == 0x2C:
+            disposal = control[3] >> 2 & 7 if control else 0
+            unlike |= disposal > 3 or (not disposal and before in (2, 3))
+            before = disposal or before
+            keeps = disposal if disposal in (2, 3) else 1
+            flags = (control[3] if control else 0) & 0xE3 | keeps << 2
+            pieces += [b"\x21\xf9\x04", bytes([flags]), control[4:] or b"\0\0\0\0", data[begin:at]]
+            control = b""
+        else:
+            pieces.append(data[begin:at])
+    return b"".join([*pieces, b";"]) if unlike else None
+
+
+def _gif_blocks(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where each block of a GIF begins and ends: 0x21 an extension, 0x2C a frame."""
+    at = 13 + _palette(data[10])
+    while at + 1 < len(data) and data[at] in (0x21, 0x2C):
+        begin = at
+        if data[at] == 0x2C:
+            if at + 10 > len(data):
+                return
+            at += 11 + _palette(data[at + 9])
+        else:
+            at += 2
+        while at < len(data) and data[at]:
+            at += 1 + data[at]
+        at += 1
+        yield begin, at
+
+
+def _with_palette(data: bytes) -> bytes | None:
+    """An animated grey PNG of at most 8 bits with a transparent level, as one with a palette of greys; else None."""
+    found = [(name, data[at + 8 : end - 4]) for name, at, end in chunks(data)]
+    header = next((content for name, content in found if name == b"IHDR"), b"")
+    key = next((content for name, content in found if name == b"tRNS"), b"")
+    if header[9:10] != b"\0" or not 1 <= header[8] <= 8 or len(key) != 2 or all(name != b"acTL" for name, _ in found):
+        return None
+    depth, level = header[8], int.from_bytes(key, "big")
+    greys = bytes(n * 255 // ((1 << depth) - 1) for n in range(1 << depth) for _ in range(3))
+    shown = bytes(255 * (n != level) for n in range(1 << depth))
+    pieces = [data[:8], chunk(b"IHDR", header[:9] + b"\3" + header[10:]), chunk(b"PLTE", greys), chunk(b"tRNS", shown)]
+    return b"".join([*pieces, *(chunk(*one) for one in found if one[0] in _ANIMATED)])
+
+
+def _with_last(data: bytes) -> bytes | None:
+    """A PNG with the last of its palettes and transparencies, where it has several: what we show has the first."""
+    found = list(chunks(data))
+    last = {name: at for name, at, _ in found if name in (b"PLTE", b"tRNS")}
+    if len(last) == sum(name in last for name, _, _ in found):
+        return None
+    return data[:8] + b"".join(data[at:end] for name, at, end in found if last.get(name, at) == at)
+
+
+_ANIMATED = frozenset((b"acTL", b"fcTL", b"fdAT", b"IDAT", b"IEND"))
 
 
 def raw_frames(data: bytes, kind: str) -> Iterator[tuple[int, bytes]]:
@@ -119,19 +212,9 @@ def _none(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _gif(data: bytes) -> Iterator[tuple[int, bytes]]:
-    size, at, number, control = data[6:10], 13 + _palette(data[10]), 0, b""
-    head = data[10:at]
-    while at + 1 < len(data) and data[at] in (0x21, 0x2C):
-        begin = at
-        if data[at] == 0x2C:
-            if at + 10 > len(data):
-                return
-            at += 11 + _palette(data[at + 9])
-        else:
-            at += 2
-        while at < len(data) and data[at]:
-            at += 1 + data[at]
-        at += 1
+    size, number, control = data[6:10], 0, b""
+    head = data[10 : 13 + _palette(data[10])]
+    for begin, at in _gif_blocks(data):
         if data[begin] == 0x21:
             control = data[begin:at] if data[begin + 1] == 0xF9 else control
             continue
@@ -167,12 +250,12 @@ def _apng(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _png(header: bytes, shared: bytes, body: bytes) -> bytes:
-    import zlib
-
-    def chunk(name: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + shared + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 def _webp(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -15,6 +15,7 @@ TABLES = frozenset((*range(0xC0, 0xD0), 0xDA, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF))
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BYTES = 2  # of coded data that a sample may take: more than noise at the best quality does
 _SPARE = 16 * 1024
+_THUMBNAIL = re.compile(rb"8BIM\x04([\x09\x0c])")
 _KNOWN: dict[int, tuple[tuple[bytes, int, Kind, str], ...]] = {  # marker -> how it begins, header, what follows it
     0xE0: ((b"JFIF\0", 14, Kind.OPAQUE, "JFIF thumbnail"),),
     0xE1: (
@@ -106,6 +107,8 @@ def pictures(data: bytes, ranges: list[Range], _: Budget) -> Iterator[tuple[str,
             yield from _raw(one.name, data[one.begin - 2], data[one.begin - 1], data[one.begin : one.end])
         elif one.name == "APP0":
             yield from _extension(data[one.begin : one.end])
+        elif one.name == "Photoshop":
+            yield from _resources(data[one.begin : one.end])
     scans = [(before.begin, one.end) for before, one in pairwise(ranges) if one.name == "scan"]
     if len(scans) > 1:
         yield from _generations(data, scans)
@@ -151,6 +154,22 @@ def _extension(body: bytes) -> Iterator[tuple[str, bytes]]:
             palette = [pixels[3 * n : 3 * n + 3] for n in range(256)]
             pixels = b"".join(palette[n] for n in pixels[768:])
         yield from _raw("APP0", body[6], body[7], pixels)
+
+
+def _resources(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """Thumbnails that are no JPEG: resources 1033 (BGR) and 1036 (RGB), three bytes a pixel, rows padded."""
+    for found in _THUMBNAIL.finditer(body):
+        name = body[found.end() : found.end() + 1] or b"\0"
+        at = found.end() + (name[0] + 2) // 2 * 2 + 4  # behind the padded name and the size
+        if len(body) < at + 28:
+            return
+        kind, width, height, row = struct.unpack_from(">4I", body, at)
+        if kind == 0 and 3 * width <= row and row * height <= len(body) - at - 28:
+            rows = [body[first : first + 3 * width] for first in range(at + 28, at + 28 + row * height, row or 1)]
+            pixels = bytearray(b"".join(rows))
+            if found[1] == b"\x09":
+                pixels[::3], pixels[2::3] = pixels[2::3], pixels[::3]
+            yield from _raw("Photoshop", width, height, bytes(pixels))
 
 
 def _raw(name: str, width: int, height: int, pixels: bytes) -> Iterator[tuple[str, bytes]]:
