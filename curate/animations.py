@@ -12,7 +12,7 @@ from curate.engine import each, slices
 from curate.errors import ItemError, StoreError
 from curate.groups import Rows
 from curate.media import grain, phash
-from curate.media.decode import Bounds, flattened, load, open_image
+from curate.media.decode import Bounds, Luminance, flattened, load, open_image
 from curate.progress import Progress
 from curate.store.blobs import LocalBlobs
 from curate.store.workspace import Workspace
@@ -40,7 +40,7 @@ class Framing:
         return (self.root,)
 
     def load(self) -> None:
-        """Import what the first item would otherwise wait for."""
+        """Nothing: what is imported here is enough."""
 
     def __call__(self, item: tuple[str, int]) -> tuple[bytes, bytes] | None:
         """The thumbnails and the detail of its frames, or None where they cannot be read."""
@@ -51,7 +51,7 @@ class Framing:
             for number in spread(item[1]):
                 load(image, number)
                 frame = flattened(image, "L")
-                thumbs.append(phash.row_of(phash.reduced(frame))["thumb"])
+                thumbs.append(phash.row_of(Luminance(frame, frame.size, 1))["thumb"])
                 detail.append(grain.of_grey(frame))
             return b"".join(thumbs), b"".join(detail)
         except (ItemError, StoreError):

@@ -13,8 +13,17 @@ from curate.engine.serial import Serial
 from curate.progress import Progress
 from curate.store.workspace import Workspace
 from tests.builders import add, members, workspace
+from tests.calling import Command
 from tests.pictures import encode, photograph, texture
 
+CONFIG = """
+[screening]
+required = false
+[[sources]]
+use = "local"
+path = "images"
+label_from = "folder"
+"""
 KINDS = ("GIF", "PNG", "WEBP", "TIFF", "AVIF")
 
 
@@ -95,3 +104,16 @@ def test_the_frames_that_are_compared(count: int) -> None:
     found = spread(count)
     assert found == sorted(set(found))
     assert (len(found), found[0], found[-1]) == (min(count, MOST), 0, count - 1)
+
+
+def test_in_confined_workers_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "images" / "neutral"
+    folder.mkdir(parents=True)
+    (tmp_path / "curate.toml").write_text(CONFIG)
+    for name, last in (("one.gif", 3), ("other.gif", 4), ("third.webp", 5)):
+        (folder / name).write_bytes(clip(name.split(".")[1].upper(), scenes(1, 2, last)))
+    curate = Command(tmp_path, monkeypatch, capfd)
+    curate("fetch")
+    assert curate("dedupe", "--json").json["duplicates"] == 0
