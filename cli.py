@@ -203,12 +203,18 @@ def _train(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
 @verb
 def run(s: Session, version: str) -> None:
     """Fetch, dedupe, label and export, as curate.toml says; a version that exists is left as it is."""
+    from curate.export import check_version
+
     with s.drive("run") as ws:
+        known = {row[0] for row in ws.catalog.rows("SELECT version FROM releases")}
+        if version not in known:
+            check_version(ws, version)  # now, and not after hours
         result: dict[str, Any] = {"fetch": fetching.run(s, ws), "dedupe": _dedupe(s, ws)}
         result["label"] = _label(s, ws)
-        known = {row[0] for row in ws.catalog.rows("SELECT version FROM releases")}
         nothing = incomplete(result["fetch"]) and not result["fetch"]["stored"]
-        if version not in known and not nothing:
+        if version in known:
+            s.note(f"release {version} exists and is left as it is; a higher version takes what is new")
+        elif not nothing:
             result["export"] = _export(s, ws, version)
     finish(s, result)
 

@@ -45,7 +45,7 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progres
     Raises UsageError for a version that exists, is none or is no higher one, or where nothing is labelled; GateError if
     a gate refuses. Killed anywhere, it has made no release, and made again it is the same to the byte.
     """
-    _check_version(ws, version)
+    check_version(ws, version)
     with progress.stage("export", 4) as step, disk():
         rows = collect(ws)
         _check_rows(rows, ws.config)
@@ -81,7 +81,8 @@ def _warn(release: Manifest) -> None:
         log.warning("release %s: one class only, %s; no classifier can be trained on it", release.version, *there)
 
 
-def _check_version(ws: "Workspace", version: str) -> None:
+def check_version(ws: "Workspace", version: str) -> None:
+    """Raise UsageError for a version that exists, is none, or is below the last."""
     if not _SEMVER.fullmatch(version):
         raise UsageError(f"version '{version}': give MAJOR.MINOR.PATCH, such as 1.0.0")
     if ws.catalog.one("SELECT 1 FROM releases WHERE version = ?", (version,)):

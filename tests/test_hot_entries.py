@@ -374,3 +374,26 @@ def test_a_list_that_cannot_be_read_is_said_and_nothing_is_suspected(tmp_path: P
     said = curate(tmp_path, "screening", "status", ok=(4,))
     assert "is corrupt" in json.dumps(said["problems"])
     assert said["suspicious"] == []
+
+
+@pytest.mark.parametrize("restored", [True, False])
+def test_a_digest_that_was_set_aside_does_not_stand_in_the_way_of_a_removal(tmp_path: Path, restored: bool) -> None:
+    """The list's SHA-256 is the sample's id, and stays on record as the list's."""
+    configure(tmp_path)
+    data = encode(PHOTO, "PNG")
+    entry = hashlib.sha256(data).hexdigest()
+    listed(tmp_path, [entry])
+    put(tmp_path, "one.png", data)
+    curate(tmp_path, "fetch", ok=(5,))
+    curate(tmp_path, "screening", "entry", entry, "--set-aside", "--reason", "a logo")
+    curate(tmp_path, "screening", "release", "1", "--reason", "a logo")
+    assert curate(tmp_path, "fetch")["stored"] == 1
+    if restored:
+        curate(tmp_path, "screening", "entry", entry, "--restore", "--reason", "no logo")
+        curate(tmp_path, "screening", "rescan", ok=(5,))
+    else:
+        curate(tmp_path, "takedown", entry, "--reason", "asked for")
+    ws = opened(tmp_path)
+    assert ws.catalog.one("SELECT count(*) FROM samples") == 0
+    assert ws.catalog.one("SELECT state FROM removals") == "done"
+    ws.close()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["BANNER", "REMEDY", "Gate", "LoadedList", "Match", "Verdict", "load"]
 
 REMEDY = "see docs/screening.md"
-BANNER = "SCREENING IS OFF: no hash list is loaded ([screening] required = false); every release will say so"
+BANNER = "SCREENING IS OFF: no hash list is loaded; every release will say so"
 IDLE = "SCREENING MATCHES NOTHING: every hash of every list is set aside; `curate screening status` names them"
 SKEW = timedelta(hours=1)  # by which clocks may differ; a list from later than that has a wrong date
 UNSAID = ("doubts", "newest", "origin")  # what is no matter of a release
