@@ -20,7 +20,9 @@ def names(package: str) -> list[str]:
 def module(package: str, name: str, where: str, kind: str) -> ModuleType:
     """The file of a plug-in; raises UsageError with the nearest name."""
     if name not in (known := names(package)):
-        raise UsageError(f"{join(where, name)}: no such {kind}; {suggest(name, known)}")
+        folder = next(iter(importlib.import_module(package).__path__))
+        said = f"{join(where, name)}: no such {kind}; {suggest(name, known)}"
+        raise UsageError(f"{said} (one of your own is a file in {folder})")
     return importlib.import_module(f"{package}.{name}")
 
 
