@@ -14,8 +14,9 @@ from curate.compiled import compiled
 SIDE = 64
 PLACES = 2 * SIDE
 STRIP = 128  # columns that are filtered at a time
+APART = 16  # columns between rows of sums, which would else share a few places of the processor's cache
 TILE = 64  # rows that are transposed at a time
-BLOCK = 1024  # columns that are summed at a time, whatever the width is
+BLOCK = 1024  # columns that are summed at a time, whatever the width is; a multiple of every `side`
 
 U = np.uint32  # numba would go on in 64 bits with a plain number
 
@@ -88,7 +89,7 @@ def add(words: Words, first: int, down: Axis, across: Axis, found: Doubles, bloc
     Places: float64[128, 128], across first. Blocks of `side` x `side` px: float64[rows, columns].
     """
     height, width = words.shape
-    sums = np.empty((PLACES, min(BLOCK, width)), dtype=np.float32)
+    sums = np.empty((PLACES, min(BLOCK, width) + APART), dtype=np.float32)
     line = np.empty(min(BLOCK, width), dtype=np.float32)
     soft = np.empty(min(BLOCK, width), dtype=np.float32)
     column = np.empty(PLACES)
@@ -108,8 +109,12 @@ def add(words: Words, first: int, down: Axis, across: Axis, found: Doubles, bloc
             for x in range(count):
                 soft[x] += line[x]
             if (first + y + 1) % side == 0 or y == height - 1:
-                for x in range(count):
-                    blocks[(first + y) // side, (left + x) // side] += soft[x]
+                row = blocks[(first + y) // side]
+                for block in range((count + side - 1) // side):
+                    total = 0.0
+                    for x in range(side * block, min(side * (block + 1), count)):
+                        total += soft[x]
+                    row[left // side + block] += total
                 soft[:] = 0
         for x in range(count):
             for place in range(PLACES):

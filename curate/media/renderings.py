@@ -67,18 +67,22 @@ def lightness(picture: Image.Image) -> Image.Image | None:
     """
     if picture.mode != "RGB":
         return None
+    levels, count = picture.histogram(), picture.width * picture.height
+    spread = max(high - low for low, high in (_span(levels[n : n + 256], count) for n in (0, 256, 512)))
+    if spread < COLOURFUL:
+        return None
     grey = picture.convert("L")
-    (least, most), spread = _span(grey), max(high - low for low, high in map(_span, picture.split()))
-    if spread < COLOURFUL or spread < 2 * (most - least) or least == most:
+    least, most = _span(grey.histogram(), count)
+    if spread < 2 * (most - least) or least == most:
         return None
     return grey.point([max(0, min(255, round((level - least) * 255 / (most - least)))) for level in range(256)])
 
 
-def _span(band: Image.Image) -> tuple[int, int]:
-    """The levels between which all but 1 % of a band's pixels lie at each end."""
+def _span(levels: list[int], count: int) -> tuple[int, int]:
+    """The levels between which all but 1 % of a band's pixels lie at each end, from how many have each level."""
     import numpy as np
 
-    part = np.cumsum(band.histogram()) / (band.width * band.height)
+    part = np.cumsum(levels) / count
     return int(np.searchsorted(part, 0.01, "right")), int(np.searchsorted(part, 0.99))
 
 
