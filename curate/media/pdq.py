@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from curate.errors import GateError
 from curate.marks import fingerprint
 from curate.media.pdq_pixels import Pixels, Turn, cosines, faithful, rounded_cosines
 
@@ -60,8 +61,26 @@ _TURNS: tuple[Turn, ...] = (
 
 
 def load() -> None:
-    """Import and compile what the first picture would otherwise wait for; ImportError where PDQ is missing."""
-    compute(Image.new("RGB", (8, 8)))
+    """Import and compile what the first picture would otherwise wait for; ImportError where PDQ is missing.
+
+    Raises GateError where it does not find what pdqhash finds: whoever hashes has loaded this, in the same process.
+    """
+    import numpy as np
+    import pdqhash
+
+    for picture in probes():
+        bits, quality = pdqhash.compute(picture)
+        found = compute(Image.fromarray(picture))
+        apart = int(np.bitwise_count(found.array[0] ^ np.packbits(bits.astype(np.uint8))).sum())
+        if apart > TOLERATED or found.quality < MIN_QUALITY or quality < MIN_QUALITY:
+            raise GateError(f"PDQ does not work here: {apart} bits of a known picture's hash are wrong")
+
+
+def probes() -> "list[np.ndarray]":
+    """Two pictures of noise, which PDQ must tell apart: uint8[96, 64, 3]."""
+    import numpy as np
+
+    return [np.random.default_rng(n).integers(0, 256, (96, 64, 3), dtype=np.uint8) for n in range(2)]
 
 
 def compute(image: Image.Image, part: str = MAIN) -> Pdq:
