@@ -4,17 +4,22 @@ A row names its sample by one or more of `sha256`, `page_id`, `url` and `path` (
 `label` (a class, or `unsure`), `annotator` and `time` (ISO 8601; UTC where it says nothing else). It may have
 `guideline` and `axis` (the first), what the decision was given under (`queue`, `inclusion`, `shown`, `media`,
 `seconds`), when it was taken back (`undone`), and `kind`: `decision`, or `precedent` with its `reason`. Other columns
-are not read.
+are not read. Paths are compared composed (NFC), rows without any value are passed over.
 """
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from curate.errors import UsageError
+from curate.layouts import table
+from curate.layouts.folder import shown
 from curate.records import UNSURE, Axis
 from curate.store import lookup, views
 from curate.store.blobs import write
@@ -28,6 +33,7 @@ GIVEN = ("queue", "inclusion", "shown", "media", "seconds")
 EXPORTED = ("sha256", *NEEDED, "guideline", "axis", *GIVEN, "undone", "kind", "reason")
 KINDS, SHOWN_AS = ("decision", "precedent"), ("obscured", "revealed", "unobscured", "blind", "imported")
 SHOWN = 20  # rows that are named where many were not found
+log = logging.getLogger(__name__)
 
 _INSERT = """
 INSERT OR IGNORE INTO decisions (sample, axis, taxonomy, reviewer, label, decided_at, guideline, queue, inclusion,
@@ -42,6 +48,10 @@ VALUES (:sample, :axis, :taxonomy, :reviewer, :label, :decided_at, :guideline, :
 _KNOWN = """
 SELECT decision FROM decisions WHERE sample = :sample AND axis = :axis AND taxonomy = :taxonomy
     AND reviewer = :reviewer AND label = :label AND decided_at = :decided_at AND undoes IS NULL
+"""
+_OTHERS = """
+SELECT label FROM in_force WHERE sample = ? AND axis = ? AND reviewer = ? AND decided_at = ? AND taxonomy = ?
+    AND label <> ?
 """
 _ALL = """
 SELECT sample, label, reviewer, decided_at, guideline, axis, queue, inclusion, shown, media, seconds,
@@ -77,13 +87,15 @@ class Decision:
 def import_csv(ws: Workspace, path: Path) -> dict[str, object]:
     """Take human labels from a CSV file, all or none; a row whose sample is not here is counted and named.
 
-    Raises UsageError, naming file and row, for a file that cannot be read, a column or value that is missing, a class
-    or axis that does not exist, a time that is none, a row that fits several samples or whose keys fit different ones.
+    Incomplete where no row's sample is here. Names of annotators that differ in capitals only are warned of, since they
+    count as two people. Raises UsageError, naming file and row, for a file that cannot be read, a column or value that
+    is missing, a column that is there twice, a class or axis that does not exist, a time that is none, a row that fits
+    several samples or whose keys fit different ones, and two answers of one person at one time.
     """
     rows = list(_rows(path))
     join = _Join(ws.catalog, [row for _, row in rows])
     axes = {axis.name: axis for axis in ws.config.taxonomy.axes}
-    found, missing = [], []
+    found, missing = dict[int, Decision](), []
     for line, row in rows:
         where = f"{path}:{line}"
         sample = join.sample(row, where)
@@ -91,23 +103,60 @@ def import_csv(ws: Workspace, path: Path) -> dict[str, object]:
         if sample is None:
             missing.append(line)
         else:
-            found.append(decision)
-    added = _add(ws, found)
-    known = len(found) - added
-    return {"rows": len(rows), "added": added, "known": known, "not_found": len(missing), "lines": missing[:SHOWN]}
+            found[line] = decision
+    _check_minds(ws, path, found)
+    _warn_of_capitals(ws, found.values())
+    added = _add(ws, list(found.values()))
+    nothing = f"no sample that {path.name} names is here ({len(rows):,} rows)" if rows and not found else None
+    counts = {"rows": len(rows), "added": added, "known": len(found) - added}
+    return counts | {"not_found": len(missing), "lines": missing[:SHOWN], "incomplete": nothing}
+
+
+def _check_minds(ws: Workspace, path: Path, found: Mapping[int, Decision]) -> None:
+    """Refuse two answers of one person about one sample at one time: nobody could say which one is meant."""
+    said: dict[tuple[str, ...], tuple[int, str]] = {}
+    for line, one in found.items():
+        if one.undone is not None or one.reason is not None:
+            continue
+        key = (one.sample, one.axis, one.reviewer, one.decided_at)
+        other, label = said.setdefault(key, (line, one.label))
+        if label != one.label:
+            raise UsageError(
+                f"{path}:{line}: {shown(one.reviewer)} says {one.label} here and {label} in line {other}, of the same"
+                " sample at the same time; keep one of them"
+            )
+        known = ws.catalog.one(_OTHERS, (*key, ws.config.taxonomy.version, one.label))
+        if known is not None:
+            raise UsageError(
+                f"{path}:{line}: {shown(one.reviewer)} says {one.label} here and {known} in the workspace, of the same"
+                " sample at the same time; keep one of them"
+            )
+
+
+def _warn_of_capitals(ws: Workspace, found: Iterable[Decision]) -> None:
+    people = defaultdict[str, set[str]](set)
+    new = {one.reviewer for one in found}
+    for name in new | {row[0] for row in ws.catalog.rows("SELECT DISTINCT reviewer FROM decisions")}:
+        people[unicodedata.normalize("NFC", name).casefold()].add(name)
+    for alike in people.values():
+        if len(alike) > 1 and alike & new:
+            log.warning("annotators %s count as %d people: their names differ in capitals or accents only",
+                        ", ".join(map(shown, sorted(alike))), len(alike))  # fmt: skip
 
 
 def export_csv(ws: Workspace, path: Path) -> dict[str, object]:
     """Write every decision of this taxonomy version, with those that were taken back, and the precedents, in an order
-    of its own; carried ones belong to another sample and are left out, and so is what is said of samples that are
-    held back. `rows` counts those in force."""
+    of its own. Carried ones belong to another sample and are left out, and so is what is said of samples that are held
+    back. What a spreadsheet would run gets an apostrophe, which `import_csv` takes off. `rows` counts those in force.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(EXPORTED)
     held, taxonomy = views.held(ws.catalog), (ws.config.taxonomy.version,)
     every = (ws.catalog.rows(sql, taxonomy) for sql in (_ALL, _PRECEDENTS))
     decisions, precedents = ([row for row in rows if row["sample"] not in held] for rows in every)
-    writer.writerows(map(tuple, [*decisions, *precedents]))
+    for row in [*decisions, *precedents]:
+        writer.writerow([table.guarded(cell) if isinstance(cell, str) else cell for cell in row])
     try:
         write(path, out.getvalue().encode())
     except OSError as error:
@@ -138,24 +187,24 @@ def _add(ws: Workspace, decisions: Sequence[Decision]) -> int:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Each row with its line, keys and values stripped."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restkey=None)
-            _check_header(path, [name.strip() for name in reader.fieldnames or ()])
-            for row in reader:
-                if None in row:
-                    raise UsageError(f"{path}:{reader.line_num}: more values than columns")
-                yield reader.line_num, {name.strip(): (value or "").strip() for name, value in row.items()}
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path}: not a CSV file in UTF-8: {error}") from error
+    """Each row with its line, values as they were before a spreadsheet was guarded against them."""
+    rows = table.rows(path)
+    names = next(rows, (0, []))[1]
+    _check_header(path, names)
+    for line, cells in rows:
+        if len(cells) > len(names):
+            raise UsageError(f"{path}:{line}: more values than columns")
+        if any(map(table.undecoded, cells)):
+            raise UsageError(f"{path}:{line}: not UTF-8; save the table as UTF-8")
+        yield line, dict.fromkeys(names, "") | dict(zip(names, map(table.unguarded, cells), strict=False))
 
 
 def _check_header(path: Path, names: Sequence[str]) -> None:
+    known = {*KEYS, *EXPORTED}
+    if twice := [name for name in names if name in known and names.count(name) > 1]:
+        raise UsageError(f"{path}: column '{twice[0]}' is there twice; which one is meant?")
     if missing := [name for name in NEEDED if name not in names]:
-        raise UsageError(f"{path}: no column '{missing[0]}'; there are: {', '.join(names) or 'none'}")
+        raise UsageError(f"{path}: no column '{missing[0]}'; there are: {', '.join(map(shown, names)) or 'none'}")
     if not set(KEYS) & set(names):
         raise UsageError(f"{path}: no column that names a sample; give one of {', '.join(KEYS)}")
 
@@ -246,4 +295,6 @@ class _Join:
 def _plain(key: str, value: str) -> str:
     if key == "sha256":
         return value.lower()
-    return value.replace("\\", "/").removeprefix("./") if key == "path" else value
+    if key == "path":
+        return unicodedata.normalize("NFC", value.replace("\\", "/").removeprefix("./"))
+    return value

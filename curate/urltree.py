@@ -4,22 +4,16 @@
 `raw_data/<class>/reddit_sub_<name>/urls.txt`, here called leaves.
 """
 
-import codecs
-import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from curate.errors import UsageError
+from curate.layouts import table
 from curate.layouts.folder import class_name
 
 TABLES = frozenset({".csv", ".tsv"})
-DELIMITERS = ",;\t"
-_MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
-          (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
 URL, LABEL = "url", "label"  # columns
-CELL = 1 << 20  # characters; a longer one means a quote that is never closed
 
 Row = tuple[
     int, str, Mapping[str, str]
@@ -71,62 +65,40 @@ def rows(one: UrlList) -> Iterator[Row]:
     rows without any value. UTF-8, and UTF-16 and UTF-32 with a byte order mark, are read. Other bytes of a URL stay
     apart as surrogates, so that two lines never become one; elsewhere in a table they are refused.
     """
-    encoding = _encoding(one.path)
-    with one.path.open(encoding=encoding, errors="surrogateescape", newline="" if one.is_csv else None) as file:
-        try:
-            yield from _table(one, file) if one.is_csv else _lines(one, file)
-        except UnicodeError as error:
-            raise UsageError(f"{one.path}: not {encoding.upper()}, as its byte order mark says") from error
+    yield from _table(one) if one.is_csv else _lines(one)
 
 
-def _encoding(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(4096)
-    if found := next((name for mark, name in _MARKS if start.startswith(mark)), None):
-        return found
-    if b"\0" in start:
-        raise UsageError(
-            f"{path}:{start.partition(chr(0).encode())[0].count(10) + 1}: no text (a NUL byte); save it as UTF-8"
-        )
-    return "utf-8-sig"
-
-
-def _lines(one: UrlList, file: TextIO) -> Iterator[Row]:
+def _lines(one: UrlList) -> Iterator[Row]:
     first = True
-    for number, line in enumerate(file, start=1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        if first and URL in _cells(text):
-            raise UsageError(f"{one.path}:{number}: the first row of a table; name the file .csv or .tsv")
-        first = False
-        yield number, text, _NONE
+    with table.text(one.path) as file:
+        try:
+            for number, line in enumerate(file, start=1):
+                text = line.strip()
+                if not text or text.startswith("#"):
+                    continue
+                if first and URL in _cells(text):
+                    raise UsageError(f"{one.path}:{number}: the first row of a table; name the file .csv or .tsv")
+                first = False
+                yield number, text, _NONE
+        except UnicodeError as error:
+            wanted = table.encoding(one.path).upper()
+            raise UsageError(f"{one.path}: not {wanted}, as its byte order mark says") from error
 
 
 def _cells(text: str) -> list[str]:
-    delimiter = max(DELIMITERS, key=text.count)
+    delimiter = table.delimiter(text)
     return [cell.strip().strip('"').lower() for cell in text.split(delimiter)] if delimiter in text else []
 
 
-def _table(one: UrlList, file: TextIO) -> Iterator[Row]:
-    csv.field_size_limit(CELL)
-    head = file.readline()
-    file.seek(0)
-    reader = csv.reader(file, strict=True, delimiter=max(DELIMITERS, key=head.count))
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        if header.count(URL) != 1:  # what stands there instead is not repeated: it may be a URL
-            raise UsageError(f"{one.path}:1: the first row must name the columns, one of them '{URL}'")
-        for cells in reader:
-            row = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if cell.strip()}
-            if row:
-                url = row.pop(URL, "")
-                if any(not value.isprintable() and _undecoded(value) for value in row.values()):
-                    raise UsageError(f"{one.path}:{reader.line_num}: not UTF-8; save the table as UTF-8")
-                yield reader.line_num, url, row
-    except csv.Error as error:
-        raise UsageError(f"{one.path}:{reader.line_num}: not CSV: {error}") from error
-
-
-def _undecoded(text: str) -> bool:
-    return any("\udc80" <= c <= "\udcff" for c in text)
+def _table(one: UrlList) -> Iterator[Row]:
+    found = table.rows(one.path)
+    header = [name.lower() for name in next(found, (0, []))[1]]
+    if header.count(URL) != 1:  # what stands there instead is not repeated: it may be a URL
+        raise UsageError(f"{one.path}:1: the first row must name the columns, one of them '{URL}'")
+    for number, cells in found:
+        row = {name: cell for name, cell in zip(header, cells, strict=False) if cell}
+        if row:
+            url = row.pop(URL, "")
+            if any(map(table.undecoded, row.values())):
+                raise UsageError(f"{one.path}:{number}: not UTF-8; save the table as UTF-8")
+            yield number, url, row

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from curate.layouts.table import guarded
 from curate.records import SPLITS, Manifest
-
-RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
 @dataclass(frozen=True)
@@ -42,5 +41,5 @@ def _cells(column: Any) -> list[object]:
     if types.is_floating(column.type):
         return [None if value is None else f"{value:.4f}" for value in values]
     if types.is_string(column.type):
-        return [f"'{value}" if value is not None and value.startswith(RISKY) else value for value in values]
+        return [None if value is None else guarded(value) for value in values]
     return list(values)

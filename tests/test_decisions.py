@@ -1,6 +1,9 @@
 """What people said comes in once, exactly where it belongs, or not at all."""
 
+import csv
 import dataclasses
+import os
+import unicodedata
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from curate.config import Config
 from curate.decisions import export_csv, import_csv
 from curate.errors import UsageError
 from curate.records import UNSURE, Axis, Taxonomy
-from curate.store import views
+from curate.store import lookup, views
 from curate.store.workspace import Workspace
 from tests.samples import sha256, store
 
@@ -76,7 +79,7 @@ def rows(ws: Workspace, columns: str = "sample, label, reviewer") -> list[tuple[
 )
 def test_a_row_finds_its_sample(ws: Workspace, tmp_path: Path, keys: str, values: str, sample: int) -> None:
     result = import_csv(ws, file(tmp_path, f"{keys},{HEAD}", f"{values},neutral,ada,{WHEN}"))
-    assert result == {"rows": 1, "added": 1, "known": 0, "not_found": 0, "lines": []}
+    assert result == {"rows": 1, "added": 1, "known": 0, "not_found": 0, "lines": [], "incomplete": None}
     assert rows(ws) == [(IDS[sample], "neutral", "ada")]
 
 
@@ -104,7 +107,9 @@ def test_an_ambiguous_row_is_refused_with_its_file(
 def test_what_is_not_here_is_counted_and_named(ws: Workspace, tmp_path: Path) -> None:
     lines = [f"{one},neutral,ada,{WHEN}" for one in ("f" * 64, IDS[0], "e" * 64)]
     result = import_csv(ws, file(tmp_path, f"sha256,{HEAD}", *lines))
-    assert result == {"rows": 3, "added": 1, "known": 0, "not_found": 2, "lines": [2, 4]}
+    assert result == {"rows": 3, "added": 1, "known": 0, "not_found": 2, "lines": [2, 4], "incomplete": None}
+    none = import_csv(ws, file(tmp_path, f"sha256,{HEAD}", lines[0], lines[2]))
+    assert none["incomplete"] == "no sample that given.csv names is here (2 rows)"
 
 
 def test_ends_of_names_are_no_ends_of_paths(ws: Workspace, tmp_path: Path) -> None:
@@ -144,6 +149,11 @@ def test_each_decision_is_in_the_log(ws: Workspace, tmp_path: Path) -> None:
     [
         ([], r"given.csv: no column 'label'; there are: none"),
         (["sha256,label,time"], r"given.csv: no column 'annotator'; there are: sha256, label, time"),
+        ([f"sha256,label,{HEAD}", f"{IDS[0]},porn,neutral,ada,{WHEN}"], r"given.csv: column 'label' is there twice"),
+        ([f"sha256,{HEAD},url,url", f"{IDS[0]},porn,ada,{WHEN},,"], r"given.csv: column 'url' is there twice"),
+        ([f"sha256,{HEAD}", f"{IDS[0]},neutral,ada,{WHEN}", f"{IDS[0]},porn,ada,2026-05-01T11:30:00+02:00"],
+         r"given.csv:3: ada says porn here and neutral in line 2, of the same sample at the same time"),
+        ([f"sha256;{HEAD}", f"{IDS[0]},neutral,ada,{WHEN}"], r"no column 'label'|no column that names a sample"),
         ([HEAD], r"given.csv: no column that names a sample; give one of sha256, page_id, url, path"),
         ([f"sha256,{HEAD}", f"{IDS[0]},pron,ada,{WHEN}"],
          r"given.csv:2: label: no such class 'pron' on axis content; did you mean 'porn'\?"),
@@ -176,6 +186,76 @@ def test_a_file_that_is_no_text_is_refused(ws: Workspace, tmp_path: Path, data: 
         import_csv(ws, path)
     with pytest.raises(UsageError, match="cannot be read: No such file"):
         import_csv(ws, tmp_path / "nowhere.csv")
+
+
+def test_a_pipe_is_no_file(ws: Workspace, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "given.csv")
+    with pytest.raises(UsageError, match="no plain file"):
+        import_csv(ws, tmp_path / "given.csv")
+
+
+@pytest.mark.parametrize(
+    ("parted", "encoding"), [(";", "utf-8"), ("\t", "utf-8-sig"), (",", "utf-16"), (";", "utf-32"), (",", "utf-8")]
+)
+def test_a_file_as_spreadsheets_write_it_is_read(ws: Workspace, tmp_path: Path, parted: str, encoding: str) -> None:
+    """Any delimiter and byte order mark, rows of empty cells at the end, columns that nobody asked for twice."""
+    said = [f"sha256,note,{HEAD},note", f"{IDS[0]},é,neutral,Zoë,{WHEN},x", ",,,,,", "", ",,,,,"]
+    result = import_csv(ws, file(tmp_path, *(one.replace(",", parted) for one in said), encoding=encoding))
+    assert (result["rows"], result["added"]) == (1, 1)
+    assert rows(ws) == [(IDS[0], "neutral", "Zoë")]
+
+
+def test_bytes_that_are_no_text_are_refused_with_their_line(ws: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "given.csv"
+    path.write_bytes(f"sha256,{HEAD}\n{IDS[0]},neutral,ada,{WHEN}\n{IDS[1]},neutral,Zo\xeb,{WHEN}\n".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"given\.csv:3: not UTF-8; save the table as UTF-8"):
+        import_csv(ws, path)
+    assert rows(ws) == []
+
+
+@pytest.mark.parametrize(("stored", "given"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+def test_a_path_is_found_in_any_form_of_its_accents(ws: Workspace, tmp_path: Path, stored: Any, given: Any) -> None:
+    path = unicodedata.normalize(stored, "/media/été/à la plage.jpg")
+    with ws.catalog.tx() as db:
+        db.execute("INSERT INTO candidates (kind, locator, state, sample) VALUES ('path', ?, 'stored', ?)",
+                   (path, IDS[2]))  # fmt: skip
+    name = unicodedata.normalize(given, "été/à la plage.jpg")
+    assert import_csv(ws, file(tmp_path, f"path,{HEAD}", f"{name},neutral,ada,{WHEN}"))["added"] == 1
+    assert lookup.one(ws.catalog, unicodedata.normalize(given, path)) == IDS[2]
+
+
+def test_a_second_answer_for_one_time_is_refused_beside_the_workspaces(ws: Workspace, tmp_path: Path) -> None:
+    import_csv(ws, file(tmp_path, f"sha256,{HEAD}", f"{IDS[0]},neutral,ada,{WHEN}"))
+    other = file(tmp_path, f"sha256,{HEAD}", f"{IDS[1]},porn,ada,{WHEN}", f"{IDS[0]},porn,ada,{WHEN}")
+    with pytest.raises(UsageError, match=r"given\.csv:3: ada says porn here and neutral in the workspace"):
+        import_csv(ws, other)
+    assert len(rows(ws)) == 1
+    several = file(tmp_path, f"sha256,axis,{HEAD}", f"{IDS[0]},content,neutral,bob,{WHEN}",
+                   f"{IDS[0]},medium,drawing,bob,{WHEN}", f"{IDS[0]},content,porn,eve,{WHEN}")  # fmt: skip
+    assert import_csv(ws, several)["added"] == 3
+
+
+def test_names_that_differ_in_capitals_only_are_warned_of(
+    ws: Workspace, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import_csv(ws, file(tmp_path, f"sha256,{HEAD}", f"{IDS[0]},neutral,Ada,{WHEN}", f"{IDS[1]},neutral,bob,{WHEN}"))
+    assert not caplog.records
+    import_csv(ws, file(tmp_path, f"sha256,{HEAD}", f"{IDS[2]},neutral,ada,{WHEN}"))
+    assert "annotators Ada, ada count as 2 people" in caplog.text
+
+
+def test_no_cell_of_an_export_is_run_by_a_spreadsheet(ws: Workspace, tmp_path: Path) -> None:
+    names = ("=1+1", "+1", "-1", "@x", "'=1", "''", "'x", "x=1")
+    out, again = tmp_path / "out.csv", tmp_path / "again.csv"
+    import_csv(ws, file(tmp_path, f"sha256,{HEAD}", *(f"{IDS[0]},neutral,{name},{WHEN}" for name in names)))
+    people = {row[2] for row in rows(ws)}
+    assert people == {"=1+1", "+1", "-1", "@x", "=1", "'", "'x", "x=1"}
+    export_csv(ws, out)
+    cells = [cell for row in list(csv.reader(out.read_text(encoding="utf-8").splitlines()))[1:] for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    assert import_csv(ws, out)["added"] == 0
+    export_csv(ws, again)
+    assert again.read_bytes() == out.read_bytes()
 
 
 # -- once ------------------------------------------------------------------------------------------------------------
@@ -218,8 +298,6 @@ SAID = st.fixed_dictionaries(
 
 def written(path: Path, said: list[dict[str, Any]]) -> Path:
     """The rows as a file; one with a reason is a precedent, which nobody takes back."""
-    import csv
-
     with path.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, [*SAID_KEYS, "kind"])
         writer.writeheader()
@@ -239,7 +317,7 @@ SAID_KEYS = (
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(SAID, max_size=6))
+@given(st.lists(SAID, max_size=6, unique_by=lambda one: (one["sha256"], one["annotator"], one["time"])))
 def test_what_is_exported_can_be_imported(tmp_path_factory: pytest.TempPathFactory, said: list[Any]) -> None:
     """Into another workspace it brings the same decisions, into this one none; the same file twice adds nothing."""
     root = tmp_path_factory.mktemp("round")

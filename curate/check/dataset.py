@@ -1,10 +1,9 @@
 """What somebody's dataset says of its own files: path, label, split; from its folders, or from a list of its own."""
 
-import csv
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 from curate.errors import UsageError
 from curate.layouts.folder import UNREADABLE, class_name, inside, pictures, shown
+from curate.layouts.table import rows as rows_of
 
 # What folders and rows call a split, and the order in which splits are said: what is trained on first.
 SPLIT_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
@@ -24,7 +24,6 @@ COLUMNS = {
     "host": ("host", "domain"),
     "license": ("license", "licence"),
 }
-CELL = 1 << 20  # characters of a CSV cell; a longer one means a quote that is never closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,27 +207,9 @@ def _host(url: str | None) -> str | None:
 
 
 def _csv(path: Path) -> tuple[list[str], Iterable[tuple[int, Mapping[str, Any]]]]:
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        first = file.readline()
-    header = [name.strip().lower() for name in next(csv.reader([first], delimiter=_delimiter(first)), [])]
-    return header, _csv_rows(path, header, _delimiter(first))
-
-
-def _csv_rows(path: Path, header: list[str], delimiter: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    csv.field_size_limit(CELL)
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, strict=True, delimiter=delimiter)
-        try:
-            next(reader, None)
-            for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    yield reader.line_num, dict(zip(header, cells, strict=False))
-        except csv.Error as error:
-            raise UsageError(f"{path}:{reader.line_num}: not CSV: {error}") from error
-
-
-def _delimiter(first: str) -> str:
-    return max(",;\t", key=first.count)
+    found = rows_of(path)
+    header = [name.lower() for name in next(found, (0, []))[1]]
+    return header, ((number, dict(zip(header, cells, strict=False))) for number, cells in found)
 
 
 def _parquet(path: Path) -> tuple[list[str], Iterable[tuple[int, Mapping[str, Any]]]]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from curate.commands import pick
-from curate.commands.base import NAME, app, verb
+from curate.commands.base import NAME, app, finish, verb
 from curate.session import Session
 
 decisions = typer.Typer(no_args_is_help=True, help="Human labels: import, export.")
@@ -52,12 +52,15 @@ def adjudicate(
 @decisions.command("import")
 @verb
 def decisions_import(s: Session, file: Path) -> None:
-    """Take human labels from a CSV file: path, url, sha256 or page_id; label, annotator, time, guideline."""
+    """Take human labels from a CSV file: path, url, sha256 or page_id; label, annotator, time, guideline.
+
+    Exit 3 when no sample that it names is here.
+    """
     from curate.decisions import import_csv
 
     with s.drive("decisions import") as ws:
         result = import_csv(ws, file)
-    s.say(result)
+    finish(s, result)
 
 
 @decisions.command("export")

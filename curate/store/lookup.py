@@ -8,6 +8,7 @@ A path may also be given as it is seen from the working directory.
 
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ def spellings(catalog: Catalog, name: str) -> tuple[str, ...]:
     found = [name]
     if "://" not in name:
         found += [os.path.abspath(name), os.path.realpath(name)]  # noqa: PTH100 (text, not a file)
+        found += [unicodedata.normalize(form, one) for form in ("NFC", "NFD") for one in tuple(found)]
     if _ID.fullmatch(name.lower()):
         found.append(name.lower())
     if page := _PAGE.fullmatch(name.lower()):
@@ -110,7 +112,8 @@ def _questions(catalog: Catalog, name: str) -> Iterator[tuple[str, tuple[str]]]:
 def index(catalog: Catalog, kind: str, asked: set[str]) -> dict[str, set[str]]:
     """Of names of one kind (sha256, url, path, page_id) those that mean samples, and which: one pass over the catalog.
 
-    A path may be the end of one, from a folder or the file's name on; a page may be named without its system.
+    A path (composed, NFC) may be the end of one, from a folder or the file's name on; a page may be named without its
+    system.
     """
     found: defaultdict[str, set[str]] = defaultdict(set)
     for name, sample in _KINDS[kind](catalog):
@@ -132,10 +135,10 @@ def _urls(catalog: Catalog) -> Pairs:
 
 
 def _endings(catalog: Catalog) -> Pairs:
-    """Every end of a path that starts at a folder or at the file's name."""
+    """Every end of a path, composed (NFC), that starts at a folder or at the file's name."""
     sql = "SELECT locator, sample FROM candidates WHERE kind = 'path' AND sample IS NOT NULL"
     for locator, sample in catalog.values(sql):
-        parts = locator.split("/")
+        parts = unicodedata.normalize("NFC", locator).split("/")
         for n in range(len(parts)):
             yield "/".join(parts[n:]), sample
 

@@ -1,0 +1,79 @@
+"""Tables that people give and get: CSV, TSV, or parted by semicolons, in any encoding that says what it is."""
+
+import codecs
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from curate.errors import UsageError
+
+CELL = 1 << 20  # characters; a longer one means a quote that is never closed
+RISKY = ("=", "+", "-", "@", "\t", "\r", "'")  # how text begins that a spreadsheet would run, or that looks guarded
+_DELIMITERS = ",;\t"
+_MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
+          (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
+
+
+def text(path: Path, newline: str | None = None) -> TextIO:
+    """A file opened as text: UTF-8, or UTF-16 and UTF-32 by their byte order mark; other bytes become surrogates.
+
+    Raises UsageError for what is no plain file (a pipe would be waited for without end), cannot be read, or is no text.
+    """
+    return path.open(encoding=encoding(path), errors="surrogateescape", newline=newline)
+
+
+def encoding(path: Path) -> str:
+    """What a file is written in; raises UsageError as `text` does."""
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: no plain file")
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    if found := next((name for mark, name in _MARKS if start.startswith(mark)), None):
+        return found
+    if b"\0" in start:
+        line = start.partition(b"\0")[0].count(b"\n") + 1
+        raise UsageError(f"{path}:{line}: no text (a NUL byte); save it as UTF-8")
+    return "utf-8-sig"
+
+
+def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The number of each row's line, and its cells, stripped; the first is the header. Rows without any value are
+    passed over. Raises UsageError, with the line, for what is no such table."""
+    csv.field_size_limit(CELL)
+    with text(path, newline="") as file:
+        try:
+            head = file.readline()
+            file.seek(0)
+            reader = csv.reader(file, strict=True, delimiter=delimiter(head))
+            for cells in reader:
+                found = [cell.strip() for cell in cells]
+                if any(found):
+                    yield reader.line_num, found
+        except UnicodeError as error:
+            raise UsageError(f"{path}: not {encoding(path).upper()}, as its byte order mark says") from error
+        except csv.Error as error:
+            raise UsageError(f"{path}:{reader.line_num}: not CSV: {error}") from error
+
+
+def delimiter(line: str) -> str:
+    """What parts the cells of a line: the most frequent of comma, semicolon and tab."""
+    return max(_DELIMITERS, key=line.count)
+
+
+def undecoded(cell: str) -> bool:
+    """Whether a cell holds bytes that were not in the encoding of its file."""
+    return not cell.isprintable() and any("\udc80" <= c <= "\udcff" for c in cell)
+
+
+def guarded(cell: str) -> str:
+    """Text as a cell that no spreadsheet runs: with an apostrophe before what begins like a formula."""
+    return f"'{cell}" if cell.startswith(RISKY) else cell
+
+
+def unguarded(cell: str) -> str:
+    """A cell as it was before `guarded`."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(RISKY) else cell
