@@ -62,6 +62,8 @@ def label(
 ) -> dict[str, object]:
     """Label every survivor on every axis; the answer is about the first axis.
 
+    Incomplete, too, where a function fails on more than 5 % of the samples; what the others say is written.
+
     A sample on which all abstain, or where two classes are as probable, stays unlabelled, and so does one that would be
     called safe though it is declared or flagged not safe: `contradicted`. Whatever can be wrong with the config is
     found before anything is computed, but for functions that may not advise: raises UsageError.
@@ -76,15 +78,17 @@ def label(
     columns = _columns(ws, labelers, known.samples)
     blind = unread(ws, labelers, known.survivors)
     covered = over(len(known.survivors), len(blind))
-    found = []
+    found, failing = [], list[str]()
     for axis in ws.config.taxonomy.axes:
         with progress.stage("vote", len(known.samples)) as step:
             votes = vote(asked[axis.name], axis, lambda a, b: _rows(columns, a, b), len(known.samples), step)
+        failing += voting.failing(votes)
         weak = _labelling(ws, axis, votes, known)
         found.append(dataclasses.replace(weak, report={**weak.report, **covered}))
     for axis, weak in zip(ws.config.taxonomy.axes, found, strict=True):
         weak_table.write(ws, axis, weak)
     first = {key: found[0].report[key] for key in ANSWER}
+    covered |= {"incomplete": "; ".join([*filter(None, [covered["incomplete"]]), *failing]) or None}
     return covered | first | {"unscored": len(blind), "seconds": round(time.monotonic() - started, 3)}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate import trust
 from curate.contracts import Labeler, Needs
+from curate.coverage import Coverage
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.records import Axis
@@ -77,7 +78,9 @@ def staying() -> Iterator[None]:
     """What a user's code does to end the process is that code's fault, and ends nothing."""
     try:
         yield
-    except (SystemExit, GeneratorExit) as error:
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
         raise RuntimeError(f"it raised {type(error).__name__}") from error
 
 
@@ -196,6 +199,16 @@ def vote(
                     votes.matrix[place, column] = answer
         step(len(part))
     return votes
+
+
+def failing(votes: Votes) -> Iterator[str]:
+    """The functions that could not look at more than 5 % of the rows, each with why."""
+    for name, (count, first) in votes.faults.items():
+        said = Coverage(
+            len(votes.matrix) - count, len(votes.matrix), "samples", f"made {name} fail, first with {first}"
+        )
+        if said.short:
+            yield f"labelling function {name}: {said.short}"
 
 
 def _blame(votes: Votes, name: str, error: Exception) -> None:

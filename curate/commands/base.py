@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curate.coverage import incomplete
+from curate.errors import CurateError
 from curate.session import Session
 
 if TYPE_CHECKING:
@@ -39,7 +41,13 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(*args: Any, **given: Any) -> None:
         common = {name: given.pop(name) for name in _COMMON}
-        function(Session(**common, settle=_settle), *args, **given)
+        try:
+            function(Session(**common, settle=_settle), *args, **given)
+        except SystemExit as error:  # nothing of ours does that: a plug-in's file, or what it imports
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            raise CurateError(
+                f"{last.filename}:{last.lineno}: it called sys.exit(), in the middle of the run"
+            ) from error
 
     shared = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
