@@ -100,13 +100,13 @@ def dedupe(
     if explain is not None:
         from curate import explain as why
 
-        with s.open() as ws:
-            s.say(why.explain(ws, explain), why.lines)
+        s.say(s.read(lambda ws: why.explain(ws, explain)), why.lines)
         return
     from curate.heldout import forget as let_go
     from curate.heldout import hold_out
 
     with s.drive("dedupe") as ws:
+        pick.check(ws.config)
         if forget is not None:
             let_go(ws, forget)
         held = {} if against is None else {"against": hold_out(ws, against, s.engine(ws.config), s.progress)}
@@ -206,6 +206,7 @@ def run(s: Session, version: str) -> None:
     from curate.export import check_version
 
     with s.drive("run") as ws:
+        pick.check(ws.config)
         known = {row[0] for row in ws.catalog.rows("SELECT version FROM releases")}
         if version not in known:
             check_version(ws, version)  # now, and not after hours
@@ -227,44 +228,64 @@ def status(
     """Say what the workspace holds, by source and reason."""
     from curate.status import moment, status
 
-    with s.open() as ws:
-        s.say(status(ws, moment(since) if since else None))
+    at = moment(since) if since else None
+    s.say(s.read(lambda ws: status(ws, at)))
 
 
 @app.command()
 @verb
-def report(s: Session) -> None:
+def report(
+    s: Session,
+    out: Annotated[Path | None, typer.Option(help="Write it there (default: report.html beside curate.toml).")] = None,
+) -> None:
     """Write report.html: one self-contained page."""
     from curate.report import report
 
-    with s.open() as ws:
-        s.say({"path": str(report(ws, s.progress))})
+    def write(ws: "Workspace") -> Path:
+        if ws.borrowed and out is None:
+            raise UsageError(f"{ws.root} cannot be written; say where the report goes (--out FILE)")
+        return report(ws, s.progress, out=out)
+
+    s.say({"path": str(s.read(write))})
 
 
 @app.command()
 @verb
 def verify(s: Session, repair: Annotated[bool, typer.Option(help="Remove what can be made again.")] = False) -> None:
     """Re-hash every blob; check catalog, log, tables and releases. Exit 1 when something is wrong."""
+    result = _repaired(s) if repair else s.read(lambda ws: _verified(s, ws))
+    wrong = len(result["items"]) > result["unread"]
+    finish(s, result, code=1 if wrong or (result["unread"] and not incomplete(result)) else 0)
+
+
+def _repaired(s: Session) -> Mapping[str, Any]:
     from curate.verify import verify
 
     with s.open() as ws:
-        result = verify(ws, s.progress) if ws.catalog.broken_pages() else None
-    if result is None:  # the catalog is sound, and may be written
-        with s.drive("verify") as ws:
-            result = verify(ws, s.progress, repair)
-    wrong = len(result["items"]) > result["unread"]
-    finish(s, result, code=1 if wrong or (result["unread"] and not incomplete(result)) else 0)
+        if ws.catalog.broken_pages():
+            return verify(ws, s.progress)
+    with s.drive("verify") as ws:  # the catalog is sound, and may be written
+        return verify(ws, s.progress, repair=True)
+
+
+def _verified(s: Session, ws: "Workspace") -> Mapping[str, Any]:
+    """What is wrong; in a workspace that can be written it is a run, for which what was killed is finished first."""
+    from curate.verify import verify
+
+    if ws.borrowed or ws.catalog.broken_pages():
+        return verify(ws, s.progress)
+    ws.close()
+    with s.drive("verify") as own:
+        return verify(own, s.progress)
 
 
 @app.command()
 @verb
 def log(s: Session) -> None:
     """Print the append-only log: who did what, when."""
-    with s.open() as ws:
-        rows = ws.catalog.rows(
-            "SELECT seq, at, actor, action, detail FROM log ORDER BY seq DESC LIMIT ?", (s.limit or 50,)
-        )
-        s.say({"log": [dict(row) for row in reversed(rows)]})
+    sql = "SELECT seq, at, actor, action, detail FROM log ORDER BY seq DESC LIMIT ?"
+    rows = s.read(lambda ws: ws.catalog.rows(sql, (s.limit or 50,)))
+    s.say({"log": [dict(row) for row in reversed(rows)]})
 
 
 @app.command()
@@ -275,9 +296,15 @@ def doctor(s: Session) -> None:
     from curate.doctor import doctor, lines
     from curate.store.workspace import find_root
 
-    root = s.workspace or find_root(Path.cwd())
-    gate = pick.gate(s.config) if root is not None and (root / CONFIG_NAME).is_file() else None
-    checks = doctor(root, gate)
+    root, gate, wrong = s.workspace or find_root(Path.cwd()), None, ""
+    if root is not None and (root / CONFIG_NAME).is_file():
+        try:
+            s.obey()
+            pick.check(s.config)
+            gate = pick.gate(s.config)
+        except CurateError as error:
+            wrong = str(error)
+    checks = doctor(root, gate, wrong)
     s.say({"checks": [vars(check) for check in checks]}, lines)
     if any(check.ok is False for check in checks):
         raise typer.Exit(1)

@@ -63,8 +63,8 @@ class Stamped(Source, Protocol):
         """Another text whenever a file of it came, went or changed, as far as names, sizes and times tell."""
         ...
 
-    def place_of(self, label: str) -> str:
-        """Where it names this class first, for an error to name."""
+    def place_of(self, label: str | None) -> str:
+        """Where it names this class first (None: where it names none), for an error to name."""
         ...
 
 

@@ -64,10 +64,11 @@ class Check:
     remedy: str = ""
 
 
-def doctor(root: Path | None, gate: Gate | None = None) -> list[Check]:
+def doctor(root: Path | None, gate: Gate | None = None, wrong: str = "") -> list[Check]:
     """Every check, in an order that does not change; never raises.
 
-    `root` is the folder with curate.toml (None: no workspace), `gate` the screening gate as its configuration loads it.
+    `root` is the folder with curate.toml (None: no workspace), `gate` the screening gate as its configuration loads it,
+    `wrong` why the plug-ins that it names cannot be had.
     """
     config, problem = _config(root)
     checks: dict[str, Callable[[], Check]] = {
@@ -78,7 +79,7 @@ def doctor(root: Path | None, gate: Gate | None = None) -> list[Check]:
         "mongod": _mongod,
         "sqlite": lambda: _sqlite(root),
         "confinement": lambda: _confinement(config or Config()),
-        "config": lambda: _configured(root, problem),
+        "config": lambda: _configured(root, problem or wrong),
         "workspace": lambda: _workspace(root),
         "catalog": lambda: _catalog(root),
         "disk": lambda: _disk(root),
@@ -246,7 +247,8 @@ def _workspace(root: Path | None) -> Check:
     if root is None:
         return Check("workspace", None, "none here")
     work = root.resolve() / "work"
-    refuse_synced(work)
+    for one in {work, work.resolve()}:
+        refuse_synced(one)
     if not work.exists():
         return Check("workspace", None, f"{work}: not made yet; the first verb makes it")
     found = work.stat()

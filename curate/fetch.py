@@ -25,7 +25,7 @@ from curate.fetched import left_out, verdict
 from curate.intake import Arrival, Intake, Look
 from curate.layouts.folder import path_of
 from curate.licences import judge_licences
-from curate.listing import classes, list_source, source_id
+from curate.listing import classes, list_source, place, source_id
 from curate.local_files import read
 from curate.marks import canonical
 from curate.media.decode import Bounds
@@ -75,10 +75,11 @@ def fetch(  # the one verb with all of the outside world handed in
     started = time.monotonic()
     described = [{"use": name_of(source), **options_of(source)} for source in sources]
     check_sources(described)
-    gate.admit(classes(sources, ws.config.taxonomy), ws.config.taxonomy.first.safe)
+    safe = ws.config.taxonomy.first.safe
+    gate.admit(classes(sources, ws.config.taxonomy), safe, lambda label: place(sources, label))
     with_classes = [one | {"classes": source.classes()} for one, source in zip(described, sources, strict=True)]
     check_sources(with_classes)
-    check_approvals(with_classes, ws.config.taxonomy.first.safe)
+    check_approvals(with_classes, safe)
     ws.catalog.put("screening", summary := canonical(gate.summary()))
     with ws.catalog.tx() as db:
         db.execute("UPDATE runs SET screening = ? WHERE run = ?", (summary, ws.catalog.run))

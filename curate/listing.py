@@ -16,6 +16,8 @@ from curate.store.catalog import now
 from curate.store.tombstones import Blocked, refuse
 from curate.toml import suggest
 
+NAMED = 20  # classes that nobody knows, each with its place
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -26,16 +28,22 @@ if TYPE_CHECKING:
 def classes(sources: Sequence[Source], taxonomy: Taxonomy) -> frozenset[str | None]:
     """Every class that the sources can yield; raises UsageError for one that the taxonomy does not know."""
     found: frozenset[str | None] = frozenset().union(*(source.classes() for source in sources))
-    for label in sorted(str(label) for label in found if label is not None):
-        if label not in taxonomy.first.classes:
-            where = next(
-                (one.place_of(label) for one in sources if isinstance(one, Stamped) and label in one.classes()), ""
-            )
-            raise UsageError(
-                f"sources: {where and shown(where) + ': '}no class '{shown(label)}' on axis {taxonomy.first.name};"
-                f" {suggest(label, taxonomy.first.classes)}"
-            )
+    axis = taxonomy.first
+    if unknown := sorted(str(label) for label in found if label is not None and label not in axis.classes):
+        each = [
+            f"{where and where + ': '}no class '{shown(label)}' on axis {axis.name}; {suggest(label, axis.classes)}"
+            for label in unknown[:NAMED]
+            for where in [place(sources, label)]
+        ]
+        more = [f"and {len(unknown) - NAMED:,} more"] if len(unknown) > NAMED else []
+        raise UsageError(f"sources: {'; '.join([*each, *more])}")
     return found
+
+
+def place(sources: Sequence[Source], label: str | None) -> str:
+    """Where a source on this machine names a class first (None: where it names none); empty where none says."""
+    found = (one.place_of(label) for one in sources if isinstance(one, Stamped) and label in one.classes())
+    return shown(next(found, ""))
 
 
 def source_id(source: Source) -> str:

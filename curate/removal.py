@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from curate.media import pdq
 from curate.media.decode import Bounds
 from curate.media.parts import parts
 from curate.store.blobs import disk, sync, write
-from curate.store.catalog import now
+from curate.store.catalog import PAGE, now
 from curate.store.tables import Table
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 FOLDER = "receipts"
 PAGES = ("report.html", "dedupe.html")  # pages beside curate.toml that show pictures
+MARK = b'<meta name="generator" content="curate">'
 LOOKED_FOR = 40  # words; each is one pass over the catalog's file
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PLAIN = str.maketrans("", "", "-:")
@@ -252,8 +254,25 @@ def _derived(ws: "Workspace") -> None:
     for folder in sorted((ws.work / "review").glob("*")):
         _close(folder)
     shutil.rmtree(ws.work / "review", ignore_errors=True)
-    for page in PAGES:
-        (ws.root / page).unlink(missing_ok=True)
+    for page in pages(ws):
+        page.unlink(missing_ok=True)
+
+
+def pages(ws: "Workspace") -> list[Path]:
+    """The pages that show pictures and are there: beside curate.toml, and where `report --out` put them."""
+    put = [row[0].removeprefix(PAGE) for row in ws.catalog.rows(_PUT, (f"{PAGE}*",))]
+    found = [*(ws.root / name for name in PAGES), *map(Path, put)]
+    return [one for one in found if one.is_file() and not one.is_symlink() and _ours(one)]
+
+
+_PUT = "SELECT key FROM meta WHERE key GLOB ? ORDER BY key"
+
+
+def _ours(page: Path) -> bool:
+    """Whether a page is one of ours still, wherever it lies; beside curate.toml the name is ours."""
+    with suppress(OSError), page.open("rb") as file:
+        return page.name in PAGES or MARK in file.read(4096)
+    return False
 
 
 def _close(session: Path) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from curate import agreement, figures, page, people, sheet, weak_table
+from curate.errors import UsageError
 from curate.metrics import against
 from curate.page import Table, table
 from curate.progress import Progress
 from curate.release import Label
 from curate.store.blobs import write
-from curate.store.catalog import now
+from curate.store.catalog import PAGE, Catalog, now
 from curate.store.workspace import Workspace
 
 NAME = "report.html"
@@ -37,8 +38,8 @@ _OF_A_MACHINE = (
 )
 
 
-def report(ws: Workspace, progress: Progress, extra: Mapping[str, Any] | None = None) -> Path:
-    """Write `report.html` beside curate.toml and say where it is.
+def report(ws: Workspace, progress: Progress, extra: Mapping[str, Any] | None = None, out: Path | None = None) -> Path:
+    """Write `report.html` beside curate.toml, or `out`, and say where it is.
 
     `extra["tables"]` is a list of {"title", "columns", "rows", "note"} to show as they are. No URL of an item is
     printed, and a thumbnail is clear only where the whole workspace is called safe (`sheet.dangers`).
@@ -46,9 +47,20 @@ def report(ws: Workspace, progress: Progress, extra: Mapping[str, Any] | None = 
     facts = gather(ws)
     facts |= pictures(ws, facts, progress)
     facts["extra"] = [table(**{"note": "", **one}) for one in (extra or {}).get("tables", [])]
-    path = ws.root / NAME
-    write(path, render(facts).encode())
+    path = out.absolute() if out is not None else ws.root / NAME
+    try:
+        write(path, render(facts).encode())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+    if out is not None and not ws.borrowed:
+        remember(ws.catalog, path)
     return path
+
+
+def remember(catalog: Catalog, path: Path) -> None:
+    """Note where a page was put that shows pictures, so that a takedown finds it."""
+    with catalog.tx() as db:
+        db.execute("INSERT OR IGNORE INTO meta VALUES (?, '')", (f"{PAGE}{path}",))
 
 
 def gather(ws: Workspace) -> dict[str, Any]:

@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from curate import trust
 from curate.config import CONFIG_NAME, Config, digest, load
 from curate.contracts import Engine
 from curate.coverage import headline, rest
 from curate.engine import engine_of
-from curate.errors import UsageError
+from curate.errors import DiskFullError, UsageError
 from curate.progress import Progress
-from curate.store import catalog
+from curate.store import borrowed, catalog
 from curate.store.workspace import Workspace, find_root
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,21 @@ class Session:
             yield ws
         finally:
             ws.close()
+
+    def read(self, act: Callable[[Workspace], T]) -> T:
+        """What `act`, which only reads, says of the workspace; of a copy of its catalog where it cannot be written."""
+        if borrowed.writable(self.root / "work"):
+            try:
+                with self.open() as ws:
+                    return act(ws)
+            except DiskFullError:  # SQLite writes even where it reads
+                pass
+        with borrowed.copy((self.root / "work").resolve()) as copy:
+            ws = Workspace(self.root, self.config, copy)
+            try:
+                return act(ws)
+            finally:
+                ws.close()
 
     @contextmanager
     def drive(self, verb: str) -> Iterator[Workspace]:

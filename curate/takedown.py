@@ -4,10 +4,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
-from curate.removal import Receipt, earlier, remove
+from curate.removal import Receipt, earlier, pages, remove
 from curate.store import lookup
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from curate.store.catalog import Catalog
     from curate.store.workspace import Workspace
 
@@ -25,12 +28,13 @@ def takedown(
     if not target.ids and not target.candidates:
         receipts = (earlier(ws.catalog, text) for text in lookup.spellings(ws.catalog, name))
         if (receipt := next(filter(None, receipts), None)) is not None:
-            return said(receipt, 0)
+            return said(receipt, 0) | {"reports_removed": []}
         raise UsageError(f"{lookup.shown(name)} names nothing that is here; give {lookup.FORMS}")
     twins = duplicates(ws.catalog, target.ids)
     ids = target.ids | twins if with_duplicates else target.ids
+    shown = pages(ws)
     receipt = remove(ws, sorted(ids), reason, sorted(target.candidates), block_near)
-    return said(receipt, len(twins - ids))
+    return said(receipt, len(twins - ids)) | _gone(shown)
 
 
 def deleted(ws: "Workspace", reason: str) -> dict[str, Any]:
@@ -39,8 +43,14 @@ def deleted(ws: "Workspace", reason: str) -> dict[str, Any]:
     ids = {row["sample"] for row in rows if row["sample"] is not None}
     bare = [row["candidate"] for row in rows if row["sample"] is None]
     if not rows:
-        return {"removed": 0, "releases_affected": [], "receipt": None, "recipients": {}}
-    return said(remove(ws, sorted(ids), reason, bare), len(duplicates(ws.catalog, ids)))
+        return {"removed": 0, "releases_affected": [], "receipt": None, "recipients": {}, "reports_removed": []}
+    shown = pages(ws)
+    return said(remove(ws, sorted(ids), reason, bare), len(duplicates(ws.catalog, ids))) | _gone(shown)
+
+
+def _gone(shown: "Sequence[Path]") -> dict[str, Any]:
+    """Which of the pages with pictures went along: `curate report` and `dedupe --report` make them anew."""
+    return {"reports_removed": [str(one) for one in shown if not one.exists()]}
 
 
 _DELETED = """

@@ -40,9 +40,13 @@ class Local:
             return frozenset({self._class("")})
         return frozenset(self._class(name) for name in self._names()[0])
 
-    def place_of(self, label: str) -> str:
+    def place_of(self, label: str | None) -> str:
         """A file of this class, for an error to name."""
-        return next((shown(name) for name in self._names()[0] if self._class(name) == label), str(self.path))
+        if self.label_from == "none":
+            return str(self.path)
+        return next(
+            (f"{self.path}/{shown(name)}" for name in self._names()[0] if self._class(name) == label), str(self.path)
+        )
 
     def stamp(self) -> str:
         """A digest of the files' names, sizes and times of change."""

@@ -47,7 +47,7 @@ class Urllist:
             found |= {_class(row, one) for _, _, row in rows(one)} if one.is_csv else {one.label}
         return frozenset(found)
 
-    def place_of(self, label: str) -> str:
+    def place_of(self, label: str | None) -> str:
         """The list, and in a table the line, that names this class first."""
         for one in self._lists():
             if not one.is_csv and one.label == label:

@@ -14,7 +14,8 @@ from curate.errors import UsageError
 from curate.incident import dispute, incident, release
 from curate.media import pdq
 from curate.rescan import rescan
-from curate.screening import set_aside
+from curate.screening import common, set_aside
+from curate.screening.misfires import suspicious
 from curate.store.workspace import Workspace
 from tests.pictures import encode, photograph, texture
 from tests.releases import QUIET
@@ -74,7 +75,7 @@ def test_the_whole_way_by_the_command(root: Path) -> None:
     assert [(one["list"], one["reason"], one["by"]) for one in status["set_aside"]] == [
         ("lines list.txt", "a logo", "ann")
     ]
-    assert status["lists"][0]["set_aside"] == 2, "64 digits of no kind are two hashes"
+    assert status["lists"][0]["set_aside"] == 1, "64 digits of no kind are one value, matched as two kinds"
     curate(root, "dedupe")
     curate(root, "label")
     header = json.loads((Path(curate(root, "export", "1.0.0")["path"]) / "release.json").read_text())["screening"]
@@ -174,6 +175,19 @@ def test_it_survives_whatever_becomes_of_the_lists(root: Path) -> None:
     ws.close()
 
 
+def test_a_digest_that_nobody_names_is_no_flat_picture(root: Path) -> None:
+    """As a PDQ hash any sha256 is odd; of what is listed as PDQ that is a doubt, of 64 digits it is none."""
+    data = next(f"{n}".encode() for n in range(9) if common.odd(hashlib.sha256(f"{n}".encode()).hexdigest()))
+    listed(root, [hashlib.sha256(data).hexdigest()])
+    ws = opened(root)
+    assert suspicious(ws.catalog, gate(ws)) == []
+    ws.close()
+    configure(root, lists=LIST + 'algorithm = "pdq"\n')
+    ws = opened(root)
+    assert "flat picture" in suspicious(ws.catalog, gate(ws))[0]["why"][0]
+    ws.close()
+
+
 def test_of_a_row_that_is_two_hashes_both_are_set_aside(root: Path) -> None:
     """64 digits of an unnamed kind are matched as sha256 and as PDQ."""
     data = encode(texture(0), "PNG")
@@ -181,7 +195,7 @@ def test_of_a_row_that_is_two_hashes_both_are_set_aside(root: Path) -> None:
     assert fetched(root)[0]["reasons"] == {"gate_match": 1}
     set_it_aside(root, hashlib.sha256(data).hexdigest())
     ws = opened(root)
-    assert [one.set_aside for one in gate(ws).lists] == [2]
+    assert [(one.entries, one.guessed, one.set_aside, one.matched) for one in gate(ws).lists] == [(1, 1, 1, 0)]
     assert release(ws.catalog, 1, "wrong", "ann")["asked_again"] == 1
     ws.close()
     assert fetched(root)[0]["stored"] == 4

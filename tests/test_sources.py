@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.errors import UsageError
+from curate.errors import GateError, UsageError
 from curate.layouts.folder import path_of, text_of
-from curate.listing import classes
+from curate.listing import classes, place
 from curate.local_files import read
 from curate.records import Axis, Candidate, Taxonomy
+from curate.screening.gate import Gate
 from sources.local import Local
 from sources.urllist import Urllist
 
@@ -123,6 +124,28 @@ async def test_an_unknown_class_is_named_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "i" / "Neutral" / "1.jpg").write_bytes(b"x")
     with pytest.raises(UsageError, match=r"Neutral/1\.jpg: no class 'Neutral'"):  # told by case
         classes([Local(tmp_path / "i", label_from="folder")], Taxonomy())
+    for name in ("drawing", "x\x1b[2J"):
+        (tmp_path / "i" / name).mkdir()
+        (tmp_path / "i" / name / "2.jpg").write_bytes(b"x")
+    with pytest.raises(UsageError) as error:  # all of them, with what a terminal would obey escaped
+        classes([Local(tmp_path / "i", label_from="folder"), Urllist(tmp_path / "t.csv")], Taxonomy())
+    for said in (
+        "no class 'Neutral'",
+        "drawing/2.jpg: no class 'drawing'",
+        "x\\x1b[2J",
+        "t.csv:3: no class 'netural'",
+    ):
+        assert said in str(error.value)
+    assert "\x1b" not in str(error.value)
+
+
+def test_a_file_of_no_class_is_named_by_the_gate_that_refuses_it(tmp_path: Path) -> None:
+    for name in ("neutral/1.jpg", "stray.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    sources = [Local(tmp_path, label_from="folder")]
+    with pytest.raises(GateError, match=rf"can yield unlabelled \({tmp_path}/stray\.jpg\), which the taxonomy"):
+        Gate(required=False).admit(classes(sources, Taxonomy()), ("neutral",), lambda label: place(sources, label))
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])

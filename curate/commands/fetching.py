@@ -41,6 +41,7 @@ def fetch(
     if (retry_failed or relist) + plan + sync > 1:
         raise UsageError("fetch: --plan and --sync go alone")
     with s.drive("fetch") as ws:
+        pick.check(ws.config)
         if relist:
             begin_again(ws.catalog)
         if retry_failed:
@@ -62,8 +63,6 @@ def run(s: Session, ws: "Workspace") -> dict[str, Any]:
     config = ws.config
     engine = s.engine(config)
     sources, gate = pick.sources(config), pick.gate(config, ws.catalog)
-    if gate.banner is not None:
-        s.note(gate.banner)
     expire(ws, strays=True)
     found = fetch(ws, sources, s.client(config), gate, engine, s.progress, s.limit)
     for line in left_over(ws, found):

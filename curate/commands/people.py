@@ -69,6 +69,4 @@ def decisions_export(s: Session, file: Path) -> None:
     """Write every human label to a CSV file that another workspace can import."""
     from curate.decisions import export_csv
 
-    with s.open() as ws:
-        result = export_csv(ws, file)
-    s.say(result)
+    s.say(s.read(lambda ws: export_csv(ws, file)))

@@ -11,6 +11,25 @@ if TYPE_CHECKING:
     from curate.store.catalog import Catalog
 
 
+def check(config: "Config") -> None:
+    """Raise UsageError for a name or an option that no plug-in has, anywhere in curate.toml: now, and not after hours.
+
+    Lists and matchers are built where they are loaded.
+    """
+    from curate.plugins import make, module
+
+    for table in config.sources:
+        make("sources", table, "source")
+    labelers(config)
+    embedder(config)
+    backbone(config)
+    formats(config)
+    for table in config.queues:
+        make("curate.queues", table, "queue")
+    if config.label.model != "auto":
+        module("curate.models", config.label.model, "label.model", "label model")
+
+
 def sources(config: "Config") -> list[Any]:
     """Every configured source."""
     from curate.plugins import make

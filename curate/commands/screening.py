@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,10 @@ from curate.commands.base import NAME, app, finish, verb
 from curate.coverage import over
 from curate.errors import UsageError
 from curate.session import Session
+
+if TYPE_CHECKING:
+    from curate.screening.gate import Gate
+    from curate.store.workspace import Workspace
 
 group = typer.Typer(no_args_is_help=True, help="The screening gate: lists, incidents, screening again.")
 SHOWN = 20  # corrupt and doubtful rows that are named
@@ -41,16 +45,17 @@ def screening_status(s: Session) -> None:
     from curate.screening.misfires import suspicious
     from curate.screening.set_aside import in_force
 
-    with s.open() as ws:
+    def look(ws: "Workspace") -> tuple["Gate", dict[str, Any]]:
         gate = pick.gate(s.config, ws.catalog)
-        result = gate.summary() | overview(ws)
         doubted = suspicious(ws.catalog, gate)
-        result |= {"suspicious": doubted[:SHOWN], "suspected": len(doubted)}
-        result |= {"set_aside": [asdict(one) for one in in_force(ws.catalog)]}
+        result = gate.summary() | overview(ws) | {"suspicious": doubted[:SHOWN], "suspected": len(doubted)}
+        return gate, result | {"set_aside": [asdict(one) for one in in_force(ws.catalog)]}
+
+    gate, result = s.read(look)
     if gate.banner is not None:
         s.note(gate.banner)
     s.say(result | {"rows": {one.name: [*one.corrupt, *one.doubts][:SHOWN] for one in gate.lists}})
-    if gate.problems:
+    if result["problems"]:
         raise typer.Exit(4)
 
 

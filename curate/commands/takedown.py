@@ -6,6 +6,7 @@ import typer
 
 from curate.commands.base import NAME, verb
 from curate.errors import UsageError
+from curate.layouts.folder import shown
 from curate.session import Session
 
 
@@ -29,6 +30,10 @@ def takedown(
         else:
             result = takedown(ws, name, reason, with_duplicates, block_near)
     s.say(result)
+    if result["reports_removed"]:
+        s.note(
+            "removed, since they showed pictures; make them anew: " + ", ".join(map(shown, result["reports_removed"]))
+        )
     for version, names in result["recipients"].items():
         s.note(f"tell those who have release {version}: {', '.join(names)}")
 

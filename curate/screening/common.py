@@ -38,6 +38,12 @@ def digests() -> Iterator[tuple[str, dict[Algorithm, str]]]:
         yield f"a placeholder ({what})", {"md5": md5}
 
 
+def odd(value: str) -> bool:
+    """Whether other than half of the bits of a PDQ hash (hex) are set: so it is with flat pictures, and with what is
+    no PDQ hash but a sha256."""
+    return int(value, 16).bit_count() != ONES
+
+
 def doubts(hashes: "Bytes", radius: int) -> Iterator[tuple[int, str]]:
     """Of PDQ hashes, uint8[n, 32]: those of flat, symmetrical and common pictures, by number, and why."""
     import numpy as np

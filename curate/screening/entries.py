@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import accumulate, islice
+from itertools import accumulate, islice, pairwise
 from operator import ne
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -233,7 +233,9 @@ class _Read:
     skipped: Counter[str] = field(default_factory=Counter)
     hashes: Counter[str] = field(default_factory=Counter)
     negative: int = 0
-    set_aside: int = 0
+    set_aside: set[str] = field(default_factory=set)
+    matched: int = 0
+    guessed: int = 0
     newest: str = ""
     last: str = ""
 
@@ -255,7 +257,9 @@ class _Read:
         self.negative += len(against)
         positive = [row for row in hashes if not row.negative] if not self.terms.negative else []
         kept = [row for row in positive if row.value not in self.terms.set_aside] if self.terms.set_aside else positive
-        self.set_aside += len(positive) - len(kept)
+        self.matched += len(kept)
+        self.set_aside.update(row.value for row in positive if row.value in self.terms.set_aside)
+        self.guessed += sum(one.value == other.value and one.entry == other.entry for one, other in pairwise(hashes))
         for kind in WIDTHS:
             self.hashes[kind] += sum(row.algorithm == kind for row in hashes)
             for chosen, negative in ((kept, False), (against, True)):
@@ -279,7 +283,9 @@ class _Read:
             hashes={kind: count for kind, count in sorted(self.hashes.items()) if count},
             radius=self.terms.radius,
             negative=self.negative,
-            set_aside=self.set_aside,
+            set_aside=len(self.set_aside),
+            matched=self.matched,
+            guessed=self.guessed,
             newest=self.newest,
             origin=self.terms.origin or name,
         )

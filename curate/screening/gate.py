@@ -1,6 +1,7 @@
 """The gate that every byte passes before it is kept. A gate that cannot answer says no."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -21,8 +22,10 @@ __all__ = ["BANNER", "REMEDY", "Gate", "LoadedList", "Match", "Verdict", "load"]
 REMEDY = "see docs/screening.md"
 BANNER = "SCREENING IS OFF: no hash list is loaded; every release will say so"
 IDLE = "SCREENING MATCHES NOTHING: every hash of every list is set aside; `curate screening status` names them"
+NONE = "required, and no list is loaded"
 SKEW = timedelta(hours=1)  # by which clocks may differ; a list from later than that has a wrong date
-UNSAID = ("doubts", "newest", "origin")  # what is no matter of a release
+UNSAID = ("doubts", "newest", "origin", "matched")  # what is no matter of a release
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +69,13 @@ class Gate:
             return None
         if not self.active:
             return BANNER
-        matched = sum(sum(one.hashes.values()) - one.negative - one.set_aside for one in self.lists)
-        return None if matched else IDLE
+        return None if any(one.matched for one in self.lists) else IDLE
 
     def summary(self) -> dict[str, object]:
         """What a release and `curate screening status` say: which lists, of whom, how large, how old."""
         told = [asdict(one) | {"corrupt": len(one.corrupt)} for one in self.lists]
         for one in told:
-            for name in UNSAID:
+            for name in (*UNSAID, *(() if one["guessed"] else ("guessed",))):
                 del one[name]
         return {
             "required": self.required,
@@ -81,26 +83,32 @@ class Gate:
             "lists": told,
             "matchers": [{"name": name, "provider": one.provider} for name, one in self.matchers],
             "pdq_radius": pdq.RADIUS,
-            "problems": list(self.problems),
+            "problems": list(self.problems or ([NONE] if self.required and not self.active else [])),
         }
 
-    def admit(self, classes: frozenset[str | None], safe: Sequence[str]) -> None:
-        """Say yes to fetching these classes, or raise GateError."""
-        risky = sorted(str(label or "unlabelled") for label in classes if label not in safe)
+    def admit(
+        self, classes: frozenset[str | None], safe: Sequence[str], place: Callable[[str | None], str] = lambda _: ""
+    ) -> None:
+        """Say yes to fetching these classes, aloud where nothing is screened, or raise GateError.
+
+        `place` says where the sources name a class first.
+        """
+        risky = [one for one in sorted(classes, key=str) if one not in safe]
         if self.problems:
             raise GateError(f"screening: {self.problems[0]}; nothing is fetched; {REMEDY}")
-        if self.active:
-            return
-        if risky:
+        if risky and not self.active:
+            named = [f"{one or 'unlabelled'}{f' ({where})' if (where := place(one)) else ''}" for one in risky]
             raise GateError(
-                f"screening: no list is loaded, and the sources can yield {', '.join(risky)}, which the taxonomy"
+                f"screening: no list is loaded, and the sources can yield {', '.join(named)}, which the taxonomy"
                 f" does not call safe; nothing is fetched; {REMEDY}"
             )
-        if self.required:
+        if self.required and not self.active:
             raise GateError(
-                "screening: required, and no list is loaded; nothing is fetched. Where every class is safe,"
+                f"screening: {NONE}; nothing is fetched. Where every class is safe,"
                 f" [screening] required = false is possible; {REMEDY}"
             )
+        if self.banner is not None:
+            log.warning(self.banner)
 
     # -- asking ------------------------------------------------------------------------------------------------------
 

@@ -60,7 +60,9 @@ class LoadedList:
 
     `corrupt` rows could not be read, `doubtful` ones are odd and matched all the same (`doubts`: why the first ones
     are), `skipped` ones are counted by what they are. `sha256` is that of the file, or of the names and digests of a
-    folder's files. `modified` is the newest file's time, `newest` the latest time that the list names itself.
+    folder's files. `hashes` counts by algorithm, and twice what may be either of two: 64 digits of which nobody says
+    what they are (`guessed` of them). `set_aside` counts values, `matched` hashes that are compared. `modified` is the
+    newest file's time, `newest` the latest time that the list names itself.
     """
 
     name: str
@@ -76,6 +78,8 @@ class LoadedList:
     radius: int = RADIUS
     negative: int = 0
     set_aside: int = 0
+    guessed: int = 0
+    matched: int = 0
     newest: str = ""
     origin: str = ""
 

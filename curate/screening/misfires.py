@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from curate.screening import common, history, set_aside
+from curate.screening.entries import Entries
 from curate.screening.gate import Gate
 from curate.screening.listed import Match
 from curate.store.catalog import Catalog
@@ -73,12 +74,19 @@ def _doubtful(gate: Gate) -> Iterator[tuple[Match, str]]:
     entries = gate.entries
     for kind, first, values in entries.chunks():
         for n, why in common.doubts(values, kind[1]):
-            yield entries.at(kind, first + n, values[n].tobytes().hex()), why
+            value = values[n].tobytes().hex()
+            if not (common.odd(value) and _may_be_sha256(entries, value)):
+                yield entries.at(kind, first + n, value), why
     for name, digests in common.digests():
         for _, match in entries.exact_all({kind: [value] for kind, value in digests.items()}):
             yield match, f"it is {name}"
     for match, other in entries.contradicted():
         yield match, f"a list of harmless pictures has it: {other}"
+
+
+def _may_be_sha256(entries: Entries, value: str) -> bool:
+    """Whether 64 digits are matched as a sha256 as well, since their list does not say what they are."""
+    return any(True for _ in entries.exact_all({"sha256": [value]}))
 
 
 def _value(catalog: Catalog, gate: Gate, entry: history.Entry) -> str:

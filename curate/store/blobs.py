@@ -15,6 +15,7 @@ from curate.errors import DiskFullError, StoreError
 T = TypeVar("T")
 SYNCS = 16  # files that are made durable at once
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 class Blobs(Protocol):
@@ -110,12 +111,14 @@ class LocalBlobs:
 
 @contextmanager
 def disk() -> Iterator[None]:
-    """A full disk is one line and an exit code, not a traceback."""
+    """A full disk, or one that may not be written, is one line and an exit code, not a traceback."""
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
             raise DiskFullError(f"the disk is full ({error.strerror}); free some space and run it again") from error
+        if error.errno in _CLOSED:
+            raise StoreError(f"{error.filename or 'the workspace'}: cannot be written ({error.strerror})") from error
         raise
 
 

@@ -23,6 +23,7 @@ from curate.store.seal import Seal
 
 GENESIS = "0" * 64
 FOLD_AT = 64 * 2**20  # bytes by which the write-ahead log may grow before it is folded in
+PAGE = "page:"  # begins the name of a fact: a page with pictures was written at the path that follows
 WAIT = 30.0  # seconds for which a writer in another process is waited for
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "wal_autocheckpoint=0")
 Row = sqlite3.Row
@@ -47,7 +48,7 @@ class Catalog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.run: str | None = None
-        with translated():
+        with translated(), disk():
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             path.chmod(0o600)
             self._db.row_factory = sqlite3.Row

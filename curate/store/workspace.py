@@ -28,19 +28,24 @@ MARKS = {"CACHEDIR.TAG": _CACHEDIR, ".nomedia": "", ".metadata_never_index": ""}
 
 
 class Workspace:
-    """Everything a verb works on: config, catalog, blobs, tables. Made on first use; 0700, marked not to be indexed."""
+    """Everything a verb works on: config, catalog, blobs, tables. Made on first use; 0700, marked not to be indexed.
 
-    def __init__(self, root: Path, config: Config) -> None:
+    `borrowed` is a folder with a copy of the catalog, for who may only read: what is written goes there, and is lost.
+    """
+
+    def __init__(self, root: Path, config: Config, borrowed: Path | None = None) -> None:
         self.root = root.resolve()
         self.config = config
         self.work = self.root / "work"
         for one in {self.work, self.work.resolve()}:
             refuse_synced(one)
-        with disk():
-            for folder in (self.work, self.work / "blobs", self.work / "tables", self.work / "releases"):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            mark(self.work)
-        self.catalog = Catalog(self.work / "catalog.db")
+        self.borrowed = borrowed is not None
+        if borrowed is None:
+            with disk():
+                for folder in (self.work, self.work / "blobs", self.work / "tables", self.work / "releases"):
+                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                mark(self.work)
+        self.catalog = Catalog((borrowed or self.work) / "catalog.db")
         self.blobs = LocalBlobs(self.work / "blobs")
         self.tombstones = Tombstones(self.work / TOMBSTONES, self.catalog)
         self.tombstones.merge()
