@@ -11,8 +11,10 @@ import math
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +23,7 @@ from curate.budget import Budget, Metered
 from curate.contracts import Engine, Http, Source
 from curate.engine import each
 from curate.errors import CurateError, GateError, ItemError, MatchError
-from curate.fetched import left_out, verdict
+from curate.fetched import left_out, totals, verdict
 from curate.intake import Arrival, Intake, Look
 from curate.layouts.folder import path_of
 from curate.licences import judge_licences
@@ -35,8 +37,8 @@ from curate.progress import Progress, Step
 from curate.recorder import Outcome, Recorder
 from curate.records import Reason, Response
 from curate.reopen import reopen
+from curate.sampling import Stratum, draw, estimate
 from curate.screening.gate import REMEDY, Gate
-from curate.store.views import withheld_by_reason
 from curate.store.workspace import Workspace
 
 WAITING = 192  # answers that may wait to be looked at and recorded, beside those under way
@@ -66,9 +68,10 @@ class Task:
 
 def fetch(  # the one verb with all of the outside world handed in
     ws: Workspace, sources: Sequence[Source], http: "contextlib.AbstractAsyncContextManager[Client]", gate: Gate,
-    engine: Engine, progress: Progress, limit: int | None = None,
+    engine: Engine, progress: Progress, limit: int | None = None, sample: int | None = None,
 ) -> dict[str, object]:  # fmt: skip
-    """Fetch what is pending; rerun = resume. `limit` bounds how many candidates this run takes on.
+    """Fetch what is pending; rerun = resume. `limit` bounds how many candidates this run takes on; `sample` has it take
+    on about so many of each class and host, drawn at random, and say what share of them is there (`curate.sampling`).
 
     Raises GateError before anything is asked for where screening cannot answer, and MatchError when a list matched.
     """
@@ -85,7 +88,7 @@ def fetch(  # the one verb with all of the outside world handed in
         db.execute("UPDATE runs SET screening = ? WHERE run = ?", (summary, ws.catalog.run))
     repeats.reconsider(ws.catalog, ws.config.fetch.placeholder_urls)
     reopened = reopen(ws)
-    run = _Run(ws, gate, engine, progress, Budget(ws.config.run), limit)
+    run = _Run(ws, gate, engine, progress, Budget(ws.config.run), limit, sample)
     with _settled():
         asyncio.run(run.all(sources, http))
     if found := run.recorder.incidents:
@@ -113,6 +116,7 @@ def fetch(  # the one verb with all of the outside world handed in
             "api_calls": run.budget.calls,
             "seconds": round(time.monotonic() - started, 3),
         }
+        | ({} if sample is None else estimate(ws.catalog, run.strata))
     )
 
 
@@ -126,28 +130,6 @@ def _settled() -> Iterator[None]:
         gc.unfreeze()
 
 
-def passing(ws: Workspace) -> int:
-    """How many candidates failed for a reason that may be gone when they are asked for again."""
-    return int(ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'failed' AND retryable"))
-
-
-def totals(ws: Workspace) -> dict[str, object]:
-    """The workspace's candidates by what became of them."""
-    states = {row[0]: row[1] for row in ws.catalog.rows("SELECT state, count(*) FROM candidates GROUP BY state")}
-    reasons = ws.catalog.rows(
-        "SELECT reason, count(*) FROM candidates WHERE state = 'failed' GROUP BY reason ORDER BY reason"
-    )
-    return {
-        "candidates": sum(states.values()),
-        "stored": states.get("stored", 0),
-        "failed": states.get("failed", 0),
-        "pending": states.get("pending", 0),
-        "reasons": {row[0]: row[1] for row in reasons},
-        "withheld": withheld_by_reason(ws.catalog),
-        "bytes": ws.catalog.one("SELECT coalesce(sum(bytes), 0) FROM samples"),
-    }
-
-
 @dataclass
 class _Run:
     ws: Workspace
@@ -156,7 +138,9 @@ class _Run:
     progress: Progress
     budget: Budget
     limit: int | None
+    sample: int | None
     recorder: Recorder = field(init=False)
+    strata: list[Stratum] = field(default_factory=list)
     unlisted: dict[str, str] = field(default_factory=dict)
     deferred: set[str] = field(default_factory=set)
 
@@ -175,7 +159,9 @@ class _Run:
             try:
                 await self._list_all(sources, Metered(client, self.ws.catalog, self.budget))
                 judge_licences(self.ws.catalog, limits.require_license, limits.licenses)
-                pending = self.ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'pending'")
+                if self.sample is not None:
+                    self.strata = draw(self.ws.catalog, self.ws.config.taxonomy.first.name, self.sample)
+                pending = sum(count for _, count in self._by_host())
                 with self.progress.stage("fetch", pending if self.limit is None else min(pending, self.limit)) as step:
                     await self._download(client, line, step)
             finally:
@@ -212,8 +198,21 @@ class _Run:
 
     async def _hosts(self, client: Client, line: "_Line") -> None:
         """Work through every host at once; the client says how much of that is under way."""
+        await asyncio.gather(*(self._host(client, line, *row) for row in self._by_host()))
+
+    def _by_host(self) -> list[tuple[str, int]]:
+        """Every host, and how many of its candidates are asked for."""
+        if self.sample is not None:
+            return sorted(Counter(task.host for task in self._drawn).items())
         sql = "SELECT host, count(*) FROM candidates WHERE state = 'pending' GROUP BY host ORDER BY host"
-        await asyncio.gather(*(self._host(client, line, *row) for row in self.ws.catalog.rows(sql)))
+        return [(host, count) for host, count in self.ws.catalog.rows(sql)]
+
+    @cached_property
+    def _drawn(self) -> list[Task]:
+        """The sample, in the order in which it was listed."""
+        sql = "SELECT candidate, kind, locator, host FROM candidates WHERE candidate = ?"
+        drawn = sorted(one for stratum in self.strata for one in stratum.drawn)
+        return [Task(*row) for one in drawn for row in self.ws.catalog.rows(sql, (one,))]
 
     async def _host(self, client: Client, line: "_Line", host: str, count: int) -> None:
         """Work through one host's pending candidates, a few at a time."""
@@ -235,6 +234,9 @@ class _Run:
 
     def _pending(self, host: str) -> Iterator[Task]:
         """The host's pending candidates in the order they were listed, read a page at a time."""
+        if self.sample is not None:
+            yield from (task for task in self._drawn if task.host == host)
+            return
         after = 0
         sql = (
             "SELECT candidate, kind, locator, host FROM candidates"

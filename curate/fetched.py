@@ -7,6 +7,8 @@ from typing import Any
 from curate.coverage import Coverage
 from curate.records import Reason
 from curate.store.catalog import Catalog
+from curate.store.views import withheld_by_reason
+from curate.store.workspace import Workspace
 
 NAMED = 3  # reasons that are named, the most frequent first
 
@@ -44,6 +46,28 @@ def left_out(catalog: Catalog) -> dict[str, int]:
     for kind, subject, detail in catalog.rows("SELECT kind, subject, detail FROM notes ORDER BY kind, subject"):
         found.update({subject: int(detail)} if kind == "left_out" else {kind: 1})
     return dict(found)
+
+
+def passing(ws: Workspace) -> int:
+    """How many candidates failed for a reason that may be gone when they are asked for again."""
+    return int(ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'failed' AND retryable"))
+
+
+def totals(ws: Workspace) -> dict[str, object]:
+    """The workspace's candidates by what became of them."""
+    states = {row[0]: row[1] for row in ws.catalog.rows("SELECT state, count(*) FROM candidates GROUP BY state")}
+    reasons = ws.catalog.rows(
+        "SELECT reason, count(*) FROM candidates WHERE state = 'failed' GROUP BY reason ORDER BY reason"
+    )
+    return {
+        "candidates": sum(states.values()),
+        "stored": states.get("stored", 0),
+        "failed": states.get("failed", 0),
+        "pending": states.get("pending", 0),
+        "reasons": {row[0]: row[1] for row in reasons},
+        "withheld": withheld_by_reason(ws.catalog),
+        "bytes": ws.catalog.one("SELECT coalesce(sum(bytes), 0) FROM samples"),
+    }
 
 
 def too_many(result: Mapping[str, Any], most: int | None) -> str | None:

@@ -56,7 +56,7 @@ def gate(ws: Workspace) -> Gate:
 
 def fetched(root: Path, relist: bool = True) -> tuple[dict[str, Any], str]:
     """Run fetch in this process: the workspace's totals, and what it said of matches (empty: none)."""
-    from curate.fetch import totals
+    from curate.fetched import totals
     from curate.listing import relist as begin_again
 
     ws, said = opened(root), ""

@@ -80,6 +80,7 @@ SHARED = {
     "curate.removal",
     "curate.reopen",
     "curate.repeats",
+    "curate.sampling",
     "curate.scores",
     "curate.scoring",
     "curate.sheet",

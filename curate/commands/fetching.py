@@ -26,11 +26,13 @@ def fetch(
     plan: Annotated[bool, typer.Option("--plan", help="Only say how much there is, and what it will cost.")] = False,
     sync: Annotated[bool, typer.Option("--sync", help="Only mark what is deleted or changed upstream.")] = False,
     relist: Annotated[bool, typer.Option(help="List every source again from its start: adds what is new.")] = False,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Only ask for N of each class and host at random, and say the yield.")
+    ] = None,
     max_failures: Annotated[int | None, typer.Option(help="Exit 3 when more candidates failed.")] = None,
 ) -> None:
     """Run every source; what is stored is not asked for again."""
-    from curate.fetch import totals
-    from curate.fetched import too_many
+    from curate.fetched import too_many, totals
     from curate.listing import relist as begin_again
     from curate.reopen import retry
 
@@ -38,8 +40,10 @@ def fetch(
         raise UsageError(f"fetch {reasons[0]}: reasons go with --retry-failed")
     if force and not retry_failed:
         raise UsageError("fetch: --force goes with --retry-failed REASON")
-    if (retry_failed or relist) + plan + sync > 1:
+    if (retry_failed or relist or sample is not None) + plan + sync > 1:
         raise UsageError("fetch: --plan and --sync go alone")
+    if sample is not None and s.limit is not None:
+        raise UsageError("fetch: --sample says how many; take --limit out")
     with s.drive("fetch") as ws:
         pick.check(ws.config)
         if relist:
@@ -49,13 +53,13 @@ def fetch(
         if sync:
             result: dict[str, Any] = {"sync": _sync(s, ws), **totals(ws)}
         else:
-            result = _plan(s, ws) if plan else run(s, ws)
+            result = _plan(s, ws) if plan else run(s, ws, sample)
     if why := too_many(result, max_failures):
         result = dict(result) | {"incomplete": why}
     finish(s, result)
 
 
-def run(s: Session, ws: "Workspace") -> dict[str, Any]:
+def run(s: Session, ws: "Workspace", sample: int | None = None) -> dict[str, Any]:
     """Fetch, as the configuration says."""
     from curate.fetch import fetch
     from curate.incident import expire
@@ -64,7 +68,7 @@ def run(s: Session, ws: "Workspace") -> dict[str, Any]:
     engine = s.engine(config)
     sources, gate = pick.sources(config), pick.gate(config, ws.catalog)
     expire(ws, strays=True)
-    found = fetch(ws, sources, s.client(config), gate, engine, s.progress, s.limit)
+    found = fetch(ws, sources, s.client(config), gate, engine, s.progress, s.limit, sample)
     for line in left_over(ws, found):
         s.note(line)
     return found
@@ -72,7 +76,7 @@ def run(s: Session, ws: "Workspace") -> dict[str, Any]:
 
 def left_over(ws: "Workspace", found: dict[str, Any]) -> list[str]:
     """What a fetch left for another one, each with the command that asks for it."""
-    from curate.fetch import passing
+    from curate.fetched import passing
 
     lines = [
         f"{n} that failed by [fetch] {key} were asked again: it has changed" for key, n in found["reopened"].items()
