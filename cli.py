@@ -11,6 +11,7 @@ if importlib.util.find_spec("fcntl") is None:
     sys.exit("curate: needs Linux or macOS: on Windows no verb runs (the Windows Subsystem for Linux is Linux)")
 
 import gc
+import logging
 import os
 import traceback
 from collections.abc import Mapping, Sequence
@@ -22,9 +23,10 @@ from typer.exceptions import TyperException
 
 from curate import ending
 from curate.commands import fetching, people, pick, review, screening, takedown
-from curate.commands.base import NAME, app, finish, verb
+from curate.commands.base import NAME, OPTIONS, app, finish, verb
 from curate.coverage import incomplete
 from curate.errors import CurateError, UsageError
+from curate.layouts.folder import shown
 from curate.session import Session
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ REFUSED = 4
 def main() -> None:
     """Run the command; one line for what a user can act on, a traceback for anything else."""
     os.umask(0o077)  # what is made here is the operator's own
+    logging.basicConfig(format="%(message)s", handlers=[_Warnings()])
     gc.set_threshold(50_000)  # what is imported stays: no use in looking for garbage in it a hundred times
     try:
         with ending.watched():
@@ -53,16 +56,35 @@ def main() -> None:
     except CurateError as error:
         if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()
-        print(f"curate: {error}", file=sys.stderr)
+        print(f"curate: {shown(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except TyperException as error:
-        print(f"curate: {error.format_message()}; `--help` says what there is", file=sys.stderr)
+        print(f"curate: {shown(_wording(error))}; `--help` says what there is", file=sys.stderr)
         sys.exit(UsageError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         print(ending.SAID, file=sys.stderr)
         sys.exit(ending.INTERRUPTED)
     finally:
         gc.freeze()  # the process ends: nobody needs to know what of its memory is garbage
+
+
+def _wording(error: TyperException) -> str:
+    """What is wrong with the command line, in words of ours where Typer's are a parser's."""
+    said = error.format_message()
+    given = sys.argv[1] if len(sys.argv) > 1 else ""
+    if said.startswith("No such option") and given.partition("=")[0] in OPTIONS:
+        return f"{given} goes behind the verb: curate VERB {given} ..."
+    return (
+        said.partition("Input should be a valid integer")[0] + "a whole number is wanted" if "integer" in said else said
+    )
+
+
+class _Warnings(logging.StreamHandler[Any]):
+    """What verbs warn of, on stderr, a line each; nothing that strangers wrote is obeyed by a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message, escaped; with its traceback where it has one."""
+        return shown(super().format(record)) if record.exc_info is None else super().format(record)
 
 
 # -- the verbs -------------------------------------------------------------------------------------------------------

@@ -80,6 +80,8 @@ def fetch(  # the one verb with all of the outside world handed in
     check_sources(described)
     safe = ws.config.taxonomy.first.safe
     gate.admit(classes(sources, ws.config.taxonomy), safe, lambda label: place(sources, label))
+    if gate.banner is not None:
+        progress.note(gate.banner)
     with_classes = [one | {"classes": source.classes()} for one, source in zip(described, sources, strict=True)]
     check_sources(with_classes)
     check_approvals(with_classes, safe)

@@ -39,9 +39,10 @@ required = true
 # [[screening.matchers]]
 # use = "shield"                      # shield | hma: remote services; they get hashes, never bytes
 
-[[sources]]
-use = "urllist"
-path = "raw_data"                     # raw_data/<class>/urls_<class>.txt, or one .txt file with `label = "neutral"`
+# Where media come from: one table or several; without one there is nothing to fetch.
+# [[sources]]
+# use = "urllist"
+# path = "raw_data"                   # raw_data/<class>/urls_<class>.txt, or one .txt file with `label = "neutral"`
 
 # [[sources]]
 # use = "local"

@@ -19,6 +19,11 @@ class Progress:
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
 
+    def note(self, text: str) -> None:
+        """Say something that should be known before a long job."""
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[Step]:
         """One stage; call what it yields as the work goes on."""

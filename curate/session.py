@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,11 +16,13 @@ from curate.contracts import Engine
 from curate.coverage import headline, rest
 from curate.engine import engine_of
 from curate.errors import DiskFullError, UsageError
+from curate.layouts.folder import shown
 from curate.progress import Progress
 from curate.store import borrowed, catalog
 from curate.store.workspace import Workspace, find_root
 
 T = TypeVar("T")
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")  # that JSON lets pass
 
 
 @dataclass(frozen=True)
@@ -132,10 +135,10 @@ class Session:
     def say(self, result: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]] | None = None) -> None:
         """Print what a verb found: one JSON object, or lines for people."""
         if self.json:
-            print(json.dumps(result, ensure_ascii=False))
+            print(_UNPRINTABLE.sub(lambda c: json.dumps(c[0])[1:-1], json.dumps(result, ensure_ascii=False)))
         elif not self.quiet:
             for line in (*headline(result), *(lines(result) if lines else _lines(rest(result)))):
-                print(line)
+                print(shown(line))
 
     def note_void(self, result: Mapping[str, Any]) -> None:
         """Say which tables of hashes were made by rules that no longer hold; they are gone, so it is said once."""
@@ -145,7 +148,7 @@ class Session:
     def note(self, text: str) -> None:
         """Say something on stderr."""
         if not self.quiet:
-            print(text, file=sys.stderr)
+            print(shown(text), file=sys.stderr)
 
 
 def _secret(host: str, name: str) -> str:

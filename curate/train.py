@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 METRICS = "metrics.json"
 DIGITS = 4
+_NONE = "there is none yet; `curate export 1.0.0` makes one"
 
 
 def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, progress: "Progress") -> dict[str, Any]:
@@ -70,7 +71,7 @@ def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, pro
 def _release(ws: "Workspace", version: str) -> Manifest:
     known = {row["version"]: row["sha256"] for row in ws.catalog.rows("SELECT version, sha256 FROM releases")}
     if version not in known:
-        raise UsageError(f"release {version}: no such release; {suggest(version, known) if known else 'there is none'}")
+        raise UsageError(f"release {version}: no such release; {suggest(version, known) if known else _NONE}")
     return load(ws.work / "releases" / version, known[version])
 
 

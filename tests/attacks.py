@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from curate.review.guard import cookie
+
 
 @dataclass(frozen=True)
 class Target:
@@ -79,7 +81,7 @@ class Request:
         data = b"" if self.body is None else json.dumps(self.body).encode()
         headers: dict[str, str | None] = {"Host": target.host}
         if self.token:
-            headers["Cookie"] = f"token={target.token}"
+            headers["Cookie"] = f"{cookie(target.token)}={target.token}"
         if self.method not in ("GET", "HEAD"):
             headers |= {"Origin": f"http://{target.host}", "Content-Type": "application/json"}
             headers["Content-Length"] = str(len(data))
@@ -98,7 +100,8 @@ def raw(name: str, what: str, text: str, *, plain: bool = False) -> None:
     """Put an attack on the list that is no well-formed request; `\\n` stands for the end of a line."""
 
     def request(target: Target) -> bytes:
-        head = text.replace("HOST", target.host).replace("TOKEN", target.token).replace("MEDIA", quote(target.media))
+        said = text.replace("token=TOKEN", f"{cookie(target.token)}=TOKEN")
+        head = said.replace("HOST", target.host).replace("TOKEN", target.token).replace("MEDIA", quote(target.media))
         return head.replace("\n", "\r\n").encode()
 
     ATTACKS.append(Attack(name, what, request, plain))

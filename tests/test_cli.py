@@ -2,14 +2,17 @@
 
 import csv
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import cli
 from curate.config import load
 from curate.journal import Journal
+from curate.session import Session
 from curate.store.workspace import Workspace
 from tests.pictures import encode, photograph, texture
 
@@ -151,3 +154,56 @@ def test_people_are_asked_decide_and_are_heard(root: Path, ran: dict[str, dict[s
     page = Path(json.loads(curate(root, "report", "--json").stdout)["path"]).read_text(encoding="utf-8")
     assert "a bikini; see 3" in page
     assert not any(name in page for name in (">ada<", ">bob<", ">eve<"))
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("-w", "x", "status"), "-w goes behind the verb: curate VERB -w ..."),
+        (("--json", "status"), "--json goes behind the verb"),
+        (("--limit=3", "fetch"), "--limit=3 goes behind the verb"),
+        (("--nonsense", "fetch"), "No such option: --nonsense"),
+        (("screening", "incident", "abc"), "Invalid value for 'ID': a whole number is wanted"),
+        (("fetch", "--limit", "few"), "a whole number is wanted"),
+    ],
+)
+def test_what_is_wrong_with_the_words_is_said_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], args: tuple[str, ...], says: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["curate", *args])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2
+    assert says in capfd.readouterr().err
+
+
+def test_nothing_that_strangers_wrote_is_obeyed_by_a_terminal(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Escape sequences of seven and of eight bits, and what turns the direction of text."""
+    evil = "a\x1b]0;x\x07\x9b2J\u202e\ud800\nb"
+    for as_json in (False, True):
+        session = Session(None, None, as_json, False, False)
+        session.say({"a": evil, "b": {"c": evil}, "d": [{"e": evil}], "é": "è"})
+        session.note(evil)
+        said = capsys.readouterr()
+        for text in (said.out, said.err):
+            assert not set(text) & set("\x1b\x07\x9b\u202e\ud800"), text
+        assert "è" in said.out
+        if as_json:
+            assert json.loads(said.out)["b"]["c"] == evil
+    record = logging.LogRecord("x", logging.WARNING, "", 1, "class %s", (evil,), None)
+    assert cli._Warnings().format(record) == r"class a\x1b]0;x\x07\x9b2J\u202e\ud800\nb"
+
+
+@pytest.mark.parametrize(("required", "code", "said"), [("true", 4, False), ("false", 0, True)])
+def test_that_screening_is_off_is_said_where_something_is_fetched(
+    tmp_path: Path, required: str, code: int, said: bool
+) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "1.png").write_bytes(encode(texture(1), "PNG"))
+    config = '[[sources]]\nuse = "local"\npath = "images"\nlabel = "neutral"\n'
+    (tmp_path / "curate.toml").write_text(f"[screening]\nrequired = {required}\n{config}")
+    assert ("SCREENING IS OFF" in curate(tmp_path, "fetch", code=code).stderr) is said
+    status = curate(tmp_path, "screening", "status", "--json", code=code)
+    assert json.loads(status.stdout)["problems"] == (["required, and no list is loaded"] if code else [])

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import psutil
 import pytest
@@ -217,19 +215,22 @@ def test_the_environment_is_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 @pytest.mark.parametrize(
     ("cookie", "carried"),
     [
-        ('theme={"mode":"dark"}; token=abc', True),
-        ('token=abc; theme={"mode":"dark"}', True),
-        ("a b=\x01; ;=;==; token=abc", True),
-        ("token=old; token=abc", True),
-        ("token=abcd", False),
-        ("token = abc", False),
-        ('theme="; token=abc', True),
-        ("xtoken=abc", False),
-        ("Token=abc", False),
-        ("token", False),
+        ('theme={"mode":"dark"}; OWN=abc', True),
+        ('OWN=abc; theme={"mode":"dark"}', True),
+        ("a b=\x01; ;=;==; OWN=abc", True),
+        ("OWN=old; OWN=abc", True),
+        ("OWN=abcd", False),
+        ("OWN = abc", False),
+        ('theme="; OWN=abc', True),
+        ("xOWN=abc", False),
+        ("token=abc", False),
+        ("OTHER=abc", False),  # another session's name
+        ("OTHER=other; OWN=abc", True),
+        ("OWN", False),
         ("", False),
     ],
 )
 def test_other_programs_cookies_do_not_matter(cookie: str, carried: bool) -> None:
+    cookie = cookie.replace("OWN", guard.cookie("abc")).replace("OTHER", guard.cookie("other"))
     scope = {"headers": [(b"cookie", cookie.encode("latin1"))]}
-    assert guard._carried(scope, cast(guard.Door, SimpleNamespace(token="abc"))) is carried
+    assert guard._carried(scope, guard.Door("http", frozenset(), "abc", Path(), "queue", lambda _: True)) is carried

@@ -87,7 +87,8 @@ def read(root: Path | None, table: Path | None, splits: Sequence[str], outside: 
     found = _folder(where, splits, outside) if table is None else _list(where, table, outside)
     found.rows.sort(key=lambda row: (row.name, row.split or "", row.label or ""))
     if not found.rows:
-        raise UsageError(f"{table or where}: no pictures here{_left(found)}")
+        none = "no pictures here" if table else "no pictures here, nor in a folder below"
+        raise UsageError(f"{table or where}: {none}{_left(found)}")
     if absent := [one for one in splits if one not in found.splits]:
         raise UsageError(f"--splits: no picture is in {', '.join(map(shown, absent))}; there are {_named(found)}")
     if table is not None and splits:

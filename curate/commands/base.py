@@ -78,6 +78,7 @@ def _settle(ws: "Workspace") -> None:
         resume(ws)
 
 
+OPTIONS = frozenset({"--workspace", "-w", "--limit", "--json", "--quiet", "-q", "--verbose", "-v"})
 _COMMON: dict[str, tuple[Any, Any]] = {
     "workspace": (
         Annotated[

@@ -35,7 +35,7 @@ def sources(config: "Config") -> list[Any]:
     from curate.plugins import make
 
     if not config.sources:
-        raise UsageError("curate.toml: no [[sources]]; name at least one")
+        raise UsageError("curate.toml: no [[sources]]: name at least one (`curate sources --help`, docs/sources.md)")
     return [make("sources", table, "source") for table in config.sources]
 
 

@@ -17,6 +17,7 @@ from curate.engine._each import All, own
 from curate.engine._line import Line
 from curate.engine._worker import Brief
 from curate.errors import ItemError
+from curate.layouts.folder import shown
 from curate.records import Reason
 
 LINGER = 0.5  # seconds that a worker without work has to end by itself
@@ -175,7 +176,8 @@ class Worker:
         """What it printed, beside the item."""
         assert self._line is not None
         if (said := self._line.printed()) and self._terms.aloud:
-            print(f"curate: at {str(item)[:200]}: {said}", file=sys.stderr)
+            for line in said.splitlines():
+                print(f"curate: at {shown(str(item)[:200])}: {shown(line)}", file=sys.stderr)
 
 
 def _ending(code: int | None) -> str:

@@ -20,6 +20,7 @@ _BEGINNINGS = (
     b"II+\0",
     b"MM\0+",
 )
+TAG, WORKSPACE = "CACHEDIR.TAG", b"a curate workspace"  # the file that marks one, and what it says
 UNREADABLE = "folders that cannot be read"  # begins what is said of them
 _SNIFFED = 16  # bytes
 _URI = "file://"  # begins the text of a path whose bytes are no UTF-8; a plain absolute path begins with "/"
@@ -78,6 +79,9 @@ def _walk(
     except OSError as error:
         leave(f"{UNREADABLE} ({error.strerror})", inner)
         return
+    if any(entry.name == TAG for entry in entries) and _says_workspace(os.path.join(here, TAG)):  # noqa: PTH118
+        leave("folders that are the `work` of a curate workspace", inner or ".")
+        return
     for entry in entries:
         name = f"{inner}/{entry.name}" if inner else entry.name
         if entry.name.startswith("."):
@@ -94,6 +98,14 @@ def _walk(
             yield name
         else:
             leave("files that are named like no picture", name)
+
+
+def _says_workspace(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return WORKSPACE in file.read(512)
+    except OSError:
+        return False
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

@@ -5,6 +5,7 @@ refused that is not named here: who asks (token, Host, Origin), how (the shapes 
 same way), and for what (curate/review/rules.py). Media are read here, from one folder, never by FiftyOne.
 """
 
+import hashlib
 import hmac
 import json
 import re
@@ -23,7 +24,6 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY = 2**20  # bytes of a request
-COOKIE = "token"
 POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' blob: data:; font-src 'self' data:; connect-src 'self' blob: data:; worker-src 'self' blob:; "
@@ -57,6 +57,16 @@ class Door:
     dataset: str
     shows: Callable[[str], bool]
     paused: Callable[[], bool] = lambda: False
+
+    @property
+    def cookie(self) -> str:
+        """The name of this session's cookie: cookies are a host's, whatever the port."""
+        return cookie(self.token)
+
+
+def cookie(token: str) -> str:
+    """What the cookie of the session with this token is called."""
+    return f"curate-{hashlib.sha256(token.encode()).hexdigest()[:12]}"
 
 
 class Guard:
@@ -193,7 +203,7 @@ def _carried(scope: Scope, door: Door) -> bool:
     for header in _values(scope, b"cookie"):
         for pair in header.decode("latin1").split(";"):  # of others' cookies nothing is asked: not even that they parse
             name, _, value = pair.strip().partition("=")
-            if name == COOKIE and _same(value, door):
+            if name == door.cookie and _same(value, door):
                 return True
     return False
 
@@ -301,8 +311,8 @@ async def _entry(door: Door, scope: Scope, send: Send) -> None:
     """
     page = b'<!doctype html><meta charset="utf-8"><title>curate review</title><script src="/curate/start.js"></script>'
     secure = "; Secure" if door.scheme == "https" else ""
-    cookie = f"{COOKIE}={door.token}; Path=/; HttpOnly; SameSite=Strict{secure}".encode()
-    kind = {b"content-type": b"text/html; charset=utf-8", b"cache-control": b"no-store", b"set-cookie": cookie}
+    said = f"{door.cookie}={door.token}; Path=/; HttpOnly; SameSite=Strict{secure}".encode()
+    kind = {b"content-type": b"text/html; charset=utf-8", b"cache-control": b"no-store", b"set-cookie": said}
     await answer(scope, send, 200, page, kind)
 
 

@@ -1,6 +1,5 @@
 """The gate that every byte passes before it is kept. A gate that cannot answer says no."""
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -25,7 +24,6 @@ IDLE = "SCREENING MATCHES NOTHING: every hash of every list is set aside; `curat
 NONE = "required, and no list is loaded"
 SKEW = timedelta(hours=1)  # by which clocks may differ; a list from later than that has a wrong date
 UNSAID = ("doubts", "newest", "origin", "matched")  # what is no matter of a release
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ class Gate:
     def admit(
         self, classes: frozenset[str | None], safe: Sequence[str], place: Callable[[str | None], str] = lambda _: ""
     ) -> None:
-        """Say yes to fetching these classes, aloud where nothing is screened, or raise GateError.
+        """Say yes to fetching these classes, or raise GateError.
 
         `place` says where the sources name a class first.
         """
@@ -107,8 +105,6 @@ class Gate:
                 f"screening: {NONE}; nothing is fetched. Where every class is safe,"
                 f" [screening] required = false is possible; {REMEDY}"
             )
-        if self.banner is not None:
-            log.warning(self.banner)
 
     # -- asking ------------------------------------------------------------------------------------------------------
 

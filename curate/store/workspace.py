@@ -13,6 +13,7 @@ from pathlib import Path
 
 from curate.config import CONFIG_NAME, Config
 from curate.errors import BusyError, StoreError
+from curate.layouts.folder import TAG, WORKSPACE
 from curate.store.blobs import LocalBlobs, disk, sync
 from curate.store.catalog import Catalog, now
 from curate.store.tables import Table
@@ -23,8 +24,8 @@ SYNCED = ("dropbox", "onedrive", "google drive", "googledrive", "icloud", "mobil
 PARTIAL = ("releases/.*", "releases/*/.*", "exports/.*", "exports/*/.*", "models/.*", "tables/*/.*", "receipts/.*")
 LANDING = "landing"
 _ID = re.compile(r"[0-9a-f]{64}")
-_CACHEDIR = "Signature: 8a477f597d28d172789f06886806bc55\n# Not to be indexed or backed up: a curate workspace.\n"
-MARKS = {"CACHEDIR.TAG": _CACHEDIR, ".nomedia": "", ".metadata_never_index": ""}
+_CACHEDIR = f"Signature: 8a477f597d28d172789f06886806bc55\n# Not to be indexed or backed up: {WORKSPACE.decode()}.\n"
+MARKS = {TAG: _CACHEDIR, ".nomedia": "", ".metadata_never_index": ""}
 
 
 class Workspace:
