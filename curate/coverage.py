@@ -19,6 +19,7 @@ class Coverage:
     of: int
     things: str = "samples"
     rest: str = "could not be read"
+    verb: str = "looked at"
 
     @property
     def said(self) -> str:
@@ -36,6 +37,7 @@ class Coverage:
         """What a verb's result says of it; `incomplete` is mostly `short`."""
         share = round(self.looked / self.of, 4) if self.of else None
         said = {"looked_at": self.looked, "of": self.of, "share": share, "said": self.said}
+        said |= {"verb": self.verb} if self.verb != "looked at" else {}
         return {"coverage": said, "incomplete": incomplete}
 
 
@@ -43,6 +45,12 @@ def over(of: int, unread: int) -> dict[str, Any]:
     """The facts of a verb that could not read some of its samples: more than 5 %, and its answer is incomplete."""
     found = Coverage(of - unread, of)
     return found.facts(found.short)
+
+
+def over_some(of: int, unread: int) -> dict[str, Any]:
+    """As `over`, of a verb that has nothing to do where there is no sample: its answer is incomplete, too."""
+    found = Coverage(of - unread, of)
+    return found.facts(found.short if of else "there is no sample to look at; `curate fetch` comes first")
 
 
 def incomplete(result: Mapping[str, Any]) -> list[str]:
@@ -55,7 +63,7 @@ def incomplete(result: Mapping[str, Any]) -> list[str]:
 def headline(result: Mapping[str, Any]) -> Iterator[str]:
     """The first lines of an answer: what it rests on, and whether that is enough."""
     if "coverage" in result:
-        yield f"{'looked at':<26} {result['coverage']['said']}"
+        yield f"{result['coverage'].get('verb', 'looked at'):<26} {result['coverage']['said']}"
     yield from (f"{'INCOMPLETE':<26} {why}" for why in incomplete(result))
 
 

@@ -22,19 +22,20 @@ from curate import contradictions, hashes, likeness, scores
 from curate.animations import Animations
 from curate.contracts import Engine, Labeler
 from curate.contradictions import Judged
-from curate.coverage import over
+from curate.coverage import over_some
 from curate.grains import Grains
 from curate.groups import Alike, Grouping, Memory, Rows, assign, drawn, namesakes, stars, unite
 from curate.heldout import REASON, near_held_out
 from curate.likeness import Looks
 from curate.media import pdq, phash
-from curate.members import Members, write
+from curate.members import Members, contested, write
 from curate.plugins import mark_of
 from curate.progress import Progress
 from curate.records import SPLITS
 from curate.stages import Stage, by_cosine, by_hash, by_orientation, joined
 from curate.store import eligibility
 from curate.store.catalog import Catalog
+from curate.store.eligibility import UNHASHED
 from curate.store.workspace import Workspace
 
 
@@ -75,7 +76,8 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
 
     Hashes what has no hash yet; the rest is one transaction. `unhashed` counts samples whose bytes cannot be read (they
     are near to nothing), `coverage` the others, which every question could be asked of; `rebuilt` names the parts of
-    tables that were corrupt; `chained` counts the groups too wide for one part; `stages` says what each search took, in
+    tables that were corrupt; `conflicts` counts groups and sets in which somebody contradicts somebody, `contested` the
+    samples in them; `chained` counts the groups too wide for one part; `stages` says what each search took, in
     seconds.
     """
     started = time.monotonic()
@@ -105,7 +107,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         collapse = _collapse(ids, survivor)
         parts = _parts(ids, near.labels, likeness.near(looks, ws.config.dedupe))
         survivors = [ids[row] for row in survivor.tolist()]
-        found = Members(ids, grouping, collapse, survivors, _excluded(grouping, barred), parts.centres)
+        found = Members(ids, grouping, collapse, survivors, _excluded(grouping, barred, ~looks.hashed), parts.centres)
         conflicts = [
             *contradictions.declared(ws, ids, near.labels, grouping.names),
             *contradictions.human(ids, collapse, judged),
@@ -116,12 +118,13 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
     if embedder is not None:
         unread.update(scores.unread(ws, [embedder], ids))
     return {
-        **over(len(ids), len(unread)),
+        **over_some(len(ids), len(unread)),
         "samples": len(ids),
         "groups": int((np.bincount(groups) > 1).sum()) if ids else 0,
         "chained": parts.groups,
         "duplicates": int((survivor != np.arange(len(ids))).sum()),
         "conflicts": len(conflicts),
+        "contested": contested(ws.catalog),
         "held_out": int(barred.sum()),
         "unhashed": len(done.unhashed),
         "void": done.void,
@@ -249,11 +252,14 @@ def _collapse(ids: Sequence[str], survivor: Rows) -> list[str]:
     return [ids[row] for row in first[survivor].tolist()]
 
 
-def _excluded(grouping: Grouping, barred: npt.NDArray[np.bool_]) -> list[str | None]:
-    """Why each row leaves the next release: what is held out goes before what met a stronger split."""
+def _excluded(grouping: Grouping, barred: npt.NDArray[np.bool_], unhashed: npt.NDArray[np.bool_]) -> list[str | None]:
+    """Why each row leaves the next release: what nobody can compare with others goes before what is held out, and that
+    before what met a stronger split."""
     reasons: list[str | None] = [None] * len(barred)
     for row in np.flatnonzero(grouping.merged >= 0).tolist():
         reasons[row] = f"merged_with_{SPLITS[grouping.merged[row]]}"
     for row in np.flatnonzero(barred).tolist():
         reasons[row] = REASON
+    for row in np.flatnonzero(unhashed).tolist():
+        reasons[row] = UNHASHED
     return reasons

@@ -21,11 +21,25 @@ from curate.net.redact import redact, redacted
 from curate.policy import minors, refusals
 from curate.records import SPLITS, Manifest
 from curate.redaction import removed
-from curate.release import HEADER, PROVENANCE, SCHEMA, Rows, aside, collect, config_sha256, files, load, vanished
+from curate.release import (
+    CONFLICT,
+    CONTRADICTED,
+    HEADER,
+    PROVENANCE,
+    SCHEMA,
+    Rows,
+    aside,
+    collect,
+    config_sha256,
+    files,
+    load,
+    vanished,
+)
 from curate.screening import set_aside
 from curate.store import eligibility
 from curate.store.blobs import disk, write
 from curate.store.catalog import now
+from curate.store.eligibility import NOT_DEDUPED
 from curate.store.tables import to_parquet
 
 if TYPE_CHECKING:
@@ -254,7 +268,7 @@ def _record(ws: "Workspace", rows: Rows, release: Manifest) -> str:
 def _check_rows(rows: Rows, config: Config) -> None:
     if not any(table.num_rows for table in rows.tables.values()):
         why = ", ".join(f"{n} {reason}" for reason, n in rows.excluded.items()) or "the workspace is empty"
-        raise UsageError(f"nothing to release ({why}); run `curate dedupe` and `curate label` first")
+        raise UsageError(f"nothing to release ({why}); {_remedy(rows.excluded, config)}")
     if config.export.require_license:
         bare = [
             sample
@@ -266,6 +280,19 @@ def _check_rows(rows: Rows, config: Config) -> None:
             raise GateError(
                 f"licence: {len(bare)} items have none ({_some(bare)}), and [export] require_license = true"
             )
+
+
+def _remedy(excluded: Mapping[str, int], config: Config) -> str:
+    """What comes next where there is nothing to release: the first step that has not been taken."""
+    if not excluded:
+        return "`curate fetch` comes first"
+    if NOT_DEDUPED in excluded:
+        return "`curate dedupe` and `curate label` come first"
+    if "unlabelled" in excluded:
+        return "`curate label` gives labels by what [[labelers]] and [label] functions say, `curate review` people's"
+    if CONTRADICTED in excluded or CONFLICT in excluded:
+        return "people settle what is contradicted: `curate queue conflict`, then `curate review`"
+    return "`curate status` and `curate verify` say more"
 
 
 def _check_leakage(ws: "Workspace", release: Manifest) -> None:
@@ -292,7 +319,7 @@ def _check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
     if missing:
         raise GateError(
             f"leakage: {len(missing)} items have no perceptual hash ({_some(missing)});"
-            " run `curate dedupe` again, and `curate verify` where that does not help"
+            " run `curate dedupe` again, which leaves out what cannot be hashed for good"
         )
     for one, other in combinations(SPLITS, 2):
         for name, radius, found in _near(known[one], known[other], ws.config.dedupe):

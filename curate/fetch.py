@@ -39,6 +39,7 @@ from curate.records import Reason, Response
 from curate.reopen import reopen
 from curate.sampling import Stratum, draw, estimate
 from curate.screening.gate import REMEDY, Gate
+from curate.store.catalog import CONFIGURED
 from curate.store.workspace import Workspace
 
 WAITING = 192  # answers that may wait to be looked at and recorded, beside those under way
@@ -85,6 +86,7 @@ def fetch(  # the one verb with all of the outside world handed in
     with_classes = [one | {"classes": source.classes()} for one, source in zip(described, sources, strict=True)]
     check_sources(with_classes)
     check_approvals(with_classes, safe)
+    ws.catalog.put(CONFIGURED, canonical(sorted(source_id(one) for one in sources)))
     ws.catalog.put("screening", summary := canonical(gate.summary()))
     with ws.catalog.tx() as db:
         db.execute("UPDATE runs SET screening = ? WHERE run = ?", (summary, ws.catalog.run))
@@ -111,6 +113,7 @@ def fetch(  # the one verb with all of the outside world handed in
         verdict(ws.catalog, whole, run.unlisted)
         | whole
         | {
+            "asked": run.recorder.recorded,
             "unlisted": run.unlisted,
             "left_out": left_out(ws.catalog),
             "reopened": reopened,

@@ -6,7 +6,7 @@ from typing import Any
 
 from curate.coverage import Coverage
 from curate.records import Reason
-from curate.store.catalog import Catalog
+from curate.store.catalog import CONFIGURED, Catalog
 from curate.store.views import withheld_by_reason
 from curate.store.workspace import Workspace
 
@@ -24,7 +24,7 @@ def verdict(catalog: Catalog, totals: Mapping[str, Any], unlisted: Mapping[str, 
     rest = f"are not stored ({int(totals['failed']):,} failed, {pending:,} pending)"
     if unlisted:
         rest += f"; sources that could not be listed: {len(unlisted):,}"
-    found = Coverage(stored, of, "candidates", rest)
+    found = Coverage(stored, of, "candidates", rest, "stored")
     asked = bool(catalog.one(_ASKED, (Reason.GATE_MATCH,)))
     others = of - int(totals["reasons"].get(Reason.GATE_MATCH, 0))
     nothing = not stored and bool(unlisted or (others and (asked or not pending)))
@@ -68,6 +68,20 @@ def totals(ws: Workspace) -> dict[str, object]:
         "withheld": withheld_by_reason(ws.catalog),
         "bytes": ws.catalog.one("SELECT coalesce(sum(bytes), 0) FROM samples"),
     }
+
+
+def former(catalog: Catalog) -> tuple[int, int]:
+    """Sources that curate.toml does not name any more, and the candidates that nobody else names."""
+    asked = catalog.get(CONFIGURED) or "[]"
+    sources = int(catalog.one(_FORMER, (asked,)))
+    return sources, int(catalog.one(_LEFT, (asked,))) if sources else 0
+
+
+_FORMER = "SELECT count(*) FROM sources WHERE source NOT IN (SELECT value FROM json_each(?))"
+_LEFT = """
+SELECT count(*) FROM (SELECT candidate FROM mentions GROUP BY candidate
+    HAVING sum(source IN (SELECT value FROM json_each(?))) = 0)
+"""
 
 
 def too_many(result: Mapping[str, Any], most: int | None) -> str | None:

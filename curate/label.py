@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from curate import flags, voting, weak_table
 from curate.config import LabelConfig
 from curate.contracts import Engine, Evidence, Labeler, LabelModel
-from curate.coverage import over
+from curate.coverage import over_some
 from curate.errors import UsageError
 from curate.models.majority import Majority
 from curate.plugins import module, plugin_class
@@ -77,7 +77,7 @@ def label(
     known = _asked(ws)
     columns = _columns(ws, labelers, known.samples)
     blind = unread(ws, labelers, known.survivors)
-    covered = over(len(known.survivors), len(blind))
+    covered = over_some(len(known.survivors), len(blind))
     found, failing = [], list[str]()
     for axis in ws.config.taxonomy.axes:
         with progress.stage("vote", len(known.samples)) as step:

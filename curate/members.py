@@ -103,6 +103,17 @@ def _parts(db: sqlite3.Connection, parts: Mapping[str, str]) -> None:
     db.executemany("INSERT OR REPLACE INTO group_parts VALUES (?, ?)", new)
 
 
+def contested(catalog: Catalog) -> int:
+    """How many samples are in a group or set in which sources or people contradict each other."""
+    return int(catalog.one(_CONTESTED))
+
+
+_CONTESTED = """
+SELECT count(DISTINCT m.sample) FROM conflicts c
+JOIN members m ON c.subject = m.grp AND c.kind = 'declared' OR c.subject = m.collapse AND c.kind <> 'declared'
+"""
+
+
 def _conflicts(db: sqlite3.Connection, conflicts: set[Row], run: str | None) -> None:
     noted = {tuple(row) for row in db.execute("SELECT kind, subject, axis, reason FROM conflicts")}
     ours = {row for row in noted if row[0] in ("declared", "human")}

@@ -44,7 +44,7 @@ class Recorder:
         self._hashes: dict[str, hashes.Found] = {}
         self._held = ws.catalog.one("SELECT coalesce(sum(bytes), 0) FROM samples")
         self.incidents: list[int] = []
-        self.matched = 0
+        self.matched = self.recorded = 0
         self.unanswered = ""
         self._entries = set[tuple[str, str]]()  # of lists, that matched in this run, and were not hot
         self._remote = 0  # matches of remote matchers
@@ -88,6 +88,7 @@ class Recorder:
                 found = [self._incident(db, o, match, known[one]) for one, (o, match) in matched.items()]
                 _count(db, verdicts)
         self.matched += len(found)
+        self.recorded += len(batch)
         self.incidents = list(dict.fromkeys([*self.incidents, *found]))
         self.unanswered = next((one.unavailable for one in verdicts.values() if one.remote), self.unanswered)
         for outcome in kept:

@@ -1,17 +1,21 @@
 """`curate status`: what the workspace holds, and how far it has come."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
 from curate.errors import UsageError
+from curate.members import contested
+from curate.net.redact import redact
 from curate.records import UNSURE
 from curate.release import labels
 from curate.store import eligibility, views
-from curate.store.catalog import Row
+from curate.store.catalog import CONFIGURED, Row
 from curate.store.workspace import Workspace
 
+_STORED = "SELECT count(DISTINCT sample) FROM candidates WHERE state = 'stored'"
 _REVIEWED = "SELECT count(DISTINCT sample) FROM in_force WHERE carried_from IS NULL"
 _HUMAN = """
 SELECT count(*) AS decisions, count(DISTINCT reviewer) AS reviewers, coalesce(sum(label = ?), 0) AS unsure,
@@ -47,11 +51,13 @@ def moment(text: str, now: datetime | None = None) -> str:
 def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
     """Totals of the workspace. candidates = stored + pending + all that failed, by reason.
 
-    `duplicates` are samples collapsed into a survivor; `held` are samples held back until the operator decides;
-    `labelled` are other survivors that have a label on the first axis, by people or weak; `reviewed` are samples on
-    which a decision of a person is in force, and `human` counts those decisions. `upstream` counts items that are not
-    as they were where they came from, `withheld` samples that fetch keeps back, both by why. With `since` (see
-    `moment`), `since` says what was fetched from then on.
+    `same_bytes` are stored candidates with the bytes of another one, one sample together; `conflicts` counts groups
+    and sets in which somebody contradicts somebody, `contested` the samples in them; `duplicates` are samples
+    collapsed into a survivor; `held` are samples held back until the operator decides; `labelled` are other survivors
+    that have a label on the first axis, by people or weak; `reviewed` are samples on which a decision of a person is
+    in force, and `human` counts those decisions. `upstream` counts items that are not as they were where they came
+    from, `withheld` samples that fetch keeps back, both by why. With `since` (see `moment`), `since` says what was
+    fetched from then on.
     """
     catalog = ws.catalog
     states = dict(_pairs(ws, "SELECT state, count(*) FROM candidates GROUP BY state"))
@@ -65,8 +71,10 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
             _pairs(ws, "SELECT reason, count(*) FROM candidates WHERE state = 'failed' GROUP BY reason ORDER BY reason")
         ),
         "samples": catalog.one("SELECT count(*) FROM samples"),
+        "same_bytes": max(0, states.get("stored", 0) - catalog.one(_STORED)),
         "duplicates": catalog.one("SELECT count(*) FROM members WHERE survivor <> sample"),
         "conflicts": catalog.one("SELECT count(*) FROM conflicts"),
+        "contested": contested(catalog),
         "labelled": len(known.by_sample.keys() & eligibility.survivors(catalog)),
         "held": len(held),
         "reviewed": catalog.one(_REVIEWED),
@@ -93,12 +101,20 @@ _NOTES = "SELECT kind, count(*) FROM notes WHERE source = ? GROUP BY kind ORDER 
 def _sources(ws: Workspace, since: str) -> list[dict[str, object]]:
     """Each source with its candidates by what became of them; what two sources name counts in both.
 
-    `license_missing` counts stored candidates for which the source names no licence; `notes` what it met and left out.
+    `of` is what it lists; `former`: curate.toml named it once, and did not when `fetch` ran last. `license_missing`
+    counts stored candidates for which the source names no licence; `notes` what it met and left out.
     """
     rows = groupby(ws.catalog.rows(_EACH, (since,)), key=lambda row: str(row["source"]))
     known = {source: [dict(row) for row in each] for source, each in rows}
-    sources = ws.catalog.rows("SELECT source, plugin, listed FROM sources ORDER BY plugin, source")
-    return [_source(ws, source, known.get(source["source"], [])) for source in sources]
+    sources = ws.catalog.rows("SELECT source, plugin, listed, options FROM sources ORDER BY plugin, source")
+    asked = ws.catalog.get(CONFIGURED)
+    former = {row["source"] for row in sources} - set(
+        json.loads(asked) if asked else [row["source"] for row in sources]
+    )
+    return [
+        _source(ws, source, known.get(source["source"], [])) | ({"former": True} if source["source"] in former else {})
+        for source in sources
+    ]
 
 
 def _source(ws: Workspace, source: Row, each: list[dict[str, Any]]) -> dict[str, object]:
@@ -106,6 +122,7 @@ def _source(ws: Workspace, source: Row, each: list[dict[str, Any]]) -> dict[str,
     return {
         "source": name,
         "use": source["plugin"],
+        "of": _of(json.loads(source["options"])),
         "listed": bool(source["listed"]),
         "candidates": sum(row["n"] for row in each),
         **{state: sum(row["n"] for row in each if row["state"] == state) for state in ("stored", "pending")},
@@ -113,6 +130,11 @@ def _source(ws: Workspace, source: Row, each: list[dict[str, Any]]) -> dict[str,
         "license_missing": sum(bare),
         "notes": dict(_pairs(ws, _NOTES, name)),
     }
+
+
+def _of(options: dict[str, Any]) -> str:
+    """What a source lists, as its options have it: a path, an address."""
+    return next((redact(str(options[key])) for key in ("path", "api", "url") if options.get(key)), "")
 
 
 def _since(ws: Workspace, since: str) -> dict[str, object]:

@@ -55,10 +55,10 @@ def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, pro
         head = fit(parts["train"].examples, parts["val"].examples, len(classes), ws.config.train)
         step()
         result = _result(release, classes, parts, head, ws.config.train.seed) | {"contradicted": contradicted}
-        forget(ws, f"models/{version}")
         with aside(ws.work / "models", version) as folder:
             save(folder, backbone, head, classes)
             write(folder / METRICS, (json.dumps(result, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+            forget(ws, f"models/{version}")  # last: whatever fails before leaves the model that was there
         step()
     keep(ws, f"models/{version}")
     result |= {"path": str(ws.work / "models" / version)}

@@ -67,6 +67,7 @@ SHARED = {
     "curate.listing",
     "curate.local_files",
     "curate.members",
+    "curate.moved",
     "curate.metrics",
     "curate.page",
     "curate.people",

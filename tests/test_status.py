@@ -19,7 +19,7 @@ from tests.weak import put
 def test_an_empty_workspace(tmp_path: Path) -> None:
     ws = workspace(tmp_path)
     assert status(ws) == {
-        "candidates": 0, "stored": 0, "pending": 0, "failed": {}, "samples": 0, "duplicates": 0, "conflicts": 0,
+        "candidates": 0, "stored": 0, "pending": 0, "failed": {}, "samples": 0, "same_bytes": 0, "duplicates": 0, "conflicts": 0, "contested": 0,
         "labelled": 0, "held": 0, "reviewed": 0, "withheld": {}, "upstream": {}, "releases": [], "sources": [],
         "human": {"decisions": 0, "reviewers": 0, "unsure": 0, "imported": 0, "undone": 0, "precedents": 0},
         "queues": [],
@@ -52,8 +52,8 @@ def test_every_total(tmp_path: Path) -> None:
     (source,) = said.pop("sources")
     assert (source["use"], source["candidates"], source["license_missing"]) == ("urllist", 5, 5)
     assert said == {
-        "candidates": 9, "stored": 5, "pending": 1, "failed": {"dns": 1, "http_404": 2}, "samples": 4, "duplicates": 1,
-        "conflicts": 1, "labelled": 2, "held": 0, "reviewed": 1, "withheld": {}, "upstream": {},
+        "candidates": 9, "stored": 5, "pending": 1, "failed": {"dns": 1, "http_404": 2}, "samples": 4, "same_bytes": 1,
+        "duplicates": 1, "conflicts": 1, "contested": 2, "labelled": 2, "held": 0, "reviewed": 1, "withheld": {}, "upstream": {},
         "releases": ["0.9.0", "1.0.0"], "queues": [],
         "human": {"decisions": 2, "reviewers": 2, "unsure": 0, "imported": 2, "undone": 0, "precedents": 0},
     }  # fmt: skip
@@ -98,11 +98,11 @@ def test_sources_and_what_came_since(tmp_path: Path) -> None:
     found = status(ws, moment("2026-01-02"))
     assert found["sources"] == [
         {"source": "a:1", "use": "a", "listed": True, "candidates": 5, "stored": 2, "pending": 1,
-         "failed": {"dns": 1, "http_404": 1}, "license_missing": 2, "notes": {"skipped": 2}},
+         "failed": {"dns": 1, "http_404": 1}, "license_missing": 2, "notes": {"skipped": 2}, "of": ""},
         {"source": "b:1", "use": "b", "listed": False, "candidates": 2, "stored": 2, "pending": 0, "failed": {},
-         "license_missing": 0, "notes": {}},
+         "license_missing": 0, "notes": {}, "of": ""},
         {"source": "b:2", "use": "b", "listed": False, "candidates": 0, "stored": 0, "pending": 0, "failed": {},
-         "license_missing": 0, "notes": {}},
+         "license_missing": 0, "notes": {}, "of": ""},
     ]  # fmt: skip
     since = found["since"]
     assert isinstance(since, dict)

@@ -63,12 +63,14 @@ def run(s: Session, ws: "Workspace", sample: int | None = None) -> dict[str, Any
     """Fetch, as the configuration says."""
     from curate.fetch import fetch
     from curate.incident import expire
+    from curate.moved import follow
 
     config = ws.config
     engine = s.engine(config)
     sources, gate = pick.sources(config), pick.gate(config, ws.catalog)
     expire(ws, strays=True)
-    found = fetch(ws, sources, s.client(config), gate, engine, s.progress, s.limit, sample)
+    moved = follow(ws.catalog, sources, s.progress)
+    found = fetch(ws, sources, s.client(config), gate, engine, s.progress, s.limit, sample) | {"moved": moved}
     for line in left_over(ws, found):
         s.note(line)
     return found
@@ -76,15 +78,23 @@ def run(s: Session, ws: "Workspace", sample: int | None = None) -> dict[str, Any
 
 def left_over(ws: "Workspace", found: dict[str, Any]) -> list[str]:
     """What a fetch left for another one, each with the command that asks for it."""
-    from curate.fetched import passing
+    from curate.fetched import former, passing
 
     lines = [
         f"{n} that failed by [fetch] {key} were asked again: it has changed" for key, n in found["reopened"].items()
     ]
+    if found["moved"]:
+        lines.append(f"{found['moved']} files are known again, at another place")
     if hosts := found["deferred_hosts"]:
         lines.append(
             f"{hosts} hosts kept failing, or want long waits, and were left alone: what was not asked of them is still"
             " pending; `curate fetch` asks again"
+        )
+    sources, candidates = former(ws.catalog)
+    if sources:
+        lines.append(
+            f"{sources} sources that curate.toml does not name any more have {candidates} candidates that stay; `curate"
+            " status` lists them, `curate takedown` removes what is not wanted"
         )
     if failed := passing(ws):
         lines.append(f"{failed} failed for a reason that may pass; `curate fetch --retry-failed` asks again")

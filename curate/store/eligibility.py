@@ -13,6 +13,7 @@ from curate.store.catalog import Catalog
 
 HELD, GONE = "quarantined", "taken_down"
 NOT_DEDUPED, DUPLICATE = "not_deduped", "duplicate"
+UNHASHED = "unhashed"  # dedupe could make no hash of it, so nobody can say whether it is in another split, too
 
 
 @dataclass(frozen=True, slots=True)

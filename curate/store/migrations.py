@@ -294,3 +294,12 @@ CREATE UNIQUE INDEX set_aside_once ON set_aside (list, value) WHERE ended_at IS 
 def m009_input(db: sqlite3.Connection) -> None:
     """What a source on this machine looked like when it was listed; which settings decided that a candidate failed."""
     _statements(db, "ALTER TABLE sources ADD COLUMN stamp TEXT;;ALTER TABLE candidates ADD COLUMN decided_by TEXT")
+
+
+@MIGRATIONS.append
+def m010_final(db: sqlite3.Connection) -> None:
+    """A URL where redirects ended is looked up as fast as one that is listed."""
+    _statements(db, _FINAL)
+
+
+_FINAL = "CREATE INDEX candidates_final ON candidates (final_url) WHERE final_url IS NOT NULL"
