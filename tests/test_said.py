@@ -133,6 +133,6 @@ def test_a_train_that_fails_keeps_the_model_that_was_there(tmp_path: Path, monke
         with pytest.raises(StoreError):
             train(ws, "1.0.0", Serial(), Tiny(), QUIET)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    assert verify(ws, QUIET)["items"] == []
+    assert [one for one in verify(ws, QUIET)["items"] if one["id"].startswith("models/")] == []
     assert ws.catalog.one("SELECT count(*) FROM models") == 1
     ws.close()
