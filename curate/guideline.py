@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 from curate.errors import UsageError
+from curate.layouts.table import plain
 from curate.records import Taxonomy
 from curate.store import views
 from curate.store.catalog import Catalog, Row
@@ -21,6 +22,7 @@ def guideline(taxonomy: Taxonomy) -> Guideline:
     """The guideline that the taxonomy names; raises UsageError where it cannot be read."""
     if taxonomy.guideline is None:
         return Guideline()
+    plain(taxonomy.guideline)
     try:
         data = taxonomy.guideline.read_bytes()
         return Guideline(data.decode("utf-8"), hashlib.sha256(data).hexdigest()[:12])

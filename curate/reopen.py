@@ -25,6 +25,7 @@ KEYS: Mapping[Reason, tuple[str, ...]] = {  # of `[fetch]`: those that let in wh
     Reason.TOO_SMALL: ("min_side",),
     Reason.TOO_MANY_PIXELS: ("max_pixels",),
     Reason.TOO_MANY_FRAMES: ("max_frames", "max_pixels"),
+    Reason.HIDDEN_DATA: ("strip",),
     Reason.PLACEHOLDER: ("placeholder_urls",),
 }
 SCREENING = frozenset({Reason.GATE_MATCH, Reason.TAKEN_DOWN, Reason.BLOCKED_SOURCE, Reason.DENIED_CATEGORY})

@@ -14,6 +14,7 @@ from curate.contracts import Labeler, Needs
 from curate.coverage import Coverage
 from curate.engine.serial import Serial
 from curate.errors import UsageError
+from curate.layouts.table import plain
 from curate.records import Axis
 from curate.toml import suggest
 
@@ -61,6 +62,7 @@ def own(paths: Sequence[Path], axes: Sequence[Axis]) -> dict[str, list["Labeling
     found: dict[str, list[LabelingFunction]] = {axis.name: [] for axis in axes}
     for path in paths:
         trust.check(path)
+        plain(path)
     for path, module in Serial().map(_Run(), paths, Needs(side=0)):
         if isinstance(module, Exception):
             raise UsageError(f"label.functions: {path}: {type(module).__name__}: {module}") from module

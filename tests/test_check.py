@@ -65,7 +65,7 @@ def test_a_copy_in_another_split_is_a_leak(tmp_path: Path, shipped: str) -> None
     (leak,) = done.facts["leaks"]
     assert (leak["split"], leak["in"], leak["pictures"], leak["of"], leak["groups"]) == ("test", "train", 1, 9, 1)
     assert (leak["examples"][0]["a"], leak["examples"][0]["b"]) == ("train/cat/photo.png", "test/cat/copy.jpg")
-    assert "1 of 9 in test (11.1%)" in said(done)
+    assert "1 of 9 readable in test (11.1%)" in said(done)
 
 
 def test_equal_bytes_leak_even_where_there_is_nothing_to_hash(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Native lists are read faithfully: golden files, whatever wrote them; what cannot be read is named, never dropped."""
 
 import hashlib
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,3 +190,12 @@ def test_whatever_is_in_the_file_it_is_read_or_refused(
             assert len(row.value) == {"md5": 32, "sha1": 40}.get(row.algorithm, 64)
             assert row.value == row.value.lower()
             int(row.value, 16)
+
+
+@pytest.mark.parametrize("name", names("curate.screening.lists"))
+def test_a_pipe_is_no_list(tmp_path: Path, name: str) -> None:
+    """It would be waited for without end."""
+    os.mkfifo(tmp_path / "list")
+    reader = make("curate.screening.lists", Plugin(name, {"path": "list"}, base=tmp_path), "hash list")
+    with pytest.raises(UsageError, match="no plain file"):
+        list(reader.rows())

@@ -9,6 +9,7 @@ from curate import trust
 from curate.config import load
 from curate.errors import StoreError, UsageError
 from curate.store.workspace import Workspace, find_root
+from tests.calling import Command
 
 NOBODY = 65534
 ROOT = os.getuid() == 0 if hasattr(os, "getuid") else False
@@ -94,3 +95,17 @@ def test_a_work_folder_that_a_link_puts_into_a_synced_folder_is_refused(tmp_path
     (tmp_path / "work").symlink_to(tmp_path / "Dropbox" / "work")
     with pytest.raises(StoreError, match="syncs to a cloud drive"):
         Workspace(tmp_path, load(tmp_path))
+
+
+def test_who_only_looks_is_not_held_up_by_whose_file_it_is(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text("[screening]\nrequired = false\n")
+    curate = Command(file.parent, monkeypatch, capfd)
+    curate("status")
+    file.chmod(0o666)
+    for verb in (("status",), ("verify",), ("report",), ("log",)):
+        curate(*verb)
+    other: tuple[str, ...]
+    for other in (("fetch",), ("label",), ("verify", "--repair")):
+        assert "everybody may write to it" in curate(*verb, code=2).err

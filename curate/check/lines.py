@@ -67,7 +67,7 @@ def _leaks(facts: Mapping[str, Any]) -> Iterator[str]:
     for one in facts["leaks"]:
         yield _line(
             "LEAK",
-            f"{one['pictures']:,} of {one['of']:,} in {one['split']} ({one['pictures'] / one['of']:.1%}) have a "
+            f"{one['pictures']:,} of {one['of']:,} readable in {one['split']} ({one['pictures'] / one['of']:.1%}) have a "
             f"near-duplicate in {one['in']}, in {_n(one['groups'], 'group')}",
         )
         yield from _pairs(one["examples"])

@@ -18,15 +18,20 @@ _MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (cod
 def text(path: Path, newline: str | None = None) -> TextIO:
     """A file opened as text: UTF-8, or UTF-16 and UTF-32 by their byte order mark; other bytes become surrogates.
 
-    Raises UsageError for what is no plain file (a pipe would be waited for without end), cannot be read, or is no text.
+    Raises UsageError for what is no plain file, cannot be read, or is no text.
     """
     return path.open(encoding=encoding(path), errors="surrogateescape", newline=newline)
 
 
-def encoding(path: Path) -> str:
-    """What a file is written in; raises UsageError as `text` does."""
+def plain(path: Path) -> None:
+    """Raise UsageError for what is there and no plain file: a pipe or a device would be waited for without end."""
     if path.exists() and not path.is_file():
         raise UsageError(f"{path}: no plain file")
+
+
+def encoding(path: Path) -> str:
+    """What a file is written in; raises UsageError as `text` does."""
+    plain(path)
     try:
         with path.open("rb") as file:
             start = file.read(4096)

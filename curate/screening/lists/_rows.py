@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import GateError, UsageError
+from curate.layouts.table import plain
 from curate.records import Algorithm, CorruptRow, Dated, ListedHash, SkippedRow
 
 Row = ListedHash | CorruptRow | SkippedRow | Dated
@@ -69,6 +70,8 @@ def files(path: Path) -> list[Path]:
     """The file, or every file of the folder (the pages of one answer), by name; raises UsageError where it is not."""
     if not path.exists():
         raise UsageError(f"{path}: No such file or directory")
+    if not path.is_dir():
+        plain(path)
     found = [path] if not path.is_dir() else sorted(p for p in path.iterdir() if p.is_file() and p.name[0] != ".")
     if not found:
         raise UsageError(f"{path}: the folder holds no file")
