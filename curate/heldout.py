@@ -23,6 +23,7 @@ from curate.media import pdq, phash
 from curate.media.decode import Bounds
 from curate.near import beside
 from curate.progress import Progress
+from curate.sharing import Every
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
 
@@ -127,7 +128,7 @@ def _released(ws: Workspace, version: str) -> Iterator[Item]:
         yield one, by_phash, float(found.quality[row]), by_pdq, int(turned.quality[row])
 
 
-def near_held_out(ws: Workspace, ids: Sequence[str], looks: Looks) -> npt.NDArray[np.bool_]:
+def near_held_out(ws: Workspace, ids: Sequence[str], looks: Looks, every: Sequence[Every]) -> npt.NDArray[np.bool_]:
     """Which rows are an item of a set that is held out, or near to one: bool[n]."""
     rows = ws.catalog.rows("SELECT item, phash, quality, pdq, pdq_quality FROM held_out")
     found = np.zeros(len(ids), dtype=bool)
@@ -136,25 +137,23 @@ def near_held_out(ws: Workspace, ids: Sequence[str], looks: Looks) -> npt.NDArra
     items = {row[0] for row in rows}
     found |= np.fromiter((one in items for one in ids), dtype=bool, count=len(ids))
     config = ws.config.dedupe
-    listed = _array(row[1] for row in rows if row[1] and row[2] >= config.phash_quality)
-    if config.by_phash:
-        _mark(found, looks.phash, looks.by_phash, listed, config.group_radius)
-    listed = _array(row[3] for row in rows if any(row[3]) and row[4] >= config.pdq_quality and row[2] >= FLAT)
-    for turn in range(looks.pdq.shape[1]) if config.by_pdq else ():
-        _mark(found, looks.pdq[:, turn], looks.by_pdq, listed, config.pdq_group_radius)
+    by_phash = _array(row[1] for row in rows if row[1] and row[2] >= config.phash_quality)
+    by_pdq = _array(row[3] for row in rows if any(row[3]) and row[4] >= config.pdq_quality and row[2] >= FLAT)
+    for one, listed in zip(every, (by_phash, by_pdq), strict=True):
+        _mark(found, one.hashes, one.rows, listed, one.radius)
+    for turn in range(1, looks.pdq.shape[1]) if config.by_pdq else ():
+        told = np.flatnonzero(looks.by_pdq)
+        _mark(found, looks.pdq[told, turn], told, by_pdq, config.pdq_group_radius)
     return found
 
 
 def _mark(
-    found: npt.NDArray[np.bool_],
-    hashed: npt.NDArray[np.uint8],
-    tells: npt.NDArray[np.bool_],
-    listed: npt.NDArray[np.uint8],
-    radius: int,
+    found: npt.NDArray[np.bool_], hashed: npt.NDArray[np.uint8], rows: Rows, listed: npt.NDArray[np.uint8], radius: int
 ) -> None:
-    asked: Rows = np.flatnonzero(tells & ~found)
+    """Note the rows of which one hash is within the radius of a listed one."""
+    asked = np.flatnonzero(~found[rows])
     if asked.size and len(listed):
-        found[asked] = beside(hashed[asked], listed, radius)
+        found[rows[asked[beside(hashed[asked], listed, radius)]]] = True
 
 
 def _array(found: Iterable[bytes]) -> npt.NDArray[np.uint8]:
