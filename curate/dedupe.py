@@ -128,11 +128,9 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         parts = _parts(ids, shared, sharing.alike(every, likeness.near(looks, ws.config.dedupe)))
         survivors = [ids[row] for row in survivor.tolist()]
         found = Members(ids, grouping, collapse, survivors, _excluded(grouping, barred), parts.centres)
-        conflicts = [
-            *contradictions.declared(ws, ids, near.labels, grouping.names),
-            *contradictions.human(ids, collapse, judged),
-        ]
-        write(ws.catalog, found, memory, conflicts)
+        disputes = contradictions.declared(ws, ids, near.labels, grouping.names)
+        conflicts = [*disputes.conflicts, *contradictions.human(ids, collapse, judged)]
+        write(ws.catalog, found, memory, conflicts, disputes.samples)
         step()
     unread = {*done.unhashed, *grains.unread, *animated.unread}
     if embedder is not None:

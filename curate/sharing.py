@@ -14,7 +14,7 @@ import numpy.typing as npt
 from curate import frames
 from curate.groups import Alike, Rows
 from curate.likeness import FLAT, Looks, Told
-from curate.near import groups
+from curate.near import cross, groups
 from curate.store.workspace import Workspace
 
 Bytes = npt.NDArray[np.uint8]
@@ -135,10 +135,9 @@ def _near(one: Every, left: int, right: int) -> bool:
     return closest is not None and closest[0] <= one.radius
 
 
-def crossed(left: Sequence[Every], right: Sequence[Every]) -> Iterator[tuple[Every, Rows]]:
-    """What two sets of samples have in common, frame by frame: the hash, and the rows of the two as int64[m, 2]."""
-    from curate.near import cross
-
+def crossed(left: Sequence[Every], right: Sequence[Every]) -> Iterator[tuple[str, int, Rows]]:
+    """What two sets of samples have in common, frame by frame, by hash: its name, its radius, rows int64[m, 2]."""
     for one, other in zip(left, right, strict=True):
-        pairs = cross(one.hashes, other.hashes, one.radius)
-        yield one, np.unique(np.stack([one.rows[pairs[:, 0]], other.rows[pairs[:, 1]]], axis=1), axis=0)
+        found = cross(one.hashes, other.hashes, one.radius)
+        pairs = np.stack([one.rows[found[:, 0]], other.rows[found[:, 1]]], axis=1)
+        yield one.name, one.radius, np.unique(pairs, axis=0)

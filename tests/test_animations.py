@@ -20,14 +20,17 @@ from curate.contracts import Needs
 from curate.dedupe import dedupe
 from curate.engine.serial import Serial
 from curate.groups import unite
+from curate.heldout import forget, hold_out
 from curate.media.keyframes import MOST, spread
 from curate.progress import Progress
+from curate.release import labels
 from curate.sharing import Every, alike, joined
+from curate.store.views import disputed
 from curate.store.workspace import Workspace
 from curate.takedown import takedown
 from tests.builders import add, members, workspace
 from tests.calling import Command
-from tests.pictures import encode, photograph, texture
+from tests.pictures import clip, encode, photograph, texture
 
 SIZE = (160, 120)
 CONFIG = """
@@ -46,17 +49,6 @@ def ws(tmp_path: Path) -> Iterator[Workspace]:
     made = workspace(tmp_path)
     yield made
     made.close()
-
-
-def clip(kind: str, frames: Sequence[Image.Image], size: tuple[int, int] = SIZE) -> bytes:
-    """These pictures as an animation, or as pages."""
-    made = io.BytesIO()
-    first, *rest = (frame.convert("RGB").resize(size) for frame in frames)
-    options: dict[str, object] = {"lossless": True} if kind == "WEBP" else {"quality": 95} if kind == "AVIF" else {}
-    if kind != "TIFF":
-        options["duration"] = 80
-    first.save(made, kind, save_all=True, append_images=rest, **options)
-    return made.getvalue()
 
 
 def scenes(*seeds: int) -> list[Image.Image]:
@@ -137,6 +129,34 @@ def test_a_card_at_the_end_of_many_is_one_group_and_no_contradiction(ws: Workspa
     assert groups(ws, *ids) == 1
     assert ws.catalog.one("SELECT count(*) FROM conflicts") == 0
     assert ws.catalog.one("SELECT count(*) FROM group_parts") == 0, "each is within the radius of the first"
+
+
+def test_a_contradiction_within_a_wide_group_is_about_those_that_look_alike(ws: Workspace) -> None:
+    """The card ties strangers together; only the still and its copy wait, about which sources disagree."""
+    card = photograph()
+    tied = [add(ws, clip("PNG", [texture(n), card]), "neutral") for n in (1, 2)]
+    alike = [add(ws, encode(card, "JPEG", quality=q), said) for q, said in ((95, "porn"), (60, "neutral"))]
+    dedupe(ws, Serial(), Progress(quiet=True))
+    assert len({row["grp"] for row in members(ws).values()}) == 1
+    assert disputed(ws.catalog, "content") == set(alike)
+    assert not set(tied) & labels(ws, ws.config.taxonomy.axes[0]).withheld.keys()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF"])
+def test_what_shares_a_frame_with_a_set_that_is_held_out(ws: Workspace, tmp_path: Path, kind: str) -> None:
+    shared, folder = texture(7), tmp_path / "benchmark"
+    folder.mkdir()
+    (folder / "one").write_bytes(clip(kind, [texture(5), shared, texture(6)]))
+    (folder / "two").write_bytes(encode(texture(8), "PNG"))
+    still, moving = add(ws, encode(shared, "PNG")), add(ws, clip(kind, [texture(1), texture(8)]))
+    other = add(ws, clip(kind, [texture(2), texture(3)]))
+    assert hold_out(ws, str(folder), Serial(), Progress(quiet=True))["items"] == 2
+    dedupe(ws, Serial(), Progress(quiet=True))
+    reasons = {one: row["excluded"] for one, row in members(ws).items()}
+    assert reasons == {still: "held_out", moving: "held_out", other: None}
+    forget(ws, str(folder))
+    dedupe(ws, Serial(), Progress(quiet=True))
+    assert {row["excluded"] for row in members(ws).values()} == {None}
 
 
 def test_where_the_first_frame_alone_is_to_count(tmp_path: Path) -> None:

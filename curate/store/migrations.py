@@ -294,3 +294,26 @@ CREATE UNIQUE INDEX set_aside_once ON set_aside (list, value) WHERE ended_at IS 
 def m009_input(db: sqlite3.Connection) -> None:
     """What a source on this machine looked like when it was listed; which settings decided that a candidate failed."""
     _statements(db, "ALTER TABLE sources ADD COLUMN stamp TEXT;;ALTER TABLE candidates ADD COLUMN decided_by TEXT")
+
+
+@MIGRATIONS.append
+def m010_frames(db: sqlite3.Connection) -> None:
+    """Which samples a contradiction of sources is about, since groups are wider than that; frames that are held out."""
+    _statements(db, _FRAMES)
+
+
+_FRAMES = """
+-- Written anew by dedupe: samples that look like others as a whole, among which sources declare different classes.
+CREATE TABLE disputed (
+    axis TEXT NOT NULL, sample TEXT NOT NULL REFERENCES samples (id) ON DELETE CASCADE, PRIMARY KEY (axis, sample)
+) WITHOUT ROWID
+;;
+INSERT INTO disputed SELECT DISTINCT c.axis, m.sample FROM members m JOIN conflicts c ON c.subject = m.grp
+WHERE c.kind = 'declared'
+;;
+-- Of items of a set that is held out: their distinct frames but for the first, hashes as in held_out.
+CREATE TABLE held_out_frames (
+    name TEXT NOT NULL, item TEXT NOT NULL, number INTEGER NOT NULL, phash BLOB NOT NULL, quality REAL NOT NULL,
+    pdq BLOB NOT NULL, pdq_quality INTEGER NOT NULL, PRIMARY KEY (name, item, number)
+) WITHOUT ROWID
+"""
