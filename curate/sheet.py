@@ -109,10 +109,14 @@ def largest(ws: Workspace) -> list[dict[str, Any]]:
 
 
 def tiles(ws: Workspace, names: Iterable[str], clear: bool, progress: Progress) -> dict[str, dict[str, Any]]:
-    """What the page shows of each sample: a picture made here (None where it cannot be made), its group, its place."""
+    """What the page shows of each sample: a picture made here (None where it cannot be made), its group, its place.
+
+    Of an animation the picture is the first frame; how many there are is said.
+    """
     wanted = sorted(set(names))
     group = _groups(ws)
     size = Counter(group.values())
+    frames = {row[0]: row[1] for row in ws.catalog.rows("SELECT id, frames FROM samples WHERE frames > 1")}
     found = {}
     with progress.stage("thumbnails", len(wanted)) as step:
         for name, picture in _pictures(ws, wanted, clear):
@@ -122,6 +126,7 @@ def tiles(ws: Workspace, names: Iterable[str], clear: bool, progress: Progress) 
                 "group": group.get(name, name)[:10],
                 "size": size[group[name]] if name in group else 1,
                 "place": _place(ws, name),
+                "frames": frames.get(name, 1),
             }
             step()
     return found

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
-from curate import frames
-from curate.config import Config, DedupeConfig
+from curate import frames, groupsheet
+from curate.agenda import Item
+from curate.config import Config, DedupeConfig, ScreeningConfig
 from curate.contracts import Needs
 from curate.dedupe import dedupe
 from curate.engine.serial import Serial
@@ -24,6 +25,8 @@ from curate.heldout import forget, hold_out
 from curate.media.keyframes import MOST, spread
 from curate.progress import Progress
 from curate.release import labels
+from curate.report import report
+from curate.review.dataset import known
 from curate.sharing import Every, alike, joined
 from curate.store.views import disputed
 from curate.store.workspace import Workspace
@@ -309,3 +312,16 @@ def test_in_confined_workers_as_well(
     curate = Command(tmp_path, monkeypatch, capfd)
     curate("fetch")
     assert curate("dedupe", "--json").json["duplicates"] == 0
+
+
+def test_pages_say_how_many_frames_a_picture_stands_for(tmp_path: Path) -> None:
+    ws = workspace(tmp_path, Config(screening=ScreeningConfig(required=False)))
+    one, other = add(ws, clip("GIF", scenes(1, 2)), "neutral"), add(ws, clip("GIF", scenes(3)), "neutral")
+    dedupe(ws, Serial(), Progress(quiet=True))
+    for page in (groupsheet.report(ws, Progress(quiet=True)), report(ws, Progress(quiet=True))):
+        text = page.read_text()
+        assert text.count("3 frames, the first shown") >= 1 <= text.count("2 frames, the first shown")
+    axis = ws.config.taxonomy.axes[0]
+    found = known(ws, [Item(sample, 0, axis.name, True) for sample in (one, other)], axis)
+    assert [found[sample].frames for sample in (one, other)] == ["3, 3 at most shown", "2, 2 at most shown"]
+    ws.close()
