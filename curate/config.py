@@ -138,8 +138,10 @@ class DedupeConfig:
     """By which hashes, and how near: a group shares a split, a collapse set has one survivor. Radii are bits.
 
     `orientations` searches for mirrored and turned copies as well, by PDQ. `embeddings` names a labeler whose vectors
-    group what lies within `cosine` of each other: crops, which hashes miss. A hash of less than `phash_quality` or
-    `pdq_quality` is not asked: such a picture has little texture. docs/dedupe.md has what each setting finds.
+    group what lies within `cosine` of each other: crops, which hashes miss. `frames`: whether any distinct frame of an
+    animation, or page of a file, makes a group with what shows the same, or the first alone. A hash of less than
+    `phash_quality` or `pdq_quality` is not asked: such a picture has little texture. docs/dedupe.md has what each
+    setting finds.
     """
 
     hash: Literal["phash", "pdq", "phash+pdq"] = "phash+pdq"
@@ -152,6 +154,7 @@ class DedupeConfig:
     orientations: bool = False
     embeddings: str | None = None
     cosine: float = 0.95
+    frames: Literal["any", "first"] = "any"
 
     def __post_init__(self) -> None:
         """Refuse a collapse set that would reach out of its group, and a search by what is not there."""

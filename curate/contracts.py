@@ -112,15 +112,16 @@ class Decoded(Protocol):
     def declared(self) -> Mapping[str, tuple[str, ...]]: ...  # axis -> the classes that sources declare, sorted
 
     def image(self, side: int | None) -> "Image.Image":
-        """Oriented RGB, transparency on white, first frame, shorter side at most `side` px (None: full)."""
+        """Oriented RGB, transparency on white, one frame, shorter side at most `side` px (None: full)."""
         ...
 
 
 class Labeler(Protocol):
     """Says one thing about each sample, as numbers. No store, no network, no engine, no threshold.
 
-    Workers are confined once it is loaded. One that has more to read says which files and folders, one that asks a
-    service says so: `reads: Sequence[Path]`, `network: bool`, as fields (options) or class variables, or not at all.
+    As fields or class variables it may have: `reads: Sequence[Path]` and `network: bool`, what a confined worker may
+    reach; `over_frames: Mapping[str, str]`, the columns that three frames of an animation make, each looked at as a
+    picture: "max" (of what is less safe the higher it is), "min", "mean". The others are the first frame's.
     """
 
     version: ClassVar[int]  # raise it when answers change; part of the table's name

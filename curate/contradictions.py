@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,21 +25,35 @@ def judged(ws: Workspace) -> Judged:
     return found
 
 
-def declared(ws: Workspace, ids: Sequence[str], near: Rows, names: Sequence[str]) -> Iterator[Row]:
-    """Groups in which sources declare different classes for samples that look alike; an album alone is no conflict."""
+@dataclass(frozen=True)
+class Disputes:
+    """What sources contradict each other about: rows for review, and the samples concerned, as (axis, sample)."""
+
+    conflicts: list[Row]
+    samples: list[tuple[str, str]]
+
+
+def declared(ws: Workspace, ids: Sequence[str], near: Rows, names: Sequence[str]) -> Disputes:
+    """Groups in which sources declare different classes for samples that look alike as a whole.
+
+    `near` is each row's smallest fellow by that: an album, or one frame in common, alone is no conflict.
+    """
     at = {one: row for row, one in enumerate(ids)}
+    found = Disputes([], [])
     for axis in ws.config.taxonomy.axes:
         rows, labels, classes = _said(ws, axis.name, at)
         number = len(classes)
         sets = np.unique(near[rows] * number + labels) // max(number, 1)
         several = np.unique(sets[1:][sets[1:] == sets[:-1]])
+        found.samples.extend((axis.name, ids[row]) for row in np.flatnonzero(np.isin(near, several)).tolist())
         concerned = np.isin(near[rows], several)
         once = np.unique(rows[concerned] * number + labels[concerned])
         groups: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for row, label in zip(*(part.tolist() for part in np.divmod(once, max(number, 1))), strict=True):
             groups[names[row]][classes[label]] += 1
         for name, counts in groups.items():
-            yield "declared", name, axis.name, f"sources declare {_listed(counts)}"
+            found.conflicts.append(("declared", name, axis.name, f"sources declare {_listed(counts)}"))
+    return found
 
 
 def _said(ws: Workspace, axis: str, at: Mapping[str, int]) -> tuple[Rows, Rows, list[str]]:

@@ -1,9 +1,10 @@
 """`curate dedupe`: which samples are near-duplicates, in which split their group is, and which one of a set survives.
 
-Two radii. Samples that one stage finds near (pHash, PDQ; mirrors and embeddings where asked for), and those of one
-album, are a group: it has one split. Samples within the collapse radius of every hash, whose thumbnails agree all over
-and whose detail lies in the same places, are a collapse set: one survives. A black bar or a crop changes a thumbnail
-somewhere, a mosaic takes detail away, and the label changes perhaps, so it shares a group and is not collapsed away.
+Two radii. Samples that one stage finds near (pHash, PDQ; mirrors and embeddings where asked for), those that have a
+frame in common, and those of one album, are a group: it has one split. Samples within the collapse radius of every
+hash, whose thumbnails agree all over and whose detail lies in the same places, are a collapse set: one survives. A
+black bar or a crop changes a thumbnail somewhere, a mosaic takes detail away, and the label changes perhaps, so it
+shares a group and is not collapsed away.
 """
 
 import gc
@@ -18,7 +19,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from curate import contradictions, hashes, likeness, scores
+from curate import contradictions, frames, hashes, likeness, scores, sharing
 from curate.animations import Animations
 from curate.contracts import Engine, Labeler
 from curate.contradictions import Judged
@@ -32,6 +33,7 @@ from curate.members import Members, contested, write
 from curate.plugins import mark_of
 from curate.progress import Progress
 from curate.records import SPLITS
+from curate.sharing import Every
 from curate.stages import Stage, by_cosine, by_hash, by_orientation, joined
 from curate.store import eligibility
 from curate.store.catalog import Catalog
@@ -48,14 +50,31 @@ class Active:
     bytes: Rows
     frames: Rows
 
+    @property
+    def animated(self) -> dict[str, int]:
+        """How many frames each has that has several."""
+        return {self.ids[row]: int(self.frames[row]) for row in np.flatnonzero(self.frames > 1).tolist()}
+
 
 @dataclass
 class Near:
-    """Each row's smallest fellow by all stages, what each stage took (s), and the corrupt parts it made again."""
+    """Each row's smallest fellow by all stages, what each took (s), and the corrupt parts they made again.
+
+    The stages look at first frames: what these join looks alike as a whole.
+    """
 
     labels: Rows
     seconds: dict[str, float] = field(default_factory=dict)
     rebuilt: list[str] = field(default_factory=list)
+
+    def shared(self, every: Sequence[Every]) -> Rows:
+        """Each row's smallest fellow where a frame after the first counts as well."""
+        if not sharing.several(every):
+            return self.labels
+        started = time.monotonic()
+        found = unite(self.labels, sharing.joined(every, self.labels))
+        self.seconds["frames"] = time.monotonic() - started
+        return found
 
 
 @contextmanager
@@ -84,37 +103,38 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
     active = _active(ws.catalog)
     ids = active.ids
     done = hashes.complete(ws, ids, engine, progress)
+    animated = frames.complete(ws, active.animated, engine, progress)
     if embedder is not None:
         scores.compute(ws, engine, [embedder], progress)
     with progress.stage("group", 4) as step:
         looks = _looks(ws, ids, embedder)
+        every = sharing.every(ws, ids, looks)
         near = _near(ws, ids, looks, embedder)
+        shared = near.shared(every)
         step()
         memory = _memory(ws.catalog, ids)
-        groups = unite(near.labels, np.concatenate([_albums(ws.catalog, ids), namesakes(memory)]))
+        groups = unite(shared, np.concatenate([_albums(ws.catalog, ids), namesakes(memory)]))
         grouping = assign(ids, groups, memory, partial(drawn, ws.config.export.salt, ws.config.export.splits))
         step()
         judged = contradictions.judged(ws)
         tight = likeness.tight(looks, near.labels, ws.config.dedupe)
         rows = likeness.several(tight)
         grains = Grains(ws, [ids[row] for row in rows.tolist()], rows, engine, progress)
-        animations = Animations(ws, ids, active.frames, engine, progress)
+        animations = Animations(ws, ids, active.frames)
         one_picture = likeness.one_picture(ws, ids, looks, tight, grains, animations)
-        barred = near_held_out(ws, ids, looks)
+        barred = near_held_out(ws, ids, looks, every)
         survivor = stars(tight, _rank(active, barred | (grouping.merged >= 0), judged), one_picture)
         barred |= np.isin(survivor, survivor[barred])
         step()
         collapse = _collapse(ids, survivor)
-        parts = _parts(ids, near.labels, likeness.near(looks, ws.config.dedupe))
+        parts = _parts(ids, shared, sharing.alike(every, likeness.near(looks, ws.config.dedupe)))
         survivors = [ids[row] for row in survivor.tolist()]
         found = Members(ids, grouping, collapse, survivors, _excluded(grouping, barred, ~looks.hashed), parts.centres)
-        conflicts = [
-            *contradictions.declared(ws, ids, near.labels, grouping.names),
-            *contradictions.human(ids, collapse, judged),
-        ]
-        write(ws.catalog, found, memory, conflicts)
+        disputes = contradictions.declared(ws, ids, near.labels, grouping.names)
+        conflicts = [*disputes.conflicts, *contradictions.human(ids, collapse, judged)]
+        write(ws.catalog, found, memory, conflicts, disputes.samples)
         step()
-    unread = {*done.unhashed, *grains.unread, *animations.unread}
+    unread = {*done.unhashed, *grains.unread, *animated.unread}
     if embedder is not None:
         unread.update(scores.unread(ws, [embedder], ids))
     return {
@@ -128,7 +148,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         "held_out": int(barred.sum()),
         "unhashed": len(done.unhashed),
         "void": done.void,
-        "rebuilt": sorted({*done.rebuilt, *near.rebuilt, *grains.rebuilt}),
+        "rebuilt": sorted({*done.rebuilt, *animated.rebuilt, *near.rebuilt, *grains.rebuilt}),
         "stages": {name: round(seconds, 3) for name, seconds in near.seconds.items()},
         "seconds": round(time.monotonic() - started, 3),
     }

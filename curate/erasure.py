@@ -50,7 +50,8 @@ def erase(ws: "Workspace", db: sqlite3.Connection, candidates: Sequence[int]) ->
     db.execute("DELETE FROM decisions WHERE carried_from IN gone")
     db.execute("DELETE FROM quarantine WHERE kind = 'sample' AND subject IN gone")
     db.execute("DELETE FROM conflicts WHERE subject IN gone")
-    db.execute("DELETE FROM held_out WHERE item IN gone")
+    for table in ("held_out", "held_out_frames"):
+        db.execute(f"DELETE FROM {table} WHERE item IN gone")  # noqa: S608 (constants)
     for table in about_samples(db):
         db.execute(f"DELETE FROM {table} WHERE sample IN gone")  # noqa: S608 (names of the schema)
     db.execute("DELETE FROM samples WHERE id IN gone")

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curate import hashes
+from curate import hashes, sharing
 from curate.errors import UsageError
-from curate.likeness import FLAT
+from curate.likeness import FLAT, Looks
 from curate.media import pdq, phash
+from curate.sharing import Every
 from curate.store import lookup, views
 from curate.store.workspace import Workspace
 
@@ -38,6 +39,7 @@ class Group:
     albums: dict[str, frozenset[tuple[str, str]]]
     radii: tuple[int, int]
     turned: bool  # whether mirrors and quarter turns are searched for
+    every: tuple[Every, ...]  # what is compared frame by frame
 
     @classmethod
     def of(cls, ws: Workspace, ids: list[str]) -> "Group":
@@ -47,7 +49,10 @@ class Group:
         by_phash = found.known & (found.quality >= config.phash_quality) & config.by_phash
         by_pdq = turned.tells(config.pdq_quality) & (found.quality >= FLAT) & config.by_pdq
         radii = (config.group_radius, config.pdq_group_radius)
-        return cls(ids, found.phash, by_phash, turned.hashes, by_pdq, _albums(ws, ids), radii, config.orientations)
+        every = sharing.every(ws, ids, Looks.of(ws, ids))
+        return cls(
+            ids, found.phash, by_phash, turned.hashes, by_pdq, _albums(ws, ids), radii, config.orientations, every
+        )
 
     def bits(self, row: int) -> tuple[Bits, Bits, Bits]:
         """How far each member is from one of them: pHash int64[n], PDQ upright int64[n], PDQ int64[n, 8] by turn."""
@@ -61,6 +66,8 @@ class Group:
         found = (by_phash <= self.radii[0]) & self.by_phash & self.by_phash[row]
         near = turns.min(axis=1) if self.turned else by_pdq
         found = found | ((near <= self.radii[1]) & self.by_pdq & self.by_pdq[row])
+        for one in self.every if sharing.several(self.every) else ():
+            found[one.beside(row)] = True
         mine = self.albums.get(self.ids[row], frozenset())
         if mine:
             found = found | np.array([bool(mine & self.albums.get(one, frozenset())) for one in self.ids])
@@ -75,9 +82,17 @@ class Group:
         if self.by_pdq[left] and self.by_pdq[right]:
             best = int(turns.argmin())
             said.append(f"PDQ {by_pdq} of {pdq.BITS}" + (f" ({turns[best]} {TURNS[best]})" if best else ""))
+        for one in self.every:
+            bits, mine, theirs = one.closest(left, right) or (0, 0, 0)
+            if mine or theirs:
+                said.append(f"{one.name} {bits} of {8 * one.hashes.shape[1]} ({_frame(mine)} beside {_frame(theirs)})")
         if self.albums.get(self.ids[left], frozenset()) & self.albums.get(self.ids[right], frozenset()):
             said.append("one album")
         return ", ".join(said) or "neither hash says anything of one of them"
+
+
+def _frame(number: int) -> str:
+    return f"frame {number + 1}"
 
 
 def _apart(one: npt.NDArray[np.uint8], others: npt.NDArray[np.uint8]) -> Bits:
@@ -130,6 +145,10 @@ def _nearest(group: Group, place: int) -> list[dict[str, Any]]:
     for bits, told, radius in ((by_phash, group.by_phash, group.radii[0]), (nearer, group.by_pdq, group.radii[1])):
         told_both = told & told[place]
         far[told_both] = np.minimum(far[told_both], bits[told_both] / max(radius, 1))
+    for one in group.every if sharing.several(group.every) else ():
+        for row in one.beside(place).tolist():
+            closest = one.closest(place, row)
+            far[row] = min(far[row], closest[0] / max(one.radius, 1) if closest else np.inf)
     order = [row for row in np.argsort(far, kind="stable").tolist() if row != place][:NEAREST]
     return [{"sample": group.ids[row], "how": group.how(place, row), "direct": bool(far[row] <= 1)} for row in order]
 

@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import __version__, hashes, weak_table
+from curate import __version__, hashes, sharing, weak_table
 from curate.config import Config, DedupeConfig
 from curate.contracts import Export
 from curate.coverage import over
@@ -154,7 +154,11 @@ def _header(ws: "Workspace", version: str, rows: Rows) -> dict[str, Any]:
         },
         "config_sha256": config_sha256(config),
         "splits": {"shares": config.export.splits, "salt": config.export.salt},
-        "leakage": {"hash": config.dedupe.hash, "radius": config.dedupe.group_radius},
+        "leakage": {
+            "hash": config.dedupe.hash,
+            "radius": config.dedupe.group_radius,
+            "frames": config.dedupe.frames,
+        },
         "screening": {"required": config.screening.required} | _screening(ws),
         "approvals": _approvals(ws),
         "policy": {"refusals": refusals.version(), "minors": minors.version()},
@@ -321,27 +325,26 @@ def _check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
             f"leakage: {len(missing)} items have no perceptual hash ({_some(missing)});"
             " run `curate dedupe` again, which leaves out what cannot be hashed for good"
         )
+    every = {split: sharing.every(ws, ids[split], known[split]) for split in SPLITS}
     for one, other in combinations(SPLITS, 2):
-        for name, radius, found in _near(known[one], known[other], ws.config.dedupe):
-            if len(found):
-                pairs = [f"{ids[one][a]} and {ids[other][b]}" for a, b in found[:_SHOWN].tolist()]
+        found = [*sharing.crossed(every[one], every[other]), *_turned(known[one], known[other], ws.config.dedupe)]
+        for name, radius, rows in found:
+            if len(rows):
+                pairs = [f"{ids[one][a]} and {ids[other][b]}" for a, b in rows[:_SHOWN].tolist()]
                 raise GateError(
-                    f"leakage: {len(found)} pairs between {one} and {other} look alike ({name}, {radius} bits or fewer"
+                    f"leakage: {len(rows)} pairs between {one} and {other} look alike ({name}, {radius} bits or fewer"
                     f" apart: {'; '.join(pairs)}); run `curate dedupe` again"
                 )
 
 
-def _near(left: Looks, right: Looks, config: DedupeConfig) -> "Iterator[tuple[str, int, np.ndarray]]":
-    """What is near by each hash that dedupe groups by: the hash, its radius, rows of the two sides as int64[m, 2]."""
+def _turned(left: Looks, right: Looks, config: DedupeConfig) -> "Iterator[tuple[str, int, np.ndarray]]":
+    """What is near by a mirrored or turned picture's PDQ, as `sharing.crossed` has it."""
     import numpy as np
 
     from curate.near import cross
 
-    rows, others = np.flatnonzero(left.by_phash), np.flatnonzero(right.by_phash)
-    found = cross(left.phash[rows], right.phash[others], config.group_radius)
-    yield "pHash", config.group_radius, np.stack([rows[found[:, 0]], others[found[:, 1]]], axis=1)
     rows, others = np.flatnonzero(left.by_pdq), np.flatnonzero(right.by_pdq)
-    for turn in range(left.pdq.shape[1]):
+    for turn in range(1, left.pdq.shape[1]):
         found = cross(left.pdq[rows, 0], right.pdq[others, turn], config.pdq_group_radius)
         yield "PDQ", config.pdq_group_radius, np.stack([rows[found[:, 0]], others[found[:, 1]]], axis=1)
 

@@ -1,18 +1,15 @@
 """The table of detail: made for samples that are about to be collapsed, and remembered."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
+from curate.blobwork import Making, made
 from curate.contracts import Engine
-from curate.engine import each, slices
-from curate.errors import ItemError, StoreError
 from curate.marks import fingerprint
 from curate.media import grain
 from curate.media.decode import Bounds, open_image
 from curate.progress import Progress
-from curate.store.blobs import LocalBlobs
 from curate.store.tables import Table, to_bytes, to_table
 from curate.store.workspace import Workspace
 
@@ -25,29 +22,8 @@ BATCH = 1 << 17  # rows of the table read at a time
 ITEM = 32  # samples that a worker looks at before it answers
 
 
-@dataclass(frozen=True)
-class Graining:
-    """The work that is mapped over ids."""
-
-    root: Path
-    bounds: Bounds
-
-    @property
-    def reads(self) -> tuple[Path]:
-        """The store's bytes."""
-        return (self.root,)
-
-    def load(self) -> None:
-        """Import what the first item would otherwise wait for."""
-        import numpy as np  # noqa: F401
-
-    def __call__(self, item: str) -> bytes | None:
-        """The id's detail, or None where its bytes are gone or are no picture any more."""
-        try:
-            with LocalBlobs(self.root).open(item) as blob:
-                return grain.of(open_image(blob.read(), self.bounds))
-        except (ItemError, StoreError):
-            return None
+def _grain(data: bytes, bounds: Bounds) -> bytes:
+    return grain.of(open_image(data, bounds))
 
 
 class Grains:
@@ -119,19 +95,18 @@ class Grains:
     def _make(self, places: Sequence[int]) -> None:
         import numpy as np
 
-        work = Graining(self._ws.blobs.root, Bounds(self._ws.config.fetch.max_pixels, 1))
+        bounds = Bounds(self._ws.config.fetch.max_pixels, 1)
+        work = Making(self._ws.blobs.root, partial(_grain, bounds=bounds), grain.CELLS**2)
         named = {self._ids[place]: place for place in places}
         self._asked[places] = True
-        made: dict[str, bytes] = {}
+        known: dict[str, bytes] = {}
         with self._progress.stage("detail", len(places)) as step:
-            for one, found in each(self._engine, work, slices(list(named), ITEM)):
+            for one, found in made(self._engine, work, list(named), ITEM):
                 step()
-                if isinstance(found, Exception) and not isinstance(found, ItemError):
-                    raise found
-                if isinstance(found, bytes):
-                    made[one] = found
+                if found is not None:
+                    known[one] = found
                     self._grain[named[one]], self._known[named[one]] = np.frombuffer(found, dtype=np.uint8), True
-        write(self._ws, made)
+        write(self._ws, known)
 
 
 def table(ws: Workspace) -> Table:

@@ -288,6 +288,21 @@ def read_pdq(ws: Workspace, ids: Sequence[str], turns: int = pdq.ORIENTATIONS) -
     return PdqHashes(hashes, quality, known)
 
 
+def frames_pdq(ws: Workspace, ids: Sequence[str]) -> "Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]":
+    """PDQ of the frames and pages after the first, many at a time: places in `ids`, numbers, upright hashes, quality.
+
+    int64[n], int64[n], uint8[n, 32], uint8[n]; what a frame is shown as elsewhere (its other renderings) is left out.
+    """
+    import numpy as np
+    import pyarrow.compute as pc
+
+    plain = pc.match_substring_regex(pc.field("part"), "^(frame|page):[0-9]+$")
+    for at, rows in _aligned(ws, ids, ["part", "pdq", "quality"], pdq_table(ws), plain):
+        numbers = [int(part.partition(":")[2]) for part in rows.column("part").to_pylist()]
+        quality = rows.column("quality").to_numpy()
+        yield at.astype(np.int64), np.array(numbers, dtype=np.int64), _hashes_of(rows)[:, 0], quality
+
+
 @dataclass(frozen=True)
 class PdqRows:
     """Rows of the PDQ table: ids and parts [n], hashes uint8[n, 8, 32], quality uint8[n]."""

@@ -1,9 +1,12 @@
 """Sets to evaluate on that somebody holds out: "remove from A what is in B", remembered from run to run.
 
-Of the items of such a set only hashes are kept. Whatever is near to one of them, by any hash that groups samples, and
-whatever shows the same picture as that, leaves every later release with the reason `held_out`.
+Of the items of such a set only hashes are kept, those of distinct frames included. Whatever is near to one of them, by
+any hash that groups samples, and whatever shows the same picture as that, leaves every later release with the reason
+`held_out`.
 """
 
+import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curate import hashes
+from curate import frames, hashes
 from curate.contracts import Engine, Work
 from curate.engine import each, slices
 from curate.errors import ItemError, UsageError
@@ -23,12 +26,14 @@ from curate.media import pdq, phash
 from curate.media.decode import Bounds
 from curate.near import beside
 from curate.progress import Progress
+from curate.sharing import Every
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
 
 REASON = "held_out"
 ITEM = 4  # files that a worker hashes at a time: their bytes are all in memory at once
-Item = tuple[str, bytes, float, bytes, int]  # sha256, phash, its quality, upright PDQ, its quality; b"": no such hash
+Frame = tuple[int, bytes, float, bytes, int]  # number, phash, its quality, upright PDQ, its quality; b"": no such hash
+Item = tuple[str, list[Frame]]  # sha256, the first frame and what other distinct ones there are
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,15 @@ class Reading:
         look = self.intake(item)
         if look.hashes is None:
             return None
-        main = next(one for one in look.pdq if one.part == pdq.MAIN)
-        return look.sha256, look.hashes["phash"], float(look.hashes["quality"]), main.hashes[: pdq.BYTES], main.quality
+        of = {one.part: (one.hashes[: pdq.BYTES], one.quality) for one in look.pdq}
+        found = [(0, bytes(look.hashes["phash"]), float(look.hashes["quality"]), *of[pdq.MAIN])]
+        if look.sample is not None and look.sample.frames > 1:
+            for row in np.frombuffer(frames.of(item.data, self.intake.bounds), dtype=frames.ROW):
+                number = int(row["frame"])
+                turned = of.get(f"frame:{number}", of.get(f"page:{number}", (b"", 0)))
+                if number and row["key"]:
+                    found.append((number, row["phash"].tobytes(), float(row["quality"]), *turned))
+        return look.sha256, found
 
 
 def hold_out(ws: Workspace, origin: str, engine: Engine, progress: Progress) -> dict[str, object]:
@@ -75,7 +87,7 @@ def hold_out(ws: Workspace, origin: str, engine: Engine, progress: Progress) -> 
     folder = Path(origin)
     if ws.catalog.one("SELECT 1 FROM releases WHERE version = ?", (origin,)):
         name, items = origin, list(_released(ws, origin))
-        unreadable = sum(not one[1] for one in items)
+        unreadable = sum(not found[0][1] for _, found in items)
     elif folder.is_dir():
         name, (items, unreadable) = str(folder.resolve()), _files(ws, folder, engine, progress)
     else:
@@ -83,10 +95,13 @@ def hold_out(ws: Workspace, origin: str, engine: Engine, progress: Progress) -> 
     if not items:
         raise UsageError(f"--against {origin}: no picture in it that can be read")
     with ws.catalog.tx() as db:
-        db.execute("DELETE FROM held_out WHERE name = ?", (name,))
+        _emptied(db, name)
         row = (name, origin, unreadable, now(), ws.catalog.run)
         db.execute("INSERT OR REPLACE INTO held_out_sets VALUES (?, ?, ?, ?, ?)", row)
-        db.executemany("INSERT OR IGNORE INTO held_out VALUES (?, ?, ?, ?, ?, ?)", ((name, *item) for item in items))
+        for item, (first, *others) in items:
+            db.execute("INSERT OR IGNORE INTO held_out VALUES (?, ?, ?, ?, ?, ?)", (name, item, *first[1:]))
+            more = ((name, item, *one) for one in others)
+            db.executemany("INSERT OR IGNORE INTO held_out_frames VALUES (?, ?, ?, ?, ?, ?, ?)", more)
         ws.catalog.append(db, "hold_out", name, {"items": len(items), "unreadable": unreadable})
     return {"name": name, "items": len(items), "unreadable": unreadable}
 
@@ -99,9 +114,14 @@ def forget(ws: Workspace, origin: str) -> None:
         known = ", ".join(row[0] for row in ws.catalog.rows("SELECT origin FROM held_out_sets ORDER BY origin"))
         raise UsageError(f"--forget {origin}: no such set is held out; there is {known or 'none'}")
     with ws.catalog.tx() as db:
-        db.execute("DELETE FROM held_out WHERE name = ?", (name,))
+        _emptied(db, name)
         db.execute("DELETE FROM held_out_sets WHERE name = ?", (name,))
         ws.catalog.append(db, "forget_held_out", str(name), {})
+
+
+def _emptied(db: sqlite3.Connection, name: object) -> None:
+    db.execute("DELETE FROM held_out WHERE name = ?", (name,))
+    db.execute("DELETE FROM held_out_frames WHERE name = ?", (name,))
 
 
 def _files(ws: Workspace, folder: Path, engine: Engine, progress: Progress) -> tuple[list[Item], int]:
@@ -121,40 +141,51 @@ def _files(ws: Workspace, folder: Path, engine: Engine, progress: Progress) -> t
 def _released(ws: Workspace, version: str) -> Iterator[Item]:
     ids = [row[0] for row in ws.catalog.rows("SELECT sample FROM released WHERE version = ? ORDER BY 1", (version,))]
     found, turned = hashes.read(ws, ids), hashes.read_pdq(ws, ids, 1)
+    keys = frames.keys(ws, ids, frames.several(ws, ids))
+    others: defaultdict[int, list[Frame]] = defaultdict(list)
+    for at, row in enumerate(keys.owner.tolist()):
+        by_phash, by_pdq = keys.phash[at].tobytes(), keys.pdq[at].tobytes()
+        one = (int(keys.number[at]), by_phash, float(keys.quality[at]), by_pdq, int(keys.pdq_quality[at]))
+        others[row].append(one)
     for row, one in enumerate(ids):
         by_phash = found.phash[row].tobytes() if found.known[row] else b""
         by_pdq = turned.hashes[row, 0].tobytes() if turned.known[row] else b""
-        yield one, by_phash, float(found.quality[row]), by_pdq, int(turned.quality[row])
+        first = (0, by_phash, float(found.quality[row]), by_pdq, int(turned.quality[row]))
+        yield one, [first, *others[row]]
 
 
-def near_held_out(ws: Workspace, ids: Sequence[str], looks: Looks) -> npt.NDArray[np.bool_]:
+_LISTED = """
+SELECT item, phash, quality, pdq, pdq_quality FROM held_out
+UNION ALL SELECT item, phash, quality, pdq, pdq_quality FROM held_out_frames
+"""
+
+
+def near_held_out(ws: Workspace, ids: Sequence[str], looks: Looks, every: Sequence[Every]) -> npt.NDArray[np.bool_]:
     """Which rows are an item of a set that is held out, or near to one: bool[n]."""
-    rows = ws.catalog.rows("SELECT item, phash, quality, pdq, pdq_quality FROM held_out")
+    rows = ws.catalog.rows(_LISTED)
     found = np.zeros(len(ids), dtype=bool)
     if not rows or not len(ids):
         return found
     items = {row[0] for row in rows}
     found |= np.fromiter((one in items for one in ids), dtype=bool, count=len(ids))
     config = ws.config.dedupe
-    listed = _array(row[1] for row in rows if row[1] and row[2] >= config.phash_quality)
-    if config.by_phash:
-        _mark(found, looks.phash, looks.by_phash, listed, config.group_radius)
-    listed = _array(row[3] for row in rows if any(row[3]) and row[4] >= config.pdq_quality and row[2] >= FLAT)
-    for turn in range(looks.pdq.shape[1]) if config.by_pdq else ():
-        _mark(found, looks.pdq[:, turn], looks.by_pdq, listed, config.pdq_group_radius)
+    by_phash = _array(row[1] for row in rows if row[1] and row[2] >= config.phash_quality)
+    by_pdq = _array(row[3] for row in rows if any(row[3]) and row[4] >= config.pdq_quality and row[2] >= FLAT)
+    for one, listed in zip(every, (by_phash, by_pdq), strict=True):
+        _mark(found, one.hashes, one.rows, listed, one.radius)
+    for turn in range(1, looks.pdq.shape[1]) if config.by_pdq else ():
+        told = np.flatnonzero(looks.by_pdq)
+        _mark(found, looks.pdq[told, turn], told, by_pdq, config.pdq_group_radius)
     return found
 
 
 def _mark(
-    found: npt.NDArray[np.bool_],
-    hashed: npt.NDArray[np.uint8],
-    tells: npt.NDArray[np.bool_],
-    listed: npt.NDArray[np.uint8],
-    radius: int,
+    found: npt.NDArray[np.bool_], hashed: npt.NDArray[np.uint8], rows: Rows, listed: npt.NDArray[np.uint8], radius: int
 ) -> None:
-    asked: Rows = np.flatnonzero(tells & ~found)
+    """Note the rows of which one hash is within the radius of a listed one."""
+    asked = np.flatnonzero(~found[rows])
     if asked.size and len(listed):
-        found[asked] = beside(hashed[asked], listed, radius)
+        found[rows[asked[beside(hashed[asked], listed, radius)]]] = True
 
 
 def _array(found: Iterable[bytes]) -> npt.NDArray[np.uint8]:

@@ -34,8 +34,8 @@ class Members:
         return zip(*columns, strict=True)
 
 
-def write(catalog: Catalog, found: Members, memory: Memory, conflicts: Iterable[Row]) -> None:
-    """One transaction; rows that say what they said before are left alone."""
+def write(catalog: Catalog, found: Members, memory: Memory, conflicts: Iterable[Row], disputed: Iterable[Row]) -> None:
+    """One transaction; rows that say what they said before are left alone. `disputed`: axes and samples."""
     empty = catalog.one("SELECT 1 FROM members LIMIT 1") is None
     changed, gone = (found.rows(), []) if empty else _differences(catalog, found.rows())
     fresh = (memory.splits < 0).nonzero()[0].tolist()
@@ -61,6 +61,9 @@ def write(catalog: Catalog, found: Members, memory: Memory, conflicts: Iterable[
         _floors(db, found, memory)
         _parts(db, found.parts)
         _conflicts(db, set(conflicts), catalog.run)
+        known, wanted = {tuple(row) for row in db.execute("SELECT axis, sample FROM disputed")}, set(disputed)
+        db.executemany("DELETE FROM disputed WHERE axis = ? AND sample = ?", sorted(known - wanted))
+        db.executemany("INSERT INTO disputed VALUES (?, ?)", sorted(wanted - known))
 
 
 def _differences(catalog: Catalog, rows: Iterator[Row]) -> tuple[list[Row], list[Row]]:
@@ -104,13 +107,15 @@ def _parts(db: sqlite3.Connection, parts: Mapping[str, str]) -> None:
 
 
 def contested(catalog: Catalog) -> int:
-    """How many samples are in a group or set in which sources or people contradict each other."""
+    """How many samples look like others, or are in a set, about which sources or people contradict each other."""
     return int(catalog.one(_CONTESTED))
 
 
 _CONTESTED = """
-SELECT count(DISTINCT m.sample) FROM conflicts c
-JOIN members m ON c.subject = m.grp AND c.kind = 'declared' OR c.subject = m.collapse AND c.kind <> 'declared'
+SELECT count(*) FROM (
+    SELECT sample FROM disputed
+    UNION SELECT m.sample FROM conflicts c JOIN members m ON c.subject = m.collapse WHERE c.kind <> 'declared'
+)
 """
 
 

@@ -102,19 +102,17 @@ def _contested(ws: Workspace, axis: Axis, ids: Sequence[str], judged: Mapping[st
     """2: people contradict each other about it or a duplicate, or could not tell; 1: sources do; 0: nobody does."""
     import numpy as np
 
-    subjects: dict[str, set[str]] = {"human": set(), "declared": set()}
-    for row in ws.catalog.rows("SELECT kind, subject FROM conflicts WHERE axis = ?", (axis.name,)):
-        subjects.setdefault(row["kind"], set()).add(row["subject"])
-    of = {row["sample"]: row for row in ws.catalog.stream("SELECT sample, grp, collapse FROM members")}
+    rows = ws.catalog.rows("SELECT subject FROM conflicts WHERE kind = 'human' AND axis = ?", (axis.name,))
+    human, disputed = {row[0] for row in rows}, views.disputed(ws.catalog, axis.name)
+    collapse = {row[0]: row[1] for row in ws.catalog.stream("SELECT sample, collapse FROM members")}
     settled = views.precedents(ws.catalog, axis.name, ws.config.taxonomy.version)
     found = np.zeros(len(ids), dtype=np.int8)
     for n, name in enumerate(ids):
         if name in settled:
             continue
-        collapse, group = (of[name]["collapse"], of[name]["grp"]) if name in of else (name, name)
-        if collapse in subjects["human"] or _open(judged.get(name), axis):
+        if collapse.get(name, name) in human or _open(judged.get(name), axis):
             found[n] = 2
-        elif group in subjects["declared"]:
+        elif name in disputed:
             found[n] = 1
     return found
 

@@ -142,16 +142,11 @@ def vanished(ws: "Workspace", axis: Axis, given: Collection[str]) -> list[str]:
     return [name for name in axis.classes if name in declared and name not in given]
 
 
-_UNSEEN = """
-SELECT m.sample FROM members m JOIN conflicts c ON c.subject = m.grp AND c.kind = 'declared' WHERE c.axis = ?
-"""
-
-
 def _unseen(ws: "Workspace", axis: Axis, found: Mapping[str, Label]) -> Iterator[str]:
-    """Every sample of a group within which sources contradict each other, that people have not judged."""
-    for (sample,) in ws.catalog.rows(_UNSEEN, (axis.name,)):
+    """Every sample among whose near-duplicates sources contradict each other, and that people have not judged."""
+    for sample in views.disputed(ws.catalog, axis.name):
         if sample not in found or found[sample].source != "human":
-            yield str(sample)
+            yield sample
 
 
 def _human(one: views.Human) -> Label:

@@ -19,7 +19,7 @@ from curate.media.decoded import StoredImage
 from curate.plugins import mark_of, name_of
 from curate.progress import Progress
 from curate.records import Reason, Sample
-from curate.scoring import Columns, Scores, Scoring, Task, batches, blank, fill, read_bytes
+from curate.scoring import Columns, Scores, Scoring, Task, batches, blank, fill, over_frames, read_bytes
 from curate.store import views
 from curate.store.shards import assign
 from curate.store.workspace import Workspace
@@ -49,6 +49,8 @@ def compute(ws: Workspace, engine: Engine, labelers: Sequence[Labeler], progress
     they are given.
     """
     pixels = {name: labeler for name, labeler in by_name(labelers).items() if labeler.needs.side}
+    for labeler in pixels.values():
+        over_frames(labeler)  # what it says is checked before anything is read
     tasks, rebuilt = _missing(ws, pixels)
     work = Scoring(pixels, ws.blobs, Bounds(max_pixels=ws.config.fetch.max_pixels, min_side=1))
     failed: dict[str, str] = {}
@@ -126,7 +128,7 @@ def _without_pixels(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Colu
         fill(
             columns,
             labeler,
-            {n: StoredImage(stored[ids[n]], said[n], partial(read_bytes, ws.blobs, ids[n])) for n in places},
+            {n: [StoredImage(stored[ids[n]], said[n], partial(read_bytes, ws.blobs, ids[n]))] for n in places},
         )
     return columns
 

@@ -2,19 +2,22 @@
 
 A labeler is given at most `needs.batch` samples at a time, in order of id, without those that cannot be decoded, and
 without what sources declare: a score is a fact about the bytes alone, whatever its company, its shard, and how many
-workers there are. A labeler whose library answers differently in a batch of another size runs pictures one at a time.
+workers there are. Of an animation some labelers are asked about several frames (`Labeler.over_frames`), as of so many
+pictures. A labeler whose library answers differently in a batch of another size runs pictures one at a time.
 """
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from curate.contracts import Decoded, Labeler
 from curate.engine import step
-from curate.errors import ItemError, StoreError
+from curate.errors import ItemError, StoreError, UsageError
+from curate.media import keyframes
 from curate.media.decode import Bounds
 from curate.media.decoded import StoredImage
 from curate.plugins import name_of
@@ -70,7 +73,8 @@ class Scoring:
 
     def pictures(self, item: Task) -> int:
         """How many times the seconds of a picture a task may take: each is decoded, and looked at by each labeler."""
-        return len(item.samples) * (1 + len(item.labelers))
+        pictures = sum(1 if sample.frames == 1 else keyframes.SEEN for sample in item.samples)
+        return pictures * (1 + len(item.labelers))
 
     def fits(self, given: Task, answer: Scores) -> bool:
         """Whether these are the columns of the task's labelers, one row a sample."""
@@ -89,10 +93,11 @@ class Scoring:
         """The scores of a task's samples."""
         labelers = {name: self._ready[name] for name in item.labelers}
         sides = sorted({labeler.needs.side for labeler in labelers.values()})
+        several = any(over_frames(labeler) for labeler in labelers.values())
         scores = self.blank(item)
         for batch in batches(range(len(item.samples)), max(one.needs.batch for one in labelers.values())):
-            views = {n: self._decoded(item.samples[n], sides, scores.failed) for n in batch}
-            whole = {n: view for n, view in views.items() if view is not None}
+            views = {n: self._decoded(item.samples[n], sides, several, scores.failed) for n in batch}
+            whole = {n: found for n, found in views.items() if found}
             for name, labeler in labelers.items():
                 fill(scores.columns[name], labeler, whole)
         return scores
@@ -101,16 +106,20 @@ class Scoring:
         """No scores yet."""
         return Scores({name: blank(self.labelers[name], len(task.samples)) for name in task.labelers})
 
-    def _decoded(self, sample: Sample, sides: Sequence[int], failed: dict[str, str]) -> Decoded | None:
+    def _decoded(
+        self, sample: Sample, sides: Sequence[int], several: bool, failed: dict[str, str]
+    ) -> Sequence[Decoded]:
+        """The frames that are looked at, the first one first; none where one cannot be decoded."""
         step()
         view = StoredImage(sample, {}, partial(read_bytes, self.blobs, sample.id), self.bounds)
         try:
-            for side in sides:
-                view.image(side)
+            found = view.frames() if several else [view]
+            for one, side in product(found, sides):
+                one.image(side)
         except (ItemError, StoreError) as error:
             failed[sample.id] = str(error)
-            return None
-        return view
+            return []
+        return found
 
 
 def read_bytes(blobs: Blobs, sample: str) -> bytes:
@@ -134,15 +143,66 @@ def _blank(kind: str, n: int) -> "np.ndarray":
     return np.full((n, int(size)) if size else n, np.nan, dtype=name)
 
 
-def fill(columns: Columns, labeler: Labeler, views: Mapping[int, Decoded]) -> None:
-    """Ask a labeler about the samples at some places, and put its answers there."""
-    for places in batches(list(views), labeler.needs.batch):
+def over_frames(labeler: Labeler) -> Mapping[str, str]:
+    """How the frames of an animation make a column's value: max, min or mean; not here, the first frame's.
+
+    Raises UsageError for a column that the labeler has not, or that is text, and for another word.
+    """
+    found: Mapping[str, str] = getattr(labeler, "over_frames", {})
+    for name, how in found.items():
+        if how not in _OVER or labeler.columns.get(name, "string") == "string":
+            raise UsageError(
+                f"labelers.{name_of(labeler)}: over_frames says '{how}' of '{name}'; what can be said is"
+                f" {', '.join(_OVER)}, of a column of numbers"
+            )
+    return found
+
+
+def fill(columns: Columns, labeler: Labeler, views: Mapping[int, Sequence[Decoded]]) -> None:
+    """Ask a labeler about the samples at some places, each by one frame or several, and put its answers there."""
+    import numpy as np
+
+    over = over_frames(labeler)
+    asked = [(n, one) for n, some in views.items() for one in (some if over else some[:1])]
+    found = {name: np.empty((len(asked), *values.shape[1:]), values.dtype) for name, values in columns.items()}
+    for places in batches(range(len(asked)), labeler.needs.batch):
         step(len(places))
-        answer = labeler.label([views[n] for n in places])
-        for name, values in columns.items():
+        answer = labeler.label([asked[place][1] for place in places])
+        for name, values in found.items():
             if answer[name].shape != (len(places), *values.shape[1:]):
                 raise ValueError(f"{name_of(labeler)}.{name}: shape {answer[name].shape} for {len(places)} samples")
             values[places] = answer[name]
+    rows = np.array([n for n, _ in asked], dtype=np.int64)
+    starts = np.flatnonzero(np.diff(rows, prepend=-1))
+    for name, values in columns.items():
+        values[rows[starts]] = found[name][starts]
+    ends = np.append(starts[1:], len(rows))
+    for start, end in zip(starts[ends - starts > 1], ends[ends - starts > 1], strict=True):
+        for name, how in over.items():
+            columns[name][rows[start]] = _OVER[how](found[name][start:end])
+
+
+def _mean(values: "np.ndarray") -> "np.ndarray":
+    import numpy as np
+
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0).sum(axis=0, dtype=np.float64)
+    return np.asarray(np.divide(total, known.sum(axis=0), out=np.full_like(total, np.nan), where=known.any(axis=0)))
+
+
+def _largest(values: "np.ndarray") -> "np.ndarray":
+    import numpy as np
+
+    return np.asarray(np.fmax.reduce(values))
+
+
+def _smallest(values: "np.ndarray") -> "np.ndarray":
+    import numpy as np
+
+    return np.asarray(np.fmin.reduce(values))
+
+
+_OVER: Mapping[str, Callable[["np.ndarray"], "np.ndarray"]] = {"max": _largest, "min": _smallest, "mean": _mean}
 
 
 def batches(items: Sequence[int], size: int) -> Iterator[list[int]]:

@@ -3,20 +3,18 @@
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from curate import weak_table
-from curate.engine import each, engine_of, slices
-from curate.errors import ItemError, StoreError
+from curate.blobwork import Making, made
+from curate.engine import engine_of
 from curate.figures import place, survivors
 from curate.media import thumbnail
 from curate.media.decode import Bounds, open_image, scaled
 from curate.progress import Progress
 from curate.records import Axis
 from curate.release import Label
-from curate.store.blobs import LocalBlobs
 from curate.store.eligibility import inactive
 from curate.store.views import minors
 from curate.store.workspace import Workspace
@@ -111,10 +109,14 @@ def largest(ws: Workspace) -> list[dict[str, Any]]:
 
 
 def tiles(ws: Workspace, names: Iterable[str], clear: bool, progress: Progress) -> dict[str, dict[str, Any]]:
-    """What the page shows of each sample: a picture made here (None where it cannot be made), its group, its place."""
+    """What the page shows of each sample: a picture made here (None where it cannot be made), its group, its place.
+
+    Of an animation the picture is the first frame; how many there are is said.
+    """
     wanted = sorted(set(names))
     group = _groups(ws)
     size = Counter(group.values())
+    frames = {row[0]: row[1] for row in ws.catalog.rows("SELECT id, frames FROM samples WHERE frames > 1")}
     found = {}
     with progress.stage("thumbnails", len(wanted)) as step:
         for name, picture in _pictures(ws, wanted, clear):
@@ -124,6 +126,7 @@ def tiles(ws: Workspace, names: Iterable[str], clear: bool, progress: Progress) 
                 "group": group.get(name, name)[:10],
                 "size": size[group[name]] if name in group else 1,
                 "place": _place(ws, name),
+                "frames": frames.get(name, 1),
             }
             step()
     return found
@@ -138,36 +141,14 @@ def _place(ws: Workspace, name: str) -> str | None:
     return place(ws.catalog.one(sql, (name,)))
 
 
-@dataclass(frozen=True)
-class Tiling:
-    """The work that is mapped over samples: a small picture of each, made from its bytes."""
-
-    root: Path
-    bounds: Bounds
-    clear: bool
-
-    @property
-    def reads(self) -> tuple[Path]:
-        """The store's bytes."""
-        return (self.root,)
-
-    def load(self) -> None:
-        """Nothing to load."""
-
-    def __call__(self, item: str) -> bytes | None:
-        """A JPEG, or a PNG of few averages; None where the bytes are gone or are no picture any more."""
-        try:
-            with LocalBlobs(self.root).open(item) as file:
-                image = scaled(open_image(file.read(), self.bounds), thumbnail.SIDE)
-        except (StoreError, ItemError, OSError):
-            return None
-        return thumbnail.clear(image) if self.clear else thumbnail.obscured(image)
+def _tile(data: bytes, bounds: Bounds, clear: bool) -> bytes:
+    """A JPEG, or a PNG of few averages."""
+    image = scaled(open_image(data, bounds), thumbnail.SIDE)
+    return thumbnail.clear(image) if clear else thumbnail.obscured(image)
 
 
 def _pictures(ws: Workspace, names: Sequence[str], clear: bool) -> Iterator[tuple[str, str | None]]:
-    work = Tiling(ws.blobs.root, Bounds(ws.config.fetch.max_pixels, 1), clear)
+    work = Making(ws.blobs.root, partial(_tile, bounds=Bounds(ws.config.fetch.max_pixels, 1), clear=clear))
     kind = "jpeg" if clear else "png"
-    for name, data in each(engine_of(ws.config.engine), work, slices(names, ITEM)):
-        if isinstance(data, Exception) and not isinstance(data, ItemError):
-            raise data
-        yield name, f"data:image/{kind};base64,{b64encode(data).decode()}" if isinstance(data, bytes) else None
+    for name, data in made(engine_of(ws.config.engine), work, names, ITEM):
+        yield name, None if data is None else f"data:image/{kind};base64,{b64encode(data).decode()}"

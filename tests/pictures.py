@@ -1,6 +1,7 @@
 """Harmless pictures, made or shipped by packages, for tests."""
 
 import io
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,3 +30,14 @@ def photograph(name: str = "astronaut.png") -> Image.Image:
     assert spec is not None
     assert spec.origin is not None
     return Image.open(Path(spec.origin).parent / "data" / name).convert("RGB")
+
+
+def clip(kind: str, frames: Sequence[Image.Image], size: tuple[int, int] = (160, 120)) -> bytes:
+    """These pictures as an animation, or as pages."""
+    made = io.BytesIO()
+    first, *rest = (frame.convert("RGB").resize(size) for frame in frames)
+    options: dict[str, object] = {"lossless": True} if kind == "WEBP" else {"quality": 95} if kind == "AVIF" else {}
+    if kind != "TIFF":
+        options["duration"] = 80
+    first.save(made, kind, save_all=True, append_images=rest, **options)
+    return made.getvalue()

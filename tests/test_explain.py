@@ -18,7 +18,7 @@ from curate.groupsheet import report
 from curate.progress import Progress
 from curate.store.workspace import Workspace
 from tests.builders import add, decide, workspace
-from tests.pictures import encode, photograph, texture
+from tests.pictures import clip, encode, photograph, texture
 
 QUIET = Progress(quiet=True)
 
@@ -89,6 +89,20 @@ def test_the_path_leads_to_the_one_that_the_group_is_named_after(ws: Workspace) 
         for step in path:
             bits = [int(n) for n in re.findall(r"(?:pHash|PDQ) (\d+) of", step["how"])]
             assert bits[0] <= 10 or bits[1] <= 31
+
+
+def test_the_frames_that_two_animations_share_are_named(ws: Workspace) -> None:
+    one = add(ws, clip("GIF", [texture(1, (160, 120)), photograph("coffee.png"), texture(2, (160, 120))]), "neutral")
+    other = add(ws, clip("WEBP", [texture(3, (160, 120)), texture(4, (160, 120)), photograph("coffee.png")]), "porn")
+    dedupe(ws, Serial(), QUIET)
+    found = explain(ws, max(one, other))
+    assert found["group"]["samples"] == 2
+    numbers = (2, 3) if max(one, other) == one else (3, 2)
+    said = rf"PDQ \d+ of 256 \(frame {numbers[0]} beside frame {numbers[1]}\)"
+    assert re.search(said, found["nearest"][0]["how"])
+    assert found["nearest"][0]["direct"]
+    assert found["path"][0]["to"] == min(one, other) == found["group"]["name"]
+    assert found["conflicts"] == [], "they are not one picture, so that their sources contradict nothing"
 
 
 def test_an_album_is_a_reason_of_its_own(ws: Workspace) -> None:

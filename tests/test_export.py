@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import curate.export as verb
-from curate import hashes
+from curate import frames, hashes
 from curate.config import Config, ExportConfig
 from curate.contracts import Export
 from curate.errors import GateError, UsageError
@@ -248,6 +249,22 @@ def test_near_duplicates_in_two_splits_are_refused(tmp_path: Path, splits: tuple
     released(stocked(tmp_path / "flat", [pair[0], replace(pair[1], quality=0.5)]))
     config = replace(Config(), dedupe=replace(Config().dedupe, group_radius=9))
     released(stocked(tmp_path / "tight", pair, config))
+
+
+def test_a_frame_in_common_in_two_splits_is_refused(tmp_path: Path) -> None:
+    ws = stocked(tmp_path, [Item("a", hash=far(1)), Item("b", "test", hash=far(2)), Item("c")])
+    ids = [Item("a").id, Item("b").id]
+    with ws.catalog.tx() as db:
+        db.executemany("UPDATE samples SET frames = 2 WHERE id = ?", ((one,) for one in ids))
+    rows = np.zeros(2, dtype=frames.ROW)
+    rows["frame"], rows["key"], rows["quality"] = (0, 1), True, 50
+    rows["phash"][1] = np.frombuffer(far(3), dtype=np.uint8)
+    apart = {"train": ids[:1], "val": [], "test": ids[1:]}
+    frames.write(ws, {ids[0]: rows.tobytes()})
+    verb._check_near(ws, apart)
+    frames.write(ws, {ids[1]: rows.tobytes()})
+    with pytest.raises(GateError, match=r"1 pairs between train and test look alike \(pHash, 10 bits"):
+        verb._check_near(ws, apart)
 
 
 def test_near_duplicates_by_pdq_alone_are_refused(tmp_path: Path) -> None:

@@ -256,7 +256,7 @@ def test_no_row_of_an_open_conflict_is_released_unseen(tmp_path: Path) -> None:
     items = [Item(name, group="g") for name in ("one", "two")] + [Item("three")]
     ws = stocked(tmp_path, items)
     with ws.catalog.tx() as db:
-        db.execute("INSERT INTO conflicts VALUES ('declared', 'g', 'content', 'sources declare both', NULL)")
+        db.execute("INSERT INTO disputed SELECT 'content', sample FROM members WHERE grp = 'g'")
     assert collect(ws).excluded == {"conflict": 2}
     judge(ws, items[0].id, "drawings")
     assert [row["label"] for row in collect(ws).tables["train"].to_pylist() if row["id"] == items[0].id] == ["drawings"]
@@ -268,7 +268,7 @@ def test_a_conflict_on_another_axis_costs_that_label_alone(tmp_path: Path) -> No
     both = {"content": ("neutral", 0.9), "medium": ("photograph", 0.9)}
     ws = stocked(tmp_path, [Item("one", weak=both, group="g"), Item("two", weak=both)], config)
     with ws.catalog.tx() as db:
-        db.execute("INSERT INTO conflicts VALUES ('declared', 'g', 'medium', 'sources declare both', NULL)")
+        db.execute("INSERT INTO disputed SELECT 'medium', sample FROM members WHERE grp = 'g'")
     rows = {row["id"]: row["label_medium"] for row in collect(ws).tables["train"].to_pylist()}
     assert rows == {Item("one").id: None, Item("two").id: "photograph"}
 

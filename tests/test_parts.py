@@ -270,3 +270,12 @@ _OF_A_SCAN = {0x00, 0xFF, *range(0xD0, 0xD8)}  # stuffed zeros, fill bytes, rest
 def test_the_median_is_numpys(values: list[float]) -> None:
     low = np.array(values).reshape(8, 8).round(6)
     assert phash._median(low) == float(np.median(low))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF"])
+def test_as_many_frames_as_are_allowed_and_one_more(kind: str) -> None:
+    frames = [texture(n, (20, 16)) for n in range(7)]
+    data = saved(frames[0], kind, *frames[1:])
+    assert {part.part for part in parts(data, Bounds(max_frames=7))} >= {"main", "frame:6"}
+    with pytest.raises(ItemError, match="too_many_frames"):
+        parts(data, Bounds(max_frames=6))

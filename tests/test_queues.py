@@ -73,8 +73,7 @@ def test_conflict_names_who_contradicts_whom(ws: Workspace) -> None:
     judge(ws, IDS[1], "unsure", "ada")
     judge(ws, IDS[13], "neutral", "ada")  # functions disagree, and a person has spoken
     with ws.catalog.tx() as db:
-        db.execute("INSERT INTO conflicts VALUES ('declared', ?, 'content', 'sources declare', NULL)", (IDS[2],))
-        db.execute("INSERT INTO conflicts VALUES ('declared', ?, 'medium', 'another axis', NULL)", (IDS[5],))
+        db.execute("INSERT INTO disputed VALUES ('content', ?), ('medium', ?)", (IDS[2], IDS[5]))
     queue(ws, Conflict(), Draw(size=100))
     found = {row["sample"]: row["stratum"] for row in items(ws, "conflict")}
     functions = {IDS[n]: "functions" for n in range(200) if n % 10 == 3 and n != 13}

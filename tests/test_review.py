@@ -105,7 +105,7 @@ def test_fifty_items_by_keyboard_alone(tmp_path: Path, context: BrowserContext) 
     assert rows(tmp_path, "SELECT DISTINCT shown, media FROM decisions") == [("obscured", "obscured")]
     media = [url for url in asked if "/media" in url]
     assert len(media) > 10
-    assert all(".b12g.jpg" in url for url in media)
+    assert all(".b12g-5.jpg" in url for url in media)
     assert not [url for url in asked if "/curate/original" in url]
     outside = [url for url in asked if not url.startswith((served.origin, "data:", "blob:"))]
     assert all("fonts.googleapis.com" in url for url in outside), outside  # stopped by the policy before it leaves
@@ -233,7 +233,7 @@ def test_what_is_held_meanwhile_is_gone_from_the_screen(tmp_path: Path, context:
         quarantine(ws.catalog, ids[0], "a test", actor="bob")
         ws.close()
         (path,) = {str(one) for one in tmp_path.glob("work/review/*/media")}
-        url = f"/media?filepath={path}/{ids[0]}.b12g.jpg"
+        url = f"/media?filepath={path}/{ids[0]}.b12g-5.jpg"
         assert context.request.get(served.origin + url).status in (403, 404)
         until(page, lambda: item(page) not in ("", shown))
         out = served.stop()

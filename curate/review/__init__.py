@@ -58,7 +58,7 @@ class _Session:
         config = ws.config.review
         self.look = Look(config.blur, config.greyscale, options.unobscured)
         self.media = folder / "media"
-        self._revealed = Aside(ws.config.engine, thumbs.Revealing(ws.blobs.root))
+        self._revealed = Aside(ws.config.engine, thumbs.Revealing(ws.blobs.root, thumbs.limits(ws)))
         self.summary: dict[str, Any] = {}
         self.dataset: Any = None
         self.missing = 0  # items whose bytes are not in the store

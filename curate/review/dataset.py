@@ -10,13 +10,14 @@ from typing import Any
 from curate import weak_table
 from curate.agenda import Item
 from curate.records import UNSURE, Axis
+from curate.review.thumbs import FRAMES
 from curate.store import views
 from curate.store.workspace import Workspace
 
 NAME = "queue"  # of the dataset; its database is the session's alone
 EDIT = "review"  # the field that FiftyOne's own label editor writes
 MEMBERS = 20  # of a near-duplicate group, named at most
-PLAIN = ("source", "license", "members")
+PLAIN = ("source", "license", "frames", "members")
 ANSWERS = ("weak_label", "probability", "votes")  # what may anchor: a queue that is blind throughout has no such fields
 
 
@@ -26,6 +27,7 @@ class Facts:
 
     source: str = ""
     license: str | None = None
+    frames: str | None = None  # of an animation, or a file of many pages
     members: tuple[str, ...] = ()
     weak_label: str | None = None
     probability: float | None = None
@@ -119,7 +121,7 @@ def _sidebar(fo: Any, shown: Sequence[str]) -> list[Any]:
 def _sample(fo: Any, item: Item, facts: Facts, media: Mapping[str, Path]) -> Any:
     return fo.Sample(
         filepath=str(media[item.sample]), sample=item.sample, source=facts.source, license=facts.license,
-        members=list(facts.members), weak_label=facts.weak_label, probability=facts.probability,
+        frames=facts.frames, members=list(facts.members), weak_label=facts.weak_label, probability=facts.probability,
         votes=list(facts.votes),
     )  # fmt: skip
 
@@ -130,18 +132,19 @@ def _sample(fo: Any, item: Item, facts: Facts, media: Mapping[str, Path]) -> Any
 def known(ws: Workspace, items: Sequence[Item], axis: Axis) -> dict[str, Facts]:
     """The facts of each item. What anybody says of a blind one is not even read."""
     asked = {item.sample: item.blind for item in items}
-    origins, groups = dict(_origins(ws, asked)), _members(ws, asked)
+    origins, groups, frames = dict(_origins(ws, asked)), _members(ws, asked), _frames(ws)
     weak = _weak(ws, axis, {sample for sample, blind in asked.items() if not blind})
     votes = _votes(ws, axis) if not all(asked.values()) else {}
     found = {}
     for sample, blind in asked.items():
         source, licence = origins.get(sample, ("", None))
         if blind:  # a source of one class tells the class: its kind is all that is told
-            found[sample] = Facts(source.partition(":")[0], licence, groups.get(sample, ()))
+            found[sample] = Facts(source.partition(":")[0], licence, frames.get(sample), groups.get(sample, ()))
         else:
             one = weak.get(sample, _Weak())
             said = (*one.votes, *votes.get(sample, ()))
-            found[sample] = Facts(source, licence, groups.get(sample, ()), one.label, one.probability, said)
+            plain = (source, licence, frames.get(sample), groups.get(sample, ()))
+            found[sample] = Facts(*plain, one.label, one.probability, said)
     return found
 
 
@@ -162,6 +165,12 @@ def _members(ws: Workspace, asked: Mapping[str, bool]) -> dict[str, tuple[str, .
         if sample in asked:
             mine[sample] = group
     return {one: tuple(m for m in groups[group] if m != one)[:MEMBERS] for one, group in mine.items()}
+
+
+def _frames(ws: Workspace) -> dict[str, str]:
+    """How many there are, where there are several: a thumbnail shows a few."""
+    rows = ws.catalog.rows("SELECT id, frames FROM samples WHERE frames > 1")
+    return {row[0]: f"{row[1]}, {min(row[1], FRAMES)} at most shown" for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,11 @@
-"""The pictures that a session shows: re-encoded, small, obscured unless asked otherwise; no metadata of a file."""
+"""The pictures that a session shows: re-encoded, small, obscured unless asked otherwise; no metadata of a file.
+
+Of an animation, or a file of many pages, distinct frames stand side by side, the first and the last among them. Frames
+are those that screening hashed before the file was stored.
+"""
 
 import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,16 +13,22 @@ from PIL import Image
 
 from curate.engine import alone, each, engine_of, slices
 from curate.errors import ItemError, StoreError
-from curate.media import renderings
-from curate.media.decode import Bounds, frames, load, open_image, scaled, upright
+from curate.media import keyframes
+from curate.media.decode import Bounds, frames, load, open_image, scaled
 from curate.store.blobs import LocalBlobs, disk
 from curate.store.workspace import Workspace
 
 SIDE = 256  # px, longer side of an obscured picture
 CLEAR = 1024  # px, longer side of one that is not
+FRAMES = 5  # of an animation, in one strip
 ITEM = 8  # pictures that a worker makes at a time
+_GAP, _GREY = 4, 128  # px between two frames of a strip, and what shows there
 _QUALITY, _FINE = 75, 92
 _FASTEST = 20  # ms of a frame; browsers slow down what says less
+_PAGE = 2000  # ms of a page
+_PAGE_SIDE = 1024  # px, shorter side of a page at most
+_WIDEST = 16383  # px of a side of a WebP
+_ANY = Bounds(min_side=1)
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ class Look:
     @property
     def mark(self) -> str:
         """Part of a thumbnail's file name: another look is another file."""
-        return "clear" if self.unobscured else f"b{self.blur}{'g' if self.greyscale else 'c'}"
+        return f"{'clear' if self.unobscured else f'b{self.blur}' + ('g' if self.greyscale else 'c')}-{FRAMES}"
 
 
 def name_of(sample: str, look: Look) -> str:
@@ -48,6 +59,7 @@ class Rendering:
 
     root: Path
     look: Look
+    bounds: Bounds
 
     @property
     def reads(self) -> tuple[Path]:
@@ -59,7 +71,7 @@ class Rendering:
 
     def __call__(self, item: str) -> bytes:
         """A JPEG; raises ItemError where the bytes are no picture any more, StoreError where they are gone."""
-        return render(_bytes(self.root, item), self.look)
+        return render(_bytes(self.root, item), self.look, self.bounds)
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,7 @@ class Revealing:
     """The work of showing one sample clear and whole."""
 
     root: Path
+    bounds: Bounds
 
     @property
     def reads(self) -> tuple[Path]:
@@ -78,7 +91,7 @@ class Revealing:
 
     def __call__(self, item: str) -> tuple[bytes, str]:
         """As `revealed`; raises ItemError where the bytes are no picture any more, StoreError where they are gone."""
-        return revealed(_bytes(self.root, item))
+        return revealed(_bytes(self.root, item), self.bounds)
 
 
 def _bytes(root: Path, sample: str) -> bytes:
@@ -86,36 +99,70 @@ def _bytes(root: Path, sample: str) -> bytes:
         return file.read()
 
 
-def render(data: bytes, look: Look) -> bytes:
+def limits(ws: Workspace) -> Bounds:
+    """What was let in may be shown."""
+    return Bounds(ws.config.fetch.max_pixels, 1, ws.config.fetch.max_frames)
+
+
+def render(data: bytes, look: Look, bounds: Bounds = _ANY) -> bytes:
     """A JPEG of an image's bytes as a session shows it; raises ItemError where they are no image."""
-    side = CLEAR if look.unobscured else SIDE
-    image = scaled(open_image(data, Bounds(min_side=1)), side)
-    image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    if not look.unobscured:
-        image = _obscured(image, look)
-    return encoded(image)
+    numbers = keyframes.numbers(open_image(data, bounds), FRAMES)
+    side = SIDE if not look.unobscured else CLEAR if len(numbers) == 1 else CLEAR // 2
+    image, found = open_image(data, bounds), []
+    for number in numbers:
+        if number:
+            load(image, number)
+        frame = scaled(image, side)
+        frame.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+        found.append(frame if look.unobscured else _obscured(frame, look))
+    return encoded(found[0] if len(found) == 1 else _strip(found))
 
 
-def revealed(data: bytes) -> tuple[bytes, str]:
-    """A picture at full size, or an animation with all its frames, and its media type; raises ItemError.
+def _strip(frames: Sequence[Image.Image]) -> Image.Image:
+    """Pictures side by side, as they come."""
+    width = sum(one.width + _GAP for one in frames) - _GAP
+    made = Image.new(frames[0].mode, (width, max(one.height for one in frames)), (_GREY,) * len(frames[0].getbands()))
+    at = 0
+    for one in frames:
+        made.paste(one, (at, 0))
+        at += one.width + _GAP
+    return made
 
-    Encoded anew from the pixels that screening hashed: what a browser would make of the file's own profile, hidden
-    frames or metadata is not in it.
+
+def revealed(data: bytes, bounds: Bounds = _ANY) -> tuple[bytes, str]:
+    """A picture at full size, or an animation with all its frames, or all pages in turn; and the media type.
+
+    Raises ItemError. Encoded anew from the pixels that screening hashed: what a browser would make of the file's own
+    profile, hidden frames or metadata is not in it.
     """
-    bounds = Bounds(min_side=1)
     image = open_image(data, bounds)
-    if image.format == "TIFF" or frames(image, bounds) == 1:
+    count = frames(image, bounds)
+    if count == 1:
         return encoded(scaled(image, None), _FINE), "image/jpeg"
+    pages = image.format == "TIFF"
     pictures, durations = [], []
-    for number in range(frames(image, bounds)):
+    for number in range(count):
         load(image, number)
-        pictures.append(renderings.shown(upright(image)).convert("RGB"))
-        durations.append(max(_FASTEST, int(image.info.get("duration", 0) or 0)))
+        frame = scaled(image, _PAGE_SIDE if pages else None)
+        frame.thumbnail((_WIDEST, _WIDEST))
+        pictures.append(frame)
+        durations.append(_PAGE if pages else max(_FASTEST, int(image.info.get("duration", 0) or 0)))
+    first, *rest = _of_one_size(pictures)
     out = io.BytesIO()
-    first, *rest = pictures
-    first.info = {}
     first.save(out, "WEBP", save_all=True, append_images=rest, duration=durations, loop=0, quality=_FINE, method=0)
     return out.getvalue(), "image/webp"
+
+
+def _of_one_size(pictures: Sequence[Image.Image]) -> Iterator[Image.Image]:
+    """Each whole, on white where another one is larger."""
+    size = (max(one.width for one in pictures), max(one.height for one in pictures))
+    for one in pictures:
+        if one.size == size:
+            yield one
+        else:
+            made = Image.new("RGB", size, "white")
+            made.paste(one, (0, 0))
+            yield made
 
 
 def _obscured(image: Image.Image, look: Look) -> Image.Image:
@@ -144,7 +191,9 @@ def make(ws: Workspace, samples: list[str], folder: Path, look: Look) -> list[st
     there = [sample for sample in samples if _there(ws, sample, folder / name_of(sample, look))]
     lacking = [sample for sample in there if not (folder / name_of(sample, look)).exists()]
     with disk():
-        for sample, picture in each(engine_of(ws.config.engine), Rendering(ws.blobs.root, look), slices(lacking, ITEM)):
+        for sample, picture in each(
+            engine_of(ws.config.engine), Rendering(ws.blobs.root, look, limits(ws)), slices(lacking, ITEM)
+        ):
             _put(folder / name_of(sample, look), picture)
     return there
 
@@ -154,7 +203,7 @@ def one(ws: Workspace, sample: str, path: Path, look: Look) -> bool:
     if not _there(ws, sample, path):
         return False
     if not path.exists():
-        for _, picture in each(alone(ws.config.engine), Rendering(ws.blobs.root, look), [[sample]]):
+        for _, picture in each(alone(ws.config.engine), Rendering(ws.blobs.root, look, limits(ws)), [[sample]]):
             _put(path, picture)
     return True
 

@@ -303,3 +303,26 @@ def m010_final(db: sqlite3.Connection) -> None:
 
 
 _FINAL = "CREATE INDEX candidates_final ON candidates (final_url) WHERE final_url IS NOT NULL"
+
+
+@MIGRATIONS.append
+def m011_frames(db: sqlite3.Connection) -> None:
+    """Which samples a contradiction of sources is about, since groups are wider than that; frames that are held out."""
+    _statements(db, _FRAMES)
+
+
+_FRAMES = """
+-- Written anew by dedupe: samples that look like others as a whole, among which sources declare different classes.
+CREATE TABLE disputed (
+    axis TEXT NOT NULL, sample TEXT NOT NULL REFERENCES samples (id) ON DELETE CASCADE, PRIMARY KEY (axis, sample)
+) WITHOUT ROWID
+;;
+INSERT INTO disputed SELECT DISTINCT c.axis, m.sample FROM members m JOIN conflicts c ON c.subject = m.grp
+WHERE c.kind = 'declared'
+;;
+-- Of items of a set that is held out: their distinct frames but for the first, hashes as in held_out.
+CREATE TABLE held_out_frames (
+    name TEXT NOT NULL, item TEXT NOT NULL, number INTEGER NOT NULL, phash BLOB NOT NULL, quality REAL NOT NULL,
+    pdq BLOB NOT NULL, pdq_quality INTEGER NOT NULL, PRIMARY KEY (name, item, number)
+) WITHOUT ROWID
+"""

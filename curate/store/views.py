@@ -104,6 +104,11 @@ def declared(catalog: Catalog, axis: str) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(labels)) for name, labels in found.items()}
 
 
+def disputed(catalog: Catalog, axis: str) -> set[str]:
+    """The samples about which, or about whose look-alikes, sources contradict each other."""
+    return {row[0] for row in catalog.rows("SELECT sample FROM disputed WHERE axis = ?", (axis,))}
+
+
 def votes(catalog: Catalog, axis: str, taxonomy: str) -> dict[str, Counter[str]]:
     """Each sample's decisions in force: a reviewer's last one counts, unless it was taken back."""
     sql = "SELECT sample, reviewer, label FROM in_force WHERE axis = ? AND taxonomy = ? ORDER BY decided_at, decision"

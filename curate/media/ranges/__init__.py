@@ -56,9 +56,12 @@ def end_of(data: bytes, kind: str, budget: Budget) -> int:
 def unsigned(data: bytes, kind: str, ranges: list[Range], budget: Budget) -> Iterator[tuple[str, bytes]]:
     """The pictures that a file holds without showing them and that begin with no signature, each made a file of.
 
-    Each comes with the name of its ranges.
+    Each comes with the name of its ranges. The file's frames were counted when its ranges were found.
     """
+    counted, budget.frames = budget.frames, 0
     try:
         yield from _PICTURES[kind](data, ranges, budget) if kind in _PICTURES else ()
     except _BROKEN:
         return  # what could not be made counts as opaque
+    finally:
+        budget.frames = counted

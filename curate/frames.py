@@ -1,0 +1,201 @@
+"""The table of frames: what each animation, or file of many pages, shows beside its first picture; made once.
+
+A row a frame that is compared with others: those evenly spread over the file tell whether two files are one picture,
+those that show something of their own (`key`) tell whether two files have one in common.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from curate import hashes
+from curate.blobwork import Making, made
+from curate.contracts import Engine
+from curate.marks import fingerprint
+from curate.media import grain, keyframes, phash
+from curate.media.decode import Bounds, frames, open_image
+from curate.progress import Progress
+from curate.store.tables import Table, to_bytes, to_table
+from curate.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NAME = "frames"
+VERSION = 1
+MARK = fingerprint(NAME, VERSION, phash.VERSION, phash.THUMB, grain.MARK, keyframes.MOST)
+ITEM = 4  # samples that a worker looks at before it answers
+PART = 256  # samples of a part; what a killed run may have to do again
+
+Rows = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+ROW = np.dtype(
+    [
+        ("frame", "<i4"), ("key", "?"), ("quality", "<f4"), ("phash", "u1", (8,)), ("thumb", "u1", (phash.THUMB**2,)),
+        ("grain", "u1", (grain.CELLS**2,)),
+    ]
+)  # fmt: skip
+
+
+@dataclass
+class Completed:
+    """What `complete` met: samples whose frames cannot be looked at, and parts of the table that it made again."""
+
+    unread: list[str] = field(default_factory=list)
+    rebuilt: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Distinct frames of samples, but for the first ones, by place of their sample in the ids that were asked for.
+
+    `owner` int64[m] (ascending), `number` int64[m]; phash uint8[m, 8] with its quality float32[m]; PDQ uint8[m, 32]
+    with its quality uint8[m], zeros where the table of PDQ has none.
+    """
+
+    owner: Rows
+    number: Rows
+    phash: Bytes
+    quality: npt.NDArray[np.float32]
+    pdq: Bytes
+    pdq_quality: Bytes
+
+
+def of(data: bytes, bounds: Bounds) -> bytes:
+    """The rows (ROW, one after another) of an animation's frames; raises ItemError where one cannot be decoded."""
+    image = open_image(data, bounds)
+    compared = set(keyframes.spread(frames(image)))
+    every, detail = [], {}
+    for number, (grey, hashed) in enumerate(keyframes.each(image)):
+        every.append(hashed)
+        if number in compared:
+            detail[number] = grain.of_grey(grey)
+    key = set(keyframes.distinct([one["thumb"] for one in every]))
+    rows = np.zeros(len(compared | key), dtype=ROW)
+    for row, number in zip(rows, sorted(compared | key), strict=True):
+        one = every[number]
+        row["frame"], row["key"], row["quality"] = number, number in key, one["quality"]
+        row["phash"], row["thumb"] = _array(one["phash"]), _array(one["thumb"])
+        if number in compared:
+            row["grain"] = _array(detail[number])
+    return rows.tobytes()
+
+
+def _array(value: bytes) -> Bytes:
+    return np.frombuffer(value, dtype=np.uint8)
+
+
+def table(ws: Workspace) -> Table:
+    """Where frames are kept: (id and ROW's columns), at most twice `keyframes.MOST` rows a sample."""
+    return ws.table(NAME, MARK)
+
+
+def several(ws: Workspace, ids: Sequence[str]) -> Rows:
+    """The places of those of `ids` (sorted) that have more than one frame."""
+    found = {row[0] for row in ws.catalog.values("SELECT id FROM samples WHERE frames > 1")}
+    return np.array([place for place, one in enumerate(ids) if one in found] if found else [], dtype=np.int64)
+
+
+def complete(ws: Workspace, counts: Mapping[str, int], engine: Engine, progress: Progress) -> Completed:
+    """Make sure that each of these samples, which have so many frames, has its rows, as far as its bytes allow."""
+    done = Completed()
+    known: set[str] = set()
+    for part, rows in table(ws).each([]):
+        if rows is None:
+            done.rebuilt.append(f"{NAME}/{part}")
+        else:
+            known.update(rows.column("id").unique().to_pylist())
+    missing = sorted(counts.keys() - known)
+    work = Making(ws.blobs.root, partial(of, bounds=Bounds(ws.config.fetch.max_pixels, 1)), ROW.itemsize)
+    held: dict[str, bytes] = {}
+    with progress.stage("frames", len(missing)) as step:
+        try:
+            for one, found in made(engine, work, missing, ITEM):
+                step()
+                if found is None or np.frombuffer(found, dtype=ROW)["frame"][-1] != counts[one] - 1:
+                    done.unread.append(one)
+                    continue
+                held[one] = found
+                if len(held) == PART:
+                    write(ws, held)
+                    held.clear()
+        finally:
+            write(ws, held)
+    return done
+
+
+def write(ws: Workspace, found: Mapping[str, bytes]) -> None:
+    """One part of the table, from each sample's rows."""
+    if not found:
+        return
+    ids = sorted(found)
+    rows = [np.frombuffer(found[one], dtype=ROW) for one in ids]
+    every = np.concatenate(rows)
+    columns: dict[str, object] = {"id": [one for one, some in zip(ids, rows, strict=True) for _ in some]}
+    for name in ROW.names or ():
+        column = np.ascontiguousarray(every[name])
+        columns[name] = [line.tobytes() for line in column] if column.ndim > 1 else column
+    table(ws).write(f"dedupe-{fingerprint(ids)}", to_table(columns))
+
+
+def compared(ws: Workspace, ids: Sequence[str]) -> dict[str, npt.NDArray[np.void]]:
+    """Of samples the rows (ROW, by number) of the frames spread over them; those without rows are left out."""
+    found: dict[str, npt.NDArray[np.void]] = {}
+    for places, rows in _of(ws, ids, list(ROW.names or ())):
+        edges = np.flatnonzero(places[1:] != places[:-1]) + 1
+        for place, some in zip(places[[0, *edges]].tolist(), np.split(rows, edges), strict=True):
+            ordered = some[np.argsort(some["frame"], kind="stable")]
+            spread = keyframes.spread(int(ordered["frame"][-1]) + 1)
+            found[ids[place]] = ordered[np.isin(ordered["frame"], spread)]
+    return found
+
+
+def keys(ws: Workspace, ids: Sequence[str], several: Rows) -> Keys:
+    """The distinct frames of those of `ids` at the places `several` (ascending), as far as the table has them."""
+    some = [ids[row] for row in several.tolist()]
+    owner, rows = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=ROW)]
+    for places, found in _of(ws, some, ["frame", "key", "quality", "phash"]) if some else ():
+        wanted = found["key"] & (found["frame"] > 0)
+        owner.append(several[places[wanted]])
+        rows.append(found[wanted])
+    every, of_each = np.concatenate(rows), np.concatenate(owner)
+    code, first = np.unique(_code(of_each, every["frame"]), return_index=True)
+    every, of_each = every[first], of_each[first]
+    turned, quality = np.zeros((len(code), 32), dtype=np.uint8), np.zeros(len(code), dtype=np.uint8)
+    for places, number, hashed, told in hashes.frames_pdq(ws, some) if some and ws.config.dedupe.by_pdq else ():
+        asked = _code(several[places], number)
+        at = np.searchsorted(code, asked).clip(max=max(len(code) - 1, 0))
+        here = np.flatnonzero(code[at] == asked) if len(code) else np.empty(0, dtype=np.int64)
+        turned[at[here]], quality[at[here]] = hashed[here], told[here]
+    number = every["frame"].astype(np.int64)
+    return Keys(of_each, number, np.ascontiguousarray(every["phash"]), every["quality"].copy(), turned, quality)
+
+
+def _code(owner: Rows, number: npt.NDArray[np.integer]) -> Rows:
+    return np.asarray(owner.astype(np.int64) << 32 | number.astype(np.int64))
+
+
+def _of(ws: Workspace, ids: Sequence[str], columns: list[str]) -> Iterator[tuple[Rows, npt.NDArray[np.void]]]:
+    """The rows of samples, part by part: the place of each in `ids`, those of one side by side; and the rows."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = pa.array(ids, pa.string())
+    for _, rows in table(ws).each(columns):
+        if rows is None:
+            continue
+        at = pc.index_in(rows.column("id"), value_set=wanted)
+        if at.null_count < len(at):
+            yield pc.drop_null(at).to_numpy().astype(np.int64), _rows(rows.filter(pc.is_valid(at)), columns)
+
+
+def _rows(found: "pa.Table", columns: Sequence[str]) -> npt.NDArray[np.void]:
+    rows = np.zeros(found.num_rows, dtype=ROW)
+    for name in columns:
+        column = found.column(name)
+        rows[name] = to_bytes(column) if ROW[name].subdtype else column.to_numpy()
+    return rows
