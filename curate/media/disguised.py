@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from curate.media.marks import begins_jpeg
+from curate.media.encoded import is_text
+from curate.media.marks import begins_jpeg, signed
 from curate.media.ranges import Budget, end_of, jpeg
 from curate.media.ranges.png import chunk
 from curate.media.salvage import chunks, whole
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 LEAST = 64  # bytes that hold a picture, compressed or not
-_PIECE = 1 << 16
+_PIECE, _FIRST = 1 << 16, 4096
 _WINDOW = 1 << 20  # offsets that are looked at together
 _MEMORY = 64 * 2**20
 _ZLIB, _GZIP, _RAW = zlib.MAX_WBITS, zlib.MAX_WBITS | 16, -zlib.MAX_WBITS
@@ -55,11 +56,21 @@ def unpacked(body: bytes, budget: Budget) -> Iterator[tuple[bytes, bool]]:
     """What every zlib, gzip, deflate, bzip2 and xz stream in some bytes unpacks to, and whether all of it is there."""
     view = memoryview(body)
     for at, bits in _streams(body):
-        for found, ended in _whole(view[at:], zlib.decompressobj(bits), budget):
-            yield found, ended and bits != _RAW
+        if bits != _RAW or (budget.guess() and _begins(view[at:])):
+            for found, ended in _whole(view[at:], zlib.decompressobj(bits), budget):
+                yield found, ended and bits != _RAW
     for name, made in _NAMED:
         for at in _places(body, name):
             yield from _whole(view[at:], made(), budget)
+
+
+def _begins(data: memoryview) -> bool:
+    """Whether bare deflated data, which no header announces, begin with a picture or text."""
+    try:
+        found = zlib.decompressobj(_RAW).decompress(data[:_PIECE], _FIRST)
+    except zlib.error:
+        return False
+    return len(found) >= LEAST and (signed(found) or is_text(found[:-4]))  # a letter may be cut
 
 
 def _whole(data: memoryview, unpacker: Any, budget: Budget) -> Iterator[tuple[bytes, bool]]:

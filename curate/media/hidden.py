@@ -14,7 +14,7 @@ from curate.errors import ItemError
 from curate.media import polyglot
 from curate.media.decode import SEVERAL, Bounds, decoding, open_image
 from curate.media.disguised import disguised
-from curate.media.encoded import decoded
+from curate.media.encoded import decoded, is_text
 from curate.media.marks import marks
 from curate.media.ranges import INSIDE, Budget, Kind, Range, tiff, unsigned, walk
 from curate.records import Reason
@@ -30,7 +30,6 @@ _OTHER = re.compile(rb"\xff[\xc0-\xc2\xd8\xdb\xe0-\xef]")  # no scan of a JPEG i
 _WINDOW = 256 * 1024
 _PROFILE = 4 * 2**20  # bytes of a profile; the largest of printers have 3 MB
 _FRAMING = 64 * 1024  # bytes of headers and tables that any file may have; a large one a sixteenth of it more
-_TEXT = bytes(n for n in range(256) if n >= 32 or n in b"\0\t\n\f\r")
 
 _NO_PICTURE = (
     Reason.DECODE_ERROR,
@@ -128,7 +127,7 @@ class _Search:
             raise ItemError(Reason.HIDDEN_DATA, f"a picture more than {DEPTH} wrappings deep")
         for one in owners:
             self._streams(one, owners, depth)
-        if whole or _is_text(data):
+        if whole or is_text(data):
             self._texts(data, depth)
         if whole:
             self._disguised(_between(data, 0, owners), depth)
@@ -148,7 +147,7 @@ class _Search:
     def _disguised(self, pieces: Iterable[bytes], depth: int) -> None:
         """What bytes that belong to no picture stand for, compressed or otherwise."""
         for body in pieces if depth <= DEPTH else ():
-            if not _is_text(body):
+            if not is_text(body):
                 found = _in_profile(body) if is_profile(body) else disguised(body, self.budget)
                 for one, whole in found:
                     self._buffer(one, depth + 1, whole)
@@ -303,17 +302,7 @@ def _opaque_spans(owner: _Owner) -> Iterator[tuple[int, int]]:
 
 def _harmless(body: bytes) -> bool:
     """Whether bytes are padding, text or an ICC profile, by what they are and not by what they are called."""
-    return not body.strip(polyglot.PADDING) or _is_text(body) or is_profile(body)
-
-
-def _is_text(body: bytes) -> bool:
-    if body.translate(None, _TEXT):
-        return False
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+    return not body.strip(polyglot.PADDING) or is_text(body) or is_profile(body)
 
 
 def is_profile(body: bytes) -> bool:

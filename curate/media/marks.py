@@ -90,6 +90,11 @@ def _plausible(data: bytes, at: int, found: re.Match[bytes], budget: Budget) -> 
         return False
 
 
+def signed(data: bytes) -> bool:
+    """Whether a signature stands anywhere, whatever follows it."""
+    return any(_MARK.match(data, at) for at in _places(data).tolist())
+
+
 def begins_jpeg(data: bytes, at: int, budget: Budget) -> bool:
     """Whether a JPEG's first marker can lie at `at`."""
     try:

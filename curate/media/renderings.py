@@ -129,7 +129,8 @@ def _tones(frame: Image.Image, facts: Facts, low: Image.Image | None) -> Iterato
         if facts.signed:
             yield "signed", frame.point([n ^ 128 for n in range(256)] * len(frame.getbands()))
     elif frame.mode in _ALPHA or "transparency" in frame.info:
-        yield "", frame if frame.mode in ("RGBA", "LA") else frame.convert("RGBA")
+        plain = frame.convert("LA") if frame.mode == "La" else frame  # which has no other way
+        yield "", plain if plain.mode in ("RGBA", "LA") else plain.convert("RGBA")
     else:
         yield "", frame.convert("L" if frame.mode == "1" else "RGB")
 
