@@ -100,10 +100,10 @@ def dispute(ws: "Workspace", number: int, by: str, reason: str) -> dict[str, Any
 def release(ws: "Workspace", number: int, reason: str, actor: str, entitled: Sequence[str] = ()) -> dict[str, Any]:
     """Let go of what is held on behalf of an incident; of what a list matched only once its entry is set aside.
 
-    Then the items are asked for again: their bytes were not kept, and the gate looks at them anew. What a rescan removed
-    is asked for again, too, unless somebody took it down as well: its sources are listed anew. Where somebody is
-    `entitled`, one of them must have disputed the match before. Logged, with who and how much. For the holder of the
-    driver's seat. Raises UsageError for a number that there is not, or without a reason.
+    Then the items are asked for again: their bytes were not kept, and the gate looks at them anew. So is what a rescan
+    removed, unless somebody took it down as well: its sources are listed anew. Where somebody is `entitled`, one of
+    them must have disputed the match before. Logged, with who and how much. For the holder of the driver's seat.
+    Raises UsageError for a number that there is not, or without a reason.
     """
     catalog = ws.catalog
     row = _row(catalog, number)
