@@ -126,8 +126,8 @@ def _tones(frame: Image.Image, facts: Facts, low: Image.Image | None) -> Iterato
         yield "channels", Image.merge("RGB", frame.split())
     elif frame.mode in ("RGB", "L") and "transparency" not in frame.info:
         yield "", frame
-        if facts.signed:
-            yield "signed", frame.point([n ^ 128 for n in range(256)] * len(frame.getbands()))
+        if facts.signed and frame.mode == "L":
+            yield "signed", frame.point([n ^ 128 for n in range(256)])
     elif frame.mode in _ALPHA or "transparency" in frame.info:
         plain = frame.convert("LA") if frame.mode == "La" else frame  # which has no other way
         yield "", plain if plain.mode in ("RGBA", "LA") else plain.convert("RGBA")
