@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from curate import local_files
 from curate.engine.serial import Serial
 from curate.rescan import rescan
-from tests.gatefiles import CONTAINERS, KINDS, LISTED, TURNS, files, some
+from tests.gatefiles import CONTAINERS, KINDS, LISTED, TURNS, files, scene, some
+from tests.pictures import encode
 from tests.releases import QUIET
 from tests.screened import configure, fates, fetched, gate, hash_of, listed, opened, put
 
@@ -53,3 +55,28 @@ def test_in_every_orientation_and_container(tmp_path: Path) -> None:
     found = never_kept(tmp_path, files())
     print(found)
     assert (found["files"], found["stored"], found["left"]) == (len(KINDS) * len(TURNS) * len(CONTAINERS), 0, 0)
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_a_file_that_changes_while_it_is_read_is_kept_as_it_was_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    """It is read once: what was looked at is what is stored, whatever becomes of the file meanwhile."""
+    fine, bad = encode(scene(7, (320, 240)), "PNG"), encode(LISTED, "PNG")
+    configure(tmp_path)
+    listed(tmp_path, [hash_of(LISTED)])
+    put(tmp_path, "one.png", fine if after else bad)
+
+    def read(path: Path, max_bytes: int) -> bytes:
+        data = plain(path, max_bytes)
+        path.write_bytes(bad if after else fine)
+        return data
+
+    plain = local_files.read
+    monkeypatch.setattr("curate.fetch.read", read)
+    totals, said = fetched(tmp_path)
+    stored = [path.read_bytes() for path in (tmp_path / "work" / "blobs").glob("*/*")]
+    assert (totals["stored"], stored, bool(said)) == ((1, [fine], False) if after else (0, [], True))
+    ws = opened(tmp_path)
+    assert rescan(ws, gate(ws), Serial(), QUIET)["matched"] == 0
+    ws.close()

@@ -13,7 +13,7 @@ from itertools import chain
 from PIL import Image
 
 from curate.errors import ItemError
-from curate.media import hidden, pdq, phash, profiles, readings, unshown
+from curate.media import hidden, layers, pdq, phash, profiles, readings, unshown
 from curate.media.decode import SEVERAL, Bounds, Luminance, decoding, frames, load, open_image, upright
 from curate.media.renderings import Facts, Rendering, lightness, renderings
 from curate.records import Reason
@@ -97,9 +97,9 @@ def _pictures(data: bytes, image: Image.Image, budget: _Budget) -> Iterator[Rend
     """What a file shows, by name, upright; the first frame as we show it is the first."""
     kind = image.format or ""
     yield from _shown(data, image, budget)
-    for name, other in readings.readings(data, kind):
+    for name, other in readings.readings(data, kind, budget.bounds.max_pixels):
         yield from _another(name, other, budget)
-    for number, other in readings.raw_frames(data, kind):
+    for number, other in layers.raw_frames(data, kind):
         yield from _another(f"raw:{number}", other, budget)
 
 
