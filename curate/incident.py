@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
+from curate.listing import host
 from curate.screening import history, sealed, set_aside
 from curate.store.catalog import now
+from curate.store.tombstones import LISTED, SCRUBBED
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from curate.store.catalog import Catalog, Row
     from curate.store.workspace import Workspace
 
@@ -26,7 +30,7 @@ def incident(ws: "Workspace", number: int, for_report: bool) -> dict[str, Any]:
     held = ws.catalog.rows("SELECT kind, count(*) AS n FROM quarantine WHERE incident = ? GROUP BY kind", (number,))
     detail = json.loads(row["detail"] or "{}")
     said = {key: row[key] for key in ("incident", "at", "kind", "state", "digest", "list", "entry", "source")}
-    said |= {key: value for key, value in detail.items() if key not in ("places", "decided", "disputed")}
+    said |= {key: value for key, value in detail.items() if key not in ("places", "tombstones", "decided", "disputed")}
     said |= {"held": {one["kind"]: one["n"] for one in held}} | _entry(ws.catalog, number)
     said |= {"disputed": detail.get("disputed"), "decided": detail.get("decided"), "next": NEXT}
     if for_report:
@@ -93,13 +97,15 @@ def dispute(ws: "Workspace", number: int, by: str, reason: str) -> dict[str, Any
     return {"incident": number, "state": "disputed", "next": then}
 
 
-def release(catalog: "Catalog", number: int, reason: str, actor: str, entitled: Sequence[str] = ()) -> dict[str, Any]:
+def release(ws: "Workspace", number: int, reason: str, actor: str, entitled: Sequence[str] = ()) -> dict[str, Any]:
     """Let go of what is held on behalf of an incident; of what a list matched only once its entry is set aside.
 
-    Then the items are asked for again: their bytes were not kept, and the gate looks at them anew. Where somebody is
-    `entitled`, one of them must have disputed the match before. Logged, with who and how much. Raises UsageError for a
-    number that there is not, or without a reason.
+    Then the items are asked for again: their bytes were not kept, and the gate looks at them anew. So is what a rescan
+    removed, unless somebody took it down as well: its sources are listed anew. Where somebody is `entitled`, one of
+    them must have disputed the match before. Logged, with who and how much. For the holder of the driver's seat.
+    Raises UsageError for a number that there is not, or without a reason.
     """
+    catalog = ws.catalog
     row = _row(catalog, number)
     if not reason.strip():
         raise UsageError("screening release: say why (--reason)")
@@ -112,6 +118,10 @@ def release(catalog: "Catalog", number: int, reason: str, actor: str, entitled: 
     free = [
         one for one in subjects if not (one["kind"] == "sample" and catalog.digest("sha256", one["subject"]) in items)
     ]
+    places, keys = detail.get("places", ()), detail.get("tombstones", ())
+    gone = "" if kept_out or row["kind"] != "rescan" else _gone(ws, keys)
+    if row["kind"] == "rescan" and keys and not (kept_out or gone):
+        ws.tombstones.append({"receipt": f"incident {number}", "at": now(), "lifted": keys})
     detail |= {"decided": {"at": now(), "by": actor, "reason": reason}}
     with catalog.tx() as db:
         sql = "DELETE FROM quarantine WHERE incident = ? AND kind = ? AND subject = ?"
@@ -119,11 +129,33 @@ def release(catalog: "Catalog", number: int, reason: str, actor: str, entitled: 
         sql = "UPDATE incidents SET state = 'released', detail = ? WHERE incident = ?"
         db.execute(sql, (json.dumps(detail, ensure_ascii=False), number))
         again = 0 if kept_out else int(db.execute(_AGAIN, (number,)).rowcount)
+        again += 0 if kept_out or gone else _back(catalog, db, places)
         said = {"incident": number, "released": len(free), "asked_again": again}
         catalog.append(db, "quarantine_release", None, said, actor)
-    gone = "" if kept_out or row["kind"] != "rescan" else "what was removed stays away, as after a takedown"
     said |= {"kept": len(subjects) - len(free)}
     return said | ({"item": f"stays out: {kept_out or gone}"} if kept_out or gone else {})
+
+
+def _gone(ws: "Workspace", keys: Sequence[Sequence[str]]) -> str:
+    """Why what a rescan removed stays away although its entry is set aside; empty where it may come back."""
+    if not keys:
+        return "it was removed by a version that did not note how to ask for it again"
+    return "it was taken down as well" if ws.tombstones.reasons(keys) - {LISTED} else ""
+
+
+def _back(catalog: "Catalog", db: "sqlite3.Connection", places: Sequence[dict[str, Any]]) -> int:
+    """Make what was removed a candidate again where it was found, and have its sources listed anew; how many."""
+    found = 0
+    for kind, locator, source in sorted({(one["kind"], one["locator"], one["source"]) for one in places}):
+        scrubbed = SCRUBBED + catalog.digest(kind, locator)
+        found += db.execute(_BACK, (locator, host(kind, locator), kind, scrubbed)).rowcount
+        db.execute("UPDATE sources SET cursor = NULL, listed = 0 WHERE source = ?", (source,))
+    return found
+
+
+_BACK = """
+UPDATE candidates SET locator = ?, host = ?, state = 'pending', reason = NULL WHERE kind = ? AND locator = ?
+"""
 
 
 def _kept_out(catalog: "Catalog", number: int, undisputed: bool) -> str:

@@ -110,8 +110,7 @@ def _after(page: Page, before: str | None) -> tuple[str | None, bool]:
 def _write(db: "sqlite3.Connection", source: str, candidate: Candidate, axis: str) -> tuple[int, bool]:
     """Write one mention down; the number of its candidate, and whether this is the first mention of it."""
     locator = candidate.locator
-    host = _host(locator.value) if locator.kind == "url" else ""
-    new = db.execute(_NEW, (locator.kind, locator.value, host)).fetchone()
+    new = db.execute(_NEW, (locator.kind, locator.value, host(locator.kind, locator.value))).fetchone()
     row = new or db.execute(_KNOWN, (locator.kind, locator.value)).fetchone()
     upstream = candidate.upstream
     key = (row[0], source, candidate.ref)
@@ -175,9 +174,9 @@ WHERE c.candidate = ? AND c.may_depict_minors AND (d.label IS NULL OR d.label NO
 """
 
 
-def _host(url: str) -> str:
-    """What politeness is counted by; every malformed URL shares one name."""
+def host(kind: str, locator: str) -> str:
+    """What politeness is counted by; every malformed URL shares one name, and what is no URL has none."""
     try:
-        return host_key(parse(url))
+        return host_key(parse(locator)) if kind == "url" else ""
     except ItemError:
         return "malformed"

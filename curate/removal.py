@@ -29,12 +29,14 @@ from curate.media.parts import parts
 from curate.store.blobs import disk, sync, write
 from curate.store.catalog import PAGE, now
 from curate.store.tables import Table
+from curate.store.tombstones import LISTED
 
 if TYPE_CHECKING:
     from curate.store.catalog import Catalog
     from curate.store.workspace import Workspace
 
 FOLDER = "receipts"
+KINDS = ("sha256", "url", "path", "page")  # of names by which something is taken down
 PAGES = ("report.html", "dedupe.html")  # pages beside curate.toml that show pictures
 MARK = b'<meta name="generator" content="curate">'
 LOOKED_FOR = 40  # words; each is one pass over the catalog's file
@@ -117,9 +119,22 @@ def resume(ws: "Workspace") -> list[Receipt]:
     return found
 
 
+def confirm(ws: "Workspace", name: str, reason: str) -> None:
+    """Keep what a rescan removed away for good, under this name: it does not come back if the list was wrong."""
+    asked = [(kind, ws.catalog.digest(kind, name)) for kind in KINDS]
+    keys = [one for one in asked if ws.tombstones.reasons([one]) == {LISTED}]
+    receipt = next(
+        (ws.catalog.one("SELECT receipt FROM tombstones WHERE kind = ? AND digest = ?", one) for one in keys), None
+    )
+    if receipt is not None:
+        ws.tombstones.append(
+            {"receipt": receipt, "at": now(), "reason": reason, "tombstones": [list(one) for one in keys]}
+        )
+
+
 def earlier(catalog: "Catalog", name: str) -> Receipt | None:
     """The receipt of what was taken down under this sha256, locator or page, if something was."""
-    asked = [(kind, catalog.digest(kind, name)) for kind in ("sha256", "url", "path", "page")]
+    asked = [(kind, catalog.digest(kind, name)) for kind in KINDS]
     receipts = [catalog.one("SELECT receipt FROM tombstones WHERE kind = ? AND digest = ?", one) for one in asked]
     for receipt in filter(None, receipts):
         text = catalog.one("SELECT plan FROM removals WHERE receipt = ? AND state = 'done'", (receipt,))
@@ -177,12 +192,27 @@ WHERE c.sample IN gone OR c.sample IS NULL
 """
 
 
-def _tombstones(ws: "Workspace", ids: Sequence[str], places: Sequence[Any], near: bool) -> list[tuple[str, str]]:
+def keys_of(catalog: "Catalog", sample: str) -> list[tuple[str, str]]:
+    """What keeps a sample away once it is removed: its kinds of names, and their keyed digests."""
+    return sorted(_keys(catalog, [sample], catalog.rows(_NAMES, (sample,))))
+
+
+_NAMES = """
+SELECT c.kind, c.locator, c.final_url, m.page_id, m.sha1 FROM candidates c LEFT JOIN mentions m USING (candidate)
+WHERE c.sample = ?
+"""
+
+
+def _keys(catalog: "Catalog", ids: Sequence[str], places: Sequence[Any]) -> set[tuple[str, str]]:
     named = {("sha256", one) for one in ids}
     for row in places:
         named |= {(row["kind"], row["locator"]), ("url", row["final_url"]), ("page", row["page_id"])}
         named.add(("sha1", row["sha1"] and row["sha1"].lower()))
-    found = {(kind, ws.catalog.digest(kind, value)) for kind, value in named if value is not None}
+    return {(kind, catalog.digest(kind, value)) for kind, value in named if value is not None}
+
+
+def _tombstones(ws: "Workspace", ids: Sequence[str], places: Sequence[Any], near: bool) -> list[tuple[str, str]]:
+    found = _keys(ws.catalog, ids, places)
     if near:
         found |= {("pdq", one) for one in _pdq(ws, ids)}
     return sorted(found)

@@ -11,17 +11,17 @@ from curate.errors import GateError
 from curate.media import pdq
 from curate.quarantine import company, hold, open_incident
 from curate.records import Digests
-from curate.removal import remove
+from curate.removal import keys_of, remove
 from curate.screening import sealed
 from curate.screening.gate import REMEDY, Gate, Match
 from curate.store.catalog import now
+from curate.store.tombstones import LISTED
 
 if TYPE_CHECKING:
     from curate.contracts import Engine
     from curate.progress import Progress
     from curate.store.workspace import Workspace
 
-REASON = "a screening list matched"
 ASKED = 256  # samples that a remote matcher is asked about at once
 
 
@@ -44,7 +44,7 @@ def rescan(ws: "Workspace", gate: Gate, engine: "Engine", progress: "Progress") 
     there = set(ids)
     matched = {sample: found[sample] for sample in sorted(found) if sample in there}
     incidents = [_incident(ws, sample, match) for sample, match in matched.items()]
-    receipt = remove(ws, list(matched), REASON) if matched else None
+    receipt = remove(ws, list(matched), LISTED) if matched else None
     ws.catalog.note("rescan", None, {"samples": len(ids), "matched": len(matched)})
     return {
         "samples": len(ids),
@@ -103,7 +103,8 @@ def _incident(ws: "Workspace", sample: str, match: Match) -> int:
     numbers = [row[0] for row in catalog.rows("SELECT candidate FROM candidates WHERE sample = ?", (sample,))]
     places = [dict(row) for row in catalog.rows(_PLACES, (sample,))]
     media = catalog.one("SELECT media_type || ' ' || width || 'x' || height FROM samples WHERE id = ?", (sample,))
-    detail: Mapping[str, object] = {"places": places, "media": media} | _preserved(ws, sample, match, places)
+    detail: dict[str, object] = {"places": places, "media": media, "tombstones": keys_of(catalog, sample)}
+    detail |= _preserved(ws, sample, match, places)
     with catalog.tx() as db:
         held = {one for number in numbers for one in company(db, number)}
         incident = open_incident(catalog, db, "rescan", sample, detail, match)

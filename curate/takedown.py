@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
-from curate.removal import Receipt, earlier, pages, remove
+from curate.removal import Receipt, confirm, earlier, pages, remove
 from curate.store import lookup
 
 if TYPE_CHECKING:
@@ -26,7 +26,10 @@ def takedown(
     """
     target = lookup.find(ws.catalog, name)
     if not target.ids and not target.candidates:
-        receipts = (earlier(ws.catalog, text) for text in lookup.spellings(ws.catalog, name))
+        spellings = list(lookup.spellings(ws.catalog, name))
+        for text in spellings:
+            confirm(ws, text, reason)
+        receipts = (earlier(ws.catalog, text) for text in spellings)
         if (receipt := next(filter(None, receipts), None)) is not None:
             return said(receipt, 0) | {"reports_removed": []}
         raise UsageError(f"{lookup.shown(name)} names nothing that is here; give {lookup.FORMS}")

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from curate.errors import ItemError
-from curate.media.decode import Bounds
+from curate.media.decode import Bounds, open_image
 from curate.media.hidden import DEPTH, OPAQUE, PREVIEWS, Hidden, inspect
 from curate.media.marks import MARKS, marks
 from curate.media.ranges import Budget
@@ -43,7 +43,7 @@ def hidden(kind: str, size: tuple[int, int] = (53, 41)) -> bytes:
 
 def shows(found: Hidden, picture: Image.Image) -> bool:
     """Whether one of the pictures is this one."""
-    seen = (Image.open(io.BytesIO(one)).convert("RGB") for one in found.pictures)
+    seen = (open_image(one, Bounds(min_side=1)).convert("RGB") for one in found.pictures)
     wanted = np.asarray(picture.convert("RGB"), dtype=float)
     return any(one.size == picture.size and np.abs(np.asarray(one, dtype=float) - wanted).mean() < 12 for one in seen)
 

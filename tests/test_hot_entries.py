@@ -71,7 +71,7 @@ def test_a_hot_entry_neither_passes_what_it_matches_nor_ends_the_run(tmp_path: P
     assert entry["hash"] == hash_of(PHOTO)[:12]
     found = find(ws.catalog, pick.lists(ws.config), hash_of(PHOTO))
     aside(ws.catalog, found, ["lines:1"], "ann", "it matches logos")
-    assert release(ws.catalog, 1, "logos", "ann")["asked_again"] == 3
+    assert release(ws, 1, "logos", "ann")["asked_again"] == 3
     assert suspicious(ws.catalog, gate(ws))[0]["set_aside"] is True
     ws.close()
     totals, told = fetched(tmp_path)
@@ -147,7 +147,7 @@ def test_what_somebody_decided_about_is_not_added_to(tmp_path: Path) -> None:
     put(tmp_path, "a.jpg", encode(PHOTO))
     fetched(tmp_path)
     ws = opened(tmp_path)
-    release(ws.catalog, 1, "the source was looked into", "ann")
+    release(ws, 1, "the source was looked into", "ann")
     ws.close()
     put(tmp_path, "b.jpg", encode(PHOTO, quality=60))
     assert "incident 2." in fetched(tmp_path)[1]
@@ -168,7 +168,7 @@ def test_what_came_with_each_of_them_is_held(tmp_path: Path) -> None:
     assert ws.catalog.one("SELECT count(*) FROM incidents") == 1
     stored = ws.catalog.one("SELECT id FROM samples")
     assert held(ws.catalog) == {stored}
-    assert release(ws.catalog, 1, "the source was looked into", "ann")["kept"] == 1
+    assert release(ws, 1, "the source was looked into", "ann")["kept"] == 1
     assert held(ws.catalog) == {stored}
     ws.close()
 
@@ -233,7 +233,7 @@ def test_killed_while_an_entry_is_set_aside_it_still_matches(tmp_path: Path) -> 
         assert fetched(tmp_path)[0]["stored"] == 0
     assert curate(tmp_path, *args)["set_aside"] == ["lines:1", "lines:2"]
     ws = opened(tmp_path)
-    release(ws.catalog, 1, "a logo", "ann")
+    release(ws, 1, "a logo", "ann")
     assert ws.catalog.broken_links() == []
     ws.close()
     assert fetched(tmp_path)[0]["stored"] == 1

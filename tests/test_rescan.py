@@ -81,7 +81,7 @@ def test_what_matched_is_never_let_go_of(ws: Workspace, tmp_path: Path, monkeypa
         with pytest.raises(pytest.fail.Exception):
             rescan(ws, gate(tmp_path, bad), Serial(), QUIET)
     assert views.held(ws.catalog) == {bad, beside}
-    said = release(ws.catalog, 1, "the source was looked into", "ann")
+    said = release(ws, 1, "the source was looked into", "ann")
     assert (said["released"], said["kept"]) == (2, 1)
     assert views.held(ws.catalog) == {bad}
     assert rescan(ws, gate(tmp_path, bad), Serial(), QUIET)["incidents"] == [1]

@@ -102,7 +102,7 @@ def test_any_algorithm_in_any_case(root: Path, algorithm: str) -> None:
     assert fetched(root)[0]["reasons"] == {"gate_match": 1}
     assert set_it_aside(root, value[:20].upper())["hash"] == value
     ws = opened(root)
-    assert release(ws.catalog, 1, "wrong", "ann")["asked_again"] == 1
+    assert release(ws, 1, "wrong", "ann")["asked_again"] == 1
     ws.close()
     assert fetched(root)[0]["stored"] == 4
 
@@ -136,7 +136,7 @@ def test_what_a_second_list_has_too(root: Path) -> None:
     assert fetched(root)[0]["reasons"] == {"gate_match": 1}
     assert set_it_aside(root, HASH, every=True)["set_aside"] == ["lines:1"], "the other one is set aside already"
     ws = opened(root)
-    assert release(ws.catalog, 1, "wrong", "ann")["asked_again"] == 1
+    assert release(ws, 1, "wrong", "ann")["asked_again"] == 1
     ws.close()
     assert fetched(root)[0]["stored"] == 4
 
@@ -147,7 +147,7 @@ def test_released_without_the_other_list_it_is_matched_again(root: Path) -> None
     fetched(root)
     set_it_aside(root, HASH, only="lines:1")
     ws = opened(root)
-    assert release(ws.catalog, 1, "wrong", "ann")["asked_again"] == 1
+    assert release(ws, 1, "wrong", "ann")["asked_again"] == 1
     ws.close()
     totals, said = fetched(root)
     assert totals["reasons"] == {"gate_match": 1}
@@ -196,7 +196,7 @@ def test_of_a_row_that_is_two_hashes_both_are_set_aside(root: Path) -> None:
     set_it_aside(root, hashlib.sha256(data).hexdigest())
     ws = opened(root)
     assert [(one.entries, one.guessed, one.set_aside, one.matched) for one in gate(ws).lists] == [(1, 1, 1, 0)]
-    assert release(ws.catalog, 1, "wrong", "ann")["asked_again"] == 1
+    assert release(ws, 1, "wrong", "ann")["asked_again"] == 1
     ws.close()
     assert fetched(root)[0]["stored"] == 4
 
@@ -208,7 +208,7 @@ def test_a_neighbour_in_the_list_still_matches(root: Path) -> None:
     fetched(root)
     set_it_aside(root, HASH)
     ws = opened(root)
-    release(ws.catalog, 1, "wrong", "ann")
+    release(ws, 1, "wrong", "ann")
     ws.close()
     totals, told = fetched(root)
     assert totals["reasons"] == {"gate_match": 1}
@@ -247,13 +247,13 @@ def test_somebody_entitled_disputes_and_sees_no_picture(root: Path) -> None:
         with pytest.raises(UsageError, match=why):
             dispute(ws, 1, by, reason)
     set_it_aside(root, HASH)
-    assert "entitled" in release(ws.catalog, 1, "a logo", "ann", ws.config.screening.entitled)["item"]
+    assert "entitled" in release(ws, 1, "a logo", "ann", ws.config.screening.entitled)["item"]
     assert fates(ws)["photo.jpg"] == "gate_match"
     assert dispute(ws, 1, "bea", "a logo")["state"] == "disputed"
     with pytest.raises(UsageError, match="disputed already, by bea"):
         dispute(ws, 1, "bea", "a logo")
     assert fates(ws)["photo.jpg"] == "gate_match", "a dispute frees nothing"
-    assert release(ws.catalog, 1, "a logo", "ann", ws.config.screening.entitled)["asked_again"] == 1
+    assert release(ws, 1, "a logo", "ann", ws.config.screening.entitled)["asked_again"] == 1
     assert fates(ws)["photo.jpg"] == "pending"
     assert [one["by"] for one in logged(ws) if one["action"] == "dispute"] == ["bea"]
     ws.close()
@@ -264,7 +264,7 @@ def test_a_dispute_alone_lets_go_of_nothing(root: Path) -> None:
     fetched(root)
     ws = opened(root)
     dispute(ws, 1, "bea", "a logo")
-    assert release(ws.catalog, 1, "a logo", "ann", ws.config.screening.entitled)["asked_again"] == 0
+    assert release(ws, 1, "a logo", "ann", ws.config.screening.entitled)["asked_again"] == 0
     assert fates(ws)["photo.jpg"] == "gate_match"
     with pytest.raises(UsageError, match="no such incident"):
         dispute(ws, 7, "bea", "a logo")
@@ -288,25 +288,112 @@ def test_a_stored_sample_is_free_again(root: Path, monkeypatch: pytest.MonkeyPat
     listed(root, [HASH])
     ws = opened(root)
     killed_rescan(ws, monkeypatch)
-    assert release(ws.catalog, 1, "a logo", "ann")["kept"] == 1
+    assert release(ws, 1, "a logo", "ann")["kept"] == 1
     set_it_aside(root, HASH)
-    assert release(ws.catalog, 1, "a logo", "ann")["kept"] == 0
+    assert release(ws, 1, "a logo", "ann")["kept"] == 0
     assert rescan(ws, gate(ws), Serial(), QUIET)["matched"] == 0
     assert ws.catalog.one("SELECT count(*) FROM samples") == 4
     ws.close()
 
 
-def test_what_a_rescan_removed_stays_away(root: Path) -> None:
+@pytest.mark.parametrize("copies", [1, 2])
+def test_what_a_rescan_removed_is_asked_for_again(root: Path, copies: int) -> None:
+    """Once its entry is set aside and its incident released, and not before; with its labels and what others said."""
+    if copies == 2:
+        put(root, "again.png", encode(PHOTO, "PNG"))
+    listed(root, ["0" * 40])
+    fetched(root)
+    labels = labelled(root)
+    listed(root, [HASH])
+    ws = opened(root)
+    assert rescan(ws, gate(ws), Serial(), QUIET)["matched"] == copies
+    assert release(ws, 1, "a logo", "ann")["asked_again"] == 0
+    ws.close()
+    assert fetched(root)[0]["stored"] == 3
+    set_it_aside(root, HASH)
+    assert fetched(root)[0]["stored"] == 3, "nobody has released it"
+    for number in range(1, copies + 1):
+        ws = opened(root)
+        said = release(ws, number, "a logo", "ann")
+        assert (said["asked_again"], "item" in said) == (1, False)
+        assert ws.tombstones.broken() == []
+        ws.close()
+        totals = fetched(root, relist=False)[0]
+        assert (totals["stored"], totals["candidates"]) == (3 + number, 3 + copies)
+    assert labelled(root) == labels
+    ws = opened(root)
+    assert rescan(ws, gate(ws), Serial(), QUIET)["matched"] == 0
+    ws.close()
+
+
+def labelled(root: Path) -> list[tuple[str, str]]:
+    ws = opened(root)
+    sql = "SELECT c.locator, d.label FROM candidates c JOIN declared d USING (candidate) ORDER BY 1, 2"
+    found = [tuple(row) for row in ws.catalog.rows(sql)]
+    ws.close()
+    return found
+
+
+def test_what_comes_back_meets_every_other_entry(root: Path) -> None:
+    near = bytes([bytes.fromhex(HASH)[0] ^ 3]).hex() + HASH[2:]
+    listed(root, ["0" * 40])
+    fetched(root)
+    listed(root, [HASH, near])
+    ws = opened(root)
+    rescan(ws, gate(ws), Serial(), QUIET)
+    ws.close()
+    set_it_aside(root, HASH)
+    ws = opened(root)
+    assert release(ws, 1, "a logo", "ann")["asked_again"] == 1
+    ws.close()
+    totals, said = fetched(root)
+    assert (totals["stored"], totals["reasons"]) == (3, {"gate_match": 1})
+    assert said
+
+
+@pytest.mark.parametrize("when", ["before the release", "after it"])
+def test_what_was_taken_down_as_well_stays_away(root: Path, when: str) -> None:
+    path = str(root / "images" / "neutral" / "photo.jpg")
     listed(root, ["0" * 40])
     fetched(root)
     listed(root, [HASH])
     ws = opened(root)
-    assert rescan(ws, gate(ws), Serial(), QUIET)["matched"] == 1
-    set_it_aside(root, HASH)
-    said = release(ws.catalog, 1, "a logo", "ann")
-    assert (said["asked_again"], "stays away" in said["item"]) == (0, True)
+    rescan(ws, gate(ws), Serial(), QUIET)
     ws.close()
+    if when == "before the release":
+        assert curate(root, "takedown", path, "--reason", "somebody asked")["removed"] == 1
+    set_it_aside(root, HASH)
+    ws = opened(root)
+    said = release(ws, 1, "a logo", "ann")
+    ws.close()
+    if when == "after it":
+        assert said["asked_again"] == 1
+        assert curate(root, "takedown", path, "--reason", "somebody asked")["receipt"]
+    else:
+        assert (said["asked_again"], said["item"]) == (0, "stays out: it was taken down as well")
     assert fetched(root)[0]["stored"] == 3
+
+
+def test_what_was_lifted_outlives_an_older_catalog(root: Path) -> None:
+    listed(root, ["0" * 40])
+    fetched(root)
+    listed(root, [HASH])
+    ws = opened(root)
+    rescan(ws, gate(ws), Serial(), QUIET)
+    ws.close()
+    older = (root / "work" / "catalog.db").read_bytes()
+    set_it_aside(root, HASH)
+    ws = opened(root)
+    release(ws, 1, "a logo", "ann")
+    ws.close()
+    for path in (root / "work").glob("catalog.db*"):
+        path.unlink()
+    (root / "work" / "catalog.db").write_bytes(older)
+    ws = opened(root)
+    assert ws.catalog.one("SELECT count(*) FROM tombstones") == 0
+    ws.tombstones.rebuild()
+    assert ws.tombstones.records() == []
+    ws.close()
 
 
 def test_what_was_taken_down_is_not_asked_for_again(root: Path) -> None:
@@ -314,6 +401,6 @@ def test_what_was_taken_down_is_not_asked_for_again(root: Path) -> None:
     curate(root, "takedown", str(root / "images" / "neutral" / "photo.jpg"))
     set_it_aside(root, HASH)
     ws = opened(root)
-    assert release(ws.catalog, 1, "a logo", "ann")["asked_again"] == 0
+    assert release(ws, 1, "a logo", "ann")["asked_again"] == 0
     ws.close()
     assert fetched(root)[0]["stored"] == 3

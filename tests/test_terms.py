@@ -22,6 +22,7 @@ from curate.screening.entries import Entries, Names
 from curate.screening.gate import Gate, load
 from curate.screening.listed import Terms
 from curate.screening.lists.lines import Lines
+from curate.screening.lists.ncmec import NAMESPACE, Ncmec
 from curate.toml import Plugin
 from tests.screened import configure, opened
 from tests.test_fetch import curate
@@ -235,3 +236,14 @@ def test_a_report_needs_the_entry_to_be_set_aside(tmp_path: Path) -> None:
         tmp_path, "screening", "entry", pdq(1), "--list", "tx_csv:2", "--report", str(tmp_path / "out"), ok=(2,)
     )
     assert "there already" in again["error"]
+
+
+def test_a_reason_that_ncmec_knows_is_given_by_its_guid(tmp_path: Path) -> None:
+    from defusedxml.ElementTree import fromstring
+
+    row = ListedHash("pdq", "0f" * 32, "42-image1")
+    for guid, said in (("0b1d4b5e-8f0c-4a21-9c7e-0d6a3c1f2e44", True), ("", False), ("a<b", True)):
+        read = fromstring(Ncmec(tmp_path, reason_guid=guid).dispute([row], "a logo").encode())
+        found = [one.text for one in read.iter(f"{{{NAMESPACE}}}guid")]
+        assert found == [guid] * said
+        assert len(list(read.iter(f"{{{NAMESPACE}}}negative"))) == 1

@@ -126,8 +126,8 @@ def screening_release(
     """Let go of what came with a match, or of what a person reported; of a match itself once its entry is set aside."""
     from curate.incident import release
 
-    with s.open() as ws:
-        s.say(release(ws.catalog, number, reason, s.user, ws.config.screening.entitled))
+    with s.drive("release") as ws:
+        s.say(release(ws, number, reason, s.user, ws.config.screening.entitled))
 
 
 @group.command("rescan")

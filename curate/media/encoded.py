@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Iterator
 
+_TEXT = bytes(n for n in range(256) if n >= 32 or n in b"\0\t\n\f\r")
 LEAST = 128  # characters of a run: fewer hold no picture
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _HEX = b"0123456789abcdefABCDEF"
@@ -44,6 +45,17 @@ def decoded(text: bytes) -> Iterator[bytes]:
         for start in range(2):
             piece = run[start:]
             yield bytes.fromhex(piece[: len(piece) // 2 * 2].decode("ascii"))
+
+
+def is_text(body: bytes) -> bool:
+    """Whether bytes are UTF-8 without control characters."""
+    if body.translate(None, _TEXT):
+        return False
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _runs(text: bytes) -> Iterator[bytes]:

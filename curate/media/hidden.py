@@ -6,13 +6,15 @@ picture, and is handed on. What is neither picture nor pixels nor plainly text, 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from curate.errors import ItemError
 from curate.media import polyglot
 from curate.media.decode import SEVERAL, Bounds, decoding, open_image
-from curate.media.encoded import decoded
+from curate.media.disguised import disguised
+from curate.media.encoded import decoded, is_text
 from curate.media.marks import marks
 from curate.media.ranges import INSIDE, Budget, Kind, Range, tiff, unsigned, walk
 from curate.records import Reason
@@ -26,8 +28,8 @@ OPAQUE = 256 * 1024  # bytes that may be opaque in any file; in a large one a qu
 _EOI = b"\xff\xd9"
 _OTHER = re.compile(rb"\xff[\xc0-\xc2\xd8\xdb\xe0-\xef]")  # no scan of a JPEG is followed by its tables and its header
 _WINDOW = 256 * 1024
+_PROFILE = 4 * 2**20  # bytes of a profile; the largest of printers have 3 MB
 _FRAMING = 64 * 1024  # bytes of headers and tables that any file may have; a large one a sixteenth of it more
-_TEXT = bytes(n for n in range(256) if n >= 32 or n in b"\0\t\n\f\r")
 
 _NO_PICTURE = (
     Reason.DECODE_ERROR,
@@ -59,19 +61,21 @@ def inspect(data: bytes, kind: str, bounds: Bounds) -> Hidden:
     search = _Search(bounds, Budget(bounds.max_pixels, bounds.max_frames))
     opaque, owners = search.file(data, kind)
     end = next((one.begin for one in owners[0].ranges if one.kind is Kind.AFTER), len(data))
-    polyglot.refuse_rest(_between(data, end, owners[1:]))
+    polyglot.refuse_rest(_between(data[end:], end, owners[1:]))
     most = max(OPAQUE, len(data) // 4)
     if opaque > most:
         raise ItemError(Reason.HIDDEN_DATA, f"{opaque} bytes that nothing here can look into, {most} at most")
     return Hidden(tuple(search.pictures), opaque)
 
 
-def _between(data: bytes, at: int, owners: "list[_Owner]") -> Iterator[bytes]:
-    """What lies behind `at` and belongs to no picture."""
+def _between(data: bytes, begin: int, owners: "list[_Owner]") -> Iterator[bytes]:
+    """What of bytes that begin at `begin` of a buffer belongs to none of the pictures there."""
+    at = 0
     for one in owners:
-        if one.end > at:
-            yield data[at : one.begin] if one.begin > at else b""
-            at = one.end
+        first, last = one.begin - begin, one.end - begin
+        if last > at and first < len(data):
+            yield data[at : max(first, at)]
+            at = last
     yield data[at:]
 
 
@@ -110,11 +114,11 @@ class _Search:
         own = {0, *(one.begin for one in coded if _looked(one, owners[0]))}
         owners += self._found(data, own)
         for one in owners:
-            self._streams(one.ranges, one.data, 0)
+            self._streams(one, owners, 0)
         return _opaque(owners), owners
 
-    def _buffer(self, data: bytes, depth: int) -> None:
-        """Bytes that something unpacked to, and that are no file themselves."""
+    def _buffer(self, data: bytes, depth: int, whole: bool = True) -> None:
+        """Bytes that something unpacked to, and that are no file themselves; `whole`: they may be packed again."""
         if len(data) < 32:
             return
         self.budget.unpack(len(data))
@@ -122,17 +126,31 @@ class _Search:
         if depth > DEPTH and owners:
             raise ItemError(Reason.HIDDEN_DATA, f"a picture more than {DEPTH} wrappings deep")
         for one in owners:
-            self._streams(one.ranges, one.data, depth)
-        self._texts(data, depth)
+            self._streams(one, owners, depth)
+        if whole or is_text(data):
+            self._texts(data, depth)
+        if whole:
+            self._disguised(_between(data, 0, owners), depth)
 
-    def _streams(self, ranges: list[Range], data: bytes, depth: int) -> None:
+    def _streams(self, picture: _Owner, owners: list[_Owner], depth: int) -> None:
         """What the ranges of a picture hold where bytes as they lie do not say it."""
-        for pieces in _named(ranges).values():
-            body = _body(pieces, data)
+        inner = [one for one in owners if picture.begin < one.begin and one.end <= picture.end]
+        for pieces in _named(picture.ranges).values():
+            body = _body(pieces, picture.data)
             if len(pieces) > 1 or pieces[0].body is not None:
                 self._buffer(body, depth + 1)
             else:
                 self._texts(body, depth)
+                begin = picture.begin + pieces[0].begin
+                self._disguised(_between(body, begin, inner), depth)
+
+    def _disguised(self, pieces: Iterable[bytes], depth: int) -> None:
+        """What bytes that belong to no picture stand for, compressed or otherwise."""
+        for body in pieces if depth <= DEPTH else ():
+            if not is_text(body):
+                found = _in_profile(body) if is_profile(body) else disguised(body, self.budget)
+                for one, whole in found:
+                    self._buffer(one, depth + 1, whole)
 
     def _texts(self, data: bytes, depth: int) -> None:
         for piece in decoded(data):
@@ -226,6 +244,13 @@ class _Search:
             raise ItemError(Reason.HIDDEN_DATA, f"more than {ATTEMPTS} broken pictures") from error
 
 
+@lru_cache(maxsize=64)
+def _in_profile(body: bytes) -> tuple[tuple[bytes, bool], ...]:
+    """What a profile stands for, where a picture begins in it: few profiles are in many files."""
+    budget = Budget(0, 0)  # it has no frames
+    return tuple(one for one in disguised(body, budget) if any(marks(one[0], budget)))
+
+
 def _looked(one: Range, owner: _Owner) -> bool:
     """Whether coded samples are of the picture that is shown, or of one that was handed on."""
     return one.kind is Kind.PIXELS or one.name in owner.looked
@@ -277,22 +302,12 @@ def _opaque_spans(owner: _Owner) -> Iterator[tuple[int, int]]:
 
 def _harmless(body: bytes) -> bool:
     """Whether bytes are padding, text or an ICC profile, by what they are and not by what they are called."""
-    return not body.strip(polyglot.PADDING) or _is_text(body) or is_profile(body)
-
-
-def _is_text(body: bytes) -> bool:
-    if body.translate(None, _TEXT):
-        return False
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+    return not body.strip(polyglot.PADDING) or is_text(body) or is_profile(body)
 
 
 def is_profile(body: bytes) -> bool:
-    """Whether this is an ICC profile as long as it says, every tag of which lies within."""
-    if body[36:40] != b"acsp" or int.from_bytes(body[:4], "big") != len(body):
+    """Whether this is an ICC profile as long as it says, and no longer than any is, every tag of which lies within."""
+    if body[36:40] != b"acsp" or int.from_bytes(body[:4], "big") != len(body) or len(body) > _PROFILE:
         return False
     count = int.from_bytes(body[128:132], "big")
     tags = [body[at : at + 12] for at in range(132, min(132 + 12 * count, len(body)), 12)]

@@ -90,6 +90,19 @@ def _plausible(data: bytes, at: int, found: re.Match[bytes], budget: Budget) -> 
         return False
 
 
+def signed(data: bytes) -> bool:
+    """Whether a signature stands anywhere, whatever follows it."""
+    return any(_MARK.match(data, at) for at in _places(data).tolist())
+
+
+def begins_jpeg(data: bytes, at: int, budget: Budget) -> bool:
+    """Whether a JPEG's first marker can lie at `at`."""
+    try:
+        return _jpeg(data, at, budget)
+    except (struct.error, IndexError):
+        return False
+
+
 def _jpeg(data: bytes, at: int, budget: Budget) -> bool:
     """Whether segments lead from the first marker to a frame's header, over a few stray bytes as decoders do."""
     while True:

@@ -13,7 +13,7 @@ from itertools import chain
 from PIL import Image
 
 from curate.errors import ItemError
-from curate.media import hidden, pdq, phash, profiles, unshown
+from curate.media import hidden, layers, pdq, phash, profiles, readings, unshown
 from curate.media.decode import SEVERAL, Bounds, Luminance, decoding, frames, load, open_image, upright
 from curate.media.renderings import Facts, Rendering, lightness, renderings
 from curate.records import Reason
@@ -97,9 +97,9 @@ def _pictures(data: bytes, image: Image.Image, budget: _Budget) -> Iterator[Rend
     """What a file shows, by name, upright; the first frame as we show it is the first."""
     kind = image.format or ""
     yield from _shown(data, image, budget)
-    for name, other in unshown.readings(data, kind):
+    for name, other in readings.readings(data, kind, budget.bounds.max_pixels):
         yield from _another(name, other, budget)
-    for number, other in unshown.raw_frames(data, kind):
+    for number, other in layers.raw_frames(data, kind):
         yield from _another(f"raw:{number}", other, budget)
 
 
@@ -168,7 +168,8 @@ def _facts(data: bytes, image: Image.Image) -> Facts:
     """What the file says of the current frame."""
     tags = getattr(image, "tag_v2", None)
     white = tags is not None and tags.get(262) == 0
-    return Facts(profiles.profile_of(data, image), white, unshown.boxes(data, image))
+    signed = tags is not None and 2 in tags.get(339, ())
+    return Facts(profiles.profile_of(data, image), white, unshown.boxes(data, image), signed)
 
 
 @dataclass

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 NAME = "pdq"
-VERSION = 3
+VERSION = 4
 BITS = 256
 BYTES = 32
 ORIENTATIONS = 8

@@ -28,12 +28,13 @@ class Facts:
     """What a file says of how its frames are to be shown, beside their pixels.
 
     `profile`: ICC; `inverted`: zero is white, in samples that Pillow leaves as they are; `crops`: parts of the frame
-    (left, upper, right, lower) that some viewers show instead of the whole.
+    (left, upper, right, lower) that some viewers show instead of the whole; `signed`: its 8 bits a sample have a sign.
     """
 
     profile: bytes | None = None
     inverted: bool = False
     crops: tuple[Box, ...] = ()
+    signed: bool = False
 
 
 PLAIN = Facts()
@@ -129,8 +130,11 @@ def _tones(frame: Image.Image, facts: Facts, low: Image.Image | None) -> Iterato
         yield "channels", Image.merge("RGB", frame.split())
     elif frame.mode in ("RGB", "L") and "transparency" not in frame.info:
         yield "", frame
+        if facts.signed and frame.mode == "L":
+            yield "signed", frame.point([n ^ 128 for n in range(256)])
     elif frame.mode in _ALPHA or "transparency" in frame.info:
-        yield "", frame if frame.mode in ("RGBA", "LA") else frame.convert("RGBA")
+        plain = frame.convert("LA") if frame.mode == "La" else frame  # which has no other way
+        yield "", plain if plain.mode in ("RGBA", "LA") else plain.convert("RGBA")
     else:
         yield "", frame.convert("L" if frame.mode == "1" else "RGB")
 

@@ -8,6 +8,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _TEXT = frozenset((b"tEXt", b"zTXt", b"iTXt"))
 _PIXELS = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"))
 _BEHIND = _PIXELS | {b"eXIf"}  # what may come after the first IDAT and still say something
+_NOTHING = frozenset((0x00, 0x01, 0xFF, *range(0xD0, 0xD8)))
 _ADOBE = 12  # bytes of an APP14 that says how colour is stored; a shorter one says nothing to libjpeg either
 _EXIF_ITEM = re.compile(rb"(infe.{8}(?:..)?)Exif", re.DOTALL)
 
@@ -70,17 +71,20 @@ def _joined(data: bytes, found: list[Chunk], kept: list[Chunk]) -> bytes:
 
 
 def _jpeg(data: bytes, kept: Callable[[int, bytes], bool]) -> bytes:
-    """The file with those only of its application segments before the first scan that are `kept`."""
+    """The file with those only of its application segments before the first scan that are `kept`.
+
+    Without what libjpeg passes over between segments, too: stray bytes, and markers that mean nothing there.
+    """
     pieces, at = [data[:2]], 2
-    while data[at : at + 1] == b"\xff" and at + 4 <= len(data) and (marker := data[at + 1]) != 0xDA:
-        if marker == 0xFF:  # a fill byte
-            at += 1
+    while 0 <= (at := data.find(b"\xff", at)) <= len(data) - 4 and (marker := data[at + 1]) != 0xDA:
+        if marker in _NOTHING:
+            at += 1 + (marker != 0xFF)  # a fill byte may come before a marker
             continue
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         if not 0xE0 <= marker <= 0xEF or kept(marker, data[at + 4 : end]):
             pieces.append(data[at:end])
         at = end
-    return b"".join([*pieces, data[at:]])
+    return b"".join([*pieces, data[at:]]) if at >= 0 else data
 
 
 def _of_colour(marker: int, content: bytes) -> bool:

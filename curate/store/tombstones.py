@@ -19,6 +19,7 @@ from curate.store.catalog import GENESIS, Catalog
 
 NAME = "tombstones.log"
 SCRUBBED = "taken-down:"  # what a candidate's locator begins with once it was taken down; a keyed digest follows
+LISTED = "a screening list matched"  # why a rescan removed something: that may turn out to be wrong
 RADIUS = 31  # PDQ bits within which a picture is one that was taken down with --block-near
 _MERGED = "tombstones"  # the catalog's note of the last line that it knows
 
@@ -116,12 +117,19 @@ class Tombstones:
         last = self._catalog.get(_MERGED)
         return last is not None and last not in {one["digest"] for one in lines}
 
+    def reasons(self, keys: Sequence[Sequence[str]]) -> set[str]:
+        """Why these (kind, digest) stay away, as far as they do."""
+        sql = "SELECT reason FROM tombstones WHERE kind = ? AND digest = ?"
+        return {str(found) for one in keys if (found := self._catalog.one(sql, tuple(one))) is not None}
+
     def _apply(self, records: Sequence[Mapping[str, Any]], last: str | None) -> None:
         with self._catalog.tx() as db:
             for one in records:
                 for kind, digest in one.get("tombstones", ()):
-                    row = (kind, digest, one["reason"], one["receipt"], one["at"])
-                    db.execute("INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?, ?)", row)
+                    db.execute(_NEW, (kind, digest, one["reason"], one["receipt"], one["at"], LISTED))
+                for kind, digest in one.get("lifted", ()):
+                    sql = "DELETE FROM tombstones WHERE kind = ? AND digest = ? AND reason = ?"
+                    db.execute(sql, (kind, digest, LISTED))
                 for done in one.get("redacted", ()):
                     said = (done["version"], done["number"], one["receipt"], done["before"], done["after"], one["at"])
                     db.execute("INSERT OR IGNORE INTO redactions VALUES (?, ?, ?, ?, ?, ?)", said)
@@ -241,6 +249,10 @@ def refuse(catalog: Catalog, db: Any, locator: Locator) -> None:
     )
 
 
+_NEW = """
+INSERT INTO tombstones VALUES (?, ?, ?, ?, ?) ON CONFLICT (kind, digest)
+    DO UPDATE SET reason = excluded.reason, receipt = excluded.receipt WHERE reason = ?
+"""
 _SCRUB = """
 UPDATE candidates SET locator = ?, state = 'failed', reason = 'taken_down', detail = NULL, retryable = 0, sample = NULL,
     host = NULL, final_url = NULL, http_status = NULL, headers = NULL, hops = NULL WHERE candidate = ?

@@ -3,7 +3,9 @@
 import struct
 from collections.abc import Iterator
 
+from curate.errors import ItemError
 from curate.media.ranges.kinds import Budget, Kind, Range
+from curate.records import Reason
 
 _RLE = (1, 2)
 
@@ -17,6 +19,8 @@ def claims(data: bytes, _: Budget) -> Iterator[Range]:
     else:
         width, height, _planes, depth, compression, size = struct.unpack_from("<iiHHII", data, 18)
         (colours,) = struct.unpack_from("<I", data, 46)
+    if offset < 14 + header + (depth <= 8):  # where Pillow takes them from behind the palette
+        raise ItemError(Reason.DECODE_ERROR, "its pixels begin within its header or palette")
     head = 14 + header + 12 * (compression == 3 and header == 40)
     if depth <= 8:
         head += (3 if header == 12 else 4) * min(colours or 1 << depth, 1 << depth)

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
+from curate.errors import ItemError
 from curate.media.ranges import tiff
 from curate.media.ranges.kinds import Budget, Kind, Range
+from curate.records import Reason
 
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # none of stuffed zeros, fill bytes, restarts
 BARE = frozenset((0x01, 0xD9))  # markers without a length
@@ -46,12 +48,15 @@ def claims(data: bytes, budget: Budget) -> Iterator[Range]:
     So are those of a scan beyond what its samples can take: a decoder that has all of them ignores the rest.
     """
     yield Range(0, 2, Kind.STRUCTURE)
-    left = 0
+    left = rows = 0
     for one in segments(data, budget):
         yield from _content(data, one, budget)
         if one.marker in _FRAMES:
             height, width, parts = struct.unpack_from(">HHB", data, one.begin + 5)
             left = _SPARE + _BYTES * parts * height * width
+            rows = height
+        if one.marker == 0xDC and int.from_bytes(data[one.begin + 4 : one.begin + 6], "big") != rows:
+            raise ItemError(Reason.HIDDEN_DATA, "a second number of lines (DNL)")
         if one.scan > one.end:
             stop = min(one.scan, one.end + left)
             left -= stop - one.end
@@ -108,10 +113,27 @@ def pictures(data: bytes, ranges: list[Range], _: Budget) -> Iterator[tuple[str,
         elif one.name == "APP0":
             yield from _extension(data[one.begin : one.end])
         elif one.name == "Photoshop":
-            yield from _resources(data[one.begin : one.end])
+            yield from resources(data[one.begin : one.end])
+    if any(data.startswith(b"\xff\xdd\0\4", one.begin) for one in ranges if one.kind is Kind.STRUCTURE):
+        yield from _renumbered(data, [one for one in ranges if one.name == "scan"])
     scans = [(before.begin, one.end) for before, one in pairwise(ranges) if one.name == "scan"]
     if len(scans) > 1:
         yield from _generations(data, scans)
+
+
+def _renumbered(data: bytes, scans: list[Range]) -> Iterator[tuple[str, bytes]]:
+    """The file with restart markers in order, where they are not: some decoders look at their numbers, some do not."""
+    import numpy as np
+
+    found = bytearray(data)
+    for one in scans:
+        coded = np.frombuffer(data, np.uint8, one.end - one.begin, one.begin)
+        places = np.flatnonzero((coded[:-1] == 0xFF) & (coded[1:] >> 3 == 0xD0 >> 3)) + 1
+        ordered = coded.copy()
+        ordered[places] = 0xD0 + np.arange(len(places)) % 8
+        found[one.begin : one.end] = ordered.tobytes()
+    if found != data:
+        yield "scan", bytes(found)
 
 
 def _generations(data: bytes, scans: list[tuple[int, int]]) -> Iterator[tuple[str, bytes]]:
@@ -156,8 +178,8 @@ def _extension(body: bytes) -> Iterator[tuple[str, bytes]]:
         yield from _raw("APP0", body[6], body[7], pixels)
 
 
-def _resources(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """Thumbnails that are no JPEG: resources 1033 (BGR) and 1036 (RGB), three bytes a pixel, rows padded."""
+def resources(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """Photoshop's thumbnails that are no JPEG: resources 1033 (BGR) and 1036 (RGB), rows padded."""
     for found in _THUMBNAIL.finditer(body):
         name = body[found.end() : found.end() + 1] or b"\0"
         at = found.end() + (name[0] + 2) // 2 * 2 + 4  # behind the padded name and the size

@@ -45,6 +45,12 @@ class Budget:
     unpacked: int = 256 * 2**20  # bytes of metadata after decompression and decoding
     scans: int = 200  # of JPEGs: each costs a pass over every pixel
     frames: int = 0
+    guesses: int = 1000  # places where deflated data may begin that no header announces; more are not tried
+
+    def guess(self) -> bool:
+        """Account for such a place; False where there were too many: what lies there counts as opaque all the same."""
+        self.guesses -= 1
+        return self.guesses >= 0
 
     def step(self, count: int = 1) -> None:
         """Account for so many steps; raises ItemError(hidden_data)."""

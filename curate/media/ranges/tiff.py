@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from PIL import Image
+
 from curate.errors import ItemError
 from curate.media.ranges.kinds import Budget, Kind, Range, cover
 from curate.records import Reason
@@ -61,6 +63,9 @@ class Tiff:
             raise struct.error("outside")
         return struct.unpack_from(self.order + form, self.data, at)
 
+    def _value(self, one: Entry) -> tuple[int, int, bytes]:
+        return one.kind, one.number, self.data[one.begin : one.end]
+
     def directories(self, budget: Budget) -> "Iterator[Directory]":
         """Every directory once, pages first; raises ItemError where there are too many."""
         main = self.base + self.read(self.word, self.base + (8 if self.word == "Q" else 4))[0]
@@ -102,7 +107,11 @@ class Tiff:
             value = place + 4 + inline
             begin = value if length <= inline else self.base + self.read(self.word, value)[0]
             if begin + length <= self.end:
-                tags.setdefault(tag, Entry(kind, number, begin, begin + length))
+                one = Entry(kind, number, begin, begin + length)
+                if self._value(tags.setdefault(tag, one)) != self._value(one) and page and tag in _PICTURE | _LAYOUT:
+                    raise ItemError(Reason.HIDDEN_DATA, f"a page that says tag {tag} twice")
+        if page and {273, 324} <= tags.keys():
+            raise ItemError(Reason.HIDDEN_DATA, "a page of strips and of tiles")
         last = first + count * size
         after = self.read(self.word, last)[0] if last + inline <= self.end else 0
         return Directory(self, at, min(last + inline, self.end), page, tags), after
@@ -172,11 +181,31 @@ class Directory:
         strips = list(self.strips(budget))
         if not strips:
             return None
+        if self.one(259, 1, budget) == 1 and self.one(262, 2, budget) == 6:
+            return self._subsampled(b"".join(self.tiff.data[a:b] for a, b in strips), budget)
         tiled = 324 in self.tags
         values = {tag: (one, self.tiff.data[one.begin : one.end]) for tag, one in self.tags.items() if tag in _PICTURE}
         return _file(
             self.tiff.order, values, [self.tiff.data[a:b] for a, b in strips], (324, 325) if tiled else (273, 279)
         )
+
+    def _subsampled(self, coded: bytes, budget: Budget) -> bytes | None:
+        """YCbCr that is not compressed: blocks of luminance, each followed by its Cb and Cr (TIFF 6.0, section 21)."""
+        import numpy as np
+
+        width, height = self.one(256, 0, budget), self.one(257, 0, budget)
+        wide, high = (*self.numbers(530, budget), 2, 2)[:2]
+        if wide not in (1, 2, 4) or high not in (1, 2, 4) or width * height > budget.max_pixels:
+            return None
+        across, down = -(-width // wide), -(-height // high)
+        blocks = np.frombuffer(coded, np.uint8, min(len(coded), across * down * (wide * high + 2)))
+        padded = np.zeros(across * down * (wide * high + 2), np.uint8)
+        padded[: len(blocks)] = blocks
+        blocks = padded.reshape(down, across, -1)
+        luminance = blocks[..., :-2].reshape(down, across, high, wide).transpose(0, 2, 1, 3).reshape(down * high, -1)
+        chroma = (blocks[..., -n].repeat(wide, 1).repeat(high, 0) for n in (2, 1))
+        bands = [Image.fromarray(np.ascontiguousarray(one[:height, :width])) for one in (luminance, *chroma)]
+        return uncompressed(width, height, Image.merge("YCbCr", bands).convert("RGB").tobytes())
 
 
 def _file(order: str, values: dict[int, tuple[Entry, bytes]], strips: list[bytes], tags: tuple[int, int]) -> bytes:

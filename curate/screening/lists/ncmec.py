@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
 
 from curate.errors import GateError, UsageError
 from curate.records import CorruptRow, Dated, ListedHash, SkippedRow
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 TOMBSTONE = "deleted"
 TEST = "test_"  # what names of the test environments begin with
+_NO_GUID = "<!-- reasonIds is left out: its guid is one of those that NCMEC gives its members for this fingerprint -->"
 NAMESPACE = "https://hashsharing.ncmec.org/hashsharing/v2"
 ENTRIES = frozenset({"image", "video", "deletedimage", "deletedvideo"})
 
@@ -29,10 +31,11 @@ ENTRIES = frozenset({"image", "video", "deletedimage", "deletedvideo"})
 @dataclass(frozen=True)
 class Ncmec:
     """An XML file, or a folder of pages. Every classification and every feedback keeps the hash; a tombstone with the
-    same or a later time takes it back."""
+    same or a later time takes it back. `reason_guid`: NCMEC's own name of the reason that a dispute gives."""
 
     path: Path
     provider: str = "self"
+    reason_guid: str = ""
 
     def rows(self) -> Iterator[Row]:
         """Every row; raises UsageError for a missing file, GateError for one that is no XML, or is not whole."""
@@ -49,12 +52,14 @@ class Ncmec:
     def dispute(self, hashes: Sequence[ListedHash], reason: str) -> str:
         """A `feedbackSubmission` for each entry and fingerprint that its comments name.
 
-        The reason's guid is one of those that NCMEC hands out for the fingerprint's type; the sender fills it in.
+        NCMEC takes reasons by guid, and hands the guids out to its members: no list has them. Without `reason_guid` the
+        element is left out, and a comment says so, since one with an empty guid says nothing.
         """
         named = dict.fromkeys((*one.entry.split("-", 1), one.algorithm.upper(), one.value) for one in hashes)
         told = [f"member {m}, entry {e}, {kind} {value}: {reason}" for m, e, kind, value in named]
         said = [f"  <!-- {' '.join(re.sub('-(?=-)', '- ', one).split())} -->\n" for one in told]  # -- ends a comment
-        guid = "    <reasonIds>\n      <guid></guid>\n    </reasonIds>\n"
+        guid = f"    <reasonIds>\n      <guid>{escape(self.reason_guid)}</guid>\n    </reasonIds>\n"
+        guid = guid if self.reason_guid else f"    {_NO_GUID}\n"
         return (
             f'<?xml version="1.0" encoding="UTF-8"?>\n<feedbackSubmission xmlns="{NAMESPACE}">\n{"".join(said)}'
             f"  <negative>\n{guid}  </negative>\n</feedbackSubmission>\n"

@@ -1,0 +1,242 @@
+"""Where decoders disagree about a WebP, a BMP, a TIFF or a JPEG, each reading is looked at, or the file is refused."""
+
+import io
+import struct
+import zlib
+from typing import Literal
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from curate.errors import ItemError
+from curate.media.parts import parts
+from curate.records import Reason
+from tests import containers as c
+from tests.hiding import BOUNDS, COVER, SIZES, found_in, grey, mask, saved
+from tests.test_disguised import subsampled
+
+Size = tuple[int, int]
+
+
+def refused(data: bytes) -> tuple[Reason, str]:
+    with pytest.raises(ItemError) as caught:
+        parts(data, BOUNDS)
+    return caught.value.reason, caught.value.detail
+
+
+# -- WebP: an alpha channel that is said not to be there -------------------------------------------------------------
+
+
+def denied(data: bytes) -> bytes:
+    """The file, no chunk of which says that it has an alpha channel."""
+    found = bytearray(data)
+    if data[12:16] == b"VP8X":
+        found[20] &= ~0x10
+    at = data.find(b"VP8L")
+    while at >= 0:
+        found[at + 12] &= ~0x10
+        at = data.find(b"VP8L", at + 1)
+    return bytes(found)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("lossless", [True, False])
+@pytest.mark.parametrize("moving", [True, False])
+def test_an_alpha_channel_that_a_webp_denies(size: Size, lossless: bool, moving: bool) -> None:
+    veiled = mask(grey(size))
+    more = [veiled] if moving else []
+    first = COVER.resize(size).convert("RGBA") if moving else veiled
+    data = denied(saved(first, "WEBP", *more, lossless=lossless, quality=90, exact=True))
+    assert any("veiled" in part for part in found_in(data, grey(size)))
+
+
+def test_a_webp_without_alpha_has_one_reading() -> None:
+    for lossless in (True, False):
+        assert len(parts(saved(COVER, "WEBP", lossless=lossless), BOUNDS)) == 1
+
+
+# -- BMP -------------------------------------------------------------------------------------------------------------
+
+
+def runs(drawn: np.ndarray, depth: int) -> bytes:
+    """A BMP that draws where the mask says, in the palette's first colour, which is white, and skips the rest."""
+    height, width = drawn.shape
+    coded = b""
+    for row in drawn[::-1]:
+        x = 0
+        while x < width:
+            same = next((n for n in range(x, min(width, x + 250)) if row[n] != row[x]), min(width, x + 250))
+            coded += bytes((same - x, 0)) if row[x] else bytes((0, 2, same - x, 0))
+            x = same
+        coded += b"\0\0"
+    coded += b"\0\1"
+    palette = b"\xff\xff\xff\0" * (1 << depth)
+    head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, depth, 1 if depth == 8 else 2, len(coded), 0, 0, 0, 0)
+    start = 54 + len(palette)
+    return b"BM" + struct.pack("<IHHI", start + len(coded), 0, 0, start) + head + palette + coded
+
+
+@pytest.mark.parametrize("size", [(320, 240), (413, 301)])
+@pytest.mark.parametrize("depth", [8, 4])
+def test_pixels_that_no_run_sets(size: Size, depth: int) -> None:
+    """Browsers show them black, Pillow in the palette's first colour."""
+    drawn = np.asarray(grey(size)) > 120
+    picture = Image.fromarray(drawn * np.uint8(255))
+    assert any(part.startswith("holes") for part in found_in(runs(drawn, depth), picture))
+
+
+@pytest.mark.parametrize(
+    "coded", [b"\x05\1\0\3\1\2\3\0\0\1", b"\0\2\3\3\x04\1\0\1", b"\xff\1\0\0\xff\1\0\1", b"\0\xff", b""]
+)
+def test_odd_runs_are_no_crash(coded: bytes) -> None:
+    data = runs(np.ones((16, 20), bool), 8)
+    start = int.from_bytes(data[10:14], "little")
+    try:
+        parts(data[:start] + coded + bytes(4), BOUNDS)
+    except ItemError as error:
+        assert error.reason in (Reason.DECODE_ERROR, Reason.TRUNCATED)  # noqa: PT017
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+def test_pixels_that_begin_within_the_header_are_refused(mode: str) -> None:
+    """Pillow looks for them behind the palette, everybody else where the header says."""
+    data = saved(COVER.resize((64, 48)).convert(mode), "BMP")
+    for offset in (0, 53) if mode == "RGB" else (0, 54):
+        assert refused(data[:10] + struct.pack("<I", offset) + data[14:])[0] is Reason.DECODE_ERROR
+
+
+# -- TIFF ------------------------------------------------------------------------------------------------------------
+
+
+def palette_tiff(picture: Image.Image, step: int, order: Literal["<", ">"]) -> bytes:
+    out = io.BytesIO()
+    greys = np.tile(np.arange(256, dtype=np.uint16) * step, (3, 1))
+    tifffile.imwrite(out, np.asarray(picture), photometric="palette", colormap=greys, byteorder=order)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_palette_of_bytes(size: Size, order: Literal["<", ">"]) -> None:
+    """Libtiff takes numbers below 256 for bytes; Pillow shows them black."""
+    assert found_in(palette_tiff(grey(size), 1, order), grey(size)) == ["wide"]
+    assert found_in(palette_tiff(grey(size), 257, order), grey(size)) == ["main"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_samples_of_eight_bits_with_a_sign(size: Size) -> None:
+    out = io.BytesIO()
+    tifffile.imwrite(out, (np.asarray(grey(size)).astype(int) - 128).astype(np.int8), photometric="minisblack")
+    assert found_in(out.getvalue(), grey(size)) == ["main:signed"]
+
+
+def two_answers(first: Image.Image, second: Image.Image, tag: int) -> bytes:
+    """A TIFF one page of which says twice where its strip begins, or has strips and tiles."""
+    pixels = first.tobytes() + second.tobytes()
+    at, begin = 8 + len(pixels), 8 + len(first.tobytes())
+    width, height = first.size
+    tags = c.layout(first, 8)
+    tags += [c.long(273, begin)] if tag == 273 else [
+        c.long(322, width), c.long(323, height), c.long(324, begin), c.long(325, len(second.tobytes()))
+    ]  # fmt: skip
+    return c.HEAD[:4] + struct.pack("<I", at) + pixels + c.directory(at, tags)
+
+
+@pytest.mark.parametrize("tag", [273, 324])
+@pytest.mark.parametrize("hidden", [0, 1])
+def test_a_page_with_two_answers_is_refused(tag: int, hidden: int) -> None:
+    pair = [COVER.resize((160, 120)), grey((160, 120)).convert("RGB")]
+    reason, detail = refused(two_answers(pair[hidden], pair[1 - hidden], tag))
+    assert reason is Reason.HIDDEN_DATA
+    assert "page" in detail
+
+
+def test_a_tag_twice_that_says_the_same_or_nothing_of_the_picture_is_let_pass() -> None:
+    picture = COVER.resize((64, 48))
+    for more in ([c.long(273, 8)], [(305, 2, 4, b"one\0"), (305, 2, 4, b"two\0")]):
+        at = 8 + len(picture.tobytes())
+        data = c.HEAD[:4] + struct.pack("<I", at) + picture.tobytes() + c.directory(at, [*c.layout(picture, 8), *more])
+        assert parts(data, BOUNDS)
+
+
+@pytest.mark.parametrize(("wide", "high"), [(2, 1), (2, 2), (1, 2), (4, 1)])
+@pytest.mark.parametrize("coding", [1, 32773])
+def test_subsampled_colour_that_is_not_read_as_it_lies_is_refused(wide: int, high: int, coding: int) -> None:
+    picture = grey((160, 120)).convert("RGB")
+    pixels = subsampled(picture, wide, high) + bytes(3 * 160 * 120)
+    at = 8 + len(pixels)
+    tags = [one for one in c.layout(picture, 8) if one[0] not in (259, 262)]
+    tags += [c.long(259, coding), c.long(262, 6), (530, 3, 2, struct.pack("<2H", wide, high))]
+    data = c.HEAD[:4] + struct.pack("<I", at) + pixels + c.directory(at, tags)
+    assert refused(data)[0] in (Reason.DECODE_ERROR, Reason.TRUNCATED)
+
+
+def test_grey_that_was_multiplied_with_its_alpha_is_taken() -> None:
+    size = (96, 64)
+    flat = np.dstack([np.asarray(grey(size)), np.full(size[::-1], 255, np.uint8)])
+    out = io.BytesIO()
+    tifffile.imwrite(out, flat, photometric="minisblack", extrasamples=["assocalpha"], planarconfig="contig")
+    assert "main" in found_in(out.getvalue(), grey(size))
+
+
+# -- JPEG ------------------------------------------------------------------------------------------------------------
+
+
+def with_restarts(picture: Image.Image, numbers: list[int]) -> bytes:
+    """A JPEG with a restart after each row of blocks, numbered so."""
+    data = saved(picture, "JPEG", quality=90, restart_marker_rows=1)
+    found, n = bytearray(data), 0
+    for at in range(data.index(b"\xff\xda"), len(data) - 1):
+        if data[at] == 0xFF and 0xD0 <= data[at + 1] <= 0xD7:
+            found[at + 1] = 0xD0 + numbers[n % len(numbers)]
+            n += 1
+    assert n > 4
+    return bytes(found)
+
+
+@pytest.mark.parametrize("size", [(160, 120), (333, 251)])
+@pytest.mark.parametrize("numbers", [[7, 6, 5, 4, 3, 2, 1, 0], [0], [3, 3, 1, 7]])
+def test_restarts_out_of_order(size: Size, numbers: list[int]) -> None:
+    """Libjpeg looks at their numbers and makes a mess of the picture; others do not look at them."""
+    picture = grey(size).convert("RGB")
+    assert found_in(with_restarts(picture, numbers), picture)
+    assert len(parts(with_restarts(picture, list(range(8))), BOUNDS)) == 1
+
+
+@pytest.mark.parametrize("rows", [24, 500])
+def test_a_second_number_of_lines_is_refused(rows: int) -> None:
+    data = saved(grey((160, 120)), "JPEG")
+    number = b"\xff\xdc\0\4" + struct.pack(">H", rows)
+    assert refused(data[:-2] + number + data[-2:]) == (Reason.HIDDEN_DATA, "a second number of lines (DNL)")
+    assert parts(data[:-2] + b"\xff\xdc\0\4" + struct.pack(">H", 120) + data[-2:], BOUNDS)
+
+
+# -- offsets that lie, profiles that do ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("offset", [0, 5, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("size", [None, 0, 2**32 - 1])
+def test_an_mpos_index_may_say_what_it_likes(offset: int, size: int | None) -> None:
+    cover, hidden = COVER.resize((320, 240)), grey((320, 240)).convert("RGB")
+    data = bytearray(saved(cover, "MPO", hidden))
+    at = data.index(b"MPF\0") + 4 + 8 + 2 + 3 * 12 + 4 + 16  # behind the first picture's entry
+    begin, length = len(data) - data.rindex(b"\xff\xd8\xff"), struct.unpack_from("<I", data, at + 4)[0]
+    assert length == begin
+    struct.pack_into("<II", data, at + 4, length if size is None else size, offset)
+    assert found_in(bytes(data), hidden) == ["preview:0"]
+
+
+def test_profiles_that_lie_are_no_profiles_and_take_no_time() -> None:
+    from tests.hiding import inverting
+
+    body = inverting()
+    claims = body[:128] + struct.pack(">I", 2**31) + body[132:]
+    large = struct.pack(">I", 2**30) + body[4:]
+    loop = body[:136] + struct.pack(">II", 0, len(body)) + body[144:]  # a tag that is the whole profile
+    for profile in (claims, large, loop, body[:200], b"acsp" * 99):
+        for kind in ("PNG", "JPEG", "WEBP", "TIFF"):
+            assert parts(saved(COVER.resize((96, 64)), kind, icc_profile=profile), BOUNDS)
+    bomb = c.png_with(b"iCCP", b"a\0\0" + zlib.compress(bytes(257 * 2**20)))
+    assert refused(bomb)[0] is Reason.HIDDEN_DATA
