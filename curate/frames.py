@@ -4,7 +4,7 @@ A row a frame that is compared with others: those evenly spread over the file te
 those that show something of their own (`key`) tell whether two files have one in common.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,8 +16,9 @@ from curate import hashes
 from curate.blobwork import Making, made
 from curate.contracts import Engine
 from curate.marks import fingerprint
-from curate.media import grain, keyframes, phash
+from curate.media import grain, keyframes, pdq, phash
 from curate.media.decode import Bounds, frames, open_image
+from curate.media.pdq import Pdq
 from curate.progress import Progress
 from curate.store.tables import Table, to_bytes, to_table
 from curate.store.workspace import Workspace
@@ -31,6 +32,7 @@ MARK = fingerprint(NAME, VERSION, phash.VERSION, phash.THUMB, grain.MARK, keyfra
 ITEM = 4  # samples that a worker looks at before it answers
 PART = 256  # samples of a part; what a killed run may have to do again
 
+Other = tuple[int, bytes, float, bytes, int]  # number, phash, its quality, upright PDQ, its quality (0: none)
 Rows = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 ROW = np.dtype(
@@ -87,6 +89,21 @@ def of(data: bytes, bounds: Bounds) -> bytes:
 
 def _array(value: bytes) -> Bytes:
     return np.frombuffer(value, dtype=np.uint8)
+
+
+def others(data: bytes, bounds: Bounds, parts: Iterable[Pdq]) -> list[Other]:
+    """The distinct frames of a file but for the first one, with the PDQ of those that are among its parts.
+
+    Raises ItemError where one cannot be decoded.
+    """
+    turned = {one.part: (one.hashes[: pdq.BYTES], one.quality) for one in parts}
+    found = []
+    for row in np.frombuffer(of(data, bounds), dtype=ROW):
+        number = int(row["frame"])
+        if number and row["key"]:
+            own = turned.get(f"frame:{number}") or turned.get(f"page:{number}") or (bytes(pdq.BYTES), 0)
+            found.append((number, row["phash"].tobytes(), float(row["quality"]), *own))
+    return found
 
 
 def table(ws: Workspace) -> Table:

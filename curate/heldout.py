@@ -19,6 +19,7 @@ from curate import frames, hashes
 from curate.contracts import Engine, Work
 from curate.engine import each, slices
 from curate.errors import ItemError, UsageError
+from curate.frames import Other
 from curate.groups import Rows
 from curate.intake import Arrival, Intake
 from curate.likeness import FLAT, Looks
@@ -32,8 +33,7 @@ from curate.store.workspace import Workspace
 
 REASON = "held_out"
 ITEM = 4  # files that a worker hashes at a time: their bytes are all in memory at once
-Frame = tuple[int, bytes, float, bytes, int]  # number, phash, its quality, upright PDQ, its quality; b"": no such hash
-Item = tuple[str, list[Frame]]  # sha256, the first frame and what other distinct ones there are
+Item = tuple[str, list[Other]]  # sha256, the first frame (b"": no such hash) and what other distinct ones there are
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,10 @@ class Reading:
         look = self.intake(item)
         if look.hashes is None:
             return None
-        of = {one.part: (one.hashes[: pdq.BYTES], one.quality) for one in look.pdq}
-        found = [(0, bytes(look.hashes["phash"]), float(look.hashes["quality"]), *of[pdq.MAIN])]
-        if look.sample is not None and look.sample.frames > 1:
-            for row in np.frombuffer(frames.of(item.data, self.intake.bounds), dtype=frames.ROW):
-                number = int(row["frame"])
-                turned = of.get(f"frame:{number}", of.get(f"page:{number}", (b"", 0)))
-                if number and row["key"]:
-                    found.append((number, row["phash"].tobytes(), float(row["quality"]), *turned))
-        return look.sha256, found
+        main, row = next(one for one in look.pdq if one.part == pdq.MAIN), look.hashes
+        first = (0, bytes(row["phash"]), float(row["quality"]), main.hashes[: pdq.BYTES], main.quality)
+        several = look.sample is not None and look.sample.frames > 1
+        return look.sha256, [first, *(frames.others(item.data, self.intake.bounds, look.pdq) if several else ())]
 
 
 def hold_out(ws: Workspace, origin: str, engine: Engine, progress: Progress) -> dict[str, object]:
@@ -142,7 +137,7 @@ def _released(ws: Workspace, version: str) -> Iterator[Item]:
     ids = [row[0] for row in ws.catalog.rows("SELECT sample FROM released WHERE version = ? ORDER BY 1", (version,))]
     found, turned = hashes.read(ws, ids), hashes.read_pdq(ws, ids, 1)
     keys = frames.keys(ws, ids, frames.several(ws, ids))
-    others: defaultdict[int, list[Frame]] = defaultdict(list)
+    others: defaultdict[int, list[Other]] = defaultdict(list)
     for at, row in enumerate(keys.owner.tolist()):
         by_phash, by_pdq = keys.phash[at].tobytes(), keys.pdq[at].tobytes()
         one = (int(keys.number[at]), by_phash, float(keys.quality[at]), by_pdq, int(keys.pdq_quality[at]))

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import json
 import os
 import re
@@ -12,15 +13,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from curate.check import Checked, check, dataset
+from curate.check.alike import Pictures, alike
+from curate.check.dataset import Row
 from curate.check.lines import lines
+from curate.check.looks import Seen
 from curate.check.page import write_page
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.progress import Progress
-from tests.pictures import encode, photograph, texture
+from tests.pictures import clip, encode, photograph, texture
 
 QUIET = Progress(quiet=True)
 SHIPPED = ("astronaut.png", "coffee.png", "chelsea.png", "camera.png")
@@ -302,3 +308,47 @@ def test_the_command_exits_4_on_a_leak_and_writes_nothing(tmp_path: Path) -> Non
     assert (tmp_path / "r.html").is_file()
     assert json.loads(curate(str(root), "--json", "-q", "--limit", "1000", code=4).stdout)["leak"] is True
     assert "no such folder" in curate(str(tmp_path / "absent"), code=2).stderr
+
+
+# -- animations ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF"])
+def test_a_frame_in_another_split_is_a_leak_and_no_conflict(tmp_path: Path, kind: str) -> None:
+    """What one frame has in common is no other label of one picture; what the first frames have is."""
+    shared = texture(90)
+    put(clean(tmp_path), f"train/cat/moving.{kind.lower()}", clip(kind, [texture(91), texture(92), shared]))
+    put(tmp_path, "test/dog/still.jpg", encode(shared))
+    put(tmp_path, f"val/dog/other.{kind.lower()}", clip(kind, [texture(93), shared, texture(94)]))
+    done = run(tmp_path)
+    assert {(one["in"], one["split"], one["pictures"]) for one in done.facts["leaks"]} == {
+        ("train", "val", 1), ("train", "test", 1), ("val", "test", 1)
+    }  # fmt: skip
+    assert done.facts["conflicts"]["pictures"] == 0
+    assert done.facts["duplicates"]["largest"] == 3
+    put(tmp_path, "train/dog/first.jpg", encode(texture(91)))
+    assert run(tmp_path).facts["conflicts"]["pictures"] == 2
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.lists(st.integers(0, 12), min_size=1, max_size=4), st.booleans(), st.booleans()), max_size=9)
+)
+def test_leaks_and_conflicts_of_animations_are_those_of_brute_force(made: list[tuple[list[int], bool, bool]]) -> None:
+    """Picture k is five bits from k + 1, ten from k + 2: a radius of eight joins neighbours."""
+    rows, looks = [], {}
+    for n, (shown, left, cat) in enumerate(made):
+        frames = [(np.packbits(np.arange(64) < 5 * k).tobytes(), 50.0, bytes(32), 0) for k in shown]
+        others = tuple((1, *one) for one in frames[1:])
+        looks[str(n)] = Seen(str(n), f"{n:064x}", "", 9, 9, 9, "", *frames[0], others=others)
+        rows.append(Row(str(n), str(n), "cat" if cat else "dog", "train" if left else "test", ""))
+    found = alike(rows, Pictures.of(rows, looks), ["train", "test"], ["cat", "dog"])
+
+    def near(a: int, b: int, whole: bool) -> bool:
+        pairs = itertools.product(made[a][0][: 1 if whole else None], made[b][0][: 1 if whole else None])
+        return any(abs(one - other) <= 1 for one, other in pairs)
+
+    every = range(len(made))
+    leaking = [any(made[a][1] and near(a, b, False) for a in every) for b in every if not made[b][1]]
+    torn = [any(made[a][2] != made[b][2] and near(a, b, True) for a in every) for b in every]
+    assert (found.leaks["train", "test"], found.torn) == (sum(leaking), sum(torn))

@@ -7,6 +7,7 @@ work grows with what is alike and not with all pairs.
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,23 +33,42 @@ FAR = 1 << 30
 
 @dataclass(frozen=True)
 class Hashes:
-    """One hash of every picture: uint8[n, 8 or 32], and whether it says anything: bool[n]."""
+    """One hash of every picture, and of every other distinct frame of those that are animations, behind them.
+
+    `values` uint8[m, 8 or 32]; `known` bool[m], whether it says anything; `owner` int64[m], the picture it belongs to.
+    """
 
     name: str
     radius: int
     values: npt.NDArray[np.uint8]
     known: npt.NDArray[np.bool_]
+    owner: Ids
 
-    @property
+    @cached_property
     def words(self) -> npt.NDArray[np.uint64]:
-        """The hashes as uint64[n, 1 or 4]."""
+        """The hashes as uint64[m, 1 or 4]."""
         return np.ascontiguousarray(self.values).view(np.uint64)
 
+    @cached_property
+    def _others(self) -> dict[int, list[int]]:
+        found: defaultdict[int, list[int]] = defaultdict(list)
+        for place in np.flatnonzero(self.owner != np.arange(len(self.owner))).tolist():
+            found[int(self.owner[place])].append(place)
+        return found
+
     def unite(self, parent: Ids) -> None:
-        """Join what lies within the radius, in place."""
+        """Join the pictures that are within the radius, or have a frame that is, in place."""
         rows = np.flatnonzero(self.known)
         if rows.size:
-            union(parent, rows, rows[near_groups(self.values[rows], self.radius)])
+            of = self.owner[rows]
+            union(parent, of, of[near_groups(self.values[rows], self.radius)])
+
+    def frames(self, some: Ids) -> tuple[Ids, Ids]:
+        """Where the known frames of some pictures are, first ones first, and whose they are, by place in `some`."""
+        more = [(place, n) for n, one in enumerate(some.tolist()) for place in self._others.get(one, ())]
+        found = np.array([*zip(some.tolist(), range(len(some)), strict=True), *more], dtype=np.int64).reshape(-1, 2)
+        found = found[self.known[found[:, 0]]]
+        return found[:, 0], found[:, 1]
 
 
 @dataclass(frozen=True)
@@ -70,16 +90,15 @@ class Pictures:
                 at[one.sha256].append(place)
                 seen[one.sha256] = one
         order = [seen[name] for name in sorted(at)]
+        others = [(n, other) for n, one in enumerate(order) for other in one.others]
+        owner = np.array([*range(len(order)), *(n for n, _ in others)], dtype=np.int64)
+        first = [(one.phash, one.quality, one.pdq, one.pdq_quality) for one in order]
+        every = [*first, *(other[1:] for _, other in others)]
+        told = np.array([quality >= phash.MIN_QUALITY for _, quality, _, _ in every], dtype=bool)
+        tells = np.array([quality >= pdq.MIN_QUALITY for _, _, _, quality in every], dtype=bool)
         hashes = (
-            Hashes(
-                "pHash", RADIUS, _array([one.phash for one in order], 8), _known(order, "quality", phash.MIN_QUALITY)
-            ),
-            Hashes(
-                "PDQ",
-                PDQ_RADIUS,
-                _array([o.pdq for o in order], pdq.BYTES),
-                _known(order, "pdq_quality", pdq.MIN_QUALITY),
-            ),
+            Hashes("pHash", RADIUS, _array([one[0] for one in every], 8), told, owner),
+            Hashes("PDQ", PDQ_RADIUS, _array([one[2] for one in every], pdq.BYTES), tells, owner),
         )
         parent = np.arange(len(order))
         for kind in hashes:
@@ -92,15 +111,11 @@ class Pictures:
     @property
     def textured(self) -> npt.NDArray[np.bool_]:
         """Whether pHash says anything of a picture: bool[n]."""
-        return self.hashes[0].known
+        return self.hashes[0].known[: len(self)]
 
 
 def _array(values: Sequence[bytes], width: int) -> npt.NDArray[np.uint8]:
     return np.frombuffer(b"".join(values), dtype=np.uint8).reshape(len(values), width)
-
-
-def _known(looks: Sequence[Seen], quality: str, least: float) -> npt.NDArray[np.bool_]:
-    return np.array([getattr(one, quality) >= least for one in looks], dtype=bool)
 
 
 @dataclass
@@ -187,17 +202,19 @@ def _component(found: Alike, some: Ids, pictures: Pictures, sides: _Sides) -> No
     best: dict[tuple[str, str], Pair] = {}
     torn: list[Pair] = []
     torn_rows = 0
-    for block, near, bits in _near(some[:WIDEST], some, pictures):
-        splits, labels = near @ by_split, near @ by_label
+    for block, bits, whole in _near(some[:WIDEST], some, pictures):
+        near = (bits < FAR).astype(np.int64)
+        alike = near if whole is bits else (whole < FAR).astype(np.int64)
+        splits, labels = near @ by_split, alike @ by_label
         own_split, own_label = by_split[block], by_label[block]
         _count_splits(found, splits, own_split, sides.splits)
         other = labels.sum(axis=1, keepdims=True) - labels
         torn_rows += int(own_label[other > 0].sum())
         found.contradicted += int(own_label[(own_label > 0).sum(axis=1) > 1].sum())
-        places = _Places(some, block, near, bits, pictures)
-        for pair, one in _closest_leaks(places, sides):
+        for pair, one in _closest_leaks(_Places(some, block, near, bits, pictures), sides):
             if pair not in best or one.bits < best[pair].bits:
                 best[pair] = one
+        places = _Places(some, block, alike, whole, pictures)
         torn += _closest_torn(places, sides) if (other[own_label > 0] > 0).any() else []
     for pair, one in best.items():
         found.leak_pairs[pair].append(one)
@@ -216,21 +233,39 @@ def _count_splits(found: Alike, near: Counts, own: Counts, splits: Sequence[str]
                 found.leaks[split, other] += int(own[near[:, here] > 0, there].sum())
 
 
-def _near(
-    these: Ids, some: Ids, pictures: Pictures
-) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Blocks of (places in `some`, near int64[b, m] of 0 and 1, how far int64[b, m]); a picture is near itself."""
-    words = [one.words[some] for one in pictures.hashes]
+def _near(these: Ids, some: Ids, pictures: Pictures) -> Iterator[tuple[Ids, Counts, Counts]]:
+    """Blocks of (places in `some`, how far the nearest frame of each is, how far the first one is: int64[b, m]).
+
+    FAR is beyond the radius; a picture is at SAME_BYTES from itself.
+    """
+    frames = [one.frames(some) for one in pictures.hashes]
+    several = any((places >= len(pictures)).any() for places, _ in frames)
     for start in range(0, len(these), BLOCK):
         block = np.arange(start, min(start + BLOCK, len(these)))
-        steps = np.full((len(block), len(some)), FAR, dtype=np.int64)
-        for place, (one, mine) in enumerate(zip(pictures.hashes, words, strict=True)):
-            bits = np.bitwise_count(mine[block, None] ^ mine[None, :]).sum(axis=2, dtype=np.int64)
-            known = one.known[some]
-            near = (bits <= one.radius) & known[block, None] & known[None, :]
-            np.minimum(steps, np.where(near, _step(bits, place), FAR), out=steps)
-        steps[np.arange(len(block)), block] = SAME_BYTES
-        yield block, (steps < FAR).astype(np.int64), steps
+        steps = np.full((2 if several else 1, len(block), len(some)), FAR, dtype=np.int64)
+        for place, (one, (places, owners)) in enumerate(zip(pictures.hashes, frames, strict=True)):
+            words, first = one.words[places], places < len(pictures)
+            mine = np.flatnonzero((owners >= start) & (owners <= block[-1]))
+            for at in range(0, len(mine), BLOCK):
+                rows = mine[at : at + BLOCK]
+                bits = np.bitwise_count(words[rows][:, None] ^ words[None]).sum(axis=2, dtype=np.int64)
+                far = np.where(bits <= one.radius, _step(bits, place), FAR)
+                _lower(steps[0], owners[rows] - start, owners, far)
+                if several and (own := np.flatnonzero(first[rows])).size:
+                    _lower(steps[1], owners[rows[own]] - start, owners[first], far[own][:, first])
+        steps[:, np.arange(len(block)), block] = SAME_BYTES
+        nearest = steps[0]
+        yield block, nearest, steps[1] if several else nearest
+
+
+def _lower(steps: Counts, rows: Ids, columns: Ids, far: Counts) -> None:
+    """Put what is less there, in place; rows and columns may come several times."""
+    if len(np.unique(rows)) == len(rows) and len(np.unique(columns)) == len(columns):
+        grid = np.ix_(rows, columns)
+        steps[grid] = np.minimum(steps[grid], far)
+        return
+    left, right = np.nonzero(far < FAR)
+    np.minimum.at(steps, (rows[left], columns[right]), far[left, right])
 
 
 def _step(bits: Counts, place: int) -> Counts:

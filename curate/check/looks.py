@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from curate import frames
 from curate.check.dataset import regular
 from curate.contracts import Engine, Work
 from curate.engine import each
 from curate.errors import ItemError
+from curate.frames import Other
 from curate.intake import Arrival, Intake
 from curate.media.decode import Bounds
 from curate.media.pdq import BYTES
@@ -37,6 +39,7 @@ class Seen:
     pdq_quality: int = 0
     reason: str | None = None
     detail: str = ""
+    others: tuple[Other, ...] = ()  # the distinct frames of an animation, but for the first
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ class Looking:
             return Seen("", look.sha256, look.md5, len(item.data), reason=failure.reason, detail=failure.detail)
         s, h, main = look.sample, look.hashes, look.pdq[0]
         hashes = (h["phash"], float(h["quality"]), main.hashes[:BYTES], main.quality)
-        return Seen("", s.id, s.md5, s.bytes, s.width, s.height, s.media_type, *hashes)
+        others = tuple(frames.others(item.data, self.intake.bounds, look.pdq)) if s.frames > 1 else ()
+        return Seen("", s.id, s.md5, s.bytes, s.width, s.height, s.media_type, *hashes, others=others)
 
 
 def look(paths: Sequence[str], engine: Engine, progress: Progress) -> dict[str, Seen]:
