@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import __version__, hashes, sharing, weak_table
+from curate import __version__, frames, hashes, sharing, weak_table
 from curate.config import Config, DedupeConfig
 from curate.contracts import Export
 from curate.coverage import over
@@ -118,9 +118,9 @@ def _order(version: str) -> tuple[int, ...]:
 
 
 def _coverage(ws: "Workspace") -> dict[str, Any]:
-    """How many of the samples that are not held back the gate against leaks knows by every hash that dedupe asks."""
+    """How many of the samples that are not held back the gate against leaks knows by all that dedupe asks."""
     ids = [one.id for one in eligibility.standings(ws.catalog) if one.held is None]
-    return over(len(ids), len(hashes.unread(ws, ids)))
+    return over(len(ids), len({*hashes.unread(ws, ids), *frames.unread(ws, ids)}))
 
 
 def _write(ws: "Workspace", version: str, rows: Rows, folder: Path, covered: Mapping[str, Any]) -> None:

@@ -119,13 +119,8 @@ def several(ws: Workspace, ids: Sequence[str]) -> Rows:
 
 def complete(ws: Workspace, counts: Mapping[str, int], engine: Engine, progress: Progress) -> Completed:
     """Make sure that each of these samples, which have so many frames, has its rows, as far as its bytes allow."""
-    done = Completed()
-    known: set[str] = set()
-    for part, rows in table(ws).each([]):
-        if rows is None:
-            done.rebuilt.append(f"{NAME}/{part}")
-        else:
-            known.update(rows.column("id").unique().to_pylist())
+    known, broken = _known(ws)
+    done = Completed(rebuilt=broken)
     missing = sorted(counts.keys() - known)
     work = Making(ws.blobs.root, partial(of, bounds=Bounds(ws.config.fetch.max_pixels, 1)), ROW.itemsize)
     held: dict[str, bytes] = {}
@@ -143,6 +138,25 @@ def complete(ws: Workspace, counts: Mapping[str, int], engine: Engine, progress:
         finally:
             write(ws, held)
     return done
+
+
+def _known(ws: Workspace) -> tuple[set[str], list[str]]:
+    """The samples that have their rows, and the corrupt parts, removed."""
+    known, broken = set[str](), []
+    for part, rows in table(ws).each([]):
+        if rows is None:
+            broken.append(f"{NAME}/{part}")
+        else:
+            known.update(rows.column("id").unique().to_pylist())
+    return known, broken
+
+
+def unread(ws: Workspace, ids: Sequence[str]) -> list[str]:
+    """Those of `ids` whose frames dedupe is to ask, and that have no rows: nothing is known of what they share."""
+    if ws.config.dedupe.frames != "any" or not (places := several(ws, ids)).size:
+        return []
+    known, _ = _known(ws)
+    return [ids[place] for place in places.tolist() if ids[place] not in known]
 
 
 def write(ws: Workspace, found: Mapping[str, bytes]) -> None:

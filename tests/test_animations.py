@@ -28,6 +28,7 @@ from curate.release import labels
 from curate.report import report
 from curate.review.dataset import known
 from curate.sharing import Every, alike, joined
+from curate.store import migrations
 from curate.store.views import disputed
 from curate.store.workspace import Workspace
 from curate.takedown import takedown
@@ -143,6 +144,23 @@ def test_a_contradiction_within_a_wide_group_is_about_those_that_look_alike(ws: 
     assert len({row["grp"] for row in members(ws).values()}) == 1
     assert disputed(ws.catalog, "content") == set(alike)
     assert not set(tied) & labels(ws, ws.config.taxonomy.axes[0]).withheld.keys()
+
+
+def test_a_conflict_of_an_older_catalog_is_no_less_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the next dedupe it is about the whole group, as it was."""
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:9])
+        ws = workspace(tmp_path)
+        ids = [add(ws, encode(texture(n), "PNG")) for n in range(3)]
+        with ws.catalog.tx() as db:
+            groups = ((one, ids[0] if n < 2 else one, one, one) for n, one in enumerate(ids))
+            db.executemany("INSERT INTO members VALUES (?, ?, ?, ?, 'train', NULL)", groups)
+            db.execute("INSERT INTO conflicts VALUES ('declared', ?, 'content', 'sources disagree', NULL)", (ids[0],))
+        ws.close()
+    ws = workspace(tmp_path)
+    assert disputed(ws.catalog, "content") == set(ids[:2])
+    assert labels(ws, ws.config.taxonomy.axes[0]).withheld == dict.fromkeys(ids[:2], "conflict")
+    ws.close()
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF"])

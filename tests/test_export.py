@@ -260,6 +260,7 @@ def test_a_frame_in_common_in_two_splits_is_refused(tmp_path: Path) -> None:
     rows["frame"], rows["key"], rows["quality"] = (0, 1), True, 50
     rows["phash"][1] = np.frombuffer(far(3), dtype=np.uint8)
     apart = {"train": ids[:1], "val": [], "test": ids[1:]}
+    assert verb._coverage(ws)["coverage"]["looked_at"] == 1, "of three, two of whose frames nothing is known"
     frames.write(ws, {ids[0]: rows.tobytes()})
     verb._check_near(ws, apart)
     frames.write(ws, {ids[1]: rows.tobytes()})

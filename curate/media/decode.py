@@ -109,7 +109,7 @@ def _opened(data: bytes) -> Image.Image:
 
 
 def scaled(image: Image.Image, side: int | None) -> Image.Image:
-    """Decode the whole first frame: oriented RGB, transparency on white, shorter side at most `side` px (None: full).
+    """Decode the whole current frame: oriented RGB, transparency on white, shorter side at most `side` px (None: full).
 
     A JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that is not below `side`, which reads every byte of it all
     the same. Deep samples are scaled to 8 bits. Raises ItemError (truncated, decode_error, ...).
