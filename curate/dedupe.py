@@ -120,7 +120,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         tight = likeness.tight(looks, near.labels, ws.config.dedupe)
         rows = likeness.several(tight)
         grains = Grains(ws, [ids[row] for row in rows.tolist()], rows, engine, progress)
-        animations = Animations(ws, ids, active.frames)
+        animations = Animations(ws, ids, active.frames, engine, progress)
         one_picture = likeness.one_picture(ws, ids, looks, tight, grains, animations)
         barred = near_held_out(ws, ids, looks, every)
         survivor = stars(tight, _rank(active, barred | (grouping.merged >= 0), judged), one_picture)
@@ -134,7 +134,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         conflicts = [*disputes.conflicts, *contradictions.human(ids, collapse, judged)]
         write(ws.catalog, found, memory, conflicts, disputes.samples)
         step()
-    unread = {*done.unhashed, *grains.unread, *animated.unread}
+    unread = {*done.unhashed, *grains.unread, *animated.unread, *animations.unread}
     if embedder is not None:
         unread.update(scores.unread(ws, [embedder], ids))
     return {
@@ -148,7 +148,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         "held_out": int(barred.sum()),
         "unhashed": len(done.unhashed),
         "void": done.void,
-        "rebuilt": sorted({*done.rebuilt, *animated.rebuilt, *near.rebuilt, *grains.rebuilt}),
+        "rebuilt": sorted({*done.rebuilt, *animated.rebuilt, *near.rebuilt, *grains.rebuilt, *animations.rebuilt}),
         "stages": {name: round(seconds, 3) for name, seconds in near.seconds.items()},
         "seconds": round(time.monotonic() - started, 3),
     }

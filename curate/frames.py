@@ -1,7 +1,6 @@
 """The table of frames: what each animation, or file of many pages, shows beside its first picture; made once.
 
-A row a frame that is compared with others: those evenly spread over the file tell whether two files are one picture,
-those that show something of their own (`key`) tell whether two files have one in common.
+A row a distinct frame: those by which two files may have a picture in common.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,8 +15,8 @@ from curate import hashes
 from curate.blobwork import Making, made
 from curate.contracts import Engine
 from curate.marks import fingerprint
-from curate.media import grain, keyframes, pdq, phash
-from curate.media.decode import Bounds, frames, open_image
+from curate.media import keyframes, pdq, phash
+from curate.media.decode import Bounds, open_image
 from curate.media.pdq import Pdq
 from curate.progress import Progress
 from curate.store.tables import Table, to_bytes, to_table
@@ -28,19 +27,14 @@ if TYPE_CHECKING:
 
 NAME = "frames"
 VERSION = 1
-MARK = fingerprint(NAME, VERSION, phash.VERSION, phash.THUMB, grain.MARK, keyframes.MOST)
+MARK = fingerprint(NAME, VERSION, phash.VERSION, phash.THUMB, keyframes.MOST)
 ITEM = 4  # samples that a worker looks at before it answers
-PART = 256  # samples of a part; what a killed run may have to do again
+PART = 1024  # samples of a part; what a killed run may have to do again
 
 Other = tuple[int, bytes, float, bytes, int]  # number, phash, its quality, upright PDQ, its quality (0: none)
 Rows = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
-ROW = np.dtype(
-    [
-        ("frame", "<i4"), ("key", "?"), ("quality", "<f4"), ("phash", "u1", (8,)), ("thumb", "u1", (phash.THUMB**2,)),
-        ("grain", "u1", (grain.CELLS**2,)),
-    ]
-)  # fmt: skip
+ROW = np.dtype([("frame", "<i4"), ("count", "<i4"), ("quality", "<f4"), ("phash", "u1", (8,))])
 
 
 @dataclass
@@ -68,27 +62,14 @@ class Keys:
 
 
 def of(data: bytes, bounds: Bounds) -> bytes:
-    """The rows (ROW, one after another) of an animation's frames; raises ItemError where one cannot be decoded."""
-    image = open_image(data, bounds)
-    compared = set(keyframes.spread(frames(image)))
-    every, detail = [], {}
-    for number, (grey, hashed) in enumerate(keyframes.each(image)):
-        every.append(hashed)
-        if number in compared:
-            detail[number] = grain.of_grey(grey)
-    key = set(keyframes.distinct([one["thumb"] for one in every]))
-    rows = np.zeros(len(compared | key), dtype=ROW)
-    for row, number in zip(rows, sorted(compared | key), strict=True):
-        one = every[number]
-        row["frame"], row["key"], row["quality"] = number, number in key, one["quality"]
-        row["phash"], row["thumb"] = _array(one["phash"]), _array(one["thumb"])
-        if number in compared:
-            row["grain"] = _array(detail[number])
+    """The rows (ROW, one after another) of a file's distinct frames; raises ItemError where one cannot be decoded."""
+    every = [hashed for _, hashed in keyframes.each(open_image(data, bounds))]
+    numbers = keyframes.distinct([one["thumb"] for one in every])
+    rows = np.zeros(len(numbers), dtype=ROW)
+    rows["frame"], rows["count"] = numbers, len(every)
+    rows["quality"] = [every[number]["quality"] for number in numbers]
+    rows["phash"] = [np.frombuffer(every[number]["phash"], dtype=np.uint8) for number in numbers]
     return rows.tobytes()
-
-
-def _array(value: bytes) -> Bytes:
-    return np.frombuffer(value, dtype=np.uint8)
 
 
 def others(data: bytes, bounds: Bounds, parts: Iterable[Pdq]) -> list[Other]:
@@ -100,14 +81,14 @@ def others(data: bytes, bounds: Bounds, parts: Iterable[Pdq]) -> list[Other]:
     found = []
     for row in np.frombuffer(of(data, bounds), dtype=ROW):
         number = int(row["frame"])
-        if number and row["key"]:
+        if number:
             own = turned.get(f"frame:{number}") or turned.get(f"page:{number}") or (bytes(pdq.BYTES), 0)
             found.append((number, row["phash"].tobytes(), float(row["quality"]), *own))
     return found
 
 
 def table(ws: Workspace) -> Table:
-    """Where frames are kept: (id and ROW's columns), at most twice `keyframes.MOST` rows a sample."""
+    """Where frames are kept: id and ROW's columns, at most `keyframes.MOST` rows a sample."""
     return ws.table(NAME, MARK)
 
 
@@ -122,13 +103,15 @@ def complete(ws: Workspace, counts: Mapping[str, int], engine: Engine, progress:
     known, broken = _known(ws)
     done = Completed(rebuilt=broken)
     missing = sorted(counts.keys() - known)
+    if not missing:
+        return done
     work = Making(ws.blobs.root, partial(of, bounds=Bounds(ws.config.fetch.max_pixels, 1)), ROW.itemsize)
     held: dict[str, bytes] = {}
     with progress.stage("frames", len(missing)) as step:
         try:
             for one, found in made(engine, work, missing, ITEM):
                 step()
-                if found is None or np.frombuffer(found, dtype=ROW)["frame"][-1] != counts[one] - 1:
+                if found is None or np.frombuffer(found, dtype=ROW)["count"][0] != counts[one]:
                     done.unread.append(one)
                     continue
                 held[one] = found
@@ -173,24 +156,12 @@ def write(ws: Workspace, found: Mapping[str, bytes]) -> None:
     table(ws).write(f"dedupe-{fingerprint(ids)}", to_table(columns))
 
 
-def compared(ws: Workspace, ids: Sequence[str]) -> dict[str, npt.NDArray[np.void]]:
-    """Of samples the rows (ROW, by number) of the frames spread over them; those without rows are left out."""
-    found: dict[str, npt.NDArray[np.void]] = {}
-    for places, rows in _of(ws, ids, list(ROW.names or ())):
-        edges = np.flatnonzero(places[1:] != places[:-1]) + 1
-        for place, some in zip(places[[0, *edges]].tolist(), np.split(rows, edges), strict=True):
-            ordered = some[np.argsort(some["frame"], kind="stable")]
-            spread = keyframes.spread(int(ordered["frame"][-1]) + 1)
-            found[ids[place]] = ordered[np.isin(ordered["frame"], spread)]
-    return found
-
-
 def keys(ws: Workspace, ids: Sequence[str], several: Rows) -> Keys:
     """The distinct frames of those of `ids` at the places `several` (ascending), as far as the table has them."""
     some = [ids[row] for row in several.tolist()]
     owner, rows = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=ROW)]
-    for places, found in _of(ws, some, ["frame", "key", "quality", "phash"]) if some else ():
-        wanted = found["key"] & (found["frame"] > 0)
+    for places, found in _of(ws, some, ["frame", "quality", "phash"]) if some else ():
+        wanted = found["frame"] > 0
         owner.append(several[places[wanted]])
         rows.append(found[wanted])
     every, of_each = np.concatenate(rows), np.concatenate(owner)

@@ -257,7 +257,7 @@ def test_a_frame_in_common_in_two_splits_is_refused(tmp_path: Path) -> None:
     with ws.catalog.tx() as db:
         db.executemany("UPDATE samples SET frames = 2 WHERE id = ?", ((one,) for one in ids))
     rows = np.zeros(2, dtype=frames.ROW)
-    rows["frame"], rows["key"], rows["quality"] = (0, 1), True, 50
+    rows["frame"], rows["count"], rows["quality"] = (0, 1), 2, 50
     rows["phash"][1] = np.frombuffer(far(3), dtype=np.uint8)
     apart = {"train": ids[:1], "val": [], "test": ids[1:]}
     assert verb._coverage(ws)["coverage"]["looked_at"] == 1, "of three, two of whose frames nothing is known"
