@@ -52,6 +52,17 @@ def test_an_alpha_channel_that_a_webp_denies(size: Size, lossless: bool, moving:
     assert any("veiled" in part for part in found_in(data, grey(size)))
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_colours_that_browsers_add_where_the_alpha_channel_is_denied(size: Size) -> None:
+    """In an animation they take them for multiplied with it."""
+    picture = grey(size)
+    dark = picture.point([n // 2 for n in range(256)])
+    alpha = picture.point([255 - n // 2 for n in range(256)])  # what shows is colour + 255 - alpha: the picture
+    veiled = Image.merge("RGBA", [dark, dark, dark, alpha])
+    data = denied(saved(veiled, "WEBP", lossless=True, exact=True))
+    assert any(part.endswith(":added") for part in found_in(data, picture))
+
+
 def test_a_webp_without_alpha_has_one_reading() -> None:
     for lossless in (True, False):
         assert len(parts(saved(COVER, "WEBP", lossless=lossless), BOUNDS)) == 1
@@ -105,6 +116,32 @@ def test_pixels_that_begin_within_the_header_are_refused(mode: str) -> None:
     data = saved(COVER.resize((64, 48)).convert(mode), "BMP")
     for offset in (0, 53) if mode == "RGB" else (0, 54):
         assert refused(data[:10] + struct.pack("<I", offset) + data[14:])[0] is Reason.DECODE_ERROR
+
+
+def short(levels: np.ndarray, palette: bytes) -> bytes:
+    """A BMP of 8 bits with a palette of so many colours."""
+    height, width = levels.shape
+    pixels = np.pad(levels, ((0, 0), (0, -width % 4)))[::-1].tobytes()
+    start = 54 + len(palette)
+    head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 0, len(pixels), 0, 0, len(palette) // 4, 0)
+    return b"BM" + struct.pack("<IHHI", start + len(pixels), 0, 0, start) + head + palette + pixels
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_levels_beyond_a_short_palette_are_black(size: Size) -> None:
+    """Pillow takes a palette of greys for none, and shows all levels."""
+    picture = np.asarray(grey(size))
+    few = np.where(picture > 120, 255, 90).astype(np.uint8)
+    shown = Image.fromarray(np.where(few == 255, 0, few).astype(np.uint8) * 2)
+    greys = b"".join(bytes((n, n, n, 0)) for n in range(200))
+    data = short(few, greys)
+    assert found_in(data, shown.convert("RGB")) == ["palette"]
+
+
+@pytest.mark.parametrize("size", [(320, 240), (413, 301)])
+def test_two_colours_of_eight_bits_are_no_bits(size: Size) -> None:
+    drawn = (np.asarray(grey(size)) > 120).astype(np.uint8)
+    assert found_in(short(drawn, b"\0\0\0\0\xff\xff\xff\0"), Image.fromarray(drawn * 255)) == ["palette"]
 
 
 # -- TIFF ------------------------------------------------------------------------------------------------------------

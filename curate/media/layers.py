@@ -3,9 +3,9 @@
 Pillow lays an APNG's translucent layers over one another by another formula, and fills what no layer covers with a
 colour, where the animation has no alpha channel. Of a GIF it takes away what follows a frame that was taken away and
 says nothing, and what a frame of a disposal above 3 drew; of two controls before a frame the last counts for browsers.
+Frames of a palette of greys it shows in the colours of those that are laid over them.
 """
 
-import io
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,14 @@ from typing import NamedTuple
 from PIL import Image
 
 from curate.errors import ItemError
-from curate.media.decode import SEVERAL
+from curate.media.decode import SEVERAL, Bounds, load, open_image
 from curate.media.ranges.png import chunk
 from curate.media.salvage import chunks
 from curate.records import Reason
 
 Box = tuple[int, int, int, int]
-KEEP, CLEAR, RESTORE = 0, 1, 2
+KEEP, CLEAR, RESTORE, FOURTH = 0, 1, 2, 3  # FOURTH: a GIF's disposal 4, restored by browsers and kept by others
+_GREYS = bytes(level for level in range(256) for _ in range(3))  # a palette that Pillow leaves out
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -28,7 +29,7 @@ class Layer(NamedTuple):
     """A frame as a file of its own; where it goes (left, upper, right, lower), and what becomes of that afterwards.
 
     `over`: it is laid over what is there, else it takes its place. `veiled`: it may be transparent in places.
-    `odd`: Pillow takes it away otherwise.
+    `odd`: Pillow shows it otherwise.
     """
 
     alone: bytes
@@ -48,16 +49,19 @@ def raw_frames(data: bytes, kind: str) -> Iterator[tuple[int, bytes]]:
                 yield number, one.alone
 
 
-def composed(data: bytes, kind: str, max_pixels: int) -> bytes | None:
+def composed(data: bytes, kind: str, max_pixels: int, fourth: int = RESTORE) -> bytes | None:
     """An APNG or a GIF as an APNG of whole frames in RGBA; None where Pillow shows it so, too.
 
-    Raises ItemError (too_many_pixels), and what decoders raise.
+    `fourth`: what becomes of frames of disposal 4; None is given where there are none, and it is KEEP. Raises ItemError
+    (too_many_pixels), and what decoders raise.
     """
     if kind == "PNG" and data.find(b"acTL", 0, data.find(b"IDAT")) < 0:
         return None
     found = list(_LAYERS[kind](data))
-    if not _unlike(found, _canvas(data, kind), kind):
+    several = any(one.after == FOURTH for one in found)
+    if not (several if fourth == KEEP else _unlike(found, _canvas(data, kind), kind, data[25])):
         return None
+    found = [one._replace(after=fourth) if one.after == FOURTH else one for one in found]
     width, height = _canvas(data, kind)
     if kind == "GIF":  # a first frame that is larger makes the canvas larger
         width, height = max(width, found[0].box[2]), max(height, found[0].box[3])
@@ -73,22 +77,26 @@ def composed(data: bytes, kind: str, max_pixels: int) -> bytes | None:
     return b"".join([_PNG, *body, chunk(b"IEND", b"")])
 
 
-def _unlike(found: Sequence[Layer], canvas: tuple[int, int], kind: str) -> bool:
+def _unlike(found: Sequence[Layer], canvas: tuple[int, int], kind: str, colour: int) -> bool:
     """Whether something shines through that Pillow fills, or fills otherwise."""
-    if len(found) < 2 and (kind == "PNG" or not found):
-        return False
-    if any(one.odd for one in found):
-        return True
-    bare = not found[0].veiled and found[0].box != (0, 0, *canvas)
-    cleared = any(not one.veiled and one.after == CLEAR for one in found[:-1]) or found[0].after == RESTORE
-    return bare or cleared or (kind == "PNG" and any(one.over and one.veiled for one in found[1:]))
+    if not found or any(one.odd for one in found):
+        return bool(found)
+    filled = [colour not in (4, 6) if kind == "PNG" else not one.veiled for one in found]  # not left transparent
+    bare = filled[0] and found[0].box != (0, 0, *canvas)
+    cleared = any(fill and one.after == CLEAR for fill, one in zip(filled, found[:-1], strict=False))
+    return (
+        bare
+        or cleared
+        or found[0].after == RESTORE
+        or (kind == "PNG" and any(one.over and one.veiled for one in found[1:]))
+    )
 
 
 def _laid(found: Sequence[Layer], canvas: tuple[int, int]) -> Iterator[Image.Image]:
     shown = Image.new("RGBA", canvas)
     for one in found:
-        image = Image.open(io.BytesIO(one.alone))
-        image.load()
+        image = open_image(one.alone, Bounds(min_side=1))
+        load(image)
         layer = _rgba(image).crop(
             (0, 0, min(one.box[2], canvas[0]) - one.box[0], min(one.box[3], canvas[1]) - one.box[1])
         )
@@ -154,7 +162,7 @@ def palette(flags: int) -> int:
 
 
 def _gif(data: bytes) -> Iterator[Layer]:
-    head, control, odd, before = data[10 : 13 + palette(data[10])], b"", False, 0
+    head, control, odd, before, first = data[10 : 13 + palette(data[10])], b"", False, 0, None
     for begin, at in gif_blocks(data):
         if data[begin] == 0x21:
             if data[begin + 1] == 0xF9 and at - begin == 8:
@@ -166,16 +174,21 @@ def _gif(data: bytes) -> Iterator[Layer]:
         disposal = flags >> 2 & 7
         odd |= disposal > 3 or (not disposal and before in (2, 3))
         before = disposal or before
+        colours = data[begin + 10 : begin + 10 + palette(data[begin + 9])] or head[3:]
+        grey = colours == _GREYS[: len(colours)]
+        odd |= first is not None and grey is not first
+        first = grey if first is None else first
         frame = b"," + bytes(4) + data[begin + 5 : at]
         alone = data[:6] + data[begin + 5 : begin + 9] + head + control + frame + b";"
-        after = {2: CLEAR, 3: RESTORE}.get(disposal, KEEP)
+        after = {2: CLEAR, 3: RESTORE, 4: FOURTH}.get(disposal, KEEP)
         yield Layer(alone, (left, top, left + width, top + height), after, True, bool(flags & 1), odd)
         control, odd = b"", False
 
 
 def _apng(data: bytes) -> Iterator[Layer]:
-    """The default image is none, where no frame's header is before it."""
+    """The default image is none, where no frame's header is before it; Pillow lays the first over it all the same."""
     header, shared, body, control = b"", b"", b"", b""
+    hidden = data.find(b"IDAT") < data.find(b"fcTL")
     for name, at, end in chunks(data):
         content = data[at + 8 : end - 4]
         if name == b"IHDR":
@@ -184,20 +197,21 @@ def _apng(data: bytes) -> Iterator[Layer]:
             shared += data[at:end]
         elif name == b"fcTL" and len(content) == 26:
             if body:
-                yield _apng_layer(header, shared, control, body)
+                yield _apng_layer(header, shared, control, body, hidden)
+                hidden = False
             control, body = content, b""
         elif name in (b"IDAT", b"fdAT") and control:
             body += content[4:] if name == b"fdAT" else content
     if body and len(header) == 13:
-        yield _apng_layer(header, shared, control, body)
+        yield _apng_layer(header, shared, control, body, hidden)
 
 
-def _apng_layer(header: bytes, shared: bytes, control: bytes, body: bytes) -> Layer:
+def _apng_layer(header: bytes, shared: bytes, control: bytes, body: bytes, odd: bool) -> Layer:
     _, width, height, left, top, _, _, after, blend = struct.unpack(">IIIIIHHBB", control)
     pieces = (chunk(b"IHDR", control[4:12] + header[8:]), shared, chunk(b"IDAT", body), chunk(b"IEND", b""))
     veiled = b"tRNS" in shared or header[9:10] in (b"\4", b"\6")
     box = (left, top, left + width, top + height)
-    return Layer(_PNG + b"".join(pieces), box, after if after <= RESTORE else KEEP, bool(blend), veiled)
+    return Layer(_PNG + b"".join(pieces), box, after if after <= RESTORE else KEEP, bool(blend), veiled, odd)
 
 
 def _webp(data: bytes) -> Iterator[Layer]:

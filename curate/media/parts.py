@@ -7,7 +7,7 @@ metadata or after the end ("preview:0") with its own frames, renderings and pict
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from PIL import Image
@@ -109,9 +109,14 @@ def _concealed(found: tuple[bytes, ...], budget: _Budget) -> Iterator[Rendering]
     for number, data in enumerate(found):
         try:
             for name, picture in _pictures(data, open_image(data, small), budget):
-                yield f"preview:{number}{name.removeprefix(pdq.MAIN)}", picture
+                yield _inside(f"preview:{number}", name), picture
         except ItemError as error:
             _pass_over(error)
+
+
+def _inside(whole: str, part: str) -> str:
+    """The name of a part of a part: its main picture bears the whole's."""
+    return ":".join(filter(None, (whole, part.removeprefix(pdq.MAIN).removeprefix(":"))))
 
 
 def _pass_over(error: ItemError) -> None:
@@ -124,13 +129,13 @@ def _another(name: str, data: bytes, budget: _Budget) -> Iterator[Rendering]:
     """The frames of a file as it is read another way; where it cannot be read so, nobody is shown anything."""
     try:
         image = open_image(data, Bounds(budget.bounds.max_pixels, 1, budget.bounds.max_frames))
-        for inner, picture in _shown(data, image, budget):
-            yield f"{name}{inner.removeprefix(pdq.MAIN)}", picture
+        for inner, picture in _shown(data, image, budget, added=name == "veiled"):
+            yield _inside(name, inner), picture
     except ItemError as error:
         _pass_over(error)
 
 
-def _shown(data: bytes, image: Image.Image, budget: _Budget) -> Iterator[Rendering]:
+def _shown(data: bytes, image: Image.Image, budget: _Budget, added: bool = False) -> Iterator[Rendering]:
     """Every frame in every rendering."""
     low, stored = _Again(data, budget.bounds), _Again(data, budget.bounds)
     word = "page" if image.format == "TIFF" else "frame"
@@ -138,7 +143,7 @@ def _shown(data: bytes, image: Image.Image, budget: _Budget) -> Iterator[Renderi
         with decoding():
             image.seek(number)
         budget.frame(image)
-        raw, facts = unshown.raw_mode(image), _facts(data, image)
+        raw, facts = unshown.raw_mode(image), replace(_facts(data, image), added=added)
         unshown.refuse_unseen(raw)
         unshown.refuse_planes(image)
         load(image)

@@ -5,11 +5,11 @@ import struct
 from collections.abc import Iterator
 
 from curate.errors import ItemError
+from curate.media.bitmaps import with_holes, with_whole_palette
 from curate.media.decode import decoding
-from curate.media.layers import composed
+from curate.media.layers import KEEP, RESTORE, composed
 from curate.media.ranges import Budget, tiff
 from curate.media.ranges.png import chunk
-from curate.media.runs import with_holes
 from curate.media.salvage import chunks
 from curate.records import Reason
 
@@ -19,11 +19,12 @@ def readings(data: bytes, kind: str, max_pixels: int) -> Iterator[tuple[str, byt
 
     An animation's frames are laid over nothing, and kept or taken away, as browsers do it; an animated grey PNG's
     transparent level is one of a palette, and of several palettes the last counts. A WebP's alpha channel may be there
-    although it says otherwise, a BMP's runs may leave pixels out, and a TIFF's palette may be of bytes. Raises
-    ItemError (too_many_pixels).
+    although it says otherwise, a BMP's runs may leave pixels out and its palette be short, and a TIFF's palette may be
+    of bytes. Raises ItemError (too_many_pixels).
     """
-    if kind in ("GIF", "PNG") and (laid := _laid(data, kind, max_pixels)) is not None:
-        yield "laid", laid
+    for name, fourth in (("laid", RESTORE), ("kept", KEEP)) if kind in ("GIF", "PNG") else ():
+        if (laid := _laid(data, kind, max_pixels, fourth)) is not None:
+            yield name, laid
     if kind == "AVIF":
         yield from _avif(data)
     elif kind == "PNG":
@@ -33,16 +34,19 @@ def readings(data: bytes, kind: str, max_pixels: int) -> Iterator[tuple[str, byt
             yield "last", last
     elif kind == "WEBP" and (veiled := _with_alpha(data)) != data:
         yield "veiled", veiled
-    elif kind == "BMP" and (holes := with_holes(data)) is not None:
-        yield "holes", holes
+    elif kind == "BMP":
+        if (holes := with_holes(data)) is not None:
+            yield "holes", holes
+        if (palette := with_whole_palette(data)) is not None:
+            yield "palette", palette
     elif kind == "TIFF" and (wide := _with_wide_palette(data)) != data:
         yield "wide", wide
 
 
-def _laid(data: bytes, kind: str, max_pixels: int) -> bytes | None:
+def _laid(data: bytes, kind: str, max_pixels: int, fourth: int) -> bytes | None:
     try:
         with decoding():
-            return composed(data, kind, max_pixels)
+            return composed(data, kind, max_pixels, fourth)
     except ItemError as error:
         if error.reason is Reason.TOO_MANY_PIXELS:
             raise

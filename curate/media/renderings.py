@@ -28,13 +28,15 @@ class Facts:
     """What a file says of how its frames are to be shown, beside their pixels.
 
     `profile`: ICC; `inverted`: zero is white, in samples that Pillow leaves as they are; `crops`: parts of the frame
-    (left, upper, right, lower) that some viewers show instead of the whole; `signed`: its 8 bits a sample have a sign.
+    (left, upper, right, lower) that some viewers show instead of the whole; `signed`: its 8 bits a sample have a sign;
+    `added`: the file denies the alpha channel, and colours are added to what is behind it.
     """
 
     profile: bytes | None = None
     inverted: bool = False
     crops: tuple[Box, ...] = ()
     signed: bool = False
+    added: bool = False
 
 
 PLAIN = Facts()
@@ -89,7 +91,7 @@ def _span(levels: list[int], count: int) -> tuple[int, int]:
 
 def _all(frame: Image.Image, facts: Facts, low: Image.Image | None) -> Iterator[Rendering]:
     for tone, picture in _coloured(frame, facts, low):
-        for layer, flat in _flattened(picture):
+        for layer, flat in _flattened(picture, facts.added):
             name = ":".join(filter(None, (tone, layer)))
             yield name, flat
             for number, box in enumerate(facts.crops):
@@ -192,7 +194,7 @@ def _clipped_ink(picture: Image.Image) -> Image.Image:
     return Image.merge("RGB", [ImageChops.invert(ImageChops.add(one, black)) for one in (cyan, magenta, yellow)])
 
 
-def _flattened(picture: Image.Image) -> Iterator[Rendering]:
+def _flattened(picture: Image.Image, added: bool) -> Iterator[Rendering]:
     """A picture without alpha as it is; one with it on white, on black, on grey, without it, and the alpha itself."""
     if picture.mode not in ("RGBA", "LA"):
         yield "", picture
@@ -207,6 +209,9 @@ def _flattened(picture: Image.Image) -> Iterator[Rendering]:
     for ground in ("black", "grey"):
         yield f"alpha:{ground}", _on(ground, layer)
     yield "alpha:mask", alpha
+    if added:
+        behind = ImageChops.invert(alpha)
+        yield "alpha:added", ImageChops.add(layer.convert("RGB"), Image.merge("RGB", [behind] * 3))
 
 
 def _on(ground: str, layer: Image.Image) -> Image.Image:

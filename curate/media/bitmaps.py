@@ -1,4 +1,4 @@
-"""BMPs of run lengths whose runs leave pixels out: Pillow shows these in the palette's first colour, browsers black."""
+"""BMPs that Pillow shows otherwise than browsers: runs that leave pixels out, palettes of fewer colours than levels."""
 
 import io
 import struct
@@ -29,6 +29,24 @@ def with_holes(data: bytes) -> bytes | None:
     out = io.BytesIO()
     (shown.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if high > 0 else shown).save(out, "PNG", compress_level=1)
     return out.getvalue()
+
+
+def with_whole_palette(data: bytes) -> bytes | None:
+    """A BMP whose palette is short, the rest of it black; None where it is whole, or Pillow takes it for a palette.
+
+    Pillow takes one of greys for none, and shows the levels; two colours it takes for a bit a pixel.
+    """
+    offset, header = struct.unpack_from("<II", data, 10)
+    depth, (used,) = data[28], struct.unpack_from("<I", data, 46)
+    if header < 40 or depth not in (4, 8) or not 0 < used < 1 << depth:
+        return None
+    start = 14 + header
+    colours = [data[at : at + 3] for at in range(start, start + 4 * used, 4)]
+    if used != 2 and any(one != bytes((level,)) * 3 for level, one in enumerate(colours)):
+        return None
+    palette = data[start : start + 4 * used].ljust(4 << depth, b"\0")
+    head = data[:10] + struct.pack("<I", start + len(palette)) + data[14:46] + bytes(4) + data[50:start]
+    return head + palette + data[offset:]
 
 
 def _drawn(data: bytes, at: int, width: int, height: int, depth: int) -> tuple[bytearray, bytearray]:
