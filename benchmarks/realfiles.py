@@ -19,6 +19,7 @@ from benchmarks.corpus import cache
 from curate.errors import ItemError
 from curate.media.decode import Bounds, decoding, open_image
 from curate.media.hidden import inspect
+from curate.media.parts import parts
 
 PACKAGES = (
     "exiv2", "gdk-pixbuf", "gexiv2", "giflib", "golang-github-rwcarlsen-goexif", "jhead", "kimageformats", "libexif",
@@ -108,6 +109,7 @@ def refusals() -> tuple[Counter[str], list[tuple[Path, ItemError]], int]:
         count[kind] += 1
         try:
             pictures += len(inspect(data, kind, BOUNDS).pictures)
+            parts(data, BOUNDS)
         except ItemError as error:
             refused.append((path, error))
     return count, refused, pictures

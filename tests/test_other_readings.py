@@ -43,13 +43,34 @@ def denied(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("lossless", [True, False])
-@pytest.mark.parametrize("moving", [True, False])
-def test_an_alpha_channel_that_a_webp_denies(size: Size, lossless: bool, moving: bool) -> None:
-    veiled = mask(grey(size))
-    more = [veiled] if moving else []
-    first = COVER.resize(size).convert("RGBA") if moving else veiled
-    data = denied(saved(first, "WEBP", *more, lossless=lossless, quality=90, exact=True))
+def test_an_alpha_channel_that_a_webp_denies(size: Size, lossless: bool) -> None:
+    data = denied(saved(mask(grey(size)), "WEBP", lossless=lossless, quality=90, exact=True))
     assert any("veiled" in part for part in found_in(data, grey(size)))
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_an_animation_that_denies_its_frames_alpha_channel_is_refused(lossless: bool) -> None:
+    frames = [mask(grey((64, 48))), COVER.resize((64, 48)).convert("RGBA")]
+    data = bytearray(saved(frames[0], "WEBP", frames[1], lossless=lossless))
+    assert parts(bytes(data), BOUNDS)
+    data[20] &= ~0x10
+    assert refused(bytes(data)) == (Reason.DECODE_ERROR, "an animation that denies the alpha channel of a frame")
+
+
+@pytest.mark.parametrize("size", [(80, 60), (107, 81)])
+@pytest.mark.parametrize("ground", ["white", "black"])
+def test_what_no_frame_of_a_webp_covers_is_what_lies_behind(size: Size, ground: str) -> None:
+    """Pillow shows it black where the file says that it has no alpha channel."""
+    inner, canvas = grey(size).convert("RGB"), (2 * size[0], 2 * size[1])
+    place = (size[0] // 4 * 2, size[1] // 6 * 2)
+    whole = Image.new("RGB", canvas, ground)
+    whole.paste(inner, place)
+    coded = saved(inner, "WEBP", quality=95)[12:]
+    numbers = [place[0] // 2, place[1] // 2, size[0] - 1, size[1] - 1, 20]
+    frame = b"".join(one.to_bytes(3, "little") for one in numbers) + b"\2" + coded
+    head = bytes((2, 0, 0, 0)) + b"".join((one - 1).to_bytes(3, "little") for one in canvas)
+    body = b"WEBP" + c.riff(b"VP8X", head) + c.riff(b"ANIM", bytes(6)) + c.riff(b"ANMF", frame)
+    assert found_in(b"RIFF" + struct.pack("<I", len(body)) + body, whole)
 
 
 @pytest.mark.parametrize("size", SIZES)

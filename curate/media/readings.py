@@ -64,10 +64,13 @@ def _avif(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _with_alpha(data: bytes) -> bytes:
-    """A WebP that says that it has an alpha channel, where one may lie in it."""
-    found, may = bytearray(data), False
+    """A WebP that says that it has an alpha channel, where one may lie in it, or a frame leaves some of it bare."""
+    found, may, first = bytearray(data), False, True
     for name, at, end in _riff(data, 12, len(data)):
         inside = list(_riff(data, at + 16, end)) if name == b"ANMF" else [(name, at, end)]
+        if name == b"ANMF" and end - at > 16:
+            may |= bool(data[at + 15] & 1) or (first and data[at : at + 12] != bytes(6) + data[24:30])
+            first = False
         for one, begin, last in inside:
             if one == b"VP8L" and last - begin > 4:
                 found[begin + 4] |= 0x10

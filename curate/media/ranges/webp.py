@@ -3,13 +3,15 @@
 import struct
 from collections.abc import Iterator
 
+from curate.errors import ItemError
 from curate.media.ranges import tiff
 from curate.media.ranges.kinds import Budget, Kind, Range
+from curate.records import Reason
 
 CODED = (b"VP8 ", b"VP8L", b"ALPH")
 _STRUCTURE = {b"VP8X": 10, b"ANIM": 6}
 FRAME = 16  # bytes of a frame's own header
-_ANIMATED = 2
+_ANIMATED, _ALPHA = 2, 0x10
 
 
 def claims(data: bytes, budget: Budget) -> Iterator[Range]:
@@ -20,6 +22,7 @@ def claims(data: bytes, budget: Budget) -> Iterator[Range]:
         if name == b"ANMF":
             yield Range(begin, begin + FRAME, Kind.STRUCTURE)
         elif name in CODED:
+            _refuse_denied(data, name, begin)
             yield Range(begin, end, Kind.PIXELS if shown else Kind.PICTURE, f"{name.decode()}{begin}")
         elif name == b"EXIF":
             skip = 6 if data.startswith(b"Exif\0", begin) else 0
@@ -31,6 +34,13 @@ def claims(data: bytes, budget: Budget) -> Iterator[Range]:
             kind = {b"ICCP": Kind.PROFILE, b"XMP ": Kind.TEXT}.get(name, Kind.OPAQUE)
             yield Range(begin, end, kind, name.decode("latin-1"))
         yield Range(end, end + (end - begin) % 2, Kind.STRUCTURE)
+
+
+def _refuse_denied(data: bytes, name: bytes, begin: int) -> None:
+    """Raise ItemError for an animation that denies the alpha channel of a frame: no two decoders lay it alike."""
+    animated, alpha = data[12:16] == b"VP8X" and data[20] & _ANIMATED, data[20] & _ALPHA
+    if animated and not alpha and (name == b"ALPH" or (name == b"VP8L" and data[begin + 4] & _ALPHA)):
+        raise ItemError(Reason.DECODE_ERROR, "an animation that denies the alpha channel of a frame")
 
 
 def chunks(data: bytes, budget: Budget) -> Iterator[tuple[bytes, int, int, bool]]:
