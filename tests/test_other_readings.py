@@ -12,6 +12,7 @@ from PIL import Image
 
 from curate.errors import ItemError
 from curate.media.parts import parts
+from curate.media.profiles import profile_of
 from curate.records import Reason
 from tests import containers as c
 from tests.hiding import BOUNDS, COVER, SIZES, found_in, grey, mask, saved
@@ -298,3 +299,16 @@ def test_profiles_that_lie_are_no_profiles_and_take_no_time() -> None:
             assert parts(saved(COVER.resize((96, 64)), kind, icc_profile=profile), BOUNDS)
     bomb = c.png_with(b"iCCP", b"a\0\0" + zlib.compress(bytes(257 * 2**20)))
     assert refused(bomb)[0] is Reason.HIDDEN_DATA
+
+
+@pytest.mark.parametrize("numbers", [(1, 16, 0, 0), (9, 18, 1, 1), (12, 17, 0, 0)])
+def test_a_cicp_that_browsers_do_not_take_leaves_the_word_to_the_next(numbers: tuple[int, int, int, int]) -> None:
+    """One of a narrow range, or with a matrix; the test beside a browser is what says so of it."""
+    plain = saved(COVER.resize((64, 48)), "PNG")
+    gamma, ours = c.chunk(b"gAMA", struct.pack(">I", 20_000)), c.chunk(b"cICP", bytes(numbers))
+    lone, both = (plain[:33] + one + plain[33:] for one in (gamma, ours + gamma))
+    wanted = profile_of(lone, Image.open(io.BytesIO(lone)))
+    assert wanted is not None
+    assert profile_of(both, Image.open(io.BytesIO(both))) == wanted
+    whole = plain[:33] + c.chunk(b"cICP", bytes((1, 16, 0, 1))) + gamma + plain[33:]
+    assert profile_of(whole, Image.open(io.BytesIO(whole))) not in (None, wanted)

@@ -60,7 +60,7 @@ def _png(data: bytes, image: Image.Image) -> bytes | None:
             break
         if chunk[0] in (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM") and whole(data, chunk):
             said.setdefault(chunk[0], data[chunk[1] + 8 : chunk[2] - 4])
-    if len(said.get(b"cICP", b"")) == 4:
+    if len(said.get(b"cICP", b"")) == 4 and said[b"cICP"][2:] == b"\0\1":  # else browsers ask the next
         return coded(said[b"cICP"][0], said[b"cICP"][1])
     if b"iCCP" in said:
         return _inflated(said[b"iCCP"].partition(b"\0")[2][1:])
