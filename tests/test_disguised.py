@@ -283,3 +283,13 @@ def test_every_reading_is_paid_for() -> None:
     budget = Budget(10**8, 100, unpacked=50_000)
     with pytest.raises(ItemError):
         list(disguised(zlib.compress(bytes(60_000)), budget))
+
+
+@pytest.mark.parametrize(("size", "kept"), [(3 * 2**20, True), (5 * 2**20, False)])
+def test_a_profile_larger_than_any_is_opaque(size: int, kept: bool) -> None:
+    body = written(b"GRAY", [WHITE, (b"kTRC", curve(65535, 0)), (b"prvt", b"data" + bytes(4) + noise(size))])
+    data = c.png_with(b"iCCP", b"a\0\0" + zlib.compress(body, 0))
+    if kept:
+        assert inspect(data, "PNG", BOUNDS) == Hidden()
+    else:
+        assert refused(data, "PNG")[0] is Reason.HIDDEN_DATA
