@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from curate.errors import ItemError
+from curate.media.decode import open_image
 from curate.media.disguised import disguised
 from curate.media.hidden import DEPTH, OPAQUE, Hidden, inspect
 from curate.media.profiles import written
@@ -156,6 +157,35 @@ def test_a_jpeg_whose_start_was_changed_is_found(how: str, place: str) -> None:
     for size in ((31, 24), (90, 61)):
         data = BEGINNINGS[how](encode(HIDDEN.resize(size), "JPEG", quality=90, subsampling=0))
         assert shows(inspect(write(b"maker" + data), kind, BOUNDS), HIDDEN.resize(size))
+
+
+def lossless(picture: Image.Image) -> bytes:
+    """A lossless JPEG of grey: each pixel's difference from its left neighbour (ITU-T T.81, annex H)."""
+    levels = np.asarray(picture).astype(int)
+    before = np.hstack([np.vstack([[[128]], levels[:-1, :1]]), levels[:, :-1]])
+    text = ""
+    for step in (levels - before).ravel().tolist():
+        size = abs(step).bit_length()
+        text += format(size, "04b")
+        text += format(step if step > 0 else step + (1 << size) - 1, f"0{size}b") if size else ""
+    text += "1" * (-len(text) % 8)
+    scan = int(text, 2).to_bytes(len(text) // 8, "big").replace(b"\xff", b"\xff\0")
+    frame = struct.pack(">BHHB", 8, picture.height, picture.width, 1) + bytes((1, 0x11, 0))
+    table = bytes((0, 0, 0, 0, 12, *[0] * 12)) + bytes(range(12))
+    segments = c.segment(0xC3, frame) + c.segment(0xC4, table) + c.segment(0xDA, bytes((1, 1, 0, 1, 0, 0)))
+    return b"\xff\xd8" + segments + scan + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("size", [(31, 24), (90, 61)])
+def test_a_lossless_jpeg_is_found(size: tuple[int, int]) -> None:
+    """No decoder gives a smaller size of it."""
+    picture = HIDDEN.resize(size).convert("L")
+    data = lossless(picture)
+    opened = open_image(data, BOUNDS)
+    assert np.array_equal(np.asarray(opened), np.asarray(picture))
+    for place in ("JPEG APP10", "PNG private chunk", "TIFF private tag"):
+        kind, write = WRITERS[place]
+        assert shows(inspect(write(b"v" + data), kind, BOUNDS), picture)
 
 
 def test_noise_that_begins_as_a_changed_jpeg_costs_nothing() -> None:

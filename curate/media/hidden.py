@@ -27,6 +27,7 @@ PLACES = 128  # of both, the same bytes in several places counted each time
 OPAQUE = 256 * 1024  # bytes that may be opaque in any file; in a large one a quarter of it
 _EOI = b"\xff\xd9"
 _OTHER = re.compile(rb"\xff[\xc0-\xc2\xd8\xdb\xe0-\xef]")  # no scan of a JPEG is followed by its tables and its header
+_LOSSLESS = re.compile(rb"\xff[\xc3\xcb]\0[\x0b\x0e\x11\x14]")  # a frame of a JPEG that has no smaller sizes
 _WINDOW = 256 * 1024
 _PROFILE = 4 * 2**20  # bytes of a profile; the largest of printers have 3 MB
 _FRAMING = 64 * 1024  # bytes of headers and tables that any file may have; a large one a sixteenth of it more
@@ -221,7 +222,8 @@ class _Search:
             if self.pixels > SEVERAL * self.bounds.max_pixels:
                 raise ItemError(Reason.TOO_MANY_PIXELS, "in pictures beside the one that is shown")
             with decoding():
-                image.draft("L", (1, 1))  # whether it decodes is seen at an eighth of a JPEG's size as well
+                if image.format != "JPEG" or not _LOSSLESS.search(data):
+                    image.draft("L", (1, 1))  # whether it decodes is seen at an eighth of a JPEG's size as well
                 image.load()
         except ItemError as error:
             self._failed(error)
