@@ -5,6 +5,7 @@ any hash that groups samples, and whatever shows the same picture as that, leave
 `held_out`.
 """
 
+import math
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -54,8 +55,12 @@ class Reading:
             return None
 
     def fits(self, given: Arrival | None, answer: Item | None) -> bool:
-        """Whether the answer is about these bytes."""
-        return answer is None or (given is not None and given.digests is not None and answer[0] == given.digests[0])
+        """Whether the answer is about these bytes, and made of hashes."""
+        if answer is None or given is None or given.digests is None:
+            return answer is None
+        sha256, by_phash, quality, by_pdq, pdq_quality = answer
+        sizes = (len(by_phash), len(by_pdq)) == (phash.BITS // 8, pdq.BYTES)
+        return sha256 == given.digests[0] and sizes and 0 <= quality < math.inf and 0 <= pdq_quality <= 100
 
     def load(self) -> None:
         """Import what the first item would otherwise wait for."""

@@ -71,6 +71,8 @@ class Scoring:
         """Whether one of the labelers asks for the internet."""
         return any(getattr(one, "network", False) for one in self.labelers.values())
 
+    most: ClassVar[int] = 2**26
+
     def pictures(self, item: Task) -> int:
         """How many times the seconds of a picture a task may take: each is decoded, and looked at by each labeler."""
         pictures = sum(1 if sample.frames == 1 else keyframes.SEEN for sample in item.samples)

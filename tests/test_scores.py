@@ -201,7 +201,7 @@ def test_a_killed_worker_costs_the_one_sample(tmp_path: Path) -> None:
 
 def test_workers_that_die_at_everything_end_the_run(tmp_path: Path) -> None:
     ws = workspace(tmp_path, pictures(3))
-    with pytest.raises(CurateError, match="workers die at every sample"):
+    with pytest.raises(CurateError, match="workers end with SIGKILL while they load"):
         compute(ws, Pool(2), [Killer(always=True)], QUIET)
     assert not folder(ws, Killer(always=True)).exists()
 

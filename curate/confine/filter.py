@@ -53,13 +53,12 @@ def program(column: int, arch: int, pid: int, network: bool) -> list[Step]:
     """The filter for a process, with or without the internet."""
     refused = [calls.RUN, calls.OTHERS, calls.FILES, calls.MEMORY, calls.SYSTEM]
     names = {name: pair for group in refused for name, pair in group.items()}
-    if not network:
-        names |= calls.NETWORK
+    names |= calls.SERVE if network else calls.NETWORK
     steps = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, arch), _answer(_KILL), (_LOAD, 0, 0, _NR)]
     steps += [(_ABOVE, 0, 1, calls.NEWEST), _answer(_ERRNO | errno.ENOSYS)]
     steps += [(_EQUAL, 0, 1, calls.CLONE3[column]), _answer(_ERRNO | errno.ENOSYS)]  # the C library then uses clone
     for pair in names.values():
-        if pair[column] >= 0 and not (network and pair is calls.NETWORK["socket"]):
+        if pair[column] >= 0:
             steps += [(_EQUAL, 0, 1, pair[column]), _answer(_ERRNO | errno.EPERM)]
     steps += _only(calls.CLONE[column], 0, [_CLONE_THREAD], code=_BITS)
     steps += _only(calls.KILL[column], 0, [pid]) + _only(calls.TGKILL[column], 0, [pid])
