@@ -70,8 +70,8 @@ class Looking:
         if (answer.sha256, answer.md5, answer.size) != (given.digests[0], given.digests[2], len(given.data)):
             return False
         if answer.reason is not None:
-            blank = Seen("", answer.sha256, answer.md5, answer.size, reason=Reason(answer.reason), detail=answer.detail)
-            return answer == blank and answer.detail == plain(answer.detail)
+            blank = Seen("", answer.sha256, answer.md5, answer.size, reason=answer.reason, detail=answer.detail)
+            return answer == blank and answer.reason in set(Reason) and answer.detail == plain(answer.detail)
         return (
             answer.media_type in MEDIA_TYPES
             and is_size(answer.width, answer.height, self.intake.bounds)

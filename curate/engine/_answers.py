@@ -144,6 +144,10 @@ def _packed(value: Any) -> Any:
 
 
 def _made(kind: type, value: Any) -> Any:
+    import numpy as np
+
+    if kind is np.ndarray and isinstance(value, np.ndarray):
+        return value
     if kind is ItemError:
         return _error(msgspec.msgpack.encode(value))
     raise NotImplementedError(f"{kind} is not plain data")
