@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from curate import confine
 from curate.confine import Door, filter, lacking, syscalls
@@ -96,6 +97,23 @@ class Handles:
     def __call__(self, item: str) -> list[str]:
         found = [Path("/proc/self/fd", one) for one in os.listdir("/proc/self/fd")]  # noqa: PTH208
         return [str(one.readlink()) for one in found if one.is_symlink()]
+
+
+@dataclass(frozen=True)
+class Older(TakenOver):
+    """The same on the kernel that has had Landlock first (5.13), which knows less of it."""
+
+    def load(self) -> None:
+        """The worker takes its kernel for that one."""
+        from landlockpy import _syscall
+
+        _syscall.abi_version = lambda: 1
+
+
+@needs_kernel
+def test_no_call_gets_through_where_landlock_is_young(target: Target) -> None:
+    found = dict(Pool(2, item_seconds=10).map(Older(target), list(CALLS), NEEDS))
+    assert {name: answer for name, answer in found.items() if not isinstance(answer, ItemError)} == {}
 
 
 def test_the_attempts_are_real(target: Target) -> None:
@@ -294,3 +312,31 @@ class Environment:
 
     def __call__(self, item: str) -> str | None:
         return os.environ.get(item)
+
+
+# -- compiled loops --------------------------------------------------------------------------------------------------
+
+
+class Compiled:
+    """Hashes a picture of so many pixels a side, and says which loops were compiled for it; its load() forgets them."""
+
+    def load(self) -> None:
+        """Nothing: that is the fault."""
+
+    def __call__(self, item: tuple[int, int]) -> list[str]:
+        from curate.media import pdq, pdq_kernels
+
+        loops = {name: one for name, one in vars(pdq_kernels).items() if hasattr(one, "nopython_signatures")}
+        before = {name: len(one.signatures) for name, one in loops.items()}
+        noise = np.indices(item).sum(axis=0).astype(np.uint8)[:, :, None].repeat(3, axis=2)
+        pdq.compute(Image.fromarray(noise // 64 * 64))  # patterns: coefficients that must be rounded as pdqhash does
+        pdq.compute(Image.fromarray(noise).resize((64, 64)))
+        return [name for name, one in loops.items() if len(one.signatures) > before[name]]
+
+
+@needs_kernel
+def test_no_loop_is_compiled_behind_the_door() -> None:
+    """There it takes seconds for every worker, whatever a work's load() forgot: it happens where they come from."""
+    sizes = [(64, 64), (257, 100), (3, 4), (2100, 2100)]
+    found = dict(Pool(1, item_seconds=3).map(Compiled(), sizes, NEEDS))
+    assert found == {size: [] for size in sizes}

@@ -92,6 +92,11 @@ def _forked(control: socket.socket, handles: list[int]) -> int:
     return pid
 
 
+def most_handles() -> int:
+    """A number that no file handle reaches; where there is no limit, one that it takes no time to count to."""
+    return min(os.sysconf("SC_OPEN_MAX"), 1 << 16)
+
+
 def die_with(parent: int) -> None:
     """End when the process that forked this one does, at once where that has happened."""
     if sys.platform == "linux":
@@ -108,7 +113,7 @@ def _become_worker(parent: int, handles: list[int]) -> None:
         for handle, place in ((os.open(os.devnull, os.O_RDONLY), 0), (said, 1), (said, 2)):
             os.dup2(handle, place)
         os.closerange(3, _FIRST)
-        os.closerange(_FIRST + HANDLES, os.sysconf("SC_OPEN_MAX"))
+        os.closerange(_FIRST + HANDLES, most_handles())
         from curate.engine import _worker
 
         _worker.live(tasks, answers, *room)

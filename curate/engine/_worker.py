@@ -17,7 +17,7 @@ from curate.engine import _memory as memory
 from curate.engine import _pace as pace
 from curate.engine import _parcel as parcel
 from curate.engine._each import All
-from curate.engine._forked import die_with
+from curate.engine._forked import die_with, most_handles
 from curate.errors import ItemError
 from curate.media import decode
 from curate.records import Reason
@@ -83,7 +83,7 @@ def _go_on_alone(answers: int) -> None:
         die_with(waiting)
         return
     os.closerange(3, answers)
-    os.closerange(answers + 1, os.sysconf("SC_OPEN_MAX"))  # the pipe of answers ends when it is known how the copy did
+    os.closerange(answers + 1, most_handles())  # the pipe of answers ends when it is known how the copy did
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if code < 0:
         signal.signal(-code, signal.SIG_DFL) if -code not in (signal.SIGKILL, signal.SIGSTOP) else None
