@@ -176,6 +176,11 @@ def test_the_filter_of_aarch64() -> None:
         assert ran(steps, getattr(syscalls, name)[1], (77, 9)) == allow
         assert ran(steps, getattr(syscalls, name)[1], (78, 0)) == deny
     assert ran(steps, 63, arch=0xC000003E) == 0x80000000, "another architecture's calls end it"
+    reading = filter.program(1, 0xC00000B7, 77, network=False, opened=os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    assert ran(reading, syscalls.OPENAT[1], (0, 0, os.O_RDONLY | os.O_CLOEXEC)) == allow
+    for flags in (os.O_WRONLY, os.O_RDWR, os.O_CREAT, os.O_RDWR | os.O_CLOEXEC):
+        assert ran(reading, syscalls.OPENAT[1], (0, 0, flags)) == deny
+    assert ran(reading, syscalls.OPENAT2[1]) == unknown
     online = filter.program(1, 0xC00000B7, 77, network=True)
     assert ran(online, syscalls.NETWORK["socket"][1], (2,)) == ran(online, syscalls.NETWORK["connect"][1]) == allow
     assert ran(online, syscalls.NETWORK["socket"][1], (1,)) == ran(online, syscalls.NETWORK["listen"][1]) == deny

@@ -65,5 +65,6 @@ SYSTEM = {  # steers the kernel, or takes other rights
 
 # Looked at more closely than by their number.
 CLONE, CLONE3, KILL, TGKILL = (56, 220), (435, 435), (62, 129), (234, 131)
+OPEN, OPENAT, OPENAT2 = (2, -1), (257, 56), (437, 437)
 PRCTL, PRLIMIT, FCNTL, SECCOMP = (157, 167), (302, 261), (72, 25), (317, 277)
 NEWEST = 462  # what a kernel has beyond this was not thought of here, and is not there for a worker
