@@ -340,6 +340,13 @@ def _unreadable() -> None:
     raise RuntimeError("cannot be made here")
 
 
+def test_a_fault_of_ours_is_traced_with_v(capfd: pytest.CaptureFixture[str]) -> None:
+    for aloud in (False, True):
+        list(Pool(1, aloud=aloud).map(Raising(), ["bug"], Needs()))
+        said = capfd.readouterr().err
+        assert ("Traceback" in said) == ("TypeError: a bug of ours" in said) == aloud
+
+
 def test_a_chunk_has_the_same() -> None:
     found = list(Pool(1).map(All(Raising()), [["bug", "reason"]], Needs()))
     assert [str(one) for one in found[0][1]] == ["worker_died: TypeError: a bug of ours", "truncated: cut"]  # type: ignore[union-attr]

@@ -79,7 +79,7 @@ class Line:
     def printed(self) -> str:
         """What the worker printed since one last asked, cut where it is long."""
         said, self._shown = self._shown or self._drained(), b""
-        return plain(said.decode("utf-8", "replace"))
+        return "\n".join(map(plain, said.decode("utf-8", "replace").strip().splitlines()))
 
     def _drained(self) -> bytes:
         said = b""

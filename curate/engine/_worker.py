@@ -4,6 +4,7 @@ import atexit
 import gc
 import os
 import signal
+import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -103,6 +104,8 @@ def _results(brief: Brief, item: Any) -> list[Any]:
 def _named(error: Exception, door: Door | None) -> Exception:
     if isinstance(error, MemoryError):
         return ItemError(Reason.TOO_LARGE, "not enough memory")
+    if door is not None and not isinstance(error, ItemError):
+        traceback.print_exception(error)  # shown with -v: all that the run is told is that it cost the item
     return named(error) if door is not None and door.plugins else error
 
 
