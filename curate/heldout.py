@@ -5,7 +5,6 @@ any hash that groups samples, and whatever shows the same picture as that, leave
 `held_out`.
 """
 
-import math
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +23,7 @@ from curate.frames import Other
 from curate.groups import Rows
 from curate.intake import Arrival, Intake
 from curate.likeness import FLAT, Looks
-from curate.media import pdq, phash
+from curate.media import keyframes, pdq, phash
 from curate.media.decode import Bounds
 from curate.near import beside
 from curate.progress import Progress
@@ -58,9 +57,8 @@ class Reading:
         """Whether the answer is about these bytes, and made of hashes."""
         if answer is None or given is None or given.digests is None:
             return answer is None
-        sha256, by_phash, quality, by_pdq, pdq_quality = answer
-        sizes = (len(by_phash), len(by_pdq)) == (phash.BITS // 8, pdq.BYTES)
-        return sha256 == given.digests[0] and sizes and 0 <= quality < math.inf and 0 <= pdq_quality <= 100
+        sha256, found = answer
+        return sha256 == given.digests[0] and len(found) > 0 and frames.are_others(found)
 
     def load(self) -> None:
         """Import what the first item would otherwise wait for."""

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import curate
-from curate.animations import Framing
 from curate.baseline import Preparing
+from curate.blobwork import Making
 from curate.check.looks import Looking, Seen
 from curate.check.page import Obscuring
 from curate.contracts import Needs
@@ -26,17 +26,15 @@ from curate.engine import _answers
 from curate.engine._each import All
 from curate.engine.pool import Pool
 from curate.errors import CurateError, ItemError, UsageError, plain
-from curate.grains import Graining
 from curate.hashes import Found, Hashing
 from curate.heldout import Reading
 from curate.intake import Arrival, Intake, digests
-from curate.media import grain, phash
+from curate.media import phash
 from curate.media.decode import Bounds
 from curate.media.pdq import Pdq
 from curate.records import Reason, Sample
 from curate.review.thumbs import Look, Rendering, Revealing
 from curate.scoring import Scores, Scoring, Task
-from curate.sheet import Tiling
 from tests.pictures import encode, texture
 
 DATA = encode(texture(1))
@@ -104,6 +102,14 @@ def columns(**other: Any) -> Scores:
     return Scores({"one": SCORES.columns["one"] | other})
 
 
+def read(place: int, value: Any) -> Any:
+    """What is held out of a file, but for one value of its first frame."""
+    assert READ is not None
+    first = list(READ[1][0])
+    first[place] = value
+    return READ[0], [tuple(first)]
+
+
 MAIN = LOOK.pdq[0]
 # a work, what it is given, what it may answer, and what it may not
 CASES: list[tuple[Any, Any, list[Any], list[Any]]] = [
@@ -125,8 +131,10 @@ CASES: list[tuple[Any, Any, list[Any], list[Any]]] = [
         Found("a", row(phash=b"")), Found("a", ROW, (replace(MAIN, hashes=bytes(255)),)),
     ]),
     (Hashing(HERE, Bounds(), 0), ("a", False, False), [Found("a")], [Found("a", ROW), Found("a", None, (MAIN,))]),
-    (Graining(HERE, Bounds()), "a", [None, bytes(grain.CELLS**2)], [b"", bytes(grain.CELLS**2 + 1)]),
-    (Framing(HERE, Bounds()), ("a", 2), [None, (bytes(2048), bytes(2048))], [(b"", b""), (bytes(1024), bytes(2048))]),
+    (Making(HERE, bytes, 1024, rows=1), "a", [None, bytes(1024)], [b"", bytes(1023), bytes(1025), bytes(2048)]),
+    (Making(HERE, bytes, 10), "a", [None, bytes(10), bytes(90)], [b"", bytes(9), bytes(95)]),
+    (Making(HERE, bytes, kind="jpeg"), "a", [None, JPEG], [PNG, b"<svg>"]),
+    (Making(HERE, bytes, kind="png"), "a", [None, PNG], [JPEG, b'"><script>']),
     (Looking(Intake(Bounds())), ARRIVAL, [SEEN, Seen("", SEEN.sha256, SEEN.md5, SEEN.size, reason="truncated")], [
         replace(SEEN, sha256=""), replace(SEEN, md5=""), replace(SEEN, size=0), replace(SEEN, width=-1),
         replace(SEEN, media_type="text/html"), replace(SEEN, phash=b""), replace(SEEN, pdq=bytes(31)),
@@ -136,16 +144,14 @@ CASES: list[tuple[Any, Any, list[Any], list[Any]]] = [
     ]),
     (Looking(Intake(Bounds())), Seen("", reason="not_a_file"), [Seen("", reason="not_a_file")], [SEEN, Seen("")]),
     (Reading(Intake(Bounds()), 2**20), ARRIVAL, [READ, None], [
-        ("0" * 64, *READ[1:]), (READ[0], b"", *READ[2:]), (*READ[:2], float("nan"), *READ[3:]),
-        (*READ[:3], bytes(33), 1), (*READ[:4], -1),
+        ("0" * 64, READ[1]), (READ[0], []), (READ[0], READ[1] * 34), read(2, float("nan")), read(3, bytes(33)),
+        read(0, -1), read(0, 2**40), read(1, bytes(7)), read(4, -1), read(4, 101),
     ]),
     (Reading(Intake(Bounds()), 2**20), None, [None], [READ]),
-    (Rendering(HERE, Look()), "a", [JPEG], [PNG, b"", b"<html>"]),
-    (Revealing(HERE), "a", [(JPEG, "image/jpeg"), (b"RIFF", "image/webp")], [
+    (Rendering(HERE, Look(), Bounds()), "a", [JPEG], [PNG, b"", b"<html>"]),
+    (Revealing(HERE, Bounds()), "a", [(JPEG, "image/jpeg"), (b"RIFF", "image/webp")], [
         (JPEG, "text/html"), (JPEG, "image/svg+xml"), (b"<script>", "image/jpeg"), (PNG, "image/webp"),
     ]),
-    (Tiling(HERE, Bounds(), True), "a", [None, JPEG], [PNG, b"<svg>"]),
-    (Tiling(HERE, Bounds(), False), "a", [None, PNG], [JPEG, b'"><script>']),
     (Obscuring(), ARRIVAL, [PNG], [JPEG, b""]),
     (Preparing(RECIPE), ARRIVAL, [np.zeros((3, 8, 8), np.float32)], [
         np.zeros((3, 8, 9), np.float32), np.zeros((3, 8, 8)), np.zeros((0,), np.float32),

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from curate import baseline, hashes, heldout, sheet
-from curate.animations import Framing
+from curate import baseline, frames, grains, hashes, heldout, sheet
+from curate.blobwork import Making
 from curate.check import looks, page
 from curate.config import EngineConfig
 from curate.contracts import Needs
 from curate.engine import each
 from curate.engine.pool import Pool
 from curate.errors import ItemError, UsageError
-from curate.grains import Graining
 from curate.intake import Arrival
 from curate.media.decode import Bounds
 from curate.progress import Progress
@@ -58,10 +58,9 @@ def ids(ws: Workspace) -> tuple[str, str, str]:
 
 def test_dedupe(ws: Workspace, ids: tuple[str, str, str]) -> None:
     assert hashes.complete(ws, sorted(ids), POOL, QUIET).unhashed == [ids[1]]
-    for work in (Graining(ws.blobs.root, Bounds()), Framing(ws.blobs.root, Bounds())):
-        items: list[Any] = [(one, 1) for one in ids] if isinstance(work, Framing) else list(ids)
-        found = [answer for _, answer in each(POOL, work, [items])]
-        assert _slow(found) == [False, True, False]
+    for make in (grains._grain, frames.of):
+        work = Making(ws.blobs.root, partial(make, bounds=Bounds()))
+        assert _slow([answer for _, answer in each(POOL, work, [ids])]) == [False, True, False]
 
 
 def test_label_and_train(ws: Workspace, ids: tuple[str, str, str]) -> None:
@@ -98,14 +97,14 @@ def test_review(ws: Workspace, ids: tuple[str, str, str], tmp_path: Path) -> Non
     assert thumbs.make(ws, list(ids), tmp_path / "media", look) == list(ids)
     sizes = [len((tmp_path / "media" / thumbs.name_of(one, look)).read_bytes()) for one in ids]
     assert sizes[1] < min(sizes[0], sizes[2])
-    reveal = Aside(ws.config.engine, thumbs.Revealing(ws.blobs.root))
+    reveal = Aside(ws.config.engine, thumbs.Revealing(ws.blobs.root, Bounds()))
     assert reveal(ids[0])[1] == "image/jpeg"
     with pytest.raises(ItemError, match="too_slow"):
         reveal(ids[1])
     assert reveal(ids[2])[1] == "image/jpeg", "by another worker"
     reveal.close()
     with pytest.raises(ItemError, match="file_missing"):
-        thumbs.Revealing(ws.blobs.root)("0" * 64)
+        thumbs.Revealing(ws.blobs.root, Bounds())("0" * 64)
 
 
 def test_a_trained_model(ws: Workspace) -> None:

@@ -78,6 +78,7 @@ class Looking:
             and (len(answer.phash), len(answer.pdq)) == (phash.BITS // 8, BYTES)
             and 0 <= answer.quality < math.inf
             and 0 <= answer.pdq_quality <= 100
+            and frames.are_others(answer.others)
         )
 
     def load(self) -> None:
