@@ -75,7 +75,7 @@ def of(data: bytes, bounds: Bounds) -> bytes:
 
 def are_others(found: Sequence[Other]) -> bool:
     """Whether these can be distinct frames of one file."""
-    return len(found) <= 2 * keyframes.MOST and all(map(_is_other, found))
+    return len(found) <= 1 + keyframes.MOST and all(map(_is_other, found))
 
 
 def _is_other(one: Other) -> bool:
@@ -116,7 +116,7 @@ def complete(ws: Workspace, counts: Mapping[str, int], engine: Engine, progress:
     done = Completed(rebuilt=broken)
     missing = sorted(counts.keys() - known)
     work = Making(
-        ws.blobs.root, partial(of, bounds=Bounds(ws.config.fetch.max_pixels, 1)), ROW.itemsize, rows=2 * keyframes.MOST
+        ws.blobs.root, partial(of, bounds=Bounds(ws.config.fetch.max_pixels, 1)), ROW.itemsize, rows=keyframes.MOST
     )
     held: dict[str, bytes] = {}
     with progress.stage("frames", len(missing)) as step:

@@ -23,7 +23,7 @@ from curate.frames import Other
 from curate.groups import Rows
 from curate.intake import Arrival, Intake
 from curate.likeness import FLAT, Looks
-from curate.media import keyframes, pdq, phash
+from curate.media import pdq, phash
 from curate.media.decode import Bounds
 from curate.near import beside
 from curate.progress import Progress
