@@ -59,7 +59,17 @@ class Preparing:
     def load(self) -> None:
         """Nothing to load."""
 
-    def __call__(self, item: Arrival) -> Any:
+    @property
+    def most(self) -> int:
+        """Bytes of an answer."""
+        height, width = self.recipe["size"]
+        return int(4 * 3 * height * width) + 2**16
+
+    def fits(self, given: Arrival, answer: "np.ndarray") -> bool:
+        """Whether it has the network's shape."""
+        return answer.shape == (3, *self.recipe["size"]) and answer.dtype == np.float32
+
+    def __call__(self, item: Arrival) -> "np.ndarray":
         """float32[3, height, width]; raises ItemError."""
         return pixels(scaled(open_image(item.data, Bounds(min_side=1)), self.recipe["shorter_side"]), self.recipe)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from curate.answers import is_encoded
 from curate.contracts import Engine
 from curate.engine import each, slices
 from curate.errors import ItemError, StoreError
@@ -19,6 +20,8 @@ class Making:
     root: Path
     make: Make
     row: int = 1  # bytes of which an answer is a whole number of
+    rows: int | None = None  # at most so many
+    kind: str = ""  # a key of `curate.answers.KINDS`: what it must begin as
 
     @property
     def reads(self) -> tuple[Path]:
@@ -30,8 +33,12 @@ class Making:
         import numpy as np  # noqa: F401
 
     def fits(self, _: str, answer: bytes | None) -> bool:
-        """Whether an answer is of whole rows."""
-        return answer is None or (len(answer) > 0 and len(answer) % self.row == 0)
+        """Whether an answer is of whole rows, no more than there may be, or looks like what it is to be."""
+        if answer is None:
+            return True
+        count, rest = divmod(len(answer), self.row)
+        few = count > 0 and rest == 0 and (self.rows is None or count <= self.rows)
+        return few and (not self.kind or is_encoded(answer, self.kind))
 
     def __call__(self, item: str) -> bytes | None:
         """What is made of the sample's bytes, or None where they are gone or are no picture any more."""

@@ -14,6 +14,7 @@ from curate.toml import Bytes, Plugin, build
 
 CONFIG_NAME = "curate.toml"
 LEAST_SECONDS, MOST_SECONDS, LEAST_MEMORY = 2.0, 86_400.0, 256 * 2**20  # what one honest picture may need
+LEAST_LOAD = 30.0  # seconds
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
@@ -21,14 +22,16 @@ _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 class EngineConfig:
     """Where work runs; `workers = 0` is one a core.
 
-    A picture may take `item_seconds` of a worker and `item_memory` bytes in it. `confine`: whether workers are shut off
-    from files, network and other processes: where the system can (auto), always (require), or never (off).
+    A picture may take `item_seconds` of a worker and `item_memory` bytes in it; a worker may take `load_seconds` until
+    it is ready. `confine`: whether workers are shut off from files, network and other processes: where the system can
+    (auto), always (require), or never (off).
     """
 
     use: str = "pool"
     workers: int = 0
     item_seconds: float = 20.0
     item_memory: Bytes = Bytes(2**30)
+    load_seconds: float = 600.0
     confine: Literal["auto", "require", "off"] = "auto"
 
     def __post_init__(self) -> None:
@@ -39,6 +42,11 @@ class EngineConfig:
             raise ValueError(
                 f"item_seconds must lie between {LEAST_SECONDS:g}, which a picture of 100 megapixels may take, and"
                 f" {MOST_SECONDS:g}, not {self.item_seconds:g}"
+            )
+        if not LEAST_LOAD <= self.load_seconds <= MOST_SECONDS:
+            raise ValueError(
+                f"load_seconds must lie between {LEAST_LOAD:g}, which loops that are compiled for the first time may"
+                f" take, and {MOST_SECONDS:g}, not {self.load_seconds:g}"
             )
         if self.item_memory < LEAST_MEMORY:
             least = f"{LEAST_MEMORY // 2**20} MiB"

@@ -15,6 +15,11 @@ CurateError                 1
 from curate.records import Reason
 
 
+def plain(text: str) -> str:
+    """The text without what a terminal would obey: whatever cannot be printed is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
 class CurateError(Exception):
     """What a user can act on: one line, naming the key, the file and the choice."""
 
@@ -62,14 +67,14 @@ class GoneError(CurateError):
 class ItemError(CurateError):
     """One candidate failed, for a reason of the closed list.
 
-    `detail` is for people (a status, a limit, a library's message); it never holds a URL.
+    `detail` is for people (a status, a limit, a library's message), in one line; it never holds a URL.
     `retry_after` is what the server asked for, in seconds; `attempts` is how often the item was asked for.
     """
 
     def __init__(self, reason: Reason, detail: str = "", retry_after: float | None = None) -> None:
-        super().__init__(f"{reason}: {detail}" if detail else str(reason))
         self.reason = reason
-        self.detail = detail
+        self.detail = plain(detail)
+        super().__init__(f"{reason}: {self.detail}" if detail else str(reason))
         self.retry_after = retry_after
         self.attempts = 1
 

@@ -3,6 +3,7 @@
 A row a distinct frame: those by which two files may have a picture in common.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -72,6 +73,17 @@ def of(data: bytes, bounds: Bounds) -> bytes:
     return rows.tobytes()
 
 
+def are_others(found: Sequence[Other]) -> bool:
+    """Whether these can be distinct frames of one file."""
+    return len(found) <= 1 + keyframes.MOST and all(map(_is_other, found))
+
+
+def _is_other(one: Other) -> bool:
+    number, by_phash, quality, by_pdq, pdq_quality = one
+    sizes = len(by_phash) in (0, phash.BITS // 8) and len(by_pdq) in (0, pdq.BYTES)
+    return sizes and 0 <= number < 2**31 and 0 <= quality < math.inf and 0 <= pdq_quality <= 100
+
+
 def others(data: bytes, bounds: Bounds, parts: Iterable[Pdq]) -> list[Other]:
     """The distinct frames of a file but for the first one, with the PDQ of those that are among its parts.
 
@@ -103,9 +115,9 @@ def complete(ws: Workspace, counts: Mapping[str, int], engine: Engine, progress:
     known, broken = _known(ws)
     done = Completed(rebuilt=broken)
     missing = sorted(counts.keys() - known)
-    if not missing:
-        return done
-    work = Making(ws.blobs.root, partial(of, bounds=Bounds(ws.config.fetch.max_pixels, 1)), ROW.itemsize)
+    work = Making(
+        ws.blobs.root, partial(of, bounds=Bounds(ws.config.fetch.max_pixels, 1)), ROW.itemsize, rows=keyframes.MOST
+    )
     held: dict[str, bytes] = {}
     with progress.stage("frames", len(missing)) as step:
         try:

@@ -96,7 +96,7 @@ class Grains:
         import numpy as np
 
         bounds = Bounds(self._ws.config.fetch.max_pixels, 1)
-        work = Making(self._ws.blobs.root, partial(_grain, bounds=bounds), grain.CELLS**2)
+        work = Making(self._ws.blobs.root, partial(_grain, bounds=bounds), grain.CELLS**2, rows=1)
         named = {self._ids[place]: place for place in places}
         self._asked[places] = True
         known: dict[str, bytes] = {}

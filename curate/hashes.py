@@ -4,8 +4,9 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from curate.answers import is_pdq, is_row
 from curate.contracts import Engine
 from curate.engine import each, slices
 from curate.errors import ItemError, StoreError
@@ -38,7 +39,7 @@ class Found:
     """What was made of one sample's bytes: its row of the phash table, its PDQ parts, as far as asked for."""
 
     id: str
-    phash: dict[str, Any] | None = None
+    phash: "phash.Row | None" = None
     pdq: tuple[Pdq, ...] = ()
 
 
@@ -103,6 +104,11 @@ class Hashing:
     def load(self) -> None:
         """Import and compile what the first item would otherwise wait for."""
         pdq.load()
+
+    def fits(self, given: Wanted, answer: Found) -> bool:
+        """Whether these are hashes, of what was lacking."""
+        row = answer.phash is None or (given[1] and is_row(answer.phash))
+        return row and is_pdq(answer.pdq) and (given[2] or not answer.pdq)
 
     def __call__(self, item: Wanted) -> Found:
         """The sample with what it lacked, or with nothing where its bytes are gone or are no picture any more."""
@@ -225,9 +231,12 @@ def write(ws: Workspace, found: Sequence[Found], who: str) -> None:
 
     rows = sorted((one.id, one.phash) for one in found if one.phash is not None)
     if rows:
-        columns: dict[str, object] = {"id": [one for one, _ in rows]}
-        columns |= {name: [row[name] for _, row in rows] for name in rows[0][1]}
-        columns["quality"] = np.array(columns["quality"], dtype=np.float32)
+        columns: dict[str, object] = {
+            "id": [one for one, _ in rows],
+            "phash": [row["phash"] for _, row in rows],
+            "quality": np.array([row["quality"] for _, row in rows], dtype=np.float32),
+            "thumb": [row["thumb"] for _, row in rows],
+        }
         table(ws).write(f"{who}-{fingerprint(columns['id'])}", to_table(columns))
     parts_of = [(one.id, part) for one in sorted(found, key=lambda one: one.id) for part in one.pdq]
     if parts_of:

@@ -54,8 +54,11 @@ class Reading:
             return None
 
     def fits(self, given: Arrival | None, answer: Item | None) -> bool:
-        """Whether the answer is about these bytes."""
-        return answer is None or (given is not None and given.digests is not None and answer[0] == given.digests[0])
+        """Whether the answer is about these bytes, and made of hashes."""
+        if answer is None or given is None or given.digests is None:
+            return answer is None
+        sha256, found = answer
+        return sha256 == given.digests[0] and len(found) > 0 and frames.are_others(found)
 
     def load(self) -> None:
         """Import what the first item would otherwise wait for."""

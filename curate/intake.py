@@ -1,18 +1,19 @@
 """What happens to bytes in a worker: digests, sniffing, one decode, perceptual hashes. Nothing is written."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pickle import PickleBuffer
 from typing import Any
 
+from curate.answers import is_pdq, is_row, is_sample
+from curate.engine import MOST
 from curate.errors import ItemError
 from curate.media import hidden, pdq, phash
 from curate.media.decode import FORMATS, Bounds, frames, open_image
 from curate.media.parts import each_frame, whole
 from curate.media.pdq import Pdq
 from curate.media.strip import stripped
-from curate.records import MEDIA_TYPES, Reason, Sample
+from curate.records import Reason, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Look:
     sha1: str
     md5: str
     sample: Sample | None = None
-    hashes: Mapping[str, Any] | None = None
+    hashes: phash.Row | None = None
     failure: ItemError | None = None
     pdq: tuple[Pdq, ...] = ()
     rewritten: bytes | None = None
@@ -74,17 +75,32 @@ class Intake:
         """The bytes with their digests: lists are asked for what this process made, not for what a decoder says."""
         return Arrival(item.candidate, item.data, digests(item.data))
 
+    @property
+    def most(self) -> int:
+        """Bytes of an answer: a file that was rewritten comes with it."""
+        return 2**26 if self.strip else MOST
+
     def fits(self, given: Arrival, answer: Look) -> bool:
-        """Whether the answer is about these bytes, or about what was made of them and comes with it."""
+        """Whether the answer is about these bytes, or about what was made of them and comes with it; and whether what
+        it says can be of a picture within bounds."""
         mine = given.digests or digests(given.data)
         kept, one = answer.rewritten or given.data, answer.sample
         said = (answer.sha256, answer.sha1, answer.md5)
+        if (one is None) == (answer.failure is None) or (one is None) != (answer.hashes is None):
+            return False
+        if not is_pdq(answer.pdq) or bool(answer.pdq) != (self.pdq and one is not None):
+            return False
+        if answer.rewritten is not None and not self.strip:
+            return False
         if answer.rewritten is None and (said != mine or answer.came is not None):
             return False
         if answer.rewritten is not None and (said != digests(kept) or answer.came != mine):
             return False
         return one is None or (
-            (one.id, one.sha1, one.md5, one.bytes) == (*said, len(kept)) and one.media_type in MEDIA_TYPES
+            (one.id, one.sha1, one.md5, one.bytes) == (*said, len(kept))
+            and is_sample(one, self.bounds)
+            and answer.hashes is not None
+            and is_row(answer.hashes)
         )
 
     def __call__(self, item: Arrival) -> Look:
@@ -106,7 +122,7 @@ class Intake:
         except ItemError as failure:
             return Look(*known, failure=failure)
 
-    def _taken(self, data: bytes, digests: tuple[str, str, str]) -> tuple[Sample, Mapping[str, Any], tuple[Pdq, ...]]:
+    def _taken(self, data: bytes, digests: tuple[str, str, str]) -> tuple[Sample, phash.Row, tuple[Pdq, ...]]:
         """One decode serves all: in full where PDQ is asked for, else scaled. What cannot be decoded is refused."""
         image = open_image(data, self.bounds)
         media_type = FORMATS[image.format or ""]

@@ -41,7 +41,7 @@ MEANING: dict[Reason, str] = {
     Reason.HTML_INSTEAD_OF_MEDIA: "A web page under an image's name.",
     Reason.UNSUPPORTED_MIME: "Not an image in a format that is taken.",
     Reason.DECODE_ERROR: "The file says that it is an image, and cannot be decoded.",
-    Reason.WORKER_DIED: "The process that looked at the file was ended by the system.",
+    Reason.WORKER_DIED: "The process that looked at the file ended over it, or said what can be no answer.",
     Reason.PLACEHOLDER: "A picture that says that the picture is gone.",
     Reason.HASH_MISMATCH: "Not the bytes that the source names.",
     Reason.FILE_MISSING: "The file is not there, or cannot be read.",

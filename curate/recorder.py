@@ -93,7 +93,7 @@ class Recorder:
         self.unanswered = next((one.unavailable for one in verdicts.values() if one.remote), self.unanswered)
         for outcome in kept:
             if (look := outcome.look) is not None and look.hashes is not None:
-                self._hashes[look.sha256] = hashes.Found(look.sha256, dict(look.hashes), look.pdq)
+                self._hashes[look.sha256] = hashes.Found(look.sha256, look.hashes, look.pdq)
         if len(self._hashes) >= PART:
             self.flush()
 

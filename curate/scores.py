@@ -200,8 +200,10 @@ def _singly(engine: Engine, work: Scoring, task: Task) -> Scores:
             dead[name], got[name] = _death(result), work.blank(one)
         else:
             got[name] = _good(result)
+        if len(dead) == len(got) and len(dead) in (len(task.samples), ENOUGH_DEATHS) and isinstance(result, UsageError):
+            raise result
         if len(dead) == len(got) and len(dead) in (max(2, len(task.samples)), ENOUGH_DEATHS):
-            raise CurateError(f"shard {task.shard}: workers die at every sample ({result}); is there enough memory?")
+            raise CurateError(f"shard {task.shard}: no sample can be scored ({result}); is there enough memory?")
     parts = [got[sample.id] for sample in task.samples]
     return Scores(_joined(parts), dead | {name: why for part in parts for name, why in part.failed.items()})
 
@@ -222,13 +224,15 @@ def _needs(work: Scoring) -> Needs:
 
 
 def _lost(result: object) -> bool:
-    """True where it is the item that failed, or took the worker with it."""
-    return isinstance(result, (ItemError, MemoryError))
+    """True where it is the item that failed, took the worker with it, or made it ask for what it was denied."""
+    return isinstance(result, (ItemError, MemoryError, UsageError))
 
 
 def _death(result: object) -> str:
+    """Why there is no score. What was denied may be granted the next time; what killed a worker is not tried again."""
     said = str(result) or type(result).__name__
-    return said if said.startswith(Reason.WORKER_DIED) else f"{Reason.WORKER_DIED}: {said}"
+    known = said.startswith(Reason.WORKER_DIED) or isinstance(result, UsageError)
+    return said if known else f"{Reason.WORKER_DIED}: {said}"
 
 
 def _good(result: Scores | Exception) -> Scores:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
+
+import numpy as np
 
 from curate.contracts import Decoded, Labeler
 from curate.engine import step
@@ -24,10 +26,7 @@ from curate.plugins import name_of
 from curate.records import Sample
 from curate.store.blobs import Blobs, LocalBlobs
 
-if TYPE_CHECKING:
-    import numpy as np
-
-Columns = dict[str, Any]  # of np.ndarray
+Columns = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,8 @@ class Scoring:
     def network(self) -> bool:
         """Whether one of the labelers asks for the internet."""
         return any(getattr(one, "network", False) for one in self.labelers.values())
+
+    most: ClassVar[int] = 2**26
 
     def pictures(self, item: Task) -> int:
         """How many times the seconds of a picture a task may take: each is decoded, and looked at by each labeler."""
@@ -133,10 +134,8 @@ def blank(labeler: Labeler, n: int) -> Columns:
     return {name: _blank(kind, n) for name, kind in labeler.columns.items()}
 
 
-def _blank(kind: str, n: int) -> "np.ndarray":
+def _blank(kind: str, n: int) -> np.ndarray:
     """`float32` -> NaN[n], `float16[1280]` -> NaN[n, 1280], `string` -> None[n]."""
-    import numpy as np
-
     name, _, size = kind.rstrip("]").partition("[")
     if name == "string":
         return np.full(n, None, dtype=object)

@@ -148,7 +148,7 @@ def _tile(data: bytes, bounds: Bounds, clear: bool) -> bytes:
 
 
 def _pictures(ws: Workspace, names: Sequence[str], clear: bool) -> Iterator[tuple[str, str | None]]:
-    work = Making(ws.blobs.root, partial(_tile, bounds=Bounds(ws.config.fetch.max_pixels, 1), clear=clear))
     kind = "jpeg" if clear else "png"
+    work = Making(ws.blobs.root, partial(_tile, bounds=Bounds(ws.config.fetch.max_pixels, 1), clear=clear), kind=kind)
     for name, data in made(engine_of(ws.config.engine), work, names, ITEM):
         yield name, None if data is None else f"data:image/{kind};base64,{b64encode(data).decode()}"

@@ -109,7 +109,7 @@ class _Part:
 
 def _without(rows: "pa.Table", held: set[str]) -> "pa.Table":
     """The rows that nobody holds back."""
-    return rows.filter([one not in held for one in rows.column("id").to_pylist()]) if held else rows
+    return _kept(rows, [one not in held for one in rows.column("id").to_pylist()])
 
 
 def _obeying(ws: "Workspace", rows: "pa.Table") -> "pa.Table":
@@ -117,9 +117,15 @@ def _obeying(ws: "Workspace", rows: "pa.Table") -> "pa.Table":
     axis = ws.config.taxonomy.first
     bad = accused(ws, axis)
     columns = (rows.column(name).to_pylist() for name in ("id", "label", "human_n"))
-    return rows.filter(
-        [n > 0 or name not in axis.safe or one not in bad for one, name, n in zip(*columns, strict=True)]
+    return _kept(
+        rows, [n > 0 or name not in axis.safe or one not in bad for one, name, n in zip(*columns, strict=True)]
     )
+
+
+def _kept(rows: "pa.Table", which: list[bool]) -> "pa.Table":
+    import pyarrow as pa
+
+    return rows.filter(pa.array(which, pa.bool_()))  # a list without an element has no type
 
 
 def _part(ws: "Workspace", backbone: Backbone, rows: "pa.Table", classes: Sequence[str]) -> _Part:

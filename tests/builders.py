@@ -68,9 +68,10 @@ def add_hashed(ws: Workspace, hashes: Mapping[str, bytes], part: str, quality: f
         columns = "(id, sha1, md5, bytes, media_type, width, height)"
         rows = ((one, "0" * 40, "0" * 32, 1, "image/png", 64, 64) for one in ids)
         db.executemany(f"INSERT INTO samples {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    rest = {"quality": np.float32(quality), "thumb": bytes(phash.THUMB**2)}
     grains.write(ws, {one: bytes(grain.CELLS**2) for one in ids})
-    write(ws, [Found(one, {"phash": hashes[one]} | rest, (far_pdq(one),)) for one in ids], part)
+    thumb = bytes(phash.THUMB**2)
+    made = {one: phash.Row(phash=value, quality=quality, thumb=thumb) for one, value in hashes.items()}
+    write(ws, [Found(one, made[one], (far_pdq(one),)) for one in ids], part)
 
 
 def far_pdq(sample: str, quality: int = 100) -> pdq.Pdq:

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH101, PTH102, PTH104, PTH108, PTH123, PTH208, PTH211
+# ruff: noqa: PTH101, PTH115, PTH102, PTH104, PTH108, PTH123, PTH208, PTH211
 """What a decoder in a stranger's hands might try, as a work: each attempt answers what it got, or raises."""
 
 import contextlib
@@ -12,16 +12,23 @@ import resource
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import numpy as np
+
 from curate.engine import _answers, _pace
+from curate.errors import ItemError, MatchError, UsageError
+from curate.records import Reason
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -124,6 +131,17 @@ def _others(read: str, parent: int) -> bytes:
     return _read(f"/proc/{found[0] if found else parent}/{read}")
 
 
+def _machine_code(code: bytes) -> int:
+    """Run it: what a decoder's memory fault may end in."""
+    room = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    room.write(code)
+    at = ctypes.addressof(ctypes.c_char.from_buffer(room))
+    found = int(ctypes.CFUNCTYPE(ctypes.c_int)(at)())
+    if found < 0:
+        raise OSError(-found, "machine code")
+    return found
+
+
 PROCESS = {  # each reaches into another process, or begins one
     "kill parent": lambda t: os.kill(t.parent, signal.SIGTERM),
     "signal 0": lambda t: os.kill(t.parent, 0),
@@ -154,6 +172,35 @@ PROCESS = {  # each reaches into another process, or begins one
     "fork": lambda t: _forked(),
     "system": lambda t: 1 / (os.system("true") == 0),
     "clone3": lambda t: _call(435, ctypes.create_string_buffer(88), 88),
+    "clone": lambda t: _call(56, signal.SIGCHLD, None, None, None, None),
+    "vfork": lambda t: _call(58),
+    "clone into a namespace": lambda t: _call(56, 0x10000000 | signal.SIGCHLD, None, None, None, None),
+    "thread in a namespace": lambda t: _call(56, 0x10000000 | 0x10000, None, None, None, None),
+    "another's namespace": lambda t: _call(308, 0, 0),
+    "exec by a handle": lambda t: _call(322, os.open(sys.executable, os.O_RDONLY), b"", None, None, 0x1000),
+    "steal a handle": lambda t: _call(438, 0, 0, 0),
+    "signal by pidfd": lambda t: _call(424, 0, 0, None, 0),
+    "compare with it": lambda t: _call(312, os.getpid(), t.parent, 0, 0, 0),
+    "its memory's advice": lambda t: _call(440, 0, None, 0, 4, 0),
+    "end its memory": lambda t: _call(448, 0, 0),
+    "move its pages": lambda t: _call(279, t.parent, 0, None, None, None, 0),
+    "its group": lambda t: os.setpgid(t.parent, 0),
+    "its scheduler": lambda t: os.sched_setscheduler(t.parent, os.SCHED_OTHER, os.sched_param(0)),
+    "its disk priority": lambda t: _call(251, 1, t.parent, 0),
+    "its folder": lambda t: os.readlink(f"/proc/{t.parent}/cwd"),
+    "its program": lambda t: os.readlink(f"/proc/{t.parent}/exe"),
+    "its handles": lambda t: os.readlink(f"/proc/{t.parent}/fd/0"),
+    "its map": lambda t: _read(f"/proc/{t.parent}/maps"),
+    "its state": lambda t: _read(f"/proc/{t.parent}/status"),
+    "its environment, from here": lambda t: _read(f"/proc/self/../{t.parent}/environ"),
+    "the server's memory": lambda t: _read(f"/proc/{os.getppid()}/mem"),
+    "the server's handles": lambda t: os.listdir(f"/proc/{os.getppid()}/fd"),
+    "be killed last": lambda t: _write("/proc/self/oom_score_adj"),
+    "wait in the kernel": lambda t: _call(323, 0),
+    "32-bit calls": lambda t: 1 / (_machine_code(bytes.fromhex("b814000000cd80c3")) > 0),
+    "machine code": lambda t: _machine_code(bytes.fromhex("b8390000000f05c3")),  # fork
+    "be traced": lambda t: _call(101, 0, 0, 0, 0),
+    "another personality": lambda t: _call(135, 0x0040000),
     "new user namespace": lambda t: _call(272, 0x10000000),
     "survive": lambda t: 1 / (LIBC.prctl(1, 0) == 0),
     "outlive the filter": lambda t: _no_filter(t.parent),
@@ -170,6 +217,41 @@ FILES = {  # each reads, lists or changes what is no business of a decoder
     "list shm": lambda t: os.listdir("/dev/shm"),
     "read passwd": lambda t: _read("/etc/passwd"),
     "read passwd by a link": lambda t: _read("/proc/self/root/etc/passwd"),
+    "read by a thread's root": lambda t: _read(f"/proc/self/task/{os.getpid()}/root{t.secret}"),
+    "read by openat2": lambda t: _call(437, -100, t.secret.encode(), struct.pack("QQQ", os.O_RDONLY, 0, 0), 24),
+    "read by a path alone": lambda t: os.read(os.open(f"/proc/self/fd/{os.open(t.secret, os.O_PATH)}", os.O_RDONLY), 1),
+    "read shadow": lambda t: _read("/etc/shadow"),
+    "read a key": lambda t: _read(str(Path.home() / ".ssh" / "id_rsa")),
+    "read the history": lambda t: os.listdir("/var"),
+    "list the devices": lambda t: os.listdir("/dev"),
+    "the disk": lambda t: _read("/dev/vda"),
+    "the terminal": lambda t: _write("/dev/tty"),
+    "another terminal": lambda t: os.open("/dev/ptmx", os.O_RDWR),
+    "kernel messages": lambda t: _read("/dev/kmsg"),
+    "kernel settings": lambda t: _write("/proc/sys/kernel/core_pattern"),
+    "virtual machines": lambda t: os.open("/dev/kvm", os.O_RDWR),
+    "file systems in user space": lambda t: os.open("/dev/fuse", os.O_RDWR),
+    "write what is read only": lambda t: os.open(np.__file__, os.O_RDWR),
+    "write the null device's folder": lambda t: _write("/dev/null2"),
+    "an unnamed file": lambda t: os.open("/tmp", os.O_TMPFILE | os.O_RDWR),
+    "an unnamed file there": lambda t: os.open(t.folder, os.O_TMPFILE | os.O_RDWR),
+    "append": lambda t: os.open(t.secret, os.O_WRONLY | os.O_APPEND),
+    "exchange": lambda t: _call(316, -100, t.secret.encode(), -100, f"{t.folder}/work".encode(), 2),
+    "a named pipe": lambda t: os.mkfifo(f"{t.folder}/pipe"),
+    "a swap file": lambda t: _call(167, t.secret.encode(), 0),
+    "by a handle": lambda t: _call(304, -100, ctypes.create_string_buffer(256), os.O_RDONLY),
+    "watch everything": lambda t: _call(300, 0, 0),
+    "new mounts": lambda t: _call(428, -100, b"/", 1),
+    "another root": lambda t: _call(155, b"/", b"/"),
+    "a new file system": lambda t: _call(430, b"tmpfs", 0),
+    "list the mounts": lambda t: _call(458, ctypes.create_string_buffer(24), ctypes.create_string_buffer(64), 8, 0),
+    "secret memory": lambda t: _call(447, 0),
+    "shared memory by name": lambda t: shared_memory.SharedMemory("taken", create=True, size=16),
+    "posix queue": lambda t: _call(240, b"taken", os.O_CREAT | os.O_RDWR, 0o600, None),
+    "semaphores": lambda t: _call(64, 0, 1, 0o1600),
+    "a lease": lambda t: fcntl.fcntl(os.open(t.secret, os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_RDLCK),
+    "lock": lambda t: fcntl.flock(os.open(f"{t.folder}/work/catalog.db", os.O_RDONLY), fcntl.LOCK_EX),
+    "write the room's handle anew": lambda t: os.open("/proc/self/fd/103", os.O_RDWR | os.O_TRUNC),
     "read hosts": lambda t: _read("/etc/hosts"),
     "write a blob": lambda t: _write(f"{t.folder}/work/blobs/aa"),
     "write a list": lambda t: _write(f"{t.folder}/list.txt"),
@@ -211,6 +293,22 @@ NETWORK = {
     "socket of a file": lambda t: _connect(socket.AF_UNIX, f"{t.folder}/socket"),
     "netlink": lambda t: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
     "packet": lambda t: socket.socket(17, socket.SOCK_RAW),
+    "a socket by machine code": lambda t: _machine_code(  # socket(AF_INET, SOCK_STREAM, 0)
+        bytes.fromhex("b829000000bf02000000be0100000031d20f05c3")
+    ),
+    "virtual sockets": lambda t: socket.socket(40, socket.SOCK_STREAM),
+    "kernel crypto": lambda t: socket.socket(38, socket.SOCK_SEQPACKET),
+    "bluetooth": lambda t: socket.socket(31, socket.SOCK_RAW, 1),
+    "to nobody": lambda t: _call(44, 1, b"x", 1, 0, None, 0),
+    "a handle by a message": lambda t: _call(46, 1, ctypes.create_string_buffer(56), 0),
+    "io_uring enter": lambda t: _call(426, 0, 0, 0, 0, None, 0),
+    "a key": lambda t: _call(248, b"user", b"taken", b"x", 1, -3),
+    "ask for a key": lambda t: _call(249, b"user", b"taken", None, -3),
+    "reboot": lambda t: _call(169, 0, 0, 0, 0),
+    "the machine's name": lambda t: _call(170, b"taken", 5),
+    "quotas": lambda t: _call(179, 0, None, 0, None),
+    "make all wait": lambda t: _call(162),
+    "rights of root": lambda t: _call(126, struct.pack("Ii", 0x20080522, 0), b"\xff" * 24),
     "a pair": lambda t: socket.socketpair(),
     "listen": lambda t: _listen(),
     "ask for a name": lambda t: 1 / bool(socket.getaddrinfo("localhost", 80)),
@@ -262,6 +360,40 @@ def _own_answer(number: int, answer: Any) -> None:
     _frame(_long(len(said)), said)
 
 
+def _task() -> tuple[int, list[str]]:
+    """The number of the task that this process is at, and its items."""
+    frame = sys._getframe()
+    while frame.f_code.co_name != "live":
+        assert frame.f_back is not None
+        frame = frame.f_back
+    item = frame.f_locals["item"]
+    return frame.f_locals["number"], item if isinstance(item, list) else [item]
+
+
+def _raised(error: BaseException) -> None:
+    raise error
+
+
+def _bytes_for_answer(*raw: bytes, failed: bool = False) -> None:
+    """Answers to the present task, of these bytes; its neighbours have theirs."""
+    number, items = _task()
+    said = [(failed, one) for one in raw]
+    if len(items) > 1:
+        said = [(False, msgspec.msgpack.encode(items[0])), *said, (False, msgspec.msgpack.encode(items[-1]))]
+    heads = b"".join(struct.pack("!?I", wrong, len(one)) for wrong, one in said)
+    frame = struct.pack("!qI", number, len(said)) + heads + b"".join(one for _, one in said)
+    _frame(_long(len(frame)), frame)
+    time.sleep(0.3)  # its own is not read any more
+
+
+def _array(dtype: str, shape: tuple[int, ...], values: bytes) -> bytes:
+    return msgspec.msgpack.encode(msgspec.msgpack.Ext(1, msgspec.msgpack.encode((dtype, shape, values))))
+
+
+def _fault(**said: Any) -> bytes:
+    return msgspec.msgpack.encode(said)
+
+
 def _pickled(path: str) -> None:
     said = pickle.dumps(Malicious(path))
     _frame(_long(len(said)), said)
@@ -293,10 +425,29 @@ def _closed() -> None:
 ANSWERS: dict[str, Callable[[Target], object]] = {  # each has an answer of its own, or none
     "ten gigabytes": lambda t: _huge(),
     "most that a frame may say": lambda t: _frame(_long(2**31 - 1), bytes(2**20)),
-    "noise": lambda t: _frame(os.urandom(1000)),
+    "noise": lambda t: _frame(b"\xff", os.urandom(1000)),
     "a malicious pickle": lambda t: _pickled(f"{t.folder}/unpickled"),
-    "another item's": lambda t: _own_answer(7, "success"),
-    "of another type": lambda t: _own_answer(1, 5),
+    "another item's": lambda t: _own_answer(_task()[0] + 1, "success"),
+    "of another type": lambda t: _bytes_for_answer(msgspec.msgpack.encode(5)),
+    "an error of Python's": lambda t: _raised(ValueError("ends the run")),
+    "an error of ours": lambda t: _raised(UsageError("ends the run")),
+    "a match": lambda t: _raised(MatchError("ends the run with 5")),
+    "an end": lambda t: _raised(SystemExit(0)),
+    "an interruption": lambda t: _raised(KeyboardInterrupt()),
+    "a reason of the gate's": lambda t: _raised(ItemError(Reason.GATE_MATCH)),
+    "a takedown": lambda t: _raised(ItemError(Reason.TAKEN_DOWN, "and never again")),
+    "an error by no name": lambda t: _bytes_for_answer(_fault(kind="os.system", said="true"), failed=True),
+    "a reason of its own": lambda t: _bytes_for_answer(_fault(kind="", said="", reason="fine"), failed=True),
+    "an array of objects": lambda t: _bytes_for_answer(_array("|O", (1,), bytes(8))),
+    "an array of no type": lambda t: _bytes_for_answer(_array("nonsense", (1,), bytes(8))),
+    "an array of another size": lambda t: _bytes_for_answer(_array("<f8", (2**40,), bytes(8))),
+    "an array in an array": lambda t: _bytes_for_answer(_array("(9999,9999)f8", (1,), bytes(8))),
+    "an extension": lambda t: _bytes_for_answer(msgspec.msgpack.encode(msgspec.msgpack.Ext(99, b"x"))),
+    "two for one": lambda t: _bytes_for_answer(b"\xa1x", b"\xa1x"),
+    "none for one": lambda t: _bytes_for_answer(),
+    "longer than it says": lambda t: _bytes_for_answer(b"\xa1xyz"),
+    "a million nothings": lambda t: _bytes_for_answer(b"\xdd" + (2**20).to_bytes(4, "big") + b"\x90" * 2**20),
+    "more than an answer may have": lambda t: _bytes_for_answer(msgspec.msgpack.encode("x" * 2**21)),
     "deep": lambda t: _frame(_long(100_000), b"\x91" * 100_000),
     "long lists": lambda t: _frame(_long(5), b"\xdd\xff\xff\xff\xff"),
     "a bare word": lambda t: _frame(_long(1), b"\xc0"),

@@ -44,6 +44,7 @@ SHARED = {
     "curate.agenda",
     "curate.agreement",
     "curate.animations",
+    "curate.answers",
     "curate.baseline",
     "curate.blobwork",
     "curate.budget",

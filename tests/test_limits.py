@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from curate.config import EngineConfig, load
 from curate.contracts import Decoded, Needs
@@ -15,7 +16,7 @@ from curate.engine import _limits as limits
 from curate.engine import each, engine_of, slices
 from curate.engine.pool import Pool
 from curate.errors import ItemError, UsageError
-from curate.intake import digests
+from curate.intake import Arrival, Intake, digests
 from curate.media.decode import Bounds
 from curate.records import Reason, Sample
 from curate.scoring import Scoring, Task
@@ -171,6 +172,11 @@ def test_all_workers_together_leave_half(memory: int, workers: int, monkeypatch:
         ("item_memory = 0", "item_memory must be at least 256 MiB"),
         ("workers = -1", "workers must be at least 0"),
         ('confine = "perhaps"', "confine"),
+        ("load_seconds = 0", "load_seconds must lie between 30, which loops that are compiled for the first time"),
+        ("load_seconds = -1", "load_seconds must lie between 30"),
+        ("load_seconds = nan", "load_seconds must lie between 30"),
+        ("item_seconds = -5", "item_seconds must lie between 2"),
+        ('item_memory = "255 MiB"', "item_memory must be at least 256 MiB, which an ordinary picture may take"),
     ],
 )
 def test_a_limit_that_no_picture_fits_is_refused(line: str, said: str, tmp_path: Path) -> None:
@@ -209,3 +215,31 @@ class Loud:
         import os
 
         return os.write(2, f"a warning of a C library about {item}".encode())
+
+
+def test_a_machine_with_a_gigabyte(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One worker, that takes an ordinary picture, and refuses what would be too large before it is decoded."""
+    monkeypatch.setattr(limits, "machine_memory", lambda: 2**30)
+    monkeypatch.setattr(limits, "cores", lambda: 8)
+    count, terms = Pool()._terms(Intake(Bounds()), NEEDS)
+    assert (count, terms.memory) == (1, 384 * MIB)
+    honest, large = (
+        encode(texture(1, (4000, 3000))),
+        encode(Image.new("RGB", (10_000, 10_100)), "PNG", compress_level=1),
+    )
+    found = {
+        item.candidate: look
+        for item, look in Pool().map(Intake(Bounds(max_pixels=2**30)), [Arrival(0, honest), Arrival(1, large)], NEEDS)
+    }
+    assert found[0].failure is None  # type: ignore[union-attr]
+    assert str(found[1].failure) == "too_large: 1 x 10000x10100 RGB are 385 MiB, once decoded"  # type: ignore[union-attr]
+
+
+def test_a_cgroup_that_is_below_is_what_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 1.5 GiB two workers have half, less what each has from the start."""
+    root = machine(tmp_path, {"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/memory.max": str(3 * 2**29)})
+    real = limits.machine_memory
+    monkeypatch.setattr(limits, "machine_memory", lambda: real(root))
+    monkeypatch.setattr(limits, "cores", lambda: 2)
+    assert Pool()._terms(Intake(Bounds()), NEEDS)[0] == 2
+    assert Pool()._terms(Intake(Bounds()), NEEDS)[1].memory == 256 * MIB

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from curate.confine import lacking
 from curate.contracts import Engine, Labeler, Needs
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
@@ -25,6 +26,7 @@ from labelers.efficientnet_lite0 import EfficientnetLite0
 from labelers.open_nsfw import OpenNsfw
 from tests.fakes.brightness import Brightness
 from tests.fakes.careless import Careless
+from tests.fakes.denied import Denied
 from tests.fakes.killer import Killer
 from tests.samples import declare, pictures, sha256, store, workspace
 
@@ -201,7 +203,7 @@ def test_a_killed_worker_costs_the_one_sample(tmp_path: Path) -> None:
 
 def test_workers_that_die_at_everything_end_the_run(tmp_path: Path) -> None:
     ws = workspace(tmp_path, pictures(3))
-    with pytest.raises(CurateError, match="workers die at every sample"):
+    with pytest.raises(CurateError, match="workers end with SIGKILL while they load"):
         compute(ws, Pool(2), [Killer(always=True)], QUIET)
     assert not folder(ws, Killer(always=True)).exists()
 
@@ -248,3 +250,21 @@ def test_without_pixels_nothing_is_cached(tmp_path: Path) -> None:
     declare(ws, ids[1], axis, "drawings", source="another")
     assert read(ws, Declared(), ids)["labels"].tolist() == [None, None]
     assert not folder(ws, Declared()).exists()
+
+
+@pytest.mark.skipif(lacking() is not None, reason="workers cannot be confined here")
+def test_what_one_sample_makes_a_labeler_ask_for_costs_that_sample(tmp_path: Path) -> None:
+    """A decoder in a stranger's hands can say so, too; where every sample does, it is the labeler's own: an error."""
+    files = pictures(5)
+    ws = workspace(tmp_path, files)
+    assign(ws.catalog, 4)
+    victim = sha256(files[2])
+    found = compute(ws, Pool(2), [Denied((victim,))], QUIET)
+    assert list(found.failed) == [victim]
+    assert "denied this: /etc/passwd" in found.failed[victim]
+    assert "reads = [" in found.failed[victim]
+    assert asked(ws, [Denied((victim,))]) != [], "what was denied may be granted by now"
+    for count in (5, 1):
+        other = workspace(tmp_path / str(count), files[:count])
+        with pytest.raises(UsageError, match=r"denied this: /etc/passwd.*reads = \["):
+            compute(other, Pool(2), [Denied()], QUIET)

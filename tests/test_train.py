@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageDraw
 
@@ -23,7 +24,7 @@ from curate.release import load
 from curate.scores import read
 from curate.store.workspace import Workspace
 from curate.toml import Plugin
-from curate.train import lines, train
+from curate.train import _without, lines, train
 from tests.pictures import encode, texture
 from tests.releases import QUIET, Item, contents, far, stocked
 from tests.samples import declare, judge
@@ -263,3 +264,9 @@ def test_a_backbone_without_vectors_is_refused_before_anything_else(name: str) -
     with pytest.raises(UsageError, match=f"no vectors from '{name}'; there are: .*efficientnet_lite0"):
         pick.backbone(Config(train=TrainConfig(backbone=name)))
     assert pick.backbone(Config()).columns["embedding"]
+
+
+def test_a_split_without_a_row_is_no_fault() -> None:
+    """As small releases have them: nothing is left of nothing."""
+    rows = pa.table({"id": pa.array([], pa.string())})
+    assert _without(rows, set()).num_rows == _without(rows, {"a"}).num_rows == 0

@@ -1,22 +1,25 @@
 """One look at each file: digests, size, hashes, or why it cannot be read. The limits are those of `fetch`."""
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from curate import frames
+from curate.answers import is_size
 from curate.check.dataset import regular
 from curate.contracts import Engine, Work
 from curate.engine import each
-from curate.errors import ItemError
+from curate.errors import ItemError, plain
 from curate.frames import Other
 from curate.intake import Arrival, Intake
+from curate.media import phash
 from curate.media.decode import Bounds
 from curate.media.pdq import BYTES
 from curate.progress import Progress
-from curate.records import Reason
+from curate.records import MEDIA_TYPES, Reason
 
 ITEM, ITEM_BYTES = 16, 2**24  # files that a worker looks at before it answers
 MAX_BYTES = 64 * 2**20  # of a file
@@ -61,10 +64,22 @@ class Looking:
             return Seen("", reason=Reason.FILE_MISSING, detail=error.strerror or "")
 
     def fits(self, given: Arrival | Seen, answer: Seen) -> bool:
-        """Whether the answer is about these bytes."""
+        """Whether the answer is about these bytes, and says what can be of a picture."""
         if isinstance(given, Seen) or given.digests is None:
             return answer == given
-        return (answer.sha256, answer.md5, answer.size) == (given.digests[0], given.digests[2], len(given.data))
+        if (answer.sha256, answer.md5, answer.size) != (given.digests[0], given.digests[2], len(given.data)):
+            return False
+        if answer.reason is not None:
+            blank = Seen("", answer.sha256, answer.md5, answer.size, reason=answer.reason, detail=answer.detail)
+            return answer == blank and answer.reason in set(Reason) and answer.detail == plain(answer.detail)
+        return (
+            answer.media_type in MEDIA_TYPES
+            and is_size(answer.width, answer.height, self.intake.bounds)
+            and (len(answer.phash), len(answer.pdq)) == (phash.BITS // 8, BYTES)
+            and 0 <= answer.quality < math.inf
+            and 0 <= answer.pdq_quality <= 100
+            and frames.are_others(answer.others)
+        )
 
     def load(self) -> None:
         """Import what the first item would otherwise wait for."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from curate import __version__
+from curate.answers import is_encoded
 from curate.check import Checked
 from curate.check.alike import EXAMPLES
 from curate.check.dataset import Row
@@ -75,6 +76,10 @@ class Obscuring:
 
     def load(self) -> None:
         """Nothing to load."""
+
+    def fits(self, given: Arrival, answer: bytes) -> bool:
+        """Whether it looks like one."""
+        return is_encoded(answer, "png")
 
     def __call__(self, item: Arrival) -> bytes:
         """At most 8 x 8 grey averages, as a PNG; raises ItemError where the bytes are no picture any more."""

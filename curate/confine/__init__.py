@@ -74,7 +74,13 @@ class Door:
                 with contextlib.suppress(OSError):
                     rules.allow_path(path, device)
             rules.restrict(landlockpy.RestrictFlag.TSYNC)
-        calls.install(self.network)
+        calls.install(self.network, 0 if self.single or landlockpy.abi_version() >= _ALL_THREADS else self._flags())
+
+    def _flags(self) -> int:
+        """With which no thread opens a file where Landlock does not hold them all: to write, or to make one. A graphics
+        processor's own are opened to read and write."""
+        unnamed = os.O_TMPFILE & ~os.O_DIRECTORY
+        return os.O_WRONLY | os.O_CREAT | os.O_TRUNC | unnamed | (0 if self.gpus else os.O_RDWR)
 
     def _readable(self) -> Iterator[str]:
         yield from _SYSTEM

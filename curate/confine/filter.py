@@ -39,33 +39,36 @@ def able() -> bool:
     return bool(ctypes.CDLL(None).syscall(number, 2, 0, ctypes.byref(action)) == 0)  # SECCOMP_GET_ACTION_AVAIL
 
 
-def install(network: bool) -> None:
+def install(network: bool, opened: int = 0) -> None:
     """Filter every thread of this process from now on; raises OSError where the kernel refuses."""
     column, arch = _MACHINES[platform.machine()]
-    steps = b"".join(struct.pack("HBBI", *step) for step in program(column, arch, os.getpid(), network))
+    steps = b"".join(struct.pack("HBBI", *step) for step in program(column, arch, os.getpid(), network, opened))
     libc = ctypes.CDLL(None, use_errno=True)
     told = _Program(len(steps) // 8, steps)
     if libc.syscall(calls.SECCOMP[column], _MODE_FILTER, _TSYNC | _SPEC_ALLOW, ctypes.byref(told)) != 0:
         raise OSError(ctypes.get_errno(), "seccomp")
 
 
-def program(column: int, arch: int, pid: int, network: bool) -> list[Step]:
-    """The filter for a process, with or without the internet."""
+def program(column: int, arch: int, pid: int, network: bool, opened: int = 0) -> list[Step]:
+    """The filter for a process, with or without the internet; no file is opened with any of the flags `opened`."""
     refused = [calls.RUN, calls.OTHERS, calls.FILES, calls.MEMORY, calls.SYSTEM]
     names = {name: pair for group in refused for name, pair in group.items()}
-    if not network:
-        names |= calls.NETWORK
+    names |= calls.SERVE if network else calls.NETWORK
     steps = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, arch), _answer(_KILL), (_LOAD, 0, 0, _NR)]
     steps += [(_ABOVE, 0, 1, calls.NEWEST), _answer(_ERRNO | errno.ENOSYS)]
     steps += [(_EQUAL, 0, 1, calls.CLONE3[column]), _answer(_ERRNO | errno.ENOSYS)]  # the C library then uses clone
     for pair in names.values():
-        if pair[column] >= 0 and not (network and pair is calls.NETWORK["socket"]):
+        if pair[column] >= 0:
             steps += [(_EQUAL, 0, 1, pair[column]), _answer(_ERRNO | errno.EPERM)]
     steps += _only(calls.CLONE[column], 0, [_CLONE_THREAD], code=_BITS)
     steps += _only(calls.KILL[column], 0, [pid]) + _only(calls.TGKILL[column], 0, [pid])
     steps += _only(calls.PRLIMIT[column], 0, [0, pid])
     steps += _only(calls.PRCTL[column], 0, [_NAME, _GET_NAME, _VMA_NAME])
     steps += _never(calls.FCNTL[column], 1, [_OWN, _SIGNAL, _OWN_EX])
+    if opened:
+        steps += [(_EQUAL, 0, 1, calls.OPENAT2[column]), _answer(_ERRNO | errno.ENOSYS)]  # its flags are out of sight
+        for number, argument in ((calls.OPEN[column], 1), (calls.OPENAT[column], 2)):
+            steps += _never(number, argument, [opened], code=_BITS) if number >= 0 else []
     if network:
         steps += _only(calls.NETWORK["socket"][column], 0, _INTERNET)
     return [*steps, _answer(_ALLOW)]
@@ -81,9 +84,9 @@ def _only(number: int, argument: int, values: Iterable[int], code: int = _EQUAL)
     return _at(number, argument, [*tests, _answer(_ERRNO | errno.EPERM)])
 
 
-def _never(number: int, argument: int, values: Iterable[int]) -> list[Step]:
+def _never(number: int, argument: int, values: Iterable[int], code: int = _EQUAL) -> list[Step]:
     """Refuse a call with these values of an argument."""
-    tests = [step for value in values for step in ((_EQUAL, 0, 1, value), _answer(_ERRNO | errno.EPERM))]
+    tests = [step for value in values for step in ((code, 0, 1, value), _answer(_ERRNO | errno.EPERM))]
     return _at(number, argument, [*tests, _answer(_ALLOW)])
 
 

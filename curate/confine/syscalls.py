@@ -1,6 +1,6 @@
 """System calls that a worker has no use for, by what they do: their numbers on x86_64 and on aarch64 (-1: not there).
 
-Source: asm/unistd_64.h and asm-generic/unistd.h of Linux 6.1; numbers never change.
+Source: asm/unistd_64.h and asm-generic/unistd.h of Linux 6.10; numbers never change.
 """
 
 # fmt: off
@@ -10,6 +10,7 @@ NETWORK = {  # speaks with anybody, on this machine or off it
     "recvmsg": (47, 212), "sendmmsg": (307, 269), "recvmmsg": (299, 243), "shutdown": (48, 210),
     "getsockname": (51, 204), "getpeername": (52, 205), "setsockopt": (54, 208), "getsockopt": (55, 209),
 }
+SERVE = {name: NETWORK[name] for name in ("listen", "accept", "accept4")}  # waits to be spoken to
 RUN = {  # begins another process
     "execve": (59, 221), "execveat": (322, 281), "fork": (57, -1), "vfork": (58, -1),
 }
@@ -32,7 +33,7 @@ FILES = {  # changes, watches or lists what a path names without opening it
     "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "removexattr": (197, 14),
     "lremovexattr": (198, 15), "fremovexattr": (199, 16), "getxattr": (191, 8), "lgetxattr": (192, 9),
     "fgetxattr": (193, 10), "listxattr": (194, 11), "llistxattr": (195, 12), "flistxattr": (196, 13),
-    "name_to_handle_at": (303, -1), "open_by_handle_at": (304, -1), "inotify_init": (253, -1),
+    "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "inotify_init": (253, -1),
     "inotify_init1": (294, 26), "inotify_add_watch": (254, 27), "fanotify_init": (300, 262),
     "fanotify_mark": (301, 263),
 }
@@ -57,10 +58,13 @@ SYSTEM = {  # steers the kernel, or takes other rights
     "iopl": (172, -1), "ioperm": (173, -1), "modify_ldt": (154, -1), "setuid": (105, 146), "setgid": (106, 144),
     "setreuid": (113, 145), "setregid": (114, 143), "setresuid": (117, 147), "setresgid": (119, 149),
     "setgroups": (116, 159), "setfsuid": (122, 151), "setfsgid": (123, 152), "capset": (126, 91),
+    "uselib": (134, -1), "sync": (162, 81), "syncfs": (306, 267), "statmount": (457, 457), "listmount": (458, 458),
+    "lsm_set_self_attr": (460, 460),
 }
 # fmt: on
 
 # Looked at more closely than by their number.
 CLONE, CLONE3, KILL, TGKILL = (56, 220), (435, 435), (62, 129), (234, 131)
+OPEN, OPENAT, OPENAT2 = (2, -1), (257, 56), (437, 437)
 PRCTL, PRLIMIT, FCNTL, SECCOMP = (157, 167), (302, 261), (72, 25), (317, 277)
 NEWEST = 462  # what a kernel has beyond this was not thought of here, and is not there for a worker

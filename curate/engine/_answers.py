@@ -3,6 +3,8 @@
 A worker may be in a stranger's hands: what it writes is not believed to be of the type before that was checked.
 """
 
+import re
+import struct
 import typing
 from collections.abc import Iterator
 from typing import Any
@@ -17,8 +19,25 @@ from curate.records import Reason
 
 LARGEST = 64 * 2**20  # bytes of one answer
 _ARRAY, _TEXTS = 1, 2  # extension types
-_NUMBERS = "biuf"  # kinds of arrays that are numbers
+_NUMBERS = re.compile("[<>|=]?[biuf][1248]")  # types of arrays that are taken
+_FRAME, _ANSWER = struct.Struct("!qI"), struct.Struct("!?I")  # number and count; of each whether it failed, its length
 _DETAIL = 2000  # characters kept of what a worker says of an error
+_FOUND = {
+    Reason.DECODE_ERROR,
+    Reason.TRUNCATED,
+    Reason.HTML_INSTEAD_OF_MEDIA,
+    Reason.UNSUPPORTED_MIME,
+    Reason.POLYGLOT,
+    Reason.HIDDEN_DATA,
+    Reason.BOMB,
+    Reason.TOO_LARGE,
+    Reason.TOO_SMALL,
+    Reason.TOO_MANY_PIXELS,
+    Reason.TOO_MANY_FRAMES,
+    Reason.TOO_SLOW,
+    Reason.FILE_MISSING,
+    Reason.WORKER_DIED,
+}  # fmt: skip  (what a look at bytes may find; all others are the driver's to give)
 _BUILT_IN: tuple[type[Exception], ...] = (
     ArithmeticError, AssertionError, AttributeError, ImportError, IndexError, KeyError, MemoryError,
     NotImplementedError, OSError, OverflowError, RuntimeError, TypeError, ValueError, ZeroDivisionError,
@@ -40,14 +59,6 @@ class _Fault(msgspec.Struct):
     kind: str
     said: str
     reason: Reason | None = None
-    after: float | None = None
-
-
-class _Frame(msgspec.Struct):
-    """The answers to one task: one, or one for each item of a chunk; each with whether it is an exception."""
-
-    number: int
-    answers: list[tuple[bool, msgspec.Raw]]
 
 
 def kind_of(work: Work[Any, Any]) -> Any:
@@ -58,28 +69,43 @@ def kind_of(work: Work[Any, Any]) -> Any:
 
 def encode(number: int, answers: list[Any]) -> bytes:
     """The bytes of the answers to a task; raises TypeError or ValueError where one is not plain data."""
-    return _encode(_Frame(number, [(isinstance(one, Exception), msgspec.Raw(_encode(one))) for one in answers]))
+    said = [(isinstance(one, Exception), _encode(one)) for one in answers]
+    heads = [_ANSWER.pack(failed, len(data)) for failed, data in said]
+    return b"".join([_FRAME.pack(number, len(said)), *heads, *(data for _, data in said)])
 
 
-def decode(said: bytes, number: int, count: int, kind: Any) -> list[Any]:
-    """The answers to a task; raises ValueError where there are others than to what was asked, or of another type."""
-    frame = msgspec.msgpack.decode(said, type=_Frame)
-    if frame.number != number or len(frame.answers) != count:
-        raise ValueError("answers what was not asked")
-    return [_error(raw) if failed else _decode(raw, kind) for failed, raw in frame.answers]
+def decode(said: bytes, number: int, count: int, kind: Any, most: int = LARGEST) -> list[Any]:
+    """The answers to a task: one, or one for each item of a chunk. Raises ValueError where there are others than to
+    what was asked, longer than `most` bytes or of another type; whatever else a decoder raises is that, too."""
+    try:
+        if len(said) < _FRAME.size + count * _ANSWER.size or _FRAME.unpack_from(said) != (number, count):
+            raise ValueError("answers what was not asked")
+        at = _FRAME.size + count * _ANSWER.size
+        found = []
+        for failed, size in _ANSWER.iter_unpack(said[_FRAME.size : at]):
+            if size > most:
+                raise ValueError(f"an answer of {size} bytes; {most} are allowed")
+            raw = said[at : at + size]
+            found.append(_error(raw) if failed else _decode(raw, kind))
+            at += size
+        return found
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def _encode(value: Any) -> bytes:
     return msgspec.msgpack.encode(_fault(value) if isinstance(value, Exception) else value, enc_hook=_packed)
 
 
-def _decode(raw: bytes | msgspec.Raw, kind: Any) -> Any:
+def _decode(raw: bytes, kind: Any) -> Any:
     return msgspec.msgpack.decode(raw, type=kind, dec_hook=_made, ext_hook=_extended)
 
 
 def _fault(error: Exception) -> _Fault:
     if isinstance(error, ItemError):
-        return _Fault("ItemError", _text(error.detail), error.reason, error.retry_after)
+        return _Fault("ItemError", _text(error.detail), error.reason)
     kind = next((one.__name__ for one in type(error).__mro__ if one.__name__ in _ERRORS), "")
     said = str(error) if kind == type(error).__name__ else f"{type(error).__name__}: {error}"
     return _Fault(kind, _text(said))
@@ -89,10 +115,12 @@ def _text(said: str) -> str:
     return said[:_DETAIL].encode("utf-8", "backslashreplace").decode()
 
 
-def _error(raw: msgspec.Raw) -> Exception:
+def _error(raw: bytes) -> Exception:
     fault = msgspec.msgpack.decode(raw, type=_Fault)
     if fault.reason is not None:
-        return ItemError(fault.reason, fault.said[:_DETAIL], fault.after)
+        if fault.reason not in _FOUND:
+            raise ValueError(f"{fault.reason} is no reason that bytes give")
+        return ItemError(fault.reason, fault.said[:_DETAIL])
     made: Exception = _ERRORS.get(fault.kind, WorkError)(fault.said[:_DETAIL])
     return made
 
@@ -116,8 +144,12 @@ def _packed(value: Any) -> Any:
 
 
 def _made(kind: type, value: Any) -> Any:
+    import numpy as np
+
+    if kind is np.ndarray and isinstance(value, np.ndarray):
+        return value
     if kind is ItemError:
-        return _error(msgspec.Raw(msgspec.msgpack.encode(value)))
+        return _error(msgspec.msgpack.encode(value))
     raise NotImplementedError(f"{kind} is not plain data")
 
 
@@ -127,6 +159,6 @@ def _extended(code: int, data: memoryview) -> Any:
     if code == _TEXTS:
         return np.array(msgspec.msgpack.decode(data, type=list[str | None]), dtype=object)
     dtype, shape, values = msgspec.msgpack.decode(data, type=tuple[str, tuple[int, ...], bytes])
-    if code != _ARRAY or (kind := np.dtype(dtype)).kind not in _NUMBERS:
-        raise ValueError(f"no array of {dtype} is taken")
-    return np.frombuffer(values, dtype=kind).reshape(shape).copy()
+    if code != _ARRAY or _NUMBERS.fullmatch(dtype) is None:
+        raise ValueError(f"no array of {dtype[:20]} is taken")
+    return np.frombuffer(values, dtype=dtype).reshape(shape).copy()

@@ -7,6 +7,8 @@ from typing import Any, Generic
 from curate.contracts import Engine, Needs, R, T, Work
 from curate.engine import _pace as pace
 
+MOST = 2**20  # bytes of an answer, where its work does not say another number
+
 
 @dataclass(frozen=True)
 class All(Generic[T, R]):
@@ -59,6 +61,11 @@ class Own:
     def fits(self, given: Any, answer: Any) -> bool:
         """Whether an answer can be one to what was given."""
         return bool(self._asked("fits", True, given, answer))
+
+    @property
+    def most(self) -> int:
+        """How many bytes an answer may have."""
+        return int(getattr(self.work, "most", MOST))
 
     def pictures(self, item: Any) -> int:
         """How many times the seconds of a picture an item may take."""

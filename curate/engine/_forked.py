@@ -6,6 +6,7 @@ It ends with the process that started it, and takes its workers with it; they en
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a worker is one core's: more threads than that only spin
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # jemalloc has a thread, which no fork survives
 
 import ctypes
 import importlib
@@ -13,15 +14,17 @@ import signal
 import socket
 import struct
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 
-ORDER = struct.Struct("<cq")  # what to do, and with which process; the answer is ANSWER
+ORDER = struct.Struct("<cqd")  # what to do, with which process, how long to wait for it; the answer is ANSWER
 ANSWER = struct.Struct("<q")
 FORK, REAP = b"f", b"r"
 HANDLES = 4  # that come with FORK: tasks, answers, what it prints, memory
 _ALWAYS = ("curate.engine._worker", "curate.confine.filter", "landlockpy", "numpy")  # what every worker imports
+_COMPILED = ("curate.media.pdq",)  # their load() compiles loops, which no worker can behind its door, or only slowly
 _FIRST = 100  # where a worker's handles are
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
@@ -34,20 +37,21 @@ def serve(handle: int, modules: Sequence[str]) -> None:
     for name in (*_ALWAYS, *modules):
         with suppress(Exception):  # it is the worker's to complain of, where it is wanted there
             importlib.import_module(name)
+    for name in _COMPILED:
+        with suppress(Exception):
+            importlib.import_module(name).load()
     _until_it_ends(control)
 
 
 def _until_it_ends(control: socket.socket) -> None:
     alive: set[int] = set()
     while (order := _received(control)) is not None:
-        what, pid, handles = order
+        what, pid, patience, handles = order
         if what == FORK:
             answer = _forked(control, handles)
             alive.add(answer)
         else:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)  # one that has ended keeps the code it ended with
-            answer = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            answer = _reaped(pid, patience)
             alive.discard(pid)
         control.sendall(ANSWER.pack(answer))
     for pid in alive:
@@ -55,7 +59,19 @@ def _until_it_ends(control: socket.socket) -> None:
     os._exit(0)
 
 
-def _received(control: socket.socket) -> tuple[bytes, int, list[int]] | None:
+def _reaped(pid: int, patience: float) -> int:
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)  # one that has ended keeps the code it ended with
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _received(control: socket.socket) -> tuple[bytes, int, float, list[int]] | None:
     try:
         order, handles, _, _ = socket.recv_fds(control, ORDER.size, HANDLES)
         while order and len(order) < ORDER.size:
@@ -76,6 +92,11 @@ def _forked(control: socket.socket, handles: list[int]) -> int:
     return pid
 
 
+def most_handles() -> int:
+    """A number that no file handle reaches; where there is no limit, one that it takes no time to count to."""
+    return min(os.sysconf("SC_OPEN_MAX"), 1 << 16)
+
+
 def die_with(parent: int) -> None:
     """End when the process that forked this one does, at once where that has happened."""
     if sys.platform == "linux":
@@ -92,7 +113,7 @@ def _become_worker(parent: int, handles: list[int]) -> None:
         for handle, place in ((os.open(os.devnull, os.O_RDONLY), 0), (said, 1), (said, 2)):
             os.dup2(handle, place)
         os.closerange(3, _FIRST)
-        os.closerange(_FIRST + HANDLES, os.sysconf("SC_OPEN_MAX"))
+        os.closerange(_FIRST + HANDLES, most_handles())
         from curate.engine import _worker
 
         _worker.live(tasks, answers, *room)

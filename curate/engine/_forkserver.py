@@ -54,16 +54,17 @@ class ForkServer:
 
     def fork(self, handles: Sequence[int]) -> int:
         """A new worker with copies of these file handles; its process id. Raises CurateError where the server died."""
-        return self._ask(FORK, 0, handles)
+        return self._ask(FORK, 0, 0, handles)
 
-    def reap(self, pid: int) -> int:
-        """Kill a worker, unless it has ended, and say how it ended: its exit code, or minus the signal."""
-        return self._ask(REAP, pid, [])
+    def reap(self, pid: int, patience: float = 0) -> int:
+        """Kill a worker that does not end within so many seconds, and say how it ended: its exit code, or minus the
+        signal."""
+        return self._ask(REAP, pid, patience, [])
 
-    def _ask(self, what: bytes, pid: int, handles: Sequence[int]) -> int:
+    def _ask(self, what: bytes, pid: int, patience: float, handles: Sequence[int]) -> int:
         try:
             with self._lock:
-                socket.send_fds(self._control, [ORDER.pack(what, pid)], handles)
+                socket.send_fds(self._control, [ORDER.pack(what, pid, patience)], handles)
                 answer = self._control.recv(ANSWER.size, socket.MSG_WAITALL)
         except OSError as error:
             raise CurateError(f"the process that workers come from has ended ({error.strerror})") from error

@@ -3,44 +3,49 @@
 import contextlib
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from curate import ending
-from curate.confine import Door, door_of
-from curate.contracts import Needs, Work
+from curate.confine import Door
+from curate.contracts import Work
 from curate.engine import _answers
 from curate.engine import _limits as limits
 from curate.engine import _parcel as parcel
 from curate.engine._each import All, own
 from curate.engine._line import Line
 from curate.engine._worker import Brief
-from curate.errors import ItemError
-from curate.layouts.folder import shown
+from curate.errors import CurateError, ItemError, UsageError, plain
 from curate.records import Reason
 
 LINGER = 0.5  # seconds that a worker without work has to end by itself
+LOADS = 3  # times that a worker may end before it is ready
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What a worker may reach, and what its items may cost."""
+    """What a worker may reach, what its items may cost, and how long it may take to be ready."""
 
     door: Door | None
     seconds: float
     memory: int
+    load_seconds: float
     cpus: int
     aloud: bool
-
-    @classmethod
-    def of(cls, work: Work[Any, Any], needs: Needs, confine: str, seconds: float, memory: int, aloud: bool) -> "Terms":
-        """Those of a work. Raises UsageError where it must be confined and cannot be."""
-        return cls(door_of(work, needs, confine), seconds, memory, max(1, needs.cpus), aloud)
 
     def watch(self, pid: int, room: parcel.Room | None) -> limits.Watch:
         """A watch over a worker that is ready."""
         return limits.Watch(pid, self.seconds, self.memory, self.cpus, lambda: (0, 1) if room is None else room.pace)
+
+    def believed(self, answer: Any) -> Any:
+        """The answer; where a confined worker raised what is no item's reason, that it did is the item's reason: a
+        worker in a stranger's hands must not end the run. What a plug-in was denied is said as it is."""
+        foreign = isinstance(answer, Exception) and not isinstance(answer, ItemError) and self.door is not None
+        if not foreign or (isinstance(answer, UsageError) and self.door is not None and self.door.plugins):
+            return answer
+        return ItemError(Reason.WORKER_DIED, f"{type(answer).__name__}: {answer}")
 
 
 class _EndedError(Exception):
@@ -71,13 +76,13 @@ class Worker:
         """Begin, so that it is ready when an item comes; nothing where it runs. Raises TypeError for work that cannot
         be sent."""
         if self._line is None:
-            brief = parcel.packed(Brief(self._work, self._terms.door), None)
+            brief = parcel.packed(Brief(self._work, self._terms.door, self._terms.memory), None)
             if self._room is not None:
                 self._room.step(0, 1)
-            self._line = Line(self._room, self._look)
             self._watch: limits.Watch | None = None
-            self._number = 0
-            with contextlib.suppress(EOFError):  # it says so when it is waited for
+            self._number, self._loading, self._looked = 0, 0.0, time.monotonic()
+            with contextlib.suppress(EOFError, CurateError):  # it is said when it is waited for
+                self._line = Line(self._room, self._look)
                 self._line.send(brief)
 
     def leave(self) -> None:
@@ -124,30 +129,37 @@ class Worker:
     def _tried(self, items: Sequence[Any]) -> list[Any]:
         """The answers. Raises _EndedError where the worker does."""
         given = [self._own.bring(item) for item in items]
+        line, watch = self._ready()
         try:
-            line = self._ready()
             self._number += 1
-            pictures = len(items) if self._several else self._own.pictures(items[0])
-            assert self._watch is not None
-            self._watch.begin(pictures)
+            watch.begin(len(items) if self._several else self._own.pictures(items[0]))
             line.send(parcel.packed((self._number, given if self._several else given[0]), self._room))
-            answers = _answers.decode(line.receive(_answers.LARGEST), self._number, len(items), self._kind)
-            for one, answer in zip(given, answers, strict=True):
-                if not isinstance(answer, Exception) and not self._own.fits(one, answer):
-                    raise ValueError("answers for another item")
+            said = line.receive(_answers.LARGEST)
+            answers = _answers.decode(said, self._number, len(items), self._kind, self._own.most)
+            if not all(self._fits(*pair) for pair in zip(given, answers, strict=True)):
+                raise ValueError("not of this item, or of the wrong shape")
         except (EOFError, ValueError, _EndedError) as error:
             end = self._end(error)
             self._show(items[0])
             self._line = None
             raise end from None
         self._show(items[0])
-        return answers
+        return [self._terms.believed(one) for one in answers]
+
+    def _fits(self, given: Any, answer: Any) -> bool:
+        """Whether it can be an answer to that; what a work cannot even look at is none."""
+        if isinstance(answer, Exception):
+            return True
+        try:
+            return self._own.fits(given, answer)
+        except Exception:
+            return False
 
     def _end(self, error: Exception) -> _EndedError:
         """The worker ends, if it has not: why."""
         assert self._line is not None
         at = self._watch.begun if self._watch is not None else 0
-        code = self._line.kill()
+        code = self._line.kill(LINGER if isinstance(error, EOFError) else 0)
         if isinstance(error, _EndedError):
             return _EndedError(error.why, at)
         why = str(error)[:200] if isinstance(error, ValueError) else ""
@@ -156,19 +168,42 @@ class Worker:
         )
         return _EndedError(ItemError(Reason.WORKER_DIED, said), at)
 
-    def _ready(self) -> "Line":
-        """The line to a worker that has loaded its work."""
-        self.start()
-        assert self._line is not None
-        if self._watch is None:
-            (found,) = _answers.decode(self._line.receive(_answers.LARGEST), 0, 1, int)
-            self._watch = self._terms.watch(self._line.pid if isinstance(found, Exception) else found, self._room)
-        return self._line
+    def _ready(self) -> tuple[Line, limits.Watch]:
+        """The line to a worker that has loaded its work. Raises what its load() raises, and CurateError where it ends
+        before it is ready, again and again, or takes too long: nothing of an item was in it yet."""
+        ended = ""
+        for _ in range(LOADS):
+            self.start()
+            if self._line is not None and self._watch is not None:
+                return self._line, self._watch
+            try:
+                if self._line is None:
+                    raise EOFError
+                (found,) = _answers.decode(self._line.receive(_answers.LARGEST), 0, 1, int)
+            except (EOFError, ValueError):
+                ended = _ending(self._line.kill(LINGER) if self._line is not None else None)
+                self._line = None
+                continue
+            if isinstance(found, Exception):
+                self._line.kill()
+                self._line = None
+                raise found
+            self._watch = self._terms.watch(found, self._room)
+        raise CurateError(f"workers end with {ended} while they load what they need; is there enough memory?")
 
     def _look(self) -> None:
         """Called again and again while it is waited for."""
         if self._left or ending.overdue():
             raise _LeftError
+        now = time.monotonic()
+        gap, self._looked = min(now - self._looked, limits.GAP), now
+        if self._watch is None:
+            self._loading += gap
+            if self._loading > self._terms.load_seconds:
+                raise CurateError(
+                    f"a worker was not ready within {self._terms.load_seconds:g} s: its load() hangs, or wants more"
+                    " ([engine] load_seconds)"
+                )
         if self._watch is not None and (why := self._watch.trouble()) is not None:
             raise _EndedError(why)
 
@@ -177,7 +212,7 @@ class Worker:
         assert self._line is not None
         if (said := self._line.printed()) and self._terms.aloud:
             for line in said.splitlines():
-                print(f"curate: at {shown(str(item)[:200])}: {shown(line)}", file=sys.stderr)
+                print(f"curate: at {plain(str(item)[:200])}: {plain(line)}", file=sys.stderr)
 
 
 def _ending(code: int | None) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from curate.records import Reason
 
 MIB = 2**20
 TICK = 0.1  # seconds between two looks at a worker that is at work
+_OWN = re.compile(r"^Rss(?:Anon|Shmem):\s+(\d+) kB", re.MULTILINE)
 GAP = 1.0  # seconds; the rest of a longer one between two looks is not counted: this process was stopped, too
 
 
@@ -120,8 +122,12 @@ class Watch:
         return float(used.user + used.system)
 
     def _resident(self) -> int:
+        """Bytes in use; on Linux without what is mapped from files: code that runs for the first time is no item's."""
         import psutil
 
+        counted = _OWN.findall(_text(Path(f"/proc/{self.pid}/status")))
+        if counted:
+            return 1024 * sum(map(int, counted))
         try:
             return int(self._process.memory_info().rss)
         except (psutil.Error, AttributeError):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from curate.engine import _forkserver as forks
 from curate.engine import _parcel as parcel
 from curate.engine._limits import TICK
-from curate.errors import CurateError
+from curate.errors import CurateError, plain
 
 HEAD = struct.Struct("!i")  # as `multiprocessing.connection.Connection` frames what it sends
 PIECE = 2**20
@@ -79,7 +79,7 @@ class Line:
     def printed(self) -> str:
         """What the worker printed since one last asked, cut where it is long."""
         said, self._shown = self._shown or self._drained(), b""
-        return said.decode("utf-8", "replace").strip()
+        return "\n".join(map(plain, said.decode("utf-8", "replace").strip().splitlines()))
 
     def _drained(self) -> bytes:
         said = b""
@@ -99,10 +99,11 @@ class Line:
         poll.poll(patience * 1000)
         self.kill()
 
-    def kill(self) -> int | None:
-        """End the worker, if it has not; the exit code it ended with, or minus the signal (None: nobody knows)."""
+    def kill(self, patience: float = 0) -> int | None:
+        """End the worker, if it has not within so many seconds; the exit code it ended with, or minus the signal
+        (None: nobody knows)."""
         try:
-            code = self._server.reap(self.pid)
+            code = self._server.reap(self.pid, patience)
         except CurateError:
             code = None
         self._shown = self._drained()

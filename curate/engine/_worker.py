@@ -4,29 +4,33 @@ import atexit
 import gc
 import os
 import signal
+import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from curate.confine import Door, named, refusal
+from curate.confine.denied import Denied
 from curate.contracts import Work
 from curate.engine import _answers
 from curate.engine import _memory as memory
 from curate.engine import _pace as pace
 from curate.engine import _parcel as parcel
 from curate.engine._each import All
-from curate.engine._forked import die_with
+from curate.engine._forked import die_with, most_handles
 from curate.errors import ItemError
+from curate.media import decode
 from curate.records import Reason
 
 
 @dataclass(frozen=True)
 class Brief:
-    """What a worker is told first. `door` is None where nothing confines it."""
+    """What a worker is told first. `door` is None where nothing confines it; `memory`: bytes that an item may take."""
 
     work: Work[Any, Any]
     door: Door | None
+    memory: int
 
 
 def live(tasks: int, answers: int, handle: int = -1) -> None:
@@ -34,20 +38,21 @@ def live(tasks: int, answers: int, handle: int = -1) -> None:
     room = parcel.Room(handle) if handle >= 0 else None
     pace.begin(room)
     told, out = Connection(tasks, writable=False), Connection(answers, readable=False)
-    brief: Brief = parcel.unpacked(told.recv_bytes(), room)
-    denied = brief.door.listen() if brief.door is not None else None
-    failed = _loaded(brief, answers)
-    if denied is not None:
-        denied.take()  # load() comes before the door is shut
-    out.send_bytes(_answers.encode(0, [failed or os.getpid()]))
+    try:
+        brief: Brief = parcel.unpacked(told.recv_bytes(), room)
+        denied = _loaded(brief, answers)
+    except Exception as error:
+        out.send_bytes(_answers.encode(0, [error]))
+        return
+    out.send_bytes(_answers.encode(0, [os.getpid()]))
     gc.freeze()  # what is there by now stays: the collector need not walk it again and again
     while True:
         try:
             number, item = parcel.unpacked(told.recv_bytes(), room)
         except EOFError:
             break
-        found = [failed or one for one in _results(brief, item)]
-        if denied is not None and failed is None and (what := denied.take()) is not None:
+        found = _results(brief, item)
+        if denied is not None and (what := denied.take()) is not None:
             found = [refusal(what)] * len(found)
         out.send_bytes(_said(number, found))
     if brief.door is None:
@@ -55,17 +60,19 @@ def live(tasks: int, answers: int, handle: int = -1) -> None:
     os._exit(0)
 
 
-def _loaded(brief: Brief, answers: int) -> Exception | None:
+def _loaded(brief: Brief, answers: int) -> Denied | None:
+    """Load the work, and shut the door."""
     memory.keep()
-    try:
-        brief.work.load()
-        if brief.door is not None:
-            if brief.door.single and len(list(Path("/proc/self/task").iterdir())) > 1:
-                _go_on_alone(answers)
-            brief.door.shut()
-    except Exception as error:
-        return error
-    return None
+    denied = brief.door.listen() if brief.door is not None else None
+    brief.work.load()
+    if brief.door is not None:
+        if brief.door.single and len(list(Path("/proc/self/task").iterdir())) > 1:
+            _go_on_alone(answers)
+        brief.door.shut()
+    if denied is not None:
+        denied.take()  # load() comes before the door is shut
+    decode.allow(brief.memory)
+    return denied
 
 
 def _go_on_alone(answers: int) -> None:
@@ -77,7 +84,7 @@ def _go_on_alone(answers: int) -> None:
         die_with(waiting)
         return
     os.closerange(3, answers)
-    os.closerange(answers + 1, os.sysconf("SC_OPEN_MAX"))  # the pipe of answers ends when it is known how the copy did
+    os.closerange(answers + 1, most_handles())  # the pipe of answers ends when it is known how the copy did
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if code < 0:
         signal.signal(-code, signal.SIG_DFL) if -code not in (signal.SIGKILL, signal.SIGSTOP) else None
@@ -97,7 +104,9 @@ def _results(brief: Brief, item: Any) -> list[Any]:
 def _named(error: Exception, door: Door | None) -> Exception:
     if isinstance(error, MemoryError):
         return ItemError(Reason.TOO_LARGE, "not enough memory")
-    return error if door is None else named(error)
+    if door is not None and not isinstance(error, ItemError):
+        traceback.print_exception(error)  # shown with -v: all that the run is told is that it cost the item
+    return named(error) if door is not None and door.plugins else error
 
 
 def _said(number: int, found: list[Any]) -> bytes:

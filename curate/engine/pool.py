@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from curate import ending
+from curate.confine import door_of
 from curate.contracts import Needs, R, T, Work
 from curate.engine import _forkserver as forks
 from curate.engine import _limits as limits
@@ -20,6 +21,7 @@ class Pool:
 
     An item, or each picture of one that holds several, may take `item_seconds` of the wall and of a processor, and
     `item_memory` bytes beside what its worker has from the start; all workers together stay below half of the memory.
+    A worker must be ready within `load_seconds`.
     `confine`: whether workers are shut off from files, network and other processes: where the system can (auto), or
     not at all without it (require). `aloud`: what they print is shown, beside the item.
     """
@@ -27,6 +29,7 @@ class Pool:
     workers: int = 0
     item_seconds: float = 20.0
     item_memory: int = 2**30
+    load_seconds: float = 600.0
     confine: Literal["auto", "require", "off"] = "auto"
     aloud: bool = False
 
@@ -73,7 +76,8 @@ class Pool:
 
     def _terms(self, work: Any, needs: Needs) -> tuple[int, Terms]:
         count, memory = limits.share(self.workers, self.item_memory, limits.machine_memory())
-        return count, Terms.of(work, needs, self.confine, self.item_seconds, memory, self.aloud)
+        door = door_of(work, needs, self.confine)
+        return count, Terms(door, self.item_seconds, memory, self.load_seconds, max(1, needs.cpus), self.aloud)
 
 
 class _Shared:

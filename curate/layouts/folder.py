@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
+from curate.errors import plain
+
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
     | {".avif", ".avifs", ".mpo"}
@@ -55,7 +57,7 @@ def path_of(text: str) -> str:
 
 def shown(name: str) -> str:
     """A name as it may be printed: what a terminal would obey, or cannot print, is escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
+    return plain(name)
 
 
 def class_name(folder: str) -> str:

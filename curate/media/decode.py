@@ -32,6 +32,7 @@ _OPENED = tuple(name for name in FORMATS if name != "MPO")  # Pillow opens an MP
 Image.MAX_IMAGE_PIXELS = None  # Bounds.max_pixels refuses before anything is decoded; Pillow's own limit only warns
 
 SEVERAL = 4
+_DEPTH = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2}  # bytes that Pillow has a pixel in; all others: 4
 
 _CUT = ("truncated", "unexpected end")  # what decoders say of a file that is not all there
 _MARKUP = (b"<!doctype html", b"<html", b"<head", b"<script", b"<body", b"<?xml", b"<svg")
@@ -64,6 +65,15 @@ class Luminance:
         return np.asarray(self.image)
 
 
+_allowed: int | None = None
+
+
+def allow(memory: int) -> None:
+    """How many bytes a frame may have in this process, once it is decoded: what an item may take here."""
+    global _allowed
+    _allowed = memory
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How large (pixels in a frame), how small (shorter side, px) and how long (frames or pages) an image may be.
@@ -86,7 +96,16 @@ def open_image(data: bytes, bounds: Bounds) -> Image.Image:
         raise ItemError(Reason.TOO_MANY_PIXELS, f"{image.width}x{image.height}")
     if min(image.size) < bounds.min_side:
         raise ItemError(Reason.TOO_SMALL, f"{image.width}x{image.height}")
+    _afford(image)
     return image
+
+
+def _afford(image: Image.Image, count: int = 1) -> None:
+    """Refuse frames that are larger, once decoded, than an item's memory, or all together SEVERAL times as large."""
+    size = count * image.width * image.height * _DEPTH.get(image.mode, 4)
+    if _allowed is not None and size > _allowed * (1 if count == 1 else SEVERAL):
+        said = f"{count} x {image.width}x{image.height} {image.mode} are {size >> 20} MiB, once decoded"
+        raise ItemError(Reason.TOO_LARGE, said)
 
 
 def _opened(data: bytes) -> Image.Image:
@@ -201,6 +220,7 @@ def frames(image: Image.Image, bounds: Bounds | None = None) -> int:
         raise ItemError(Reason.TOO_MANY_FRAMES, f"{count}")
     if bounds is not None and count * image.width * image.height > SEVERAL * bounds.max_pixels:
         raise ItemError(Reason.TOO_MANY_PIXELS, f"{count} frames of {image.width}x{image.height}")
+    _afford(image, count)
     return count
 
 

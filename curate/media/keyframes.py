@@ -1,7 +1,7 @@
 """Which frames of an animation, or pages of a file, stand for all of it: those that show something of their own."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -21,7 +21,7 @@ def spread(count: int, most: int = MOST) -> list[int]:
     return [round(n * (count - 1) / (some - 1)) for n in range(some)] if some > 1 else [0]
 
 
-def each(image: Image.Image) -> Iterator[tuple[Image.Image, dict[str, Any]]]:
+def each(image: Image.Image) -> Iterator[tuple[Image.Image, phash.Row]]:
     """Every frame of an opened image in turn: whole, oriented, in grey, with its row as in the hash table.
 
     Raises ItemError where one cannot be decoded.

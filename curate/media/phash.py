@@ -1,7 +1,7 @@
 """Perceptual hashes of a picture. A new algorithm or version is a new table."""
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from PIL import Image
 
@@ -22,6 +22,14 @@ SAME_LEVELS = 8  # grey levels by which thumbnails of one picture may differ, an
 SAME_SHIFT = 8  # by one SAME_SHIFT-th of the step to the next pixel: resizing tools differ in where a pixel lies
 
 
+class Row(TypedDict):
+    """A row of the hash table, as `row_of` makes it."""
+
+    phash: bytes
+    quality: float
+    thumb: bytes
+
+
 FULL = 0  # the side of a decode that is not scaled
 
 
@@ -30,7 +38,7 @@ def mark(side: int) -> str:
     return fingerprint(NAME, VERSION, side, THUMB)
 
 
-def columns_of(image: Image.Image) -> dict[str, Any]:
+def columns_of(image: Image.Image) -> Row:
     """One row of the hash table, from an opened image: one scaled decode of its luminance; raises ItemError."""
     return row_of(luminance(image, SIDE))
 
@@ -52,7 +60,7 @@ def with_pdq(picture: Image.Image, part: str = pdq.MAIN) -> tuple[pdq.Pdq, Lumin
     return found, Luminance(Image.fromarray(grey), picture.size, scale)
 
 
-def row_of(seen: Luminance) -> dict[str, Any]:
+def row_of(seen: Luminance) -> Row:
     """One row of the hash table, from a decode that leaves SIDE px or more.
 
     `phash`: 8 bytes. `quality`: how far, in the median, a coefficient stands from the threshold that its bit says it
@@ -63,7 +71,7 @@ def row_of(seen: Luminance) -> dict[str, Any]:
 
     thumb = _thumb(seen)
     low = _low(thumb)
-    return {"phash": _bits(low), "quality": np.float32(_quality(low)), "thumb": thumb}
+    return {"phash": _bits(low), "quality": float(np.float32(_quality(low))), "thumb": thumb}
 
 
 def _thumb(seen: Luminance) -> bytes:

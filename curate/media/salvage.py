@@ -4,6 +4,8 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 
+from curate.media.ranges.kinds import Budget
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TEXT = frozenset((b"tEXt", b"zTXt", b"iTXt"))
 _PIXELS = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"))
@@ -32,12 +34,13 @@ def copies(data: bytes) -> Iterator[bytes]:
 
 
 def chunks(data: bytes) -> Iterator[Chunk]:
-    """The chunks of a PNG, as far as they are whole."""
-    at = 8
+    """The chunks of a PNG, as far as they are whole; raises ItemError(hidden_data) where there are too many to walk."""
+    at, budget = 8, Budget(0, 0)
     while at + 12 <= len(data):
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
         if end > len(data):
             return
+        budget.step()
         yield data[at + 4 : at + 8], at, end
         at = end
 

@@ -8,13 +8,16 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from PIL import Image
 
+from curate.answers import is_encoded
 from curate.engine import alone, each, engine_of, slices
 from curate.errors import ItemError, StoreError
 from curate.media import keyframes
 from curate.media.decode import Bounds, frames, load, open_image, scaled
+from curate.records import Reason
 from curate.store.blobs import LocalBlobs, disk
 from curate.store.workspace import Workspace
 
@@ -69,8 +72,12 @@ class Rendering:
     def load(self) -> None:
         """Nothing to load."""
 
+    def fits(self, given: str, answer: bytes) -> bool:
+        """Whether it looks like a JPEG."""
+        return is_encoded(answer, "jpeg")
+
     def __call__(self, item: str) -> bytes:
-        """A JPEG; raises ItemError where the bytes are no picture any more, StoreError where they are gone."""
+        """A JPEG; raises ItemError where the bytes are gone, or are no picture any more."""
         return render(_bytes(self.root, item), self.look, self.bounds)
 
 
@@ -89,14 +96,24 @@ class Revealing:
     def load(self) -> None:
         """Nothing to load."""
 
+    most: ClassVar[int] = 2**26
+
+    def fits(self, given: str, answer: tuple[bytes, str]) -> bool:
+        """Whether it looks like a picture of the type that it is said to be: a browser is told that type."""
+        kind = {"image/jpeg": "jpeg", "image/webp": "webp"}.get(answer[1])
+        return kind is not None and is_encoded(answer[0], kind)
+
     def __call__(self, item: str) -> tuple[bytes, str]:
-        """As `revealed`; raises ItemError where the bytes are no picture any more, StoreError where they are gone."""
+        """As `revealed`; raises ItemError where the bytes are gone, or are no picture any more."""
         return revealed(_bytes(self.root, item), self.bounds)
 
 
 def _bytes(root: Path, sample: str) -> bytes:
-    with LocalBlobs(root).open(sample) as file:
-        return file.read()
+    try:
+        with LocalBlobs(root).open(sample) as file:
+            return file.read()
+    except StoreError as error:
+        raise ItemError(Reason.FILE_MISSING, "the bytes are gone") from error
 
 
 def limits(ws: Workspace) -> Bounds:
