@@ -47,10 +47,10 @@ def over(of: int, unread: int) -> dict[str, Any]:
     return found.facts(found.short)
 
 
-def over_some(of: int, unread: int) -> dict[str, Any]:
-    """As `over`, of a verb that has nothing to do where there is no sample: its answer is incomplete, too."""
+def over_some(of: int, unread: int, stored: int) -> dict[str, Any]:
+    """As `over`, of a verb that has nothing to do where no sample is stored: its answer is incomplete, too."""
     found = Coverage(of - unread, of)
-    return found.facts(found.short if of else "there is no sample to look at; `curate fetch` comes first")
+    return found.facts(found.short if stored else "there is no sample to look at; `curate fetch` comes first")
 
 
 def incomplete(result: Mapping[str, Any]) -> list[str]:

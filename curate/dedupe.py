@@ -138,7 +138,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
     if embedder is not None:
         unread.update(scores.unread(ws, [embedder], ids))
     return {
-        **over_some(len(ids), len(unread)),
+        **over_some(len(ids), len(unread), ws.catalog.one("SELECT count(*) FROM samples")),
         "samples": len(ids),
         "groups": int((np.bincount(groups) > 1).sum()) if ids else 0,
         "chained": parts.groups,

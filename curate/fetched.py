@@ -71,13 +71,16 @@ def totals(ws: Workspace) -> dict[str, object]:
 
 
 def former(catalog: Catalog) -> tuple[int, int]:
-    """Sources that curate.toml does not name any more, and the candidates that nobody else names."""
+    """Sources that curate.toml does not name any more and that named something, and what nobody else names of it."""
     asked = catalog.get(CONFIGURED) or "[]"
     sources = int(catalog.one(_FORMER, (asked,)))
     return sources, int(catalog.one(_LEFT, (asked,))) if sources else 0
 
 
-_FORMER = "SELECT count(*) FROM sources WHERE source NOT IN (SELECT value FROM json_each(?))"
+_FORMER = """
+SELECT count(*) FROM sources s WHERE source NOT IN (SELECT value FROM json_each(?))
+    AND EXISTS (SELECT 1 FROM mentions m WHERE m.source = s.source)
+"""
 _LEFT = """
 SELECT count(*) FROM (SELECT candidate FROM mentions GROUP BY candidate
     HAVING sum(source IN (SELECT value FROM json_each(?))) = 0)

@@ -77,7 +77,7 @@ def label(
     known = _asked(ws)
     columns = _columns(ws, labelers, known.samples)
     blind = unread(ws, labelers, known.survivors)
-    covered = over_some(len(known.survivors), len(blind))
+    covered = over_some(len(known.survivors), len(blind), ws.catalog.one("SELECT count(*) FROM samples"))
     found, failing = [], list[str]()
     for axis in ws.config.taxonomy.axes:
         with progress.stage("vote", len(known.samples)) as step:

@@ -192,7 +192,7 @@ class Recorder:
             now(),
             self._ws.catalog.run,
             response.attempts if response else failure.attempts if failure else 1,
-            deciding(_reason(o), self._ws.config.fetch),
+            deciding(_reason(o), self._ws.config),
             o.candidate,
         )
 

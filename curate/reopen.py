@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from curate.config import FetchConfig
+from curate.config import Config, FetchConfig
 from curate.errors import UsageError
 from curate.marks import canonical
 from curate.records import Reason
@@ -12,15 +12,15 @@ from curate.store.catalog import Catalog
 from curate.store.workspace import Workspace
 from curate.toml import suggest
 
-KEYS: Mapping[Reason, tuple[str, ...]] = {  # of `[fetch]`: those that let in what fails for this reason
+KEYS: Mapping[Reason, tuple[str, ...]] = {  # of `[fetch]` or `[engine]`: those that let in what fails for this reason
     Reason.ADDRESS_DENIED: ("allow_private",),
     Reason.PORT_DENIED: ("allow_ports", "allow_private"),
     Reason.ROBOTS_DISALLOWED: ("robots",),
     Reason.OPT_OUT_HEADER: ("opt_out",),
     Reason.TOO_MANY_REDIRECTS: ("max_redirects",),
     Reason.TIMEOUT: ("timeout", "connect_timeout"),
-    Reason.TOO_SLOW: ("timeout", "min_rate"),
-    Reason.TOO_LARGE: ("max_bytes",),
+    Reason.TOO_SLOW: ("timeout", "min_rate", "item_seconds"),
+    Reason.TOO_LARGE: ("max_bytes", "item_memory"),
     Reason.BOMB: ("max_bytes",),
     Reason.TOO_SMALL: ("min_side",),
     Reason.TOO_MANY_PIXELS: ("max_pixels",),
@@ -31,10 +31,19 @@ KEYS: Mapping[Reason, tuple[str, ...]] = {  # of `[fetch]`: those that let in wh
 SCREENING = frozenset({Reason.GATE_MATCH, Reason.TAKEN_DOWN, Reason.BLOCKED_SOURCE, Reason.DENIED_CATEGORY})
 
 
-def deciding(reason: Reason | None, config: FetchConfig) -> str | None:
+def deciding(reason: Reason | None, config: Config) -> str | None:
     """The settings that decided a failure, with their values, as canonical JSON; None where none did."""
     keys = KEYS.get(reason, ()) if reason else ()
-    return canonical({key: getattr(config, key) for key in keys}) if keys else None
+    return canonical({key: _value(config, key) for key in keys}) if keys else None
+
+
+def table_of(key: str) -> str:
+    """The table of curate.toml that a setting stands in."""
+    return "fetch" if hasattr(FetchConfig, key) else "engine"
+
+
+def _value(config: Config, key: str) -> object:
+    return getattr(getattr(config, table_of(key)), key, None)
 
 
 def reopen(ws: Workspace) -> dict[str, int]:
@@ -43,7 +52,7 @@ def reopen(ws: Workspace) -> dict[str, int]:
     sql = "SELECT decided_by, count(*) FROM candidates WHERE state = 'failed' AND decided_by IS NOT NULL GROUP BY 1"
     for decided, count in ws.catalog.rows(sql):
         before = json.loads(decided)
-        now = json.loads(canonical({key: getattr(ws.config.fetch, key, None) for key in before}))
+        now = json.loads(canonical({key: _value(ws.config, key) for key in before}))
         changed = [key for key in before if before[key] != now[key]]
         if changed:
             found[changed[0]] += count
@@ -65,7 +74,7 @@ def retry(catalog: Catalog, names: Sequence[str], force: bool = False) -> int:
         if Reason(name) in SCREENING:
             raise UsageError(f"--retry-failed {name}: screening, policy or a takedown keeps that out for good")
         if not Reason(name).retryable and not force:
-            keys = " or ".join(f"[fetch] {key}" for key in KEYS.get(Reason(name), ()))
+            keys = " or ".join(f"[{table_of(key)}] {key}" for key in KEYS.get(Reason(name), ()))
             hint = f"; {keys} would let it in, and then it is asked again by itself" if keys else ""
             raise UsageError(f"--retry-failed {name}: that is an answer{hint}; --force asks all the same")
     if force and not names:

@@ -108,12 +108,11 @@ def _sources(ws: Workspace, since: str) -> list[dict[str, object]]:
     known = {source: [dict(row) for row in each] for source, each in rows}
     sources = ws.catalog.rows("SELECT source, plugin, listed, options FROM sources ORDER BY plugin, source")
     asked = ws.catalog.get(CONFIGURED)
-    former = {row["source"] for row in sources} - set(
-        json.loads(asked) if asked else [row["source"] for row in sources]
-    )
+    named = set(json.loads(asked)) if asked else {row["source"] for row in sources}
     return [
-        _source(ws, source, known.get(source["source"], [])) | ({"former": True} if source["source"] in former else {})
-        for source in sources
+        _source(ws, row, known.get(row["source"], [])) | ({} if row["source"] in named else {"former": True})
+        for row in sources
+        if row["source"] in named or row["source"] in known or since  # what never named anything is forgotten
     ]
 
 

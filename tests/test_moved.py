@@ -102,3 +102,12 @@ def test_same_bytes_and_what_a_run_asked_for_are_said(curate: Command) -> None:
     assert "asked                      0" in curate("fetch").out
     status = curate("status", "--json").json
     assert (status["stored"], status["samples"], status["same_bytes"]) == (7, 6, 1)
+
+
+def test_a_source_that_never_listed_anything_is_forgotten(curate: Command) -> None:
+    (curate.root / "empty").mkdir()
+    (curate.root / "curate.toml").write_text(CONFIG.replace('"images"', '"empty"'))
+    assert "no images in this folder" in curate("fetch", code=2).err
+    (curate.root / "curate.toml").write_text(CONFIG)
+    assert "does not name" not in curate("fetch").err
+    assert [one["of"] for one in curate("status", "--json").json["sources"]] == [str(curate.root / "images")]

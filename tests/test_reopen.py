@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from curate.config import FetchConfig
+from curate.config import Config, load
 from curate.errors import UsageError
 from curate.records import Reason
-from curate.reopen import KEYS, SCREENING, deciding, retry
+from curate.reopen import KEYS, SCREENING, deciding, retry, table_of
+from curate.store.workspace import Workspace
 from tests.pictures import encode, texture
 from tests.test_fetch import curate
 
@@ -55,8 +56,27 @@ def test_force_asks_again_for_an_answer(tmp_path: Path) -> None:
         assert str(reason) in curate(tmp_path, "fetch", "--retry-failed", reason, "--force", ok=(2,))["error"]
 
 
+def test_what_a_worker_had_no_memory_for_is_asked_again_with_more(tmp_path: Path) -> None:
+    """The settings of [engine] decide failures, too."""
+    workspace(tmp_path, "")
+    curate(tmp_path, "fetch")
+    ws = Workspace(tmp_path, load(tmp_path))
+    with ws.catalog.tx() as db:
+        decided = deciding(Reason.TOO_LARGE, ws.config)
+        db.execute("UPDATE candidates SET state = 'failed', reason = 'too_large', decided_by = ?"
+                   " WHERE locator LIKE '%large.png'", (decided,))  # fmt: skip
+    ws.close()
+    assert curate(tmp_path, "fetch")["reopened"] == {}
+    with (tmp_path / "curate.toml").open("a") as file:
+        file.write("[engine]\nitem_memory = '3 GiB'\n")
+    said = curate(tmp_path, "fetch")
+    assert (said["reopened"], said["asked"]) == ({"item_memory": 1}, 1)
+
+
 def test_the_keys_are_those_of_the_config() -> None:
     for reason in Reason:
-        assert (deciding(reason, FetchConfig()) is None) == (reason not in KEYS)
+        assert (deciding(reason, Config()) is None) == (reason not in KEYS)
+    for key in {key for keys in KEYS.values() for key in keys}:
+        assert hasattr(getattr(Config(), table_of(key)), key)
     with pytest.raises(UsageError, match="no such reason"):
         retry(None, ["too_smal"])  # type: ignore[arg-type]

@@ -136,3 +136,10 @@ def test_a_train_that_fails_keeps_the_model_that_was_there(tmp_path: Path, monke
     assert [one for one in verify(ws, QUIET)["items"] if one["id"].startswith("models/")] == []
     assert ws.catalog.one("SELECT count(*) FROM models") == 1
     ws.close()
+
+
+def test_where_every_sample_is_held_back_there_is_an_answer(curate: Command) -> None:
+    curate("fetch")
+    curate("quarantine", str(curate.root / "images" / "1.png"), "--reason", "asked")
+    for verb in ("dedupe", "label"):
+        assert curate(verb, "--json").json["incomplete"] is None

@@ -106,6 +106,6 @@ def test_who_only_looks_is_not_held_up_by_whose_file_it_is(
     file.chmod(0o666)
     for verb in (("status",), ("verify",), ("report",), ("log",)):
         curate(*verb)
-    other: tuple[str, ...]
-    for other in (("fetch",), ("label",), ("verify", "--repair")):
-        assert "everybody may write to it" in curate(*verb, code=2).err
+    refused: tuple[str, ...]
+    for refused in (("fetch",), ("label",), ("verify", "--repair")):
+        assert "everybody may write to it" in curate(*refused, code=2).err

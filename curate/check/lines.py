@@ -67,8 +67,8 @@ def _leaks(facts: Mapping[str, Any]) -> Iterator[str]:
     for one in facts["leaks"]:
         yield _line(
             "LEAK",
-            f"{one['pictures']:,} of {one['of']:,} readable in {one['split']} ({one['pictures'] / one['of']:.1%}) have a "
-            f"near-duplicate in {one['in']}, in {_n(one['groups'], 'group')}",
+            f"{one['pictures']:,} of {one['of']:,} readable in {one['split']} ({one['pictures'] / one['of']:.1%}) have"
+            f" a near-duplicate in {one['in']}, in {_n(one['groups'], 'group')}",
         )
         yield from _pairs(one["examples"])
 

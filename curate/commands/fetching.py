@@ -79,9 +79,11 @@ def run(s: Session, ws: "Workspace", sample: int | None = None) -> dict[str, Any
 def left_over(ws: "Workspace", found: dict[str, Any]) -> list[str]:
     """What a fetch left for another one, each with the command that asks for it."""
     from curate.fetched import former, passing
+    from curate.reopen import table_of
 
     lines = [
-        f"{n} that failed by [fetch] {key} were asked again: it has changed" for key, n in found["reopened"].items()
+        f"{n} that failed by [{table_of(key)}] {key} were asked again: it has changed"
+        for key, n in found["reopened"].items()
     ]
     if found["moved"]:
         lines.append(f"{found['moved']} files are known again, at another place")
