@@ -66,6 +66,7 @@ SHARED = {
     "curate.journal",
     "curate.licences",
     "curate.likeness",
+    "curate.lost",
     "curate.listing",
     "curate.local_files",
     "curate.members",
