@@ -108,4 +108,4 @@ def test_who_only_looks_is_not_held_up_by_whose_file_it_is(
         curate(*verb)
     other: tuple[str, ...]
     for other in (("fetch",), ("label",), ("verify", "--repair")):
-        assert "everybody may write to it" in curate(*verb, code=2).err
+        assert "everybody may write to it" in curate(*other, code=2).err

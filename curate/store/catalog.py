@@ -209,7 +209,7 @@ class Catalog:
     def reseal(self) -> None:
         """Take the file as it is; for one whose seal was lost, and whose content was checked."""
         with self._lock:
-            self.seal.lost = False
+            self.seal.found()
         self.fold()
 
     def _count(self) -> None:

@@ -45,6 +45,11 @@ class Seal:
         other = known > 0 and count > 0 and _entry(entries, 1) not in (OPEN, _digest(first))
         return count > 1 and known < count, other
 
+    def found(self) -> None:
+        """Take the pages whose digests were lost as they are, from the next fold on."""
+        os.ftruncate(self._fd, len(self._read()) // ENTRY * ENTRY)
+        self.lost = False
+
     def close(self) -> None:
         """Let go of the file, and of the lock."""
         os.close(self._fd)

@@ -35,7 +35,7 @@ def catalog(work: Path) -> Catalog:
     except DiskFullError:
         raise
     except StoreError as error:
-        if not isinstance(error.__cause__, sqlite3.DatabaseError):
+        if type(error.__cause__) is not sqlite3.DatabaseError:  # that it is locked, say, is another matter
             raise
         raise WitnessError(f"{error}. Ways back: put a backup of it and of {SEAL} back; {REBUILD}") from error
 
