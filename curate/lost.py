@@ -59,6 +59,8 @@ def missed(catalog: Catalog) -> set[str]:
 
 def found_again(ws: Workspace) -> None:
     """Let go of samples whose bytes are back, and of those that a source names again."""
+    if ws.catalog.one("SELECT 1 FROM withheld WHERE reason IN (?, ?) LIMIT 1", (BYTES, ORIGIN)) is None:
+        return
     rows = ws.catalog.rows(_BACK, (BYTES,))
     back = [row[0] for row in rows if ws.blobs.path(row[0]).exists()]
     with ws.catalog.tx() as db:

@@ -179,8 +179,8 @@ def _blobs(ws: "Workspace") -> Iterator[str]:
 
 
 def _bare(ws: "Workspace") -> Iterator[str]:
-    bare = not (ws.work / "landing").exists() and _any(ws.work / "blobs")
-    if bare and ws.catalog.one("SELECT 1 FROM samples LIMIT 1") is None:
+    known = ws.catalog.one("SELECT 1 FROM samples LIMIT 1") is not None
+    if not known and not (ws.work / "landing").exists() and _any(ws.work / "blobs"):
         yield f"blobs/ holds bytes, and {CATALOG} knows of none. Ways back: put a backup of it back; {REBUILD}"
 
 
