@@ -30,12 +30,13 @@ from curate.removal import DAMAGED, FOLDER
 from curate.store import chain, journal_log
 from curate.store.catalog import now
 from curate.store.tombstones import Blocked
-from curate.store.witnesses import CATALOG, EXPORTING, OLDER
+from curate.store.witnesses import CATALOG, EXPORTING, OLDER, REBUILDING
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+WRONG = "journal_wrong"  # the catalog's note, while it is made, of what was wrong with the journal at first
 CHUNK = 16  # samples that a worker looks at in a row
 GONE = (
     "the log, and how earlier runs ended", "what failed and why, what sources list (`fetch` asks them again)",
@@ -62,15 +63,16 @@ def opened(root: Path, config: Config) -> Iterator[tuple[Workspace, str]]:
     broken = len(chain.broken(path))
     wrong = f"{broken} lines of {path.name} are not what was written" if broken else ""
     wrong = wrong if chain.lines(path) else f"{path.name} is missing"
-    if not (work / CATALOG).exists() or (work / CATALOG).stat().st_size == 0:
-        for one in work.glob(f"{CATALOG}-*"):
-            one.unlink()  # of no use without it
-    ws = _sound(root, config)
+    there = (work / CATALOG).exists() and (work / CATALOG).stat().st_size > 0
+    ws = _sound(root, config) if there else None
     if ws is None:
         for one in sorted(work.glob(f"{CATALOG}*")):
             one.replace(work / one.name.replace(CATALOG, DAMAGED))
         ws = Workspace(root, config, anew=True)
     try:
+        wrong = wrong or ws.catalog.get(WRONG) or ""  # found by a run that was killed, which wrote to the journal
+        with ws.catalog.tx() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?), (?, ?)", (OLDER, REBUILDING, WRONG, wrong))
         yield ws, wrong
     finally:
         ws.close()
@@ -295,7 +297,7 @@ def _hold_all(ws: Workspace, found: Found) -> None:
 def _finish(ws: Workspace, found: Found) -> None:
     catalog = ws.catalog
     with catalog.tx() as db:
-        db.execute("DELETE FROM meta WHERE key IN (?, ?)", (OLDER, EXPORTING))
+        db.execute("DELETE FROM meta WHERE key IN (?, ?, ?)", (OLDER, WRONG, EXPORTING))
         catalog.append(db, "rebuild", None, found.counts)
         catalog.journal.renew(db)
     catalog.standing = ""

@@ -158,7 +158,8 @@ class Session:
             except CurateError as error:
                 waiting = views.untold(ws.catalog) if tells and not isinstance(error, MatchError) else []
                 if waiting:
-                    raise MatchError(f"{error}\ncurate: {_untold(waiting)}") from error
+                    print(f"curate: {shown(str(error))}", file=sys.stderr)
+                    raise MatchError(_untold(waiting)) from error
                 raise
             finally:
                 ws.catalog.end(status)
@@ -191,7 +192,9 @@ def _begin(ws: Workspace, doubts: Doubts) -> None:
 
 def _refuse(doubts: Sequence[str]) -> None:
     if doubts:
-        raise WitnessError("\ncurate: ".join(doubts))
+        for one in doubts[:-1]:
+            print(f"curate: {shown(one)}", file=sys.stderr)
+        raise WitnessError(doubts[-1])
 
 
 def _untold(numbers: Sequence[int]) -> str:

@@ -62,6 +62,7 @@ VERBS = {
     "rescan": (("screening", "rescan"), {5}),
     "repair": (("verify", "--repair"), {0, 1}),
     "rebuild": (("verify", "--repair", "--rebuild"), {0}),
+    "rebuild bare": (("verify", "--repair", "--rebuild"), {0}),
     "import": (("decisions", "import", "decisions.csv"), {0}),
     "queue": (("queue", "uncertain"), {0}),
     "acknowledge": (("screening", "acknowledge", "1", "--by", "ann"), {0}),
@@ -144,8 +145,10 @@ def prepared(start: Path, root: Path, name: str) -> Path:
         shutil.rmtree(work)
     if name == "rescan":
         listed(root, [hash_of(PHOTO), hash_of(LATER)])
-    if name == "rebuild":
+    if name.startswith("rebuild"):
         (work / "catalog.db").unlink()
+    if name == "rebuild bare":
+        (work / "journal.log").unlink()
     if name == "repair":
         next((work / "blobs").glob("[1-9]?/*")).unlink()
         orphan = sha256(b"an orphan").hexdigest()

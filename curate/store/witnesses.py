@@ -22,7 +22,8 @@ SEAL = f"{CATALOG}-seal"
 REBUILD = (
     "`curate verify --repair --rebuild` makes it anew of blobs, releases, tombstones and journal, and says what is lost"
 )
-OLDER = "older"  # the catalog's note that it was an older copy when it was opened, and since when
+REBUILDING = "is being made anew"
+OLDER = "older"  # the catalog's note that it was an older copy, and since when, or is being made anew
 EXPORTING = "exporting"  # the catalog's note of a release that is about to be there
 SOME = 8  # of the first and the last samples that were fetched, whose bytes are looked for
 _HEAD, _TAIL = b"SQLite format 3\0", b"PAR1"
@@ -108,7 +109,10 @@ def _journal(ws: "Workspace") -> Iterator[str]:
 
 
 def _older(ws: "Workspace") -> Iterator[str]:
-    if (since := ws.catalog.get(OLDER)) is not None:
+    since = ws.catalog.get(OLDER)
+    if since == REBUILDING:
+        yield f"{CATALOG} was being made anew, and that was not finished. Ways back: {REBUILD}"
+    elif since is not None:
         yield (
             f"{CATALOG} is an older copy: {journal_log.NAME} goes on after it ({since}). It knows by now what was"
             " decided and what is held back, but not what was fetched and made meanwhile. Ways back: put a newer backup"
