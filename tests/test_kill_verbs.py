@@ -218,4 +218,4 @@ def test_killed_anywhere_many_times(
     start: Path, undisturbed: dict[str, tuple[object, float]], name: str, tmp_path: Path
 ) -> None:
     ends = [killed(start, undisturbed, name, seed, tmp_path) for seed in range(100, 120)]
-    assert ends.count(-signal.SIGKILL) > 10
+    assert ends.count(-signal.SIGKILL) >= 5
