@@ -22,8 +22,8 @@ import typer
 from typer.exceptions import TyperException
 
 from curate import ending
-from curate.commands import fetching, people, pick, review, screening, takedown
-from curate.commands.base import NAME, OPTIONS, app, finish, verb
+from curate.commands import fetching, people, pick, review, screening, takedown, verifying
+from curate.commands.base import MATCHED, NAME, OPTIONS, app, finish, verb
 from curate.coverage import incomplete
 from curate.errors import CurateError, UsageError
 from curate.layouts.folder import shown
@@ -39,6 +39,7 @@ app.add_typer(screening.group, name="screening")
 app.command()(review.review)
 app.command()(takedown.takedown)
 app.command()(takedown.share)
+app.command()(verifying.verify)
 
 __all__ = ["app", "main"]
 
@@ -226,8 +227,9 @@ def _train(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
 def run(s: Session, version: str) -> None:
     """Fetch, dedupe, label and export, as curate.toml says; a version that exists is left as it is."""
     from curate.export import check_version
+    from curate.store.views import untold
 
-    with s.drive("run") as ws:
+    with s.drive("run", tells=True) as ws:
         pick.check(ws.config)
         known = {row[0] for row in ws.catalog.rows("SELECT version FROM releases")}
         if version not in known:
@@ -239,7 +241,8 @@ def run(s: Session, version: str) -> None:
             s.note(f"release {version} exists and is left as it is; a higher version takes what is new")
         elif not nothing:
             result["export"] = _export(s, ws, version)
-    finish(s, result)
+        waiting = untold(ws.catalog)
+    finish(s, result, code=MATCHED if waiting else 0)
 
 
 @app.command()
@@ -251,7 +254,7 @@ def status(
     from curate.status import moment, status
 
     at = moment(since) if since else None
-    s.say(s.read(lambda ws: status(ws, at)))
+    s.tell(lambda ws: status(ws, at))
 
 
 @app.command()
@@ -273,41 +276,10 @@ def report(
 
 @app.command()
 @verb
-def verify(s: Session, repair: Annotated[bool, typer.Option(help="Remove what can be made again.")] = False) -> None:
-    """Re-hash every blob; check catalog, log, tables and releases. Exit 1 when something is wrong."""
-    result = _repaired(s) if repair else s.read(lambda ws: _verified(s, ws))
-    wrong = len(result["items"]) > result["unread"]
-    finish(s, result, code=1 if wrong or (result["unread"] and not incomplete(result)) else 0)
-
-
-def _repaired(s: Session) -> Mapping[str, Any]:
-    from curate.verify import verify
-
-    with s.open() as ws:
-        if ws.catalog.broken_pages():
-            return verify(ws, s.progress)
-    with s.drive("verify") as ws:  # the catalog is sound, and may be written
-        return verify(ws, s.progress, repair=True)
-
-
-def _verified(s: Session, ws: "Workspace") -> Mapping[str, Any]:
-    """What is wrong; in a workspace that can be written it is a run, for which what was killed is finished first."""
-    from curate.verify import verify
-
-    if ws.borrowed or ws.catalog.broken_pages():
-        return verify(ws, s.progress)
-    ws.close()
-    with s.drive("verify", obeying=False) as own:
-        return verify(own, s.progress)
-
-
-@app.command()
-@verb
 def log(s: Session) -> None:
     """Print the append-only log: who did what, when."""
     sql = "SELECT seq, at, actor, action, detail FROM log ORDER BY seq DESC LIMIT ?"
-    rows = s.read(lambda ws: ws.catalog.rows(sql, (s.limit or 50,)))
-    s.say({"log": [dict(row) for row in reversed(rows)]})
+    s.tell(lambda ws: {"log": [dict(row) for row in reversed(ws.catalog.rows(sql, (s.limit or 50,)))]})
 
 
 @app.command()

@@ -8,7 +8,7 @@ from curate.guideline import guideline
 from curate.records import Axis
 from curate.reviewer import reviewer_name
 from curate.store import lookup, views
-from curate.store.catalog import now
+from curate.store.catalog import later
 from curate.store.workspace import Workspace
 from curate.toml import suggest
 
@@ -45,19 +45,11 @@ def adjudicate(ws: Workspace, ruling: Ruling) -> dict[str, object]:
         raise UsageError(f"adjudicate: {reviewer} has judged it, or a duplicate of it; somebody else settles it")
     if not who:
         raise UsageError("adjudicate: nobody has judged it yet; there is nothing to settle")
-    version = guideline(ws.config.taxonomy).version
-    row = (
-        sample,
-        axis.name,
-        ws.config.taxonomy.version,
-        ruling.label,
-        reviewer,
-        reason,
-        version,
-        now(),
-        ws.catalog.run,
-    )
+    row: dict[str, object] = {"sample": sample, "axis": axis.name, "taxonomy": ws.config.taxonomy.version}
+    row |= {"label": ruling.label, "reviewer": reviewer, "reason": reason, "run": ws.catalog.run}
+    row |= {"guideline": guideline(ws.config.taxonomy).version}
     with ws.catalog.tx() as db:
+        row |= {"decided_at": later(db.execute(_WHEN, row).fetchone()[0])}
         number = db.execute(_INSERT, row).lastrowid
         ws.catalog.append(db, "adjudicate", sample, {"axis": axis.name, "label": ruling.label}, reviewer)
     votes: Mapping[str, int] = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version).get(sample, {})
@@ -79,7 +71,11 @@ _JUDGED = """
 SELECT DISTINCT reviewer FROM decisions WHERE axis = ? AND (sample = ? OR sample IN (
     SELECT o.sample FROM members m JOIN members o USING (collapse) WHERE m.sample = ?))
 """
+_WHEN = """
+SELECT max(decided_at) FROM precedents WHERE sample = :sample AND axis = :axis AND taxonomy = :taxonomy
+    AND reviewer = :reviewer
+"""
 _INSERT = """
 INSERT INTO precedents (sample, axis, taxonomy, label, reviewer, reason, guideline, decided_at, run)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (:sample, :axis, :taxonomy, :label, :reviewer, :reason, :guideline, :decided_at, :run)
 """

@@ -81,7 +81,7 @@ def _axis(ws: Workspace, axis: Axis) -> dict[str, Any]:
 def _blind(catalog: Catalog, axis: Axis, taxonomy: str) -> _Blind:
     sql = """
     SELECT sample, reviewer, label FROM in_force WHERE axis = ? AND taxonomy = ? AND shown = 'blind'
-    ORDER BY decided_at, decision
+    ORDER BY decision
     """
     by: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for row in catalog.rows(sql, (axis.name, taxonomy)):
@@ -167,7 +167,7 @@ def _share(part: int, whole: int) -> float | None:
 _ON_GOLD = """
 SELECT d.reviewer, d.sample, d.label, d.decided_at FROM in_force d
 JOIN queue_items i ON i.queue = d.queue AND i.sample = d.sample AND i.gold
-WHERE d.axis = ? AND d.taxonomy = ? ORDER BY d.decided_at, d.decision
+WHERE d.axis = ? AND d.taxonomy = ? ORDER BY d.decision
 """
 
 

@@ -14,7 +14,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from curate.errors import UsageError
@@ -32,6 +32,7 @@ NEEDED = ("label", "annotator", "time")
 GIVEN = ("queue", "inclusion", "shown", "media", "seconds")
 EXPORTED = ("sha256", *NEEDED, "guideline", "axis", *GIVEN, "undone", "kind", "reason")
 KINDS, SHOWN_AS = ("decision", "precedent"), ("obscured", "revealed", "unobscured", "blind", "imported")
+SKEW = timedelta(minutes=5)  # by which the clock of whoever decided may be ahead of ours
 SHOWN = 20  # rows that are named where many were not found
 log = logging.getLogger(__name__)
 
@@ -57,11 +58,11 @@ _ALL = """
 SELECT sample, label, reviewer, decided_at, guideline, axis, queue, inclusion, shown, media, seconds,
     (SELECT min(u.decided_at) FROM decisions u WHERE u.undoes = d.decision) AS undone, 'decision', NULL
 FROM decisions d WHERE taxonomy = ? AND undoes IS NULL AND carried_from IS NULL
-ORDER BY sample, axis, decided_at, reviewer, decision
+ORDER BY sample, axis, decision
 """
 _PRECEDENTS = """
 SELECT sample, label, reviewer, decided_at, guideline, axis, NULL, NULL, NULL, NULL, NULL, NULL, 'precedent', reason
-FROM precedents WHERE taxonomy = ? ORDER BY sample, axis, decided_at, reviewer, precedent
+FROM precedents WHERE taxonomy = ? ORDER BY sample, axis, precedent
 """
 
 
@@ -87,10 +88,11 @@ class Decision:
 def import_csv(ws: Workspace, path: Path) -> dict[str, object]:
     """Take human labels from a CSV file, all or none; a row whose sample is not here is counted and named.
 
-    Incomplete where no row's sample is here. Names of annotators that differ in capitals only are warned of, since they
-    count as two people. Raises UsageError, naming file and row, for a file that cannot be read, a column or value that
-    is missing, a column that is there twice, a class or axis that does not exist, a time that is none, a row that fits
-    several samples or whose keys fit different ones, and two answers of one person at one time.
+    What is imported comes after what is here, in the order of its times, or of a file that `export_csv` wrote, in its
+    own. Incomplete where no row's sample is here. Names of annotators that differ in capitals only are warned of, since
+    they count as two people. Raises UsageError, naming file and row, for a file that cannot be read, a column or value
+    that is missing, a column that is there twice, a class or axis that does not exist, a time that is none or is to
+    come, a row that fits several samples or whose keys fit different ones, and two answers of one person at one time.
     """
     rows = list(_rows(path))
     join = _Join(ws.catalog, [row for _, row in rows])
@@ -106,7 +108,10 @@ def import_csv(ws: Workspace, path: Path) -> dict[str, object]:
             found[line] = decision
     _check_minds(ws, path, found)
     _warn_of_capitals(ws, found.values())
-    added = _add(ws, list(found.values()))
+    new = list(found.values())
+    if not (rows and set(EXPORTED) <= rows[0][1].keys()):  # `export_csv` writes them as they were recorded
+        new.sort(key=lambda one: one.decided_at)
+    added = _add(ws, new)
     nothing = f"no sample that {path.name} names is here ({len(rows):,} rows)" if rows and not found else None
     counts = {"rows": len(rows), "added": added, "known": len(found) - added}
     return counts | {"not_found": len(missing), "lines": missing[:SHOWN], "incomplete": nothing}
@@ -256,12 +261,14 @@ def _number(row: Mapping[str, str], key: str, where: str, most: float) -> float 
 
 
 def _time(text: str, where: str) -> str:
-    """The time as the catalog writes it, so that it sorts: UTC, milliseconds."""
+    """The time as the catalog writes it, so that it sorts: UTC, milliseconds; raises UsageError for one to come."""
     try:
         time = datetime.fromisoformat(text)
         time = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise UsageError(f"{where}: time: {text!r} is no ISO 8601 time such as 2026-05-01T09:30:00Z") from error
+    if time > datetime.now(UTC) + SKEW:
+        raise UsageError(f"{where}: time: {text!r} is in the future (what names no zone is UTC); nothing is imported")
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -55,6 +55,7 @@ def erase(ws: "Workspace", db: sqlite3.Connection, candidates: Sequence[int]) ->
     for table in about_samples(db):
         db.execute(f"DELETE FROM {table} WHERE sample IN gone")  # noqa: S608 (names of the schema)
     db.execute("DELETE FROM samples WHERE id IN gone")
+    catalog.journal.renew(db)  # what it says of them, and that they were taken out, goes as well
 
 
 def about_samples(db: sqlite3.Connection) -> list[str]:

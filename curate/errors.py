@@ -3,6 +3,7 @@
 CurateError                 1
 ├── UsageError              2   the command or the config asks for what cannot be
 ├── StoreError              1   the workspace cannot be read or written
+│   ├── WitnessError        1   something is missing that the workspace had; the message names the ways back
 │   ├── BusyError           1   another driver holds the workspace
 │   └── DiskFullError       1   the disk (or a quota) is full
 ├── GateError               4   a gate refused: screening, leakage, licence
@@ -34,6 +35,10 @@ class UsageError(CurateError):
 
 class StoreError(CurateError):
     """The workspace cannot be read or written."""
+
+
+class WitnessError(StoreError):
+    """Something is missing, older or other than what the workspace had; the message says what, and the ways back."""
 
 
 class BusyError(StoreError):

@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import __version__, frames, hashes, sharing, weak_table
+from curate import __version__, frames, hashes, lost, sharing, weak_table
 from curate.config import Config, DedupeConfig
 from curate.contracts import Export
 from curate.coverage import over
@@ -41,6 +41,7 @@ from curate.store.blobs import disk, write
 from curate.store.catalog import now
 from curate.store.eligibility import NOT_DEDUPED
 from curate.store.tables import to_parquet
+from curate.store.witnesses import EXPORTING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,10 +62,12 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progres
     """
     check_version(ws, version)
     with progress.stage("export", 4) as step, disk():
+        gone = lost.note(ws)
         rows = collect(ws)
         _check_rows(rows, ws.config)
         covered = _coverage(ws)
         step()
+        ws.catalog.put(EXPORTING, version)
         with aside(ws.work / "releases", version) as folder:
             _write(ws, version, rows, folder, covered)
             step()
@@ -83,6 +86,7 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progres
         "excluded": dict(rows.excluded),
         "vanished": release.header["vanished"],
         "sha256": sha256,
+        **gone,
     }
 
 
@@ -101,6 +105,8 @@ def check_version(ws: "Workspace", version: str) -> None:
         raise UsageError(f"version '{version}': give MAJOR.MINOR.PATCH, such as 1.0.0")
     if ws.catalog.one("SELECT 1 FROM releases WHERE version = ?", (version,)):
         raise UsageError(f"version {version}: there is such a release, and releases do not change; give a higher one")
+    if ws.catalog.one("SELECT 1 FROM forgotten WHERE path = ?", (f"releases/{version}",)):
+        raise UsageError(f"version {version}: there was such a release, which was deleted; give a higher one")
     known = [row[0] for row in ws.catalog.rows("SELECT version FROM releases")]
     if known and _order(last := max(known, key=_order)) > _order(version):
         major, minor, patch = _order(last)
@@ -261,6 +267,7 @@ def _record(ws: "Workspace", rows: Rows, release: Manifest) -> str:
             "INSERT INTO releases (version, sha256, parent, created_at, run) VALUES (?, ?, ?, ?, ?)",
             (version, sha256, parent and parent["version"], now(), ws.catalog.run),
         )
+        db.execute("DELETE FROM meta WHERE key = ?", (EXPORTING,))
         pairs = ((version, sample, split) for sample, split in rows.ids())
         db.executemany("INSERT INTO released (version, sample, split) VALUES (?, ?, ?)", pairs)
     return sha256

@@ -18,12 +18,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from curate import hashes, repeats
+from curate import hashes, lost, repeats
 from curate.budget import Budget, Metered
 from curate.contracts import Engine, Http, Source
 from curate.engine import each
 from curate.errors import CurateError, GateError, ItemError, MatchError
-from curate.fetched import left_out, totals, verdict
+from curate.fetched import left_out, totals, verdict, went
 from curate.intake import Arrival, Intake, Look
 from curate.layouts.folder import path_of
 from curate.licences import judge_licences
@@ -95,13 +95,14 @@ def fetch(  # the one verb with all of the outside world handed in
     run = _Run(ws, gate, engine, progress, Budget(ws.config.run), limit, sample)
     with _settled():
         asyncio.run(run.all(sources, http))
+    lost.found_again(ws)
     if found := run.recorder.incidents:
-        kept = "sealed to your key" if ws.config.screening.on_match == "preserve" else "not kept"
-        went = "the run stopped" if run.recorder.must_stop else "the run went on with the rest"
+        rest = went(ws, run.recorder.held, run.recorder.must_stop)
         raise MatchError(
-            f"screening: {run.recorder.matched} item(s) matched a list: incident {', '.join(map(str, found))}. Bytes"
-            f" are {kept}, what came with them is held back, {went}. Do not look for the item. Next: follow"
-            f" docs/screening.md; `curate screening incident {found[0]} --for-report` has what a hotline asks for"
+            f"screening: {run.recorder.matched} item(s) matched a list: incident {', '.join(map(str, found))}. {rest}."
+            f" Do not look for the item. Next: follow docs/screening.md; `curate screening incident {found[0]}"
+            f" --for-report` has what a hotline asks for, and `curate screening acknowledge {found[0]} --by NAME` says"
+            " that somebody was told: until then this ends with 5"
         )
     if run.recorder.unanswered:
         raise GateError(

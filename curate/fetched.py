@@ -40,6 +40,15 @@ def _why(reasons: Mapping[str, int], unlisted: Mapping[str, str]) -> str:
     return f"nothing is stored: {', '.join(said)}"
 
 
+def went(ws: Workspace, held: int, stopped: bool) -> str:
+    """What became of what matched, of what came with it, and of the rest."""
+    kept = "sealed to your key" if ws.config.screening.on_match == "preserve" else "not kept"
+    along = ", what came with them is held back" if held else ""
+    left = ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'pending'")
+    rest = f"the run stopped, and {left:,} candidates are left" if left else "everything else was done"
+    return f"Bytes are {kept}{along}, {rest if stopped else 'the run went on with the rest'}"
+
+
 def left_out(catalog: Catalog) -> dict[str, int]:
     """How much of what kind the sources met and made no candidate of, as each was listed last."""
     found: Counter[str] = Counter()

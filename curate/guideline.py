@@ -45,7 +45,7 @@ class Precedent:
 
 def precedents(catalog: Catalog, taxonomy: Taxonomy) -> list[Precedent]:
     """The reasons in force, oldest first: of each sample the last one, except of samples that are held back."""
-    sql = "SELECT * FROM precedents WHERE taxonomy = ? ORDER BY decided_at, precedent"
+    sql = "SELECT * FROM precedents WHERE taxonomy = ? ORDER BY precedent"
     held = views.held(catalog)
     last: dict[tuple[str, str], Row] = {}
     for row in catalog.rows(sql, (taxonomy.version,)):

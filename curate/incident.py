@@ -1,4 +1,4 @@
-"""`curate screening incident|dispute|release`: what is known of a match or a report, and what is decided."""
+"""`curate screening incident|acknowledge|dispute|release`: what is known of a match or a report, what is decided."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
 from curate.listing import host
+from curate.quarantine import tell
+from curate.reviewer import reviewer_name
 from curate.screening import history, sealed, set_aside
+from curate.store import views
 from curate.store.catalog import now
 from curate.store.tombstones import LISTED, SCRUBBED
 
@@ -29,7 +32,8 @@ def incident(ws: "Workspace", number: int, for_report: bool) -> dict[str, Any]:
     row = _row(ws.catalog, number)
     held = ws.catalog.rows("SELECT kind, count(*) AS n FROM quarantine WHERE incident = ? GROUP BY kind", (number,))
     detail = json.loads(row["detail"] or "{}")
-    said = {key: row[key] for key in ("incident", "at", "kind", "state", "digest", "list", "entry", "source")}
+    known = ("incident", "at", "kind", "state", "acknowledged_at", "acknowledged_by")
+    said = {key: row[key] for key in (*known, "digest", "list", "entry", "source")}
     said |= {key: value for key, value in detail.items() if key not in ("places", "tombstones", "decided", "disputed")}
     said |= {"held": {one["kind"]: one["n"] for one in held}} | _entry(ws.catalog, number)
     said |= {"disputed": detail.get("disputed"), "decided": detail.get("decided"), "next": NEXT}
@@ -72,6 +76,21 @@ FROM candidates c JOIN mentions m USING (candidate) WHERE c.candidate = ? ORDER 
 # -- deciding --------------------------------------------------------------------------------------------------------
 
 
+def acknowledge(catalog: "Catalog", number: int, by: str) -> dict[str, Any]:
+    """Put on record that somebody was told: it ends the exit code 5, and lets go of nothing. Logged.
+
+    The first one stays on record. Raises UsageError for a number that there is not, or a name that is none.
+    """
+    row, name = _row(catalog, number), reviewer_name(by)
+    with catalog.tx() as db:
+        if db.execute("SELECT acknowledged_at FROM incidents WHERE incident = ?", (number,)).fetchone()[0] is None:
+            tell(db, number, name)
+            catalog.append(db, "acknowledge", None, {"incident": number, "by": name})
+    row = _row(catalog, number)
+    said = {key: row[key] for key in ("incident", "state", "acknowledged_at", "acknowledged_by")}
+    return said | {"next": NEXT if row["state"] == "open" else None}
+
+
 def dispute(ws: "Workspace", number: int, by: str, reason: str) -> dict[str, Any]:
     """Mark a match as false: the word of somebody who is entitled to it, and who saw no picture. Frees nothing.
 
@@ -92,6 +111,7 @@ def dispute(ws: "Workspace", number: int, by: str, reason: str) -> dict[str, Any
     with ws.catalog.tx() as db:
         sql = "UPDATE incidents SET state = 'disputed', detail = ? WHERE incident = ?"
         db.execute(sql, (json.dumps(detail, ensure_ascii=False), number))
+        tell(db, number, by)
         ws.catalog.append(db, "dispute", None, {"incident": number, "by": by})
     then = "nothing is let go of yet: set its entry aside (`curate screening entry`), then release the incident"
     return {"incident": number, "state": "disputed", "next": then}
@@ -102,7 +122,8 @@ def release(ws: "Workspace", number: int, reason: str, actor: str, entitled: Seq
 
     Then the items are asked for again: their bytes were not kept, and the gate looks at them anew. So is what a rescan
     removed, unless somebody took it down as well: its sources are listed anew. Where somebody is `entitled`, one of
-    them must have disputed the match before. Logged, with who and how much. For the holder of the driver's seat.
+    them must have disputed the match before. Where that is not so, only what came with the match is let go of, and the
+    incident stays open. Logged, with who and how much; who lets go of it was told. For the holder of the driver's seat.
     Raises UsageError for a number that there is not, or without a reason.
     """
     catalog = ws.catalog
@@ -126,14 +147,19 @@ def release(ws: "Workspace", number: int, reason: str, actor: str, entitled: Seq
     with catalog.tx() as db:
         sql = "DELETE FROM quarantine WHERE incident = ? AND kind = ? AND subject = ?"
         db.executemany(sql, ((number, one["kind"], one["subject"]) for one in free))
-        sql = "UPDATE incidents SET state = 'released', detail = ? WHERE incident = ?"
-        db.execute(sql, (json.dumps(detail, ensure_ascii=False), number))
+        state = row["state"] if kept_out else "released"
+        sql = "UPDATE incidents SET state = ?, detail = ? WHERE incident = ?"
+        db.execute(sql, (state, json.dumps(detail, ensure_ascii=False), number))
+        tell(db, number, actor)
         again = 0 if kept_out else int(db.execute(_AGAIN, (number,)).rowcount)
         again += 0 if kept_out or gone else _back(catalog, db, places)
         said = {"incident": number, "released": len(free), "asked_again": again}
         catalog.append(db, "quarantine_release", None, said, actor)
-    said |= {"kept": len(subjects) - len(free)}
-    return said | ({"item": f"stays out: {kept_out or gone}"} if kept_out or gone else {})
+    done: dict[str, Any] = said | {"kept": len(subjects) - len(free), "state": state}
+    if kept_out:
+        then = f"what came with it is let go of, and the incident stays {state}; release it again when that is done"
+        return done | {"item": f"stays out: {kept_out}", "next": then}
+    return done | ({"item": f"stays out: {gone}"} if gone else {})
 
 
 def _gone(ws: "Workspace", keys: Sequence[Sequence[str]]) -> str:
@@ -186,6 +212,7 @@ UPDATE candidates SET state = 'pending', reason = NULL, detail = NULL WHERE stat
 def overview(ws: "Workspace") -> dict[str, Any]:
     """Incidents by state, what is sealed, and how much was screened, and how; expired seals are removed."""
     states = ws.catalog.rows("SELECT state, count(*) FROM incidents GROUP BY state ORDER BY state")
+    waiting = views.untold(ws.catalog)
     gone = expire(ws)
     counts = history.screened(ws.catalog)
     return {
@@ -193,6 +220,7 @@ def overview(ws: "Workspace") -> dict[str, Any]:
         "exact_only": counts.get("exact_only", 0),
         "matched": counts.get("matched", 0),
         "incidents": {row[0]: row[1] for row in states},
+        "unacknowledged": waiting,
         "sealed": len(_seals(ws.catalog)),
         "expired": len(gone),
     }

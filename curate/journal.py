@@ -152,8 +152,10 @@ class Journal:
         self.catalog.append(db, "undo", one["sample"], {"axis": self.axis.name, "queue": self.queue})
 
     def _row(self, db: sqlite3.Connection, sample: str, label: str) -> dict[str, object]:
-        """What every row of a decision says, at a time after this reviewer's last one, whatever the clock does."""
-        last = db.execute(_WHEN, self._me).fetchone()[0]
+        """What every row of a decision says, at a time after this reviewer's last one, whatever the clock does; of one
+        that was far ahead no more is thought."""
+        ahead = _iso(datetime.fromtimestamp(self.clock(), UTC) + timedelta(days=1))
+        last = db.execute(_WHEN, self._me | {"ahead": ahead}).fetchone()[0]
         at = max(self._now(), _next(last)) if last else self._now()
         return self._me | {
             "sample": sample, "axis": self.axis.name, "taxonomy": self.config.taxonomy.version, "label": label,
@@ -330,7 +332,9 @@ ORDER BY decision DESC LIMIT 1
 _MINE = """
 SELECT * FROM in_force WHERE queue = :queue AND reviewer = :reviewer AND sample = :sample AND session IS NOT NULL
 """
-_WHEN = "SELECT max(decided_at) FROM decisions WHERE reviewer = :reviewer AND session IS NOT NULL"
+_WHEN = """
+SELECT max(decided_at) FROM decisions WHERE reviewer = :reviewer AND session IS NOT NULL AND decided_at < :ahead
+"""
 _REVEALED = """
 SELECT count(*) FROM review_events WHERE queue = :queue AND reviewer = :reviewer AND sample = :sample
     AND kind = 'reveal'

@@ -17,11 +17,13 @@ Held = tuple[str, str]  # kind (sample, album, uploader, list), subject
 
 
 def quarantine(  # the interface that review, gate and command share
-    catalog: Catalog, sample: str, reason: str, *, group: bool = False, actor: str, kind: str = "person",
+    catalog: Catalog, sample: str, reason: str, *, group: bool = False, actor: str, told: bool = False,
 ) -> int:  # fmt: skip
     """Hold one stored sample back, with `group` also its near-duplicate group and its albums; the incident's number.
 
-    One short transaction; needs no driver lock. Raises UsageError for a sample that is not there, or without a reason.
+    One short transaction; needs no driver lock. The same again, by the same person for the same reason, is the same
+    incident as long as it is open. `told`: whoever holds it back is the operator, who need not be told of it. Raises
+    UsageError for a sample that is not there, or without a reason.
     """
     if not reason.strip():
         raise UsageError("quarantine: say why (--reason)")
@@ -29,10 +31,28 @@ def quarantine(  # the interface that review, gate and command share
         raise UsageError("quarantine: no such sample")
     with catalog.tx() as db:
         held = [("sample", sample), *(_group(db, sample) if group else ())]
-        incident = open_incident(catalog, db, kind, sample, {"reason": reason, "actor": actor})
+        asked = (catalog.digest("sha256", sample), reason, actor)
+        if (known := db.execute(_SAME, asked).fetchone()) is not None:  # the answer to it was lost
+            hold(db, held, known[0], reason)
+            return int(known[0])
+        incident = open_incident(catalog, db, "person", sample, {"reason": reason, "actor": actor})
+        if told:
+            tell(db, incident, actor)
         hold(db, held, incident, reason)
-        catalog.append(db, "quarantine", sample, {"incident": incident, "kind": kind, "held": len(held)}, actor)
+        catalog.append(db, "quarantine", sample, {"incident": incident, "kind": "person", "held": len(held)}, actor)
     return incident
+
+
+_SAME = """
+SELECT incident FROM incidents WHERE kind = 'person' AND state = 'open' AND digest = ?
+    AND json_extract(detail, '$.reason') = ? AND json_extract(detail, '$.actor') = ? ORDER BY incident LIMIT 1
+"""
+
+
+def tell(db: sqlite3.Connection, incident: int, who: str) -> None:
+    """Put on record that somebody knows of an incident, inside a transaction; who knew first stays."""
+    sql = "UPDATE incidents SET acknowledged_at = ?, acknowledged_by = ? WHERE incident = ? AND acknowledged_at IS NULL"
+    db.execute(sql, (now(), who, incident))
 
 
 def open_incident(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from curate import hashes, repeats
+from curate import hashes, lost, repeats
 from curate.errors import ItemError, StoreError
 from curate.intake import Look
 from curate.marks import canonical
@@ -41,10 +41,12 @@ class Recorder:
     def __init__(self, ws: Workspace, gate: Gate) -> None:
         self._ws, self._gate = ws, gate
         self._blocked = Blocked(ws.catalog)
+        self._missed = lost.missed(ws.catalog)
         self._hashes: dict[str, hashes.Found] = {}
         self._held = ws.catalog.one("SELECT coalesce(sum(bytes), 0) FROM samples")
         self.incidents: list[int] = []
         self.matched = self.recorded = 0
+        self.held = 0  # albums, uploaders, list files and samples that were held back with what matched
         self.unanswered = ""
         self._entries = set[tuple[str, str]]()  # of lists, that matched in this run, and were not hot
         self._remote = 0  # matches of remote matchers
@@ -79,6 +81,8 @@ class Recorder:
         self._reserve(kept)
         known = {one: _media(o) | self._preserved(o, match) for one, (o, match) in matched.items()}
         stored = [o.look.sha256 for o in kept if o.look is not None]
+        for one in self._missed.intersection(stored):
+            self._ws.blobs.delete(one)  # they are not what they were
         with self._ws.landing(stored):
             self._ws.blobs.put((o.look.sha256, _body(o)) for o in kept if o.look and o.response)
             with self._ws.catalog.tx() as db:
@@ -208,14 +212,18 @@ class Recorder:
         catalog, sha256, held = self._ws.catalog, o.look.sha256 if o.look else "", company(db, o.candidate)
         if db.execute("SELECT 1 FROM samples WHERE id = ?", (sha256,)).fetchone():
             held.append(("sample", sha256))  # stored before the list knew it; `curate screening rescan` removes it
-        number = history.hot(catalog, db, match, self._gate.stop_after_matches) if self._holds else None
+        number = history.known(catalog, db, match) if self._holds else None
         if number is not None:
             history.record(catalog, db, number, history.Hit(match, sha256, o.candidate, detail))
+            db.execute(
+                "UPDATE incidents SET acknowledged_at = NULL, acknowledged_by = NULL WHERE incident = ?", (number,)
+            )
         else:
             number = open_incident(catalog, db, "match", sha256, detail, match, o.candidate)
             self._entries |= {history.key(catalog, match)} if match.value else set()
             self._remote += not match.value
         hold(db, held, number, f"came with what incident {number} is about")
+        self.held += len(held)
         catalog.append(db, "match", sha256, {"incident": number, "list": match.list, "held": len(held)})
         return number
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate import redaction
 from curate.erasure import count, erase, group_name
-from curate.errors import BusyError, ItemError, StoreError
+from curate.errors import BusyError, DiskFullError, ItemError, StoreError
 from curate.kept import keep
 from curate.marks import canonical
 from curate.media import pdq
@@ -28,6 +28,7 @@ from curate.media.decode import Bounds
 from curate.media.parts import parts
 from curate.store.blobs import disk, sync, write
 from curate.store.catalog import PAGE, now
+from curate.store.journal_log import NAME as JOURNAL
 from curate.store.tables import Table
 from curate.store.tombstones import LISTED
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 FOLDER = "receipts"
 KINDS = ("sha256", "url", "path", "page")  # of names by which something is taken down
+DAMAGED = "damaged-catalog.db"  # what the catalog's files are called that `verify --repair --rebuild` replaced
 PAGES = ("report.html", "dedupe.html")  # pages beside curate.toml that show pictures
 MARK = b'<meta name="generator" content="curate">'
 LOOKED_FOR = 40  # words; each is one pass over the catalog's file
@@ -286,6 +288,8 @@ def _derived(ws: "Workspace") -> None:
     shutil.rmtree(ws.work / "review", ignore_errors=True)
     for page in pages(ws):
         page.unlink(missing_ok=True)
+    for old in ws.work.glob(f"{DAMAGED}*"):
+        old.unlink()
 
 
 def pages(ws: "Workspace") -> list[Path]:
@@ -348,6 +352,8 @@ def scour(ws: "Workspace", words: Sequence[str]) -> None:
     first `LOOKED_FOR` are looked for afterwards. Raises StoreError where another process holds the log, or an id is
     still there.
     """
+    if ws.catalog.journal_overdue:
+        raise DiskFullError(f"{JOURNAL} could not be written anew; free some space and run it again")
     _fold(ws)
     if 0 < len(words) <= LOOKED_FOR and not _traces(ws, words):
         return
@@ -355,7 +361,9 @@ def scour(ws: "Workspace", words: Sequence[str]) -> None:
     _fold(ws)
     listed = {row[0] for row in ws.catalog.rows("SELECT value FROM set_aside")}  # a list's hashes, not what is here
     if left := [one for one in _traces(ws, words[:LOOKED_FOR]) if _HEX.fullmatch(one) and one not in listed]:
-        raise StoreError(f"catalog.db still holds {len(left)} of the removed ids in a table; this is a bug of curate")
+        raise StoreError(
+            f"the catalog or the journal still holds {len(left)} of the removed ids; this is a bug of curate"
+        )
 
 
 def _fold(ws: "Workspace") -> None:
@@ -367,9 +375,9 @@ def _fold(ws: "Workspace") -> None:
 
 
 def _traces(ws: "Workspace", words: Sequence[str]) -> list[str]:
-    """Those of the words that stand in the catalog's files, but for what is said of others as well."""
+    """Those of the words that stand in the catalog's files or the journal, but for what is said of others as well."""
     found = []
-    for path in (ws.catalog.path, ws.catalog.path.with_name(f"{ws.catalog.path.name}-wal")):
+    for path in (ws.catalog.path, ws.catalog.path.with_name(f"{ws.catalog.path.name}-wal"), ws.catalog.journal.path):
         if path.exists() and path.stat().st_size:
             with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 found += [one for one in words if data.find(one.encode()) >= 0]

@@ -4,23 +4,25 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from curate import trust
 from curate.config import CONFIG_NAME, Config, digest, load
 from curate.contracts import Engine
 from curate.coverage import headline, rest
 from curate.engine import engine_of
-from curate.errors import DiskFullError, UsageError
+from curate.errors import CurateError, DiskFullError, MatchError, UsageError, WitnessError
 from curate.layouts.folder import shown
 from curate.progress import Progress
-from curate.store import borrowed, catalog
+from curate.store import borrowed, catalog, views, witnesses
 from curate.store.workspace import Workspace, find_root
 
+Doubts = Literal["refuse", "leave"]  # what becomes of a verb where something of the workspace is missing
+SHOWN = 5  # incidents that are named
 T = TypeVar("T")
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")  # that JSON lets pass
 
@@ -87,49 +89,77 @@ class Session:
             trust.check(one)
 
     @contextmanager
-    def open(self) -> Iterator[Workspace]:
-        """The workspace, for reading."""
+    def open(self, doubts: Doubts = "refuse") -> Iterator[Workspace]:
+        """The workspace. Incidents that nobody has acknowledged are said, also where `--quiet` is.
+
+        Raises WitnessError where something says that more was lost than it knows, unless that is left to the verb.
+        """
         ws = Workspace(self.root, self.config)
         try:
+            _begin(ws, doubts)
             yield ws
         finally:
             ws.close()
 
-    def read(self, act: Callable[[Workspace], T]) -> T:
+    def read(self, act: Callable[[Workspace], T], doubts: Doubts = "refuse") -> T:
         """What `act`, which only reads, says of the workspace; of a copy of its catalog where it cannot be written."""
         if borrowed.writable(self.root / "work"):
             try:
-                with self.open() as ws:
+                with self.open(doubts) as ws:
                     return act(ws)
             except DiskFullError:  # SQLite writes even where it reads
                 pass
+        witnesses.no_catalog((self.root / "work").resolve())
         with borrowed.copy((self.root / "work").resolve()) as copy:
             ws = Workspace(self.root, self.config, copy)
             try:
+                _begin(ws, doubts)
                 return act(ws)
             finally:
                 ws.close()
 
+    def tell(self, act: Callable[[Workspace], Mapping[str, Any]]) -> None:
+        """Print what `act` says of the workspace, in any case; then raise WitnessError where something is missing."""
+        result, doubts = self.read(lambda ws: (act(ws), ws.doubts()), "leave")
+        self.say(result)
+        _refuse(doubts)
+
     @contextmanager
-    def drive(self, verb: str, obeying: bool = True) -> Iterator[Workspace]:
+    def drive(
+        self, verb: str, obeying: bool = True, tells: bool = False, doubts: Doubts = "refuse"
+    ) -> Iterator[Workspace]:
         """The workspace, held by one verb, whose run is recorded however it ends.
 
-        Raises UsageError where somebody else could have written what says what is run, unless the verb runs nothing of
-        it (`obeying` False).
+        `tells`: the verb ends with 5 while an incident waits to be acknowledged, whatever else it failed with; where it
+        did not fail, the command looks at `views.untold`. Raises UsageError where somebody else could have written what
+        says what is run, unless the verb runs nothing of it (`obeying` False).
         """
         if obeying:
             self.obey()
-        with self.open() as ws, ws.driver(verb):
+        with self.open(doubts) as ws, self.driven(ws, verb, tells):
+            if doubts == "refuse" or not ws.doubts():
+                self.settle(ws)
+            yield ws
+
+    @contextmanager
+    def driven(self, ws: Workspace, verb: str, tells: bool = False) -> Iterator[None]:
+        """`drive`, of a workspace that is open."""
+        with ws.driver(verb):
             ws.catalog.begin(verb, digest(self.root))
             status = "failed"
             try:
-                self.settle(ws)
-                yield ws
+                yield
                 status = "done"
             except KeyboardInterrupt:
                 status = "interrupted"
                 left = ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'pending'")
                 self.note(f"curate: {left} candidates are left to fetch")
+                raise
+            except CurateError as error:
+                waiting = views.untold(ws.catalog) if tells and not isinstance(error, MatchError) else []
+                if waiting:
+                    print(f"curate: {shown(str(error))}", file=sys.stderr)
+                    raise MatchError(_untold(waiting)) from error
                 raise
             finally:
                 ws.catalog.end(status)
@@ -151,6 +181,30 @@ class Session:
         """Say something on stderr."""
         if not self.quiet:
             print(shown(text), file=sys.stderr)
+
+
+def _begin(ws: Workspace, doubts: Doubts) -> None:
+    if doubts == "refuse":
+        _refuse(ws.doubts())
+    if waiting := views.untold(ws.catalog):
+        print(f"curate: {_untold(waiting)}", file=sys.stderr)
+
+
+def _refuse(doubts: Sequence[str]) -> None:
+    if doubts:
+        for one in doubts[:-1]:
+            print(f"curate: {shown(one)}", file=sys.stderr)
+        raise WitnessError(doubts[-1])
+
+
+def _untold(numbers: Sequence[int]) -> str:
+    """What is said of incidents that nobody has acknowledged."""
+    some = f"{', '.join(map(str, numbers[:SHOWN]))}{', ...' if len(numbers) > SHOWN else ''}"
+    what = f"incident {some} is open" if len(numbers) == 1 else f"{len(numbers)} incidents are open ({some})"
+    return (
+        f"{what}, and nobody has said that they know of it: follow docs/screening.md; `curate screening acknowledge"
+        f" {numbers[0]} --by NAME` ends this message and the exit code 5, and lets go of nothing"
+    )
 
 
 def _secret(host: str, name: str) -> str:

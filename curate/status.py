@@ -77,6 +77,8 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
         "contested": contested(catalog),
         "labelled": len(known.by_sample.keys() & eligibility.survivors(catalog)),
         "held": len(held),
+        "incidents": dict(_pairs(ws, "SELECT state, count(*) FROM incidents GROUP BY state ORDER BY state")),
+        "unacknowledged": views.untold(catalog),
         "reviewed": catalog.one(_REVIEWED),
         "human": dict(catalog.rows(_HUMAN, (UNSURE,))[0]),
         "queues": [dict(row) for row in catalog.rows(_QUEUES)],

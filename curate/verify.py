@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from curate import kept
+from curate import kept, lost
 from curate.coverage import Coverage
 from curate.errors import StoreError
 from curate.progress import Progress
 from curate.redaction import export_again
 from curate.release import HEADER
+from curate.store.chain import broken
 from curate.store.tables import Table
+from curate.store.witnesses import CATALOG, REBUILD, SEAL, outdated
 from curate.store.workspace import MARKS, Workspace, mark
 
-CATALOG = "catalog.db"
+SPOILT = "its bytes have another sha256"
 DIGESTS = ("sha256", "sha1", "md5")
 _BLOCK = 1 << 20
 _DISAGREE = """
@@ -31,7 +33,7 @@ FROM members m LEFT JOIN group_names g USING (sample) WHERE m.grp IS NOT g.grp
 
 _DAMAGED = (
     "only blobs were looked at beside it. Put a good copy back with its seal; where another program wrote the catalog"
-    f" on purpose, remove {CATALOG}-seal, which takes the catalog as it is"
+    f" on purpose, remove {SEAL}, and `curate verify --repair` takes the catalog as it is; {REBUILD}"
 )
 
 
@@ -64,7 +66,13 @@ def verify(ws: Workspace, progress: Progress, repair: bool = False) -> dict[str,
         return _said(found, _blobs(ws, found, progress, None), [])
     _check(found, lambda: _catalog(ws, found))
     _check(found, lambda: _log(ws, found))
-    sound = not found.items
+    sound = whole = not found.items
+    if ws.catalog.seal.lost:
+        found.add("missing", SEAL, "digests of pages are missing: whether the catalog is what was written is not known")
+        if repair and sound:
+            ws.catalog.reseal()
+        sound = False  # what it does not know may be there all the same
+    _check(found, lambda: _journal(ws, found, repair and whole))
     blobs = _blobs(ws, found, progress, repair and sound)
     _tables(ws, found, repair)
     _check(found, lambda: _releases(ws, found))
@@ -74,7 +82,7 @@ def verify(ws: Workspace, progress: Progress, repair: bool = False) -> dict[str,
         ws.blobs.sweep()
         if sound:
             ws.catalog.note("repair", detail=dict(found.kinds))
-    return _said(found, blobs, _redacted(ws))
+    return _said(found, blobs, _redacted(ws)) | {"lost": len(lost.given_up(ws.catalog))}
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,8 @@ def _catalog(ws: Workspace, found: Findings) -> None:
     for row in ws.catalog.rows("PRAGMA integrity_check"):
         if row[0] != "ok":
             found.add("corrupt", CATALOG, str(row[0]))
+    for why in outdated(ws):
+        found.add("corrupt", CATALOG, why)
     for row in ws.catalog.rows("PRAGMA foreign_key_check"):
         found.add("corrupt", CATALOG, f"a row of {row[0]} names a row of {row[2]} that is not there")
     for sample, problem in ws.catalog.rows(_DISAGREE):
@@ -125,6 +135,26 @@ def _catalog(ws: Workspace, found: Findings) -> None:
 def _log(ws: Workspace, found: Findings) -> None:
     for seq in ws.catalog.broken_links():
         found.add("corrupt", f"log:{seq}", "the log's chain is broken at this row")
+
+
+def _journal(ws: Workspace, found: Findings, repair: bool) -> None:
+    """The journal's chain, and whether it says what the catalog says. Repaired, each knows what the other knew."""
+    catalog, before = ws.catalog, len(found.items)
+    journal = catalog.journal
+    for line in broken(journal.path):
+        found.add("corrupt", journal.path.name, f"line {line} is not what was written, or not what follows")
+    if catalog.standing == "lost":
+        found.add("missing", journal.path.name, "lines that the catalog knows of are missing")
+    elif len(found.items) == before and (differing := catalog.journal_differs()):
+        found.add("corrupt", journal.path.name, f"{differing} rows are not what the catalog says")
+    if repair and len(found.items) > before:
+        secret = journal.secret()
+        if secret == catalog.get("secret"):
+            catalog.take_journal()
+        elif secret is not None:
+            found.add("corrupt", journal.path.name, "it belongs to another workspace; move it away, and repair again")
+            return
+        catalog.renew_journal()
 
 
 # -- the bytes -------------------------------------------------------------------------------------------------------
@@ -138,7 +168,8 @@ def _blobs(ws: Workspace, found: Findings, progress: Progress, repair: bool | No
         rows = {row[0]: tuple(row[1:]) for row in ws.catalog.stream(sql)} if repair is not None else None
     except StoreError as error:
         found.add("corrupt", CATALOG, f"samples cannot be read: {error}")
-    count = 0
+    count, spoilt, samples = 0, set[str](), set(rows or ())
+    given_up = lost.given_up(ws.catalog) if rows is not None else set[str]()
     with progress.stage("verify", len(rows) if rows else None) as step:
         for name in ws.blobs.list():
             count += 1
@@ -147,10 +178,15 @@ def _blobs(ws: Workspace, found: Findings, progress: Progress, repair: bool | No
                 found.add(problem[0], name, problem[1])
                 if repair and problem[0] == "orphans":
                     ws.blobs.delete(name)
+                if problem[1].startswith(SPOILT):
+                    spoilt.add(name)
             step()
-    for name in sorted(rows or ()):
+    missing = (rows or {}).keys() - given_up
+    for name in sorted(missing):
         found.add("missing", name, "its bytes are missing")
-    return _Blobs(count, len(rows or ()))
+    if repair:
+        lost.reopen(ws, {*missing, *spoilt} & samples)
+    return _Blobs(count, len(missing))
 
 
 def _problem(path: Path, row: tuple[object, ...] | None) -> tuple[str, str] | None:
@@ -160,7 +196,7 @@ def _problem(path: Path, row: tuple[object, ...] | None) -> tuple[str, str] | No
     except OSError as error:
         return "unread", f"it cannot be read: {error.strerror}"
     if sha256 != path.name:
-        return "corrupt", f"its bytes have another sha256: {sha256}"
+        return "corrupt", f"{SPOILT}: {sha256}"
     if row == ():
         return "orphans", "no sample has these bytes"
     if row is not None and tuple(rest) != row:

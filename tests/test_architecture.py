@@ -67,6 +67,7 @@ SHARED = {
     "curate.journal",
     "curate.licences",
     "curate.likeness",
+    "curate.lost",
     "curate.listing",
     "curate.local_files",
     "curate.members",

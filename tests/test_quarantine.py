@@ -2,7 +2,9 @@
 
 import csv
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -127,15 +129,18 @@ def test_the_command_needs_no_driver_lock(tmp_path: Path) -> None:
 def test_an_older_catalog_keeps_what_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from curate.store import migrations
 
-    with monkeypatch.context() as patch:
+    one = "1" * 64
+    (tmp_path / "work").mkdir()
+    with monkeypatch.context() as patch, closing(sqlite3.connect(tmp_path / "work/catalog.db")) as db:
         patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
-        ws = workspace(tmp_path)
-        one = add(ws, encode(texture(1)))
-        with ws.catalog.tx() as db:
-            db.execute("INSERT INTO quarantine VALUES ('sample', ?, NULL, 'why', '')", (one,))
-        ws.close()
+        db.isolation_level = None
+        migrations.migrate(db)
+        columns = "(id, sha1, md5, bytes, media_type, width, height)"
+        db.execute(f"INSERT INTO samples {columns} VALUES (?, '', '', 1, 'image/png', 8, 8)", (one,))
+        db.execute("INSERT INTO quarantine VALUES ('sample', ?, NULL, 'why', '')", (one,))
     ws = workspace(tmp_path)
     assert views.held(ws.catalog) == {one}
+    assert one in (tmp_path / "work/journal.log").read_text()
     ws.close()
     monkeypatch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
     with pytest.raises(StoreError, match="newer curate"):

@@ -90,7 +90,7 @@ def test_a_sample_that_cannot_be_hashed_leaves_the_release_and_stops_nothing(tmp
     ws = workspace(tmp_path)
     ids = [add(ws, encode(texture(n), "PNG"), "neutral") for n in range(4)]
     path = ws.blobs.path(ids[0])
-    path.write_bytes(path.read_bytes()[:100])
+    path.write_bytes(bytes(path.stat().st_size))  # as many as they were, or they would be lost
     assert dedupe(ws, Serial(), QUIET)["unhashed"] == 1
     put(ws, dict.fromkeys(ids, ("neutral", 0.9)))
     said = export(ws, "1.0.0", FORMATS, QUIET)

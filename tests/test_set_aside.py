@@ -55,7 +55,8 @@ def test_the_whole_way_by_the_command(root: Path) -> None:
     kept = curate(root, "screening", "release", "1", "--reason", "it is a logo")
     assert (kept["released"], kept["kept"], kept["asked_again"]) == (0, 0, 0)
     assert "not set aside" in kept["item"]
-    assert curate(root, "fetch")["reasons"] == {"gate_match": 1}, "what matched stays out"
+    assert kept["state"] == curate(root, "screening", "incident", "1")["state"] == "open"
+    assert curate(root, "fetch")["reasons"] == {"gate_match": 1}, "what matched stays out, and somebody knows"
     short = HASH[:8].upper()
     plain = curate(root, "screening", "entry", short)["lists"][0]
     assert (plain["entries"], plain["matches"], plain["items"], plain["set_aside"]) == (["line 1"], 1, 1, False)

@@ -21,7 +21,8 @@ def test_an_empty_workspace(tmp_path: Path) -> None:
     assert status(ws) == {
         "candidates": 0, "stored": 0, "pending": 0, "failed": {}, "samples": 0, "same_bytes": 0,
         "duplicates": 0, "conflicts": 0, "contested": 0,
-        "labelled": 0, "held": 0, "reviewed": 0, "withheld": {}, "upstream": {}, "releases": [], "sources": [],
+        "labelled": 0, "held": 0, "incidents": {}, "unacknowledged": [], "reviewed": 0,
+        "withheld": {}, "upstream": {}, "releases": [], "sources": [],
         "human": {"decisions": 0, "reviewers": 0, "unsure": 0, "imported": 0, "undone": 0, "precedents": 0},
         "queues": [],
     }  # fmt: skip
@@ -54,7 +55,8 @@ def test_every_total(tmp_path: Path) -> None:
     assert (source["use"], source["candidates"], source["license_missing"]) == ("urllist", 5, 5)
     assert said == {
         "candidates": 9, "stored": 5, "pending": 1, "failed": {"dns": 1, "http_404": 2}, "samples": 4, "same_bytes": 1,
-        "duplicates": 1, "conflicts": 1, "contested": 2, "labelled": 2, "held": 0, "reviewed": 1,
+        "duplicates": 1, "conflicts": 1, "contested": 2, "labelled": 2, "held": 0,
+        "incidents": {}, "unacknowledged": [], "reviewed": 1,
         "withheld": {}, "upstream": {}, "releases": ["0.9.0", "1.0.0"], "queues": [],
         "human": {"decisions": 2, "reviewers": 2, "unsure": 0, "imported": 2, "undone": 0, "precedents": 0},
     }  # fmt: skip

@@ -25,7 +25,7 @@ FILES = {"train.parquet": b"rows to train on", "val.parquet": b"rows", "test.par
 
 def clean(blobs: int) -> dict[str, object]:
     """What is said of a workspace in which nothing is wrong."""
-    return {"blobs": blobs} | CLEAN | Coverage(blobs, blobs, "blobs").facts(None)
+    return {"blobs": blobs} | CLEAN | {"lost": 0} | Coverage(blobs, blobs, "blobs").facts(None)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from curate.session import Session
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
-INCOMPLETE = 3
+INCOMPLETE, MATCHED = 3, 5
 NAME = "sha256 (8 digits and more), URL, path or commons:PAGEID."  # how a sample is named
 CODES = {
     0: "done",
@@ -25,7 +25,7 @@ CODES = {
     3: "finished, but more than 5 % could not be looked at, fetch stored nothing, or more items failed than"
     " `--max-failures` allows",
     4: "a gate refused, or check found a leak",
-    5: "a screening match: stop and follow the procedure",
+    5: "a screening match, or an incident that nobody has acknowledged: stop and follow the procedure",
     130: "interrupted (what is done is kept)",
 }
 app = typer.Typer(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curate.commands import pick
-from curate.commands.base import app, finish, verb
+from curate.commands.base import MATCHED, app, finish, verb
 from curate.errors import UsageError
 from curate.session import Session
 
@@ -35,6 +35,7 @@ def fetch(
     from curate.fetched import too_many, totals
     from curate.listing import relist as begin_again
     from curate.reopen import retry
+    from curate.store.views import untold
 
     if reasons and not retry_failed:
         raise UsageError(f"fetch {reasons[0]}: reasons go with --retry-failed")
@@ -44,7 +45,7 @@ def fetch(
         raise UsageError("fetch: --plan and --sync go alone")
     if sample is not None and s.limit is not None:
         raise UsageError("fetch: --sample says how many; take --limit out")
-    with s.drive("fetch") as ws:
+    with s.drive("fetch", tells=True) as ws:
         pick.check(ws.config)
         if relist:
             begin_again(ws.catalog)
@@ -54,9 +55,10 @@ def fetch(
             result: dict[str, Any] = {"sync": _sync(s, ws), **totals(ws)}
         else:
             result = _plan(s, ws) if plan else run(s, ws, sample)
+        waiting = untold(ws.catalog)
     if why := too_many(result, max_failures):
         result = dict(result) | {"incomplete": why}
-    finish(s, result)
+    finish(s, result, code=MATCHED if waiting else 0)
 
 
 def run(s: Session, ws: "Workspace", sample: int | None = None) -> dict[str, Any]:

@@ -69,4 +69,4 @@ def decisions_export(s: Session, file: Path) -> None:
     """Write every human label to a CSV file that another workspace can import."""
     from curate.decisions import export_csv
 
-    s.say(s.read(lambda ws: export_csv(ws, file)))
+    s.tell(lambda ws: export_csv(ws, file))

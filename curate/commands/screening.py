@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curate.commands import pick
-from curate.commands.base import NAME, app, finish, verb
+from curate.commands.base import MATCHED, NAME, app, finish, verb
 from curate.coverage import over
 from curate.errors import UsageError
 from curate.session import Session
@@ -33,7 +33,8 @@ def quarantine(
     from curate.store import lookup
 
     with s.open() as ws:
-        incident = quarantine(ws.catalog, lookup.one(ws.catalog, name), reason, group=group, actor=s.user)
+        sample = lookup.one(ws.catalog, name)
+        incident = quarantine(ws.catalog, sample, reason, group=group, actor=s.user, told=True)
     s.say({"incident": incident})
 
 
@@ -101,6 +102,20 @@ def screening_incident(
         s.say(incident(ws, number, for_report))
 
 
+@group.command("acknowledge")
+@verb
+def screening_acknowledge(
+    s: Session,
+    number: Annotated[int, typer.Argument(metavar="ID")],
+    by: Annotated[str, typer.Option(help="Who was told, and follows the procedure.")],
+) -> None:
+    """Say that somebody knows of an incident: `fetch` ends with 5 no longer for it. Lets go of nothing."""
+    from curate.incident import acknowledge
+
+    with s.open() as ws:
+        s.say(acknowledge(ws.catalog, number, by))
+
+
 @group.command("dispute")
 @verb
 def screening_dispute(
@@ -135,8 +150,10 @@ def screening_release(
 def screening_rescan(s: Session) -> None:
     """Screen all stored samples again, from stored hashes; remove what matches. Exit 5 when something did."""
     from curate.rescan import rescan
+    from curate.store.views import untold
 
-    with s.drive("rescan") as ws:
+    with s.drive("rescan", tells=True) as ws:
         result = rescan(ws, pick.gate(s.config, ws.catalog), s.engine(ws.config), s.progress)
+        waiting = untold(ws.catalog)
     s.note_void(result)
-    finish(s, over(result["samples"], result["unhashed"]) | result, code=5 if result["matched"] else 0)
+    finish(s, over(result["samples"], result["unhashed"]) | result, code=MATCHED if result["matched"] or waiting else 0)

@@ -81,25 +81,22 @@ _COLUMNS = (
 )
 
 
-def hot(catalog: Catalog, db: sqlite3.Connection, match: Match, after: int) -> int | None:
-    """The incident that a match of an entry belongs to that has matched `after` times and more; None below that.
+def known(catalog: Catalog, db: sqlite3.Connection, match: Match) -> int | None:
+    """The incident of an entry that has matched before, where the gate holds and goes on; None where there is none.
 
     One that somebody has decided about is not added to: what comes later is another matter. What a remote matcher names
     is no entry, but a bank of them.
     """
     if not match.value:
         return None
-    sql = "SELECT count(*) FROM matches WHERE list = ? AND entry = ?"
-    entry = key(catalog, match)
-    if db.execute(sql, entry).fetchone()[0] < max(after, 1):
-        return None
-    found = db.execute(_OPEN, entry).fetchone()[0]
+    found = db.execute(_OPEN, key(catalog, match)).fetchone()[0]
     return None if found is None else int(found)
 
 
 _OPEN = """
 SELECT max(incident) FROM matches JOIN incidents USING (incident)
 WHERE matches.list = ? AND matches.entry = ? AND state = 'open' AND kind = 'match'
+    AND json_extract(incidents.detail, '$.decided') IS NULL
 """
 
 

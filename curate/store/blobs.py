@@ -14,7 +14,7 @@ from curate.errors import DiskFullError, StoreError
 
 T = TypeVar("T")
 SYNCS = 16  # files that are made durable at once
-_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -115,7 +115,7 @@ def disk() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise DiskFullError(f"the disk is full ({error.strerror}); free some space and run it again") from error
         if error.errno in _CLOSED:
             raise StoreError(f"{error.filename or 'the workspace'}: cannot be written ({error.strerror})") from error

@@ -15,7 +15,8 @@ from pathlib import Path
 from curate.errors import StoreError
 
 PREFIX = "curate-reads-"  # a process id follows
-_PARTS = ("catalog.db", "catalog.db-wal", "catalog.db-seal")
+_JOURNAL = "journal.log"
+_PARTS = ("catalog.db", "catalog.db-wal", "catalog.db-seal", _JOURNAL)
 _SPARE = 2**20  # bytes, beside the copy
 
 
@@ -51,17 +52,20 @@ def copy(work: Path) -> Iterator[Path]:
 
 @contextmanager
 def _still(work: Path) -> Iterator[None]:
-    """Nobody folds the log into the catalog meanwhile; what is added to the log does no harm."""
+    """Nobody folds the log into the catalog meanwhile, nor appends to the journal, which must not be ahead of it.
+
+    What is added to the log does no harm.
+    """
+    locks: list[int] = []
     try:
-        lock = os.open(work / _PARTS[2], os.O_RDONLY)
-    except FileNotFoundError:
-        yield
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH)
+        for name in (_PARTS[2], _JOURNAL):
+            with suppress(FileNotFoundError):
+                locks.append(os.open(work / name, os.O_RDONLY))
+                fcntl.flock(locks[-1], fcntl.LOCK_SH)
         yield
     finally:
-        os.close(lock)
+        for one in locks:
+            os.close(one)
 
 
 def _room(size: int) -> str:

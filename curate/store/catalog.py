@@ -1,27 +1,30 @@
 """The catalog: one SQLite file that holds every fact a run may not lose."""
 
-import getpass
+import contextlib
 import hashlib
 import hmac
 import os
+import pwd
 import secrets
 import sqlite3
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from curate import __version__
 from curate.errors import BusyError, DiskFullError, StoreError
 from curate.marks import canonical
+from curate.store import journal_log
 from curate.store.blobs import disk
+from curate.store.chain import GENESIS
+from curate.store.journal_log import JournalLog
 from curate.store.migrations import migrate
 from curate.store.seal import Seal
 
-GENESIS = "0" * 64
 FOLD_AT = 64 * 2**20  # bytes by which the write-ahead log may grow before it is folded in
 CONFIGURED = "configured"  # the name of a fact: the sources that the last fetch was told to ask, as JSON
 PAGE = "page:"  # begins the name of a fact: a page with pictures was written at the path that follows
@@ -35,9 +38,24 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def later(than: str | None) -> str:
+    """The time, and never that of what was said a moment ago: a millisecond after it, if it is no more than a second.
+
+    A time that lies far ahead is a wrong clock's, and is not followed.
+    """
+    at = datetime.now(UTC)
+    before = datetime.fromisoformat(than) if than else None
+    if before is not None and at <= before <= at + timedelta(seconds=1):
+        at = before + timedelta(milliseconds=1)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def user() -> str:
-    """Who is at the keyboard, as the log names them."""
-    return os.environ.get("USER") or (str(os.getuid()) if hasattr(os, "getuid") else getpass.getuser())
+    """Who is at the keyboard, as the log names them; a number only where nobody gave it a name."""
+    try:
+        return os.environ.get("USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 class Catalog:
@@ -57,9 +75,17 @@ class Catalog:
             for pragma in ("busy_timeout=30000", *_PRAGMAS):
                 self._db.execute(f"PRAGMA {pragma}")
             self.seal, self._folded = Seal(path), 0
+            self.journal = JournalLog(path.with_name(journal_log.NAME))
             with self.seal.writing():
                 migrate(self._db)
                 self._secret()
+                self.standing = self.journal.meet(self._db)
+                if self.standing == "older":
+                    sql = "INSERT OR IGNORE INTO meta VALUES ('older', ?)"
+                    self._db.execute(sql, (f"seen {now()}",))
+            if self.one("SELECT 1 FROM outbox WHERE seq IS NULL LIMIT 1") is not None:
+                with self.tx():  # of a catalog that never had a journal
+                    pass
 
     def close(self) -> None:
         """Close the file, after folding the write-ahead log in: SQLite would do it unsealed. May be done twice."""
@@ -68,6 +94,7 @@ class Catalog:
                 return
             try:
                 if self.seal.alone(WAIT):
+                    self._count()
                     self.seal.fold(self._checkpoint)
             except (OSError, sqlite3.Error):  # a full disk; the log stays as it is
                 pass
@@ -107,11 +134,13 @@ class Catalog:
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._db
+                    self.journal.chain(self._db)
                     self._db.execute("COMMIT")
                 except BaseException:
                     if self._db.in_transaction:  # where the disk is full, SQLite has rolled back already
                         self._db.execute("ROLLBACK")
                     raise
+                self.journal.flush(self._db)
             if (size := self._logged()) > self._folded + FOLD_AT:
                 self.fold(0)
                 self._folded = min(size, self._logged())  # what a reader keeps back is not tried again at once
@@ -127,6 +156,7 @@ class Catalog:
             if not self.seal.alone(patience / 1000):
                 return False
             try:
+                self._count()
                 return self.seal.fold(lambda: self._checkpoint(patience))
             finally:
                 self.seal.free()
@@ -137,15 +167,57 @@ class Catalog:
             self._db.execute("VACUUM")
 
     def broken_pages(self) -> list[int]:
-        """The number of every page of the file that is not what was written; it folds the log in first."""
+        """The number of every page of the file that is not what was written; it folds the log in first.
+
+        None where the digests themselves are lost.
+        """
+        if self.seal.lost and not self.seal.other:
+            return []
         with translated(), disk(), self._lock:
             if not self.seal.alone(WAIT):
                 raise BusyError("catalog.db: another process writes it; try again when that is done")
             try:
+                self._count()
                 self.seal.fold(self._checkpoint)
                 return self.seal.broken()
             finally:
                 self.seal.free()
+
+    def take_journal(self) -> None:
+        """Learn everything that the journal knows, in any case: what is there already is not changed."""
+        with translated(), self._lock, self.seal.writing():
+            self.journal.merge(self._db)
+        self.standing = ""
+
+    def renew_journal(self) -> None:
+        """Write the journal anew from what the catalog knows."""
+        with self.tx() as db:
+            self.journal.renew(db)
+        self.standing = ""
+
+    def journal_differs(self) -> int:
+        """How many rows the journal, with what is on its way there, tells otherwise than the catalog."""
+        with self.tx() as db:
+            return self.journal.differs(db)
+
+    @property
+    def journal_overdue(self) -> bool:
+        """Whether the journal is still to be written anew, and may hold what was erased."""
+        with translated(), self._lock:
+            return self.journal.overdue(self._db)
+
+    def reseal(self) -> None:
+        """Take the file as it is; for one whose seal was lost, and whose content was checked."""
+        with self._lock:
+            self.seal.found()
+        self.fold()
+
+    def _count(self) -> None:
+        """Have the first page say how often something was folded in: by its digest an older seal, or file, is told."""
+        if self._logged():
+            with contextlib.suppress(sqlite3.OperationalError):  # a full disk
+                number = self._db.execute("PRAGMA application_id").fetchone()[0]
+                self._db.execute(f"PRAGMA application_id = {(number + 1) % 2**31}")
 
     def _checkpoint(self, patience: int = 0) -> bool:
         self._db.execute(f"PRAGMA busy_timeout={patience}")

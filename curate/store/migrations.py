@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from curate.errors import StoreError
 from curate.store.first import FIRST
+from curate.store.journal_log import journalled, noted
 
 Migration = Callable[[sqlite3.Connection], None]
 MIGRATIONS: list[Migration] = []
@@ -325,4 +326,40 @@ CREATE TABLE held_out_frames (
     name TEXT NOT NULL, item TEXT NOT NULL, number INTEGER NOT NULL, phash BLOB NOT NULL, quality REAL NOT NULL,
     pdq BLOB NOT NULL, pdq_quality INTEGER NOT NULL, PRIMARY KEY (name, item, number)
 ) WITHOUT ROWID
+"""
+
+
+@MIGRATIONS.append
+def m012_told(db: sqlite3.Connection) -> None:
+    """Who was told of an incident. What a person reported, or decided about, that person knows."""
+    _statements(db, _TOLD)
+
+
+_TOLD = """
+ALTER TABLE incidents ADD COLUMN acknowledged_at TEXT
+;;
+ALTER TABLE incidents ADD COLUMN acknowledged_by TEXT
+;;
+UPDATE incidents SET acknowledged_at = at, acknowledged_by = coalesce(json_extract(detail, '$.actor'),
+    json_extract(detail, '$.decided.by'), json_extract(detail, '$.disputed.by'), 'unknown')
+WHERE kind = 'person' OR state <> 'open'
+"""
+
+
+@MIGRATIONS.append
+def m013_journal(db: sqlite3.Connection) -> None:
+    """What people decide and what is held back is written beside the catalog, too: `curate.store.journal_log`."""
+    _statements(db, _JOURNAL)
+    journalled(db)
+    noted(db)
+
+
+_JOURNAL = """
+-- What was deleted on purpose: paths below `work/`, with what they were.
+CREATE TABLE forgotten (path TEXT PRIMARY KEY, sha256 TEXT, by TEXT NOT NULL, at TEXT NOT NULL) WITHOUT ROWID
+;;
+-- Changes on their way to journal.log, by triggers. `seq`, `line`: once they have their place in its chain.
+CREATE TABLE outbox (n INTEGER PRIMARY KEY, change TEXT NOT NULL, seq INTEGER, line TEXT)
+;;
+CREATE INDEX outbox_open ON outbox (n) WHERE seq IS NULL
 """

@@ -29,6 +29,26 @@ class Seal:
         self.path = catalog.with_name(f"{catalog.name}-seal")
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.closed = False
+        self.lost, self.other = self._doubts()
+
+    def _doubts(self) -> tuple[bool, bool]:
+        """Whether digests of pages are missing that were there, and whether they are those of another file, by page 1.
+
+        A page has an entry before a checkpoint writes it, and every checkpoint that writes anything changes page 1.
+        """
+        with self.writing():
+            size, entries = self._page_size(), self._read()
+            count = self._catalog.stat().st_size // size if size else 0
+            with self._catalog.open("rb") as file:
+                first = _page(file, 1, size)
+        known = len(entries) // ENTRY
+        other = known > 0 and count > 0 and _entry(entries, 1) not in (OPEN, _digest(first))
+        return count > 1 and known < count, other
+
+    def found(self) -> None:
+        """Take the pages whose digests were lost as they are, from the next fold on."""
+        os.ftruncate(self._fd, len(self._read()) // ENTRY * ENTRY)
+        self.lost = False
 
     def close(self) -> None:
         """Let go of the file, and of the lock."""
@@ -63,9 +83,8 @@ class Seal:
 
     def fold(self, checkpoint: Callable[[], bool]) -> bool:
         """Run a checkpoint and seal the pages that it writes; what it said. The caller is `alone`."""
-        pages = self._logged()
-        if pages and (entries := self._read()):
-            self._open(sorted(pages), entries)
+        if pages := self._logged():
+            self._open(sorted(pages), self._read())
         done = checkpoint()
         self._renew()
         return done
@@ -75,21 +94,25 @@ class Seal:
         size, known = self._page_size(), len(entries) // ENTRY
         with self._catalog.open("rb") as file:
             for page in pages:
+                if page > known and self.lost:
+                    continue
                 old = _entry(entries, page) if page <= known else OPEN
                 spoilt = old != OPEN and old != _digest(_page(file, page, size))
                 self._put(page, SPOILT if spoilt else OPEN)
         os.fsync(self._fd)
 
     def _renew(self) -> None:
-        """Seal every page that is open, or has no entry yet."""
+        """Seal every page that is open, or has no entry yet; where entries were lost, nobody knows what has none."""
         entries, size = self._read(), self._page_size()
         count = self._catalog.stat().st_size // size if size else 0
         known = len(entries) // ENTRY
         some = range(1, min(known, count) + 1) if OPEN in entries else ()
+        more = range(known + 1, count + 1) if not self.lost else ()
         with self._catalog.open("rb") as file:
-            for page in [*(n for n in some if _entry(entries, n) == OPEN), *range(known + 1, count + 1)]:
+            for page in [*(n for n in some if _entry(entries, n) == OPEN), *more]:
                 self._put(page, _digest(_page(file, page, size)))
-        os.ftruncate(self._fd, count * ENTRY)
+        if not self.lost:
+            os.ftruncate(self._fd, count * ENTRY)
 
     def broken(self) -> list[int]:
         """The number (from 1) of every page that is not what was written; the caller is `alone`, the log folded in."""

@@ -4,18 +4,16 @@ Each line of `tombstones.log` is a JSON object with the digest of the line befor
 """
 
 import errno
-import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from curate.errors import StoreError
-from curate.marks import canonical
 from curate.records import Candidate, Locator
+from curate.store import chain
 from curate.store.blobs import disk, sync, write
-from curate.store.catalog import GENESIS, Catalog
+from curate.store.catalog import Catalog
 
 NAME = "tombstones.log"
 SCRUBBED = "taken-down:"  # what a candidate's locator begins with once it was taken down; a keyed digest follows
@@ -32,16 +30,16 @@ class Tombstones:
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Make one record durable: in the file, then in the catalog. Only the holder of the driver lock may."""
-        lines, known = self._lines(), self._read()
+        lines, known = chain.lines(self.path), chain.records(self.path)
         if self._lost(known) or self.broken():
             raise StoreError(
                 f"{self.path}: lines of it are missing or damaged; `curate verify --repair` writes it anew"
             )
-        prev = known[-1]["digest"] if known else GENESIS
+        prev = known[-1]["digest"] if known else chain.GENESIS
         new = [record] if known else [{"secret": self._catalog.get("secret")}, record]
         data = b""
         for one in new:
-            line, prev = _line(one, prev)
+            line, prev = chain.line(one, prev)
             data += line
         with disk():
             self._write(data, sum(map(len, lines)))
@@ -63,17 +61,11 @@ class Tombstones:
 
     def records(self) -> list[dict[str, Any]]:
         """Every record whose line is whole, in order."""
-        return [one for one in self._read() if "secret" not in one]
+        return [one for one in chain.records(self.path) if "secret" not in one]
 
     def broken(self) -> list[int]:
         """The number (from 1) of every line that is not what was written; a torn last line is none."""
-        found, prev = [], GENESIS
-        for number, line in enumerate(self._lines(), start=1):
-            one = _parsed(line)
-            if one is None or one.get("prev") != prev or _digest(one) != one.get("digest"):
-                found.append(number)
-            prev = str(one["digest"]) if one and "digest" in one else ""
-        return found
+        return chain.broken(self.path)
 
     def merge(self) -> None:
         """Tell the catalog what it does not know: after a kill, or where an older copy of it was put back.
@@ -81,7 +73,7 @@ class Tombstones:
         A sample that came back is held at once, and goes again when a verb next takes the driver's seat. Raises
         StoreError where the file belongs to another workspace.
         """
-        lines = self._read()
+        lines = chain.records(self.path)
         if not lines or self._catalog.get(_MERGED) == lines[-1]["digest"]:
             return
         secret = next((one["secret"] for one in lines if "secret" in one), None)
@@ -102,16 +94,16 @@ class Tombstones:
         for version, number, receipt, before, after, at in catalog.rows("SELECT * FROM redactions ORDER BY at, number"):
             entry = {"version": version, "number": number, "before": before, "after": after}
             records.append({"receipt": receipt, "at": at, "redacted": [entry]})
-        data, prev = b"", GENESIS
+        data, prev = b"", chain.GENESIS
         for record in [{"secret": catalog.get("secret")}, *records]:
-            line, prev = _line(record, prev)
+            line, prev = chain.line(record, prev)
             data += line
         write(self.path, data)
         self._apply([], prev)
 
     def lost(self) -> bool:
         """Whether the catalog knows of a line that is not there any more."""
-        return self._lost(self._read())
+        return self._lost(chain.records(self.path))
 
     def _lost(self, lines: Sequence[Mapping[str, Any]]) -> bool:
         last = self._catalog.get(_MERGED)
@@ -152,37 +144,6 @@ class Tombstones:
             bare = db.execute("SELECT candidate, kind, locator FROM candidates WHERE sample IS NULL").fetchall()
             named = [row[0] for row in bare if catalog.digest(row[1], row[2]) in gone.get(row[1], ())]
             list(scrub(catalog, db, named))
-
-    def _lines(self) -> list[bytes]:
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return []
-        lines = data.splitlines(keepends=True)
-        return lines[:-1] if lines and not lines[-1].endswith(b"\n") else lines
-
-    def _read(self) -> list[dict[str, Any]]:
-        parsed = map(_parsed, self._lines())
-        return [one for one in parsed if one is not None and _digest(one) == one.get("digest")]
-
-
-def _line(record: Mapping[str, Any], prev: str) -> tuple[bytes, str]:
-    """A record as its line, and the line's digest."""
-    one = dict(record) | {"prev": prev}
-    digest = _digest(one)
-    return canonical(one | {"digest": digest}).encode() + b"\n", digest
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    try:
-        one = json.loads(line)
-    except ValueError:
-        return None
-    return one if isinstance(one, dict) else None
-
-
-def _digest(one: Mapping[str, Any]) -> str:
-    return hashlib.sha256(canonical({k: v for k, v in one.items() if k != "digest"}).encode()).hexdigest()
 
 
 class Blocked:

@@ -71,6 +71,12 @@ def is_held(catalog: Catalog, sample: str) -> bool:
     return any(catalog.one(asked.format(_HELD[kind]), (sample,)) for kind in kinds)
 
 
+def untold(catalog: Catalog) -> list[int]:
+    """Incidents that nobody has acknowledged: until somebody does, every verb says so, and `fetch` ends with 5."""
+    sql = "SELECT incident FROM incidents WHERE acknowledged_at IS NULL AND state = 'open' ORDER BY incident"
+    return [row[0] for row in catalog.rows(sql)]
+
+
 def withheld_by_reason(catalog: Catalog) -> dict[str, int]:
     """How many samples fetch keeps back, by reason."""
     sql = "SELECT reason, count(*) FROM withheld GROUP BY reason ORDER BY reason"
@@ -110,8 +116,11 @@ def disputed(catalog: Catalog, axis: str) -> set[str]:
 
 
 def votes(catalog: Catalog, axis: str, taxonomy: str) -> dict[str, Counter[str]]:
-    """Each sample's decisions in force: a reviewer's last one counts, unless it was taken back."""
-    sql = "SELECT sample, reviewer, label FROM in_force WHERE axis = ? AND taxonomy = ? ORDER BY decided_at, decision"
+    """Each sample's decisions in force: a reviewer's last one counts, unless it was taken back.
+
+    The last is the one that was recorded last: clocks differ, and one that was wrong must not have the last word.
+    """
+    sql = "SELECT sample, reviewer, label FROM in_force WHERE axis = ? AND taxonomy = ? ORDER BY decision"
     last: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for name, reviewer, label in catalog.stream(sql, (axis, taxonomy)):
         last[name][reviewer] = label
@@ -120,7 +129,7 @@ def votes(catalog: Catalog, axis: str, taxonomy: str) -> dict[str, Counter[str]]
 
 def precedents(catalog: Catalog, axis: str, taxonomy: str) -> dict[str, str]:
     """What somebody who had not judged a sample settled about it; the last word counts."""
-    sql = "SELECT sample, label FROM precedents WHERE axis = ? AND taxonomy = ? ORDER BY decided_at, precedent"
+    sql = "SELECT sample, label FROM precedents WHERE axis = ? AND taxonomy = ? ORDER BY precedent"
     return {row[0]: row[1] for row in catalog.stream(sql, (axis, taxonomy))}
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from curate.config import CONFIG_NAME, Config
 from curate.errors import BusyError, StoreError
 from curate.layouts.folder import TAG, WORKSPACE
+from curate.store import witnesses
 from curate.store.blobs import LocalBlobs, disk, sync
-from curate.store.catalog import Catalog, now
+from curate.store.catalog import now
 from curate.store.tables import Table
 from curate.store.tombstones import NAME as TOMBSTONES
 from curate.store.tombstones import Tombstones
@@ -34,22 +35,29 @@ class Workspace:
     `borrowed` is a folder with a copy of the catalog, for who may only read: what is written goes there, and is lost.
     """
 
-    def __init__(self, root: Path, config: Config, borrowed: Path | None = None) -> None:
+    def __init__(self, root: Path, config: Config, borrowed: Path | None = None, anew: bool = False) -> None:
+        """Open it; raises WitnessError where there was a catalog and is none, unless it is to be made `anew`."""
         self.root = root.resolve()
         self.config = config
         self.work = self.root / "work"
         for one in {self.work, self.work.resolve()}:
             refuse_synced(one)
         self.borrowed = borrowed is not None
+        if not anew:
+            witnesses.no_catalog(self.work)
         if borrowed is None:
             with disk():
                 for folder in (self.work, self.work / "blobs", self.work / "tables", self.work / "releases"):
                     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 mark(self.work)
-        self.catalog = Catalog((borrowed or self.work) / "catalog.db")
+        self.catalog = witnesses.catalog(borrowed or self.work)
         self.blobs = LocalBlobs(self.work / "blobs")
         self.tombstones = Tombstones(self.work / TOMBSTONES, self.catalog)
         self.tombstones.merge()
+
+    def doubts(self) -> list[str]:
+        """What says that something was lost, with the ways back: then nothing but `verify` may write here."""
+        return witnesses.doubts(self)
 
     def table(self, name: str, mark: str) -> Table:
         """A table of columns by name and fingerprint."""
