@@ -144,8 +144,10 @@ def dedupe(
 def _dedupe(s: Session, ws: "Workspace") -> Mapping[str, Any]:
     from curate.dedupe import dedupe
 
-    result = dedupe(ws, s.engine(ws.config), s.progress, pick.embedder(ws.config))
+    result: Mapping[str, Any] = dedupe(ws, s.engine(ws.config), s.progress, pick.embedder(ws.config))
     s.note_void(result)
+    for name in result["held_out_upright"]:
+        s.note(f"{name}: held out before mirrored, turned and bordered copies were found; give it to --against again")
     return result
 
 

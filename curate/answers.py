@@ -18,8 +18,10 @@ _NAME = 100  # characters of a part's name
 
 def is_row(row: phash.Row) -> bool:
     """Whether it can be one of the table of pHashes."""
-    sizes = len(row["phash"]), len(row["thumb"])
-    return sizes == (phash.BITS // 8, phash.THUMB**2) and 0 <= row["quality"] < math.inf
+    sizes = {len(one) for one in (row["phash"], row["signs"], row["inner_phash"], row["inner_signs"])}
+    inner = math.isnan(row["inner_quality"]) or 0 <= row["inner_quality"] < math.inf
+    whole = sizes == {phash.BITS // 8} and len(row["thumb"]) == phash.THUMB**2
+    return whole and inner and 0 <= row["quality"] < math.inf
 
 
 def is_pdq(parts: Sequence[Pdq]) -> bool:

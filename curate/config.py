@@ -145,11 +145,11 @@ class ScreeningConfig:
 class DedupeConfig:
     """By which hashes, and how near: a group shares a split, a collapse set has one survivor. Radii are bits.
 
-    `orientations` searches for mirrored and turned copies as well, by PDQ. `embeddings` names a labeler whose vectors
-    group what lies within `cosine` of each other: crops, which hashes miss. `frames`: whether any distinct frame of an
-    animation, or page of a file, makes a group with what shows the same, or the first alone. A hash of less than
-    `phash_quality` or `pdq_quality` is not asked: such a picture has little texture. docs/dedupe.md has what each
-    setting finds.
+    `orientations` searches for mirrored and turned copies as well, within `turned_radius`; `borders` compares pictures
+    without their border, too. `embeddings` names a labeler whose vectors group what lies within `cosine` of each other:
+    crops, which hashes miss. `frames`: whether any distinct frame of an animation, or page of a file, makes a group
+    with what shows the same, or the first alone. A hash of less than `phash_quality` or `pdq_quality` is not asked:
+    such a picture has little texture. docs/dedupe.md has what each setting finds.
     """
 
     hash: Literal["phash", "pdq", "phash+pdq"] = "phash+pdq"
@@ -159,7 +159,9 @@ class DedupeConfig:
     pdq_collapse_radius: int = 24
     phash_quality: float = 1.0
     pdq_quality: int = 50
-    orientations: bool = False
+    orientations: bool = True
+    turned_radius: int = 6
+    borders: bool = True
     embeddings: str | None = None
     cosine: float = 0.95
     frames: Literal["any", "first"] = "any"
@@ -170,8 +172,8 @@ class DedupeConfig:
             raise ValueError("collapse_radius must lie between 0 and group_radius")
         if not 0 <= self.pdq_collapse_radius <= self.pdq_group_radius:
             raise ValueError("pdq_collapse_radius must lie between 0 and pdq_group_radius")
-        if self.orientations and not self.by_pdq:
-            raise ValueError("orientations needs hash = 'pdq' or 'phash+pdq'")
+        if not 0 <= self.turned_radius <= 64:
+            raise ValueError("turned_radius must lie between 0 and 64")
         if not 0 < self.cosine <= 1:
             raise ValueError("cosine must lie above 0 and be at most 1")
         if self.phash_quality <= 0 or not 0 <= self.pdq_quality <= 100:

@@ -1,10 +1,10 @@
 """`curate dedupe`: which samples are near-duplicates, in which split their group is, and which one of a set survives.
 
-Two radii. Samples that one stage finds near (pHash, PDQ; mirrors and embeddings where asked for), those that have a
-frame in common, and those of one album, are a group: it has one split. Samples within the collapse radius of every
-hash, whose thumbnails agree all over and whose detail lies in the same places, are a collapse set: one survives. A
-black bar or a crop changes a thumbnail somewhere, a mosaic takes detail away, and the label changes perhaps, so it
-shares a group and is not collapsed away.
+Two radii. Samples that one stage finds near (pHash and PDQ, mirrored and turned, with and without borders; embeddings
+where asked for), those that have a frame in common, and those of one album, are a group: it has one split. Samples
+within the collapse radius of every hash, whose thumbnails agree all over and whose detail lies in the same places, are
+a collapse set: one survives. A black bar or a crop changes a thumbnail somewhere, a mosaic takes detail away, and the
+label changes perhaps, so it shares a group and is not collapsed away.
 """
 
 import gc
@@ -26,7 +26,7 @@ from curate.contradictions import Judged
 from curate.coverage import over_some
 from curate.grains import Grains
 from curate.groups import Alike, Grouping, Memory, Rows, assign, drawn, namesakes, stars, unite
-from curate.heldout import REASON, near_held_out
+from curate.heldout import REASON, near_held_out, upright_only
 from curate.likeness import Looks
 from curate.media import pdq, phash
 from curate.members import Members, contested, write
@@ -34,7 +34,7 @@ from curate.plugins import mark_of
 from curate.progress import Progress
 from curate.records import SPLITS
 from curate.sharing import Every
-from curate.stages import Stage, by_cosine, by_hash, by_orientation, joined
+from curate.stages import Stage, by_cosine, by_forms, by_hash, by_orientation, joined
 from curate.store import eligibility
 from curate.store.catalog import Catalog
 from curate.store.eligibility import UNHASHED
@@ -147,6 +147,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         "conflicts": len(conflicts),
         "contested": contested(ws.catalog),
         "held_out": int(barred.sum()),
+        "held_out_upright": upright_only(ws),
         "unhashed": len(done.unhashed),
         "void": done.void,
         "rebuilt": sorted({*done.rebuilt, *animated.rebuilt, *near.rebuilt, *grains.rebuilt, *animations.rebuilt}),
@@ -210,13 +211,16 @@ def _stages(ws: Workspace, looks: Looks, embedder: Labeler | None) -> Iterator[t
     """What is asked, with the rows that have an answer."""
     config = ws.config.dedupe
     if config.by_phash:
-        mark = f"{phash.mark(hashes.side(ws))} {config.phash_quality}"
-        yield by_hash(phash.NAME, mark, looks.phash, config.group_radius), np.flatnonzero(looks.by_phash)
-    mark, told = f"{pdq.MARK} {config.pdq_quality}", np.flatnonzero(looks.by_pdq)
+        mark, told = f"{phash.mark(hashes.side(ws))} {config.phash_quality}", looks.told
+        rows = np.flatnonzero(told.any(axis=1))
+        yield by_forms(phash.NAME, mark, looks.both, told, config.group_radius, turned=False), rows
+        if config.orientations:
+            yield by_forms("turned", mark, looks.signs, told, config.turned_radius, turned=True), rows
+    mark, rows = f"{pdq.MARK} {config.pdq_quality}", np.flatnonzero(looks.by_pdq)
     if config.by_pdq:
-        yield by_hash(pdq.NAME, mark, looks.pdq[:, 0], config.pdq_group_radius), told
-    if config.orientations:
-        yield by_orientation(mark, looks.pdq, config.pdq_group_radius), told
+        yield by_hash(pdq.NAME, mark, looks.pdq, config.pdq_group_radius), rows
+    if config.orientations and len(looks.lacking):
+        yield by_orientation(mark, looks.pdq, looks.lacking, looks.turned, config.pdq_group_radius), rows
     if embedder is not None:
         yield by_cosine(mark_of(embedder), looks.vectors, config.cosine), np.flatnonzero(looks.vectors.any(axis=1))
 

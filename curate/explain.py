@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curate import hashes, sharing
+from curate import sharing
+from curate.config import DedupeConfig
 from curate.errors import UsageError
-from curate.likeness import FLAT, Looks
+from curate.likeness import EVERY, Looks
 from curate.media import pdq, phash
+from curate.near import dihedral
 from curate.sharing import Every
 from curate.store import lookup, views
 from curate.store.workspace import Workspace
@@ -28,44 +30,67 @@ Bits = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Measure:
+    """How far one member is from all, by one hash in one way: bits, inf where it says nothing of one of the two."""
+
+    name: str
+    of: int
+    radius: int
+    way: str  # how the other one is turned, and whether a border was taken off; "" for upright and whole
+    bits: npt.NDArray[np.float64]
+
+    @property
+    def share(self) -> npt.NDArray[np.float64]:
+        """Of the radius: near from 1 down."""
+        return self.bits / max(self.radius, 1) if self.radius else np.where(self.bits > 0, np.inf, 0.0)
+
+
+@dataclass(frozen=True)
 class Group:
-    """One group's members by id, with their hashes: phash uint8[n, 8], pdq uint8[n, 8, 32], and whether they tell."""
+    """One group's members by id, with their hashes and albums."""
 
     ids: list[str]
-    phash: npt.NDArray[np.uint8]
-    by_phash: npt.NDArray[np.bool_]
-    pdq: npt.NDArray[np.uint8]
-    by_pdq: npt.NDArray[np.bool_]
+    looks: Looks
     albums: dict[str, frozenset[tuple[str, str]]]
-    radii: tuple[int, int]
-    turned: bool  # whether mirrors and quarter turns are searched for
+    config: DedupeConfig
     every: tuple[Every, ...]  # what is compared frame by frame
 
     @classmethod
     def of(cls, ws: Workspace, ids: list[str]) -> "Group":
         """Read the members' hashes."""
-        found, turned = hashes.read(ws, ids), hashes.read_pdq(ws, ids)
-        config = ws.config.dedupe
-        by_phash = found.known & (found.quality >= config.phash_quality) & config.by_phash
-        by_pdq = turned.tells(config.pdq_quality) & (found.quality >= FLAT) & config.by_pdq
-        radii = (config.group_radius, config.pdq_group_radius)
-        every = sharing.every(ws, ids, Looks.of(ws, ids))
-        return cls(
-            ids, found.phash, by_phash, turned.hashes, by_pdq, _albums(ws, ids), radii, config.orientations, every
-        )
+        looks = Looks.of(ws, ids)
+        return cls(ids, looks, _albums(ws, ids), ws.config.dedupe, sharing.every(ws, ids, looks))
 
-    def bits(self, row: int) -> tuple[Bits, Bits, Bits]:
-        """How far each member is from one of them: pHash int64[n], PDQ upright int64[n], PDQ int64[n, 8] by turn."""
-        by_phash = _apart(self.phash[row], self.phash)
-        turns = _apart(self.pdq[row, 0], self.pdq)
-        return by_phash, turns[:, 0], turns
+    def measures(self, row: int) -> list[Measure]:
+        """How far each member is from one of them, in every way that dedupe asks: upright pHash and PDQ first."""
+        looks, config = self.looks, self.config
+        found = []
+        for mine, theirs in np.ndindex(2, 2):
+            told = looks.told[row, mine] & looks.told[:, theirs]
+            bare = "without a border" if mine or theirs else ""
+            bits = np.where(told, _apart(looks.both[row, mine], looks.both[:, theirs]), np.inf)
+            found.append(Measure("pHash", phash.BITS, config.group_radius, bare, bits))
+            for turn in EVERY if config.orientations else ():
+                others = dihedral.turned(looks.signs[:, theirs], turn)
+                bits = np.where(told, _apart(looks.signs[row, mine], others), np.inf)
+                way = ", ".join(filter(None, (TURNS[turn] if turn else "by signs", bare)))
+                found.append(Measure("pHash", phash.BITS, config.turned_radius, way, bits))
+        told = looks.by_pdq[row] & looks.by_pdq
+        radius, upright = config.pdq_group_radius, _apart(looks.pdq[row], looks.pdq)
+        found.insert(1, Measure("PDQ", pdq.BITS, radius, "", np.where(told, upright, np.inf)))
+        asked = np.zeros((len(self.ids), pdq.ORIENTATIONS))
+        asked[:] = np.inf
+        asked[looks.lacking] = _apart(looks.pdq[row], looks.turned)
+        place = np.searchsorted(looks.lacking, row)
+        if place < len(looks.lacking) and looks.lacking[place] == row:
+            asked = np.minimum(asked, _apart(looks.turned[place], looks.pdq[:, None]))
+        for turn in range(1, pdq.ORIENTATIONS):
+            found.append(Measure("PDQ", pdq.BITS, radius, TURNS[turn], np.where(told, asked[:, turn], np.inf)))
+        return found
 
     def steps(self, row: int) -> npt.NDArray[np.bool_]:
         """Which members one step leads to: within a radius, or of the same album: bool[n]."""
-        by_phash, by_pdq, turns = self.bits(row)
-        found = (by_phash <= self.radii[0]) & self.by_phash & self.by_phash[row]
-        near = turns.min(axis=1) if self.turned else by_pdq
-        found = found | ((near <= self.radii[1]) & self.by_pdq & self.by_pdq[row])
+        found = np.any([one.share <= 1 for one in self.measures(row)], axis=0)
         for one in self.every if sharing.several(self.every) else ():
             found[one.beside(row)] = True
         mine = self.albums.get(self.ids[row], frozenset())
@@ -74,14 +99,18 @@ class Group:
         return np.asarray(found)
 
     def how(self, left: int, right: int) -> str:
-        """How two members are alike, in words."""
-        by_phash, by_pdq, turns = (one[right] for one in self.bits(left))
-        said = []
-        if self.by_phash[left] and self.by_phash[right]:
-            said.append(f"pHash {by_phash} of {phash.BITS}")
-        if self.by_pdq[left] and self.by_pdq[right]:
-            best = int(turns.argmin())
-            said.append(f"PDQ {by_pdq} of {pdq.BITS}" + (f" ({turns[best]} {TURNS[best]})" if best else ""))
+        """How two members are alike, in words: each hash upright, and the way in which it is nearer than that."""
+        said, measures = [], self.measures(left)
+        for upright in measures[:2]:
+            if upright.bits[right] == np.inf:
+                others = [one for one in measures[2:] if one.name == upright.name and one.bits[right] < np.inf]
+                best = min(others, key=lambda one: float(one.share[right]), default=None)
+                if best is not None:
+                    said.append(f"{best.name} {best.bits[right]:.0f} of {best.of} ({best.way})")
+                continue
+            best = min((one for one in measures if one.name == upright.name), key=lambda one: float(one.share[right]))
+            nearer = f" ({best.bits[right]:.0f} {best.way})" if best.way else ""
+            said.append(f"{upright.name} {upright.bits[right]:.0f} of {upright.of}{nearer}")
         for one in self.every:
             bits, mine, theirs = one.closest(left, right) or (0, 0, 0)
             if mine or theirs:
@@ -139,12 +168,7 @@ def _albums(ws: Workspace, ids: Sequence[str]) -> dict[str, frozenset[tuple[str,
 
 def _nearest(group: Group, place: int) -> list[dict[str, Any]]:
     """The nearest members: as a share of the radius, by the hash that says more."""
-    by_phash, by_pdq, turns = group.bits(place)
-    far = np.full(len(group.ids), np.inf)
-    nearer = turns.min(axis=1) if group.turned else by_pdq
-    for bits, told, radius in ((by_phash, group.by_phash, group.radii[0]), (nearer, group.by_pdq, group.radii[1])):
-        told_both = told & told[place]
-        far[told_both] = np.minimum(far[told_both], bits[told_both] / max(radius, 1))
+    far = np.min([one.share for one in group.measures(place)], axis=0)
     for one in group.every if sharing.several(group.every) else ():
         for row in one.beside(place).tolist():
             closest = one.closest(place, row)

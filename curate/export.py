@@ -5,7 +5,8 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from curate.contracts import Export
 from curate.coverage import over
 from curate.errors import GateError, UsageError
 from curate.kept import keep
-from curate.likeness import Looks
+from curate.likeness import Looks, crossings
 from curate.net.redact import redact, redacted
 from curate.policy import minors, refusals
 from curate.records import SPLITS, Manifest
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
 _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", re.ASCII)
+ASKED = ("train", "test")  # the two splits between which mirrors, turns and borders are always asked
+WIDER = ("orientations", "borders")
 _SHOWN = 3  # ids that a refusal names
 log = logging.getLogger(__name__)
 
@@ -160,11 +163,7 @@ def _header(ws: "Workspace", version: str, rows: Rows) -> dict[str, Any]:
         },
         "config_sha256": config_sha256(config),
         "splits": {"shares": config.export.splits, "salt": config.export.salt},
-        "leakage": {
-            "hash": config.dedupe.hash,
-            "radius": config.dedupe.group_radius,
-            "frames": config.dedupe.frames,
-        },
+        "leakage": _leakage(config.dedupe),
         "screening": {"required": config.screening.required} | _screening(ws),
         "approvals": _approvals(ws),
         "policy": {"refusals": refusals.version(), "minors": minors.version()},
@@ -323,6 +322,7 @@ def _check_leakage(ws: "Workspace", release: Manifest) -> None:
 
 
 def _check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
+    """Every two splits by what dedupe grouped by; test and train by mirrors, turns and borders, whatever that is."""
     import numpy as np
 
     known = {split: Looks.of(ws, ids[split]) for split in SPLITS}
@@ -334,26 +334,37 @@ def _check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
         )
     every = {split: sharing.every(ws, ids[split], known[split]) for split in SPLITS}
     for one, other in combinations(SPLITS, 2):
-        found = [*sharing.crossed(every[one], every[other]), *_turned(known[one], known[other], ws.config.dedupe)]
-        for name, radius, rows in found:
-            if len(rows):
-                pairs = [f"{ids[one][a]} and {ids[other][b]}" for a, b in rows[:_SHOWN].tolist()]
-                raise GateError(
-                    f"leakage: {len(rows)} pairs between {one} and {other} look alike ({name}, {radius} bits or fewer"
-                    f" apart: {'; '.join(pairs)}); run `curate dedupe` again"
-                )
+        found = [*sharing.crossed(every[one], every[other]), *crossings(known[one], known[other], ws.config.dedupe)]
+        _refuse(ids, (one, other), found, "run `curate dedupe` again")
+    full = replace(ws.config.dedupe, orientations=True, borders=True)
+    if full != ws.config.dedupe:
+        left, right = (Looks.of(ws, ids[split], full) for split in ASKED)
+        remedy = "set orientations and borders to true in [dedupe], and run it again"
+        _refuse(ids, ASKED, crossings(left, right, full), remedy)
 
 
-def _turned(left: Looks, right: Looks, config: DedupeConfig) -> "Iterator[tuple[str, int, np.ndarray]]":
-    """What is near by a mirrored or turned picture's PDQ, as `sharing.crossed` has it."""
-    import numpy as np
+def _refuse(
+    ids: Mapping[str, list[str]], two: tuple[str, str], crossed: "Iterable[tuple[str, int, np.ndarray]]", remedy: str
+) -> None:
+    one, other = two
+    for name, radius, found in crossed:
+        if len(found):
+            pairs = [f"{ids[one][a]} and {ids[other][b]}" for a, b in found[:_SHOWN].tolist()]
+            raise GateError(
+                f"leakage: {len(found)} pairs between {one} and {other} look alike ({name}, {radius} bits or fewer"
+                f" apart: {'; '.join(pairs)}); {remedy}"
+            )
 
-    from curate.near import cross
 
-    rows, others = np.flatnonzero(left.by_pdq), np.flatnonzero(right.by_pdq)
-    for turn in range(1, left.pdq.shape[1]):
-        found = cross(left.pdq[rows, 0], right.pdq[others, turn], config.pdq_group_radius)
-        yield "PDQ", config.pdq_group_radius, np.stack([rows[found[:, 0]], others[found[:, 1]]], axis=1)
+def _leakage(config: DedupeConfig) -> dict[str, Any]:
+    """By what no two splits share anything; and where dedupe was told to look for less, what test and train do not."""
+    by = {"hash": config.hash, "radius": config.group_radius, "frames": config.frames}
+    by |= {name: getattr(config, name) for name in WIDER}
+    if config.orientations:
+        by["turned_radius"] = config.turned_radius
+    if all(getattr(config, name) for name in WIDER):
+        return by
+    return by | {"test_against_train": dict.fromkeys(WIDER, True) | {"turned_radius": config.turned_radius}}
 
 
 def _some(names: Iterable[str]) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ITEM = 64  # samples that a worker hashes at a time
 BATCH = 1 << 21  # rows read at a time: to find their places takes a look at all that are asked for
 THUMBS = 1 << 17  # of those, rows with thumbnails
+FORMS = ("", "inner_")  # what the columns of the whole picture's hashes begin with, and of the one within its border
 PART = 4096  # rows of a part; what a killed run may have to hash again
 
 T = TypeVar("T")
@@ -45,21 +46,29 @@ class Found:
 
 @dataclass(frozen=True)
 class Hashes:
-    """Of each sample asked for: phash uint8[n, 8], quality float32[n]; `known` bool[n] says who has a row at all.
+    """Of each sample asked for the hashes of the whole picture, then those of the one within its border.
 
-    Zeros alone say nothing: they are the hash and the quality of a black picture, and of one that has none.
+    `both` uint8[n, 2, 8]; `signs` uint8[n, 2, 8], from which those of mirrors and turns follow; `qualities` float32[n,
+    2], NaN where there is no border. `known` bool[n] says who has a row at all. Zeros alone say nothing: they are the
+    hash and the quality of a black picture, and of one that has none.
     """
 
-    phash: "np.ndarray"
-    quality: "np.ndarray"
+    both: "np.ndarray"
+    signs: "np.ndarray"
+    qualities: "np.ndarray"
     known: "np.ndarray"
 
     @property
-    def textured(self) -> "np.ndarray":
-        """The rows whose hash says something, as int64[m]: the others are near to nothing."""
-        import numpy as np
+    def phash(self) -> "np.ndarray":
+        """Those of the whole pictures: uint8[n, 8]."""
+        whole: np.ndarray = self.both[:, 0]
+        return whole
 
-        return np.flatnonzero(self.known & (self.quality >= phash.MIN_QUALITY))
+    @property
+    def quality(self) -> "np.ndarray":
+        """The same: float32[n]."""
+        whole: np.ndarray = self.qualities[:, 0]
+        return whole
 
 
 @dataclass(frozen=True)
@@ -165,7 +174,8 @@ def complete(ws: Workspace, ids: Sequence[str], engine: Engine, progress: Progre
 
 def _void(ws: Workspace) -> list[str]:
     """The tables of earlier rules that were there; they are not any more."""
-    found = [one for one in (ws.table(pdq.NAME, mark) for mark in pdq.VOID) if one.path.is_dir()]
+    marks = [*((pdq.NAME, mark) for mark in pdq.VOID), *((phash.NAME, mark) for mark in phash.VOID)]
+    found = [one for one in (ws.table(*mark) for mark in marks) if one.path.is_dir()]
     for one in found:
         shutil.rmtree(one.path)
     return [one.path.name for one in found]
@@ -234,8 +244,12 @@ def write(ws: Workspace, found: Sequence[Found], who: str) -> None:
         columns: dict[str, object] = {
             "id": [one for one, _ in rows],
             "phash": [row["phash"] for _, row in rows],
+            "signs": [row["signs"] for _, row in rows],
             "quality": np.array([row["quality"] for _, row in rows], dtype=np.float32),
             "thumb": [row["thumb"] for _, row in rows],
+            "inner_phash": [row["inner_phash"] for _, row in rows],
+            "inner_signs": [row["inner_signs"] for _, row in rows],
+            "inner_quality": np.array([row["inner_quality"] for _, row in rows], dtype=np.float32),
         }
         table(ws).write(f"{who}-{fingerprint(columns['id'])}", to_table(columns))
     parts_of = [(one.id, part) for one in sorted(found, key=lambda one: one.id) for part in one.pdq]
@@ -260,13 +274,16 @@ def read(ws: Workspace, ids: Sequence[str]) -> Hashes:
     """The hashes of samples, in the order asked for."""
     import numpy as np
 
-    hashes, quality = np.zeros((len(ids), 8), dtype=np.uint8), np.zeros(len(ids), dtype=np.float32)
-    known = np.zeros(len(ids), dtype=bool)
-    for at, rows in _aligned(ws, ids, ["phash", "quality"]):
-        hashes[at] = to_bytes(rows.column("phash"))
-        quality[at] = rows.column("quality").to_numpy()
+    both, signs = np.zeros((len(ids), 2, 8), dtype=np.uint8), np.zeros((len(ids), 2, 8), dtype=np.uint8)
+    qualities, known = np.full((len(ids), 2), (0, np.nan), dtype=np.float32), np.zeros(len(ids), dtype=bool)
+    columns = [f"{which}{name}" for which in FORMS for name in ("phash", "signs", "quality")]
+    for at, rows in _aligned(ws, ids, columns):
+        for form, which in enumerate(FORMS):
+            both[at, form] = to_bytes(rows.column(f"{which}phash"))
+            signs[at, form] = to_bytes(rows.column(f"{which}signs"))
+            qualities[at, form] = rows.column(f"{which}quality").to_numpy()
         known[at] = True
-    return Hashes(hashes, quality, known)
+    return Hashes(both, signs, qualities, known)
 
 
 def thumbs(ws: Workspace, ids: Sequence[str]) -> "tuple[np.ndarray, np.ndarray]":

@@ -5,6 +5,7 @@ any hash that groups samples, and whatever shows the same picture as that, leave
 `held_out`.
 """
 
+import math
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,10 +23,10 @@ from curate.errors import ItemError, UsageError
 from curate.frames import Other
 from curate.groups import Rows
 from curate.intake import Arrival, Intake
-from curate.likeness import FLAT, Looks
+from curate.likeness import EVERY, FLAT, TURNS, Looks
 from curate.media import pdq, phash
 from curate.media.decode import Bounds
-from curate.near import beside
+from curate.near import beside, dihedral
 from curate.progress import Progress
 from curate.sharing import Every
 from curate.store.catalog import now
@@ -33,7 +34,10 @@ from curate.store.workspace import Workspace
 
 REASON = "held_out"
 ITEM = 4  # files that a worker hashes at a time: their bytes are all in memory at once
-Item = tuple[str, list[Other]]  # sha256, the first frame (b"": no such hash) and what other distinct ones there are
+Forms = tuple[bytes, bytes, bytes, float]  # signs; phash, signs and quality within the border
+# sha256, the first frame (b"": no such hash) and what other distinct ones there are, what else is known of the first.
+Item = tuple[str, list[Other], Forms]
+NONE: Forms = (b"", b"", b"", 0.0)
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,10 @@ class Reading:
         """Whether the answer is about these bytes, and made of hashes."""
         if answer is None or given is None or given.digests is None:
             return answer is None
-        sha256, found = answer
-        return sha256 == given.digests[0] and len(found) > 0 and frames.are_others(found)
+        sha256, found, (*hashed, quality) = answer
+        sizes = {len(one) for one in hashed}
+        whole = sizes <= {0, phash.BITS // 8} and 0 <= quality < math.inf
+        return sha256 == given.digests[0] and len(found) > 0 and frames.are_others(found) and whole
 
     def load(self) -> None:
         """Import what the first item would otherwise wait for."""
@@ -74,7 +80,13 @@ class Reading:
         main, row = next(one for one in look.pdq if one.part == pdq.MAIN), look.hashes
         first = (0, bytes(row["phash"]), float(row["quality"]), main.hashes[: pdq.BYTES], main.quality)
         several = look.sample is not None and look.sample.frames > 1
-        return look.sha256, [first, *(frames.others(item.data, self.intake.bounds, look.pdq) if several else ())]
+        found = [first, *(frames.others(item.data, self.intake.bounds, look.pdq) if several else ())]
+        return look.sha256, found, _forms(row["signs"], row["inner_phash"], row["inner_signs"], row["inner_quality"])
+
+
+def _forms(signs: bytes, inner: bytes, inner_signs: bytes, quality: float) -> Forms:
+    """What is kept beside the upright hash of the whole picture."""
+    return (signs, inner, inner_signs, float(quality)) if quality >= 0 else (signs, b"", b"", 0.0)
 
 
 def hold_out(ws: Workspace, origin: str, engine: Engine, progress: Progress) -> dict[str, object]:
@@ -85,7 +97,7 @@ def hold_out(ws: Workspace, origin: str, engine: Engine, progress: Progress) -> 
     folder = Path(origin)
     if ws.catalog.one("SELECT 1 FROM releases WHERE version = ?", (origin,)):
         name, items = origin, list(_released(ws, origin))
-        unreadable = sum(not found[0][1] for _, found in items)
+        unreadable = sum(not found[0][1] for _, found, _ in items)
     elif folder.is_dir():
         name, (items, unreadable) = str(folder.resolve()), _files(ws, folder, engine, progress)
     else:
@@ -96,8 +108,12 @@ def hold_out(ws: Workspace, origin: str, engine: Engine, progress: Progress) -> 
         _emptied(db, name)
         row = (name, origin, unreadable, now(), ws.catalog.run)
         db.execute("INSERT OR REPLACE INTO held_out_sets VALUES (?, ?, ?, ?, ?)", row)
-        for item, (first, *others) in items:
-            db.execute("INSERT OR IGNORE INTO held_out VALUES (?, ?, ?, ?, ?, ?)", (name, item, *first[1:]))
+        sql = (
+            "INSERT OR IGNORE INTO held_out (name, item, phash, quality, pdq, pdq_quality, signs, inner_phash,"
+            " inner_signs, inner_quality) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        )
+        for item, (first, *others), forms in items:
+            db.execute(sql, (name, item, *first[1:], *forms))
             more = ((name, item, *one) for one in others)
             db.executemany("INSERT OR IGNORE INTO held_out_frames VALUES (?, ?, ?, ?, ?, ?, ?)", more)
         ws.catalog.append(db, "hold_out", name, {"items": len(items), "unreadable": unreadable})
@@ -146,10 +162,19 @@ def _released(ws: Workspace, version: str) -> Iterator[Item]:
         one = (int(keys.number[at]), by_phash, float(keys.quality[at]), by_pdq, int(keys.pdq_quality[at]))
         others[row].append(one)
     for row, one in enumerate(ids):
-        by_phash = found.phash[row].tobytes() if found.known[row] else b""
+        by_phash, forms = b"", NONE
+        if found.known[row]:
+            by_phash, inner = (hashed.tobytes() for hashed in found.both[row])
+            forms = _forms(found.signs[row, 0].tobytes(), inner, found.signs[row, 1].tobytes(), found.qualities[row, 1])
         by_pdq = turned.hashes[row, 0].tobytes() if turned.known[row] else b""
         first = (0, by_phash, float(found.quality[row]), by_pdq, int(turned.quality[row]))
-        yield one, [first, *others[row]]
+        yield one, [first, *others[row]], forms
+
+
+def upright_only(ws: Workspace) -> list[str]:
+    """The sets of which no mirrored, turned or bordered copies are found: they were held out before that was asked."""
+    rows = ws.catalog.rows("SELECT DISTINCT name FROM held_out WHERE phash != x'' AND signs = x'' ORDER BY name")
+    return [row[0] for row in rows]
 
 
 _LISTED = """
@@ -171,10 +196,26 @@ def near_held_out(ws: Workspace, ids: Sequence[str], looks: Looks, every: Sequen
     by_pdq = _array(row[3] for row in rows if any(row[3]) and row[4] >= config.pdq_quality and row[2] >= FLAT)
     for one, listed in zip(every, (by_phash, by_pdq), strict=True):
         _mark(found, one.hashes, one.rows, listed, one.radius)
-    for turn in range(1, looks.pdq.shape[1]) if config.by_pdq else ():
-        told = np.flatnonzero(looks.by_pdq)
-        _mark(found, looks.pdq[told, turn], told, by_pdq, config.pdq_group_radius)
+    if config.by_phash:
+        _mark_forms(ws, found, looks)
+    for turn in TURNS if len(by_pdq) else ():
+        _mark(found, looks.turned[:, turn], looks.lacking, by_pdq, config.pdq_group_radius)
     return found
+
+
+def _mark_forms(ws: Workspace, found: npt.NDArray[np.bool_], looks: Looks) -> None:
+    """Note the rows that are near to an item in some orientation, or where one of the two is without its border."""
+    config = ws.config.dedupe
+    sql = "SELECT phash, signs, quality, inner_phash, inner_signs, inner_quality FROM held_out"
+    forms = [form for row in ws.catalog.rows(sql) for form in (row[:3], row[3:])[: 1 + config.borders]]
+    told = [(bits, signs) for bits, signs, quality in forms if bits and quality >= config.phash_quality]
+    bits, signs = _array(one for one, _ in told), _array(one for _, one in told if one)
+    turned = np.concatenate([dihedral.turned(signs, turn) for turn in EVERY])
+    for form in range(looks.told.shape[1]):
+        rows = np.flatnonzero(looks.told[:, form])
+        _mark(found, looks.both[rows, form], rows, bits, config.group_radius)
+        if config.orientations:
+            _mark(found, looks.signs[rows, form], rows, turned, config.turned_radius)
 
 
 def _mark(

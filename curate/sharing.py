@@ -86,7 +86,7 @@ def every(ws: Workspace, ids: Sequence[str], looks: Looks) -> tuple[Every, ...]:
     found = []
     for name, radius, first, of_first, hashed, of_each in (
         ("pHash", config.group_radius, looks.phash, looks.by_phash, keys.phash, told & config.by_phash),
-        ("PDQ", config.pdq_group_radius, looks.pdq[:, 0], looks.by_pdq, keys.pdq, tells & config.by_pdq),
+        ("PDQ", config.pdq_group_radius, looks.pdq, looks.by_pdq, keys.pdq, tells & config.by_pdq),
     ):
         rows, some = np.flatnonzero(of_first), np.flatnonzero(of_each)
         numbers = np.concatenate([np.full(len(rows), MAIN), keys.number[some]])

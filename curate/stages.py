@@ -1,6 +1,7 @@
 """What is near what, stage by stage; remembered in tables, so that only what is new is searched for.
 
-A stage joins samples into components by one measure: pHash, PDQ, PDQ over mirrors and quarter turns, or an embedding.
+A stage joins samples into components by one measure: pHash, with and without borders, the same over mirrors and quarter
+turns, PDQ, PDQ over mirrors and quarter turns, or an embedding.
 What it found is a table `near-<stage>@<mark>` (id, component, its size, a digest of the hash): where hashes, radius and
 everything else that the answer rests on are the same, old samples are not searched for again. A component that lost a
 member, or whose member has another hash now, is searched for anew: the answer is the one that a first run would give.
@@ -14,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.marks import fingerprint
-from curate.near import groups, link
+from curate.near import dihedral, groups
 from curate.near.components import Classes, digests, flatten, union
+from curate.near.join import join
 from curate.store.tables import Table, to_table
 from curate.store.workspace import Workspace
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 BLOCK = 4096  # vectors compared at a time
+TURNED = 1 << 17  # rows of which all orientations are in memory twice
 Rows = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 Search = Callable[[Rows, Rows], Rows]  # (rows, the answer for the first of them) -> the answer for all, by place
@@ -52,14 +55,42 @@ def by_hash(name: str, mark: str, hashes: Bytes, radius: int) -> Stage:
     return Stage(name, (mark, radius), hashes, search)
 
 
-def by_orientation(mark: str, hashes: Bytes, radius: int) -> Stage:
-    """Hashes uint8[n, 8, 32], of which one upright lies within `radius` bits of another turned or mirrored."""
-    whole = hashes.reshape(len(hashes), hashes.shape[1] * hashes.shape[2])
+def by_forms(name: str, mark: str, hashes: Bytes, told: npt.NDArray[np.bool_], radius: int, turned: bool) -> Stage:
+    """Pictures of several forms, uint8[n, m, 8], of which one lies within `radius` bits of another picture's.
+
+    Forms that are not `told`, bool[n, m], are near to nothing. With `turned`, in any orientation (`near.dihedral`).
+    """
+    known = np.zeros((len(hashes), 8), dtype=np.uint8)
+    known[:, : told.shape[1]] = told
+    features = np.concatenate([*np.where(told[..., None], hashes, 0).transpose(1, 0, 2), known], axis=1)
+    find = dihedral.groups if turned else groups
 
     def search(rows: Rows, old: Rows) -> Rows:
-        return _turned(hashes, whole, rows, old, radius)
+        place, form = np.nonzero(told[rows])
+        head = np.searchsorted(place, np.arange(len(rows)))
+        labels = find(hashes[rows][place, form], radius, old=head[old][place[place < len(old)]] if len(old) else None)
+        union(labels, head[place], np.arange(len(place)))
+        return place[flatten(labels)[head]]
 
-    return Stage("orientations", (mark, radius), whole, search)
+    return Stage(name, (mark, radius), features, search)
+
+
+def by_orientation(mark: str, upright: Bytes, some: Rows, turned: Bytes, radius: int) -> Stage:
+    """Hashes uint8[n, 32], of which one lies within `radius` bits of one of `some`, turned or mirrored.
+
+    `some`, ascending, are the rows whose orientations are asked: uint8[m, 8, 32], upright first.
+    """
+    forms = np.zeros((len(upright), 8), dtype=np.uint8)
+    flat = turned.reshape(len(some), turned.shape[1] * turned.shape[2])
+    forms[some] = (digests(flat.view(np.uint64)) | np.uint64(1))[:, None].view(np.uint8)
+    features = np.concatenate([upright, forms], axis=1)
+
+    def search(rows: Rows, old: Rows) -> Rows:
+        place = np.full(len(upright), -1, dtype=np.int64)
+        place[rows] = np.arange(len(rows))
+        return _turned(features[rows], place[some], turned, old, radius)
+
+    return Stage("orientations", (mark, radius), features, search)
 
 
 def by_cosine(mark: str, vectors: npt.NDArray[np.float32], least: float) -> Stage:
@@ -79,19 +110,29 @@ def by_cosine(mark: str, vectors: npt.NDArray[np.float32], least: float) -> Stag
     return Stage("embeddings", (mark, least), wide.view(np.uint8), search)
 
 
-def _turned(hashes: Bytes, whole: Bytes, rows: Rows, old: Rows, radius: int) -> Rows:
-    classes = Classes.of(whole[rows].view(np.uint64))  # who is equal in every orientation is searched for once
-    first = classes.first
-    labels = np.concatenate([old, np.arange(len(old), len(rows))])
-    union(labels, first[classes.label], np.arange(len(rows)))
+def _turned(features: Bytes, place: Rows, turned: Bytes, old: Rows, radius: int) -> Rows:
+    """`place`: where among the rows those are whose orientations are asked; the first len(old) have an answer."""
+    classes = Classes.of(features.view(np.uint64))  # who is equal in every orientation is searched for once
+    first, known = classes.first, len(old)
+    labels = np.concatenate([old, np.arange(known, len(features))])
+    union(labels, first[classes.label], np.arange(len(features)))
     labels = flatten(labels)
-    past, new = first[first < len(old)], first[first >= len(old)]
-    upright = hashes[rows, 0]
-    for turn in range(1, hashes.shape[1]):
-        turned = hashes[rows, turn]
-        labels = link(labels, upright, turned, radius, some=(new, first))
-        if len(past):
-            labels = link(labels, upright, turned, radius, some=(past, new))
+    asked = np.isin(place, first)
+    place, turned = place[asked], turned[asked]
+    for start in range(0, len(place), TURNED):
+        mine = place[start : start + TURNED]
+        forms = turned[start : start + TURNED, 1:].transpose(1, 0, 2).reshape(-1, turned.shape[2])
+        words = np.concatenate([features[:, : turned.shape[2]], forms]).view(np.uint64)
+        row = np.concatenate([np.arange(len(features)), np.tile(mine, turned.shape[1] - 1)])
+        parent = labels[row]
+        ids = np.arange(len(features), len(words))
+        new = np.tile(mine >= known, turned.shape[1] - 1)
+        for sides in ((first, ids[new]), (first[first >= known], ids[~new])):
+            if all(map(len, sides)):
+                for near in join(words, sides, radius, parent):
+                    union(parent, near[:, 0], near[:, 1])
+        union(labels, np.arange(len(features)), flatten(parent)[: len(features)])
+        labels = flatten(labels)
     return labels
 
 

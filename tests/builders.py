@@ -5,6 +5,7 @@ import io
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -69,9 +70,19 @@ def add_hashed(ws: Workspace, hashes: Mapping[str, bytes], part: str, quality: f
         rows = ((one, "0" * 40, "0" * 32, 1, "image/png", 64, 64) for one in ids)
         db.executemany(f"INSERT INTO samples {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     grains.write(ws, {one: bytes(grain.CELLS**2) for one in ids})
-    thumb = bytes(phash.THUMB**2)
-    made = {one: phash.Row(phash=value, quality=quality, thumb=thumb) for one, value in hashes.items()}
-    write(ws, [Found(one, made[one], (far_pdq(one),)) for one in ids], part)
+    made = {one: bare(value) | {"quality": quality} for one, value in hashes.items()}
+    write(ws, [Found(one, cast(phash.Row, made[one]), (far_pdq(one),)) for one in ids], part)
+
+
+def bare(hashed: bytes) -> dict[str, object]:
+    """The row of a picture's hashes where it has no border, and its signs are those bits. Thumbnails are all alike."""
+    return {name: values[0] for name, values in bares([hashed]).items()} | {"thumb": bytes(phash.THUMB**2)}
+
+
+def bares(hashes: Sequence[bytes]) -> dict[str, Sequence[object] | np.ndarray]:
+    """The same of many, but for the thumbnails."""
+    none, nan = [bytes(8)] * len(hashes), np.full(len(hashes), np.nan, dtype=np.float32)
+    return {"phash": hashes, "signs": hashes, "inner_phash": none, "inner_signs": none, "inner_quality": nan}
 
 
 def far_pdq(sample: str, quality: int = 100) -> pdq.Pdq:

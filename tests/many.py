@@ -13,6 +13,7 @@ from curate.progress import Progress
 from curate.store.shards import assign
 from curate.store.tables import to_table
 from curate.store.workspace import Workspace
+from tests.builders import bares
 from tests.releases import FORMATS
 from tests.weak import put
 
@@ -96,7 +97,7 @@ def _tables(ws: Workspace, ids: list[str]) -> None:
         part = sorted(ids[at : at + PART])
         hashes = {
             "id": part,
-            "phash": [rng.bytes(8) for _ in part],
+            **bares([rng.bytes(8) for _ in part]),
             "quality": np.zeros(len(part), dtype=np.float32),
             "thumb": [rng.bytes(phash.THUMB**2) for _ in part],
         }

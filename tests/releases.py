@@ -21,7 +21,7 @@ from curate.records import Axis, Taxonomy
 from curate.store.tables import to_table
 from curate.store.workspace import Workspace
 from curate.toml import Plugin
-from tests.builders import far_pdq
+from tests.builders import bares, far_pdq
 from tests.weak import put
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -124,7 +124,7 @@ def _mention(db: object, root: Path, item: Item, mention: Mention) -> None:
 def _tables(ws: Workspace, items: Sequence[Item]) -> None:
     hashes = {
         "id": [item.id for item in items],
-        "phash": [item.phash for item in items],
+        **bares([item.phash for item in items]),
         "quality": np.array([item.quality for item in items], dtype=np.float32),
         "thumb": [bytes(phash.THUMB**2)] * len(items),
     }

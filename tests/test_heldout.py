@@ -92,7 +92,10 @@ def test_a_collapse_set_leaves_as_a_whole_and_what_stays_survives(ws: Workspace,
     with_options(ws, DedupeConfig("phash"))
     with ws.catalog.tx() as db:
         db.execute("INSERT INTO held_out_sets VALUES ('set', 'set', 0, '', NULL)")
-        db.execute("INSERT INTO held_out VALUES ('set', 'x', ?, 50, ?, 0)", (bytes(8), bytes(32)))
+        db.execute(
+            "INSERT INTO held_out (name, item, phash, quality, pdq, pdq_quality) VALUES ('set', 'x', ?, 50, ?, 0)",
+            (bytes(8), bytes(32)),
+        )
     run(ws)
     assert left_out(ws) == {held, twin, copy}
 
@@ -112,7 +115,9 @@ def test_what_is_taken_down_is_in_no_held_out_set_either(ws: Workspace) -> None:
     with ws.catalog.tx() as db:
         db.execute("INSERT INTO held_out_sets VALUES ('set', 'set', 0, '', NULL)")
         rows = ((sample, bytes(8), bytes(32)) for sample in (one, other))
-        db.executemany("INSERT INTO held_out VALUES ('set', ?, ?, 50, ?, 0)", rows)
+        db.executemany(
+            "INSERT INTO held_out (name, item, phash, quality, pdq, pdq_quality) VALUES ('set', ?, ?, 50, ?, 0)", rows
+        )
     run(ws)
     remove(ws, [one], "asked")
     assert [row[0] for row in ws.catalog.rows("SELECT item FROM held_out")] == [other]
@@ -166,11 +171,16 @@ def test_mirrors_and_quarter_turns_are_found_where_they_are_asked_for(ws: Worksp
               image.rotate(270, expand=True), image.transpose(Image.Transpose.TRANSVERSE)]  # fmt: skip
     ids = [add(ws, encode(one, quality=80 + n)) for n, one in enumerate(turned)]
     add(ws, encode(photograph("coffee.png")))
+    with_options(ws, DedupeConfig(orientations=False))
     assert run(ws)["groups"] == 0
-    with_options(ws, DedupeConfig(orientations=True))
+    with_options(ws, DedupeConfig("pdq"))
+    by_pdq = run(ws)
+    assert set(by_pdq["stages"]) == {"pdq", "orientations"}  # type: ignore[call-overload]
+    with_options(ws, DedupeConfig())
     found = run(ws)
-    assert (found["groups"], found["duplicates"]) == (1, 0)
-    assert set(found["stages"]) == {"phash", "pdq", "orientations"}  # type: ignore[call-overload]
+    assert set(found["stages"]) == {"phash", "turned", "pdq"}  # type: ignore[call-overload]
+    for one in (by_pdq, found):
+        assert (one["groups"], one["duplicates"]) == (1, 0)
     assert len({members(ws)[one]["grp"] for one in ids}) == 1
 
 
@@ -231,7 +241,7 @@ def test_all_of_them_equal_is_one_group_with_one_survivor(ws: Workspace, count: 
     ("options", "why"),
     [
         ({"pdq_group_radius": 8, "pdq_collapse_radius": 9}, "pdq_collapse_radius must lie"),
-        ({"hash": "phash", "orientations": True}, "orientations needs"),
+        ({"turned_radius": 65}, "turned_radius must lie"),
         ({"cosine": 1.5}, "cosine must lie"),
     ],
 )

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curate import near, stages
-from curate.stages import Stage, by_cosine, by_hash, by_orientation, joined
+from curate.near import dihedral
+from curate.stages import Stage, by_cosine, by_forms, by_hash, by_orientation, joined
 from curate.store.workspace import Workspace
 from tests.builders import workspace
 
@@ -44,6 +45,21 @@ def turns_of(number: int) -> np.ndarray:
     return found
 
 
+def lacks(number: int) -> bool:
+    """Whether pHash says nothing of it, so that PDQ's orientations are asked."""
+    return number % 7 < 4
+
+
+def forms_of(number: int) -> tuple[np.ndarray, list[bool]]:
+    """One of six pictures, turned anyhow; some with a border, of which some are told by what is within it only."""
+    rng = np.random.default_rng(number)
+    found = np.random.default_rng(number % 6).integers(0, 256, (2, 8), dtype=np.uint8)
+    found = dihedral.turned(found[::-1] if number % 4 == 1 else found, number % 8)
+    for form, bit in zip(rng.integers(0, 2, 6), rng.integers(0, 64, 6), strict=True):
+        found[form, bit // 8] ^= np.uint8(1 << (bit % 8))
+    return found, [number % 5 != 2, number % 3 == 0 or number % 5 == 2]
+
+
 def vector_of(number: int) -> np.ndarray:
     base = np.random.default_rng(number % 5).normal(size=6)
     found = base + 0.12 * np.random.default_rng(number).normal(size=6)
@@ -54,7 +70,13 @@ def stage_of(name: str, numbers: list[int]) -> Stage:
     if name == "phash":
         return by_hash(name, "mark", np.array([phash_of(n) for n in numbers]).reshape(-1, 8), 10)
     if name == "orientations":
-        return by_orientation("mark", np.array([turns_of(n) for n in numbers], np.uint8).reshape(-1, 8, 32), 31)
+        turns = np.array([turns_of(n) for n in numbers], np.uint8).reshape(-1, 8, 32)
+        some = np.flatnonzero([lacks(n) for n in numbers])
+        return by_orientation("mark", turns[:, 0], some, turns[some], 31)
+    if name in ("forms", "turned"):
+        forms = np.array([forms_of(n)[0] for n in numbers], np.uint8).reshape(-1, 2, 8)
+        told = np.array([forms_of(n)[1] for n in numbers], bool).reshape(-1, 2)
+        return by_forms(name, "mark", forms, told, 6, turned=name == "turned")
     return by_cosine("mark", np.array([vector_of(n) for n in numbers], np.float32).reshape(-1, 6), 0.97)
 
 
@@ -64,8 +86,21 @@ def brute(name: str, numbers: list[int]) -> list[int]:
             return int(np.bitwise_count(phash_of(a) ^ phash_of(b)).sum()) <= 10
         if name == "orientations":
             one, other = turns_of(a), turns_of(b)
-            either = [np.bitwise_count(one[0] ^ other[1:]), np.bitwise_count(other[0] ^ one[1:])]
-            return bool((one == other).all() or min(int(bits.sum(axis=1).min()) for bits in either) <= 31)
+            either = [
+                (lacks(b), np.bitwise_count(one[0] ^ other[1:])),
+                (lacks(a), np.bitwise_count(other[0] ^ one[1:])),
+            ]
+            least = min([int(bits.sum(axis=1).min()) for asked, bits in either if asked], default=256)
+            same = (
+                (one == other).all() if lacks(a) and lacks(b) else lacks(a) == lacks(b) and (one[0] == other[0]).all()
+            )
+            return bool(same or least <= 31)
+        if name in ("forms", "turned"):
+            (one, told), (other, known) = forms_of(a), forms_of(b)
+            pairs = [(one[i], other[j]) for i in range(2) for j in range(2) if told[i] and known[j]]
+            turns = range(8 if name == "turned" else 1)
+            apart = [np.bitwise_count(dihedral.turned(x[None], g)[0] ^ y).sum() for x, y in pairs for g in turns]
+            return min(apart, default=99) <= 6
         return bool(vector_of(a) @ vector_of(b) >= 0.97)
 
     label = list(range(len(numbers)))
@@ -80,7 +115,7 @@ def brute(name: str, numbers: list[int]) -> list[int]:
 histories = st.lists(st.sets(st.integers(0, 40), max_size=14), min_size=1, max_size=5)
 
 
-@pytest.mark.parametrize("name", ["phash", "orientations", "embeddings"])
+@pytest.mark.parametrize("name", ["phash", "forms", "turned", "orientations", "embeddings"])
 @SETTINGS
 @given(histories)
 def test_whatever_was_there_before_the_answer_is_that_of_a_first_run(

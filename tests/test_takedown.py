@@ -384,7 +384,8 @@ def test_no_column_of_the_schema_keeps_an_id(ws: Workspace) -> None:
         )
         db.execute("INSERT INTO group_parts VALUES (?, ?)", (other, one))
         db.execute("INSERT INTO held_out_sets VALUES ('s', 's', 0, '2026', NULL)")
-        db.execute("INSERT INTO held_out VALUES ('s', ?, x'00', 0, x'00', 0)", (one,))
+        sql = "INSERT INTO held_out (name, item, phash, quality, pdq, pdq_quality) VALUES ('s', ?, x'00', 0, x'00', 0)"
+        db.execute(sql, (one,))
         db.execute("INSERT INTO held_out_frames VALUES ('s', ?, 1, x'00', 0, x'00', 0)", (one,))
         db.execute("INSERT INTO disputed VALUES ('content', ?)", (one,))
         db.execute("INSERT INTO quarantine (kind, subject, reason, at) VALUES ('sample', ?, 'r', '2026')", (one,))

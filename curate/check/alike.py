@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from curate.check.dataset import Row
 from curate.check.looks import Seen
+from curate.check.measures import FAR, PDQ_RADIUS, RADIUS, SAID, Measure, measures
 from curate.media import pdq, phash
 from curate.near import groups as near_groups
 from curate.near.components import flatten, union
@@ -22,13 +23,10 @@ from curate.near.components import flatten, union
 Ids = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int64]
 
-RADIUS = 8  # bits of pHash; tighter than a group's: a leak stops a build (at 10, one of 50 million pairs was wrong)
-PDQ_RADIUS = pdq.RADIUS  # bits of PDQ
 BLOCK = 512  # pictures of a component that are compared with all of it at once
 WIDEST = 30_000  # pictures of one component that are compared with each other; the rest of it with these only
 EXAMPLES = 5
 SAME_BYTES = -1  # the distance of a picture from itself, where two rows mention it
-FAR = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,8 @@ class Pictures:
     """Distinct bytes: `rows[p]` are the places of picture p's rows."""
 
     rows: list[list[int]]
-    hashes: tuple[Hashes, ...]  # pHash, PDQ
+    hashes: tuple[Hashes, ...]  # upright pHash and PDQ, of every distinct frame
+    measures: tuple[Measure, ...]  # of the first ones, in every way
     group: Ids  # each picture's smallest fellow
 
     @classmethod
@@ -92,7 +91,7 @@ class Pictures:
         order = [seen[name] for name in sorted(at)]
         others = [(n, other) for n, one in enumerate(order) for other in one.others]
         owner = np.array([*range(len(order)), *(n for n, _ in others)], dtype=np.int64)
-        first = [(one.phash, one.quality, one.pdq, one.pdq_quality) for one in order]
+        first = [(one.phash[:8], one.quality, one.pdq[: pdq.BYTES], one.pdq_quality) for one in order]
         every = [*first, *(other[1:] for _, other in others)]
         told = np.array([quality >= phash.MIN_QUALITY for _, quality, _, _ in every], dtype=bool)
         tells = np.array([quality >= pdq.MIN_QUALITY for _, _, _, quality in every], dtype=bool)
@@ -100,10 +99,12 @@ class Pictures:
             Hashes("pHash", RADIUS, _array([one[0] for one in every], 8), told, owner),
             Hashes("PDQ", PDQ_RADIUS, _array([one[2] for one in every], pdq.BYTES), tells, owner),
         )
-        parent = np.arange(len(order))
+        found, parent = measures(order), np.arange(len(order))
         for kind in hashes:
             kind.unite(parent)
-        return cls([at[name] for name in sorted(at)], hashes, flatten(parent))
+        for way in found:
+            way.unite(parent)
+        return cls([at[name] for name in sorted(at)], hashes, found, flatten(parent))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -249,10 +250,13 @@ def _near(these: Ids, some: Ids, pictures: Pictures) -> Iterator[tuple[Ids, Coun
             for at in range(0, len(mine), BLOCK):
                 rows = mine[at : at + BLOCK]
                 bits = np.bitwise_count(words[rows][:, None] ^ words[None]).sum(axis=2, dtype=np.int64)
-                far = np.where(bits <= one.radius, _step(bits, place), FAR)
+                far = np.where(bits <= one.radius, _step(bits, place, one.radius), FAR)
                 _lower(steps[0], owners[rows] - start, owners, far)
                 if several and (own := np.flatnonzero(first[rows])).size:
                     _lower(steps[1], owners[rows[own]] - start, owners[first], far[own][:, first])
+        for place, (way, (_, _, radius)) in enumerate(zip(pictures.measures, SAID, strict=True)):
+            bits = way.apart(some[block], some)
+            np.minimum(steps, np.where(bits <= radius, _step(bits, place, radius), FAR), out=steps)
         steps[:, np.arange(len(block)), block] = SAME_BYTES
         nearest = steps[0]
         yield block, nearest, steps[1] if several else nearest
@@ -268,10 +272,9 @@ def _lower(steps: Counts, rows: Ids, columns: Ids, far: Counts) -> None:
     np.minimum.at(steps, (rows[left], columns[right]), far[left, right])
 
 
-def _step(bits: Counts, place: int) -> Counts:
+def _step(bits: Counts, place: int, radius: int) -> Counts:
     """How far by which hash, as one number that sorts: the share of the radius in thousandths, then hash and bits."""
-    radius = (RADIUS, PDQ_RADIUS)[place]
-    return (1000 * bits // max(radius, 1)) * 1000 + place * 500 + bits
+    return (1000 * bits // max(radius, 1)) * 10_000 + place * 1000 + bits
 
 
 @dataclass(frozen=True)
@@ -330,8 +333,9 @@ def how(step: int) -> str:
     """How alike two pictures are, in words."""
     if step == SAME_BYTES:
         return "same bytes"
-    place, bits = divmod(step % 1000, 500)
-    return f"{('pHash', 'PDQ')[place]} {bits} of {(phash.BITS, pdq.BITS)[place]} bits apart"
+    place, bits = divmod(step % 10_000, 1000)
+    name, of, _ = SAID[place]
+    return f"{name} {bits} of {of} bits apart"
 
 
 def facts(pair: Pair, rows: Sequence[Row]) -> dict[str, Any]:

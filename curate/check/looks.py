@@ -15,9 +15,8 @@ from curate.engine import each
 from curate.errors import ItemError, plain
 from curate.frames import Other
 from curate.intake import Arrival, Intake
-from curate.media import phash
+from curate.media import pdq, phash
 from curate.media.decode import Bounds
-from curate.media.pdq import BYTES
 from curate.progress import Progress
 from curate.records import MEDIA_TYPES, Reason
 
@@ -36,9 +35,11 @@ class Seen:
     width: int = 0
     height: int = 0
     media_type: str = ""
-    phash: bytes = b""
+    phash: bytes = b""  # 8 bytes, then 8 of the picture within its border; so the signs
+    signs: bytes = b""
     quality: float = 0.0
-    pdq: bytes = b""  # upright, 32 bytes
+    inner_quality: float = 0.0  # 0 where there is no border
+    pdq: bytes = b""  # eight orientations of 32 bytes, upright first
     pdq_quality: int = 0
     reason: str | None = None
     detail: str = ""
@@ -75,8 +76,10 @@ class Looking:
         return (
             answer.media_type in MEDIA_TYPES
             and is_size(answer.width, answer.height, self.intake.bounds)
-            and (len(answer.phash), len(answer.pdq)) == (phash.BITS // 8, BYTES)
+            and len(answer.phash) == len(answer.signs) == 2 * phash.BITS // 8
+            and len(answer.pdq) == pdq.ORIENTATIONS * pdq.BYTES
             and 0 <= answer.quality < math.inf
+            and 0 <= answer.inner_quality < math.inf
             and 0 <= answer.pdq_quality <= 100
             and frames.are_others(answer.others)
         )
@@ -94,7 +97,9 @@ class Looking:
             failure = look.failure or ItemError(Reason.DECODE_ERROR)
             return Seen("", look.sha256, look.md5, len(item.data), reason=failure.reason, detail=failure.detail)
         s, h, main = look.sample, look.hashes, look.pdq[0]
-        hashes = (h["phash"], float(h["quality"]), main.hashes[:BYTES], main.quality)
+        bits, signs = h["phash"] + h["inner_phash"], h["signs"] + h["inner_signs"]
+        within = float(h["inner_quality"])
+        hashes = (bits, signs, float(h["quality"]), within if within >= 0 else 0.0, main.hashes, main.quality)
         others = tuple(frames.others(item.data, self.intake.bounds, look.pdq)) if s.frames > 1 else ()
         return Seen("", s.id, s.md5, s.bytes, s.width, s.height, s.media_type, *hashes, others=others)
 

@@ -1,19 +1,20 @@
 """Perceptual hashes of a picture. A new algorithm or version is a new table."""
 
 from functools import cache
+from math import ceil, floor
 from typing import TYPE_CHECKING, TypedDict
 
 from PIL import Image
 
 from curate.marks import fingerprint
-from curate.media import pdq
+from curate.media import inner, pdq
 from curate.media.decode import Luminance, flattened, luminance
 
 if TYPE_CHECKING:
     import numpy as np
 
 NAME = "phash"
-VERSION = 4
+VERSION = 5
 BITS = 64
 THUMB = 32  # side of the luminance thumbnail that the hash is made from
 SIDE = 120  # px that the shorter side keeps in the decode that this thumbnail is made from, where it has as many
@@ -26,8 +27,12 @@ class Row(TypedDict):
     """A row of the hash table, as `row_of` makes it."""
 
     phash: bytes
+    signs: bytes
     quality: float
     thumb: bytes
+    inner_phash: bytes
+    inner_signs: bytes
+    inner_quality: float
 
 
 FULL = 0  # the side of a decode that is not scaled
@@ -35,7 +40,12 @@ FULL = 0  # the side of a decode that is not scaled
 
 def mark(side: int) -> str:
     """What a table holds whose hashes are made from decodes that leave `side` px; another side can turn a bit."""
-    return fingerprint(NAME, VERSION, side, THUMB)
+    return fingerprint(NAME, VERSION, side, THUMB, inner.VERSION)
+
+
+VOID = tuple(  # marks of tables by rules that do not hold
+    fingerprint(NAME, version, side, THUMB) for version in range(1, 5) for side in (SIDE, FULL)
+)
 
 
 def columns_of(image: Image.Image) -> Row:
@@ -63,26 +73,67 @@ def with_pdq(picture: Image.Image, part: str = pdq.MAIN) -> tuple[pdq.Pdq, Lumin
 def row_of(seen: Luminance) -> Row:
     """One row of the hash table, from a decode that leaves SIDE px or more.
 
-    `phash`: 8 bytes. `quality`: how far, in the median, a coefficient stands from the threshold that its bit says it
-    is above or below; 0 for a flat picture, 10 and more where the hash survives re-encoding and resizing. `thumb`:
-    1024 bytes, the 32x32 luminance that both were made from, row by row.
+    `phash`: 8 bytes. `signs`: 8 bytes, a bit for each of the same coefficients that is above zero: those of the
+    mirrored and turned thumbnail follow from them (`curate.near.dihedral`). `quality`: how far, in the median, a
+    coefficient stands from the threshold that its bit says it is above or below; 0 for a flat picture, 10 and more
+    where the hash survives re-encoding and resizing. `thumb`: 1024 bytes, the 32x32 luminance that all of these were
+    made from, row by row. `inner_phash`, `inner_signs`, `inner_quality`: the same of the picture without its border
+    (`curate.media.inner`); the quality is NaN where there is none.
     """
     import numpy as np
 
-    thumb = _thumb(seen)
-    low = _low(thumb)
-    return {"phash": _bits(low), "quality": float(np.float32(_quality(low))), "thumb": thumb}
+    image, whole = _cut(seen)
+    thumb = _thumb(image, whole)
+    bits, signs, quality = _hashes(thumb)
+    within = inner.box(np.asarray(image.crop(_outward(whole))))
+    found: tuple[bytes, bytes, float] = (bytes(8), bytes(8), float("nan"))
+    if within is not None:
+        left, upper, right, lower = within
+        x, y = _outward(whole)[:2]
+        box = (max(x + left, whole[0]), max(y + upper, whole[1]), min(x + right, whole[2]), min(y + lower, whole[3]))
+        found = _hashes(_thumb(image, box))
+    return {
+        "phash": bits, "signs": signs, "quality": quality, "thumb": thumb,
+        "inner_phash": found[0], "inner_signs": found[1], "inner_quality": found[2],
+    }  # fmt: skip
 
 
-def _thumb(seen: Luminance) -> bytes:
-    """The picture in THUMB x THUMB px, without what of a scaled decode's edge lies outside of it."""
+def thumb_of(seen: Luminance) -> bytes:
+    """The thumbnail alone."""
+    return _thumb(*_cut(seen))
+
+
+Area = tuple[float, float, float, float]  # left, upper, right, lower, in px
+
+
+def _cut(seen: Luminance) -> tuple[Image.Image, Area]:
+    """The picture at SIDE to twice SIDE px, and where it lies: not what of a scaled decode's edge is outside of it."""
     fit = next((n for n in (8, 4, 2) if min(seen.image.size) >= n * SIDE), 1)
     image, scale = seen.image.reduce(fit) if fit > 1 else seen.image, seen.scale * fit
     left, top = (px / scale for px in seen.before)
     right, bottom = (
         min((px + own) / scale, most) for px, own, most in zip(seen.before, seen.size, image.size, strict=True)
     )
-    return image.resize((THUMB, THUMB), Image.Resampling.LANCZOS, (left, top, right, bottom)).tobytes()
+    return image, (left, top, right, bottom)
+
+
+def _thumb(image: Image.Image, area: Area) -> bytes:
+    """That area in THUMB x THUMB px."""
+    return image.resize((THUMB, THUMB), Image.Resampling.LANCZOS, area).tobytes()
+
+
+def _outward(area: Area) -> tuple[int, int, int, int]:
+    """The whole px that the area touches."""
+    left, upper, right, lower = area
+    return floor(left), floor(upper), ceil(right), ceil(lower)
+
+
+def _hashes(thumb: bytes) -> tuple[bytes, bytes, float]:
+    """A thumbnail's hash, its signs, and its quality as the table has it."""
+    import numpy as np
+
+    low = _low(thumb)
+    return _bits(low), np.packbits(low > 0).tobytes(), float(np.float32(_quality(low)))
 
 
 def phash(image: Image.Image) -> bytes:

@@ -47,6 +47,22 @@ class Rule(NamedTuple):
     joined: Ids
 
 
+class Orbits(NamedTuple):
+    """One slot of hashes that turns are counted off: see `curate.near.orbits`.
+
+    `ids` and `hashes` (so turned that the key is the canonical one) lie by that key, from `starts[key]` on. Of a key,
+    `canon` is its canonical form, `which` the turn that leads there; what a turn does, `transposed` and `flips` say.
+    """
+
+    ids: Ids
+    hashes: Words
+    starts: Ids
+    canon: Keys
+    which: npt.NDArray[np.uint8]
+    transposed: npt.NDArray[np.bool_]
+    flips: Words
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def _popcount(typing: Any, word: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -137,6 +153,56 @@ def scan(left: Table, right: Table, rule: Rule, itself: bool, cursor: Ids, out: 
             place = U(0)
             bucket += U(1)
         bucket = U(0)
+        row += U(1)
+    cursor[0], cursor[1], cursor[2] = row, 0, 0
+    return count
+
+
+@compiled
+def scan_orbits(
+    table: Orbits,
+    my_ids: Ids,
+    upright: Words,
+    across: Words,
+    my_keys: Keys,
+    masks: Keys,
+    radius: int,
+    itself: bool,
+    joined: Ids,
+    cursor: Ids,
+    out: Ids,
+) -> int:
+    """As `scan`, over all orientations: each row is turned to the canonical form of each key near its own.
+
+    `across` are the transposed hashes. `itself`: all rows are asked, so the smaller of two canonical keys asks.
+    """
+    ids, hashes, starts, canon, which = table.ids, table.hashes, table.starts, table.canon, table.which
+    transposed, flips, limit = table.transposed, table.flips, U(radius)
+    row, mask, place, stop, count = U(cursor[0]), U(cursor[1]), U(cursor[2]), U(cursor[3]), 0
+    while row < stop:
+        own, me = my_keys[row], my_ids[row]
+        home = canon[own]
+        while mask < U(len(masks)):
+            key = own ^ masks[mask]
+            there, turn = canon[key], which[key]
+            if not itself or there >= home:
+                a = (across[row] if transposed[turn] else upright[row]) ^ flips[turn]
+                place, end = max(place, U(starts[there])), U(starts[U(there) + U(1)])
+                while place < end:
+                    block = min(place + BLOCK, end)
+                    if _least(a, hashes, place, block) > limit:
+                        place = block
+                    while place < block:
+                        if _popcount(a ^ hashes[place]) <= limit and joined[me] != joined[ids[place]]:
+                            if count == len(out):
+                                cursor[0], cursor[1], cursor[2] = row, mask, place
+                                return count
+                            out[count, 0], out[count, 1] = me, ids[place]
+                            count += 1
+                        place += U(1)
+            place = U(0)
+            mask += U(1)
+        mask = U(0)
         row += U(1)
     cursor[0], cursor[1], cursor[2] = row, 0, 0
     return count

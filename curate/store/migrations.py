@@ -363,3 +363,11 @@ CREATE TABLE outbox (n INTEGER PRIMARY KEY, change TEXT NOT NULL, seq INTEGER, l
 ;;
 CREATE INDEX outbox_open ON outbox (n) WHERE seq IS NULL
 """
+
+
+@MIGRATIONS.append
+def m014_orientations(db: sqlite3.Connection) -> None:
+    """Of held-out items what mirrored, turned and bordered copies are found by; empty in sets held out before."""
+    for column in ("signs BLOB NOT NULL DEFAULT x''", "inner_phash BLOB NOT NULL DEFAULT x''",
+                   "inner_signs BLOB NOT NULL DEFAULT x''", "inner_quality REAL NOT NULL DEFAULT 0"):  # fmt: skip
+        db.execute(f"ALTER TABLE held_out ADD COLUMN {column}")
