@@ -1,6 +1,7 @@
 """The near-duplicate join against its targets: seconds, peak memory, and whether every planted pair was found.
 
-    python -m benchmarks.near                       10 k, 100 k, 1.3 M hashes of 256 and 64 bits; skew; 10 k to 1.3 M
+    python -m benchmarks.near                       10 k, 100 k, 1.3 M hashes of 256 and 64 bits; skew; 10 k to 1.3 M;
+                                                    of 64 bits also in all eight orientations, within 6 bits
     python -m benchmarks.near --large               also 5 M hashes, and 10.4 M queries against a list of 1 M
     python -m benchmarks.near --faiss PYTHON        also FAISS's exact search on a sample, by an interpreter that has it
 
@@ -25,9 +26,11 @@ from PIL import Image
 
 from benchmarks.corpus import cache, photographs
 from curate import near
+from curate.near import dihedral
 
 Hashes = npt.NDArray[np.uint8]
 RADIUS = {32: 31, 8: 10}
+TURNED = 6
 BASES = 2_000
 QUERIES = 2_000  # of FAISS
 LISTED = 1_000_000  # hashes of a list that `cross` asks
@@ -61,6 +64,9 @@ def main() -> None:
     for nbytes in options.bytes:
         took = {task: alone(task, rows, nbytes) for task, rows in lines(nbytes, options.large)}
         print(f"{'':16}skew takes {took['skew'] / took['random']:.1f} times as long as random", flush=True)
+        if "turned" in took:
+            share = (took["groups"] + took["turned"]) / took["groups"]
+            print(f"{'':16}all orientations take {share:.1f} times as long as upright", flush=True)
         if options.faiss:
             seconds = faiss(options.faiss, 1_300_000, nbytes)
             print(f"{'':16}FAISS takes {seconds / took['random']:.0f} times as long", flush=True)
@@ -70,6 +76,8 @@ def lines(nbytes: int, large: bool) -> list[tuple[str, int]]:
     """Each task with its rows; the last of one name is the one that ratios are of."""
     found = [("random", 5_000_000)] * large + [("random", rows) for rows in (10_000, 100_000, 1_300_000)]
     found += [("skew", 1_300_000), ("groups", 1_300_000), ("add", 1_300_000), ("brute", 5_000)]
+    if nbytes == 8:
+        found += [("turn skew", 1_300_000), ("turned", 1_300_000)]
     if nbytes == 32:
         found += [("cross 31", 10_400_000), ("cross 47", 10_400_000)] * large
     return found
@@ -154,6 +162,7 @@ def measured(work: Callable[[], npt.NDArray[np.int64]]) -> tuple[npt.NDArray[np.
     for nbytes in RADIUS:
         near.cross(warm[:, :nbytes].copy(), warm[:20_000, :nbytes].copy(), 3)
         near.pairs(warm[:, :nbytes].copy(), 3)
+    dihedral.groups(warm[:, :8].copy(), 3)
     begin = time.perf_counter()
     result = work()
     return result, figures(time.perf_counter() - begin)
@@ -193,6 +202,18 @@ def groups(rows: int, nbytes: int) -> None:
     found, numbers = measured(lambda: near.groups(hashes, RADIUS[nbytes]))
     together = (found[pairs[:, 0]] == found[pairs[:, 1]]).sum()
     line("groups", rows, nbytes, numbers, f"{together:,} of {len(pairs):,} planted pairs together")
+
+
+def turned(task: str, rows: int, nbytes: int) -> None:
+    """A tenth are copies of others, turned anyhow."""
+    base, pairs = (skewed_set if task == "turn skew" else random_set)(rows, nbytes)
+    rng, hashes = np.random.default_rng(3), base.copy()
+    hashes[pairs[:, 1]] = flipped(base[pairs[:, 0]], TURNED, rng)
+    for turn, some in enumerate(np.array_split(pairs[:, 1], 8)):
+        hashes[some] = dihedral.turned(hashes[some], turn)
+    found, numbers = measured(lambda: dihedral.groups(hashes, TURNED))
+    together = (found[pairs[:, 0]] == found[pairs[:, 1]]).sum()
+    line(task, rows, nbytes, numbers, f"{together:,} of {len(pairs):,} planted pairs together")
 
 
 def add(rows: int, nbytes: int) -> None:
@@ -247,6 +268,8 @@ TASKS: dict[str, Callable[[int, int], None]] = {
     "brute": brute,
     "groups": groups,
     "add": add,
+    "turned": partial(turned, "turned"),
+    "turn skew": partial(turned, "turn skew"),
     "cross 31": partial(cross, 31),
     "cross 47": partial(cross, 47),
     "compile": partial(compiled, "compile"),

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache as once
@@ -26,10 +26,12 @@ import numpy.typing as npt
 
 from benchmarks.altered import ALTERED, AS_IS, Picture, make, make_strangers
 from benchmarks.corpus import cache
+from curate.config import DedupeConfig
 from curate.intake import Arrival, Intake
 from curate.likeness import FLAT
 from curate.media import pdq, phash
 from curate.media.decode import Bounds, open_image, scaled
+from curate.near import dihedral
 from labelers.efficientnet_lite0 import EfficientnetLite0
 
 PRECISION = 0.99
@@ -41,14 +43,20 @@ EMPTY = 3  # grey levels between the darkest and the lightest at 32x32; below it
 ALIKE = 3.0  # mean grey levels at 32x32 by which two pictures must differ to count as non-duplicates
 BEGIN, END = "<!-- benchmarks.transforms: begin -->", "<!-- benchmarks.transforms: end -->"
 BOUNDS = Bounds(min_side=1)
-SHORT = {"our pHash": "pHash", "PDQ, upright": "PDQ", "PDQ, 8 orientations": "turned", "embeddings": "cosine"}
+SHORT = {
+    "our pHash": "pHash", "pHash, borders": "pHash", "pHash, 8 orientations": "turned", "PDQ, upright": "PDQ",
+    "PDQ, 8 orientations": "PDQ turned", "embeddings": "cosine",
+}  # fmt: skip
 TOGETHER: dict[str, tuple[float, ...]] = {  # tried together (upright is one of 8); -1: not asked
-    "our pHash": (8, 9, 10, 11, 12, 13, 14),
-    "PDQ, 8 orientations": (24, 31, 40, 48, 54, 60),
+    "pHash, borders": (8, 9, 10, 11, 12, 13, 14),
+    "pHash, 8 orientations": (4, 5, 6, 7, 8),
+    "PDQ, 8 orientations": (24, 31, 40, 48),
     "embeddings": (-1, 0.0005, 0.002, 0.01),
 }
 RADII: dict[str, tuple[float, ...]] = {
     "our pHash": (4, 6, 8, 10, 12, 14, 16),
+    "pHash, borders": (4, 6, 8, 10, 12, 14, 16),
+    "pHash, 8 orientations": (2, 4, 5, 6, 7, 8, 10),
     "PDQ, upright": (16, 24, 31, 40, 48, 56, 64, 72),
     "PDQ, 8 orientations": (16, 24, 31, 40, 48, 56, 64, 72),
     "embeddings": (0.02, 0.05, 0.08, 0.1, 0.15, 0.2),
@@ -134,12 +142,17 @@ def _hashes(path: Path) -> dict[str, npt.NDArray[Any]]:
     look = Intake(BOUNDS)(Arrival(0, path.read_bytes()))
     assert look.hashes is not None, f"{path}: {look.failure}"
     return {
-        "phash": np.frombuffer(look.hashes["phash"], dtype=np.uint8),
-        "quality": np.asarray(look.hashes["quality"], dtype=np.float32),
+        **{name: _both(look.hashes, name) for name in ("phash", "signs")},
+        "quality": np.array([look.hashes[name] for name in ("quality", "inner_quality")], dtype=np.float32),
         "thumb": np.frombuffer(look.hashes["thumb"], dtype=np.uint8),
         "pdq": look.pdq[0].array,
         "pdq_quality": np.asarray(look.pdq[0].quality, dtype=np.uint8),
     }
+
+
+def _both(row: Mapping[str, Any], name: str) -> npt.NDArray[np.uint8]:
+    """Of the whole picture, and of the one within its border: uint8[2, 8]."""
+    return np.frombuffer(row[name] + row[f"inner_{name}"], dtype=np.uint8).reshape(2, 8)
 
 
 def _embedding(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -240,6 +253,37 @@ def _bits(hashes: npt.NDArray[np.uint8], known: npt.NDArray[np.bool_] | None = N
     return near
 
 
+def _forms(
+    both: npt.NDArray[np.uint8], known: npt.NDArray[np.bool_], turns: Sequence[int] = (0,)
+) -> Callable[[Pairs], Values]:
+    """The smallest distance between a form of the one and, so turned, a form of the other: uint8[n, 2, 8] each."""
+
+    def near(pairs: Pairs) -> Values:
+        found = np.full(len(pairs), FAR)
+        for mine, theirs, turn in product((0, 1), (0, 1), turns):
+            other = dihedral.turned(both[:, theirs], turn) if turn else both[:, theirs]
+            words, others = (np.ascontiguousarray(one).view(np.uint64) for one in (both[:, mine], other))
+            bits = np.bitwise_count(words[pairs[:, 0]] ^ others[pairs[:, 1]]).sum(axis=1).astype(np.float64)
+            told = known[pairs[:, 0], mine] & known[pairs[:, 1], theirs]
+            np.minimum(found, np.where(told, bits, FAR), out=found)
+        return found
+
+    return near
+
+
+def _default(ours: dict[str, Any]) -> Callable[[Pairs], Values]:
+    """0 where dedupe by default calls two files near, FAR else; without PDQ's orientations, which find no more here."""
+    config = DedupeConfig()
+    told = ours["quality"] >= config.phash_quality
+    steady = (ours["pdq_quality"] >= config.pdq_quality) & (ours["quality"][:, 0] >= FLAT)
+    asked = (
+        (_forms(ours["phash"], told), config.group_radius),
+        (_forms(ours["signs"], told, range(pdq.ORIENTATIONS)), config.turned_radius),
+        (_bits(ours["pdq"][:, 0], steady), config.pdq_group_radius),
+    )
+    return lambda pairs: np.where(np.any([near(pairs) <= at for near, at in asked], axis=0), 0.0, FAR)
+
+
 def _turned(hashes: npt.NDArray[np.uint8], known: npt.NDArray[np.bool_]) -> Callable[[Pairs], Values]:
     """The smallest distance between the first upright and any of the eight orientations of the second."""
 
@@ -273,9 +317,12 @@ def _sets(of: Sequence[str]) -> Callable[[Pairs], Values]:
 def methods(world: World, ours: dict[str, Any], theirs: dict[str, Any]) -> list[Method]:
     """Everything that is compared."""
     textured = ours["quality"] >= PHASH_QUALITY
-    steady = (ours["pdq_quality"] >= PDQ_QUALITY) & (ours["quality"] >= FLAT)
+    steady = (ours["pdq_quality"] >= PDQ_QUALITY) & (ours["quality"][:, 0] >= FLAT)
     found = [
-        Method("our pHash", _bits(ours["phash"], textured)),
+        Method("ours, by default", _default(ours), "as set"),
+        Method("our pHash", _bits(ours["phash"][:, 0], textured[:, 0])),
+        Method("pHash, borders", _forms(ours["phash"], textured)),
+        Method("pHash, 8 orientations", _forms(ours["signs"], textured, range(pdq.ORIENTATIONS))),
         Method("PDQ, upright", _bits(ours["pdq"][:, 0], steady)),
         Method("PDQ, 8 orientations", _turned(ours["pdq"], steady)),
         Method("embeddings", _angles(ours["embedding"]), "1 - cosine"),
@@ -308,7 +355,7 @@ def tables(world: World, ours: dict[str, Any], theirs: dict[str, Any]) -> str:
     stages = [one for one in found if one.method.name in SHORT]
     best = _best(found)
     all_stages = _together(world, [one for one in stages if one.method.name in TOGETHER], best)
-    shown = [all_stages, *found]
+    shown = [found[0], all_stages, *found[1:]]
     head = f"| | {' | '.join(one.method.name for one in shown)} |"
     lines = [_about(world, theirs), "", head, f"|---|{'---:|' * len(shown)}"]
     lines.append(f"| **threshold** | {' | '.join(one.said for one in shown)} |")
@@ -319,7 +366,7 @@ def tables(world: World, ours: dict[str, Any], theirs: dict[str, Any]) -> str:
     for how in ALTERED:
         cells = [f"{one.recall[how]:.3f}" for one in shown]
         if all_stages.recall[how] < best.get(how, 0.0):
-            cells[0] += " (!)"
+            cells[1] += " (!)"
         lines.append(f"| {how} | {' | '.join(cells)} |")
     lines.append(f"| **all** | {' | '.join(f'{np.mean(list(one.recall.values())):.3f}' for one in shown)} |")
     return "\n".join([*lines, "", *_curves(world, stages)])
@@ -343,7 +390,11 @@ class Judged:
 def _judged(world: World, method: Method, at: float | None = None) -> Judged:
     true, hard, easy = (method.near(pairs) for pairs in (world.true, world.hard, world.easy))
     at = threshold(true, hard) if at is None else at
-    said = "none" if at < 0 else {"bits": f"{at:.0f}", "1 - cosine": f"cosine {1 - at:.3f}"}.get(method.unit, "–")
+    said = (
+        "none"
+        if at < 0
+        else {"bits": f"{at:.0f}", "1 - cosine": f"cosine {1 - at:.3f}", "as set": "as set"}.get(method.unit, "–")
+    )
     return _figures(world, method, at, said, (true, hard, easy))
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.check.looks import Seen
-from curate.config import DedupeConfig
 from curate.media import pdq, phash
 from curate.near import dihedral
 from curate.near.components import union
@@ -21,7 +20,7 @@ Told = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 
 RADIUS = 8  # bits of pHash; tighter than a group's: a leak stops a build (at 10, one of 50 million pairs was wrong)
-TURNED_RADIUS = DedupeConfig().turned_radius  # bits of pHash where one of the two is mirrored or turned
+TURNED_RADIUS = 4  # bits where one of the two is mirrored or turned, for the same reason
 PDQ_RADIUS = pdq.RADIUS  # bits of PDQ
 # What is said of each measure: its name, of how many bits it is, and its radius.
 SAID = (

@@ -46,9 +46,13 @@ def _band(levels: "np.ndarray") -> tuple[int, int]:
     even, level = lightest - darkest <= EVEN, (darkest + lightest) // 2
     plain = np.zeros(len(levels) + 2, dtype=bool)
     plain[[0, -1]] = True
-    for end in (0, -1):
-        if even[end]:
-            plain[1:-1] |= even & (np.abs(level - level[end]) <= EVEN)
+    for end, beside in (
+        (0, min(1, len(level) - 1)),
+        (-1, max(-2, -len(level))),
+    ):  # an end may lie across a frame's edge
+        for row in (end, beside) if even[end] else ():
+            if even[row]:
+                plain[1:-1] |= even & (np.abs(level - level[row]) <= EVEN)
     edges = np.flatnonzero(np.diff(plain))
     if not edges.size:
         return 0, len(levels)
