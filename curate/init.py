@@ -50,7 +50,8 @@ required = true
 # label_from = "folder"
 
 # [dedupe]
-# orientations = true                 # also find mirrored and turned copies: dear once, remembered
+# orientations = false                # do not look for mirrored and turned copies
+# borders = false                     # nor for what has a border, a letterbox's bars or a page around it
 # embeddings = "efficientnet_lite0"   # also find crops: all with all, for tens of thousands of samples
 
 [[labelers]]
