@@ -185,11 +185,13 @@ def label(s: Session) -> None:
 
 
 def _label(s: Session, ws: "Workspace") -> Mapping[str, Any]:
+    from curate import lost
     from curate.label import label
     from curate.voting import functions_of
 
     labelers = pick.labelers(ws.config)
-    return label(ws, s.engine(ws.config), labelers, functions_of(labelers), s.progress)
+    gone = lost.note(ws)
+    return label(ws, s.engine(ws.config), labelers, functions_of(labelers), s.progress) | gone
 
 
 @app.command()
@@ -202,9 +204,11 @@ def export(s: Session, version: str) -> None:
 
 
 def _export(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
+    from curate import lost
     from curate.export import export
 
-    return export(ws, version, pick.formats(ws.config), s.progress)
+    gone = lost.note(ws)
+    return export(ws, version, pick.formats(ws.config), s.progress) | gone
 
 
 @app.command()

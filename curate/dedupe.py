@@ -19,7 +19,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from curate import contradictions, frames, hashes, likeness, lost, scores, sharing
+from curate import contradictions, frames, hashes, likeness, scores, sharing
 from curate.animations import Animations
 from curate.contracts import Engine, Labeler
 from curate.contradictions import Judged
@@ -100,7 +100,6 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
     seconds.
     """
     started = time.monotonic()
-    gone = lost.note(ws)
     active = _active(ws.catalog)
     ids = active.ids
     done = hashes.complete(ws, ids, engine, progress)
@@ -153,7 +152,6 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         "rebuilt": sorted({*done.rebuilt, *animated.rebuilt, *near.rebuilt, *grains.rebuilt, *animations.rebuilt}),
         "stages": {name: round(seconds, 3) for name, seconds in near.seconds.items()},
         "seconds": round(time.monotonic() - started, 3),
-        **gone,
     }
 
 

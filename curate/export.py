@@ -11,7 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import __version__, frames, hashes, lost, sharing, weak_table
+from curate import __version__, frames, hashes, sharing, weak_table
 from curate.config import Config, DedupeConfig
 from curate.contracts import Export
 from curate.coverage import over
@@ -65,7 +65,6 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progres
     """
     check_version(ws, version)
     with progress.stage("export", 4) as step, disk():
-        gone = lost.note(ws)
         rows = collect(ws)
         _check_rows(rows, ws.config)
         covered = _coverage(ws)
@@ -89,7 +88,6 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progres
         "excluded": dict(rows.excluded),
         "vanished": release.header["vanished"],
         "sha256": sha256,
-        **gone,
     }
 
 

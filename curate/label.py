@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from curate import flags, lost, voting, weak_table
+from curate import flags, voting, weak_table
 from curate.config import LabelConfig
 from curate.contracts import Engine, Evidence, Labeler, LabelModel
 from curate.coverage import over_some
@@ -73,7 +73,6 @@ def label(
     asked = _functions(ws, functions, fields)
     check(ws.config.label, ws.config.taxonomy.axes)
     _check_advise(ws.config.label, [one.name for each in asked.values() for one in each])
-    gone = lost.note(ws)
     compute(ws, engine, labelers, progress)
     known = _asked(ws)
     columns = _columns(ws, labelers, known.samples)
@@ -90,7 +89,7 @@ def label(
         weak_table.write(ws, axis, weak)
     first = {key: found[0].report[key] for key in ANSWER}
     covered |= {"incomplete": "; ".join([*filter(None, [covered["incomplete"]]), *failing]) or None}
-    return covered | first | {"unscored": len(blind), "seconds": round(time.monotonic() - started, 3)} | gone
+    return covered | first | {"unscored": len(blind), "seconds": round(time.monotonic() - started, 3)}
 
 
 def check(config: LabelConfig, axes: Sequence[Axis]) -> None:
