@@ -103,13 +103,11 @@ def curate(
 
 
 def damage(root: Path, n: int, ids: list[str] | None = None) -> list[str]:
-    """Ruin the bytes of the first n samples: cut off, replaced, gone, in turn; ids of what was ruined."""
+    """Ruin the bytes of the first n samples: cut off, replaced, zeros, in turn; ids of what was ruined."""
     blobs = sorted(path for path in (root / "work" / "blobs").glob("??/*") if ids is None or path.name in ids)
     for k, path in enumerate(blobs[:n]):
-        if k % 3 == 2:
-            path.unlink()
-        else:
-            path.write_bytes((path.read_bytes()[:200], b"no picture at all")[k % 3])
+        size = path.stat().st_size  # as many bytes as there were, or they would be lost
+        path.write_bytes((path.read_bytes()[:200], b"no picture at all", b"")[k % 3].ljust(size, b"\0"))
     return [path.name for path in blobs[:n]]
 
 
@@ -220,7 +218,7 @@ def test_verify_tells_what_is_wrong_from_what_nobody_knows(curate: Command, monk
     refused.pop()
     refused.pop()
     assert curate("verify", "--json", code=1).json["unread"] == 1
-    blobs[-1].write_bytes(b"other")
+    blobs[-1].write_bytes(b"other".ljust(blobs[-1].stat().st_size, b"\0"))
     assert curate("verify", "--json", code=1).json["corrupt"] == 1
 
 

@@ -108,7 +108,8 @@ EXPECTED = {
 
 
 def fates(root: Path) -> dict[str, str]:
-    with sqlite3.connect(root / "work" / "catalog.db") as db:
+    path = (root / "work" / "catalog.db").as_uri()  # read only: whoever leaves last would fold the log in, unsealed
+    with sqlite3.connect(f"{path}?mode=ro", uri=True) as db:
         rows = db.execute("SELECT locator, coalesce(reason, state) FROM candidates").fetchall()
     db.close()
     return dict(rows)
