@@ -2,8 +2,10 @@
 
 import io
 import itertools
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -148,15 +150,19 @@ def test_a_contradiction_within_a_wide_group_is_about_those_that_look_alike(ws: 
 
 def test_a_conflict_of_an_older_catalog_is_no_less_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until the next dedupe it is about the whole group, as it was."""
-    with monkeypatch.context() as patch:
+    ids = [f"{n}" * 64 for n in range(3)]
+    (tmp_path / "work").mkdir()
+    with monkeypatch.context() as patch, closing(sqlite3.connect(tmp_path / "work/catalog.db")) as db:
         patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:9])
-        ws = workspace(tmp_path)
-        ids = [add(ws, encode(texture(n), "PNG")) for n in range(3)]
-        with ws.catalog.tx() as db:
-            groups = ((one, ids[0] if n < 2 else one, one, one) for n, one in enumerate(ids))
-            db.executemany("INSERT INTO members VALUES (?, ?, ?, ?, 'train', NULL)", groups)
-            db.execute("INSERT INTO conflicts VALUES ('declared', ?, 'content', 'sources disagree', NULL)", (ids[0],))
-        ws.close()
+        db.isolation_level = None
+        migrations.migrate(db)
+        columns = "(id, sha1, md5, bytes, media_type, width, height)"
+        db.executemany(
+            f"INSERT INTO samples {columns} VALUES (?, '', '', 1, 'image/png', 8, 8)", [(one,) for one in ids]
+        )
+        groups = ((one, ids[0] if n < 2 else one, one, one) for n, one in enumerate(ids))
+        db.executemany("INSERT INTO members VALUES (?, ?, ?, ?, 'train', NULL)", groups)
+        db.execute("INSERT INTO conflicts VALUES ('declared', ?, 'content', 'sources disagree', NULL)", (ids[0],))
     ws = workspace(tmp_path)
     assert disputed(ws.catalog, "content") == set(ids[:2])
     assert labels(ws, ws.config.taxonomy.axes[0]).withheld == dict.fromkeys(ids[:2], "conflict")
