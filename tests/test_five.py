@@ -21,8 +21,8 @@ SHIPPED = ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg", "hubble_d
 def drawn(seed: int) -> bytes:
     """Flat discs on white, no two alike."""
     image = Image.new("RGB", (200, 160), "white")
-    for n in range(4):
-        x, y, r = (seed * 37 + n * 53) % 150, (seed * 61 + n * 29) % 110, 14 + (seed * 7 + n * 11) % 30
+    for n in range(9):
+        x, y, r = (seed * 37 + n * 53) % 150, (seed * 61 + n * n * 29) % 110, 14 + (seed * 7 + n * 11) % 30
         ImageDraw.Draw(image).ellipse((x, y, x + r, y + r), fill=(seed * 40 % 256, n * 60, 200 - n * 40))
     return encode(image, "PNG")
 
