@@ -29,7 +29,11 @@ def queue(
         if name not in names("curate.queues") and ws.catalog.one("SELECT 1 FROM queues WHERE queue = ?", (name,)):
             s.say(describe(ws, name) | {"made": False})
         else:
-            s.say(queue(ws, pick.queue(ws.config, name), Draw(axis, size, again)))
+            drawn = queue(ws, pick.queue(ws.config, name), Draw(axis, size, again))
+            s.say(drawn)
+            if not drawn["made"]:
+                s.note(f"{drawn['queue']} was drawn before, and --size draws nothing anew: `--again` draws another one")
+            s.note(f"next: `curate review {drawn['queue']} --reviewer NAME` works through it")
 
 
 @app.command()
