@@ -60,7 +60,7 @@ def main() -> None:
         print(f"curate: {shown(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except TyperException as error:
-        print(f"curate: {shown(_wording(error).rstrip('.'))}; `--help` says what there is", file=sys.stderr)
+        print(f"curate: {shown(_wording(error))}; `--help` says what there is", file=sys.stderr)
         sys.exit(UsageError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         print(ending.SAID, file=sys.stderr)
@@ -71,7 +71,7 @@ def main() -> None:
 
 def _wording(error: TyperException) -> str:
     """What is wrong with the command line, in words of ours where Typer's are a parser's."""
-    said = error.format_message()
+    said = error.format_message().rstrip(".")
     given = sys.argv[1] if len(sys.argv) > 1 else ""
     if said.startswith("No such option") and given.partition("=")[0] in OPTIONS:
         return f"{given} goes behind the verb: curate VERB {given} ..."

@@ -205,3 +205,12 @@ def test_a_new_workspace_says_what_comes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert "`curate fetch`" in Command(tmp_path / "new", monkeypatch, capfd)("init", "--json").json["next"]
+
+
+def test_rows_of_an_import_that_name_nothing_here_are_said(curate: Command) -> None:
+    curate("fetch")
+    row, good = "label,annotator,time\n{},neutral,ann,2026-01-01T00:00:00Z\n", curate.root / "good.csv"
+    good.write_text("path," + row.format(curate.root / "images" / "40.png"))
+    assert "name no sample" not in curate("decisions", "import", str(good)).err
+    good.write_text("sha256," + row.format("0" * 64))
+    assert "1 of 1 rows name no sample that is here" in curate("decisions", "import", str(good), code=3).err

@@ -64,6 +64,8 @@ def decisions_import(s: Session, file: Path) -> None:
 
     with s.drive("decisions import") as ws:
         result = import_csv(ws, file)
+    if result["not_found"]:
+        s.note(f"{result['not_found']} of {result['rows']} rows name no sample that is here; `lines` are their lines")
     finish(s, result)
 
 
