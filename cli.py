@@ -71,7 +71,7 @@ def main() -> None:
 
 def _wording(error: TyperException) -> str:
     """What is wrong with the command line, in words of ours where Typer's are a parser's."""
-    said = error.format_message()
+    said = error.format_message().rstrip(".")
     given = sys.argv[1] if len(sys.argv) > 1 else ""
     if said.startswith("No such option") and given.partition("=")[0] in OPTIONS:
         return f"{given} goes behind the verb: curate VERB {given} ..."
@@ -102,7 +102,8 @@ def init(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = 
     root = s.workspace or folder
     write_config(root)
     Workspace(root, load(root)).close()
-    s.say({"config": str(root / CONFIG_NAME), "workspace": str(root / "work")})
+    then = "name sources and a contact in curate.toml, and screening lists or why none; `curate doctor` says what lacks"
+    s.say({"config": str(root / CONFIG_NAME), "workspace": str(root / "work"), "next": f"{then}; then `curate fetch`"})
 
 
 @app.command()
@@ -284,8 +285,9 @@ def report(
 @verb
 def log(s: Session) -> None:
     """Print the append-only log: who did what, when."""
-    sql = "SELECT seq, at, actor, action, detail FROM log ORDER BY seq DESC LIMIT ?"
-    s.tell(lambda ws: {"log": [dict(row) for row in reversed(ws.catalog.rows(sql, (s.limit or 50,)))]})
+    from curate.status import lately
+
+    s.tell(lambda ws: {"log": lately(ws.catalog, s.limit or 50)})
 
 
 @app.command()

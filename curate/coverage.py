@@ -72,5 +72,6 @@ def rest(result: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: part for name, part in result.items() if name not in ("coverage", "incomplete")}
     for name, part in found.items():
         if isinstance(part, Mapping) and "coverage" in part:
-            found[name] = {"looked_at": part["coverage"]["said"]} | rest(part)
+            verb = str(part["coverage"].get("verb", "looked at"))
+            found[name] = {verb: part["coverage"]["said"]} | {k: v for k, v in rest(part).items() if k != verb}
     return found

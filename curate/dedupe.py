@@ -35,7 +35,7 @@ from curate.progress import Progress
 from curate.records import SPLITS
 from curate.sharing import Every
 from curate.stages import Stage, by_cosine, by_forms, by_hash, by_orientation, joined
-from curate.store import eligibility
+from curate.store import eligibility, views
 from curate.store.catalog import Catalog
 from curate.store.eligibility import UNHASHED
 from curate.store.workspace import Workspace
@@ -93,11 +93,11 @@ def _uncollected() -> Iterator[None]:
 def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler | None = None) -> dict[str, object]:
     """Group all samples that are not held back, remember names and splits, and note who contradicts whom.
 
-    Hashes what has no hash yet; the rest is one transaction. `unhashed` counts samples whose bytes cannot be read (they
-    are near to nothing), `coverage` the others, which every question could be asked of; `rebuilt` names the parts of
-    tables that were corrupt; `conflicts` counts groups and sets in which somebody contradicts somebody, `contested` the
-    samples in them; `chained` counts the groups too wide for one part; `stages` says what each search took, in
-    seconds.
+    Hashes what has no hash yet; the rest is one transaction. `held` counts samples that are held back, and in no other
+    figure here; `unhashed` those whose bytes cannot be read (they are near to nothing), `coverage` the others, which
+    every question could be asked of; `rebuilt` names the parts of tables that were corrupt; `conflicts` counts groups
+    and sets in which somebody contradicts somebody, `contested` the samples in them; `chained` counts the groups too
+    wide for one part; `stages` says what each search took, in seconds.
     """
     started = time.monotonic()
     active = _active(ws.catalog)
@@ -140,6 +140,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
     return {
         **over_some(len(ids), len(unread), ws.catalog.one("SELECT count(*) FROM samples")),
         "samples": len(ids),
+        "held": len(views.held(ws.catalog)),
         "groups": int((np.bincount(groups) > 1).sum()) if ids else 0,
         "chained": parts.groups,
         "duplicates": int((survivor != np.arange(len(ids))).sum()),

@@ -203,7 +203,7 @@ def _survives(ws: Workspace, me: Mapping[str, Any], members: Sequence[str]) -> d
     ranks = {one: _rank(ws, one) for one in {me["sample"], me["survivor"]}}
     mine, best = ranks[me["sample"]], ranks[me["survivor"]]
     if me["sample"] == me["survivor"]:
-        why = "it survives" + (f" of {len(members)}" if len(members) > 1 else ": nothing shows the same picture")
+        why = f"the best of {len(members)}" if len(members) > 1 else "nothing else shows the same picture"
         return {"sample": me["survivor"], "why": why}
     for name, a, b in zip(ORDER, best, mine, strict=True):
         if a != b:
@@ -230,12 +230,16 @@ def _conflicts(ws: Workspace, names: set[str]) -> list[dict[str, str]]:
     return [{"kind": row[0], "axis": row[2], "reason": row[3]} for row in rows if row[1] in names]
 
 
+def _count(samples: int) -> str:
+    return f"{samples:,} sample{'' if samples == 1 else 's'}"
+
+
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The same, for people."""
     group, survives = found["group"], found["survives"]
     yield f"sample     {found['sample'][:SHORT]}"
     leaves = f", and leaves the next release: {group['leaves']}" if group["leaves"] else ""
-    yield f"group      {group['name'][:SHORT]}, {group['samples']:,} samples, split {group['split']}{leaves}"
+    yield f"group      {group['name'][:SHORT]}, {_count(group['samples'])}, split {group['split']}{leaves}"
     for n, one in enumerate(found["nearest"]):
         direct = "" if one["direct"] else "  (not within a radius: through others)"
         yield f"{'' if n else 'nearest':<11}{one['sample'][:SHORT]}  {one['how']}{direct}"
@@ -244,7 +248,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     end = found["path"][-1]["to"] if found["path"] else found["sample"]
     if group["samples"] > 1 and end != group["name"]:
         yield f"{'':<11}from there embeddings, or what an earlier run united, lead on to {group['name'][:SHORT]}"
-    same = f"{found['collapse']['samples']:,} show the same picture"
-    yield f"collapse   {same}; {survives['sample'][:SHORT]} survives: {survives['why']}"
+    several = found["collapse"]["samples"]
+    same = f"{several:,} show the same picture; {survives['sample'][:SHORT]} survives: " if several > 1 else ""
+    yield f"collapse   {same}{survives['why']}"
     for one in found["conflicts"]:
         yield f"conflict   {one['axis']}: {one['reason']} ({one['kind']})"

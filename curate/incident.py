@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 MATCHES = ("match", "rescan")  # kinds of incidents whose item is not let go of while a list has its entry
 NEXT = "follow the procedure in docs/screening.md; do not look for the item, and do not open its URL"
+DECIDE = (
+    "where it may be illegal, follow the procedure in docs/screening.md and do not look for it; else `curate screening"
+    " release {} --reason TEXT` lets go of it, `curate takedown ID` removes it"
+)
 PLACES = 20  # places of an incident's items that are named
 
 
@@ -35,13 +39,22 @@ def incident(ws: "Workspace", number: int, for_report: bool) -> dict[str, Any]:
     known = ("incident", "at", "kind", "state", "acknowledged_at", "acknowledged_by")
     said = {key: row[key] for key in (*known, "digest", "list", "entry", "source")}
     said |= {key: value for key, value in detail.items() if key not in ("places", "tombstones", "decided", "disputed")}
-    said |= {"held": {one["kind"]: one["n"] for one in held}} | _entry(ws.catalog, number)
-    said |= {"disputed": detail.get("disputed"), "decided": detail.get("decided"), "next": NEXT}
+    said |= {"held": {one["kind"]: one["n"] for one in held}, "held_samples": len(views.held_by(ws.catalog, number))}
+    said |= _entry(ws.catalog, number)
+    said |= {"disputed": detail.get("disputed"), "decided": detail.get("decided")}
+    said |= {"next": following(number, row["kind"], row["state"])}
     if for_report:
         ws.catalog.note("incident_report", None, {"incident": number})
         where = detail.get("places") or _places(ws.catalog, number, row["candidate"])
         said |= {"report": {"places": where, "tool": _tool(ws, row)}}
     return said
+
+
+def following(number: int, kind: str, state: str) -> str | None:
+    """What is to be done about an incident of this kind; None where it was let go of."""
+    if state == "released":
+        return None
+    return NEXT if kind in MATCHES else DECIDE.format(number)
 
 
 def _entry(catalog: "Catalog", number: int) -> dict[str, Any]:
@@ -131,6 +144,7 @@ def release(ws: "Workspace", number: int, reason: str, actor: str, entitled: Seq
     if not reason.strip():
         raise UsageError("screening release: say why (--reason)")
     subjects = catalog.rows("SELECT kind, subject FROM quarantine WHERE incident = ?", (number,))
+    before = views.held(catalog)
     detail = json.loads(row["detail"] or "{}")
     kept_out = (
         "" if row["kind"] not in MATCHES else _kept_out(catalog, number, bool(entitled) and "disputed" not in detail)
@@ -156,8 +170,9 @@ def release(ws: "Workspace", number: int, reason: str, actor: str, entitled: Seq
         said = {"incident": number, "released": len(free), "asked_again": again}
         catalog.append(db, "quarantine_release", None, said, actor)
     done: dict[str, Any] = said | {"kept": len(subjects) - len(free), "state": state}
+    done |= {"samples": len(before - views.held(catalog))}
     if kept_out:
-        then = f"what came with it is let go of, and the incident stays {state}; release it again when that is done"
+        then = f"what came with it is let go of, and the incident stays {state}; mend that, then release it again"
         return done | {"item": f"stays out: {kept_out}", "next": then}
     return done | ({"item": f"stays out: {gone}"} if gone else {})
 

@@ -87,9 +87,10 @@ def label(
         found.append(dataclasses.replace(weak, report={**weak.report, **covered}))
     for axis, weak in zip(ws.config.taxonomy.axes, found, strict=True):
         weak_table.write(ws, axis, weak)
+    held = len(views.held(ws.catalog))
     first = {key: found[0].report[key] for key in ANSWER}
     covered |= {"incomplete": "; ".join([*filter(None, [covered["incomplete"]]), *failing]) or None}
-    return covered | first | {"unscored": len(blind), "seconds": round(time.monotonic() - started, 3)}
+    return covered | first | {"unscored": len(blind), "held": held, "seconds": round(time.monotonic() - started, 3)}
 
 
 def check(config: LabelConfig, axes: Sequence[Axis]) -> None:

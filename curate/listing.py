@@ -17,6 +17,7 @@ from curate.store.tombstones import Blocked, refuse
 from curate.toml import suggest
 
 NAMED = 20  # classes that nobody knows, each with its place
+MALFORMED = "malformed"  # the host of what is no URL
 
 if TYPE_CHECKING:
     import sqlite3
@@ -179,4 +180,4 @@ def host(kind: str, locator: str) -> str:
     try:
         return host_key(parse(locator)) if kind == "url" else ""
     except ItemError:
-        return "malformed"
+        return MALFORMED

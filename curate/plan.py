@@ -5,22 +5,25 @@ Sources that can estimate are asked to, with few requests. Others (lists and fol
 """
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 from curate.budget import Budget, Metered, SpentError
 from curate.contracts import Http, Planned, Source
 from curate.coverage import Coverage
 from curate.errors import CurateError, ItemError
-from curate.listing import classes, list_source, source_id
+from curate.listing import MALFORMED, classes, list_source, source_id
 from curate.net.limits import HostRule
 from curate.plugins import name_of, options_of
 from curate.policy.refusals import check_sources
 from curate.progress import Progress
 from curate.records import Estimate
+from curate.reopen import changed
 from curate.store.workspace import Workspace
 
 API_SECONDS = 1.0  # one request of a series, with its answer
@@ -38,8 +41,10 @@ def plan(
 ) -> dict[str, object]:
     """Items, bytes, API requests and seconds at the polite rate, by source and for the slowest hosts.
 
-    `bytes` counts items whose size is known or estimated, `bytes_unknown` is how many others there are. `seconds` is a
-    lower bound: listing in series, then hosts side by side. Raises GateError for a refused source.
+    `items` is what `fetch` would ask for: what is not fetched yet, and what failed by a setting that has changed; a
+    line that is no URL is none. `bytes` counts items whose size is known or estimated, `bytes_unknown` is how many
+    others there are. `seconds` is a lower bound: listing in series, then hosts side by side. Raises GateError for a
+    refused source.
     """
     check_sources([{"use": name_of(one), **options_of(one), "classes": one.classes()} for one in sources])
     classes(sources, ws.config.taxonomy)
@@ -123,8 +128,8 @@ class _Plan:
         self.parts.append(_part(source, whole) | {"known": known})
 
     def _known(self) -> None:
-        """Count what is listed and not fetched yet."""
-        for host, items, size, sized in self.ws.catalog.rows(_PENDING):
+        """Count what is listed and not fetched yet, or is asked for again since a setting changed."""
+        for host, items, size, sized in self.ws.catalog.rows(_PENDING, (MALFORMED, self._again)):
             self.items[host or ""] += items
             self.bytes[host or ""] += size
             self.unknown += items - sized
@@ -133,7 +138,11 @@ class _Plan:
         return bool(self.ws.catalog.one("SELECT listed FROM sources WHERE source = ?", (source_id(source),)))
 
     def _pending(self, source: Source) -> int:
-        return int(self.ws.catalog.one(_PENDING_OF, (source_id(source),)))
+        return int(self.ws.catalog.one(_PENDING_OF, (MALFORMED, self._again, source_id(source))))
+
+    @cached_property
+    def _again(self) -> str:
+        return json.dumps([decided for decided, _, _ in changed(self.ws)])
 
     def _seconds(self, rule: HostRule, host: str) -> float:
         paced = self.items[host] / rule.rate if rule.rate else 0.0
@@ -153,9 +162,13 @@ def _part(source: Source, one: Estimate) -> dict[str, object]:
 _PENDING = """
 SELECT host, count(*), coalesce(sum(size), 0), count(size) FROM (
     SELECT c.host, max(CAST(json_extract(m.facts, '$.bytes') AS INTEGER)) AS size
-    FROM candidates c JOIN mentions m USING (candidate) WHERE c.state = 'pending' GROUP BY c.candidate)
+    FROM candidates c JOIN mentions m USING (candidate)
+    WHERE c.host IS NOT ? AND (c.state = 'pending'
+        OR c.state = 'failed' AND c.decided_by IN (SELECT value FROM json_each(?))) GROUP BY c.candidate)
 GROUP BY host
 """
 _PENDING_OF = """
-SELECT count(DISTINCT candidate) FROM candidates JOIN mentions USING (candidate) WHERE state = 'pending' AND source = ?
+SELECT count(DISTINCT candidate) FROM candidates JOIN mentions USING (candidate)
+WHERE host IS NOT ? AND (state = 'pending'
+    OR state = 'failed' AND decided_by IN (SELECT value FROM json_each(?))) AND source = ?
 """

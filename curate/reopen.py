@@ -46,19 +46,27 @@ def _value(config: Config, key: str) -> object:
     return getattr(getattr(config, table_of(key)), key, None)
 
 
-def reopen(ws: Workspace) -> dict[str, int]:
-    """Make pending what failed by settings that have other values now: how many, by the key that changed."""
-    found: Counter[str] = Counter()
+def changed(ws: Workspace) -> list[tuple[str, str, int]]:
+    """The settings by which something failed and that have other values now, as `decided_by` has them, the first key
+    that changed, and how many failed so."""
+    found = []
     sql = "SELECT decided_by, count(*) FROM candidates WHERE state = 'failed' AND decided_by IS NOT NULL GROUP BY 1"
     for decided, count in ws.catalog.rows(sql):
         before = json.loads(decided)
         now = json.loads(canonical({key: _value(ws.config, key) for key in before}))
-        changed = [key for key in before if before[key] != now[key]]
-        if changed:
-            found[changed[0]] += count
-            with ws.catalog.tx() as db:
-                sql = "UPDATE candidates SET state = 'pending' WHERE state = 'failed' AND decided_by = ?"
-                db.execute(sql, (decided,))
+        if key := next((key for key in before if before[key] != now[key]), None):
+            found.append((decided, key, count))
+    return found
+
+
+def reopen(ws: Workspace) -> dict[str, int]:
+    """Make pending what failed by settings that have other values now: how many, by the key that changed."""
+    found: Counter[str] = Counter()
+    for decided, key, count in changed(ws):
+        found[key] += count
+        with ws.catalog.tx() as db:
+            sql = "UPDATE candidates SET state = 'pending' WHERE state = 'failed' AND decided_by = ?"
+            db.execute(sql, (decided,))
     return dict(sorted(found.items()))
 
 

@@ -69,8 +69,11 @@ def _by_digest(ws: "Workspace", gate: Gate) -> Iterator[tuple[str, Match]]:
 
 def _by_look(ws: "Workspace", gate: Gate, step: Any) -> Iterator[tuple[str, Match]]:
     """The samples of which a stored hash, of any part, is listed."""
+    seen = set[str]()
     for rows in hashes.all_pdq(ws):
-        step(sum(part == pdq.MAIN for part in rows.parts))
+        fresh = {one for one, part in zip(rows.ids, rows.parts, strict=True) if part == pdq.MAIN} - seen
+        seen |= fresh
+        step(len(fresh))
         for n, match in gate.near(rows.hashes, rows.quality):
             yield rows.ids[n], replace(match, part=rows.parts[n])
 

@@ -159,7 +159,7 @@ class Session:
                 waiting = views.untold(ws.catalog) if tells and not isinstance(error, MatchError) else []
                 if waiting:
                     print(f"curate: {shown(str(error))}", file=sys.stderr)
-                    raise MatchError(_untold(waiting)) from error
+                    raise MatchError(untold_said(waiting)) from error
                 raise
             finally:
                 ws.catalog.end(status)
@@ -187,7 +187,7 @@ def _begin(ws: Workspace, doubts: Doubts) -> None:
     if doubts == "refuse":
         _refuse(ws.doubts())
     if waiting := views.untold(ws.catalog):
-        print(f"curate: {_untold(waiting)}", file=sys.stderr)
+        print(f"curate: {untold_said(waiting)}", file=sys.stderr)
 
 
 def _refuse(doubts: Sequence[str]) -> None:
@@ -197,7 +197,7 @@ def _refuse(doubts: Sequence[str]) -> None:
         raise WitnessError(doubts[-1])
 
 
-def _untold(numbers: Sequence[int]) -> str:
+def untold_said(numbers: Sequence[int]) -> str:
     """What is said of incidents that nobody has acknowledged."""
     some = f"{', '.join(map(str, numbers[:SHOWN]))}{', ...' if len(numbers) > SHOWN else ''}"
     what = f"incident {some} is open" if len(numbers) == 1 else f"{len(numbers)} incidents are open ({some})"
@@ -214,18 +214,30 @@ def _secret(host: str, name: str) -> str:
     return value
 
 
-def _lines(result: Mapping[str, Any]) -> Iterator[str]:
-    """A result as `name  value` lines, one level deep."""
+def _lines(result: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    """A result as `name  value` lines, what a name holds below it."""
     for name, value in result.items():
-        if isinstance(value, Mapping):
-            yield f"{name}:"
-            yield from (f"  {key:<24} {item}" for key, item in value.items())
+        if isinstance(value, Mapping) and value:
+            yield f"{indent}{name}:"
+            yield from _lines(value, indent + "  ")
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-            yield f"{name}:"
-            yield from ("  " + "  ".join(f"{k}={_short(v)}" for k, v in row.items()) for row in value)
+            yield f"{indent}{name}:"
+            yield from (f"{indent}  " + "  ".join(f"{k}={_short(v)}" for k, v in row.items()) for row in value)
         else:
-            yield f"{name:<26} {_short(value)}"
+            yield f"{indent}{name:<{26 - len(indent)}} {_short(value)}"
 
 
 def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """A value in words: what is not there or not known is `-`, what is empty `none`."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_short(one)}" for key, one in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        each = (f"({_short(one)})" if isinstance(one, Mapping) else _short(one) for one in value)
+        return ", ".join(each) or "none"
+    return str(value)

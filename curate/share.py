@@ -7,12 +7,14 @@ from curate.store.catalog import now
 from curate.store.workspace import Workspace
 from curate.toml import suggest
 
+_NONE = "there is none yet; `curate export 1.0.0` makes one"
+
 
 def share(ws: Workspace, version: str, name: str) -> dict[str, Any]:
     """Note that `name` was given release `version`; the first time counts. Raises UsageError for no such release."""
     known = [row[0] for row in ws.catalog.rows("SELECT version FROM releases ORDER BY version")]
     if version not in known:
-        raise UsageError(f"release {version}: no such release; {suggest(version, known) if known else 'there is none'}")
+        raise UsageError(f"release {version}: no such release; {suggest(version, known) if known else _NONE}")
     if not name.strip():
         raise UsageError("share: say to whom (--to NAME)")
     with ws.catalog.tx() as db:

@@ -12,7 +12,7 @@ from curate.net.redact import redact
 from curate.records import UNSURE
 from curate.release import labels
 from curate.store import eligibility, views
-from curate.store.catalog import CONFIGURED, Row
+from curate.store.catalog import CONFIGURED, Catalog, Row
 from curate.store.workspace import Workspace
 
 _STORED = "SELECT count(DISTINCT sample) FROM candidates WHERE state = 'stored'"
@@ -151,3 +151,20 @@ def _since(ws: Workspace, since: str) -> dict[str, object]:
 
 def _pairs(ws: Workspace, sql: str, *params: str) -> list[tuple[str, int]]:
     return [(row[0], row[1]) for row in ws.catalog.rows(sql, params)]
+
+
+# -- the log ---------------------------------------------------------------------------------------------------------
+
+
+def lately(catalog: Catalog, count: int) -> list[dict[str, Any]]:
+    """The last rows of the log, oldest first; the row that a run begins with says how it `ended`, as `runs` has it:
+    done, failed, interrupted, or running where it is not over (or was killed)."""
+    rows = (dict(row) for row in reversed(catalog.rows(_LOG, (count,))))
+    return [{name: value for name, value in row.items() if name != "ended" or value is not None} for row in rows]
+
+
+_LOG = """
+SELECT l.seq, l.at, l.actor, l.action, r.status AS ended, l.detail
+FROM log l LEFT JOIN runs r ON r.run = l.run AND r.verb = l.action AND l.detail = '{}'
+ORDER BY l.seq DESC LIMIT ?
+"""

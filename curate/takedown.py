@@ -21,8 +21,8 @@ def takedown(
     """Remove what a sha256 (or its first eight digits and more), a URL, a path or `commons:PAGEID` names.
 
     `with_duplicates` also removes what was collapsed with it; `block_near` also keeps re-encoded copies away. What was
-    taken down before answers with its receipt. Raises UsageError for a name of nothing, or of several samples; the
-    message repeats no URL.
+    taken down before answers with its receipt, and `before`. Raises UsageError for a name of nothing, or of several
+    samples; the message repeats no URL.
     """
     target = lookup.find(ws.catalog, name)
     if not target.ids and not target.candidates:
@@ -31,7 +31,7 @@ def takedown(
             confirm(ws, text, reason)
         receipts = (earlier(ws.catalog, text) for text in spellings)
         if (receipt := next(filter(None, receipts), None)) is not None:
-            return said(receipt, 0) | {"reports_removed": []}
+            return said(receipt, 0) | {"reports_removed": [], "before": True}
         raise UsageError(f"{lookup.shown(name)} names nothing that is here; give {lookup.FORMS}")
     twins = duplicates(ws.catalog, target.ids)
     ids = target.ids | twins if with_duplicates else target.ids

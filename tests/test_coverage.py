@@ -51,7 +51,7 @@ def test_what_a_verb_of_several_says_names_the_verb() -> None:
     result = {"fetch": over(10, 0) | {"stored": 10}, "dedupe": over(10, 3) | {"samples": 10}}
     assert incomplete(result) == ["dedupe: 3 of 10 samples could not be read"]
     assert [line.split()[0] for line in headline(result)] == ["INCOMPLETE"]
-    assert rest(result)["fetch"] == {"looked_at": "10 of 10 samples", "stored": 10}
+    assert rest(result)["fetch"] == {"looked at": "10 of 10 samples", "stored": 10}
 
 
 # -- stored samples that cannot be read ------------------------------------------------------------------------------

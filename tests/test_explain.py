@@ -49,7 +49,7 @@ def test_the_survivor_and_what_decides(ws: Workspace) -> None:
     assert found["sample"] == of["small"]
     assert found["survives"] == {"sample": of["large"], "why": "pixels: 262,144 against 40,000"}
     assert found["group"]["samples"] == 3
-    assert explain(ws, of["large"])["survives"]["why"] == "it survives of 2"
+    assert explain(ws, of["large"])["survives"]["why"] == "the best of 2"
     decide(ws, of["small"], "neutral")
     dedupe(ws, Serial(), QUIET)
     assert explain(ws, of["large"])["survives"] == {"sample": of["small"], "why": "axes judged by people: 1 against 0"}

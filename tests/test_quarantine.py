@@ -120,7 +120,7 @@ def test_the_command_needs_no_driver_lock(tmp_path: Path) -> None:
     one = add(ws, encode(texture(1)))
     with ws.driver("fetch"):
         said = json.loads(curate(tmp_path, "quarantine", one[:8], "--reason", "looks wrong", "--json").stdout)
-    assert said == {"incident": 1}
+    assert (said["incident"], said["held_samples"]) == (1, 1)
     assert views.held(ws.catalog) == {one}
     assert "names no stored sample" in curate(tmp_path, "quarantine", "0" * 64, "--reason", "x", code=2).stderr
     ws.close()

@@ -27,7 +27,8 @@ def fetch(
     sync: Annotated[bool, typer.Option("--sync", help="Only mark what is deleted or changed upstream.")] = False,
     relist: Annotated[bool, typer.Option(help="List every source again from its start: adds what is new.")] = False,
     sample: Annotated[
-        int | None, typer.Option(min=1, help="Only ask for N of each class and host at random, and say the yield.")
+        int | None,
+        typer.Option(min=1, help="Only ask for N in all, of each class and host some, at random; say the yield."),
     ] = None,
     max_failures: Annotated[int | None, typer.Option(help="Exit 3 when more candidates failed.")] = None,
 ) -> None:
@@ -95,7 +96,7 @@ def left_over(ws: "Workspace", found: dict[str, Any]) -> list[str]:
             " pending; `curate fetch` asks again"
         )
     sources, candidates = former(ws.catalog)
-    if sources:
+    if candidates:
         lines.append(
             f"{sources} sources that curate.toml does not name any more have {candidates} candidates that stay; `curate"
             " status` lists them, `curate takedown` removes what is not wanted"

@@ -29,7 +29,11 @@ def queue(
         if name not in names("curate.queues") and ws.catalog.one("SELECT 1 FROM queues WHERE queue = ?", (name,)):
             s.say(describe(ws, name) | {"made": False})
         else:
-            s.say(queue(ws, pick.queue(ws.config, name), Draw(axis, size, again)))
+            drawn = queue(ws, pick.queue(ws.config, name), Draw(axis, size, again))
+            s.say(drawn)
+            if not drawn["made"]:
+                s.note(f"{drawn['queue']} was drawn before, and --size draws nothing anew: `--again` draws another one")
+            s.note(f"next: `curate review {drawn['queue']} --reviewer NAME` works through it")
 
 
 @app.command()
@@ -60,6 +64,8 @@ def decisions_import(s: Session, file: Path) -> None:
 
     with s.drive("decisions import") as ws:
         result = import_csv(ws, file)
+    if result["not_found"]:
+        s.note(f"{result['not_found']} of {result['rows']} rows name no sample that is here; `lines` are their lines")
     finish(s, result)
 
 

@@ -1,5 +1,6 @@
 """`curate screening ...` and `curate quarantine`."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ from curate.commands import pick
 from curate.commands.base import MATCHED, NAME, app, finish, verb
 from curate.coverage import over
 from curate.errors import UsageError
-from curate.session import Session
+from curate.session import Session, untold_said
 
 if TYPE_CHECKING:
     from curate.screening.gate import Gate
@@ -29,13 +30,15 @@ def quarantine(
     group: Annotated[bool, typer.Option(help="Also its near-duplicates and its albums.")] = False,
 ) -> None:
     """Hold a sample back at once: out of queues, views, tables and the next release, until the operator decides."""
+    from curate.incident import following
     from curate.quarantine import quarantine
-    from curate.store import lookup
+    from curate.store import lookup, views
 
     with s.open() as ws:
         sample = lookup.one(ws.catalog, name)
         incident = quarantine(ws.catalog, sample, reason, group=group, actor=s.user, told=True)
-    s.say({"incident": incident})
+        held = len(views.held_by(ws.catalog, incident))
+    s.say({"incident": incident, "held_samples": held, "next": following(incident, "person", "open")})
 
 
 @group.command("status")
@@ -43,6 +46,7 @@ def quarantine(
 def screening_status(s: Session) -> None:
     """Say which lists are loaded, how old they are, which entries are in doubt, and which incidents there are."""
     from curate.incident import overview
+    from curate.screening.gate import REMEDY
     from curate.screening.misfires import suspicious
     from curate.screening.set_aside import in_force
 
@@ -53,7 +57,9 @@ def screening_status(s: Session) -> None:
         return gate, result | {"set_aside": [asdict(one) for one in in_force(ws.catalog)]}
 
     gate, result = s.read(look)
-    if gate.banner is not None:
+    if result["problems"]:
+        s.note(f"screening cannot answer, so that nothing is fetched: {result['problems'][0]}; {REMEDY}")
+    elif gate.banner is not None:
         s.note(gate.banner)
     s.say(result | {"rows": {one.name: [*one.corrupt, *one.doubts][:SHOWN] for one in gate.lists}})
     if result["problems"]:
@@ -156,4 +162,6 @@ def screening_rescan(s: Session) -> None:
         result = rescan(ws, pick.gate(s.config, ws.catalog), s.engine(ws.config), s.progress)
         waiting = untold(ws.catalog)
     s.note_void(result)
+    if new := [one for one in waiting if one in result["incidents"]]:
+        print(f"curate: {untold_said(new)}", file=sys.stderr)
     finish(s, over(result["samples"], result["unhashed"]) | result, code=MATCHED if result["matched"] or waiting else 0)

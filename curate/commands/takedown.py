@@ -30,6 +30,8 @@ def takedown(
         else:
             result = takedown(ws, name, reason, with_duplicates, block_near)
     s.say(result)
+    if result.get("before"):
+        s.note(f"it was taken down before, and nothing more was removed: {result['receipt']} says what went then")
     if result["reports_removed"]:
         s.note(
             "removed, since they showed pictures; make them anew: " + ", ".join(map(shown, result["reports_removed"]))

@@ -55,6 +55,14 @@ def held(catalog: Catalog) -> set[str]:
     return found | withheld(catalog).keys()
 
 
+def held_by(catalog: Catalog, incident: int) -> set[str]:
+    """Every stored sample that is quarantined on behalf of one incident, by itself or by what it came with."""
+    kinds = [row[0] for row in catalog.rows("SELECT DISTINCT kind FROM quarantine WHERE incident = ?", (incident,))]
+    own = "JOIN (SELECT kind, subject FROM quarantine WHERE incident = ?) q"
+    asked = (_HELD[kind].replace("JOIN quarantine q", own) for kind in kinds)
+    return {row[0] for sql in asked for row in catalog.rows(sql, (incident,))}
+
+
 def withheld(catalog: Catalog) -> dict[str, str]:
     """Samples that fetch keeps back, with the reason: `upstream_deleted`, `source_withdrawn`, `placeholder`."""
     return {row[0]: row[1] for row in catalog.rows("SELECT sample, max(reason) FROM withheld GROUP BY sample")}
