@@ -12,7 +12,7 @@ from PIL import Image
 
 from curate.errors import ItemError
 from curate.media.parts import parts
-from curate.media.profiles import profile_of
+from curate.media.profiles import profiles_of
 from curate.records import Reason
 from tests import containers as c
 from tests.hiding import BOUNDS, COVER, SIZES, found_in, grey, mask, saved
@@ -25,6 +25,43 @@ def refused(data: bytes) -> tuple[Reason, str]:
     with pytest.raises(ItemError) as caught:
         parts(data, BOUNDS)
     return caught.value.reason, caught.value.detail
+
+
+# -- JPEG: RGB or YCbCr ----------------------------------------------------------------------------------------------
+
+
+def says_rgb(picture: Image.Image, jfif: bool, adobe: int | None, names: bytes) -> bytes:
+    """A JPEG whose samples are a picture's red, green and blue, and what says so, or does not."""
+    data = saved(Image.merge("YCbCr", picture.split()), "JPEG", quality=95, subsampling=0)
+    frame, scan = data.index(b"\xff\xc0"), data.index(b"\xff\xda")
+    found = bytearray(data)
+    found[frame + 10 : frame + 19 : 3] = found[scan + 5 : scan + 11 : 2] = names
+    said = b"" if adobe is None else c.segment(0xEE, b"Adobe\0\x64\0\0\0\0" + bytes([adobe]))
+    return data[: 20 if jfif else 2] + said + bytes(found[20:])
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("jfif", "adobe", "names", "part"),
+    [
+        (True, 0, b"\1\2\3", "rgb"),
+        (True, None, b"RGB", "rgb"),
+        (False, 1, b"RGB", "rgb"),
+        (False, 0, b"\1\2\3", "main"),
+        (False, None, b"RGB", "main"),
+    ],
+)
+def test_components_that_are_said_to_be_rgb(size: Size, jfif: bool, adobe: int | None, names: bytes, part: str) -> None:
+    """libjpeg asks JFIF first, then Adobe; ffmpeg Adobe and the names, and never JFIF; some nobody."""
+    picture = Image.merge("RGB", [COVER.resize(size).convert("L"), grey(size), grey(size)])  # red is no luminance
+    data = says_rgb(picture, jfif, adobe, names)
+    assert part in found_in(data, picture)
+    assert {one.part for one in parts(data, BOUNDS)} == {"main", "rgb" if part == "rgb" else "ycc"}
+
+
+def test_a_jpeg_that_says_rgb_nowhere_has_one_reading() -> None:
+    for jfif, adobe in ((True, None), (False, 1), (True, 1), (False, None)):
+        assert len(parts(says_rgb(COVER.resize((96, 64)), jfif, adobe, b"\1\2\3"), BOUNDS)) == 1
 
 
 # -- WebP: an alpha channel that is said not to be there -------------------------------------------------------------
@@ -307,8 +344,8 @@ def test_a_cicp_that_browsers_do_not_take_leaves_the_word_to_the_next(numbers: t
     plain = saved(COVER.resize((64, 48)), "PNG")
     gamma, ours = c.chunk(b"gAMA", struct.pack(">I", 20_000)), c.chunk(b"cICP", bytes(numbers))
     lone, both = (plain[:33] + one + plain[33:] for one in (gamma, ours + gamma))
-    wanted = profile_of(lone, Image.open(io.BytesIO(lone)))
-    assert wanted is not None
-    assert profile_of(both, Image.open(io.BytesIO(both))) == wanted
+    wanted = profiles_of(lone, Image.open(io.BytesIO(lone)))
+    assert len(wanted) == 1
+    assert profiles_of(both, Image.open(io.BytesIO(both))) == wanted
     whole = plain[:33] + c.chunk(b"cICP", bytes((1, 16, 0, 1))) + gamma + plain[33:]
-    assert profile_of(whole, Image.open(io.BytesIO(whole))) not in (None, wanted)
+    assert len(profiles_of(whole, Image.open(io.BytesIO(whole)))) == 2

@@ -174,7 +174,7 @@ def _facts(data: bytes, image: Image.Image) -> Facts:
     tags = getattr(image, "tag_v2", None)
     white = tags is not None and tags.get(262) == 0
     signed = tags is not None and 2 in tags.get(339, ())
-    return Facts(profiles.profile_of(data, image), white, unshown.boxes(data, image), signed)
+    return Facts(profiles.profiles_of(data, image), white, unshown.boxes(data, image), signed)
 
 
 @dataclass
