@@ -131,7 +131,9 @@ def _tones(frame: Image.Image, facts: Facts, low: Image.Image | None) -> Iterato
         yield "inverted", ImageChops.invert(frame)
     elif frame.mode == "LAB":
         yield "", frame.convert("RGB")  # Pillow asks lcms
-        yield "channels", Image.merge("RGB", frame.split())
+        for name, middle in (("channels", 0), ("channels:signed", 128)):  # of colour, as ICC and as TIFF has it
+            bands = [one.point([n ^ (middle * bool(at)) for n in range(256)]) for at, one in enumerate(frame.split())]
+            yield name, Image.merge("RGB", bands)
     elif frame.mode in ("RGB", "L") and "transparency" not in frame.info:
         yield "", frame
         if facts.signed and frame.mode == "L":
