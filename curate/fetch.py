@@ -173,6 +173,8 @@ class _Run:
             finally:
                 await line.end()
                 self.recorder.flush()
+        if line.error is not None:  # of what was still on the line when the last answer had come
+            raise line.error
 
     async def _list_all(self, sources: Sequence[Source], client: Http) -> None:
         with self.progress.stage("list") as step:

@@ -32,6 +32,7 @@ from tests.hiding import (
 )
 from tests.pictures import photograph
 from tests.reviewing import CHROMIUM, needs
+from tests.test_renderings import GAMMA, REFUSED, before, pieces
 from tests.test_review import ARGS
 
 pytestmark = needs("chromium")
@@ -53,6 +54,11 @@ FILES = {
     "ICC, falling, grey": saved(GREY, "PNG", icc_profile=inverting()),
     "ICC, a table beside a curve": saved(SHOT, "PNG", icc_profile=shaper(range(0, 65536, 257), table(FALLING))),
     "ICC, behind an APP0 that ends early": broken_app0(saved(SHOT, "JPEG", quality=95, icc_profile=ODD)),
+    **{f"ICC, {name}": saved(GREY.convert("RGB"), "PNG", icc_profile=one) for name, one in REFUSED.items()},
+    "ICC, behind the frame's header": before(saved(GREY, "JPEG", quality=95), b"\xff\xda", pieces((1, 1, inverting()))),
+    "ICC, the first of two": before(
+        saved(GREY, "JPEG", quality=95), b"\xff\xdb", pieces((1, 1, inverting()), (1, 1, GAMMA))
+    ),
     "CMYK": saved(SHOT.convert("CMYK"), "JPEG", quality=95),
     "gAMA": with_chunk(saved(SHOT, "PNG"), chunk(b"gAMA", struct.pack(">I", 20_000))),
     "cHRM": with_chunk(

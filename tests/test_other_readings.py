@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -12,10 +13,10 @@ from PIL import Image
 
 from curate.errors import ItemError
 from curate.media.parts import parts
-from curate.media.profiles import profile_of
+from curate.media.profiles import profiles_of
 from curate.records import Reason
 from tests import containers as c
-from tests.hiding import BOUNDS, COVER, SIZES, found_in, grey, mask, saved
+from tests.hiding import BOUNDS, COVER, SIZES, array, found_in, grey, mask, saved, tiff
 from tests.test_disguised import subsampled
 
 Size = tuple[int, int]
@@ -25,6 +26,107 @@ def refused(data: bytes) -> tuple[Reason, str]:
     with pytest.raises(ItemError) as caught:
         parts(data, BOUNDS)
     return caught.value.reason, caught.value.detail
+
+
+# -- JPEG: RGB or YCbCr ----------------------------------------------------------------------------------------------
+
+
+def says_rgb(picture: Image.Image, jfif: bool, adobe: int | None, names: bytes) -> bytes:
+    """A JPEG whose samples are a picture's red, green and blue, and what says so, or does not."""
+    data = saved(Image.merge("YCbCr", picture.split()), "JPEG", quality=95, subsampling=0)
+    frame, scan = data.index(b"\xff\xc0"), data.index(b"\xff\xda")
+    found = bytearray(data)
+    found[frame + 10 : frame + 19 : 3] = found[scan + 5 : scan + 11 : 2] = names
+    said = b"" if adobe is None else c.segment(0xEE, b"Adobe\0\x64\0\0\0\0" + bytes([adobe]))
+    return data[: 20 if jfif else 2] + said + bytes(found[20:])
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("jfif", "adobe", "names", "part"),
+    [
+        (True, 0, b"\1\2\3", "rgb"),
+        (True, None, b"RGB", "rgb"),
+        (False, 1, b"RGB", "rgb"),
+        (False, 0, b"\1\2\3", "main"),
+        (False, None, b"RGB", "main"),
+    ],
+)
+def test_components_that_are_said_to_be_rgb(size: Size, jfif: bool, adobe: int | None, names: bytes, part: str) -> None:
+    """libjpeg asks JFIF first, then Adobe; ffmpeg Adobe and the names, and never JFIF; some nobody."""
+    picture = Image.merge("RGB", [COVER.resize(size).convert("L"), grey(size), grey(size)])  # red is no luminance
+    data = says_rgb(picture, jfif, adobe, names)
+    assert part in found_in(data, picture)
+    assert {one.part for one in parts(data, BOUNDS)} == {"main", "rgb" if part == "rgb" else "ycc"}
+
+
+def test_a_jpeg_that_says_rgb_nowhere_has_one_reading() -> None:
+    for jfif, adobe in ((True, None), (False, 1), (True, 1), (False, None)):
+        assert len(parts(says_rgb(COVER.resize((96, 64)), jfif, adobe, b"\1\2\3"), BOUNDS)) == 1
+
+
+# -- TIFF: strips, planes and meanings ------------------------------------------------------------------------------
+
+
+def stacked(*tags: c.Tag, strips: tuple[int, ...] = (0,), rows: int = 48, description: bytes = b"") -> bytes:
+    """A grey TIFF of 64 x 48 with the samples of two planes in it; `strips`: which of them are its strips."""
+    planes = [np.asarray(one.convert("L").resize((64, 48))).tobytes() for one in (COVER, grey((64, 48)))]
+    at = 8 + 2 * 64 * 48
+    fields = {256: 64, 257: 48, 258: 8, 259: 1, 262: 1, 277: 1, 278: rows}
+    known = {tag: c.long(tag, number) for tag, number in fields.items()}
+    begins, sizes = ([8 + 64 * 48 * one for one in strips], [64 * 48] * len(strips))
+    for tag, numbers in ((273, begins), (279, sizes)):
+        known[tag] = (tag, 4, len(numbers), struct.pack(f"<{len(numbers)}I", *numbers))
+    if description:
+        known[270] = (270, 2, len(description), description)
+    known |= {tag[0]: tag for tag in tags}
+    return c.HEAD[:4] + struct.pack("<I", at) + b"".join(planes) + c.directory(at, sorted(known.values()))
+
+
+IMAGEJ = b"ImageJ=1.53t\nimages=2\nslices=2\n\0"
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (lambda: stacked(strips=(1, 0)), "a page of 1 strips or tiles that has 2"),  # libtiff shows the first
+        (lambda: stacked(rows=20), "a page of 3 strips or tiles that has 1"),  # tifffile shows all rows
+        (lambda: stacked(description=IMAGEJ), "more planes than pages"),
+        (lambda: stacked(description=b'{"shape": [2, 48, 64]}\0'), "more planes than pages"),
+        (lambda: stacked(c.long(32997, 2)), "more planes than pages"),
+        (lambda: stacked((33629, 4, 2, bytes(8))), "more planes than pages"),
+    ],
+)
+def test_samples_that_others_show_are_not_kept(data: Callable[[], bytes], why: str) -> None:
+    assert refused(data()) == (Reason.HIDDEN_DATA, why)
+
+
+def test_a_stack_with_a_directory_for_each_plane_is_looked_at() -> None:
+    out = io.BytesIO()
+    planes = np.stack([np.asarray(COVER.convert("L").resize((64, 48))), np.asarray(grey((64, 48)))])
+    tifffile.imwrite(out, planes, imagej=True)
+    assert found_in(out.getvalue(), grey((64, 48))) == ["page:1"]
+    assert len(parts(stacked(description=b"images=2\0"), BOUNDS)) == 1
+
+
+def test_samples_that_nothing_gives_a_meaning_are_refused() -> None:
+    data = stacked().replace(struct.pack("<HHI", 262, 4, 1), struct.pack("<HHI", 261, 4, 1))
+    assert refused(data) == (Reason.DECODE_ERROR, "samples that nothing gives a meaning")
+
+
+def test_lab_of_which_colours_have_a_sign_is_taken_for_rgb() -> None:
+    """As who does not know Lab takes it: the bytes as they lie."""
+    picture = Image.merge("RGB", [COVER.resize((64, 48)).convert("L"), grey((64, 48)), grey((64, 48))])
+    data = tiff((64, 48), 3, picture.tobytes()).replace(
+        struct.pack("<HHII", 262, 3, 1, 2), struct.pack("<HHII", 262, 3, 1, 8)
+    )
+    assert found_in(data, picture) == ["main:channels:signed"]
+
+
+def test_what_cannot_be_looked_at_is_not_kept_in_another_file_either() -> None:
+    fifth = tiff((64, 48), 5, np.repeat(array(grey((64, 48)))[..., None], 5, 2).tobytes(), (338, 3, 2, 0))
+    assert refused(fifth)[0] is Reason.DECODE_ERROR
+    assert refused(c.png_with(b"prVt", fifth)) == (Reason.HIDDEN_DATA, "channels that cannot be looked at (RGBXX)")
 
 
 # -- WebP: an alpha channel that is said not to be there -------------------------------------------------------------
@@ -307,8 +409,8 @@ def test_a_cicp_that_browsers_do_not_take_leaves_the_word_to_the_next(numbers: t
     plain = saved(COVER.resize((64, 48)), "PNG")
     gamma, ours = c.chunk(b"gAMA", struct.pack(">I", 20_000)), c.chunk(b"cICP", bytes(numbers))
     lone, both = (plain[:33] + one + plain[33:] for one in (gamma, ours + gamma))
-    wanted = profile_of(lone, Image.open(io.BytesIO(lone)))
-    assert wanted is not None
-    assert profile_of(both, Image.open(io.BytesIO(both))) == wanted
+    wanted = profiles_of(lone, Image.open(io.BytesIO(lone)))
+    assert len(wanted) == 1
+    assert profiles_of(both, Image.open(io.BytesIO(both))) == wanted
     whole = plain[:33] + c.chunk(b"cICP", bytes((1, 16, 0, 1))) + gamma + plain[33:]
-    assert profile_of(whole, Image.open(io.BytesIO(whole))) not in (None, wanted)
+    assert len(profiles_of(whole, Image.open(io.BytesIO(whole)))) == 2

@@ -16,11 +16,13 @@ from tests.hiding import (
     FALLING,
     SIZES,
     SRGB_CURVE,
+    WHITE,
     Make,
     array,
     bitmap,
     broken_app0,
     chunk,
+    curve,
     found_in,
     grey,
     grey_cube,
@@ -39,6 +41,50 @@ from tests.pictures import photograph
 
 def falling(kind: str) -> Make:
     return lambda p: saved(negative(p).convert("RGB"), kind, icc_profile=inverting(b"RGB "))
+
+
+def shown_by(profile: bytes) -> Make:
+    return lambda p: saved(negative(p).convert("RGB"), "PNG", icc_profile=profile)
+
+
+def with_class(profile: bytes, name: str) -> bytes:
+    return profile[:12] + name.encode() + profile[16:]
+
+
+def profiles_with(profile: bytes, *more: tuple[bytes, bytes]) -> bytes:
+    """An RGB profile with more tags behind its own."""
+    count = int.from_bytes(profile[128:132], "big")
+    own = [profile[at : at + 12] for at in range(132, 132 + 12 * count, 12)]
+    spans = [(one[:4], int.from_bytes(one[4:8], "big"), int.from_bytes(one[8:], "big")) for one in own]
+    return profiles.written(b"RGB ", [*((name, profile[at : at + size]) for name, at, size in spans), *more])
+
+
+def pieces(*of: tuple[int, int, bytes]) -> bytes:
+    """A JPEG's segments with pieces of profiles: the number of each, and of how many it says it is."""
+    return b"".join(
+        b"\xff\xe2" + struct.pack(">H", len(body) + 16) + b"ICC_PROFILE\0" + bytes((number, count)) + body
+        for number, count, body in of
+    )
+
+
+def before(data: bytes, mark: bytes, new: bytes) -> bytes:
+    at = data.index(mark)
+    return data[:at] + new + data[at:]
+
+
+SRGB = shaper(SRGB_CURVE)
+GAMMA = profiles.made(2.2, profiles._SRGB) or b""
+FALLS = (b"rTRC", b"gTRC", b"bTRC")
+REFUSED = {  # by lcms, and taken by a browser
+    "of more than 100 tags": shaper(SRGB_CURVE[::-1], *((b"z%03d" % n, b"text\0\0\0\0a\0\0\0") for n in range(100))),
+    "of a tag twice": profiles_with(shaper(SRGB_CURVE[::-1]), (b"wtpt", WHITE[1])),
+    "of another curve behind the first": profiles_with(
+        shaper(SRGB_CURVE[::-1]), *((n, curve(*SRGB_CURVE)) for n in FALLS)
+    ),
+    "of long curves": shaper(np.repeat(SRGB_CURVE[::-1], 160).tolist()),
+    **{f"of class {one}": with_class(inverting(b"RGB "), one) for one in ("abst", "link", "nmcl", "what")},
+    "with a table that only some know": shaper(SRGB_CURVE, (b"D2B0", b"mpet" + bytes(60)), table(FALLING)),
+}
 
 
 COLOURED: dict[str, Make] = {
@@ -73,6 +119,29 @@ COLOURED: dict[str, Make] = {
     "nclx, PQ": lambda p: with_nclx(saved(transferred(p, pq).convert("RGB"), "AVIF", quality=95), 1, 16),
     "BMP's own numbers": lambda p: bitmap(transferred(p, lambda x: x ** (1 / 9)), 108, gamma=9.0),
     "BMP's profile": lambda p: bitmap(negative(p), 124, profile=inverting(b"RGB ")),
+    **{f"profile, {name}": shown_by(one) for name, one in REFUSED.items()},
+    "profile behind a JPEG's frame header": lambda p: before(
+        saved(negative(p), "JPEG"), b"\xff\xda", pieces((1, 1, inverting()))
+    ),
+    "profile, the first of two": lambda p: before(
+        saved(negative(p), "JPEG"), b"\xff\xdb", pieces((1, 1, inverting()), (1, 1, GAMMA))
+    ),
+    "profile, the last of two": lambda p: before(
+        saved(negative(p), "JPEG"), b"\xff\xdb", pieces((1, 1, GAMMA), (1, 1, inverting()))
+    ),
+    "profile, a piece of two alone": lambda p: before(
+        saved(negative(p), "JPEG"), b"\xff\xdb", pieces((1, 2, inverting()))
+    ),
+    "profile beside a cICP that says sRGB": lambda p: with_chunk(
+        saved(negative(p), "PNG", icc_profile=inverting()), chunk(b"cICP", b"\1\x0d\0\1")
+    ),
+    "gAMA beside a profile": lambda p: with_chunk(
+        saved(transferred(p, lambda x: x ** (1 / 9)), "PNG", icc_profile=GAMMA),
+        chunk(b"gAMA", struct.pack(">I", 100_000 // 9)),
+    ),
+    "nclx, PQ, beside a profile": lambda p: with_nclx(
+        saved(transferred(p, pq).convert("RGB"), "AVIF", quality=95, icc_profile=SRGB), 1, 16
+    ),
 }  # fmt: skip
 
 

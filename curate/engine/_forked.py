@@ -53,7 +53,10 @@ def _until_it_ends(control: socket.socket) -> None:
         else:
             answer = _reaped(pid, patience)
             alive.discard(pid)
-        control.sendall(ANSWER.pack(answer))
+        try:
+            control.sendall(ANSWER.pack(answer))
+        except OSError:  # whoever asked was killed since
+            break
     for pid in alive:
         os.kill(pid, signal.SIGKILL)
     os._exit(0)

@@ -37,6 +37,7 @@ class _Budget:
     bounds: Bounds
     pixels: int
     rendered: int
+    unseen: Reason = Reason.DECODE_ERROR  # why a frame is refused that others can read
 
     @classmethod
     def of(cls, bounds: Bounds) -> "_Budget":
@@ -106,6 +107,7 @@ def _pictures(data: bytes, image: Image.Image, budget: _Budget) -> Iterator[Rend
 def _concealed(found: tuple[bytes, ...], budget: _Budget) -> Iterator[Rendering]:
     """The pictures in the metadata and after the end, as far as they can be decoded: the rest shows nothing."""
     small = Bounds(budget.bounds.max_pixels, 1, budget.bounds.max_frames)
+    budget.unseen = Reason.HIDDEN_DATA  # what of it cannot be decoded shows nothing, but this can be
     for number, data in enumerate(found):
         try:
             for name, picture in _pictures(data, open_image(data, small), budget):
@@ -144,8 +146,8 @@ def _shown(data: bytes, image: Image.Image, budget: _Budget, added: bool = False
             image.seek(number)
         budget.frame(image)
         raw, facts = unshown.raw_mode(image), replace(_facts(data, image), added=added)
-        unshown.refuse_unseen(raw)
-        unshown.refuse_planes(image)
+        unshown.refuse_unseen(raw, budget.unseen)
+        unshown.refuse_planes(image, budget.unseen)
         load(image)
         place = f"{word}:{number}" if number else pdq.MAIN
         under = low.low(number, raw) if unshown.is_deep_colour(raw) else None
@@ -174,7 +176,7 @@ def _facts(data: bytes, image: Image.Image) -> Facts:
     tags = getattr(image, "tag_v2", None)
     white = tags is not None and tags.get(262) == 0
     signed = tags is not None and 2 in tags.get(339, ())
-    return Facts(profiles.profile_of(data, image), white, unshown.boxes(data, image), signed)
+    return Facts(profiles.profiles_of(data, image), white, unshown.boxes(data, image), signed)
 
 
 @dataclass

@@ -6,18 +6,20 @@ Sources: ICC.1:2001-04 (the profile written here), PNG (Third Edition) 4.3 and 1
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from curate.media.ranges import Budget, jpeg
 from curate.media.salvage import chunks, whole
 
 if TYPE_CHECKING:
     import numpy as np
 
 MOST = 16 * 2**20  # bytes of a profile; one that is larger, or says so, is no profile
+_ICC = b"ICC_PROFILE\0"  # begins a piece of a JPEG's
 _SRGB = ((0.3127, 0.3290), (0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
 _PRIMARIES = {  # H.273: white, red, green, blue as x, y
     1: _SRGB,
@@ -38,22 +40,45 @@ _STEPS = 1024
 Points = tuple[tuple[float, float], ...]
 
 
-def profile_of(data: bytes, image: Image.Image) -> bytes | None:
-    """The ICC profile of an opened image, or None: there is none, it is sRGB, or it is larger than a profile can be."""
+def profiles_of(data: bytes, image: Image.Image) -> tuple[bytes, ...]:
+    """The ICC profiles of an opened image that one viewer or another applies, first what the format says is to be.
+
+    Empty where there is none, it is sRGB, or it is larger than a profile can be.
+    """
     try:
         found = _READERS.get(image.format or "", _carried)(data, image)
+        return tuple(dict.fromkeys(one for one in found if one and 128 < len(one) <= MOST))
     except struct.error:  # it ends early: nobody applies it
-        return None
-    return found if found and 128 < len(found) <= MOST else None
+        return ()
 
 
-def _carried(data: bytes, image: Image.Image) -> bytes | None:
+def _carried(data: bytes, image: Image.Image) -> Iterable[bytes | None]:
     found = image.info.get("icc_profile")
-    return found if isinstance(found, bytes) else None
+    return [found] if isinstance(found, bytes) else []
 
 
-def _png(data: bytes, image: Image.Image) -> bytes | None:
-    """cICP before iCCP before sRGB before gAMA and cHRM; of each the first, ahead of the pixels, undamaged."""
+def _jpeg(data: bytes, image: Image.Image) -> Iterable[bytes | None]:
+    """In pieces, each of which says its number. Browsers take those behind the frame's header as well, and of two with
+    one number the first; others the last; others whatever comes as it comes.
+    """
+    carried = list(_carried(data, image))
+    if data.count(_ICC) <= len(carried):
+        return carried
+    pieces = [
+        (data[one.begin + 16], data[one.begin + 18 : one.end])
+        for one in jpeg.segments(data, Budget(0, 0))
+        if one.marker == 0xE2 and data.startswith(_ICC, one.begin + 4) and one.end - one.begin > 18
+    ]
+    numbered = (dict(reversed(pieces)), dict(pieces))
+    joined = [b"".join(body for _, body in sorted(one.items())) for one in numbered]
+    return [*carried, *joined, b"".join(body for _, body in pieces)]
+
+
+def _png(data: bytes, image: Image.Image) -> Iterable[bytes | None]:
+    """cICP before iCCP before gAMA and cHRM, as not every viewer knows each, and these not beside sRGB.
+
+    Of each the first, ahead of the pixels, undamaged.
+    """
     said: dict[bytes, bytes] = {}
     for chunk in chunks(data):
         if chunk[0] == b"IDAT":
@@ -61,17 +86,18 @@ def _png(data: bytes, image: Image.Image) -> bytes | None:
         if chunk[0] in (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM") and whole(data, chunk):
             said.setdefault(chunk[0], data[chunk[1] + 8 : chunk[2] - 4])
     if len(said.get(b"cICP", b"")) == 4 and said[b"cICP"][2:] == b"\0\1":  # else browsers ask the next
-        return coded(said[b"cICP"][0], said[b"cICP"][1])
+        yield coded(said[b"cICP"][0], said[b"cICP"][1])
     if b"iCCP" in said:
-        return _inflated(said[b"iCCP"].partition(b"\0")[2][1:])
-    if b"sRGB" in said or not said:
-        return None
+        yield _inflated(said[b"iCCP"].partition(b"\0")[2][1:])
     gamma, points = said.get(b"gAMA", b""), said.get(b"cHRM", b"")
+    if b"sRGB" in said or not (gamma or points):
+        return
     exponent = 100_000 / (int.from_bytes(gamma[:4], "big") or 45_455) if len(gamma) >= 4 else 2.2
     if len(points) < 32:
-        return made(exponent, _SRGB)
-    numbers = [one / 100_000 for one in struct.unpack(">8I", points[:32])]
-    return made(exponent, tuple(zip(numbers[::2], numbers[1::2], strict=True)))
+        yield made(exponent, _SRGB)
+    else:
+        numbers = [one / 100_000 for one in struct.unpack(">8I", points[:32])]
+        yield made(exponent, tuple(zip(numbers[::2], numbers[1::2], strict=True)))
 
 
 def _inflated(body: bytes) -> bytes | None:
@@ -81,32 +107,34 @@ def _inflated(body: bytes) -> bytes | None:
         return None
 
 
-def _avif(data: bytes, image: Image.Image) -> bytes | None:
-    """The profile, or else what `nclx` says of the transfer curve and the primaries."""
-    if carried := _carried(data, image):
-        return carried
+def _avif(data: bytes, image: Image.Image) -> Iterable[bytes | None]:
+    """The profile, and what `nclx` says of the transfer curve and the primaries, which some ask first."""
+    yield from _carried(data, image)
     at = data.find(b"colrnclx", 0, 1 << 20)
-    return coded(*struct.unpack_from(">HH", data, at + 8)) if 0 <= at <= len(data) - 12 else None
+    if 0 <= at <= len(data) - 12:
+        yield coded(*struct.unpack_from(">HH", data, at + 8))
 
 
-def _bmp(data: bytes, image: Image.Image) -> bytes | None:
+def _bmp(data: bytes, image: Image.Image) -> Iterable[bytes | None]:
     """A BITMAPV4HEADER's own numbers, or a BITMAPV5HEADER's embedded profile."""
     header = int.from_bytes(data[14:18], "little")
     kind = data[70:74]
     if header >= 124 and kind == b"DEBM":
         offset, size = struct.unpack_from("<II", data, 14 + 112)
-        return data[14 + offset : 14 + offset + size]
+        return [data[14 + offset : 14 + offset + size]]
     if header < 108 or kind != bytes(4):
-        return None
+        return []
     numbers = struct.unpack_from("<9i3I", data, 74)
     ends = [tuple(one / 2**30 for one in numbers[n : n + 3]) for n in (0, 3, 6)]
     if min(map(sum, ends)) <= 0 or not all(numbers[9:]):
-        return None
+        return []
     points = tuple((x / (x + y + z), y / (x + y + z)) for x, y, z in ends)
-    return made(sum(numbers[9:]) / 3 / 65536, (_SRGB[0], *points))
+    return [made(sum(numbers[9:]) / 3 / 65536, (_SRGB[0], *points))]
 
 
-_READERS: dict[str, Callable[[bytes, Image.Image], bytes | None]] = {"PNG": _png, "AVIF": _avif, "BMP": _bmp}
+_READERS: dict[str, Callable[[bytes, Image.Image], Iterable[bytes | None]]] = {
+    "JPEG": _jpeg, "MPO": _jpeg, "PNG": _png, "AVIF": _avif, "BMP": _bmp,
+}  # fmt: skip
 
 
 @lru_cache(maxsize=64)

@@ -8,7 +8,7 @@ from curate.errors import ItemError
 from curate.media.bitmaps import with_holes, with_whole_palette
 from curate.media.decode import decoding
 from curate.media.layers import KEEP, RESTORE, composed
-from curate.media.ranges import Budget, tiff
+from curate.media.ranges import Budget, jpeg, tiff
 from curate.media.ranges.png import chunk
 from curate.media.salvage import chunks
 from curate.records import Reason
@@ -20,7 +20,8 @@ def readings(data: bytes, kind: str, max_pixels: int) -> Iterator[tuple[str, byt
     An animation's frames are laid over nothing, and kept or taken away, as browsers do it; an animated grey PNG's
     transparent level is one of a palette, and of several palettes the last counts. A WebP's alpha channel may be there
     although it says otherwise, a BMP's runs may leave pixels out and its palette be short, and a TIFF's palette may be
-    of bytes. Raises ItemError (too_many_pixels).
+    of bytes. What says of a JPEG's three components that they are RGB counts, or does not. Raises ItemError
+    (too_many_pixels).
     """
     for name, fourth in (("laid", RESTORE), ("kept", KEEP)) if kind in ("GIF", "PNG") else ():
         if (laid := _laid(data, kind, max_pixels, fourth)) is not None:
@@ -39,6 +40,8 @@ def readings(data: bytes, kind: str, max_pixels: int) -> Iterator[tuple[str, byt
             yield "holes", holes
         if (palette := with_whole_palette(data)) is not None:
             yield "palette", palette
+    elif kind in ("JPEG", "MPO") and (model := _with_other_model(data)) is not None:
+        yield model
     elif kind == "TIFF" and (wide := _with_wide_palette(data)) != data:
         yield "wide", wide
 
@@ -88,6 +91,34 @@ def _riff(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
         at += 8 + size + size % 2
 
 
+def _with_other_model(data: bytes) -> tuple[str, bytes] | None:
+    """A JPEG of three components that an Adobe segment, or what they are called, says to be RGB: as the other of RGB
+    and YCbCr than libjpeg takes, for which a JFIF segment has the word before them, and Adobe's before the names.
+    """
+    says: dict[bytes, bool] = {}  # by whom: whether it is RGB, the last of each
+    spans = []
+    for one in jpeg.segments(data, Budget(0, 0)):
+        body = data[one.begin + 4 : one.end]
+        if one.marker == 0xEE and body.startswith(b"Adobe") and len(body) >= 12:
+            says[b"Adobe"] = body[11] == 0
+        elif one.marker == 0xE0 and body.startswith(b"JFIF\0"):
+            says[b"JFIF"] = False
+        else:
+            if one.marker in _FRAMES and body[5:6] == b"\3":
+                says[b"names"] = body[6::3] == b"RGB"
+            if one.marker == 0xDA:
+                break
+            continue
+        spans.append((one.begin, one.end))
+    if b"names" not in says or not any(says.values()):
+        return None
+    taken = next(says[who] for who in (b"JFIF", b"Adobe", b"names") if who in says)
+    for begin, end in reversed(spans):
+        data = data[:begin] + data[end:]
+    model = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0" + bytes([taken])
+    return "ycc" if taken else "rgb", data[:2] + model + data[2:]
+
+
 def _with_wide_palette(data: bytes) -> bytes:
     """A TIFF whose palettes of numbers below 256 are of 16 bits, as libtiff takes them."""
     found = bytearray(data)
@@ -123,4 +154,5 @@ def _with_last(data: bytes) -> bytes | None:
     return data[:8] + b"".join(data[at:end] for name, at, end in found if last.get(name, at) == at)
 
 
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # headers of JPEGs' frames
 _ANIMATED = frozenset((b"acTL", b"fcTL", b"fdAT", b"IDAT", b"IEND"))

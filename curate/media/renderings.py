@@ -27,12 +27,13 @@ _ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 class Facts:
     """What a file says of how its frames are to be shown, beside their pixels.
 
-    `profile`: ICC; `inverted`: zero is white, in samples that Pillow leaves as they are; `crops`: parts of the frame
-    (left, upper, right, lower) that some viewers show instead of the whole; `signed`: its 8 bits a sample have a sign;
-    `added`: the file denies the alpha channel, and colours are added to what is behind it.
+    `profiles`: ICC, of which viewers apply one or another; `inverted`: zero is white, in samples that Pillow leaves as
+    they are; `crops`: parts of the frame (left, upper, right, lower) that some viewers show instead of the whole;
+    `signed`: its 8 bits a sample have a sign; `added`: the file denies the alpha channel, and colours are added to what
+    is behind it.
     """
 
-    profile: bytes | None = None
+    profiles: tuple[bytes, ...] = ()
     inverted: bool = False
     crops: tuple[Box, ...] = ()
     signed: bool = False
@@ -105,9 +106,10 @@ def _coloured(frame: Image.Image, facts: Facts, low: Image.Image | None) -> Iter
         yield name, picture.convert("RGB") if ink else picture
         if ink:
             yield f"{name}:clipped".lstrip(":"), _clipped_ink(picture)
-        for way in colour.ways(facts.profile):
-            if (way.mode == "CMYK") == ink:
-                yield f"{name}:{way.name}".lstrip(":"), _managed(picture, way)
+        for number, profile in enumerate(facts.profiles):
+            for way in colour.ways(profile):
+                if (way.mode == "CMYK") == ink:
+                    yield f"{name}:{way.name}{f':{number}' if number else ''}".lstrip(":"), _managed(picture, way)
 
 
 def _managed(picture: Image.Image, way: colour.Managed) -> Image.Image:
@@ -129,7 +131,9 @@ def _tones(frame: Image.Image, facts: Facts, low: Image.Image | None) -> Iterato
         yield "inverted", ImageChops.invert(frame)
     elif frame.mode == "LAB":
         yield "", frame.convert("RGB")  # Pillow asks lcms
-        yield "channels", Image.merge("RGB", frame.split())
+        for name, middle in (("channels", 0), ("channels:signed", 128)):  # of colour, as ICC and as TIFF has it
+            bands = [one.point([n ^ (middle * bool(at)) for n in range(256)]) for at, one in enumerate(frame.split())]
+            yield name, Image.merge("RGB", bands)
     elif frame.mode in ("RGB", "L") and "transparency" not in frame.info:
         yield "", frame
         if facts.signed and frame.mode == "L":

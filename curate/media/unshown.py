@@ -26,28 +26,31 @@ def raw_mode(image: Image.Image) -> str:
     return found if isinstance(found, str) else ""
 
 
-def refuse_unseen(raw: str) -> None:
+def refuse_unseen(raw: str, reason: Reason) -> None:
     """Raise ItemError where a frame has channels that no way of reading it shows."""
     if _FIFTH.match(raw):
-        raise ItemError(Reason.DECODE_ERROR, f"channels that cannot be looked at ({raw})")
+        raise ItemError(reason, f"channels that cannot be looked at ({raw})")
 
 
-def refuse_planes(image: Image.Image) -> None:
+def refuse_planes(image: Image.Image, reason: Reason) -> None:
     """Raise ItemError for a TIFF whose samples lie otherwise than Pillow reads them.
 
-    Colour that is subsampled and not compressed; separate planes of which it leaves one out, or half of the bits.
+    Samples that nothing gives a meaning (zero is black to others); colour that is subsampled and not compressed;
+    separate planes of which it leaves one out, or half of the bits.
     """
     tags = getattr(image, "tag_v2", None)
     if tags is None:
         return
+    if 262 not in tags:
+        raise ItemError(reason, "samples that nothing gives a meaning")
     if tags.get(262) == 6 and tags.get(259, 1) in (1, 32773) and tags.get(530, (2, 2)) != (1, 1):
-        raise ItemError(Reason.DECODE_ERROR, "subsampled colour, which is not read as it lies")
+        raise ItemError(reason, "subsampled colour, which is not read as it lies")
     if tags.get(284) != 2:
         return
     if 0 in tags.get(338, ()):
-        raise ItemError(Reason.DECODE_ERROR, "separate planes of which one cannot be looked at")
+        raise ItemError(reason, "separate planes of which one cannot be looked at")
     if len(tags.get(258, ())) > 1 and max(tags.get(258)) > 8:
-        raise ItemError(Reason.DECODE_ERROR, "separate planes of more than 8 bits")
+        raise ItemError(reason, "separate planes of more than 8 bits")
 
 
 def is_deep_colour(raw: str) -> bool:

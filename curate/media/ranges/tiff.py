@@ -1,5 +1,7 @@
 """TIFF (revision 6.0, supplements, EXIF 3.0) and BigTIFF: files, and the directories inside other formats' metadata."""
 
+import math
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -117,6 +119,10 @@ class Tiff:
         return Directory(self, at, min(last + inline, self.end), page, tags), after
 
 
+_IMAGEJ = re.compile(rb"ImageJ=.*?^images=(\d{1,9})$", re.DOTALL | re.MULTILINE)
+_SHAPED = re.compile(rb'\{"shape": ?\[(\d{1,9}(?:, ?\d{1,9}){0,7})\]')
+
+
 @dataclass(frozen=True)
 class Directory:
     """A directory at [at, end), and what its tags say; a page is one of the chain that a viewer turns over."""
@@ -160,9 +166,24 @@ class Directory:
         bits = sum(depths[:samples]) if len(depths) >= samples else depths[0] * samples
         need = rows * -(-across * (bits // planes) // 8) if self.one(259, 1, budget) == 1 else self.tiff.end
         begins = self.numbers(324 if tiled else 273, budget)
+        coded = self.one(259, 1, budget)
+        if self.page and coded != 6 and (len(begins) < wanted or (len(begins) > wanted and coded == 1)):
+            raise ItemError(Reason.HIDDEN_DATA, f"a page of {wanted} strips or tiles that has {len(begins)}")
         sizes = self.numbers(325 if tiled else 279, budget) or (need,) * len(begins)
         for begin, size in list(zip(begins, sizes, strict=False))[:wanted]:
             yield self.tiff.base + begin, self.tiff.base + begin + min(size, need)
+
+    def planes(self, budget: Budget) -> int:
+        """How many planes lie one behind the other, where only the first has a directory (ImageJ, tifffile, STK)."""
+        said = self.tags.get(270)
+        text = b"" if said is None else self.tiff.data[said.begin : said.end]
+        found = [self.one(32997, 1, budget), self.tags[33629].number if 33629 in self.tags else 1]
+        if one := _IMAGEJ.match(text):
+            found.append(int(one[1]))
+        if one := _SHAPED.match(text):
+            size = self.one(256, 1, budget) * self.one(257, 1, budget) * self.one(277, 1, budget)
+            found.append(math.prod(map(int, one[1].split(b","))) // max(size, 1))
+        return max(found)
 
     def claims(self, budget: Budget) -> Iterator[Range]:
         """The directory, its values, its strips."""
@@ -241,7 +262,10 @@ def uncompressed(width: int, height: int, pixels: bytes) -> bytes:
 
 
 def claims(data: bytes, budget: Budget) -> Iterator[Range]:
-    """Of a whole file, whose pages are shown."""
+    """Of a whole file, whose pages are shown; raises ItemError where scientific viewers find more of them in it."""
+    pages = [one for one in Tiff(data, 0, len(data), True).directories(budget) if one.page]
+    if any(one.planes(budget) > len(pages) for one in pages):
+        raise ItemError(Reason.HIDDEN_DATA, "more planes than pages")
     yield from _claims(Tiff(data, 0, len(data), True), budget)
 
 
