@@ -193,7 +193,7 @@ def killed(start: Path, known: dict[str, tuple[object, float]], name: str, seed:
         assert known[name][0]["wrong"] == []  # type: ignore[index]
     wanted, seconds = known[name]
     root = prepared(start, at / str(seed), name)
-    after = seconds * random.Random(f"{name} {seed}").uniform(0.02, 0.6)
+    after = seconds * random.Random(f"{name} {seed}").uniform(0.02, 0.6) / (1 + seed % 100 // 3)
     end = ended(started(root, *args), after)
     assert end == -signal.SIGKILL or end in codes
     again = ended(started(root, *args))
@@ -208,8 +208,12 @@ def killed(start: Path, known: dict[str, tuple[object, float]], name: str, seed:
 
 @pytest.mark.parametrize("name", VERBS)
 def test_killed_anywhere(start: Path, undisturbed: dict[str, tuple[object, float]], name: str, tmp_path: Path) -> None:
-    ends = [killed(start, undisturbed, name, seed, tmp_path) for seed in range(3)]
-    assert -signal.SIGKILL in ends, "not one kill came in time: the test says nothing"
+    ends: list[int] = []
+    while (
+        len(ends) < 3 or -signal.SIGKILL not in ends
+    ):  # the first run, which the moments are drawn from, may be a slow one
+        assert len(ends) < 15, "not one kill came in time: the test says nothing"
+        ends.append(killed(start, undisturbed, name, len(ends), tmp_path))
 
 
 @pytest.mark.soak
