@@ -125,9 +125,15 @@ def _order(version: str) -> tuple[int, ...]:
 
 
 def _coverage(ws: "Workspace") -> dict[str, Any]:
-    """How many of the samples that are not held back the gate against leaks knows by all that dedupe asks."""
+    """How many of the samples that are not held back the gate against leaks knows by all that dedupe asks.
+
+    Incomplete, too, where the labels in force are: what could not be asked flagged nothing.
+    """
     ids = [one.id for one in eligibility.standings(ws.catalog) if one.held is None]
-    return over(len(ids), len({*hashes.unread(ws, ids), *frames.unread(ws, ids)}))
+    found = over(len(ids), len({*hashes.unread(ws, ids), *frames.unread(ws, ids)}))
+    reports = (weak_table.report(ws, axis) or {} for axis in ws.config.taxonomy.axes)
+    labels = (f"the labels: {why}" for one in reports if (why := one.get("incomplete")))
+    return found | {"incomplete": "; ".join(dict.fromkeys(filter(None, (found["incomplete"], *labels)))) or None}
 
 
 def _write(ws: "Workspace", version: str, rows: Rows, folder: Path, covered: Mapping[str, Any]) -> None:
@@ -137,7 +143,7 @@ def _write(ws: "Workspace", version: str, rows: Rows, folder: Path, covered: Map
         write(folder / name, data)
         digests[name] = hashlib.sha256(data).hexdigest()
     header = _header(ws, version, rows) | {"files": digests}
-    if covered["coverage"]["looked_at"] < covered["coverage"]["of"]:
+    if covered["incomplete"] or covered["coverage"]["looked_at"] < covered["coverage"]["of"]:
         header |= covered
     text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write(folder / HEADER, text.encode())
