@@ -181,6 +181,25 @@ def test_a_release_says_that_a_labelling_function_could_not_be_asked(curate: Com
     assert "incomplete" not in json.loads((curate.root / "work" / "releases" / "1.1.0" / "release.json").read_text())
 
 
+NOISY = """
+from snorkel.labeling import labeling_function
+print("hello")
+@labeling_function()
+def noisy(x):
+    print(x.id)
+    return -1
+"""
+
+
+def test_what_a_labelling_function_prints_is_no_part_of_the_json(curate: Command) -> None:
+    (curate.root / "mine.py").write_text(NOISY)
+    toml = curate.root / "curate.toml"
+    toml.write_text(f'{toml.read_text()}[label]\nfunctions = ["mine.py"]\n')
+    said = curate("label", "--json")
+    assert said.json["samples"] == N
+    assert "hello" in said.err
+
+
 SOME = """
 from snorkel.labeling import labeling_function
 @labeling_function()
