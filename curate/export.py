@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -16,7 +17,7 @@ from curate.config import Config, DedupeConfig
 from curate.contracts import Export
 from curate.coverage import over
 from curate.errors import GateError, UsageError
-from curate.kept import keep
+from curate.kept import forget, keep
 from curate.likeness import Looks, crossings
 from curate.net.redact import redact, redacted
 from curate.policy import minors, refusals
@@ -42,6 +43,7 @@ from curate.store.blobs import disk, write
 from curate.store.catalog import now
 from curate.store.eligibility import NOT_DEDUPED
 from curate.store.tables import to_parquet
+from curate.store.views import held
 from curate.store.witnesses import EXPORTING
 
 if TYPE_CHECKING:
@@ -78,7 +80,11 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progres
         step()
         _write_formats(ws.work / "exports", release, formats)
         step()
-        sha256 = _record(ws, rows, release)
+        try:
+            sha256 = _record(ws, rows, release)
+        except GateError:
+            _withdraw(ws, version)
+            raise
     _warn(release)
     return {
         **covered,
@@ -266,6 +272,8 @@ def _record(ws: "Workspace", rows: Rows, release: Manifest) -> str:
     ws.catalog.note("export", version, {"sha256": sha256, "rows": release.header["rows"]})
     parent = release.header["parent"]
     with ws.catalog.tx() as db:
+        if late := held(ws.catalog) & {sample for sample, _ in rows.ids()}:
+            raise GateError(f"{len(late)} items were held back while this was written ({_some(late)}); export again")
         db.execute(
             "INSERT INTO releases (version, sha256, parent, created_at, run) VALUES (?, ?, ?, ?, ?)",
             (version, sha256, parent and parent["version"], now(), ws.catalog.run),
@@ -274,6 +282,16 @@ def _record(ws: "Workspace", rows: Rows, release: Manifest) -> str:
         pairs = ((version, sample, split) for sample, split in rows.ids())
         db.executemany("INSERT INTO released (version, sample, split) VALUES (?, ?, ?)", pairs)
     return sha256
+
+
+def _withdraw(ws: "Workspace", version: str) -> None:
+    """Let nothing be left of what did not become a release."""
+    for one in (f"releases/{version}", f"exports/{version}"):
+        forget(ws, one)
+        shutil.rmtree(ws.work / one, ignore_errors=True)
+    ws.catalog.note("export", version, {"withdrawn": True})
+    with ws.catalog.tx() as db:
+        db.execute("DELETE FROM meta WHERE key = ?", (EXPORTING,))
 
 
 # -- the gates -------------------------------------------------------------------------------------------------------
