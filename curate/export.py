@@ -71,6 +71,8 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progres
         _check_rows(rows, ws.config)
         covered = _coverage(ws)
         step()
+        if (left := ws.catalog.get(EXPORTING)) not in (None, version):
+            _withdraw(ws, left)  # of a run that was killed
         ws.catalog.put(EXPORTING, version)
         with aside(ws.work / "releases", version) as folder:
             _write(ws, version, rows, folder, covered)

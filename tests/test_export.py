@@ -327,6 +327,20 @@ class Killed(BaseException):
     """The end, wherever it comes."""
 
 
+def test_what_a_killed_export_left_is_gone_with_the_next_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its folder would be a release that the catalog does not know, and every verb would refuse."""
+    ws = stocked(tmp_path, [Item("a")])
+    with monkeypatch.context() as patch:
+        patch.setattr(verb, "_write_formats", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            released(ws, "1.0.0")
+    released(ws, "1.1.0")
+    assert [one.name for one in (ws.work / "releases").iterdir()] == ["1.1.0"]
+    assert not [one for one in ws.doubts() if "does not know" in one]
+
+
 @pytest.mark.parametrize("step", range(10))
 def test_killed_at_any_step_it_is_no_release_and_redone_it_is_the_same(
     golden: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
