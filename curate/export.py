@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -16,7 +17,7 @@ from curate.config import Config, DedupeConfig
 from curate.contracts import Export
 from curate.coverage import over
 from curate.errors import GateError, UsageError
-from curate.kept import keep
+from curate.kept import forget, keep
 from curate.likeness import Looks, crossings
 from curate.net.redact import redact, redacted
 from curate.policy import minors, refusals
@@ -42,6 +43,7 @@ from curate.store.blobs import disk, write
 from curate.store.catalog import now
 from curate.store.eligibility import NOT_DEDUPED
 from curate.store.tables import to_parquet
+from curate.store.views import held
 from curate.store.witnesses import EXPORTING
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progres
         _check_rows(rows, ws.config)
         covered = _coverage(ws)
         step()
+        if (left := ws.catalog.get(EXPORTING)) not in (None, version):
+            _withdraw(ws, left)  # of a run that was killed
         ws.catalog.put(EXPORTING, version)
         with aside(ws.work / "releases", version) as folder:
             _write(ws, version, rows, folder, covered)
@@ -78,7 +82,11 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progres
         step()
         _write_formats(ws.work / "exports", release, formats)
         step()
-        sha256 = _record(ws, rows, release)
+        try:
+            sha256 = _record(ws, rows, release)
+        except GateError:
+            _withdraw(ws, version)
+            raise
     _warn(release)
     return {
         **covered,
@@ -125,9 +133,15 @@ def _order(version: str) -> tuple[int, ...]:
 
 
 def _coverage(ws: "Workspace") -> dict[str, Any]:
-    """How many of the samples that are not held back the gate against leaks knows by all that dedupe asks."""
+    """How many of the samples that are not held back the gate against leaks knows by all that dedupe asks.
+
+    Incomplete, too, where the labels in force are: what could not be asked flagged nothing.
+    """
     ids = [one.id for one in eligibility.standings(ws.catalog) if one.held is None]
-    return over(len(ids), len({*hashes.unread(ws, ids), *frames.unread(ws, ids)}))
+    found = over(len(ids), len({*hashes.unread(ws, ids), *frames.unread(ws, ids)}))
+    reports = (weak_table.report(ws, axis) or {} for axis in ws.config.taxonomy.axes)
+    labels = (f"the labels: {why}" for one in reports if (why := one.get("incomplete")))
+    return found | {"incomplete": "; ".join(dict.fromkeys(filter(None, (found["incomplete"], *labels)))) or None}
 
 
 def _write(ws: "Workspace", version: str, rows: Rows, folder: Path, covered: Mapping[str, Any]) -> None:
@@ -137,7 +151,7 @@ def _write(ws: "Workspace", version: str, rows: Rows, folder: Path, covered: Map
         write(folder / name, data)
         digests[name] = hashlib.sha256(data).hexdigest()
     header = _header(ws, version, rows) | {"files": digests}
-    if covered["coverage"]["looked_at"] < covered["coverage"]["of"]:
+    if covered["incomplete"] or covered["coverage"]["looked_at"] < covered["coverage"]["of"]:
         header |= covered
     text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write(folder / HEADER, text.encode())
@@ -260,6 +274,8 @@ def _record(ws: "Workspace", rows: Rows, release: Manifest) -> str:
     ws.catalog.note("export", version, {"sha256": sha256, "rows": release.header["rows"]})
     parent = release.header["parent"]
     with ws.catalog.tx() as db:
+        if late := held(ws.catalog) & {sample for sample, _ in rows.ids()}:
+            raise GateError(f"{len(late)} items were held back while this was written ({_some(late)}); export again")
         db.execute(
             "INSERT INTO releases (version, sha256, parent, created_at, run) VALUES (?, ?, ?, ?, ?)",
             (version, sha256, parent and parent["version"], now(), ws.catalog.run),
@@ -268,6 +284,16 @@ def _record(ws: "Workspace", rows: Rows, release: Manifest) -> str:
         pairs = ((version, sample, split) for sample, split in rows.ids())
         db.executemany("INSERT INTO released (version, sample, split) VALUES (?, ?, ?)", pairs)
     return sha256
+
+
+def _withdraw(ws: "Workspace", version: str) -> None:
+    """Let nothing be left of what did not become a release."""
+    for one in (f"releases/{version}", f"exports/{version}"):
+        forget(ws, one)
+        shutil.rmtree(ws.work / one, ignore_errors=True)
+    ws.catalog.note("export", version, {"withdrawn": True})
+    with ws.catalog.tx() as db:
+        db.execute("DELETE FROM meta WHERE key = ?", (EXPORTING,))
 
 
 # -- the gates -------------------------------------------------------------------------------------------------------

@@ -78,18 +78,19 @@ def label(
     columns = _columns(ws, labelers, known.samples)
     blind = unread(ws, labelers, known.survivors)
     covered = over_some(len(known.survivors), len(blind), ws.catalog.one("SELECT count(*) FROM samples"))
-    found, failing = [], list[str]()
+    found = []
     for axis in ws.config.taxonomy.axes:
         with progress.stage("vote", len(known.samples)) as step:
             votes = vote(asked[axis.name], axis, lambda a, b: _rows(columns, a, b), len(known.samples), step)
-        failing += voting.failing(votes)
         weak = _labelling(ws, axis, votes, known)
-        found.append(dataclasses.replace(weak, report={**weak.report, **covered}))
+        short = "; ".join([*filter(None, [covered["incomplete"]]), *voting.failing(votes)]) or None
+        found.append(dataclasses.replace(weak, report={**weak.report, **covered, "incomplete": short}))
     for axis, weak in zip(ws.config.taxonomy.axes, found, strict=True):
         weak_table.write(ws, axis, weak)
     held = len(views.held(ws.catalog))
     first = {key: found[0].report[key] for key in ANSWER}
-    covered |= {"incomplete": "; ".join([*filter(None, [covered["incomplete"]]), *failing]) or None}
+    why = dict.fromkeys(one.report["incomplete"] for one in found if one.report["incomplete"])
+    covered |= {"incomplete": "; ".join(why) or None}
     return covered | first | {"unscored": len(blind), "held": held, "seconds": round(time.monotonic() - started, 3)}
 
 

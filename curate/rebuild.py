@@ -5,7 +5,7 @@ declared of it. Where the journal itself is lost, everything is held until the o
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from curate.net.redact import REDACTED
 from curate.progress import Progress
 from curate.quarantine import hold, open_incident
 from curate.records import Sample
+from curate.redaction import removed_from
 from curate.release import HEADER, PROVENANCE, load
 from curate.removal import DAMAGED, FOLDER
 from curate.store import chain, journal_log
@@ -103,6 +104,7 @@ def rebuild(ws: Workspace, wrong: str, engine: Engine, progress: Progress) -> di
     fresh = ws.catalog.one("SELECT 1 FROM samples UNION ALL SELECT 1 FROM candidates LIMIT 1") is None
     sure = _journal(ws, wrong, found, fresh)
     ws.tombstones.merge()
+    _taken_down(ws, found, sure, fresh)
     _blobs(ws, engine, progress, found)
     _releases(ws, found)
     _receipts(ws)
@@ -132,6 +134,53 @@ def _journal(ws: Workspace, wrong: str, found: Found, fresh: bool) -> bool:
     if wrong:
         found.lacks.append(f"decisions, incidents and what was held back, as far as only the journal knew: {wrong}")
     return not wrong
+
+
+def _taken_down(ws: Workspace, found: Found, sure: bool, fresh: bool) -> None:
+    """What receipts, and the removal lists of releases, say was taken down and tombstones.log does not.
+
+    `sure`: the key of their digests is known, so that a receipt keeps its places away, too, and not only its bytes.
+    """
+    tombstones = ws.tombstones
+    gone = fresh and not tombstones.path.exists()
+    if tombstones.lost() or tombstones.broken():
+        tombstones.rebuild()
+        gone = True
+    known = {row[0] for row in ws.catalog.values("SELECT receipt FROM tombstones")}
+    told = 0
+    for said in _said(ws):
+        if said["receipt"] in known:
+            continue
+        told += 1
+        if sure:
+            keys = [[kind, digest] for kind, named in said["digests"].items() for digest in named]
+            record = {key: said[key] for key in ("receipt", "at", "reason")} | {"tombstones": keys}
+            there = [one for one in said.get("redacted", ()) if (ws.work / "releases" / one["version"]).is_dir()]
+            tombstones.append(record | {"redacted": there})
+    blocked = Blocked(ws.catalog)
+    for one in removed_from(ws):
+        if not blocked.sha256(one["id"]):
+            record = {"receipt": one["receipt"], "at": one["at"], "reason": "it is in a release's list of removals"}
+            tombstones.append(record | {"tombstones": [["sha256", ws.catalog.digest("sha256", one["id"])]]})
+    tombstones.returned()
+    if gone or told:
+        rest = "their looks (`--block-near`)" if sure else "what no release lists, and every address"
+        found.lacks.append(
+            f"what was taken down, as far as only tombstones.log knew: {told} receipts are there that it does not name."
+            f" What they and the releases' lists say stays away; {rest} may come back"
+        )
+
+
+def _said(ws: Workspace) -> Iterator[dict[str, Any]]:
+    """What each receipt says that can be read, in order."""
+    for path in sorted((ws.work / FOLDER).glob("*.json")):
+        try:
+            said: dict[str, Any] = json.loads(path.read_bytes())
+            known = {one: said[one] for one in ("receipt", "at", "reason", "digests")}
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if known["receipt"] == path.stem:
+            yield said
 
 
 # -- the bytes -------------------------------------------------------------------------------------------------------
@@ -264,12 +313,8 @@ def _model(ws: Workspace, folder: Path) -> None:
 
 def _receipts(ws: Workspace) -> None:
     """Removals that were done, as their receipts have them."""
-    for path in sorted((ws.work / FOLDER).glob("*.json")):
-        try:
-            said: Mapping[str, Any] = json.loads(path.read_bytes())
-            row = (said["receipt"], said["at"], ws.catalog.run, said["reason"], "done", canonical(said))
-        except (OSError, ValueError, KeyError):
-            continue
+    for said in _said(ws):
+        row = (said["receipt"], said["at"], ws.catalog.run, said["reason"], "done", canonical(said))
         with ws.catalog.tx() as db:
             db.execute("INSERT OR IGNORE INTO removals VALUES (?, ?, ?, ?, ?, ?)", row)
     if (ws.work / FOLDER).is_dir():

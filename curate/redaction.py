@@ -80,6 +80,15 @@ def removed(ws: "Workspace") -> list[dict[str, Any]]:
     return [{"id": one, "versions": versions} for one, versions in sorted(found.items())]
 
 
+def removed_from(ws: "Workspace") -> list[dict[str, str]]:
+    """The line of every id that was taken out of a release, once each, as the first release that lists it has it."""
+    found: dict[str, dict[str, str]] = {}
+    for path in sorted((ws.work / "releases").glob(f"*/{LIST}")):
+        for one in _list(path):
+            found.setdefault(one["id"], one)
+    return [one for _, one in sorted(found.items())]
+
+
 # -- one release -----------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TextIO, TypeVar
 
 from curate import trust
 from curate.config import CONFIG_NAME, Config, digest, load
@@ -37,6 +37,7 @@ class Session:
     quiet: bool
     verbose: bool
     settle: Callable[[Workspace], object] = bool  # what must be finished before a verb drives
+    out: TextIO | None = None  # where answers go; None: stdout
 
     @property
     def root(self) -> Path:
@@ -167,10 +168,13 @@ class Session:
     def say(self, result: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]] | None = None) -> None:
         """Print what a verb found: one JSON object, or lines for people."""
         if self.json:
-            print(_UNPRINTABLE.sub(lambda c: json.dumps(c[0])[1:-1], json.dumps(result, ensure_ascii=False)))
+            print(
+                _UNPRINTABLE.sub(lambda c: json.dumps(c[0])[1:-1], json.dumps(result, ensure_ascii=False)),
+                file=self.out,
+            )
         elif not self.quiet:
             for line in (*headline(result), *(lines(result) if lines else _lines(rest(result)))):
-                print(shown(line))
+                print(shown(line), file=self.out)
 
     def note_void(self, result: Mapping[str, Any]) -> None:
         """Say which tables of hashes were made by rules that no longer hold; they are gone, so it is said once."""

@@ -1,5 +1,6 @@
 """No verdict over nothing: what each verb could look at is said, and where that is too little it ends with 3."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -152,6 +153,51 @@ def test_run_goes_on_after_3_and_ends_with_it(curate: Command) -> None:
     ]  # fmt: skip
     assert "dedupe: 4 of 40 samples could not be read; label: " in said.err
     assert curate("run", "1.0.0", "-q", code=3).out == ""
+
+
+FAILS = """
+from snorkel.labeling import labeling_function
+@labeling_function()
+def fails(x):
+    raise OSError("its model is gone")
+"""
+
+
+def test_a_release_says_that_a_labelling_function_could_not_be_asked(curate: Command) -> None:
+    """What it would have flagged as not safe is called safe by the others, and nobody else says so."""
+    toml = curate.root / "curate.toml"
+    (curate.root / "mine.py").write_text(FAILS)
+    before = toml.read_text()
+    toml.write_text(f'{before}[label]\nfunctions = ["mine.py"]\n')
+    curate("dedupe", "-q")
+    curate("label", "-q", code=3)
+    said = curate("export", "1.0.0", "--json", code=3).json
+    assert "fails" in said["incomplete"]
+    header = json.loads((curate.root / "work" / "releases" / "1.0.0" / "release.json").read_text())
+    assert "its model is gone" in header["incomplete"]
+    toml.write_text(before)
+    curate("label", "-q")
+    assert curate("export", "1.1.0", "--json").json["incomplete"] is None
+    assert "incomplete" not in json.loads((curate.root / "work" / "releases" / "1.1.0" / "release.json").read_text())
+
+
+NOISY = """
+from snorkel.labeling import labeling_function
+print("hello")
+@labeling_function()
+def noisy(x):
+    print(x.id)
+    return -1
+"""
+
+
+def test_what_a_labelling_function_prints_is_no_part_of_the_json(curate: Command) -> None:
+    (curate.root / "mine.py").write_text(NOISY)
+    toml = curate.root / "curate.toml"
+    toml.write_text(f'{toml.read_text()}[label]\nfunctions = ["mine.py"]\n')
+    said = curate("label", "--json")
+    assert said.json["samples"] == N
+    assert "hello" in said.err
 
 
 SOME = """

@@ -22,6 +22,7 @@ from curate.errors import GateError, UsageError
 from curate.export import export
 from curate.media import pdq
 from curate.policy import minors, refusals
+from curate.quarantine import quarantine
 from curate.records import SPLITS, Axis, Manifest, Taxonomy
 from curate.release import load
 from curate.store import blobs
@@ -302,11 +303,42 @@ def test_the_gate_reads_what_was_written(golden: Workspace, tamper: Any, says: s
         verb._check_leakage(golden, replace(release, rows=tamper(release.rows)))
 
 
+def test_what_is_held_back_while_a_release_is_written_is_not_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Quarantine waits for no other verb: whoever was told that it holds the sample back must not find it released."""
+    ws = stocked(tmp_path, [Item("a"), Item("b")])
+    one, other = (row[0] for row in ws.catalog.rows("SELECT id FROM samples ORDER BY id"))
+    with monkeypatch.context() as patch:
+        late = lambda *_: quarantine(ws.catalog, one, "seen just now", actor="ann")  # noqa: E731
+        patch.setattr(verb, "_write_formats", late)
+        with pytest.raises(GateError, match="1 items were held back while"):
+            released(ws)
+    assert nothing_left(ws)
+    assert not ws.catalog.rows("SELECT 1 FROM files")
+    released(ws, "1.0.1")
+    assert list(rows(ws, "1.0.1")) == [other]
+
+
 # -- killed ----------------------------------------------------------------------------------------------------------
 
 
 class Killed(BaseException):
     """The end, wherever it comes."""
+
+
+def test_what_a_killed_export_left_is_gone_with_the_next_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its folder would be a release that the catalog does not know, and every verb would refuse."""
+    ws = stocked(tmp_path, [Item("a")])
+    with monkeypatch.context() as patch:
+        patch.setattr(verb, "_write_formats", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            released(ws, "1.0.0")
+    released(ws, "1.1.0")
+    assert [one.name for one in (ws.work / "releases").iterdir()] == ["1.1.0"]
+    assert not [one for one in ws.doubts() if "does not know" in one]
 
 
 @pytest.mark.parametrize("step", range(10))

@@ -195,10 +195,42 @@ def test_journal_and_catalog_gone_at_once_holds_everything(root: Path) -> None:
     assert done(root, "fetch", "--relist", code=5)["stored"] == 8
     assert done(root, "status")["held"] == 8
     command(root, "dedupe", "-q")
-    assert command(root, "label", "-q")[0] == 3, "there is nothing to label"
+    assert command(root, "label", "-q")[0] == 0
     assert command(root, "export", "9.0.0", "-q")[0] == 2, "there is nothing to release"
     done(root, "screening", "release", "1", "--reason", "looked through")
     assert done(root, "status")["held"] == 0
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_what_was_taken_down_stays_away_where_its_log_is_gone_as_well(root: Path, journal: bool) -> None:
+    """Receipts and the removal lists of releases say it, too; what they cannot say, the rebuild does not hide."""
+    gone = {one for name, one in _by_bytes(root).items() if name in ("2.png", "12.png")}
+    removed(root / "work", root, *PAIR, "tombstones.log", *([] if journal else ["journal.log"]))
+    said = done(root, "verify", "--repair", "--rebuild")["rebuilt"]
+    assert isinstance(said, dict)
+    assert any("tombstones.log" in one for one in said["lacks"])
+    done(root, "fetch", "--relist", code=0 if journal else 5)
+    assert not gone & set(ids(root).values()), "what was taken down is back"
+    if not journal:
+        done(root, "screening", "release", "1", "--reason", "looked through")
+    for verb in (("dedupe",), ("label",), ("export", "9.0.0"), ("verify",)):
+        done(root, *verb)
+    assert released(root, "9.0.0")
+    assert not gone & released(root, "9.0.0")
+    if journal:
+        assert len(done(root, "verify")["redacted"]) == 2  # type: ignore[arg-type]
+
+
+def test_a_receipt_that_the_catalog_does_not_know_says_that_it_is_older(root: Path, days: Path) -> None:
+    """All that holds decisions was put back together; only receipts say that something was taken down since."""
+    gone = {one for name, one in _by_bytes(root).items() if name in ("2.png", "12.png")}
+    yesterdays(root / "work", days / "yesterday", *PAIR, "journal.log", "tombstones.log", "releases", "blobs")
+    code, _, err = command(root, "fetch", "-q")
+    assert (code, "does not know receipts/" in err, "Ways back" in err) == (1, True, True), err
+    done(root, "verify", "--repair", "--rebuild", code=1)  # tables and exports of what is not here any more
+    done(root, "verify", "--repair", code=1)
+    done(root, "fetch", "--relist")
+    assert not gone & set(ids(root).values())
 
 
 def test_a_release_that_was_deleted_on_purpose(root: Path) -> None:

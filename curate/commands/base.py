@@ -2,8 +2,10 @@
 
 import functools
 import inspect
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,7 +44,9 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     def command(*args: Any, **given: Any) -> None:
         common = {name: given.pop(name) for name in _COMMON}
         try:
-            function(Session(**common, settle=_settle), *args, **given)
+            session = Session(**common, settle=_settle, out=sys.stdout)
+            with redirect_stdout(sys.stderr) if session.json else nullcontext():  # what a plug-in prints
+                function(session, *args, **given)
         except SystemExit as error:  # nothing of ours does that: a plug-in's file, or what it imports
             last = traceback.extract_tb(error.__traceback__)[-1]
             raise CurateError(

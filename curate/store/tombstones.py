@@ -82,7 +82,7 @@ class Tombstones:
                 raise StoreError(f"{self.path}: it belongs to another catalog.db; put the right one of the two back")
             self._catalog.rekey(secret)
         self._apply(self.records(), None if self._lost(lines) else lines[-1]["digest"])
-        self._returned()
+        self.returned()
 
     def rebuild(self) -> None:
         """Write the file anew from what the catalog knows; for one that was damaged."""
@@ -131,7 +131,7 @@ class Tombstones:
             if last is not None:
                 db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_MERGED, last))
 
-    def _returned(self) -> None:
+    def returned(self) -> None:
         """Hold the samples that are here although they were taken down; forget where candidates without bytes were."""
         catalog = self._catalog
         gone: dict[str, dict[str, str]] = {}

@@ -75,7 +75,7 @@ def doubts(ws: "Workspace") -> list[str]:
 
 def outdated(ws: "Workspace") -> list[str]:
     """What says that the catalog itself is older than what lies beside it: nothing that it does not know may go."""
-    return [*_older(ws), *_strange(ws), *_bare(ws)]
+    return [*_older(ws), *_strange(ws), *_receipts(ws), *_bare(ws)]
 
 
 def _seal(ws: "Workspace") -> Iterator[str]:
@@ -148,6 +148,29 @@ def _strange(ws: "Workspace") -> Iterator[str]:
             f"{CATALOG} does not know releases/{', releases/'.join(strange)}: it is an older or another one. Ways back:"
             f" put a newer backup back, or move what is not of this workspace away; {REBUILD}"
         )
+
+
+def _receipts(ws: "Workspace") -> Iterator[str]:
+    """A removal is a row of the catalog before its receipt is there; what it keeps away came with tombstones.log."""
+    sql = "SELECT receipt FROM removals UNION SELECT receipt FROM tombstones"
+    known = {row[0] for row in ws.catalog.rows(sql)}
+    there = [path for path in sorted((ws.work / "receipts").glob("*.json")) if path.stem not in known]
+    if strange := [path.name for path in there if _receipt(path)]:
+        yield (
+            f"{CATALOG} does not know receipts/{strange[0]}"
+            + (f" and {len(strange) - 1} more" * (len(strange) > 1))
+            + ": it is older than what was taken down, or another one. Ways back: put a newer backup back, or move what"
+            f" is not of this workspace away; {REBUILD}"
+        )
+
+
+def _receipt(path: Path) -> bool:
+    """Whether a file is a receipt that can be read."""
+    try:
+        said = json.loads(path.read_bytes())
+        return bool(said["receipt"] == path.stem) and all(one in said for one in ("at", "reason", "digests"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 _REMOVING = "SELECT 1 FROM removals WHERE state != 'done' UNION ALL SELECT 1 FROM removing LIMIT 1"
