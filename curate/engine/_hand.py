@@ -172,7 +172,9 @@ class Worker:
         """The line to a worker that has loaded its work. Raises what its load() raises, and CurateError where it ends
         before it is ready, again and again, or takes too long: nothing of an item was in it yet."""
         ended = ""
-        for _ in range(LOADS):
+        for number in range(LOADS):
+            if number:
+                time.sleep(0.1 * 4**number)  # what it is forked from may be ending itself: another one is made then
             self.start()
             if self._line is not None and self._watch is not None:
                 return self._line, self._watch
