@@ -42,7 +42,7 @@ from curate.screening.gate import REMEDY, Gate
 from curate.store.catalog import CONFIGURED
 from curate.store.workspace import Workspace
 
-WAITING, WAITING_BYTES = 192, 256 * 2**20  # answers that may wait to be looked at and recorded, beside those under way
+WAITING, WAITING_BYTES = 192, 256 * 2**20  # answers that wait to be looked at and recorded, beside those under way
 CHUNK, CHUNK_BYTES = 4, 2**22  # answers that one worker looks at in a row
 GRACE = 10.0  # seconds that what is under way has when the run's time is over
 PAGE = 500  # pending candidates of one host read at a time
