@@ -88,8 +88,8 @@ def test_reencoded_and_resized_photographs_collapse_and_others_stay_apart(ws: Wo
     whole = {"looked_at": 21, "of": 21, "share": 1.0, "said": "21 of 21 samples"}
     assert (found.pop("coverage"), found.pop("incomplete")) == (whole, None)
     assert found == {
-        "samples": 21, "held": 0, "groups": 7, "chained": 0, "conflicts": 0, "contested": 0, "held_out": 0, "held_out_upright": [],
-        "unhashed": 0, "void": [], "rebuilt": [],
+        "samples": 21, "held": 0, "groups": 7, "chained": 0, "conflicts": 0, "contested": 0, "held_out": 0,
+        "held_out_upright": [], "unhashed": 0, "void": [], "rebuilt": [],
     }  # fmt: skip
     rows = members(ws)
     for first, second, half in families:
