@@ -213,3 +213,26 @@ assert to_table({"n": [1, None]}).equals(pa.table({"n": [1, None]}))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+def test_what_another_process_closes_takes_no_log_from_this_one(tmp_path: Path) -> None:
+    """SQLite's locks stay while the catalog is open, whoever of us reads the file beside it."""
+    path = tmp_path / "catalog.db"
+    code = (
+        "import sys; from pathlib import Path; from curate.store.catalog import Catalog\nc = Catalog(Path(sys.argv[1]))"
+    )
+    code += '\nprint(c.one("SELECT count(*) FROM conflicts"))\nc.close()'
+
+    def others() -> str:
+        return subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True).stdout.strip()
+
+    catalog = Catalog(path)
+    second = Catalog(path)
+    second.close()
+    for n in range(3):
+        assert others() == str(n)
+        with catalog.tx() as db:
+            db.execute("INSERT INTO conflicts VALUES ('declared', ?, 'content', 'x', NULL)", (str(n),))
+    assert others() == "3"
+    catalog.close()
+    assert others() == "3"

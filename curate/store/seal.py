@@ -9,11 +9,11 @@ import fcntl
 import hashlib
 import os
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 ENTRY = 8  # bytes of a page's digest
 OPEN = bytes(ENTRY)  # a page under way
@@ -29,6 +29,7 @@ class Seal:
         self.path = catalog.with_name(f"{catalog.name}-seal")
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.closed = False
+        self._held = _hold(catalog)
         self.lost, self.other = self._doubts()
 
     def _doubts(self) -> tuple[bool, bool]:
@@ -39,8 +40,7 @@ class Seal:
         with self.writing():
             size, entries = self._page_size(), self._read()
             count = self._catalog.stat().st_size // size if size else 0
-            with self._catalog.open("rb") as file:
-                first = _page(file, 1, size)
+            first = _page(self._file, 1, size)
         known = len(entries) // ENTRY
         other = known > 0 and count > 0 and _entry(entries, 1) not in (OPEN, _digest(first))
         return count > 1 and known < count, other
@@ -51,8 +51,9 @@ class Seal:
         self.lost = False
 
     def close(self) -> None:
-        """Let go of the file, and of the lock."""
+        """Let go of the files, and of the lock; the connection is closed by then."""
         os.close(self._fd)
+        _let_go(self._held)
         self.closed = True
 
     @contextmanager
@@ -92,13 +93,12 @@ class Seal:
     def _open(self, pages: Sequence[int], entries: bytes) -> None:
         """Note that these pages are about to be written; those that were damaged meanwhile stay named."""
         size, known = self._page_size(), len(entries) // ENTRY
-        with self._catalog.open("rb") as file:
-            for page in pages:
-                if page > known and self.lost:
-                    continue
-                old = _entry(entries, page) if page <= known else OPEN
-                spoilt = old != OPEN and old != _digest(_page(file, page, size))
-                self._put(page, SPOILT if spoilt else OPEN)
+        for page in pages:
+            if page > known and self.lost:
+                continue
+            old = _entry(entries, page) if page <= known else OPEN
+            spoilt = old != OPEN and old != _digest(_page(self._file, page, size))
+            self._put(page, SPOILT if spoilt else OPEN)
         os.fsync(self._fd)
 
     def _renew(self) -> None:
@@ -108,9 +108,8 @@ class Seal:
         known = len(entries) // ENTRY
         some = range(1, min(known, count) + 1) if OPEN in entries else ()
         more = range(known + 1, count + 1) if not self.lost else ()
-        with self._catalog.open("rb") as file:
-            for page in [*(n for n in some if _entry(entries, n) == OPEN), *more]:
-                self._put(page, _digest(_page(file, page, size)))
+        for page in [*(n for n in some if _entry(entries, n) == OPEN), *more]:
+            self._put(page, _digest(_page(self._file, page, size)))
         if not self.lost:
             os.ftruncate(self._fd, count * ENTRY)
 
@@ -118,11 +117,14 @@ class Seal:
         """The number (from 1) of every page that is not what was written; the caller is `alone`, the log folded in."""
         entries, size = self._read(), self._page_size()
         count = self._catalog.stat().st_size // size if size else 0
-        with self._catalog.open("rb") as file:
-            numbers = range(1, max(count, len(entries) // ENTRY) + 1)
-            return [n for n in numbers if _entry(entries, n) not in (OPEN, _digest(_page(file, n, size)))]
+        numbers = range(1, max(count, len(entries) // ENTRY) + 1)
+        return [n for n in numbers if _entry(entries, n) not in (OPEN, _digest(_page(self._file, n, size)))]
 
     # -- the file ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _file(self) -> int:
+        return _HELD[self._held][0]
 
     def _read(self) -> bytes:
         return os.pread(self._fd, os.fstat(self._fd).st_size, 0)
@@ -131,8 +133,7 @@ class Seal:
         os.pwrite(self._fd, entry, (page - 1) * ENTRY)
 
     def _page_size(self) -> int:
-        with self._catalog.open("rb") as file:
-            header = file.read(18)
+        header = os.pread(self._file, 18, 0)
         size = struct.unpack(">H", header[16:18])[0] if len(header) == 18 else 0
         return 65536 if size == 1 else int(size)
 
@@ -160,8 +161,43 @@ def _entry(entries: bytes, page: int) -> bytes:
     return entries[(page - 1) * ENTRY : page * ENTRY]
 
 
-def _page(file: BinaryIO, number: int, size: int) -> bytes:
-    return os.pread(file.fileno(), size, (number - 1) * size)
+# POSIX takes every lock that a process has on a file as soon as the process closes any descriptor of it. SQLite's would
+# be gone, and another process that closes the catalog would take itself for the last, and delete the log that this one
+# still writes to. So a catalog that is open has one descriptor, which is closed with the last connection.
+_HELD: dict[tuple[int, int], list[int]] = {}  # by device and inode: the descriptor, and how many hold it
+_LOCK = threading.Lock()
+
+
+def _hold(path: Path) -> tuple[int, int]:
+    about = path.stat()
+    key = (about.st_dev, about.st_ino)
+    with _LOCK:
+        if key in _HELD:
+            _HELD[key][1] += 1
+        else:
+            _HELD[key] = [os.open(path, os.O_RDONLY | os.O_CLOEXEC), 1]
+    return key
+
+
+def _let_go(key: tuple[int, int]) -> None:
+    with _LOCK:
+        _HELD[key][1] -= 1
+        if not _HELD[key][1]:
+            os.close(_HELD.pop(key)[0])
+
+
+def head(path: Path, size: int) -> bytes:
+    """The first bytes of a catalog's file, which this process may have open."""
+    with _LOCK:
+        about = path.stat()
+        if (held := _HELD.get((about.st_dev, about.st_ino))) is not None:
+            return os.pread(held[0], size, 0)
+        with path.open("rb") as file:
+            return file.read(size)
+
+
+def _page(file: int, number: int, size: int) -> bytes:
+    return os.pread(file, size, (number - 1) * size)
 
 
 def _digest(page: bytes) -> bytes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from curate.errors import DiskFullError, StoreError, WitnessError
 from curate.store import journal_log, tombstones
 from curate.store.catalog import Catalog
+from curate.store.seal import head as first_bytes
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
@@ -44,8 +45,7 @@ def catalog(work: Path) -> Catalog:
 def no_catalog(work: Path) -> None:
     """Raise WitnessError where no catalog is there, and something says that there was one."""
     try:
-        with (work / CATALOG).open("rb") as file:
-            head = file.read(len(_HEAD))
+        head = first_bytes(work / CATALOG, len(_HEAD))
     except FileNotFoundError:
         head = None
     if head == _HEAD:
