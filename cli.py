@@ -60,7 +60,10 @@ def main() -> None:
         print(f"curate: {shown(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except TyperException as error:
-        print(f"curate: {shown(_wording(error))}; `--help` says what there is", file=sys.stderr)
+        if type(error).__name__ == "NoArgsIsHelpError":  # Typer's own, which it exports nowhere
+            print(error.format_message(), file=sys.stderr)
+        else:
+            print(f"curate: {shown(_wording(error))}; `--help` says what there is", file=sys.stderr)
         sys.exit(UsageError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         print(ending.SAID, file=sys.stderr)

@@ -207,3 +207,9 @@ def test_that_screening_is_off_is_said_where_something_is_fetched(
     assert ("SCREENING IS OFF" in curate(tmp_path, "fetch", code=code).stderr) is said
     status = curate(tmp_path, "screening", "status", "--json", code=code)
     assert json.loads(status.stdout)["problems"] == (["required, and no list is loaded"] if code else [])
+
+
+@pytest.mark.parametrize("args", [(), ("sources",)])
+def test_nothing_asked_for_is_the_help(args: tuple[str, ...]) -> None:
+    run = subprocess.run([sys.executable, "-m", "cli", *args], capture_output=True, text=True)
+    assert (run.returncode, run.stderr.count("\n") > 7, "\\n" in run.stderr) == (2, True, False)
