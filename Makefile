@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export FIFTYONE_DO_NOT_TRACK := true
 export FIFTYONE_DATABASE_VALIDATION := false
+# Two processes, a file in one of them: a test waits for servers and children half of the time.
+TWO := -n 2 --dist loadfile
 
 .PHONY: demo test check bench soak clean
 
@@ -12,7 +14,7 @@ demo: $(STAMP)  ## the whole way on real images
 	$(BIN)/curate demo demo
 
 test: $(STAMP)  ## every test but the long ones
-	$(BIN)/python -m pytest -m "not soak"
+	$(BIN)/python -m pytest -m "not soak" $(TWO)
 
 soak: $(STAMP)  ## the long and large ones
 	$(BIN)/python -m pytest -m soak --timeout 3600
@@ -21,7 +23,7 @@ check: $(STAMP)  ## everything a change must pass
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not soak"
+	$(BIN)/python -m pytest -m "not soak" $(TWO)
 
 bench: $(STAMP)  ## figures, each beside a peer's from the same run
 	for one in hashing fetch drawing votes near screening takedown review; do $(BIN)/python -m benchmarks.$$one || exit 1; done
