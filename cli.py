@@ -25,7 +25,7 @@ from curate import ending
 from curate.commands import fetching, people, pick, review, screening, takedown, verifying
 from curate.commands.base import MATCHED, NAME, OPTIONS, app, finish, verb
 from curate.coverage import incomplete
-from curate.errors import CurateError, UsageError
+from curate.errors import CurateError, MatchError, UsageError
 from curate.layouts.folder import shown
 from curate.session import Session
 
@@ -244,7 +244,7 @@ def run(s: Session, version: str) -> None:
         known = {row[0] for row in ws.catalog.rows("SELECT version FROM releases")}
         if version not in known:
             check_version(ws, version)  # now, and not after hours
-        result: dict[str, Any] = {"fetch": fetching.run(s, ws), "dedupe": _dedupe(s, ws)}
+        result: dict[str, Any] = {"fetch": _fetch(s, ws), "dedupe": _dedupe(s, ws)}
         result["label"] = _label(s, ws)
         nothing = incomplete(result["fetch"]) and not result["fetch"]["stored"]
         if version in known:
@@ -253,6 +253,14 @@ def run(s: Session, version: str) -> None:
             result["export"] = _export(s, ws, version)
         waiting = untold(ws.catalog)
     finish(s, result, code=MATCHED if waiting else 0)
+
+
+def _fetch(s: Session, ws: "Workspace") -> Mapping[str, Any]:
+    """Fetch; where a match ends it, what it did stands under the verb's name, as the rest does."""
+    try:
+        return fetching.run(s, ws)
+    except MatchError as error:
+        raise MatchError(str(error), {"fetch": error.facts}) from error
 
 
 @app.command()

@@ -4,6 +4,7 @@ What is recorded is durable, so that to leave in the middle loses nothing that t
 """
 
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -12,11 +13,13 @@ import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
+from typing import NoReturn
 
 GRACE = 3.0  # seconds that items under way have
 PATIENCE = 8.0  # seconds after which the process ends, whatever it is at
 INTERRUPTED = 130
 SAID = "curate: interrupted; what is done is kept, and the same command goes on from here"
+_exit = os._exit  # the real one
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 asked = threading.Event()
@@ -38,10 +41,12 @@ def watched() -> Iterator[None]:
     theirs.setblocking(False)
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    os._exit = functools.partial(_refuse, os.getpid())
     threading.Thread(target=_count, args=(ours,), daemon=True).start()
     try:
         yield
     finally:
+        os._exit = _exit
         signal.set_wakeup_fd(-1)
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -53,7 +58,17 @@ def leave() -> None:
     """End this process now; what it started ends with it."""
     with contextlib.suppress(OSError, ValueError):
         print(SAID, file=sys.stderr, flush=True)
-    os._exit(INTERRUPTED)
+    _exit(INTERRUPTED)
+
+
+def _refuse(process: int, code: int) -> NoReturn:
+    """`os._exit` while a verb runs: of this process, what a plug-in's file asks for is as if it called `sys.exit`.
+
+    A run that it ended would else look as if it were done. What this process forked ends as it likes.
+    """
+    if os.getpid() == process:
+        raise SystemExit(code)
+    _exit(code)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

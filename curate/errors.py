@@ -13,6 +13,9 @@ CurateError                 1
 └── ItemError               -   one item failed, for a reason of the closed list; never ends a run
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from curate.records import Reason
 
 
@@ -56,9 +59,13 @@ class GateError(CurateError):
 
 
 class MatchError(CurateError):
-    """A screening list matched: the run stops, and the operator follows docs/screening.md."""
+    """A screening list matched: the run stops, and the operator follows docs/screening.md; `facts` of what it did."""
 
     exit_code = 5
+
+    def __init__(self, message: str, facts: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.facts = facts or {}
 
 
 class PauseError(CurateError):

@@ -95,34 +95,33 @@ def fetch(  # the one verb with all of the outside world handed in
     with _settled():
         asyncio.run(run.all(sources, http))
     lost.found_again(ws)
+    whole = totals(ws)
+    result = {
+        **whole,
+        "asked": run.recorder.recorded,
+        "unlisted": run.unlisted,
+        "left_out": left_out(ws.catalog),
+        "reopened": reopened,
+        "deferred_hosts": len(run.deferred),
+        "api_calls": run.budget.calls,
+        "seconds": round(time.monotonic() - started, 3),
+        **({} if sample is None else estimate(ws.catalog, run.strata)),
+    }
     if found := run.recorder.incidents:
         rest = went(ws, run.recorder.held, run.recorder.must_stop)
         raise MatchError(
             f"screening: {run.recorder.matched} item(s) matched a list: incident {', '.join(map(str, found))}. {rest}."
             f" Do not look for the item. Next: follow docs/screening.md; `curate screening incident {found[0]}"
             f" --for-report` has what a hotline asks for, and `curate screening acknowledge {found[0]} --by NAME` says"
-            " that somebody was told: until then this ends with 5"
+            " that somebody was told: until then this ends with 5",
+            result | {"matched": run.recorder.matched, "incidents": found},
         )
     if run.recorder.unanswered:
         raise GateError(
             f"screening: {run.recorder.unanswered}; the run stopped, and nothing was kept that could not be screened."
             f" Run it again when it answers; {REMEDY}"
         )
-    whole = totals(ws)
-    return (
-        verdict(ws.catalog, whole, run.unlisted)
-        | whole
-        | {
-            "asked": run.recorder.recorded,
-            "unlisted": run.unlisted,
-            "left_out": left_out(ws.catalog),
-            "reopened": reopened,
-            "deferred_hosts": len(run.deferred),
-            "api_calls": run.budget.calls,
-            "seconds": round(time.monotonic() - started, 3),
-        }
-        | ({} if sample is None else estimate(ws.catalog, run.strata))
-    )
+    return verdict(ws.catalog, whole, run.unlisted) | result
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from curate.store import borrowed, catalog, views, witnesses
 from curate.store.workspace import Workspace, find_root
 
 Doubts = Literal["refuse", "leave"]  # what becomes of a verb where something of the workspace is missing
+FETCHING = ("fetch", "run", "demo")  # verbs that ask for candidates
 SHOWN = 5  # incidents that are named
 T = TypeVar("T")
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")  # that JSON lets pass
@@ -153,8 +154,9 @@ class Session:
                 status = "done"
             except KeyboardInterrupt:
                 status = "interrupted"
-                left = ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'pending'")
-                self.note(f"curate: {left} candidates are left to fetch")
+                if verb in FETCHING:
+                    left = ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'pending'")
+                    self.note(f"curate: {left} candidates are left to fetch")
                 raise
             except CurateError as error:
                 waiting = views.untold(ws.catalog) if tells and not isinstance(error, MatchError) else []

@@ -140,3 +140,20 @@ def test_who_is_at_the_keyboard_has_a_name(monkeypatch: pytest.MonkeyPatch) -> N
     assert catalog.user() == "54321"
     monkeypatch.setenv("USER", "ann")
     assert catalog.user() == "ann"
+
+
+@pytest.mark.parametrize(("verb", "inner"), [(("fetch",), ""), (("fetch", "--sample", "9"), ""), (("run", "1.0.0"), "fetch")])
+def test_a_match_is_one_object_for_a_script(root: Path, verb: tuple[str, ...], inner: str) -> None:
+    code, out, err = command(root, *verb, "--json")
+    said = json.loads(out)
+    totals = said[inner] if inner else said
+    assert (code, totals["reasons"], totals["incidents"]) == (5, {"gate_match": 1}, [1])
+    assert said["error"].startswith("screening: 1 item(s) matched a list: incident 1.")
+    assert said["error"] in err, "people are told, too"
+
+
+def test_an_error_beside_an_incident_is_one_object_for_a_script(root: Path) -> None:
+    fetched(root)
+    (root / "list.txt").unlink()
+    code, out, _ = command(root, "screening", "rescan", "--json")
+    assert (code, "incident 1 is open" in json.loads(out)["error"]) == (5, True)

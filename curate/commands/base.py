@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curate import ending
 from curate.coverage import incomplete
-from curate.errors import CurateError
+from curate.errors import CurateError, MatchError
 from curate.session import Session
 
 if TYPE_CHECKING:
@@ -47,10 +48,14 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
             session = Session(**common, settle=_settle, out=sys.stdout)
             with redirect_stdout(sys.stderr) if session.json else nullcontext():  # what a plug-in prints
                 function(session, *args, **given)
+        except MatchError as error:
+            if session.json:
+                session.say({**error.facts, "error": str(error)})
+            raise
         except SystemExit as error:  # nothing of ours does that: a plug-in's file, or what it imports
-            last = traceback.extract_tb(error.__traceback__)[-1]
+            theirs = [one for one in traceback.extract_tb(error.__traceback__) if one.filename != ending.__file__][-1]
             raise CurateError(
-                f"{last.filename}:{last.lineno}: it called sys.exit(), in the middle of the run"
+                f"{theirs.filename}:{theirs.lineno}: it called sys.exit() or os._exit(), in the middle of the run"
             ) from error
 
     shared = [
