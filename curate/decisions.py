@@ -19,7 +19,7 @@ from pathlib import Path
 
 from curate.errors import UsageError
 from curate.layouts import table
-from curate.layouts.folder import shown
+from curate.layouts.folder import shown, text_of
 from curate.records import UNSURE, Axis
 from curate.store import lookup, views
 from curate.store.blobs import write
@@ -91,10 +91,12 @@ def import_csv(ws: Workspace, path: Path) -> dict[str, object]:
     What is imported comes after what is here, in the order of its times, or of a file that `export_csv` wrote, in its
     own. Incomplete where no row's sample is here. Names of annotators that differ in capitals only are warned of, since
     they count as two people. Raises UsageError, naming file and row, for a file that cannot be read, a column or value
-    that is missing, a column that is there twice, a class or axis that does not exist, a time that is none or is to
+    that is missing, no row at all, a column that is there twice, a class or axis that does not exist, a time that is none or is to
     come, a row that fits several samples or whose keys fit different ones, and two answers of one person at one time.
     """
     rows = list(_rows(path))
+    if not rows:
+        raise UsageError(f"{path}: no decisions in it, only names of columns")
     join = _Join(ws.catalog, [row for _, row in rows])
     axes = {axis.name: axis for axis in ws.config.taxonomy.axes}
     found, missing = dict[int, Decision](), []
@@ -109,10 +111,10 @@ def import_csv(ws: Workspace, path: Path) -> dict[str, object]:
     _check_minds(ws, path, found)
     _warn_of_capitals(ws, found.values())
     new = list(found.values())
-    if not (rows and set(EXPORTED) <= rows[0][1].keys()):  # `export_csv` writes them as they were recorded
+    if not set(EXPORTED) <= rows[0][1].keys():  # `export_csv` writes them as they were recorded
         new.sort(key=lambda one: one.decided_at)
     added = _add(ws, new)
-    nothing = f"no sample that {path.name} names is here ({len(rows):,} rows)" if rows and not found else None
+    nothing = f"no sample that {path.name} names is here ({len(rows):,} rows)" if not found else None
     counts = {"rows": len(rows), "added": added, "known": len(found) - added}
     return counts | {"not_found": len(missing), "lines": missing[:SHOWN], "incomplete": nothing}
 
@@ -195,13 +197,20 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Each row with its line, values as they were before a spreadsheet was guarded against them."""
     rows = table.rows(path)
     names = next(rows, (0, []))[1]
+    _check_text(f"{path}:1", names, names)
     _check_header(path, names)
     for line, cells in rows:
         if len(cells) > len(names):
             raise UsageError(f"{path}:{line}: more values than columns")
-        if any(map(table.undecoded, cells)):
-            raise UsageError(f"{path}:{line}: not UTF-8; save the table as UTF-8")
+        _check_text(f"{path}:{line}", names, cells)
         yield line, dict.fromkeys(names, "") | dict(zip(names, map(table.unguarded, cells), strict=False))
+
+
+def _check_text(where: str, names: Sequence[str], cells: Sequence[str]) -> None:
+    for name, cell in zip(names, cells, strict=False):
+        if table.undecoded(cell):
+            way = f"; a path that is no UTF-8 itself is {text_of(cell).removeprefix('file://')}" if name == "path" else ""
+            raise UsageError(f"{where}: not UTF-8 (Latin-1?); save the table as UTF-8{way}")
 
 
 def _check_header(path: Path, names: Sequence[str]) -> None:

@@ -208,9 +208,30 @@ def test_a_file_as_spreadsheets_write_it_is_read(ws: Workspace, tmp_path: Path, 
 def test_bytes_that_are_no_text_are_refused_with_their_line(ws: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "given.csv"
     path.write_bytes(f"sha256,{HEAD}\n{IDS[0]},neutral,ada,{WHEN}\n{IDS[1]},neutral,Zo\xeb,{WHEN}\n".encode("latin-1"))
-    with pytest.raises(UsageError, match=r"given\.csv:3: not UTF-8; save the table as UTF-8"):
+    with pytest.raises(UsageError, match=r"given\.csv:3: not UTF-8 \(Latin-1\?\); save the table as UTF-8$"):
+        import_csv(ws, path)
+    path.write_bytes(f"sha256,{HEAD},été\n{IDS[0]},neutral,ada,{WHEN}\n".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"given\.csv:1: not UTF-8 \(Latin-1\?\)"):
+        import_csv(ws, path)
+    path.write_text(f"sha256,{HEAD}\n", encoding="utf-16-le")
+    with pytest.raises(UsageError, match=r"given\.csv:1: .* UTF-16 without a byte order mark\); save it as UTF-8"):
         import_csv(ws, path)
     assert rows(ws) == []
+
+
+def test_a_path_that_is_no_utf8_is_named_by_its_bytes(ws: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "given.csv"
+    path.write_bytes(f"path,{HEAD}\nb/café.jpg,neutral,ada,{WHEN}\n".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"given\.csv:2: not UTF-8 .* no UTF-8 itself is b/caf%E9\.jpg"):
+        import_csv(ws, path)
+    with ws.catalog.tx() as db:
+        db.execute("UPDATE candidates SET locator = 'file:///a/b/caf%E9.jpg' WHERE locator LIKE '%dog.jpg'")
+    assert import_csv(ws, file(tmp_path, f"path,{HEAD}", f"b/caf%E9.jpg,neutral,ada,{WHEN}"))["added"] == 1
+
+
+def test_names_of_columns_alone_are_no_decisions(ws: Workspace, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"given\.csv: no decisions in it"):
+        import_csv(ws, file(tmp_path, f"sha256,{HEAD}", "", ",,,"))
 
 
 @pytest.mark.parametrize(("stored", "given"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
@@ -317,7 +338,7 @@ SAID_KEYS = (
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(SAID, max_size=6, unique_by=lambda one: (one["sha256"], one["annotator"], one["time"])))
+@given(st.lists(SAID, min_size=1, max_size=6, unique_by=lambda one: (one["sha256"], one["annotator"], one["time"])))
 def test_what_is_exported_can_be_imported(tmp_path_factory: pytest.TempPathFactory, said: list[Any]) -> None:
     """Into another workspace it brings the same decisions, into this one none; the same file twice adds nothing."""
     root = tmp_path_factory.mktemp("round")

@@ -41,7 +41,7 @@ def encoding(path: Path) -> str:
         return found
     if b"\0" in start:
         line = start.partition(b"\0")[0].count(b"\n") + 1
-        raise UsageError(f"{path}:{line}: no text (a NUL byte); save it as UTF-8")
+        raise UsageError(f"{path}:{line}: no text (a NUL byte, as in UTF-16 without a byte order mark); save it as UTF-8")
     return "utf-8-sig"
 
 
@@ -59,7 +59,9 @@ def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                 if any(found):
                     yield reader.line_num, found
         except UnicodeError as error:
-            raise UsageError(f"{path}: not {encoding(path).upper()}, as its byte order mark says") from error
+            raise UsageError(
+                f"{path}: not {encoding(path).upper()}, as its byte order mark says; save it as UTF-8"
+            ) from error
         except csv.Error as error:
             raise UsageError(f"{path}:{reader.line_num}: not CSV: {error}") from error
 
