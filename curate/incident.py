@@ -94,7 +94,7 @@ def acknowledge(catalog: "Catalog", number: int, by: str) -> dict[str, Any]:
 
     The first one stays on record. Raises UsageError for a number that there is not, or a name that is none.
     """
-    row, name = _row(catalog, number), reviewer_name(by)
+    row, name = _row(catalog, number), reviewer_name(by, "--by")
     with catalog.tx() as db:
         if db.execute("SELECT acknowledged_at FROM incidents WHERE incident = ?", (number,)).fetchone()[0] is None:
             tell(db, number, name)

@@ -8,11 +8,11 @@ from curate.store.catalog import Catalog
 LENGTH = 64  # characters, at most
 
 
-def reviewer_name(text: str) -> str:
-    """A reviewer's name as it is kept: NFC, single spaces; raises UsageError for an empty, long or unprintable one."""
+def reviewer_name(text: str, option: str = "reviewer") -> str:
+    """A person's name as it is kept: NFC, single spaces; raises UsageError for an empty, long or unprintable one."""
     name = " ".join(unicodedata.normalize("NFC", text).split())
     if not name or len(name) > LENGTH or not name.isprintable():
-        raise UsageError(f"reviewer: {text!r}: give a name of 1 to {LENGTH} printable characters; a pseudonym will do")
+        raise UsageError(f"{option}: {text!r}: give a name of 1 to {LENGTH} printable characters; a pseudonym will do")
     return name
 
 

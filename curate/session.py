@@ -91,15 +91,22 @@ class Session:
             trust.check(one)
 
     @contextmanager
-    def open(self, doubts: Doubts = "refuse") -> Iterator[Workspace]:
-        """The workspace. Incidents that nobody has acknowledged are said, also where `--quiet` is.
+    def open(self, doubts: Doubts = "refuse", late: bool = False) -> Iterator[Workspace]:
+        """The workspace. Incidents that nobody has acknowledged are said, also where `--quiet` is: first, or (`late`)
+        last, where the verb may be what acknowledges one.
 
         Raises WitnessError where something says that more was lost than it knows, unless that is left to the verb.
         """
         ws = Workspace(self.root, self.config)
         try:
             _begin(ws, doubts)
-            yield ws
+            if not late:
+                _say_untold(ws)
+            try:
+                yield ws
+            finally:
+                if late:
+                    _say_untold(ws)
         finally:
             ws.close()
 
@@ -116,6 +123,7 @@ class Session:
             ws = Workspace(self.root, self.config, copy)
             try:
                 _begin(ws, doubts)
+                _say_untold(ws)
                 return act(ws)
             finally:
                 ws.close()
@@ -128,7 +136,7 @@ class Session:
 
     @contextmanager
     def drive(
-        self, verb: str, obeying: bool = True, tells: bool = False, doubts: Doubts = "refuse"
+        self, verb: str, obeying: bool = True, tells: bool = False, doubts: Doubts = "refuse", late: bool = False
     ) -> Iterator[Workspace]:
         """The workspace, held by one verb, whose run is recorded however it ends.
 
@@ -138,7 +146,7 @@ class Session:
         """
         if obeying:
             self.obey()
-        with self.open(doubts) as ws, self.driven(ws, verb, tells):
+        with self.open(doubts, late) as ws, self.driven(ws, verb, tells):
             if doubts == "refuse" or not ws.doubts():
                 self.settle(ws)
             yield ws
@@ -192,6 +200,9 @@ class Session:
 def _begin(ws: Workspace, doubts: Doubts) -> None:
     if doubts == "refuse":
         _refuse(ws.doubts())
+
+
+def _say_untold(ws: Workspace) -> None:
     if waiting := views.untold(ws.catalog):
         print(f"curate: {untold_said(waiting)}", file=sys.stderr)
 

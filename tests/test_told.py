@@ -157,3 +157,24 @@ def test_an_error_beside_an_incident_is_one_object_for_a_script(root: Path) -> N
     (root / "list.txt").unlink()
     code, out, _ = command(root, "screening", "rescan", "--json")
     assert (code, "incident 1 is open" in json.loads(out)["error"]) == (5, True)
+
+
+def test_what_is_acknowledged_is_not_said_to_be_open(root: Path) -> None:
+    fetched(root)
+    code, out, err = command(root, "screening", "acknowledge", "1", "--by", "")
+    assert (code, "--by: '': give a name" in err, "reviewer" in err) == (2, True, False)
+    assert "incident 1 is open" in err
+    entry = ("screening", "entry", hash_of(PHOTO), "--set-aside", "--reason", "a logo", "--by", " ")
+    code, _, err = command(root, *entry)
+    assert (code, "--by: ' ': give a name" in err) == (2, True), "nor is somebody else meant"
+    code, _, err = command(root, "screening", "acknowledge", "1", "--by", "ann")
+    assert (code, err) == (0, "")
+
+
+def test_other_incidents_are_still_said(root: Path) -> None:
+    fetched(root)
+    (root / "images/neutral/photo.jpg").unlink()
+    put(root, "again.jpg", encode(PHOTO, quality=60))
+    fetched(root)
+    assert "incident 2 is open" in command(root, "screening", "acknowledge", "1", "--by", "ann")[2]
+    assert command(root, "screening", "release", "2", "--reason", "seen to")[2] == ""

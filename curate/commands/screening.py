@@ -27,7 +27,7 @@ def quarantine(
     s: Session,
     name: Annotated[str, typer.Argument(metavar="ID", help=NAME)],
     reason: Annotated[str, typer.Option(help="Why; kept with the incident.")],
-    group: Annotated[bool, typer.Option(help="Also its near-duplicates and its albums.")] = False,
+    group: Annotated[bool, typer.Option("--group", help="Also its near-duplicates and its albums.")] = False,
 ) -> None:
     """Hold a sample back at once: out of queues, views, tables and the next release, until the operator decides."""
     from curate.incident import following
@@ -81,14 +81,16 @@ def screening_entry(
 ) -> None:
     """Say what one hash of the lists has matched; set it aside where it is wrong, or report it. Shows no picture."""
     from curate import entry
+    from curate.reviewer import reviewer_name
 
+    who = s.user if by is None else reviewer_name(by, "--by")
     if set_aside and restore:
         raise UsageError("screening entry: --set-aside and --restore go alone")
     with s.drive("entry") if set_aside or restore else s.open() as ws:
         found = entry.find(ws.catalog, pick.lists(s.config), name)
         act = entry.aside if set_aside else entry.restore if restore else None
         chosen = found.chosen(only, all_lists or not (act or report))
-        result = act(ws.catalog, found, chosen, by or s.user, reason) if act else entry.describe(ws.catalog, found)
+        result = act(ws.catalog, found, chosen, who, reason) if act else entry.describe(ws.catalog, found)
         if report is not None:
             result |= entry.report(ws.catalog, found, chosen, report)
     s.say(result)
@@ -99,7 +101,7 @@ def screening_entry(
 def screening_incident(
     s: Session,
     number: Annotated[int, typer.Argument(metavar="ID")],
-    for_report: Annotated[bool, typer.Option(help="Also what a hotline asks for: where and when; logged.")] = False,
+    for_report: Annotated[bool, typer.Option("--for-report", help="Also what a hotline asks for: where and when; logged.")] = False,
 ) -> None:
     """Say what is on record of a match or a report, and what else its entry has matched. Never a picture."""
     from curate.incident import incident
@@ -118,7 +120,7 @@ def screening_acknowledge(
     """Say that somebody knows of an incident: `fetch` ends with 5 no longer for it. Lets go of nothing."""
     from curate.incident import acknowledge
 
-    with s.open() as ws:
+    with s.open(late=True) as ws:
         s.say(acknowledge(ws.catalog, number, by))
 
 
@@ -133,7 +135,7 @@ def screening_dispute(
     """Mark a match as false, from what is on record of it. Lets go of nothing."""
     from curate.incident import dispute
 
-    with s.open() as ws:
+    with s.open(late=True) as ws:
         s.say(dispute(ws, number, by, reason))
 
 
@@ -147,7 +149,7 @@ def screening_release(
     """Let go of what came with a match, or of what a person reported; of a match itself once its entry is set aside."""
     from curate.incident import release
 
-    with s.drive("release") as ws:
+    with s.drive("release", late=True) as ws:
         s.say(release(ws, number, reason, s.user, ws.config.screening.entitled))
 
 
