@@ -53,7 +53,10 @@ def main() -> None:
     gc.set_threshold(50_000)  # what is imported stays: no use in looking for garbage in it a hundred times
     try:
         with ending.watched():
-            sys.exit(app(standalone_mode=False) or 0)
+            code = app(standalone_mode=False) or 0
+            if code == ending.INTERRUPTED:  # what Typer makes of it
+                raise KeyboardInterrupt
+            sys.exit(code)
     except CurateError as error:
         if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()

@@ -5,9 +5,12 @@ import json
 import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 import cli
 from curate.config import load
@@ -213,3 +216,14 @@ def test_that_screening_is_off_is_said_where_something_is_fetched(
 def test_nothing_asked_for_is_the_help(args: tuple[str, ...]) -> None:
     run = subprocess.run([sys.executable, "-m", "cli", *args], capture_output=True, text=True)
     assert (run.returncode, run.stderr.count("\n") > 7, "\\n" in run.stderr) == (2, True, False)
+
+
+def test_a_switch_has_one_name() -> None:
+    """Nobody asked for `--no-force`."""
+
+    def switches(command: Any, path: str) -> Iterator[str]:
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from switches(inner, f"{path} {name}")
+        yield from (f"{path} {one.secondary_opts}" for one in command.params if one.secondary_opts)
+
+    assert list(switches(typer.main.get_command(cli.app), "curate")) == []

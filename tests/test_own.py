@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from curate.contracts import Source
 from curate.errors import UsageError
 from curate.plugins import CONTRACTS, _promised, make
 from curate.toml import Plugin
+from tests.pictures import encode, texture
 from tests.test_fetch import curate
 
 HEAD = "from dataclasses import dataclass\nfrom pathlib import Path\nfrom typing import ClassVar\n\n"
@@ -103,12 +104,12 @@ def test_a_contract_is_read_from_its_protocol() -> None:
 
 
 LEAVING = """
-import sys
+import os, sys
 from snorkel.labeling import labeling_function
 
 @labeling_function()
 def leaving(x):
-    sys.exit(0)
+    {way}
 
 @labeling_function()
 def staying(x):
@@ -116,20 +117,50 @@ def staying(x):
 """
 
 
-def test_a_function_that_leaves_is_named_and_the_others_labels_are_kept(tmp_path: Path) -> None:
-    from tests.pictures import encode, texture
+@pytest.fixture
+def labelled_by(tmp_path: Path) -> Callable[[str], Path]:
+    """A workspace of three pictures whose file of functions has one that leaves so."""
 
-    (tmp_path / "images").mkdir()
-    for n in range(3):
-        (tmp_path / "images" / f"{n}.png").write_bytes(encode(texture(n, (64, 64)), "PNG"))
-    (tmp_path / "mine.py").write_text(LEAVING)
-    (tmp_path / "curate.toml").write_text(
-        '[screening]\nrequired = false\n[[sources]]\nuse = "local"\npath = "images"\nlabel = "neutral"\n'
-        '[label]\nfunctions = ["mine.py"]\n[engine]\nuse = "serial"\n'
-    )
-    curate(tmp_path, "fetch")
-    curate(tmp_path, "dedupe")
-    said = curate(tmp_path, "label", ok=(3,))
+    def made(way: str) -> Path:
+        (tmp_path / "images").mkdir()
+        for n in range(3):
+            (tmp_path / "images" / f"{n}.png").write_bytes(encode(texture(n, (64, 64)), "PNG"))
+        (tmp_path / "mine.py").write_text(LEAVING.format(way=way))
+        (tmp_path / "curate.toml").write_text(
+            '[screening]\nrequired = false\n[[sources]]\nuse = "local"\npath = "images"\nlabel = "neutral"\n'
+            '[label]\nfunctions = ["mine.py"]\n[engine]\nuse = "serial"\n'
+        )
+        curate(tmp_path, "fetch")
+        curate(tmp_path, "dedupe")
+        return tmp_path
+
+    return made
+
+
+@pytest.mark.parametrize("way", ["sys.exit(0)", "os._exit(0)"])
+def test_a_function_that_leaves_is_named_and_the_others_labels_are_kept(
+    way: str, labelled_by: Callable[[str], Path]
+) -> None:
+    said = curate(labelled_by(way), "label", ok=(3,))
     assert said["labelled"] == 3
     assert "labelling function leaving: 3 of 3 samples made leaving fail" in said["incomplete"]
     assert "it raised SystemExit" in said["incomplete"]
+
+
+def test_a_function_may_fork(labelled_by: Callable[[str], Path]) -> None:
+    """What it forked ends as it likes."""
+    root = labelled_by("return 2 if os.waitpid(os.fork() or os._exit(3), 0)[1] == 3 << 8 else -1")
+    said = {one["name"]: one for one in curate(root, "label")["functions"]}
+    assert (said["leaving"]["coverage"], said["leaving"]["faults"]) == (1, 0)
+
+
+def test_a_file_that_leaves_is_an_error(labelled_by: Callable[[str], Path]) -> None:
+    root = labelled_by("return 2")
+    (root / "mine.py").write_text("import os\nos._exit(0)\n")
+    assert "mine.py: RuntimeError: it raised SystemExit" in curate(root, "label", ok=(2,))["error"]
+
+
+def test_an_interrupted_verb_says_what_is_left_where_it_fetches(labelled_by: Callable[[str], Path]) -> None:
+    said = curate(labelled_by("raise KeyboardInterrupt"), "label", ok=(130,))["error"]
+    assert "curate: interrupted" in said
+    assert "fetch" not in said

@@ -21,11 +21,11 @@ group = typer.Typer(no_args_is_help=True, help="Sources: look into them without 
 def fetch(
     s: Session,
     reasons: Annotated[list[str] | None, typer.Argument(metavar="[REASON...]", help="With --retry-failed.")] = None,
-    retry_failed: Annotated[bool, typer.Option(help="Ask again for what failed for REASONs worth retrying.")] = False,
-    force: Annotated[bool, typer.Option(help="With REASONs: also for those that are answers.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask again for what failed for REASONs worth retrying.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="With REASONs: also for those that are answers.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say how much there is, and what it will cost.")] = False,
     sync: Annotated[bool, typer.Option("--sync", help="Only mark what is deleted or changed upstream.")] = False,
-    relist: Annotated[bool, typer.Option(help="List every source again from its start: adds what is new.")] = False,
+    relist: Annotated[bool, typer.Option("--relist", help="List every source again from its start: adds what is new.")] = False,
     sample: Annotated[
         int | None,
         typer.Option(min=1, help="Only ask for N in all, of each class and host some, at random; say the yield."),

@@ -19,7 +19,7 @@ def queue(
     name: Annotated[str, typer.Argument(help="uncertain, conflict, audit, gold; or a queue that was drawn.")],
     size: Annotated[int, typer.Option(min=1, help="How many items, in a queue that is drawn.")] = 200,
     axis: Annotated[str | None, typer.Option(help="The axis that people judge (default: the first).")] = None,
-    again: Annotated[bool, typer.Option(help="Draw anew, beside what was drawn before.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Draw anew, beside what was drawn before.")] = False,
 ) -> None:
     """Draw what people look at next, or say how far a queue has come. Prints counts, never an id."""
     from curate.plugins import names
