@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from curate import hashes, lost, repeats
+from curate.admission import admit
 from curate.budget import Budget, Metered
 from curate.contracts import Engine, Http, Source
 from curate.engine import each
@@ -27,12 +28,10 @@ from curate.fetched import left_out, totals, verdict, went
 from curate.intake import Arrival, Intake, Look
 from curate.layouts.folder import path_of
 from curate.licences import judge_licences
-from curate.listing import classes, list_source, place, source_id
+from curate.listing import list_source, source_id
 from curate.local_files import read
 from curate.marks import canonical
 from curate.media.decode import Bounds
-from curate.plugins import name_of, options_of
-from curate.policy.refusals import check_approvals, check_sources
 from curate.progress import Progress, Step
 from curate.recorder import Outcome, Recorder
 from curate.records import Reason, Response
@@ -76,15 +75,9 @@ def fetch(  # the one verb with all of the outside world handed in
     Raises GateError before anything is asked for where screening cannot answer, and MatchError when a list matched.
     """
     started = time.monotonic()
-    described = [{"use": name_of(source), **options_of(source)} for source in sources]
-    check_sources(described)
-    safe = ws.config.taxonomy.first.safe
-    gate.admit(classes(sources, ws.config.taxonomy), safe, lambda label: place(sources, label))
+    admit(ws.config, sources, gate)
     if gate.banner is not None:
         progress.note(gate.banner)
-    with_classes = [one | {"classes": source.classes()} for one, source in zip(described, sources, strict=True)]
-    check_sources(with_classes)
-    check_approvals(with_classes, safe)
     ws.catalog.put(CONFIGURED, canonical(sorted(source_id(one) for one in sources)))
     ws.catalog.put("screening", summary := canonical(gate.summary()))
     with ws.catalog.tx() as db:

@@ -7,7 +7,7 @@ Sources that can estimate are asked to, with few requests. Others (lists and fol
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +22,7 @@ from curate.net.limits import HostRule
 from curate.plugins import name_of, options_of
 from curate.policy.refusals import check_sources
 from curate.progress import Progress
-from curate.records import Estimate
+from curate.records import Estimate, Reason
 from curate.reopen import changed
 from curate.store.workspace import Workspace
 
@@ -35,6 +35,8 @@ class Client(Http, Protocol):
 
     def pace(self, host: str) -> HostRule: ...
 
+    def denied(self, host: str) -> Reason | None: ...
+
 
 def plan(
     ws: Workspace, sources: Sequence[Source], http: AbstractAsyncContextManager[Client], progress: Progress
@@ -43,7 +45,7 @@ def plan(
 
     `items` is what `fetch` would ask for: what is not fetched yet, and what failed by a setting that has changed; a
     line that is no URL is none. `bytes` counts items whose size is known or estimated, `bytes_unknown` is how many
-    others there are. `seconds` is a lower bound: listing in series, then hosts side by side. Raises GateError for a
+    others there are; `refused` what no run asks for as long as curate.toml says the same, by reason. `seconds` is a lower bound: listing in series, then hosts side by side. Raises GateError for a
     refused source.
     """
     check_sources([{"use": name_of(one), **options_of(one), "classes": one.classes()} for one in sources])
@@ -57,6 +59,8 @@ class _Plan:
     items: Counter[str] = field(default_factory=Counter)  # by host
     bytes: Counter[str] = field(default_factory=Counter)  # by host
     unknown: int = 0  # items without a size
+    refused: Counter[str] = field(default_factory=Counter)  # by reason
+    denied: Callable[[str], Reason | None] = field(init=False)
     calls: int = 0
     parts: list[dict[str, object]] = field(default_factory=list)
     unplanned: dict[str, str] = field(default_factory=dict)
@@ -68,6 +72,7 @@ class _Plan:
         budget = Budget(self.ws.config.run)
         async with http as client:
             metered = Metered(client, self.ws.catalog, budget)
+            self.denied = client.denied
             with progress.stage("plan") as step:
                 for source in sources:
                     try:
@@ -86,6 +91,7 @@ class _Plan:
             "items": self.items.total(),
             "bytes": self.bytes.total(),
             "bytes_unknown": self.unknown,
+            "refused": dict(self.refused),
             "api_calls": self.calls,
             "seconds": round(self._listing() + max(seconds.values(), default=0.0), 1),
             "hosts": len(seconds),
@@ -115,12 +121,9 @@ class _Plan:
         for one in estimates:
             new = max(0, one.items - left)
             left = max(0, left - one.items)
-            self.items[one.host or ""] += new
             self.calls += one.api_calls
-            if one.bytes is None:
-                self.unknown += new
-            elif one.items:
-                self.bytes[one.host or ""] += round(one.bytes * new / one.items)
+            size = round((one.bytes or 0) * new / one.items) if one.items else 0
+            self._count(one.host or "", new, size, new if one.bytes is None else 0)
         sizes = [one.bytes for one in estimates if one.bytes is not None]
         whole = Estimate(
             sum(one.items for one in estimates), sum(one.api_calls for one in estimates), sum(sizes), exact=False
@@ -130,9 +133,15 @@ class _Plan:
     def _known(self) -> None:
         """Count what is listed and not fetched yet, or is asked for again since a setting changed."""
         for host, items, size, sized in self.ws.catalog.rows(_PENDING, (MALFORMED, self._again)):
-            self.items[host or ""] += items
-            self.bytes[host or ""] += size
-            self.unknown += items - sized
+            self._count(host or "", items, size, items - sized)
+
+    def _count(self, host: str, items: int, size: int, unknown: int) -> None:
+        if host and (why := self.denied(host)):
+            self.refused[why] += items
+        else:
+            self.items[host] += items
+            self.bytes[host] += size
+            self.unknown += unknown
 
     def _listed(self, source: Source) -> bool:
         return bool(self.ws.catalog.one("SELECT listed FROM sources WHERE source = ?", (source_id(source),)))

@@ -41,6 +41,7 @@ LAYERS: list[set[str]] = [
 ]
 # Parts of verbs that verbs share. Everything else in curate/ is a verb, and verbs do not import each other.
 SHARED = {
+    "curate.admission",
     "curate.agenda",
     "curate.agreement",
     "curate.animations",

@@ -126,6 +126,22 @@ def test_lists_are_counted_and_nobody_is_asked(tmp_path: Path) -> None:
         assert "go alone" in curate(root, "fetch", "--plan", "--sync", ok=(2,))["error"]
 
 
+def test_a_plan_says_what_fetch_will_refuse(tmp_path: Path) -> None:
+    """What its addresses rule out is not asked for; what the gate says no to is no plan at all."""
+    own = {"neutral": ["/1.jpg", "http://10.0.0.1/1.jpg", "http://10.0.0.1/2.jpg", "http://a.example:81/1.jpg"]}
+    with serving({}) as site:
+        root = workspace(tmp_path / "safe", site, own)
+        said = curate(root, "fetch", "--plan")
+        assert (said["items"], said["hosts"], said["bytes_unknown"], said["refusal"]) == (1, 1, 1, None)
+        assert said["refused"] == {"address_denied": 2, "port_denied": 1}
+        gone = '[[screening.lists]]\nuse = "lines"\npath = "list.txt"\n'
+        said = curate(workspace(tmp_path / "missing", site, own, screen=gone, required=True), "fetch", "--plan")
+        assert "list.txt" in said["refusal"]
+        assert "nothing is fetched" in said["refusal"]
+        root = workspace(tmp_path / "unsafe", site, {"porn": ["/1.jpg"]})
+        assert "no list is loaded, and the sources can yield porn" in curate(root, "fetch", "--plan")["refusal"]
+
+
 def test_a_refused_source_is_not_planned(ws: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "nudenet_dataset" / "urls.txt"
     path.parent.mkdir()

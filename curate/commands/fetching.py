@@ -1,5 +1,6 @@
 """`curate fetch` and `curate sources ...`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,10 +8,11 @@ import typer
 
 from curate.commands import pick
 from curate.commands.base import MATCHED, app, finish, verb
-from curate.errors import UsageError
+from curate.errors import CurateError, UsageError
 from curate.session import Session
 
 if TYPE_CHECKING:
+    from curate.contracts import Source
     from curate.store.workspace import Workspace
 
 group = typer.Typer(no_args_is_help=True, help="Sources: look into them without fetching.")
@@ -115,7 +117,22 @@ def _sync(s: Session, ws: "Workspace") -> dict[str, Any]:
 def _plan(s: Session, ws: "Workspace") -> dict[str, Any]:
     from curate.plan import plan
 
-    return plan(ws, pick.sources(ws.config), s.client(ws.config), s.progress)
+    sources = pick.sources(ws.config)
+    why = _refusal(ws, sources)
+    if why:
+        s.note(f"`curate fetch` would refuse this: {why}")
+    return plan(ws, sources, s.client(ws.config), s.progress) | {"refusal": why}
+
+
+def _refusal(ws: "Workspace", sources: "Sequence[Source]") -> str | None:
+    """Why `fetch` would not begin with these sources; None where it would."""
+    from curate.admission import admit
+
+    try:
+        admit(ws.config, sources, pick.gate(ws.config, ws.catalog))
+    except CurateError as error:
+        return str(error)
+    return None
 
 
 @group.command("inspect")

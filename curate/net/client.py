@@ -93,6 +93,18 @@ class Client:
         """How a host (`urls.host_key`) is asked: how many requests at once, how often, how many bytes a second."""
         return self._polite.rule(host, self._guard.exempt(URL(f"http://{host}")))
 
+    def denied(self, host: str) -> Reason | None:
+        """Why no URL of a host (`urls.host_key`) is asked for; None where one may be, as far as its name tells."""
+        found = None
+        for scheme in ("http", "https"):
+            try:
+                self._guard.check(URL(f"{scheme}://{host}"))
+            except ItemError as error:
+                found = error.reason
+            else:
+                return None
+        return found
+
     async def _ask(self, url: URL, ask: _Ask) -> Response:
         return await self._polite.retry(self._host(url), lambda: self._follow(url, ask))
 

@@ -33,6 +33,9 @@ class Offline:
         """How a host would be asked by default."""
         return HostRule(rate=DEFAULT_RATE)
 
+    def denied(self, host: str) -> None:
+        """Nothing is known to be refused."""
+
     async def media(self, url: str) -> Response:
         """Raise UsageError."""
         raise UsageError(self._why)

@@ -1,0 +1,22 @@
+"""Whether what the sources can yield may be fetched at all: asked before anything else is."""
+
+from collections.abc import Sequence
+
+from curate.config import Config
+from curate.contracts import Source
+from curate.listing import classes, place
+from curate.plugins import name_of, options_of
+from curate.policy.refusals import check_approvals, check_sources
+from curate.screening.gate import Gate
+
+
+def admit(config: Config, sources: Sequence[Source], gate: Gate) -> None:
+    """Say yes to the sources, or raise: GateError for a refused one and where screening cannot answer, UsageError where
+    nobody approves of what is not safe."""
+    described = [{"use": name_of(source), **options_of(source)} for source in sources]
+    check_sources(described)
+    safe = config.taxonomy.first.safe
+    gate.admit(classes(sources, config.taxonomy), safe, lambda label: place(sources, label))
+    with_classes = [one | {"classes": source.classes()} for one, source in zip(described, sources, strict=True)]
+    check_sources(with_classes)
+    check_approvals(with_classes, safe)
