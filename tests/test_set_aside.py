@@ -223,7 +223,8 @@ def test_a_neighbour_in_the_list_still_matches(root: Path) -> None:
 def test_all_of_a_list_set_aside_is_said_aloud(root: Path) -> None:
     set_it_aside(root, HASH)
     ws = opened(root)
-    assert gate(ws).healthy
+    assert not gate(ws).healthy
+    assert gate(ws).summary()["healthy"] is False
     assert "MATCHES NOTHING" in (gate(ws).banner or "")
     ws.close()
 

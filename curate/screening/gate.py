@@ -57,8 +57,8 @@ class Gate:
 
     @property
     def healthy(self) -> bool:
-        """True when at least one list or matcher is there and every configured one can answer."""
-        return self.active and not self.problems
+        """True when at least one list or matcher can match something and every configured one can answer."""
+        return self.active and not self.problems and self.banner is None
 
     @property
     def banner(self) -> str | None:
