@@ -186,8 +186,10 @@ def check(
 @verb
 def label(s: Session) -> None:
     """Score, vote, and turn votes into weak labels, with a report on each labelling function."""
+    from curate.following import following
+
     with s.drive("label") as ws:
-        result = _label(s, ws)
+        result = {**_label(s, ws), **following(ws)}
     finish(s, result)
 
 
@@ -272,10 +274,11 @@ def status(
     s: Session, since: Annotated[str | None, typer.Option(help="Also what came since: 2026-11-01, 24h, 7d.")] = None
 ) -> None:
     """Say what the workspace holds, by source and reason."""
+    from curate.following import following
     from curate.status import moment, status
 
     at = moment(since) if since else None
-    s.tell(lambda ws: status(ws, at))
+    s.tell(lambda ws: status(ws, at) | following(ws))
 
 
 @app.command()

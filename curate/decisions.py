@@ -91,8 +91,9 @@ def import_csv(ws: Workspace, path: Path) -> dict[str, object]:
     What is imported comes after what is here, in the order of its times, or of a file that `export_csv` wrote, in its
     own. Incomplete where no row's sample is here. Names of annotators that differ in capitals only are warned of, since
     they count as two people. Raises UsageError, naming file and row, for a file that cannot be read, a column or value
-    that is missing, no row at all, a column that is there twice, a class or axis that does not exist, a time that is none or is to
-    come, a row that fits several samples or whose keys fit different ones, and two answers of one person at one time.
+    that is missing, no row at all, a column that is there twice, a class or axis that does not exist, a time that is
+    none or is to come, a row that fits several samples or whose keys fit different ones, and two answers of one person
+    at one time.
     """
     rows = list(_rows(path))
     if not rows:
@@ -209,7 +210,9 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
 def _check_text(where: str, names: Sequence[str], cells: Sequence[str]) -> None:
     for name, cell in zip(names, cells, strict=False):
         if table.undecoded(cell):
-            way = f"; a path that is no UTF-8 itself is {text_of(cell).removeprefix('file://')}" if name == "path" else ""
+            way = (
+                f"; a path that is no UTF-8 itself is {text_of(cell).removeprefix('file://')}" if name == "path" else ""
+            )
             raise UsageError(f"{where}: not UTF-8 (Latin-1?); save the table as UTF-8{way}")
 
 

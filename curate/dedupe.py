@@ -105,7 +105,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
     done = hashes.complete(ws, ids, engine, progress)
     animated = frames.complete(ws, active.animated, engine, progress)
     if embedder is not None:
-        scores.compute(ws, engine, [embedder], progress)
+        scores.compute(ws, engine, [embedder], progress, "embed")
     with progress.stage("group", 4) as step:
         looks = _looks(ws, ids, embedder)
         every = sharing.every(ws, ids, looks)

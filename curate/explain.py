@@ -20,8 +20,8 @@ from curate.store.workspace import Workspace
 
 NEAREST = 10  # members of the group that are named, the nearest first
 SHORT = 12  # digits of an id as it is said
-TURNS = ("upright", "turned 90°", "turned 180°", "turned 270°", "mirrored in x", "mirrored in y", "transposed",
-         "transversed")  # fmt: skip
+TURNS = ("upright", "turned 90°", "turned 180°", "turned 270°", "mirrored top to bottom",
+         "mirrored left to right", "mirrored in its diagonal", "mirrored in its other diagonal")  # fmt: skip
 # What decides who survives, in this order; docs/dedupe.md.
 ORDER = ("stays in its split", "axes judged by people", "pixels", "bytes")
 

@@ -45,8 +45,8 @@ def plan(
 
     `items` is what `fetch` would ask for: what is not fetched yet, and what failed by a setting that has changed; a
     line that is no URL is none. `bytes` counts items whose size is known or estimated, `bytes_unknown` is how many
-    others there are; `refused` what no run asks for as long as curate.toml says the same, by reason. `seconds` is a lower bound: listing in series, then hosts side by side. Raises GateError for a
-    refused source.
+    others there are; `refused` what no run asks for as long as curate.toml says the same, by reason. `seconds` is a
+    lower bound: listing in series, then hosts side by side. Raises GateError for a refused source.
     """
     check_sources([{"use": name_of(one), **options_of(one), "classes": one.classes()} for one in sources])
     classes(sources, ws.config.taxonomy)

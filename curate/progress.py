@@ -59,10 +59,11 @@ def _bar(name: str, total: int | None) -> Iterator[Step]:
 
 @contextmanager
 def _lines(name: str, total: int | None, every: float = 5.0) -> Iterator[Step]:
-    state = {"done": 0, "total": total or 0, "at": time.monotonic()}
+    state = {"done": 0, "total": total or 0, "at": time.monotonic(), "said": -1}
 
     def line() -> None:
         of = f" of {state['total']}" if state["total"] else ""
+        state["said"] = state["done"]
         print(f"{name}: {state['done']:.0f}{of}", file=sys.stderr, flush=True)
 
     def step(done: int = 1, *, total: int | None = None) -> None:
@@ -73,4 +74,5 @@ def _lines(name: str, total: int | None, every: float = 5.0) -> Iterator[Step]:
             line()
 
     yield step
-    line()
+    if state["said"] != state["done"]:
+        line()

@@ -1,5 +1,8 @@
-"""Why a candidate failed, in a sentence for people."""
+"""Why a candidate failed, in a sentence for people, and which settings of curate.toml decide that."""
 
+from collections.abc import Mapping
+
+from curate.config import FetchConfig
 from curate.records import Reason
 
 MEANING: dict[Reason, str] = {
@@ -53,3 +56,30 @@ MEANING: dict[Reason, str] = {
     Reason.GATE_MATCH: "A screening list matched; nothing of the item was kept.",
     Reason.TAKEN_DOWN: "The item was taken down; it does not come back.",
 }
+KEYS: Mapping[Reason, tuple[str, ...]] = {  # of `[fetch]` or `[engine]`: those that let in what fails for this reason
+    Reason.ADDRESS_DENIED: ("allow_private",),
+    Reason.PORT_DENIED: ("allow_ports", "allow_private"),
+    Reason.ROBOTS_DISALLOWED: ("robots",),
+    Reason.OPT_OUT_HEADER: ("opt_out",),
+    Reason.TOO_MANY_REDIRECTS: ("max_redirects",),
+    Reason.TIMEOUT: ("timeout", "connect_timeout"),
+    Reason.TOO_SLOW: ("timeout", "min_rate", "item_seconds"),
+    Reason.TOO_LARGE: ("max_bytes", "item_memory"),
+    Reason.BOMB: ("max_bytes",),
+    Reason.TOO_SMALL: ("min_side",),
+    Reason.TOO_MANY_PIXELS: ("max_pixels",),
+    Reason.TOO_MANY_FRAMES: ("max_frames", "max_pixels"),
+    Reason.HIDDEN_DATA: ("strip",),
+    Reason.PLACEHOLDER: ("placeholder_urls",),
+}
+
+
+def table_of(key: str) -> str:
+    """The table of curate.toml that a setting stands in."""
+    return "fetch" if hasattr(FetchConfig, key) else "engine"
+
+
+def settings(reason: str) -> str:
+    """The keys of curate.toml that let in what fails for this reason, in words; empty where none does."""
+    keys = next((keys for one, keys in KEYS.items() if one == reason), ())
+    return " or ".join(f"[{table_of(key)}] {key}" for key in keys)

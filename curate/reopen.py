@@ -2,32 +2,17 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from curate.config import Config, FetchConfig
+from curate.config import Config
 from curate.errors import UsageError
 from curate.marks import canonical
+from curate.reasons import KEYS, settings, table_of
 from curate.records import Reason
 from curate.store.catalog import Catalog
 from curate.store.workspace import Workspace
 from curate.toml import suggest
 
-KEYS: Mapping[Reason, tuple[str, ...]] = {  # of `[fetch]` or `[engine]`: those that let in what fails for this reason
-    Reason.ADDRESS_DENIED: ("allow_private",),
-    Reason.PORT_DENIED: ("allow_ports", "allow_private"),
-    Reason.ROBOTS_DISALLOWED: ("robots",),
-    Reason.OPT_OUT_HEADER: ("opt_out",),
-    Reason.TOO_MANY_REDIRECTS: ("max_redirects",),
-    Reason.TIMEOUT: ("timeout", "connect_timeout"),
-    Reason.TOO_SLOW: ("timeout", "min_rate", "item_seconds"),
-    Reason.TOO_LARGE: ("max_bytes", "item_memory"),
-    Reason.BOMB: ("max_bytes",),
-    Reason.TOO_SMALL: ("min_side",),
-    Reason.TOO_MANY_PIXELS: ("max_pixels",),
-    Reason.TOO_MANY_FRAMES: ("max_frames", "max_pixels"),
-    Reason.HIDDEN_DATA: ("strip",),
-    Reason.PLACEHOLDER: ("placeholder_urls",),
-}
 SCREENING = frozenset({Reason.GATE_MATCH, Reason.TAKEN_DOWN, Reason.BLOCKED_SOURCE, Reason.DENIED_CATEGORY})
 
 
@@ -35,11 +20,6 @@ def deciding(reason: Reason | None, config: Config) -> str | None:
     """The settings that decided a failure, with their values, as canonical JSON; None where none did."""
     keys = KEYS.get(reason, ()) if reason else ()
     return canonical({key: _value(config, key) for key in keys}) if keys else None
-
-
-def table_of(key: str) -> str:
-    """The table of curate.toml that a setting stands in."""
-    return "fetch" if hasattr(FetchConfig, key) else "engine"
 
 
 def _value(config: Config, key: str) -> object:
@@ -82,8 +62,11 @@ def retry(catalog: Catalog, names: Sequence[str], force: bool = False) -> int:
         if Reason(name) in SCREENING:
             raise UsageError(f"--retry-failed {name}: screening, policy or a takedown keeps that out for good")
         if not Reason(name).retryable and not force:
-            keys = " or ".join(f"[{table_of(key)}] {key}" for key in KEYS.get(Reason(name), ()))
-            hint = f"; {keys} would let it in, and then it is asked again by itself" if keys else ""
+            hint = (
+                f"; {keys} would let it in, and then it is asked again by itself"
+                if (keys := settings(Reason(name)))
+                else ""
+            )
             raise UsageError(f"--retry-failed {name}: that is an answer{hint}; --force asks all the same")
     if force and not names:
         raise UsageError("--force: name the reasons (--retry-failed REASON --force)")

@@ -16,7 +16,7 @@ from curate.metrics import wilson
 from curate.store.catalog import Catalog
 
 FEW = 5  # of a stratum that is drawn at least, where there are as many
-OTHERS, HERE, UNLABELLED = "other hosts", "this machine", "unlabelled"
+OTHERS, HERE, UNLABELLED = "all other hosts together", "this machine", "unlabelled"
 _PENDING = """
 SELECT c.candidate, c.host, c.locator, min(d.label) FROM candidates c
 LEFT JOIN declared d ON d.candidate = c.candidate AND d.axis = ? WHERE c.state = 'pending' GROUP BY c.candidate

@@ -41,7 +41,9 @@ class Computed:
     rebuilt: Sequence[str]
 
 
-def compute(ws: Workspace, engine: Engine, labelers: Sequence[Labeler], progress: Progress) -> Computed:
+def compute(
+    ws: Workspace, engine: Engine, labelers: Sequence[Labeler], progress: Progress, what: str = "score"
+) -> Computed:
     """Make sure that each labeler's table has a row for every sample that is not held; whole parts are left alone.
 
     A sample that cannot be decoded, or kills its worker, gets a row of NaN and is named on a warning; the former is
@@ -54,7 +56,7 @@ def compute(ws: Workspace, engine: Engine, labelers: Sequence[Labeler], progress
     tasks, rebuilt = _missing(ws, pixels)
     work = Scoring(pixels, ws.blobs, Bounds(max_pixels=ws.config.fetch.max_pixels, min_side=1))
     failed: dict[str, str] = {}
-    with progress.stage("score", sum(len(task.samples) for task in tasks)) as step:
+    with progress.stage(what, sum(len(task.samples) for task in tasks)) as step:
         for task, scores in _mapped(engine, work, tasks):
             ids = [sample.id for sample in task.samples]
             for name in task.labelers:

@@ -20,9 +20,11 @@ from curate.layouts.folder import shown
 from curate.progress import Progress
 from curate.store import borrowed, catalog, views, witnesses
 from curate.store.workspace import Workspace, find_root
+from curate.wording import worded
 
 Doubts = Literal["refuse", "leave"]  # what becomes of a verb where something of the workspace is missing
 FETCHING = ("fetch", "run", "demo")  # verbs that ask for candidates
+NO_CONTACT = "fetch.contact: missing; who asks must be reachable (it goes into the User-Agent)"
 SHOWN = 5  # incidents that are named
 T = TypeVar("T")
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")  # that JSON lets pass
@@ -80,7 +82,7 @@ class Session:
         from curate.net.offline import Offline
 
         if config.fetch.contact is None:
-            return Offline("fetch.contact: missing; who asks must be reachable (it goes into the User-Agent)")
+            return Offline(NO_CONTACT)
         shared = {f.name for f in fields(Limits)} & {f.name for f in fields(config.fetch)} - {"tokens"}
         tokens = {host: _secret(host, name) for host, name in config.fetch.tokens.items()}
         return Client(Limits(**{name: getattr(config.fetch, name) for name in shared}, tokens=tokens))
@@ -183,7 +185,7 @@ class Session:
                 file=self.out,
             )
         elif not self.quiet:
-            for line in (*headline(result), *(lines(result) if lines else _lines(rest(result)))):
+            for line in (*headline(result), *(lines(result) if lines else _lines(worded(rest(result))))):
                 print(shown(line), file=self.out)
 
     def note_void(self, result: Mapping[str, Any]) -> None:

@@ -43,7 +43,7 @@ def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, pro
     started = time.monotonic()
     release = _release(ws, version)
     classes = _classes(release)
-    compute(ws, engine, [backbone], progress)
+    compute(ws, engine, [backbone], progress, "embed")
     with progress.stage("train", 3) as step, disk():
         held = views.held(ws.catalog)
         rows = {split: _without(release.rows[split], held) for split in SPLITS}

@@ -121,9 +121,11 @@ def test_copies_share_a_group_and_a_split_and_are_not_collapsed_away(ws: Workspa
     rows = members(ws)
     assert len({(rows[one]["grp"], rows[one]["split"]) for one in ids}) == 1
     assert rows[other]["grp"] == other
-    ways = " ".join(one["how"] for one in explain(ws, ids[0])["nearest"])
+    hows = {one["sample"]: one["how"] for one in explain(ws, ids[0])["nearest"]}
+    ways = " ".join(hows.values())
     assert "without a border" in ways
-    assert "mirrored in" in ways
+    assert "mirrored left to right" in hows[ids[3]]
+    assert "mirrored top to bottom" in hows[ids[4]]
     for options, groups in ((DedupeConfig(borders=False, orientations=False), 0), (DedupeConfig(borders=False), 1)):
         fresh = workspace(ws.root.parent / f"{options.orientations}", Config(dedupe=options))
         for one in (image, letterbox(image), ImageOps.mirror(photograph("chelsea.png")), photograph("chelsea.png")):

@@ -140,6 +140,9 @@ def test_a_plan_says_what_fetch_will_refuse(tmp_path: Path) -> None:
         assert "nothing is fetched" in said["refusal"]
         root = workspace(tmp_path / "unsafe", site, {"porn": ["/1.jpg"]})
         assert "no list is loaded, and the sources can yield porn" in curate(root, "fetch", "--plan")["refusal"]
+        nobody = (tmp_path / "safe" / "curate.toml").read_text().replace('contact = "test@example.org"', "")
+        (tmp_path / "safe" / "curate.toml").write_text(nobody)
+        assert "fetch.contact: missing" in curate(tmp_path / "safe", "fetch", "--plan")["refusal"]
 
 
 def test_a_refused_source_is_not_planned(ws: Workspace, tmp_path: Path) -> None:

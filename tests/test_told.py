@@ -142,7 +142,9 @@ def test_who_is_at_the_keyboard_has_a_name(monkeypatch: pytest.MonkeyPatch) -> N
     assert catalog.user() == "ann"
 
 
-@pytest.mark.parametrize(("verb", "inner"), [(("fetch",), ""), (("fetch", "--sample", "9"), ""), (("run", "1.0.0"), "fetch")])
+@pytest.mark.parametrize(
+    ("verb", "inner"), [(("fetch",), ""), (("fetch", "--sample", "9"), ""), (("run", "1.0.0"), "fetch")]
+)
 def test_a_match_is_one_object_for_a_script(root: Path, verb: tuple[str, ...], inner: str) -> None:
     code, out, err = command(root, *verb, "--json")
     said = json.loads(out)
@@ -161,7 +163,7 @@ def test_an_error_beside_an_incident_is_one_object_for_a_script(root: Path) -> N
 
 def test_what_is_acknowledged_is_not_said_to_be_open(root: Path) -> None:
     fetched(root)
-    code, out, err = command(root, "screening", "acknowledge", "1", "--by", "")
+    code, _, err = command(root, "screening", "acknowledge", "1", "--by", "")
     assert (code, "--by: '': give a name" in err, "reviewer" in err) == (2, True, False)
     assert "incident 1 is open" in err
     entry = ("screening", "entry", hash_of(PHOTO), "--set-aside", "--reason", "a logo", "--by", " ")

@@ -9,7 +9,7 @@ import typer
 from curate.commands import pick
 from curate.commands.base import MATCHED, app, finish, verb
 from curate.errors import CurateError, UsageError
-from curate.session import Session
+from curate.session import NO_CONTACT, Session
 
 if TYPE_CHECKING:
     from curate.contracts import Source
@@ -23,11 +23,15 @@ group = typer.Typer(no_args_is_help=True, help="Sources: look into them without 
 def fetch(
     s: Session,
     reasons: Annotated[list[str] | None, typer.Argument(metavar="[REASON...]", help="With --retry-failed.")] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask again for what failed for REASONs worth retrying.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask again for what failed for REASONs worth retrying.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="With REASONs: also for those that are answers.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say how much there is, and what it will cost.")] = False,
     sync: Annotated[bool, typer.Option("--sync", help="Only mark what is deleted or changed upstream.")] = False,
-    relist: Annotated[bool, typer.Option("--relist", help="List every source again from its start: adds what is new.")] = False,
+    relist: Annotated[
+        bool, typer.Option("--relist", help="List every source again from its start: adds what is new.")
+    ] = False,
     sample: Annotated[
         int | None,
         typer.Option(min=1, help="Only ask for N in all, of each class and host some, at random; say the yield."),
@@ -84,7 +88,7 @@ def run(s: Session, ws: "Workspace", sample: int | None = None) -> dict[str, Any
 def left_over(ws: "Workspace", found: dict[str, Any]) -> list[str]:
     """What a fetch left for another one, each with the command that asks for it."""
     from curate.fetched import former, passing
-    from curate.reopen import table_of
+    from curate.reasons import table_of
 
     lines = [
         f"{n} that failed by [{table_of(key)}] {key} were asked again: it has changed"
@@ -118,10 +122,11 @@ def _plan(s: Session, ws: "Workspace") -> dict[str, Any]:
     from curate.plan import plan
 
     sources = pick.sources(ws.config)
-    why = _refusal(ws, sources)
+    found = plan(ws, sources, s.client(ws.config), s.progress)
+    why = _refusal(ws, sources) or (NO_CONTACT if found["hosts"] and ws.config.fetch.contact is None else None)
     if why:
         s.note(f"`curate fetch` would refuse this: {why}")
-    return plan(ws, sources, s.client(ws.config), s.progress) | {"refusal": why}
+    return found | {"refusal": why}
 
 
 def _refusal(ws: "Workspace", sources: "Sequence[Source]") -> str | None:

@@ -101,7 +101,9 @@ def screening_entry(
 def screening_incident(
     s: Session,
     number: Annotated[int, typer.Argument(metavar="ID")],
-    for_report: Annotated[bool, typer.Option("--for-report", help="Also what a hotline asks for: where and when; logged.")] = False,
+    for_report: Annotated[
+        bool, typer.Option("--for-report", help="Also what a hotline asks for: where and when; logged.")
+    ] = False,
 ) -> None:
     """Say what is on record of a match or a report, and what else its entry has matched. Never a picture."""
     from curate.incident import incident

@@ -15,9 +15,15 @@ def takedown(
     s: Session,
     name: Annotated[str, typer.Argument(metavar="[ID]", help=NAME)] = "",
     reason: Annotated[str, typer.Option(help="Why; kept in the receipt.")] = "",
-    with_duplicates: Annotated[bool, typer.Option("--with-duplicates", help="Also what was collapsed with it.")] = False,
-    block_near: Annotated[bool, typer.Option("--block-near", help="Keep its PDQ, so that re-encoded copies stay away too.")] = False,
-    upstream_deleted: Annotated[bool, typer.Option("--upstream-deleted", help="All that `fetch --sync` found deleted upstream.")] = False,
+    with_duplicates: Annotated[
+        bool, typer.Option("--with-duplicates", help="Also what was collapsed with it.")
+    ] = False,
+    block_near: Annotated[
+        bool, typer.Option("--block-near", help="Keep its PDQ, so that re-encoded copies stay away too.")
+    ] = False,
+    upstream_deleted: Annotated[
+        bool, typer.Option("--upstream-deleted", help="All that `fetch --sync` found deleted upstream.")
+    ] = False,
 ) -> None:
     """Let go of an item for good: bytes, rows, everything made of it, its rows in releases; it does not come back."""
     from curate.takedown import deleted, takedown

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def verify(
     s: Session,
     repair: Annotated[bool, typer.Option("--repair", help="Make again what can be; ask again for lost bytes.")] = False,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="With --repair: make the catalog of what lies beside it.")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="With --repair: make the catalog of what lies beside it.")
+    ] = False,
     forget: Annotated[
         str | None, typer.Option(metavar="PATH", help="Only: this was deleted on purpose (releases/1.0.0).")
     ] = None,

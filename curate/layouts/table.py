@@ -41,7 +41,9 @@ def encoding(path: Path) -> str:
         return found
     if b"\0" in start:
         line = start.partition(b"\0")[0].count(b"\n") + 1
-        raise UsageError(f"{path}:{line}: no text (a NUL byte, as in UTF-16 without a byte order mark); save it as UTF-8")
+        raise UsageError(
+            f"{path}:{line}: no text (a NUL byte, as in UTF-16 without a byte order mark); save it as UTF-8"
+        )
     return "utf-8-sig"
 
 

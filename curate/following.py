@@ -1,0 +1,29 @@
+"""Which verb comes next, by what a workspace lacks."""
+
+from curate.release import labels
+from curate.store import eligibility, views
+from curate.store.workspace import Workspace
+
+
+def following(ws: Workspace) -> dict[str, str]:
+    """`next`: the command that does what is missing; nothing where nothing is."""
+    command = _command(ws)
+    return {"next": f"`curate {command}`"} if command else {}
+
+
+def _command(ws: Workspace) -> str | None:
+    catalog = ws.catalog
+    samples, pending = catalog.one("SELECT count(*) FROM samples"), catalog.one(_PENDING)
+    if not samples or pending:
+        return "fetch"
+    held = views.held(catalog)
+    if any(row[0] not in held for row in catalog.rows(_UNGROUPED)):
+        return "dedupe"
+    known = labels(ws, ws.config.taxonomy.first)
+    if not known.by_sample.keys() & {*eligibility.survivors(catalog)}:
+        return "label"
+    return None if catalog.one("SELECT count(*) FROM releases") else "export 1.0.0"
+
+
+_PENDING = "SELECT count(*) FROM candidates WHERE state = 'pending'"
+_UNGROUPED = "SELECT id FROM samples WHERE id NOT IN (SELECT sample FROM members)"

@@ -1,0 +1,56 @@
+"""What people read of an answer where the names that `--json` has would be riddles."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from curate.reasons import settings
+
+WORDS = {  # 25 characters at most
+    "alone": "keeps back alone",
+    "alpha": "Krippendorff's alpha",
+    "chained": "too wide for one part",
+    "conflicts": "label conflicts",
+    "contested": "samples in a conflict",
+    "contradicted": "kept back as not safe",
+    "double": "judged twice",
+    "exact_only": "by exact copy only",
+    "faults": "failed on",
+    "gold": "gold (people's labels)",
+    "held": "held back",
+    "held_out_upright": "held out, upright only",
+    "human": "by people",
+    "license_missing": "without a licence",
+    "overruled": "called safe by people",
+    "precedents": "settled (adjudicate)",
+    "rebuilt": "corrupt, made again",
+    "reviewed": "judged by people",
+    "same_bytes": "repeat another's bytes",
+    "stages": "seconds by measure",
+    "unacknowledged": "to be acknowledged",
+    "undone": "taken back",
+    "unhashed": "without a hash",
+    "unscored": "without scores",
+    "upstream": "changed at the source",
+    "vanished": "declared, on no sample",
+    "void": "outdated, made again",
+    "withheld": "kept back by fetch",
+}
+REASONS = ("failed", "reasons")  # what counts failures by reason
+
+
+def worded(value: Any) -> Any:
+    """An answer, or a part of it, with its names in words; beside a failure's reason the setting that decides it."""
+    if isinstance(value, Mapping):
+        return {WORDS.get(key, key): _beside(one) if key in REASONS else worded(one) for key, one in value.items()}
+    return [_row(one) for one in value] if isinstance(value, list) else value
+
+
+def _row(one: Any) -> Any:
+    """What is said in one line has no room for settings."""
+    return {WORDS.get(key, key): value for key, value in one.items()} if isinstance(one, Mapping) else one
+
+
+def _beside(counts: Any) -> Any:
+    if not isinstance(counts, Mapping):
+        return counts
+    return {reason: f"{n}  ({keys})" if (keys := settings(reason)) else n for reason, n in counts.items()}
