@@ -210,7 +210,9 @@ async def test_a_host_is_not_tried_again_without_end() -> None:
     assert len(server.asked("/bad")) == 40 + RETRY_CREDIT
 
 
-@pytest.mark.parametrize("does", [answer(500), answer(503), raw(), raw(end="reset"), HANG], ids=["500", "503", "empty", "reset", "hangs"])
+@pytest.mark.parametrize(
+    "does", [answer(500), answer(503), raw(), raw(end="reset"), HANG], ids=["500", "503", "empty", "reset", "hangs"]
+)
 async def test_a_host_that_keeps_failing_is_left_alone(does: Behaviour) -> None:
     async with Server({"/x": does}) as server, Server({"/x": OK}) as other:
         base = replace(limits(server, other), breaker=5, read_timeout=0.1, per_host=1)
