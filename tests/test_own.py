@@ -116,7 +116,7 @@ def staying(x):
 """
 
 
-def test_a_function_that_leaves_is_named_and_the_others_labels_are_kept(tmp_path: Path) -> None:
+def test_a_function_that_leaves_is_named_and_nothing_is_called_safe_without_it(tmp_path: Path) -> None:
     from tests.pictures import encode, texture
 
     (tmp_path / "images").mkdir()
@@ -130,6 +130,6 @@ def test_a_function_that_leaves_is_named_and_the_others_labels_are_kept(tmp_path
     curate(tmp_path, "fetch")
     curate(tmp_path, "dedupe")
     said = curate(tmp_path, "label", ok=(3,))
-    assert said["labelled"] == 3
+    assert (said["labelled"], said["contradicted"]) == (0, 3)
     assert "labelling function leaving: 3 of 3 samples made leaving fail" in said["incomplete"]
     assert "it raised SystemExit" in said["incomplete"]
