@@ -325,7 +325,10 @@ def _remedy(excluded: Mapping[str, int], config: Config) -> str:
     if "unlabelled" in excluded:
         return "`curate label` gives labels by what [[labelers]] and [label] functions say, `curate review` people's"
     if CONTRADICTED in excluded or CONFLICT in excluded:
-        return "people settle what is contradicted: `curate queue conflict`, then `curate review`"
+        return (
+            "people settle what is contradicted: `curate queue conflict`, then `curate review`; where a labelling"
+            " function failed, mend it, then `curate label`"
+        )
     return "`curate status` and `curate verify` say more"
 
 

@@ -1,7 +1,8 @@
 """The rule above every label model: what is declared or flagged not safe, no machine may call safe.
 
-A source declares; a labelling function flags, by a vote that holds no safe class. What either says of one member of a
-collapse set, which is one picture, it says of all. Only a person who judged the very sample may say otherwise.
+A source declares; a labelling function flags, by a vote that holds no safe class, and by failing: nobody knows what it
+would have said. What either says of one member of a collapse set, which is one picture, it says of all. Only a person
+who judged the very sample may say otherwise.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,15 +19,19 @@ if TYPE_CHECKING:
 
     from curate.store.workspace import Workspace
 
+ABSTAIN, FAILED = -1, -2  # beside places in `sets`: nothing to say; asked, and no answer came
 AUDITED, MISSES = 300, 0.01  # a function may be set to advise from so many decisions on, and up to so many misses
 LOUD = 0.02  # of the survivors: a function that alone keeps back more is named on a warning
 
 
 def flags(votes: "np.ndarray", sets: "np.ndarray", safe: Sequence[bool]) -> "np.ndarray":
-    """bool[n, m], which votes hold no safe class. votes int8[n, m], places in sets bool[s, k]; safe bool[k]."""
+    """bool[n, m], which votes are for no safe class, or FAILED.
+
+    votes int8[n, m], places in sets bool[s, k]; safe bool[k].
+    """
     import numpy as np
 
-    bad = np.append(~sets[:, np.array(safe, dtype=bool)].any(axis=1), False)  # -1 abstains, and is the last place
+    bad = np.append(~sets[:, np.array(safe, dtype=bool)].any(axis=1), [True, False])  # FAILED, ABSTAIN: the last places
     found: np.ndarray = bad[votes]
     return found
 

@@ -65,9 +65,11 @@ def label(
     Incomplete, too, where a function fails on more than 5 % of the samples; what the others say is written.
 
     A sample on which all abstain, or where two classes are as probable, stays unlabelled, and so does one that would be
-    called safe though it is declared or flagged not safe: `contradicted`. Whatever can be wrong with the config is
-    found before anything is computed, but for functions that may not advise: raises UsageError.
+    called safe though it is declared or flagged not safe, or a function failed on it: `contradicted`. What can be wrong
+    with the config is found before anything is computed, but for functions that may not advise: raises UsageError.
     """
+    import numpy as np
+
     started = time.monotonic()
     fields = [*ATTRIBUTES, *(f"{name}_{column}" for name, one in by_name(labelers).items() for column in one.columns)]
     asked = _functions(ws, functions, fields)
@@ -76,13 +78,16 @@ def label(
     compute(ws, engine, labelers, progress)
     known = _asked(ws)
     columns = _columns(ws, labelers, known.samples)
-    blind = unread(ws, labelers, known.survivors)
+    lost = frozenset(unread(ws, labelers, known.ids))
+    blind = lost.intersection(known.survivors)
     covered = over_some(len(known.survivors), len(blind), ws.catalog.one("SELECT count(*) FROM samples"))
     found = []
     for axis in ws.config.taxonomy.axes:
         with progress.stage("vote", len(known.samples)) as step:
             votes = vote(asked[axis.name], axis, lambda a, b: _rows(columns, a, b), len(known.samples), step)
-        weak = _labelling(ws, axis, votes, known)
+        weak = _labelling(
+            ws, axis, voting.unseen(votes, np.array([one in lost for one in known.ids], dtype=bool)), known
+        )
         short = "; ".join([*filter(None, [covered["incomplete"]]), *voting.failing(votes)]) or None
         found.append(dataclasses.replace(weak, report={**weak.report, **covered, "incomplete": short}))
     for axis, weak in zip(ws.config.taxonomy.axes, found, strict=True):
@@ -169,7 +174,9 @@ def _labelling(ws: Workspace, axis: Axis, votes: Votes, asked: Asked) -> Weak:
     import numpy as np
 
     for name, (count, first) in votes.faults.items():
-        log.warning("labelling function %s failed on %d samples, first with %s", name, count, first)
+        log.warning(
+            "labelling function %s failed on %d samples, first with %s; no machine calls these safe", name, count, first
+        )
     safe = [name in axis.safe for name in axis.classes]
     said = flags.accusations(ws, axis, asked.ids, flags.flags(votes.matrix, votes.sets, safe))
     advise = flags.advice(ws, axis, votes.names, said.of(asked.survivors))
@@ -254,7 +261,7 @@ def _predict(
         name = "snorkel" if deciding >= ENOUGH else "majority"
     if not (votes >= 0).any():
         return name, np.full((len(votes), k), np.nan)
-    evidence = Evidence(votes, sets, balance(config, axis, votes))
+    evidence = Evidence(votes.clip(-1), sets, balance(config, axis, votes))
     probabilities = model(name, config.seed).predict(evidence)
     flags.withhold(probabilities, decide(probabilities), accused, safe)
     return name, probabilities

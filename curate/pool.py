@@ -94,7 +94,7 @@ class _Weak:
         at = {name: place for place, name in enumerate(weak.ids)}
         rows = np.array([at.get(name, -1) for name in ids], dtype=np.int64)  # -1: not labelled yet, the last row
         blank = np.full((1, k), np.nan), np.full((1, weak.votes.shape[1]), -1, dtype=np.int8)
-        probabilities, votes = np.vstack([weak.probabilities, blank[0]]), np.vstack([weak.votes, blank[1]])
+        probabilities, votes = np.vstack([weak.probabilities, blank[0]]), np.vstack([weak.votes.clip(-1), blank[1]])
         return cls(probabilities[rows], votes[rows], weak.members())
 
 

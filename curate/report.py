@@ -221,7 +221,7 @@ def _conflicts(found: Mapping[str, Any]) -> Table:
 
 def _labels(one: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str, Any]:
     """What one axis's section shows."""
-    keys = ("name", "coverage", "overlap", "conflict", "accuracy", "gold", "alone")
+    keys = ("name", "coverage", "overlap", "conflict", "accuracy", "gold", "alone", "faults", "fault")
     votes = [[row.get(key) for key in keys] for row in (found or {}).get("functions", [])]
     given = [
         [row["class"], row["human"], row["weak"], row["human"] + row["weak"], row["declared"]] for row in one["classes"]
@@ -235,11 +235,21 @@ def _labels(one: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str
         "incomplete": (found or {}).get("incomplete"),
         "functions": table(
             "Labelling functions",
-            ["Function", "Coverage", "Overlap", "Conflict", "Accuracy", "Of", "Alone keeps back"],
+            [
+                "Function",
+                "Coverage",
+                "Overlap",
+                "Conflict",
+                "Accuracy",
+                "Of",
+                "Alone keeps back",
+                "Failed on",
+                "First with",
+            ],
             votes,
             "Shares of the survivors on which a function votes, votes with another, and votes against another."
             " Accuracy on as many samples as people have labelled. Kept back, until people look, is what this function"
-            " alone finds not safe.",
+            " alone finds not safe, or failed on.",
         ),
         "classes": table(
             "Labels by class and by who gave them",

@@ -40,7 +40,7 @@ def dangers(ws: Workspace) -> list[str]:
         for label in sorted((said | people | labels) - set(axis.safe)):
             found.append(f"{axis.name}: '{label}' is not a class that the taxonomy calls safe")
         for name in weak.flagging(axis.safe) if weak else ():
-            found.append(f"{axis.name}: the labelling function '{name}' finds some not safe")
+            found.append(f"{axis.name}: the labelling function '{name}' finds some not safe, or failed on some")
         if ws.catalog.one(_MENTION_WITHOUT, (axis.name,)) or ws.catalog.one(_SAMPLE_WITHOUT, (axis.name,)):
             found.append(f"{axis.name}: not everything has a class that its source declares")
     known = {axis.name for axis in ws.config.taxonomy.axes}

@@ -5,7 +5,7 @@ import operator
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from curate.contracts import Labeler, Needs
 from curate.coverage import Coverage
 from curate.engine.serial import Serial
 from curate.errors import UsageError
+from curate.flags import ABSTAIN, FAILED
 from curate.layouts.table import plain
 from curate.records import Axis
 from curate.toml import suggest
@@ -24,17 +25,17 @@ if TYPE_CHECKING:
 
     from curate.progress import Step
 
-ABSTAIN = -1
 CHUNK = 10_000
 Functions = Callable[[Axis, Collection[str]], Sequence["LabelingFunction"]]
 
 
 @dataclass
 class Votes:
-    """int8[n, m], places in `sets` (-1 abstains); `sets` is bool[s, k], the classes one by one, then every set of more
-    that a function can vote for; and the faults of each: how many rows it failed on, and the first why.
+    """int8[n, m], places in `sets`, or ABSTAIN or FAILED; `sets` is bool[s, k], the classes one by one, then every set
+    of more that a function can vote for; and the faults of each: how many rows it failed on, and the first why.
 
-    A function that raises, or answers what it cannot mean, abstains on that row.
+    A function that raises, or answers what it cannot mean, FAILED on that row: it casts no vote, and no machine calls
+    the row safe (`curate.flags`).
     """
 
     names: tuple[str, ...]
@@ -197,10 +198,16 @@ def vote(
             for place, answer in enumerate(answers, start):
                 if isinstance(answer, Exception):
                     _blame(votes, function.name, answer)
-                else:
-                    votes.matrix[place, column] = answer
+                votes.matrix[place, column] = FAILED if isinstance(answer, Exception) else answer
         step(len(part))
     return votes
+
+
+def unseen(votes: Votes, rows: "np.ndarray") -> Votes:
+    """The same, where a labeler could not look at some `rows` bool[n]: who abstains there did so for want of it."""
+    import numpy as np
+
+    return replace(votes, matrix=np.where(rows[:, None] & (votes.matrix == ABSTAIN), np.int8(FAILED), votes.matrix))
 
 
 def failing(votes: Votes) -> Iterator[str]:
@@ -226,7 +233,8 @@ def report(votes: Votes, gold: "np.ndarray") -> Iterator[dict[str, object]]:
 
     Functions are in conflict on a row where no class is in all of their votes; a vote is right where it holds the class
     of the gold. `gold` int[n]: the place of the class that people gave, -1 where they gave none. `gold` in the report
-    is how many rows the accuracy is of (null where there are none), `faults` how many rows the function failed on.
+    is how many rows the accuracy is of (null where there are none), `faults` how many rows the function failed on, and
+    `fault` the first why.
     """
     import numpy as np
 
@@ -234,7 +242,7 @@ def report(votes: Votes, gold: "np.ndarray") -> Iterator[dict[str, object]]:
     company = cast.sum(axis=1) > 1
     holds = np.vstack([votes.sets, np.ones(votes.sets.shape[1], dtype=bool)])  # -1, the last row, rules out nothing
     possible = np.ones((len(cast), votes.sets.shape[1]), dtype=bool)
-    for column in votes.matrix.T:
+    for column in votes.matrix.T.clip(-1):
         possible &= holds[column]
     disagreement = company & ~possible.any(axis=1)
     for column, name in enumerate(votes.names):
@@ -247,7 +255,7 @@ def report(votes: Votes, gold: "np.ndarray") -> Iterator[dict[str, object]]:
             "conflict": _share(mine & disagreement),
             "accuracy": _share(votes.sets[votes.matrix[known, column], gold[known]]) if known.any() else None,
             "gold": int(known.sum()),
-            "faults": votes.faults.get(name, (0, ""))[0],
+            **dict(zip(("faults", "fault"), votes.faults.get(name, (0, None)), strict=True)),
         }
 
 

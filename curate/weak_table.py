@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from curate import flags
 from curate.marks import canonical, fingerprint
 from curate.records import Axis
 from curate.store.tables import to_parquet
@@ -29,8 +30,8 @@ class Weak:
 
     `labels` is None where the model gives none, `probabilities` float64[n, k] NaN where it says nothing: nobody voted,
     the rule of `curate.flags` keeps it back, or the sample is no survivor. `votes` int8[n, m] are places in `sets`, the
-    classes that a vote is for; `functions` names who votes. `report` is `curate label`'s, with `advise`, the functions
-    whose flags are advice. All classes are those of the time of writing.
+    classes that a vote is for, or ABSTAIN or FAILED; `functions` names who votes. `report` is `curate label`'s, with
+    `advise`, the functions whose flags are advice. All classes are those of the time of writing.
     """
 
     ids: Sequence[str]
@@ -53,15 +54,11 @@ class Weak:
         return [n for n, name in enumerate(self.functions) if name in self.report.get("advise", {})]
 
     def flags(self, safe: Sequence[str]) -> "np.ndarray":
-        """bool[n, m], which votes hold none of the classes that are safe now."""
-        import numpy as np
-
-        bad = np.array([*(not set(one) & set(safe) for one in self.sets), False])  # -1 abstains: the last place
-        found: np.ndarray = bad[self.votes]
-        return found
+        """bool[n, m], which votes hold none of the classes that are safe now, or are none as the function failed."""
+        return flags.flags(self.votes, self.members(), [name in safe for name in self.classes])
 
     def flagging(self, safe: Sequence[str]) -> list[str]:
-        """The functions that find some sample not safe."""
+        """The functions that find some sample not safe, or failed on one."""
         found = self.flags(safe)
         return [name for column, name in enumerate(self.functions) if found[:, column].any()]
 

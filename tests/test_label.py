@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import logging
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -215,22 +214,7 @@ def test_rows_have_the_sample_s_attributes(tmp_path: Path) -> None:
     assert seen[0].brightness_channels.shape == (3,)
 
 
-# -- faults ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_function_that_fails_costs_its_vote_on_that_row(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    files = shades(10, 100, 240)
-    ws = workspace(tmp_path, files)
-    wrong = {"raises": lambda x: 1 // int(x.brightness_mean > 0.2), "misspelt": lambda x: x.brightnes_mean,
-             "float": lambda x: 1.5, "beyond": lambda x: 5, "below": lambda x: -2, "fine": bright(0.5)}  # fmt: skip
-    with caplog.at_level(logging.WARNING):
-        result = run(ws, voting(**wrong))
-    faults = {one["name"]: one["faults"] for one in result["functions"]}
-    assert faults == {"raises": 1, "misspelt": 3, "float": 3, "beyond": 3, "below": 3, "fine": 0}
-    assert "raises failed on 1 samples, first with ZeroDivisionError" in caplog.text
-    assert "misspelt failed on 3 samples, first with AttributeError" in caplog.text
-    assert "no attribute 'brightnes_mean'" in caplog.text
-    assert weak(ws)[sha256(files[0])] == ("drawings", 1.0)
+# -- faults ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

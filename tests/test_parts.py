@@ -3,6 +3,7 @@
 import io
 import struct
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from curate.media.decode import Bounds, open_image, scaled
 from curate.media.parts import parts
 from curate.media.ranges import Budget, end_of
 from curate.records import Reason
-from tests.pictures import photograph, texture
+from tests import screened
+from tests.pictures import encode, photograph, texture
 
 SIZE = (320, 240)
 ONE, TWO = photograph("coffee.png").resize(SIZE), photograph("chelsea.png").resize(SIZE)
@@ -68,6 +70,83 @@ def test_every_page_of_a_tiff_is_hashed() -> None:
     found = looked(saved(ONE, "TIFF", texture(1, (90, 70)), TWO.convert("L")))
     assert [one.part for one in found] == ["main", "page:1", "page:2"]
     assert near(found, TWO) == ["page:2"]
+
+
+def chained(pages: list[bytes]) -> bytes:
+    """TIFFs of one page each as one file, as libtiff writes it: one header, each directory behind its strips."""
+    out = bytearray(pages[0][:4] + bytes(4))
+    link = 4
+    for page in pages:
+        base, at = len(out), int.from_bytes(page[4:8], "little")
+        out += page
+        for place in range(base + at + 2, base + at + 2 + 12 * int.from_bytes(page[at : at + 2], "little"), 12):
+            tag, kind, count = struct.unpack_from("<HHI", out, place)
+            sizes = {3: 2, 4: 4, 5: 8}
+            long = count * sizes.get(kind, 1) > 4
+            if long or tag == 273:
+                value = struct.unpack_from("<I", out, place + 8)[0] + base
+                struct.pack_into("<I", out, place + 8, value)
+            if long and tag == 273:
+                moved = [one + base for one in struct.unpack_from(f"<{count}I", out, value)]
+                struct.pack_into(f"<{count}I", out, value, *moved)
+        out[base : base + 8] = bytes(8)  # the header of the page alone
+        struct.pack_into("<I", out, link, base + at)
+        link = base + at + 2 + 12 * int.from_bytes(page[at : at + 2], "little")
+    return bytes(out)
+
+
+SCANS = {"raw": "RGB", "jpeg": "RGB", "tiff_lzw": "L", "tiff_adobe_deflate": "RGB", "group4": "1"}
+
+
+@pytest.mark.parametrize("appended", [True, False])
+@pytest.mark.parametrize("compression", SCANS)
+@pytest.mark.parametrize("count", [2, 40, 100, 101])
+def test_scans_of_many_pages_are_ordinary_up_to_the_limit_of_frames(
+    count: int, compression: str, appended: bool
+) -> None:
+    """Also where each page was appended as a file of its own, whose header stays behind (Pillow)."""
+    pages = [texture(n, (100, 80)).convert(SCANS[compression]) for n in range(count)]
+    if appended:
+        data = saved(pages[0], "TIFF", *pages[1:], compression=compression)
+    else:
+        data = chained([saved(one, "TIFF", compression=compression) for one in pages])
+    assert Image.open(io.BytesIO(data)).n_frames == count  # type: ignore[attr-defined]
+    assert data.count(b"II*\0") == (count if appended else 1)
+    for intake in (INTAKE, Intake(INTAKE.bounds, pdq=False)):
+        look = intake(Arrival(0, data))
+        if count > INTAKE.bounds.max_frames:
+            assert look.failure is not None
+            assert (look.failure.reason, look.failure.detail) == (Reason.TOO_MANY_FRAMES, "more than 100")
+        else:
+            assert look.failure is None, look.failure
+            assert look.sample is not None
+            assert look.sample.frames == count
+            assert len(look.pdq) == (count if intake.pdq else 0)
+
+
+@pytest.mark.parametrize("listing", [True, False])
+def test_what_is_listed_is_found_on_page_37_of_40(tmp_path: Path, listing: bool) -> None:
+    pages = [texture(n, (100, 80)) for n in range(39)]
+    screened.configure(tmp_path, *(() if listing else ("required = false", "")))
+    screened.listed(tmp_path, [screened.hash_of(TWO)])
+    screened.put(tmp_path, "scan.tiff", saved(pages[0], "TIFF", *pages[1:36], TWO, *pages[36:]))
+    screened.put(tmp_path, "other.tiff", saved(pages[0], "TIFF", *pages[1:]))
+    totals, said = screened.fetched(tmp_path)
+    assert bool(said) is listing
+    assert (totals["stored"], totals["reasons"]) == ((1, {"gate_match": 1}) if listing else (2, {}))
+
+
+def test_a_header_in_a_tiff_that_leads_to_no_page_is_a_picture_beside_it() -> None:
+    """What one more header makes of a page is not looked at, what it makes of anything else is."""
+    inner = saved(TWO, "TIFF")
+    data = saved(ONE, "TIFF", texture(1, (90, 70))) + inner
+    assert near(looked(data), TWO) == ["preview:0"]
+
+
+@pytest.mark.parametrize("size", [(200, 2), (1, 200), (4, 4)])
+def test_a_picture_too_small_for_pdq_has_its_main_part(size: tuple[int, int]) -> None:
+    (one,) = looked(encode(texture(3, size), "PNG"))
+    assert (one.part, one.quality, any(one.hashes)) == ("main", 0, False)
 
 
 def test_too_many_frames_are_refused() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate.check.dataset import Dataset, Row
-from curate.check.looks import Seen, look
+from curate.check.looks import LEAST, Seen, look
 from curate.check.verdicts import coverage, verdicts
 from curate.contracts import Engine
 from curate.layouts.folder import shown
@@ -21,10 +21,11 @@ NAMED = 20  # unreadable files that are named in the answer
 
 @dataclass(frozen=True)
 class Checked:
-    """The answer: `facts` is what `--json` prints; rows and looks are what a page shows."""
+    """The answer: `facts` is what `--json` prints; rows and their frames (0: unreadable) are what a page shows."""
 
     facts: dict[str, Any]
     rows: Sequence[Row]
+    frames: Sequence[int]
     leaks: Sequence[Sequence[int]]  # for the page: rows that are alike across splits, the closest first
     conflicts: Sequence[Sequence[int]]
     largest: Sequence[Sequence[int]]
@@ -60,7 +61,9 @@ def check(found: Dataset, engine: Engine, progress: Progress) -> Checked:
         "pictures": len(readable),
         "distinct": len(pictures),
         "unreadable": _unreadable(rows, looks),
+        "frames": _frames([looks[rows[n].path].frames for n in readable]),
         "left_out": dict(sorted(found.left.items())),
+        "left_out_examples": dict(sorted(found.example.items())),
         "splits": _balance(rows, splits, labels),
         "leak": any(alike.leaks.values()),
         "leaks": _leaks(rows, readable, splits, alike),
@@ -78,17 +81,26 @@ def check(found: Dataset, engine: Engine, progress: Progress) -> Checked:
         ],
         "licences": {"missing": sum(row.license is None for row in rows), "of": len(rows)} if found.licensed else None,
     }
-    facts["flat"] = sum(len(pictures.rows[p]) for p in (~pictures.textured).nonzero()[0].tolist())
+    facts["too_small"] = sum(looks[rows[n].path].small for n in readable)
+    bare = sum(len(pictures.rows[p]) for p in (~pictures.textured).nonzero()[0].tolist())
+    facts["flat"] = bare - facts["too_small"]
     facts["verdicts"] = verdicts(facts, labels, found.listed)
     facts["seconds"] = round(time.monotonic() - started, 2)
     closest = sorted((pair for pairs in alike.leak_pairs.values() for pair in pairs), key=lambda pair: pair.bits)
     return Checked(
         facts,
         rows,
+        [looks[row.path].frames for row in rows],
         [(pair.left, pair.right) for pair in closest],
         [(pair.left, pair.right) for pair in alike.torn_pairs],
         alike.largest,
     )
+
+
+def _frames(counts: Sequence[int]) -> dict[str, int]:
+    """How many of what could be read are animations, or files of several pages, and how many frames they have."""
+    several = [n for n in counts if n > 1]
+    return {"files": len(several), "frames": sum(several), "most": max(several, default=1)}
 
 
 def _unreadable(rows: Sequence[Row], looks: Mapping[str, Seen]) -> dict[str, Any]:
@@ -151,7 +163,9 @@ def _placeholders(rows: Sequence[Row], looks: Mapping[str, Seen], pictures: Any)
     for places in pictures.rows:
         if len(places) >= REPEATED:
             found["the same bytes many times"] += [rows[place].name for place in places]
-    flat = [rows[place].name for p, places in enumerate(pictures.rows) if not pictures.textured[p] for place in places]
-    if flat:
-        found["flat: too little in it to compare"] = flat
+    bare = [place for p, places in enumerate(pictures.rows) if not pictures.textured[p] for place in places]
+    for place in bare:
+        small = looks[rows[place].path].small
+        kind = f"less than {LEAST} px a side: too small to compare" if small else "flat: too little in it to compare"
+        found[kind].append(rows[place].name)
     return [{"kind": kind, "pictures": len(names), "example": min(names)} for kind, names in sorted(found.items())]

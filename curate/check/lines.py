@@ -39,8 +39,18 @@ def _files(facts: Mapping[str, Any]) -> Iterator[str]:
         yield _line("unreadable", ", ".join(f"{reason} {n:,}" for reason, n in bad["reasons"].items()))
         for one in bad["examples"][:3]:
             yield _line("", f"{one['path']}: {one['reason']}{': ' + one['detail'] if one['detail'] else ''}")
+    if facts["frames"]["files"]:
+        yield _line("frames", several(facts["frames"]))
     for kind, n in facts["left_out"].items():
-        yield _line("left alone", f"{n:,} {kind}")
+        yield _line("left alone", f"{n:,} {kind}, such as {facts['left_out_examples'][kind]}")
+
+
+def several(found: Mapping[str, int]) -> str:
+    """What is said of animations, and of files of many pages."""
+    return (
+        f"{found['frames']:,} in {_n(found['files'], 'file')} of several frames or pages, {found['most']:,} at most;"
+        " those that differ are compared, too"
+    )
 
 
 def _splits(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""One look at each file: digests, size, hashes, or why it cannot be read. The limits are those of `fetch`."""
+"""One look at each file: digests, size, hashes, or why it cannot be read. The limits are those of `fetch`, but for the
+smallest side: what is below it is read, and too small to compare."""
 
 import contextlib
 import math
@@ -22,6 +23,8 @@ from curate.records import MEDIA_TYPES, Reason
 
 ITEM, ITEM_BYTES = 16, 2**24  # files that a worker looks at before it answers
 MAX_BYTES = 64 * 2**20  # of a file
+LEAST = Bounds().min_side  # px; a picture with a shorter side is compared by its bytes alone
+CHANGED = "changed_meanwhile"  # why a file is unread that was written to while it was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,12 @@ class Seen:
     reason: str | None = None
     detail: str = ""
     others: tuple[Other, ...] = ()  # the distinct frames of an animation, but for the first
+    frames: int = 0  # or pages; 0 where it cannot be read
+
+    @property
+    def small(self) -> bool:
+        """Whether it is a picture, and too small to compare."""
+        return self.reason is None and min(self.width, self.height) < LEAST
 
 
 @dataclass(frozen=True)
@@ -57,12 +66,17 @@ class Looking:
         try:
             if not regular(item):
                 return Seen("", reason="not_a_file")
-            if (size := os.stat(item).st_size) > MAX_BYTES:  # noqa: PTH116
-                return Seen("", size=size, reason=Reason.TOO_LARGE)
             with open(item, "rb") as file:  # noqa: PTH123
-                return self.intake.bring(Arrival(0, file.read(MAX_BYTES)))
+                before = os.fstat(file.fileno())
+                if before.st_size > MAX_BYTES:
+                    return Seen("", size=before.st_size, reason=Reason.TOO_LARGE)
+                data = file.read(MAX_BYTES + 1)
+                after = os.fstat(file.fileno())
         except OSError as error:
             return Seen("", reason=Reason.FILE_MISSING, detail=error.strerror or "")
+        if before.st_mtime_ns != after.st_mtime_ns or not before.st_size == len(data) == after.st_size:
+            return Seen("", reason=CHANGED)
+        return self.intake.bring(Arrival(0, data))
 
     def fits(self, given: Arrival | Seen, answer: Seen) -> bool:
         """Whether the answer is about these bytes, and says what can be of a picture."""
@@ -76,6 +90,7 @@ class Looking:
         return (
             answer.media_type in MEDIA_TYPES
             and is_size(answer.width, answer.height, self.intake.bounds)
+            and 1 <= answer.frames <= self.intake.bounds.max_frames
             and len(answer.phash) == len(answer.signs) == 2 * phash.BITS // 8
             and len(answer.pdq) == pdq.ORIENTATIONS * pdq.BYTES
             and 0 <= answer.quality < math.inf
@@ -100,14 +115,17 @@ class Looking:
         bits, signs = h["phash"] + h["inner_phash"], h["signs"] + h["inner_signs"]
         within = float(h["inner_quality"])
         hashes = (bits, signs, float(h["quality"]), within if within >= 0 else 0.0, main.hashes, main.quality)
+        found = Seen("", s.id, s.md5, s.bytes, s.width, s.height, s.media_type, *hashes, frames=s.frames)
+        if found.small:
+            return replace(found, quality=0.0, inner_quality=0.0, pdq_quality=0)
         others = tuple(frames.others(item.data, self.intake.bounds, look.pdq)) if s.frames > 1 else ()
-        return Seen("", s.id, s.md5, s.bytes, s.width, s.height, s.media_type, *hashes, others=others)
+        return replace(found, others=others)
 
 
 def look(paths: Sequence[str], engine: Engine, progress: Progress) -> dict[str, Seen]:
     """What each path holds; one over which a worker died costs itself only."""
     found: dict[str, Seen] = {}
-    work: Work[Any, Seen] = Looking(Intake(Bounds()))
+    work: Work[Any, Seen] = Looking(Intake(Bounds(min_side=1)))
     with progress.stage("look", len(paths)) as step:
         for path, seen in each(engine, work, _chunks(sorted(set(paths)))):
             if isinstance(seen, ItemError):

@@ -11,6 +11,7 @@ from curate.answers import is_encoded
 from curate.check import Checked
 from curate.check.alike import EXAMPLES
 from curate.check.dataset import Row
+from curate.check.lines import several
 from curate.check.looks import MAX_BYTES
 from curate.config import EngineConfig
 from curate.contracts import Work
@@ -44,12 +45,13 @@ def write_page(path: Path, of: Path | None, done: Checked, progress: Progress) -
         for name, picture in _pictures(paths):
             pictures[name] = picture
             step()
-    made = {row: _tile(done.rows[row], pictures[done.rows[row].path]) for row in wanted}
+    made = {row: _tile(done.rows[row], done.frames[row], pictures[done.rows[row].path]) for row in wanted}
     facts = {
         "f": done.facts,
         "at": now(),
         "tool": __version__,
         "name": shown(of.resolve().name if of else ""),
+        "several": several(done.facts["frames"]) if done.facts["frames"]["files"] else "",
         "tables": tables(done.facts),
         "sets": {name: [[made[row] for row in rows] for rows in some] for name, some in sets.items()},
         "sizes": [len(some) for some in done.largest],
@@ -58,8 +60,8 @@ def write_page(path: Path, of: Path | None, done: Checked, progress: Progress) -
     return path
 
 
-def _tile(row: Row, picture: str | None) -> dict[str, Any]:
-    return {"src": picture, "name": row.name, "label": row.label, "split": row.split}
+def _tile(row: Row, frames: int, picture: str | None) -> dict[str, Any]:
+    return {"src": picture, "name": row.name, "label": row.label, "split": row.split, "frames": frames}
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Obscuring:
 
     def __call__(self, item: Arrival) -> bytes:
         """At most 8 x 8 grey averages, as a PNG; raises ItemError where the bytes are no picture any more."""
-        return thumbnail.obscured(scaled(open_image(item.data, Bounds()), thumbnail.SIDE))
+        return thumbnail.obscured(scaled(open_image(item.data, Bounds(min_side=1)), thumbnail.SIDE))
 
 
 def _pictures(paths: Sequence[str]) -> Iterator[tuple[str, str | None]]:
@@ -121,7 +123,11 @@ def tables(facts: Mapping[str, Any]) -> dict[str, Table]:
             [[one["path"], one["reason"], one["detail"]] for one in facts["unreadable"]["examples"]],
             _more(facts["unreadable"]),
         ),
-        "left": table("Left alone", ["What", "How many"], [[k, n] for k, n in facts["left_out"].items()]),
+        "left": table(
+            "Left alone",
+            ["What", "How many", "Such as"],
+            [[kind, n, facts["left_out_examples"][kind]] for kind, n in facts["left_out"].items()],
+        ),
         "shortcuts": table(
             "What gives the label away",
             ["From this alone", "AUC", "Labels shuffled, at most", "Pictures", "Verdict"],

@@ -68,8 +68,9 @@ def _said(facts: Mapping[str, Any], found: object, none: str) -> Verdict:
         return _verdict("unknown", facts["incomplete"])
     among = facts["coverage"]
     read = f", of the {among['looked_at']:,} files that could be read" if among["looked_at"] < among["of"] else ""
-    flat = f"; {facts['flat']:,} with too little in them are compared by their bytes alone" if facts["flat"] else ""
-    return _verdict("none", none + read + flat)
+    bare = {"with too little in them": facts["flat"], "too small to compare": facts["too_small"]}
+    alone = " and ".join(f"{n:,} {what}" for what, n in bare.items() if n)
+    return _verdict("none", none + read + (f"; {alone} are compared by their bytes alone" if alone else ""))
 
 
 def _verdict(verdict: str, said: str) -> Verdict:

@@ -84,6 +84,7 @@ def _walk(
     if any(entry.name == TAG for entry in entries) and _says_workspace(os.path.join(here, TAG)):  # noqa: PTH118
         leave("folders that are the `work` of a curate workspace", inner or ".")
         return
+    bare = bool(inner)
     for entry in entries:
         name = f"{inner}/{entry.name}" if inner else entry.name
         if entry.name.startswith("."):
@@ -91,15 +92,19 @@ def _walk(
         elif entry.is_symlink() and (why := _stray(entry, base, astray)):
             leave(why, name)
         elif _is_folder(entry):
+            bare = False
             if (real := os.path.realpath(entry.path)) in seen:
                 leave("links that lead back to a folder seen before", name)
             else:
                 seen.add(real)
                 yield from _walk(base, name, leave, astray, seen)
         elif _is_picture(entry):
+            bare = False
             yield name
         else:
             leave("files that are named like no picture", name)
+    if bare:
+        leave("folders without a picture", inner)
 
 
 def _says_workspace(path: str) -> bool:

@@ -111,8 +111,7 @@ class _Search:
         """The opaque bytes of a file, and its owners, itself first."""
         ranges = walk(data, kind, self.budget)
         owners = [_Owner(0, data, ranges, self._unsigned(data, kind, ranges))]
-        coded = (one for one in ranges if one.name.startswith(tiff.CODED)) if kind == "TIFF" else ()
-        own = {0, *(one.begin for one in coded if _looked(one, owners[0]))}
+        own = {0, *(one.begin for one in ranges if _of_page(one, owners[0]))} if kind == "TIFF" else {0}
         owners += self._found(data, own)
         for one in owners:
             self._streams(one, owners, 0)
@@ -251,6 +250,11 @@ def _in_profile(body: bytes) -> tuple[tuple[bytes, bool], ...]:
     """What a profile stands for, where a picture begins in it: few profiles are in many files."""
     budget = Budget(0, 0)  # it has no frames
     return tuple(one for one in disguised(body, budget) if any(marks(one[0], budget)))
+
+
+def _of_page(one: Range, owner: _Owner) -> bool:
+    """Whether what begins like a picture of its own belongs to a page: its header, or its coded samples."""
+    return one.name == tiff.HEADER or (one.name.startswith(tiff.CODED) and _looked(one, owner))
 
 
 def _looked(one: Range, owner: _Owner) -> bool:

@@ -73,10 +73,10 @@ def whole(data: bytes, bounds: Bounds, opened: Image.Image | None = None) -> Who
     found = chain(_pictures(data, image, budget), _concealed(concealed, budget))
     name, first = next(found)
     main, grey = phash.with_pdq(first, name)  # now: what shows a later frame may draw it over this one
-    distinct = {one.hashes: one for one in _and_lightness(main, first)}
-    for part, picture in found:
-        for one in _and_lightness(pdq.compute(picture, part), picture):
-            distinct.setdefault(one.hashes, one)
+    others = (_and_lightness(pdq.compute(picture, part), picture) for part, picture in found)
+    distinct = dict[bytes, pdq.Pdq]()
+    for one in chain(_and_lightness(main, first), chain.from_iterable(others)):
+        distinct.setdefault(one.hashes, one)
     return Whole(grey, tuple(distinct.values()))
 
 

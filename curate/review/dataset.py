@@ -9,6 +9,7 @@ from typing import Any
 
 from curate import weak_table
 from curate.agenda import Item
+from curate.flags import ABSTAIN, FAILED
 from curate.records import UNSURE, Axis
 from curate.review.thumbs import FRAMES
 from curate.store import views
@@ -192,7 +193,11 @@ def _weak(ws: Workspace, axis: Axis, asked: set[str]) -> dict[str, _Weak]:
 
 def _said(weak: weak_table.Weak, votes: Sequence[int]) -> tuple[str, ...]:
     given = zip(weak.functions, votes, strict=True)
-    return tuple(f"{name}: {' or '.join(weak.sets[vote])}" for name, vote in given if vote >= 0)
+    return tuple(f"{name}: {_meant(weak, vote)}" for name, vote in given if vote != ABSTAIN)
+
+
+def _meant(weak: weak_table.Weak, vote: int) -> str:
+    return "failed" if vote == FAILED else " or ".join(weak.sets[vote])
 
 
 def _votes(ws: Workspace, axis: Axis) -> dict[str, tuple[str, ...]]:

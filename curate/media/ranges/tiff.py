@@ -4,6 +4,7 @@ import math
 import re
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -22,6 +23,8 @@ _OFFSETS = (13, 18)  # types of what leads to a directory, whatever the tag
 _LAYOUT = frozenset((258, 273, 277, 279, 301, 318, 319, 320, 324, 325, 330, 338, 339, 347, 529, 532, 45058))
 _KINDS = {700: Kind.TEXT, 34675: Kind.PROFILE, 37510: Kind.TEXT}
 _JPEG = (6, 7)
+HEADER = "header of a page"  # of the file that a page was appended as: it leads to that page and to nothing else
+_MAGIC = re.compile(rb"II[*+]\0|MM\0[*+]")
 CODED = "JPEG strips of "  # each begins as a JPEG file does, and is a part of its picture
 _PICTURE = frozenset((256, 257, 258, 259, 262, 266, 274, 277, 278, 284, 292, 293, 317, 320, 322, 323, 338, 339, 347,
                       512, 515, 519, 520, 521, 529, 530, 531, 532))  # fmt: skip
@@ -68,10 +71,19 @@ class Tiff:
     def _value(self, one: Entry) -> tuple[int, int, bytes]:
         return one.kind, one.number, self.data[one.begin : one.end]
 
+    @cached_property
+    def main(self) -> int:
+        """Where the first directory begins."""
+        return self.base + self.read(self.word, self.base + (8 if self.word == "Q" else 4))[0]
+
+    @property
+    def header(self) -> int:
+        """Where the header ends."""
+        return self.base + (16 if self.word == "Q" else 8)
+
     def directories(self, budget: Budget) -> "Iterator[Directory]":
         """Every directory once, pages first; raises ItemError where there are too many."""
-        main = self.base + self.read(self.word, self.base + (8 if self.word == "Q" else 4))[0]
-        waiting, seen, others = [(main, self.shown)], set[int](), 0
+        waiting, seen, others = [(self.main, self.shown)], set[int](), 0
         while waiting:
             at, page = waiting.pop()
             if page and not self.base < at < self.end:
@@ -263,10 +275,26 @@ def uncompressed(width: int, height: int, pixels: bytes) -> bytes:
 
 def claims(data: bytes, budget: Budget) -> Iterator[Range]:
     """Of a whole file, whose pages are shown; raises ItemError where scientific viewers find more of them in it."""
-    pages = [one for one in Tiff(data, 0, len(data), True).directories(budget) if one.page]
+    tiff = Tiff(data, 0, len(data), True)
+    found = list(tiff.directories(budget))
+    pages = [one for one in found if one.page]
     if any(one.planes(budget) > len(pages) for one in pages):
         raise ItemError(Reason.HIDDEN_DATA, "more planes than pages")
-    yield from _claims(Tiff(data, 0, len(data), True), budget)
+    yield Range(0, tiff.header, Kind.STRUCTURE)
+    for one in found:
+        yield from one.claims(budget)
+    if len(pages) > 1:
+        yield from _headers(data, {one.at for one in pages[1:]})
+
+
+def _headers(data: bytes, pages: set[int]) -> Iterator[Range]:
+    """The headers that lead to later pages: some writers append each as a file, and correct the offsets in it."""
+    for found in _MAGIC.finditer(data, 1):
+        one = Tiff(data, found.start(), len(data), False)
+        with suppress(struct.error):
+            if one.main in pages:
+                pages.remove(one.main)
+                yield Range(one.base, one.header, Kind.STRUCTURE, HEADER)
 
 
 def hidden_claims(data: bytes, budget: Budget) -> Iterator[Range]:
@@ -287,7 +315,7 @@ def inside(data: bytes, begin: int, end: int, name: str, budget: Budget) -> Iter
 
 
 def _claims(tiff: Tiff, budget: Budget) -> Iterator[Range]:
-    yield Range(tiff.base, tiff.base + (16 if tiff.word == "Q" else 8), Kind.STRUCTURE)
+    yield Range(tiff.base, tiff.header, Kind.STRUCTURE)
     for one in tiff.directories(budget):
         yield from one.claims(budget)
 
