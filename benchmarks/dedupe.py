@@ -26,8 +26,8 @@ import numpy.typing as npt
 from benchmarks.corpus import cache, photographs
 from curate import grains
 from curate.config import Config
+from curate.fingerprint import fingerprint
 from curate.hashes import pdq_table, table
-from curate.marks import fingerprint
 from curate.media import grain, pdq, phash
 from curate.near import dihedral
 from curate.store.tables import to_table

@@ -18,10 +18,10 @@ import pyarrow as pa
 from curate.agreement import stats
 from curate.config import Config
 from curate.journal import Journal
+from curate.options import Plugin
 from curate.plugins import make, names
 from curate.queue import Draw, queue
 from curate.store.workspace import Workspace
-from curate.toml import Plugin
 
 
 def main() -> None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from curate.errors import UsageError
 from curate.guideline import guideline
+from curate.options import suggest
 from curate.records import Axis
 from curate.reviewer import reviewer_name
 from curate.store import lookup, views
 from curate.store.catalog import later
 from curate.store.workspace import Workspace
-from curate.toml import suggest
 
 
 @dataclass(frozen=True)

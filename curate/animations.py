@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from curate.blobwork import Making, made
 from curate.contracts import Engine
+from curate.fingerprint import fingerprint
 from curate.groups import Rows
-from curate.marks import fingerprint
 from curate.media import grain, keyframes, phash
 from curate.media.decode import Bounds, Luminance, flattened, frames, load, open_image
 from curate.progress import Progress

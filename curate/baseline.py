@@ -13,12 +13,12 @@ from curate.config import EngineConfig
 from curate.contracts import Labeler
 from curate.engine import Aside
 from curate.errors import StoreError, UsageError
-from curate.head import Floats, Head, Probabilities
 from curate.intake import Arrival
+from curate.linear import Floats, Head, Probabilities
 from curate.media.decode import Bounds, open_image, scaled
+from curate.options import Plugin
 from curate.plugins import make, name_of, options_of
 from curate.store.blobs import write
-from curate.toml import Plugin
 
 if TYPE_CHECKING:
     import torch

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from curate.errors import UsageError
+from curate.options import Bytes, Plugin, build
 from curate.records import SPLITS, UNSURE, Taxonomy
-from curate.toml import Bytes, Plugin, build
 
 CONFIG_NAME = "curate.toml"
 LEAST_SECONDS, MOST_SECONDS, LEAST_MEMORY = 2.0, 86_400.0, 256 * 2**20  # what one honest picture may need

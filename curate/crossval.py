@@ -7,7 +7,7 @@ import numpy as np
 
 from curate.config import TrainConfig
 from curate.errors import UsageError
-from curate.head import Examples, Floats, Ints, fit
+from curate.linear import Examples, Floats, Ints, fit
 from curate.metrics import Judged, evaluate
 
 

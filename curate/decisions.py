@@ -20,12 +20,12 @@ from pathlib import Path
 from curate.errors import UsageError
 from curate.layouts import table
 from curate.layouts.folder import shown, text_of
+from curate.options import suggest
 from curate.records import UNSURE, Axis
 from curate.store import lookup, views
 from curate.store.blobs import write
 from curate.store.catalog import Catalog
 from curate.store.workspace import Workspace
-from curate.toml import suggest
 
 KEYS = ("sha256", "page_id", "url", "path")
 NEEDED = ("label", "annotator", "time")

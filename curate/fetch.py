@@ -25,12 +25,12 @@ from curate.contracts import Engine, Http, Source
 from curate.engine import each
 from curate.errors import CurateError, GateError, ItemError, MatchError
 from curate.fetched import left_out, totals, verdict, went
+from curate.fingerprint import canonical
 from curate.intake import Arrival, Intake, Look
 from curate.layouts.folder import path_of
 from curate.licences import judge_licences
 from curate.listing import list_source, source_id
 from curate.local_files import read
-from curate.marks import canonical
 from curate.media.decode import Bounds
 from curate.progress import Progress, Step
 from curate.recorder import Outcome, Recorder

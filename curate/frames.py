@@ -15,7 +15,7 @@ import numpy.typing as npt
 from curate import hashes
 from curate.blobwork import Making, made
 from curate.contracts import Engine
-from curate.marks import fingerprint
+from curate.fingerprint import fingerprint
 from curate.media import keyframes, pdq, phash
 from curate.media.decode import Bounds, open_image
 from curate.media.pdq import Pdq

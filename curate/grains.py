@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from curate.blobwork import Making, made
 from curate.contracts import Engine
-from curate.marks import fingerprint
+from curate.fingerprint import fingerprint
 from curate.media import grain
 from curate.media.decode import Bounds, open_image
 from curate.progress import Progress

@@ -10,7 +10,7 @@ from curate.answers import is_pdq, is_row
 from curate.contracts import Engine
 from curate.engine import each, slices
 from curate.errors import ItemError, StoreError
-from curate.marks import fingerprint
+from curate.fingerprint import fingerprint
 from curate.media import pdq, phash
 from curate.media.decode import Bounds, open_image
 from curate.media.parts import whole

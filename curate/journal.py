@@ -17,14 +17,14 @@ from curate.agenda import Item, left, there
 from curate.config import Config
 from curate.errors import GoneError, PauseError, UsageError
 from curate.exposure import Act, Exposure, Limits, tick
+from curate.fingerprint import canonical
 from curate.guideline import read_by_people
-from curate.marks import canonical
+from curate.options import suggest
 from curate.quarantine import quarantine
 from curate.records import UNSURE, Axis
 from curate.reviewer import reviewer_name
 from curate.store import views
 from curate.store.catalog import Catalog
-from curate.toml import suggest
 
 __all__ = ["Decision", "Item", "Journal", "find"]
 

@@ -16,6 +16,7 @@ from curate.contracts import Engine, Evidence, Labeler, LabelModel
 from curate.coverage import over_some
 from curate.errors import UsageError
 from curate.models.majority import Majority
+from curate.options import build, suggest
 from curate.plugins import module, plugin_class
 from curate.progress import Progress
 from curate.records import Axis, Sample
@@ -23,7 +24,6 @@ from curate.release import vanished
 from curate.scores import by_name, compute, read, samples, unread
 from curate.store import eligibility, views
 from curate.store.workspace import Workspace
-from curate.toml import build, suggest
 from curate.voting import Functions, Votes, own, unique, vote
 from curate.weak_table import Weak
 

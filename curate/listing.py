@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from curate.contracts import Http, Source, Stamped
 from curate.errors import ItemError, UsageError
+from curate.fingerprint import canonical, fingerprint
 from curate.layouts.folder import shown
-from curate.marks import canonical, fingerprint
 from curate.net.urls import host_key, parse
+from curate.options import suggest
 from curate.plugins import name_of, options_of
 from curate.policy import judge
 from curate.records import LATER, Candidate, Page, Reason, Taxonomy
 from curate.store.catalog import now
 from curate.store.tombstones import Blocked, refuse
-from curate.toml import suggest
 
 NAMED = 20  # classes that nobody knows, each with its place
 MALFORMED = "malformed"  # the host of what is no URL

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import curate
 from curate import contracts, trust
 from curate.errors import UsageError
-from curate.marks import fingerprint
-from curate.toml import Plugin, build, join, suggest
+from curate.fingerprint import fingerprint
+from curate.options import Plugin, build, join, suggest
 
 CONTRACTS: Mapping[str, Any] = {
     "sources": contracts.Source,

@@ -9,14 +9,14 @@ from typing import Any
 from curate.agenda import there
 from curate.contracts import Queue
 from curate.errors import UsageError
-from curate.marks import canonical
+from curate.fingerprint import canonical
+from curate.options import suggest
 from curate.plugins import name_of, options_of
 from curate.pool import Frame, frame
 from curate.records import Axis
 from curate.store import views
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
-from curate.toml import suggest
 
 SIZE = 200
 

@@ -16,10 +16,10 @@ from curate.config import Config
 from curate.contracts import Engine
 from curate.engine import each
 from curate.errors import StoreError, WitnessError
+from curate.fingerprint import canonical
 from curate.intake import Arrival, Intake, Look, digests
 from curate.kept import keep
 from curate.listing import host
-from curate.marks import canonical
 from curate.media.decode import Bounds
 from curate.net.redact import REDACTED
 from curate.progress import Progress

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from curate import hashes, lost, repeats
 from curate.errors import ItemError, StoreError
+from curate.fingerprint import canonical
 from curate.intake import Look
-from curate.marks import canonical
 from curate.media import pdq
 from curate.media.placeholders import placeholder
 from curate.quarantine import company, hold, open_incident

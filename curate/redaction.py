@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import StoreError, UsageError
 from curate.kept import keep
+from curate.options import Plugin
 from curate.plugins import make
 from curate.release import HEADER, PROVENANCE, REMOVED, aside, files, load
 from curate.store.blobs import write
 from curate.store.tables import to_parquet
-from curate.toml import Plugin
 
 if TYPE_CHECKING:
     import pyarrow as pa

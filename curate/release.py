@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from curate import flags, weak_table
 from curate.config import Config
 from curate.errors import StoreError, UsageError
-from curate.marks import canonical
+from curate.fingerprint import canonical
 from curate.net.redact import redact
 from curate.records import SPLITS, Axis, Manifest
 from curate.store import eligibility, views

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from curate import redaction
 from curate.erasure import count, erase, group_name
 from curate.errors import BusyError, DiskFullError, ItemError, StoreError
+from curate.fingerprint import canonical
 from curate.kept import keep
-from curate.marks import canonical
 from curate.media import pdq
 from curate.media.decode import Bounds
 from curate.media.parts import parts

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from curate.config import Config
 from curate.errors import UsageError
-from curate.marks import canonical
+from curate.fingerprint import canonical
+from curate.options import suggest
 from curate.reasons import KEYS, settings, table_of
 from curate.records import Reason
 from curate.store.catalog import Catalog
 from curate.store.workspace import Workspace
-from curate.toml import suggest
 
 SCREENING = frozenset({Reason.GATE_MATCH, Reason.TAKEN_DOWN, Reason.BLOCKED_SOURCE, Reason.DENIED_CATEGORY})
 

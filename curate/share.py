@@ -3,9 +3,9 @@
 from typing import Any
 
 from curate.errors import UsageError
+from curate.options import suggest
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
-from curate.toml import suggest
 
 _NONE = "there is none yet; `curate export 1.0.0` makes one"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from curate.marks import fingerprint
+from curate.fingerprint import fingerprint
 from curate.near import dihedral, groups
 from curate.near.components import Classes, digests, flatten, union
 from curate.near.join import join

@@ -12,15 +12,15 @@ from curate.baseline import Backbone, save
 from curate.contracts import Engine
 from curate.coverage import Coverage
 from curate.errors import CurateError, UsageError
-from curate.head import Examples, Head, fit
 from curate.kept import forget, keep
+from curate.linear import Examples, Head, fit
 from curate.metrics import Judged, against, evaluate, said_by, wilson
+from curate.options import suggest
 from curate.records import SPLITS, Manifest
 from curate.release import accused, aside, load
 from curate.scores import compute, read
 from curate.store import views
 from curate.store.blobs import disk, write
-from curate.toml import suggest
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,8 +16,8 @@ from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.flags import ABSTAIN, FAILED
 from curate.layouts.table import plain
+from curate.options import suggest
 from curate.records import Axis
-from curate.toml import suggest
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from curate import flags
-from curate.marks import canonical, fingerprint
+from curate.fingerprint import canonical, fingerprint
 from curate.records import Axis
 from curate.store.tables import to_parquet
 

@@ -15,12 +15,12 @@ from curate.config import Config
 from curate.export import export
 from curate.hashes import pdq_rows, pdq_table, table
 from curate.media import phash
+from curate.options import Plugin
 from curate.plugins import make, names
 from curate.progress import Progress
 from curate.records import Axis, Taxonomy
 from curate.store.tables import to_table
 from curate.store.workspace import Workspace
-from curate.toml import Plugin
 from tests.builders import bares, far_pdq
 from tests.weak import put
 

@@ -13,7 +13,7 @@ SPOKES = ("sources", "labelers", "manifests")
 
 # Bottom up: a module imports its own layer's package or lower layers, never a higher one.
 LAYERS: list[set[str]] = [
-    {"curate.records", "curate.marks", "curate.compiled", "curate.ending"},
+    {"curate.records", "curate.fingerprint", "curate.compiled", "curate.ending"},
     {"curate.errors"},
     {
         "curate.contracts",
@@ -63,7 +63,7 @@ SHARED = {
     "curate.groups",
     "curate.guideline",
     "curate.hashes",
-    "curate.head",
+    "curate.linear",
     "curate.heldout",
     "curate.intake",
     "curate.kept",

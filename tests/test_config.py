@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from curate.config import Config, load
 from curate.errors import UsageError
 from curate.init import write_config
+from curate.options import Bytes, Plugin, build, convert
 from curate.plugins import make, names
-from curate.toml import Bytes, Plugin, build, convert
 
 
 def config(tmp_path: Path, text: str) -> Config:

@@ -15,9 +15,9 @@ from curate.dedupe import dedupe
 from curate.engine.serial import Serial
 from curate.media import phash
 from curate.media.decode import Bounds, flattened, luminance, open_image
+from curate.options import build
 from curate.progress import Progress
 from curate.store.workspace import Workspace
-from curate.toml import build
 from tests.builders import add, decide, dump, members, mention, workspace
 from tests.pictures import encode, photograph, texture
 

@@ -19,8 +19,8 @@ from curate.engine.serial import Serial
 from curate.errors import GateError
 from curate.explain import explain
 from curate.export import export
+from curate.fingerprint import fingerprint
 from curate.heldout import hold_out
-from curate.marks import fingerprint
 from curate.media import inner, phash
 from curate.near import dihedral
 from curate.progress import Progress

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.errors import CurateError, GateError, UsageError
+from curate.options import Plugin
 from curate.plugins import make, names
 from curate.records import CorruptRow, ListedHash, SkippedRow
-from curate.toml import Plugin
 
 LISTS = Path(__file__).parent / "lists"
 READERS = names("curate.screening.lists")

@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from curate.config import TrainConfig
 from curate.crossval import grouped_cross_validation
 from curate.errors import UsageError
-from curate.head import Examples, fit
+from curate.linear import Examples, fit
 from curate.metrics import Judged, at_most, average_precision, bootstrap, evaluate, roc_auc, said_by, wilson
 
 FIVE = ("drawings", "hentai", "neutral", "porn", "sexy")

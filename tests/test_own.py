@@ -9,8 +9,8 @@ import pytest
 
 from curate.contracts import Source
 from curate.errors import UsageError
+from curate.options import Plugin
 from curate.plugins import CONTRACTS, _promised, make
-from curate.toml import Plugin
 from tests.pictures import encode, texture
 from tests.test_fetch import curate
 

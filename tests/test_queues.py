@@ -16,6 +16,7 @@ from curate.config import Config, ReviewConfig
 from curate.contracts import Pool, Queue
 from curate.errors import UsageError
 from curate.journal import Journal
+from curate.options import Plugin
 from curate.plugins import make, names
 from curate.quarantine import quarantine
 from curate.queue import Draw, describe, queue
@@ -26,7 +27,6 @@ from curate.queues.uncertain import Uncertain
 from curate.records import Axis, Taxonomy
 from curate.store import views
 from curate.store.workspace import Workspace
-from curate.toml import Plugin
 from tests.queues import IDS, Clock, weak, workspace
 from tests.queues import queue as as_drawn
 from tests.samples import declare, judge

@@ -10,9 +10,9 @@ from PIL import ImageOps
 
 from curate.engine.serial import Serial
 from curate.errors import GateError
+from curate.fingerprint import fingerprint
 from curate.hashes import pdq_rows, pdq_table
 from curate.incident import incident, release
-from curate.marks import fingerprint
 from curate.media import pdq
 from curate.rescan import rescan
 from curate.screening.gate import Gate, load

@@ -16,6 +16,7 @@ from curate.config import load as load_config
 from curate.entry import aside, find, report
 from curate.errors import UsageError
 from curate.media.pdq import Pdq
+from curate.options import Plugin
 from curate.plugins import make
 from curate.records import CorruptRow, Digests, ListedHash, SkippedRow
 from curate.screening.entries import Entries, Names
@@ -23,7 +24,6 @@ from curate.screening.gate import Gate, load
 from curate.screening.listed import Terms
 from curate.screening.lists.lines import Lines
 from curate.screening.lists.ncmec import NAMESPACE, Ncmec
-from curate.toml import Plugin
 from tests.screened import configure, opened
 from tests.test_fetch import curate
 from tests.test_lists import FILES, LISTS, READERS, digest, pdq, read

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.errors import UsageError
+from curate.options import build
 from curate.records import Candidate, Note, Page
-from curate.toml import build
 from curate.urltree import find, rows
 from sources.urllist import PAGE, Urllist
 

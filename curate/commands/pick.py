@@ -41,10 +41,10 @@ def sources(config: "Config") -> list[Any]:
 
 def lists(config: "Config", catalog: "Catalog | None" = None) -> "list[Configured]":
     """Every configured list, on its terms: those of its table, and what the catalog knows to be set aside of it."""
+    from curate.options import Plugin, build, join
     from curate.plugins import make
     from curate.screening.listed import Configured, Terms
     from curate.screening.set_aside import values
-    from curate.toml import Plugin, build, join
 
     found, aside = [], values(catalog) if catalog is not None else {}
     for n, table in enumerate(config.screening.lists, start=1):
@@ -82,8 +82,8 @@ def labelers(config: "Config") -> list[Any]:
 
 def embedder(config: "Config") -> Any:
     """The labeler whose vectors dedupe compares; None where none is asked for. Its options are those of `labelers`."""
+    from curate.options import Plugin
     from curate.plugins import make
-    from curate.toml import Plugin
 
     name = config.dedupe.embeddings
     if name is None:
@@ -97,8 +97,8 @@ def embedder(config: "Config") -> Any:
 
 def backbone(config: "Config") -> Any:
     """The network that the baseline is made on; raises UsageError for a labeler that gives no vectors."""
+    from curate.options import Plugin
     from curate.plugins import make, module, names, plugin_class
-    from curate.toml import Plugin
 
     found = make("labelers", Plugin(config.train.backbone, where="train.backbone"), "labeler")
     if not _gives_vectors(found):
@@ -115,16 +115,16 @@ def _gives_vectors(labeler: Any) -> bool:
 
 def formats(config: "Config") -> dict[str, Any]:
     """Every configured format, by name."""
+    from curate.options import Plugin
     from curate.plugins import make
-    from curate.toml import Plugin
 
     return {name: make("manifests", Plugin(name, where="export.formats"), "format") for name in config.export.formats}
 
 
 def queue(config: "Config", name: str) -> Any:
     """The queue of that name, with the options of its table of curate.toml if there is one."""
+    from curate.options import Plugin
     from curate.plugins import make
-    from curate.toml import Plugin
 
     tables = [table for table in config.queues if table.use == name]
     if len(tables) > 1:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from curate.marks import fingerprint
+from curate.fingerprint import fingerprint
 from curate.media.decode import luminance
 
 if TYPE_CHECKING:

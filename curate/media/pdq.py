@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from curate.errors import GateError
-from curate.marks import fingerprint
+from curate.fingerprint import fingerprint
 from curate.media.pdq_pixels import Pixels, Turn, cosines, faithful, rounded_cosines
 
 if TYPE_CHECKING:

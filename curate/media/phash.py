@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from PIL import Image
 
-from curate.marks import fingerprint
+from curate.fingerprint import fingerprint
 from curate.media import inner, pdq
 from curate.media.decode import Luminance, flattened, luminance
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from curate import __version__
 from curate.errors import BusyError, DiskFullError, StoreError
-from curate.marks import canonical
+from curate.fingerprint import canonical
 from curate.store import journal_log
 from curate.store.blobs import disk
 from curate.store.chain import GENESIS

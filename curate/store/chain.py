@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from curate.marks import canonical
+from curate.fingerprint import canonical
 
 GENESIS = "0" * 64
 _TAIL = 1 << 16  # bytes that are read at first to find the last line

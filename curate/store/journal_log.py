@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from curate.errors import DiskFullError
-from curate.marks import canonical
+from curate.fingerprint import canonical
 from curate.store import chain
 from curate.store.blobs import FULL, write
 
