@@ -10,10 +10,11 @@ from types import ModuleType
 from typing import Any, Protocol
 
 import curate
-from curate import contracts, trust
+from curate import contracts
 from curate.errors import UsageError
 from curate.fingerprint import fingerprint
 from curate.options import Plugin, build, join, suggest
+from curate.policy import trust
 
 CONTRACTS: Mapping[str, Any] = {
     "sources": contracts.Source,

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO, TypeVar
 
-from curate import trust
 from curate.config import CONFIG_NAME, Config, digest, load
 from curate.contracts import Engine
 from curate.coverage import headline, rest
 from curate.engine import engine_of
 from curate.errors import CurateError, DiskFullError, MatchError, UsageError, WitnessError
 from curate.layouts.folder import shown
+from curate.policy import trust
 from curate.progress import Progress
 from curate.store import borrowed, catalog, views, witnesses
 from curate.store.workspace import Workspace, find_root

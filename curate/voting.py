@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import trust
 from curate.contracts import Labeler, Needs
 from curate.coverage import Coverage
 from curate.engine.serial import Serial
@@ -17,6 +16,7 @@ from curate.errors import UsageError
 from curate.flags import ABSTAIN, FAILED
 from curate.layouts.table import plain
 from curate.options import suggest
+from curate.policy import trust
 from curate.records import Axis
 
 if TYPE_CHECKING:

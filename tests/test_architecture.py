@@ -23,7 +23,7 @@ LAYERS: list[set[str]] = [
         "curate.policy",
         "curate.urltree",
         "curate.layouts",
-        "curate.trust",
+        "curate.policy.trust",
     },
     {"curate.config", "curate.plugins"},
     {

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from curate import trust
 from curate.config import load
 from curate.errors import StoreError, UsageError
+from curate.policy import trust
 from curate.store.workspace import Workspace, find_root
 from tests.calling import Command
 
