@@ -164,7 +164,7 @@ def _folder(package: str) -> Path | None:
 
 def _confinement(config: Config) -> Check:
     """Whether what decodes strangers' files is shut off from everything else."""
-    from curate.confine import lacking
+    from curate.engine._confine import lacking
 
     how, why = config.engine.confine, lacking()
     if how == "off":

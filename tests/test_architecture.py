@@ -31,7 +31,7 @@ LAYERS: list[set[str]] = [
         "curate.media",
         "curate.net",
         "curate.engine",
-        "curate.confine",
+        "curate.engine._confine",
         "curate.near",
         "curate.models",
         "curate.queues",
@@ -229,7 +229,7 @@ def test_unpickling_stays_inside() -> None:
     banned = ("pickle.load", "pickle.loads", "joblib.load", "weights_only=False", "allow_pickle=True", "Pickler")
     for path in files():
         text = path.read_text(encoding="utf-8")
-        if name_of(path) == "curate.engine._parcel":
+        if name_of(path) == "curate.engine._transport":
             text = text.replace("ForkingPickler", "", 3)  # imported once, used twice, both in a worker
         for word in banned:
             assert word not in text, f"{name_of(path)} uses {word}"

@@ -17,10 +17,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from curate import confine
-from curate.confine import Door, filter, lacking, syscalls
 from curate.contracts import Decoded, Needs
-from curate.engine import each
+from curate.engine import _confine, each
+from curate.engine._confine import Door, filter, lacking, syscalls
 from curate.engine.pool import Pool
 from curate.errors import ItemError, UsageError
 from curate.intake import digests
@@ -296,7 +295,7 @@ def test_no_thread_stays_outside(target: Target) -> None:
 
 
 def test_a_system_without_it_is_said(monkeypatch: pytest.MonkeyPatch, target: Target) -> None:
-    monkeypatch.setattr(confine, "lacking", lambda: "this kernel has no Landlock")
+    monkeypatch.setattr(_confine, "lacking", lambda: "this kernel has no Landlock")
     with pytest.raises(UsageError, match=r'engine.confine: "require", and this kernel has no Landlock'):
         list(Pool(1, confine="require").map(TakenOver(target), ["honest"], NEEDS))
     assert dict(Pool(1).map(TakenOver(target), ["honest", "signal 0"], NEEDS))["signal 0"] == "success"

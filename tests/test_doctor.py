@@ -178,7 +178,7 @@ def test_confinement(
     root: Path, monkeypatch: pytest.MonkeyPatch, confine: str, lacks: str | None, ok: bool | None
 ) -> None:
     (root / "curate.toml").write_text(f'[engine]\nconfine = "{confine}"\n', encoding="utf-8")
-    monkeypatch.setattr("curate.confine.lacking", lambda: lacks)
+    monkeypatch.setattr("curate.engine._confine.lacking", lambda: lacks)
     found = said(root, "confinement")
     assert found.ok is ok
     assert (lacks or "") in found.detail

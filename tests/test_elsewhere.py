@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil  # noqa: F401  (it asks for the platform where it is imported)
 import pytest
 
-from curate.confine import filter, lacking, syscalls
 from curate.contracts import Needs
 from curate.engine import _limits as limits
-from curate.engine import _parcel as parcel
+from curate.engine import _transport as parcel
+from curate.engine._confine import filter, lacking, syscalls
 from curate.engine.pool import Pool
 from tests.pictures import encode, texture
 from tests.test_engine import Square
@@ -33,7 +33,7 @@ label = "neutral"
 # Runs what follows on a kernel that answers to some calls that it does not have them: the filter is inherited.
 PRELUDE = """
 import ctypes, runpy, struct, sys
-from curate.confine import filter
+from curate.engine._confine import filter
 missing, error = {missing!r}, {error}
 steps = [(0x20, 0, 0, 0)]
 for number in missing:
@@ -54,7 +54,7 @@ for how in ("auto", "require"):
 """
 SQUARES = """
 from curate.contracts import Needs
-from curate.engine import _parcel
+from curate.engine import _transport as _parcel
 from curate.engine.pool import Pool
 from tests.test_engine import Square
 assert _parcel.Room.make() is None

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from curate.contracts import Engine, Needs
-from curate.engine import _parcel as parcel
+from curate.engine import _transport as parcel
 from curate.engine import each, slices
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial

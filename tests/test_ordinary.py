@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from curate.confine import lacking
+from curate.engine._confine import lacking
 from tests.pictures import encode, texture
 
 NOBODY = 65534
@@ -31,7 +31,7 @@ ABLE = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import PI
 CALLS = """
 import json, os, sys
 from curate.contracts import Needs
-from curate.engine import _parcel, each
+from curate.engine import each; from curate.engine import _transport as _parcel
 from curate.engine.pool import Pool
 from curate.errors import ItemError
 from tests.takenover import CALLS, TakenOver, Target

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curate.confine import lacking
 from curate.contracts import Engine, Labeler, Needs
+from curate.engine._confine import lacking
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import CurateError, UsageError

@@ -34,7 +34,7 @@ model = "majority"
 QUIET = "import os\nopen(os.environ['SHADOWED'], 'a').close()\n"
 NAMES = ("numpy.py", "json.py", "struct.py", "msgspec.py", "landlockpy.py", "labelers/__init__.py",
          "sources/__init__.py", "PIL/__init__.py", "PIL/Image.py", "curate/__init__.py", "curate/engine/__init__.py",
-         "curate/engine/_forked.py", "curate/media/__init__.py", "sitecustomize.py")  # fmt: skip
+         "curate/engine/_preload.py", "curate/media/__init__.py", "sitecustomize.py")  # fmt: skip
 EVERY = {
     "fetch": [], "dedupe": [], "label": [], "queue": ["uncertain"], "export": ["1.0.0"], "train": ["1.0.0"],
     "check": ["images"], "report": [], "status": [], "verify": [], "doctor": [],

@@ -12,7 +12,7 @@ import pytest
 
 from curate.contracts import Needs
 from curate.engine import _limits as limits
-from curate.engine import _parcel as parcel
+from curate.engine import _transport as parcel
 from curate.engine import each, slices
 from curate.engine.pool import Pool
 from tests.pictures import encode, texture

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from curate.engine._forked import ANSWER, FORK, ORDER, REAP
+from curate.engine._preload import ANSWER, FORK, ORDER, REAP
 from curate.errors import CurateError
 
 # A worker has no use for what else the environment holds, and there are tokens in it.
@@ -25,7 +25,7 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 (may hold bytes that are no text)
         code = (
-            f"import sys; sys.path[:] = {paths!r}; from curate.engine._forked import serve;"
+            f"import sys; sys.path[:] = {paths!r}; from curate.engine._preload import serve;"
             f" serve({theirs.fileno()}, {sorted(modules)!r})"
         )
         flags = [*subprocess._args_from_interpreter_flags(), "-P"]  # type: ignore[attr-defined]

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate import ending
-from curate.confine import Door
 from curate.contracts import Work
 from curate.engine import _answers
 from curate.engine import _limits as limits
-from curate.engine import _parcel as parcel
+from curate.engine import _transport as parcel
+from curate.engine._confine import Door
 from curate.engine._each import All, own
 from curate.engine._line import Line
 from curate.engine._worker import Brief

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from curate.engine import _forkserver as forks
-from curate.engine import _parcel as parcel
+from curate.engine import _transport as parcel
 from curate.engine._limits import TICK
 from curate.errors import CurateError, plain
 

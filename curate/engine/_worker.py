@@ -10,15 +10,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from curate.confine import Door, named, refusal
-from curate.confine.denied import Denied
 from curate.contracts import Work
 from curate.engine import _answers
 from curate.engine import _memory as memory
 from curate.engine import _pace as pace
-from curate.engine import _parcel as parcel
+from curate.engine import _transport as parcel
+from curate.engine._confine import Door, named, refusal
+from curate.engine._confine.denied import Denied
 from curate.engine._each import All
-from curate.engine._forked import die_with, most_handles
+from curate.engine._preload import die_with, most_handles
 from curate.errors import ItemError
 from curate.media import decode
 from curate.records import Reason

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from curate import ending
-from curate.confine import door_of
 from curate.contracts import Needs, R, T, Work
 from curate.engine import _forkserver as forks
 from curate.engine import _limits as limits
+from curate.engine._confine import door_of
 from curate.engine._hand import Terms, Worker
 
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.confine.denied import Denied
 from curate.contracts import Needs, Work
+from curate.engine._confine.denied import Denied
 from curate.errors import UsageError
 
 # Whatever the loader, the C library and the numeric libraries look at.
@@ -55,7 +55,7 @@ class Door:
         """Confine this process for good; raises OSError where the kernel refuses."""
         import landlockpy
 
-        from curate.confine import filter as calls
+        from curate.engine._confine import filter as calls
 
         importlib.machinery.PathFinder.find_spec("curate_looks_at_every_folder_once")  # none can be listed later
         os.chdir("/")
@@ -120,7 +120,7 @@ def lacking() -> str | None:
         return f"{sys.platform} has no Landlock and no seccomp"
     import landlockpy
 
-    from curate.confine import filter as calls
+    from curate.engine._confine import filter as calls
 
     if not landlockpy.supported():
         return "this kernel has no Landlock (or it is not among its security modules: `cat /sys/kernel/security/lsm`)"

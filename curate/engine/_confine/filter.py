@@ -11,7 +11,7 @@ import platform
 import struct
 from collections.abc import Iterable
 
-from curate.confine import syscalls as calls
+from curate.engine._confine import syscalls as calls
 
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column of the table, AUDIT_ARCH
 _LOAD, _EQUAL, _ABOVE, _BITS, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ, JGT, JSET, BPF_RET
