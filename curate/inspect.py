@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate.errors import ItemError
+from curate.layouts.url_lists import LABEL, UrlList, find, rows
 from curate.net.urls import MAX_URL, host_key
 from curate.policy.refusals import denied_category, refused_path
-from curate.urltree import LABEL, UrlList, find, rows
 
 if TYPE_CHECKING:
     import numpy as np

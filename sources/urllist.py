@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from curate.contracts import Http
 from curate.errors import UsageError
 from curate.layouts.folder import class_name
+from curate.layouts.url_lists import LABEL, UrlList, find, rows
 from curate.records import Candidate, Locator, Note, Page
-from curate.urltree import LABEL, UrlList, find, rows
 
 PAGE = 1000
 COLUMNS = frozenset({LABEL, "album", "attribution", "license", "sha1"})  # of a CSV file; the others are facts

@@ -21,7 +21,7 @@ LAYERS: list[set[str]] = [
         "curate.progress",
         "curate.toml",
         "curate.policy",
-        "curate.urltree",
+        "curate.layouts.url_lists",
         "curate.layouts",
         "curate.policy.trust",
     },
@@ -103,7 +103,7 @@ SPOKE_MAY = {
     "curate.errors",
     "curate.media",
     "curate.net.redact",
-    "curate.urltree",
+    "curate.layouts.url_lists",
     "curate.layouts",
 }
 HEAVY = {"torch", "fiftyone", "snorkel", "ray", "numba", "onnxruntime", "sklearn", "cv2", "pandas", "pyarrow", "scipy"}

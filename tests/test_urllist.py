@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.errors import UsageError
+from curate.layouts.url_lists import find, rows
 from curate.options import build
 from curate.records import Candidate, Note, Page
-from curate.urltree import find, rows
 from sources.urllist import PAGE, Urllist
 
 
