@@ -25,9 +25,9 @@ from curate.contracts import Labeler
 from curate.errors import ItemError
 from curate.label import _predict, decide
 from curate.media.decoded import StoredImage
-from curate.metrics import wilson
 from curate.progress import Progress
 from curate.records import Axis, Sample
+from curate.stats.metrics import wilson
 from curate.voting import vote
 from labelers import declared, drawing, open_nsfw
 from labelers.declared import Declared

@@ -113,7 +113,7 @@ def _alpha(blind: _Blind) -> dict[str, Any]:
     """Krippendorff's alpha over all classes, and of each class against the rest."""
     import numpy as np
 
-    from curate.interrater import alpha, measured
+    from curate.stats.interrater import alpha, measured
 
     samples, classes = blind.double(), blind.axis.classes
     counts = np.zeros((len(samples), len(classes)))
@@ -143,7 +143,7 @@ def _pairs(catalog: Catalog, blind: _Blind) -> list[dict[str, Any]]:
 def _kappa(blind: _Blind, pair: tuple[str, str], samples: Sequence[str]) -> dict[str, Any]:
     import numpy as np
 
-    from curate.interrater import kappa, measured
+    from curate.stats.interrater import kappa, measured
 
     classes, groups = blind.axis.classes, blind.groups(samples)
     first, second = (np.array([classes.index(blind.by_sample[name][who]) for name in samples]) for who in pair)
@@ -190,7 +190,7 @@ def _blocks(rows: Sequence[tuple[str, bool]]) -> list[dict[str, Any]]:
 
 
 def _right(rows: Sequence[tuple[str, bool]]) -> dict[str, Any]:
-    from curate.metrics import wilson
+    from curate.stats.metrics import wilson
 
     right = sum(one for _, one in rows)
     return {"n": len(rows), "right": _share(right, len(rows)), "interval": wilson(right, len(rows))}

@@ -8,7 +8,7 @@ import numpy as np
 from curate.config import TrainConfig
 from curate.errors import UsageError
 from curate.linear import Examples, Floats, Ints, fit
-from curate.metrics import Judged, evaluate
+from curate.stats.metrics import Judged, evaluate
 
 
 def grouped_cross_validation(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from curate.errors import UsageError
-from curate.metrics import at_most
 from curate.records import Axis
+from curate.stats.metrics import at_most
 from curate.store import views
 
 if TYPE_CHECKING:

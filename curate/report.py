@@ -7,10 +7,10 @@ from typing import Any
 
 from curate import agreement, figures, page, people, sheet, weak_table
 from curate.errors import UsageError
-from curate.metrics import against
 from curate.page import Table, table
 from curate.progress import Progress
 from curate.release import Label
+from curate.stats.metrics import against
 from curate.store.blobs import write
 from curate.store.catalog import PAGE, Catalog, now
 from curate.store.workspace import Workspace

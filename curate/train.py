@@ -14,11 +14,11 @@ from curate.coverage import Coverage
 from curate.errors import CurateError, UsageError
 from curate.kept import forget, keep
 from curate.linear import Examples, Head, fit
-from curate.metrics import Judged, against, evaluate, said_by, wilson
 from curate.options import suggest
 from curate.records import SPLITS, Manifest
 from curate.release import accused, aside, load
 from curate.scores import compute, read
+from curate.stats.metrics import Judged, against, evaluate, said_by, wilson
 from curate.store import views
 from curate.store.blobs import disk, write
 

@@ -19,7 +19,6 @@ from curate.errors import UsageError
 from curate.export import export
 from curate.journal import Journal
 from curate.label import _predict, decide, label
-from curate.metrics import at_most
 from curate.pool import frame
 from curate.progress import Progress
 from curate.queue import Draw, queue
@@ -28,6 +27,7 @@ from curate.queues.conflict import Conflict
 from curate.records import Axis, Taxonomy
 from curate.release import collect, labels
 from curate.sheet import dangers
+from curate.stats.metrics import at_most
 from curate.store.workspace import Workspace
 from curate.voting import Functions
 from tests.queues import IDS, workspace

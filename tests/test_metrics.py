@@ -12,7 +12,7 @@ from curate.config import TrainConfig
 from curate.crossval import grouped_cross_validation
 from curate.errors import UsageError
 from curate.linear import Examples, fit
-from curate.metrics import Judged, at_most, average_precision, bootstrap, evaluate, roc_auc, said_by, wilson
+from curate.stats.metrics import Judged, at_most, average_precision, bootstrap, evaluate, roc_auc, said_by, wilson
 
 FIVE = ("drawings", "hentai", "neutral", "porn", "sexy")
 SAFE, BORDERLINE = ("drawings", "neutral"), ("sexy",)

@@ -22,12 +22,12 @@ from curate import figures, sheet
 from curate.config import Config, ScreeningConfig
 from curate.export import export
 from curate.media import thumbnail
-from curate.metrics import Judged, evaluate, said_by
 from curate.options import Plugin
 from curate.progress import Progress
 from curate.reasons import MEANING
 from curate.records import Axis, Reason, Taxonomy
 from curate.report import gather, matrix, report
+from curate.stats.metrics import Judged, evaluate, said_by
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
 from tests.releases import Item, stocked
