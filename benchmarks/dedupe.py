@@ -28,7 +28,7 @@ from curate import grains
 from curate.config import Config
 from curate.fingerprint import fingerprint
 from curate.hashes import pdq_table, table
-from curate.media import grain, pdq, phash
+from curate.media import detail, pdq, phash
 from curate.near import dihedral
 from curate.store.tables import to_table
 from curate.store.witnesses import SOME
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--upright", action="store_true", help="search for no mirrored, turned or bordered copies")
     parser.add_argument("--folder", type=Path, default=cache())
     options = parser.parse_args()
-    made = options.folder / f"dedupe-{options.samples}-{fingerprint(phash.mark(phash.SIDE), pdq.MARK, grain.MARK)}"
+    made = options.folder / f"dedupe-{options.samples}-{fingerprint(phash.mark(phash.SIDE), pdq.MARK, detail.MARK)}"
     if not made.exists():
         _make(made.with_suffix(".part"), options.samples)
         made.with_suffix(".part").rename(made)
@@ -227,7 +227,7 @@ def _parts(ws: Workspace, part: str, ids: list[str], hashes: _Hashes, rows: slic
         "thumb": [one.tobytes() for one in hashes.thumbs(rows)],
     }
     table(ws).write(part, to_table(columns))
-    levels = np.random.default_rng(2).integers(0, 200, (97, grain.CELLS**2), dtype=np.uint8)
+    levels = np.random.default_rng(2).integers(0, 200, (97, detail.CELLS**2), dtype=np.uint8)
     grains.write(ws, {one: levels[look % 97].tobytes() for one, look in zip(ids, hashes.look[rows], strict=True)})
     columns = {
         "id": ids,

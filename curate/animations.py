@@ -13,7 +13,7 @@ from curate.blobwork import Making, made
 from curate.contracts import Engine
 from curate.fingerprint import fingerprint
 from curate.groups import Rows
-from curate.media import grain, keyframes, phash
+from curate.media import detail, keyframes, phash
 from curate.media.decode import Bounds, Luminance, flattened, frames, load, open_image
 from curate.progress import Progress
 from curate.store.tables import Table, to_table
@@ -21,9 +21,9 @@ from curate.store.workspace import Workspace
 
 NAME = "frame-detail"
 VERSION = 1
-MARK = fingerprint(NAME, VERSION, phash.VERSION, phash.THUMB, grain.MARK, keyframes.MOST)
+MARK = fingerprint(NAME, VERSION, phash.VERSION, phash.THUMB, detail.MARK, keyframes.MOST)
 ITEM = 4  # samples that a worker looks at before it answers
-THUMB, GRAIN = phash.THUMB**2, grain.CELLS**2  # bytes of each frame, one after the other
+THUMB, GRAIN = phash.THUMB**2, detail.CELLS**2  # bytes of each frame, one after the other
 Told = npt.NDArray[np.bool_]
 
 
@@ -33,7 +33,7 @@ def of(data: bytes, bounds: Bounds) -> bytes:
     for number in keyframes.spread(frames(image)):
         load(image, number)
         grey = flattened(image, "L")
-        found.append(phash.row_of(Luminance(grey, grey.size))["thumb"] + grain.of_grey(grey))
+        found.append(phash.row_of(Luminance(grey, grey.size))["thumb"] + detail.of_grey(grey))
     return b"".join(found)
 
 
@@ -109,5 +109,5 @@ def write(ws: Workspace, found: Mapping[str, bytes]) -> None:
 def _agree(one: bytes, other: bytes) -> bool:
     left, right = (np.frombuffer(side, dtype=np.uint8).reshape(-1, THUMB + GRAIN) for side in (one, other))
     return len(left) == len(right) and bool(
-        phash.same(left[:, :THUMB], right[:, :THUMB]).all() and grain.same(left[:, THUMB:], right[:, THUMB:]).all()
+        phash.same(left[:, :THUMB], right[:, :THUMB]).all() and detail.same(left[:, THUMB:], right[:, THUMB:]).all()
     )

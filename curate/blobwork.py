@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from curate.answers import is_encoded
 from curate.contracts import Engine
 from curate.engine import each, slices
 from curate.errors import ItemError, StoreError
+from curate.media.answers import is_encoded
 from curate.store.blobs import LocalBlobs
 
 Make = Callable[[bytes], bytes]  # raises ItemError where the bytes are no picture
@@ -21,7 +21,7 @@ class Making:
     make: Make
     row: int = 1  # bytes of which an answer is a whole number of
     rows: int | None = None  # at most so many
-    kind: str = ""  # a key of `curate.answers.KINDS`: what it must begin as
+    kind: str = ""  # a key of `curate.media.answers.KINDS`: what it must begin as
 
     @property
     def reads(self) -> tuple[Path]:

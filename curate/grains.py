@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from curate.blobwork import Making, made
 from curate.contracts import Engine
 from curate.fingerprint import fingerprint
-from curate.media import grain
+from curate.media import detail
 from curate.media.decode import Bounds, open_image
 from curate.progress import Progress
 from curate.store.tables import Table, to_bytes, to_table
@@ -23,7 +23,7 @@ ITEM = 32  # samples that a worker looks at before it answers
 
 
 def _grain(data: bytes, bounds: Bounds) -> bytes:
-    return grain.of(open_image(data, bounds))
+    return detail.of(open_image(data, bounds))
 
 
 class Grains:
@@ -38,7 +38,7 @@ class Grains:
         import numpy as np
 
         self._ws, self._ids, self._rows, self._engine, self._progress = ws, ids, rows, engine, progress
-        self._grain = np.zeros((len(ids), grain.CELLS**2), dtype=np.uint8)
+        self._grain = np.zeros((len(ids), detail.CELLS**2), dtype=np.uint8)
         self._known, self._asked = np.zeros(len(ids), dtype=bool), np.zeros(len(ids), dtype=bool)
         self.rebuilt: list[str] = []
         if ids:
@@ -57,7 +57,7 @@ class Grains:
         pairs = np.flatnonzero(found)
         for at in range(0, len(pairs), PAIRS):
             some = pairs[at : at + PAIRS]
-            found[some] = grain.same(self._grain[one[some]], self._grain[other[some]])
+            found[some] = detail.same(self._grain[one[some]], self._grain[other[some]])
         return found
 
     @property
@@ -83,7 +83,7 @@ class Grains:
         held: list[pa.Table] = []
         for part, rows in table(self._ws).each(["grain"]):
             if rows is None:
-                self.rebuilt.append(f"{grain.NAME}/{part}")
+                self.rebuilt.append(f"{detail.NAME}/{part}")
             else:
                 held.append(rows)
             if sum(map(len, held)) >= BATCH:
@@ -96,7 +96,7 @@ class Grains:
         import numpy as np
 
         bounds = Bounds(self._ws.config.fetch.max_pixels, 1)
-        work = Making(self._ws.blobs.root, partial(_grain, bounds=bounds), grain.CELLS**2, rows=1)
+        work = Making(self._ws.blobs.root, partial(_grain, bounds=bounds), detail.CELLS**2, rows=1)
         named = {self._ids[place]: place for place in places}
         self._asked[places] = True
         known: dict[str, bytes] = {}
@@ -111,7 +111,7 @@ class Grains:
 
 def table(ws: Workspace) -> Table:
     """Where detail is kept: (id, grain), 1,024 bytes each."""
-    return ws.table(grain.NAME, grain.MARK)
+    return ws.table(detail.NAME, detail.MARK)
 
 
 def write(ws: Workspace, found: Mapping[str, bytes]) -> None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from curate.answers import is_pdq, is_row
 from curate.contracts import Engine
 from curate.engine import each, slices
 from curate.errors import ItemError, StoreError
 from curate.fingerprint import fingerprint
 from curate.media import pdq, phash
+from curate.media.answers import is_pdq, is_row
 from curate.media.decode import Bounds, open_image
 from curate.media.parts import whole
 from curate.media.pdq import Pdq

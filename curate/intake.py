@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from pickle import PickleBuffer
 from typing import Any
 
-from curate.answers import is_pdq, is_row, is_sample
 from curate.engine import MOST
 from curate.errors import ItemError
 from curate.media import hidden, pdq, phash
+from curate.media.answers import is_pdq, is_row, is_sample
 from curate.media.decode import FORMATS, Bounds, frames, open_image
 from curate.media.parts import each_frame, whole
 from curate.media.pdq import Pdq

@@ -13,7 +13,7 @@ from PIL import Image
 from curate import grains
 from curate.config import Config
 from curate.hashes import Found, write
-from curate.media import grain, pdq, phash
+from curate.media import detail, pdq, phash
 from curate.media.decode import frames
 from curate.store.workspace import Workspace
 
@@ -69,7 +69,7 @@ def add_hashed(ws: Workspace, hashes: Mapping[str, bytes], part: str, quality: f
         columns = "(id, sha1, md5, bytes, media_type, width, height)"
         rows = ((one, "0" * 40, "0" * 32, 1, "image/png", 64, 64) for one in ids)
         db.executemany(f"INSERT INTO samples {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    grains.write(ws, {one: bytes(grain.CELLS**2) for one in ids})
+    grains.write(ws, {one: bytes(detail.CELLS**2) for one in ids})
     made = {one: bare(value) | {"quality": quality} for one, value in hashes.items()}
     write(ws, [Found(one, cast(phash.Row, made[one]), (far_pdq(one),)) for one in ids], part)
 

@@ -47,7 +47,7 @@ SHARED = {
     "curate.agenda",
     "curate.agreement",
     "curate.animations",
-    "curate.answers",
+    "curate.media.answers",
     "curate.baseline",
     "curate.blobwork",
     "curate.budget",

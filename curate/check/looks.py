@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from curate import frames
-from curate.answers import is_size
 from curate.check.dataset import regular
 from curate.contracts import Engine, Work
 from curate.engine import each
@@ -17,6 +16,7 @@ from curate.errors import ItemError, plain
 from curate.frames import Other
 from curate.intake import Arrival, Intake
 from curate.media import pdq, phash
+from curate.media.answers import is_size
 from curate.media.decode import Bounds
 from curate.progress import Progress
 from curate.records import MEDIA_TYPES, Reason

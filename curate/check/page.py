@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from curate import __version__
-from curate.answers import is_encoded
 from curate.check import Checked
 from curate.check.alike import EXAMPLES
 from curate.check.dataset import Row
@@ -20,6 +19,7 @@ from curate.errors import ItemError, UsageError
 from curate.intake import Arrival
 from curate.layouts.folder import shown
 from curate.media import thumbnail
+from curate.media.answers import is_encoded
 from curate.media.decode import Bounds, open_image, scaled
 from curate.page import Table, render, table
 from curate.progress import Progress

@@ -12,10 +12,10 @@ from typing import ClassVar
 
 from PIL import Image
 
-from curate.answers import is_encoded
 from curate.engine import alone, each, engine_of, slices
 from curate.errors import ItemError, StoreError
 from curate.media import keyframes
+from curate.media.answers import is_encoded
 from curate.media.decode import Bounds, frames, load, open_image, scaled
 from curate.records import Reason
 from curate.store.blobs import LocalBlobs, disk
