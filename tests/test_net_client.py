@@ -16,7 +16,7 @@ from aiohttp import client_exceptions
 
 from curate.contracts import Http
 from curate.errors import ItemError, UsageError
-from curate.net import border
+from curate.net import failures
 from curate.net.client import Client
 from curate.net.limits import Limits
 from curate.records import Reason
@@ -211,7 +211,7 @@ async def test_a_response_says_where_it_came_from() -> None:
 
 @pytest.mark.parametrize("status", [200, 206, 301, 302, 401, 403, 404, 410, 429, 451, 500, 503, 599, 600, 999, 100, 0])
 def test_every_status_but_success_has_a_reason(status: int) -> None:
-    refusal = border.refusal(status, {}, b"")
+    refusal = failures.refusal(status, {}, b"")
     assert (refusal is None) == (status == 200)
 
 
@@ -224,8 +224,8 @@ def test_every_exception_of_aiohttp_is_named_at_the_border(kind: type[Exception]
     error = kind.__new__(kind)
     if isinstance(error, aiohttp.ClientConnectorError):
         error._os_error = OSError(111, "refused")
-    assert isinstance(error, border.FOREIGN)
-    found = border.item_error(error)
+    assert isinstance(error, failures.FOREIGN)
+    found = failures.item_error(error)
     assert found.reason in {
         Reason.CONNECT, Reason.DNS, Reason.TLS, Reason.TIMEOUT, Reason.TRUNCATED,
         Reason.MALFORMED_URL, Reason.UNSUPPORTED_SCHEME, Reason.MALFORMED_ANSWER,

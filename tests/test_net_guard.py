@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import curate.net.wire
+import curate.net.connector
 from curate.errors import ItemError, UsageError
+from curate.net.address_guard import Guard, is_public, unwrap
 from curate.net.client import Client
-from curate.net.guard import Guard, is_public, unwrap
 from curate.net.limits import Limits
 from curate.records import Reason
 from tests.net_server import Server, answer, redirect

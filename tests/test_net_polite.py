@@ -12,10 +12,10 @@ from itertools import pairwise
 import pytest
 
 from curate.errors import ItemError
-from curate.net.border import retry_after
 from curate.net.client import Client
+from curate.net.failures import retry_after
 from curate.net.limits import HostRule, Limits
-from curate.net.polite import RETRY_CREDIT, Host, Polite
+from curate.net.throttle import RETRY_CREDIT, Host, Polite
 from curate.net.urls import host_key
 from curate.records import Reason
 from tests.net_server import Behaviour, Request, Server, answer, closed_port, drip, head, in_turn, raw, slow
@@ -288,7 +288,7 @@ async def test_a_host_that_never_answered_is_tried_twice_and_one_that_did_four_t
 
 
 async def test_a_host_that_answers_and_keeps_silent_in_turn_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("curate.net.polite.LEAST_PATIENCE", 0.02)
+    monkeypatch.setattr("curate.net.throttle.LEAST_PATIENCE", 0.02)
     monkeypatch.setattr(Host, "heard", lambda self, seconds: None)  # how slow this machine is now is no matter
     async with (
         Server({"/silent": HANG, "/gone": answer(404), "/x": OK}) as server,

@@ -12,12 +12,12 @@ from yarl import URL
 
 from curate import __version__
 from curate.errors import ItemError
-from curate.net import body, border, urls
-from curate.net.guard import Guard
+from curate.net import body, failures, urls
+from curate.net.address_guard import Guard
+from curate.net.connector import Resolver, connector
 from curate.net.limits import HostRule, Limits
-from curate.net.polite import Host, Polite
 from curate.net.robots import AGENT, MAX_BYTES, Robots
-from curate.net.wire import Resolver, connector
+from curate.net.throttle import Host, Polite
 from curate.records import Reason, Response
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -156,20 +156,20 @@ class Client:
                         return to
                     pace = body.Pace(limits.min_rate, silence, host.brake)
                     data = await body.read(answer, ask.cap, pace, cut=ask.cut)
-                    return Response(str(url), answer.status, border.plain(answer.headers), data, hops)
-        except border.FOREIGN as error:
-            raise border.item_error(error) from error
+                    return Response(str(url), answer.status, failures.plain(answer.headers), data, hops)
+        except failures.FOREIGN as error:
+            raise failures.item_error(error) from error
 
     async def _judge(self, answer: aiohttp.ClientResponse, url: URL, ask: _Ask) -> URL | None:
         """Where the answer redirects to, or None where its body is to be read; raises ItemError for a refusal."""
-        if ask.opt_out and answer.status < 400 and border.opted_out(answer.headers.getall("X-Robots-Tag", ()), AGENT):
+        if ask.opt_out and answer.status < 400 and failures.opted_out(answer.headers.getall("X-Robots-Tag", ()), AGENT):
             raise ItemError(Reason.OPT_OUT_HEADER)
         if answer.status in REDIRECTS:
             if not (location := answer.headers.get("Location")):
                 raise ItemError(Reason.MALFORMED_URL, "redirects to nowhere")
             return urls.redirected(url, location)
         first = await body.beginning(answer, REFUSAL_BYTES) if answer.status == 429 else b""
-        if refusal := border.refusal(answer.status, answer.headers, first):
+        if refusal := failures.refusal(answer.status, answer.headers, first):
             raise refusal
         return None
 

@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 
-from curate.net.guard import Guard
+from curate.net.address_guard import Guard
 
 DNS_THREADS = 32
 DNS_TTL = 60  # seconds

@@ -10,7 +10,7 @@ import aiohttp
 from multidict import CIMultiDictProxy
 
 from curate.errors import ItemError
-from curate.net.guard import DeniedError
+from curate.net.address_guard import DeniedError
 from curate.records import Reason
 
 FOREIGN = (aiohttp.ClientError, TimeoutError, OSError, UnicodeError)  # all that a request can raise
