@@ -194,8 +194,8 @@ def label(s: Session) -> None:
 
 
 def _label(s: Session, ws: "Workspace") -> Mapping[str, Any]:
-    from curate import lost
     from curate.label import label
+    from curate.store import lost
     from curate.voting import functions_of
 
     labelers = pick.labelers(ws.config)
@@ -213,8 +213,8 @@ def export(s: Session, version: str) -> None:
 
 
 def _export(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
-    from curate import lost
     from curate.export import export
+    from curate.store import lost
 
     gone = lost.note(ws)
     return export(ws, version, pick.formats(ws.config), s.progress) | gone

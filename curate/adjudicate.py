@@ -7,9 +7,9 @@ from curate.errors import UsageError
 from curate.guideline import guideline
 from curate.options import suggest
 from curate.records import Axis
-from curate.reviewer import reviewer_name
 from curate.store import lookup, views
 from curate.store.catalog import later
+from curate.store.reviewer import reviewer_name
 from curate.store.workspace import Workspace
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from curate.guideline import guideline, precedents
 from curate.records import UNSURE, Axis
-from curate.reviewer import pseudonym, reviewer_name
 from curate.store import views
 from curate.store.catalog import Catalog
+from curate.store.reviewer import pseudonym, reviewer_name
 from curate.store.workspace import Workspace
 
 PAIRS = 10  # pairs of reviewers, those with most items in common

@@ -17,7 +17,6 @@ from curate.config import Config, DedupeConfig
 from curate.contracts import Export
 from curate.coverage import over
 from curate.errors import GateError, UsageError
-from curate.kept import forget, keep
 from curate.likeness import Looks, crossings
 from curate.net.redact import redact, redacted
 from curate.policy import minors, refusals
@@ -42,6 +41,7 @@ from curate.store import eligibility
 from curate.store.blobs import disk, write
 from curate.store.catalog import now
 from curate.store.eligibility import NOT_DEDUPED
+from curate.store.file_digests import forget, keep
 from curate.store.tables import to_parquet
 from curate.store.views import held
 from curate.store.witnesses import EXPORTING

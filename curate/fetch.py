@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from curate import hashes, lost, repeats
+from curate import hashes, repeats
 from curate.admission import admit
 from curate.budget import Budget, Metered
 from curate.contracts import Engine, Http, Source
@@ -38,6 +38,7 @@ from curate.records import Reason, Response
 from curate.reopen import reopen
 from curate.sampling import Stratum, draw, estimate
 from curate.screening.gate import REMEDY, Gate
+from curate.store import lost
 from curate.store.catalog import CONFIGURED
 from curate.store.workspace import Workspace
 

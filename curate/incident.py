@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import UsageError
 from curate.listing import host
 from curate.quarantine import tell
-from curate.reviewer import reviewer_name
 from curate.screening import history, sealed, set_aside
 from curate.store import views
 from curate.store.catalog import now
+from curate.store.reviewer import reviewer_name
 from curate.store.tombstones import LISTED, SCRUBBED
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from curate.guideline import read_by_people
 from curate.options import suggest
 from curate.quarantine import quarantine
 from curate.records import UNSURE, Axis
-from curate.reviewer import reviewer_name
 from curate.store import views
 from curate.store.catalog import Catalog
+from curate.store.reviewer import reviewer_name
 
 __all__ = ["Decision", "Item", "Journal", "find"]
 

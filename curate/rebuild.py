@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import lost
 from curate.config import Config
 from curate.contracts import Engine
 from curate.engine import each
 from curate.errors import StoreError, WitnessError
 from curate.fingerprint import canonical
 from curate.intake import Arrival, Intake, Look, digests
-from curate.kept import keep
 from curate.listing import host
 from curate.media.decode import Bounds
 from curate.net.redact import REDACTED
@@ -28,8 +26,9 @@ from curate.records import Sample
 from curate.redaction import removed_from
 from curate.release import HEADER, PROVENANCE, load
 from curate.removal import DAMAGED, FOLDER
-from curate.store import chain, journal_log
+from curate.store import chain, journal_log, lost
 from curate.store.catalog import now
+from curate.store.file_digests import keep
 from curate.store.tombstones import Blocked
 from curate.store.witnesses import CATALOG, EXPORTING, OLDER, REBUILDING
 from curate.store.workspace import Workspace

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from curate import hashes, lost, repeats
+from curate import hashes, repeats
 from curate.errors import ItemError, StoreError
 from curate.fingerprint import canonical
 from curate.intake import Look
@@ -17,6 +17,7 @@ from curate.records import Digests, Reason, Response
 from curate.reopen import deciding
 from curate.screening import history, sealed
 from curate.screening.gate import Gate, Match, Verdict
+from curate.store import lost
 from curate.store.catalog import now
 from curate.store.tombstones import Blocked, scrub
 from curate.store.workspace import Workspace

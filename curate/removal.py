@@ -22,12 +22,12 @@ from curate import redaction
 from curate.erasure import count, erase, group_name
 from curate.errors import BusyError, DiskFullError, ItemError, StoreError
 from curate.fingerprint import canonical
-from curate.kept import keep
 from curate.media import pdq
 from curate.media.decode import Bounds
 from curate.media.parts import parts
 from curate.store.blobs import disk, sync, write
 from curate.store.catalog import PAGE, now
+from curate.store.file_digests import keep
 from curate.store.journal_log import NAME as JOURNAL
 from curate.store.tables import Table
 from curate.store.tombstones import LISTED

@@ -12,7 +12,6 @@ from curate.baseline import Backbone, save
 from curate.contracts import Engine
 from curate.coverage import Coverage
 from curate.errors import CurateError, UsageError
-from curate.kept import forget, keep
 from curate.linear import Examples, Head, fit
 from curate.options import suggest
 from curate.records import SPLITS, Manifest
@@ -21,6 +20,7 @@ from curate.scores import compute, read
 from curate.stats.metrics import Judged, against, evaluate, said_by, wilson
 from curate.store import views
 from curate.store.blobs import disk, write
+from curate.store.file_digests import forget, keep
 
 if TYPE_CHECKING:
     import pyarrow as pa

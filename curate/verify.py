@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from curate import kept, lost
 from curate.coverage import Coverage
 from curate.errors import StoreError
 from curate.progress import Progress
 from curate.redaction import export_again
 from curate.release import HEADER
+from curate.store import file_digests, lost
 from curate.store.chain import broken
 from curate.store.tables import Table
 from curate.store.witnesses import CATALOG, REBUILD, SEAL, outdated
@@ -238,7 +238,7 @@ def _tables(ws: Workspace, found: Findings, repair: bool) -> None:
 def _files(ws: Workspace, found: Findings, repair: bool) -> None:
     """What the catalog keeps the digests of; releases' own files were looked at before."""
     seen = {item["id"] for item in found.items}
-    for kind, path, problem in [*kept.problems(ws, seen), *_marks(ws)]:
+    for kind, path, problem in [*file_digests.problems(ws, seen), *_marks(ws)]:
         found.add(kind, path, problem)
         if repair:
             _mend(ws, kind, path)
@@ -255,7 +255,7 @@ def _mend(ws: Workspace, kind: str, path: str) -> None:
     elif top == "exports" and rest.count("/") > 1:
         version, name, _ = rest.split("/", 2)
         export_again(ws, version, name)
-        kept.keep(ws, f"exports/{version}/{name}")
+        file_digests.keep(ws, f"exports/{version}/{name}")
 
 
 def _marks(ws: Workspace) -> Iterator[tuple[str, str, str]]:

@@ -16,9 +16,9 @@ from sklearn.metrics import cohen_kappa_score
 from curate.adjudicate import Ruling, adjudicate
 from curate.agreement import BLOCK, stats
 from curate.journal import Journal
-from curate.reviewer import pseudonym
 from curate.stats.interrater import alpha, kappa, measured
 from curate.store import views
+from curate.store.reviewer import pseudonym
 from curate.store.workspace import Workspace
 from tests.queues import IDS, Clock, queue, workspace
 

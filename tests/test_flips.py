@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from curate import kept
 from curate.commands.base import _settle
 from curate.config import Config
 from curate.errors import StoreError
+from curate.store import file_digests
 from curate.store.workspace import Workspace
 from curate.takedown import takedown
 from curate.verify import verify
@@ -28,7 +28,7 @@ def sound(start: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         takedown(ws, released(ws), "asked for")
         (ws.work / "models" / "1.0.0").mkdir(parents=True)
         (ws.work / "models" / "1.0.0" / "model.safetensors").write_bytes(random.Random(0).randbytes(2000))
-        kept.keep(ws, "models/1.0.0")
+        file_digests.keep(ws, "models/1.0.0")
     ws.close()
     assert named(root) == set()
     return root
@@ -172,7 +172,7 @@ def test_a_tampered_release_is_not_a_redacted_one(sound: Path, tmp_path: Path) -
     header.write_text(header.read_text().replace('"neutral"', '"drawings"'))
     assert "releases/1.0.0/release.json" in {item["id"] for item in verify(ws, QUIET)["items"]}
     with ws.catalog.tx() as db:  # somebody who also writes the catalog has no receipt for it
-        db.execute("UPDATE releases SET sha256 = ?", (kept.digest(header),))
+        db.execute("UPDATE releases SET sha256 = ?", (file_digests.digest(header),))
     assert "releases/1.0.0" in {item["id"] for item in verify(ws, QUIET)["items"]}
     ws.close()
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curate import lost, rebuild
+from curate import rebuild
 from curate.commands.base import _settle
 from curate.config import Config
 from curate.engine.serial import Serial
@@ -19,7 +19,7 @@ from curate.errors import StoreError
 from curate.incident import release
 from curate.quarantine import quarantine
 from curate.screening import set_aside
-from curate.store import chain
+from curate.store import chain, lost
 from curate.store.catalog import now
 from curate.store.views import held
 from curate.store.workspace import Workspace

@@ -81,7 +81,7 @@ def screening_entry(
 ) -> None:
     """Say what one hash of the lists has matched; set it aside where it is wrong, or report it. Shows no picture."""
     from curate import entry
-    from curate.reviewer import reviewer_name
+    from curate.store.reviewer import reviewer_name
 
     who = s.user if by is None else reviewer_name(by, "--by")
     if set_aside and restore:

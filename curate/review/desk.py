@@ -14,7 +14,7 @@ from curate.errors import GoneError
 from curate.journal import Journal
 from curate.records import UNSURE
 from curate.review.thumbs import Look, name_of
-from curate.reviewer import pseudonym
+from curate.store.reviewer import pseudonym
 
 TICKET = 30.0  # seconds for which the address of an original is good, once
 IDLE = 600.0  # seconds; more is not believed to have been spent on one item

@@ -23,7 +23,7 @@ from curate.store.blobs import disk
 from curate.store.chain import GENESIS
 from curate.store.journal_log import JournalLog
 from curate.store.migrations import migrate
-from curate.store.seal import Seal
+from curate.store.page_digests import Seal
 
 FOLD_AT = 64 * 2**20  # bytes by which the write-ahead log may grow before it is folded in
 CONFIGURED = "configured"  # the name of a fact: the sources that the last fetch was told to ask, as JSON

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from curate.errors import DiskFullError, StoreError, WitnessError
 from curate.store import journal_log, tombstones
 from curate.store.catalog import Catalog
-from curate.store.seal import head as first_bytes
+from curate.store.page_digests import head as first_bytes
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
