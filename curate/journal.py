@@ -20,8 +20,8 @@ from curate.exposure import Act, Exposure, Limits, tick
 from curate.fingerprint import canonical
 from curate.guideline import read_by_people
 from curate.options import suggest
-from curate.quarantine import quarantine
 from curate.records import UNSURE, Axis
+from curate.screening.quarantine import quarantine
 from curate.store import views
 from curate.store.catalog import Catalog
 from curate.store.reviewer import reviewer_name

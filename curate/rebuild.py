@@ -21,11 +21,11 @@ from curate.listing import host
 from curate.media.decode import Bounds
 from curate.net.redact import REDACTED
 from curate.progress import Progress
-from curate.quarantine import hold, open_incident
 from curate.records import Sample
 from curate.redaction import removed_from
 from curate.release import HEADER, PROVENANCE, load
 from curate.removal import DAMAGED, FOLDER
+from curate.screening.quarantine import hold, open_incident
 from curate.store import chain, journal_log, lost
 from curate.store.catalog import now
 from curate.store.file_digests import keep

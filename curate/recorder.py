@@ -12,11 +12,11 @@ from curate.fingerprint import canonical
 from curate.intake import Look
 from curate.media import pdq
 from curate.media.placeholders import placeholder
-from curate.quarantine import company, hold, open_incident
 from curate.records import Digests, Reason, Response
 from curate.reopen import deciding
-from curate.screening import history, sealed
+from curate.screening import history, preserve
 from curate.screening.gate import Gate, Match, Verdict
+from curate.screening.quarantine import company, hold, open_incident
 from curate.store import lost
 from curate.store.catalog import now
 from curate.store.tombstones import Blocked, scrub
@@ -141,8 +141,8 @@ class Recorder:
             "entry": match.entry,
             "operator": options.operator,
         }
-        name = sealed.seal(self._ws.work, sealed.public_key(options.public_key), facts, o.response.body)
-        return {"sealed": name, "expires": sealed.expiry(options.preserve_days)}
+        name = preserve.seal(self._ws.work, preserve.public_key(options.public_key), facts, o.response.body)
+        return {"sealed": name, "expires": preserve.expiry(options.preserve_days)}
 
     def _let_in(self, o: Outcome) -> Outcome:
         """The outcome, unless its bytes were taken down, or look like what was taken down with its PDQ."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from curate import hashes
 from curate.errors import GateError
 from curate.media import pdq
-from curate.quarantine import company, hold, open_incident
 from curate.records import Digests
 from curate.removal import keys_of, remove
-from curate.screening import sealed
+from curate.screening import preserve
 from curate.screening.gate import REMEDY, Gate, Match
+from curate.screening.quarantine import company, hold, open_incident
 from curate.store.catalog import now
 from curate.store.tombstones import LISTED
 
@@ -129,5 +129,5 @@ def _preserved(ws: "Workspace", sample: str, match: Match, places: Sequence[Mapp
     facts = {"sha256": sample, "places": json.loads(json.dumps(places)), "at": now(), "list": match.list}
     facts |= {"entry": match.entry, "operator": options.operator}
     with ws.blobs.open(sample) as blob:
-        name = sealed.seal(ws.work, sealed.public_key(options.public_key), facts, blob.read())
-    return {"sealed": name, "expires": sealed.expiry(options.preserve_days)}
+        name = preserve.seal(ws.work, preserve.public_key(options.public_key), facts, blob.read())
+    return {"sealed": name, "expires": preserve.expiry(options.preserve_days)}

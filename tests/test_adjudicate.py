@@ -7,8 +7,8 @@ import pytest
 from curate.adjudicate import Ruling, adjudicate
 from curate.errors import UsageError
 from curate.guideline import precedents
-from curate.quarantine import quarantine
 from curate.release import labels
+from curate.screening.quarantine import quarantine
 from curate.store import views
 from curate.store.workspace import Workspace
 from tests.queues import IDS, workspace

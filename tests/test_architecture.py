@@ -80,7 +80,7 @@ SHARED = {
     "curate.page",
     "curate.people",
     "curate.pool",
-    "curate.quarantine",
+    "curate.screening.quarantine",
     "curate.recorder",
     "curate.redaction",
     "curate.release",

@@ -15,8 +15,8 @@ from curate.demo.account import Demo
 from curate.engine.serial import Serial
 from curate.label import label
 from curate.progress import Progress
-from curate.quarantine import quarantine
 from curate.release import collect
+from curate.screening.quarantine import quarantine
 from curate.sheet import choose
 from curate.status import status
 from curate.store.eligibility import standings, survivors

@@ -22,9 +22,9 @@ from curate.errors import GateError, UsageError
 from curate.export import export
 from curate.media import pdq
 from curate.policy import minors, refusals
-from curate.quarantine import quarantine
 from curate.records import SPLITS, Axis, Manifest, Taxonomy
 from curate.release import load
+from curate.screening.quarantine import quarantine
 from curate.store import blobs
 from curate.store.workspace import Workspace
 from tests.releases import (

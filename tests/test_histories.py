@@ -16,9 +16,9 @@ from curate.commands.base import _settle
 from curate.config import Config
 from curate.engine.serial import Serial
 from curate.errors import StoreError
-from curate.incident import release
-from curate.quarantine import quarantine
 from curate.screening import set_aside
+from curate.screening.incidents import release
+from curate.screening.quarantine import quarantine
 from curate.store import chain, lost
 from curate.store.catalog import now
 from curate.store.views import held

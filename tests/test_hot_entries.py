@@ -17,14 +17,14 @@ from PIL import Image
 
 from curate.commands import pick
 from curate.engine.serial import Serial
-from curate.entry import aside, find
 from curate.errors import GateError, MatchError, UsageError
 from curate.fetch import fetch
-from curate.incident import acknowledge, incident, release
 from curate.media import placeholders
 from curate.net.offline import Offline
 from curate.records import Digests
 from curate.screening import common, history
+from curate.screening.entry import aside, find
+from curate.screening.incidents import acknowledge, incident, release
 from curate.screening.misfires import ITEMS, often, suspicious
 from curate.store.views import held, untold
 from tests.pictures import encode, photograph, texture

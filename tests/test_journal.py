@@ -10,9 +10,9 @@ from curate.adjudicate import Ruling, adjudicate
 from curate.config import Config
 from curate.errors import GoneError, PauseError, UsageError
 from curate.journal import Journal
-from curate.quarantine import quarantine
 from curate.records import Taxonomy
 from curate.release import labels
+from curate.screening.quarantine import quarantine
 from curate.store import views
 from curate.store.workspace import Workspace
 from tests import samples

@@ -15,7 +15,7 @@ from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.explain import explain
 from curate.progress import Progress
-from curate.quarantine import quarantine
+from curate.screening.quarantine import quarantine
 from curate.store import lookup
 from curate.store.workspace import Workspace
 from curate.takedown import takedown

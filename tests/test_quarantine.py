@@ -14,8 +14,8 @@ from curate.dedupe import dedupe
 from curate.engine.serial import Serial
 from curate.errors import StoreError, UsageError
 from curate.figures import survivors
-from curate.quarantine import quarantine
 from curate.release import collect
+from curate.screening.quarantine import quarantine
 from curate.status import status
 from curate.store import views
 from curate.store.lookup import one as resolve

@@ -18,13 +18,13 @@ from curate.errors import UsageError
 from curate.journal import Journal
 from curate.options import Plugin
 from curate.plugins import make, names
-from curate.quarantine import quarantine
 from curate.queue import Draw, describe, queue
 from curate.queues.audit import Audit, allocate
 from curate.queues.conflict import Conflict
 from curate.queues.gold import Gold
 from curate.queues.uncertain import Uncertain
 from curate.records import Axis, Taxonomy
+from curate.screening.quarantine import quarantine
 from curate.store import views
 from curate.store.workspace import Workspace
 from tests.queues import IDS, Clock, weak, workspace

@@ -12,10 +12,10 @@ from curate.engine.serial import Serial
 from curate.errors import GateError
 from curate.fingerprint import fingerprint
 from curate.hashes import pdq_rows, pdq_table
-from curate.incident import incident, release
 from curate.media import pdq
 from curate.rescan import rescan
 from curate.screening.gate import Gate, load
+from curate.screening.incidents import incident, release
 from curate.screening.lists.lines import Lines
 from curate.store import views
 from curate.store.workspace import Workspace

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Response, sync_playwright
 
 from curate.config import load
-from curate.quarantine import quarantine
+from curate.screening.quarantine import quarantine
 from curate.store.workspace import Workspace
 from tests.reviewing import CHROMIUM, Served, decisions, declared, needs, queue
 

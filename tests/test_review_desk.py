@@ -17,11 +17,11 @@ from curate.agenda import Item
 from curate.config import load
 from curate.errors import BusyError, CurateError, DiskFullError, GoneError, PauseError, UsageError
 from curate.journal import Journal
-from curate.quarantine import quarantine
 from curate.review import _alone, _folder_name, dataset, mongod, pull, server, thumbs
 from curate.review.desk import Card, Desk, choices
 from curate.review.routes import Routes
 from curate.review.thumbs import Look
+from curate.screening.quarantine import quarantine
 from curate.store.workspace import Workspace
 from tests.pictures import encode, photograph, texture
 from tests.reviewing import declared, queue

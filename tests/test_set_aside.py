@@ -9,12 +9,12 @@ import pytest
 
 from curate.commands import pick
 from curate.engine.serial import Serial
-from curate.entry import aside, describe, find, restore
 from curate.errors import UsageError
-from curate.incident import dispute, incident, release
 from curate.media import pdq
 from curate.rescan import rescan
 from curate.screening import common, set_aside
+from curate.screening.entry import aside, describe, find, restore
+from curate.screening.incidents import dispute, incident, release
 from curate.screening.misfires import suspicious
 from curate.store.workspace import Workspace
 from tests.pictures import encode, photograph, texture

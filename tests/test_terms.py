@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from curate.commands import pick
 from curate.config import load as load_config
-from curate.entry import aside, find, report
 from curate.errors import UsageError
 from curate.media.pdq import Pdq
 from curate.options import Plugin
 from curate.plugins import make
 from curate.records import CorruptRow, Digests, ListedHash, SkippedRow
 from curate.screening.entries import Entries, Names
+from curate.screening.entry import aside, find, report
 from curate.screening.gate import Gate, load
 from curate.screening.listed import Terms
 from curate.screening.lists.lines import Lines

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from curate.errors import UsageError
-from curate.incident import acknowledge, dispute, incident, release
-from curate.quarantine import quarantine
+from curate.screening.incidents import acknowledge, dispute, incident, release
+from curate.screening.quarantine import quarantine
 from curate.store import catalog
 from curate.store.views import held, untold
 from tests.builders import add, workspace

@@ -71,8 +71,8 @@ def fetch(
 def run(s: Session, ws: "Workspace", sample: int | None = None) -> dict[str, Any]:
     """Fetch, as the configuration says."""
     from curate.fetch import fetch
-    from curate.incident import expire
     from curate.moved import follow
+    from curate.screening.incidents import expire
 
     config = ws.config
     engine = s.engine(config)

@@ -30,8 +30,8 @@ def quarantine(
     group: Annotated[bool, typer.Option("--group", help="Also its near-duplicates and its albums.")] = False,
 ) -> None:
     """Hold a sample back at once: out of queues, views, tables and the next release, until the operator decides."""
-    from curate.incident import following
-    from curate.quarantine import quarantine
+    from curate.screening.incidents import following
+    from curate.screening.quarantine import quarantine
     from curate.store import lookup, views
 
     with s.open() as ws:
@@ -45,8 +45,8 @@ def quarantine(
 @verb
 def screening_status(s: Session) -> None:
     """Say which lists are loaded, how old they are, which entries are in doubt, and which incidents there are."""
-    from curate.incident import overview
     from curate.screening.gate import REMEDY
+    from curate.screening.incidents import overview
     from curate.screening.misfires import suspicious
     from curate.screening.set_aside import in_force
 
@@ -80,7 +80,7 @@ def screening_entry(
     report: Annotated[Path | None, typer.Option(help="Write for the list's owner that it is wrong.")] = None,
 ) -> None:
     """Say what one hash of the lists has matched; set it aside where it is wrong, or report it. Shows no picture."""
-    from curate import entry
+    from curate.screening import entry
     from curate.store.reviewer import reviewer_name
 
     who = s.user if by is None else reviewer_name(by, "--by")
@@ -106,7 +106,7 @@ def screening_incident(
     ] = False,
 ) -> None:
     """Say what is on record of a match or a report, and what else its entry has matched. Never a picture."""
-    from curate.incident import incident
+    from curate.screening.incidents import incident
 
     with s.open() as ws:
         s.say(incident(ws, number, for_report))
@@ -120,7 +120,7 @@ def screening_acknowledge(
     by: Annotated[str, typer.Option(help="Who was told, and follows the procedure.")],
 ) -> None:
     """Say that somebody knows of an incident: `fetch` ends with 5 no longer for it. Lets go of nothing."""
-    from curate.incident import acknowledge
+    from curate.screening.incidents import acknowledge
 
     with s.open(late=True) as ws:
         s.say(acknowledge(ws.catalog, number, by))
@@ -135,7 +135,7 @@ def screening_dispute(
     reason: Annotated[str, typer.Option(help="Why; kept with the incident.")],
 ) -> None:
     """Mark a match as false, from what is on record of it. Lets go of nothing."""
-    from curate.incident import dispute
+    from curate.screening.incidents import dispute
 
     with s.open(late=True) as ws:
         s.say(dispute(ws, number, by, reason))
@@ -149,7 +149,7 @@ def screening_release(
     reason: Annotated[str, typer.Option(help="Why; kept with the incident.")],
 ) -> None:
     """Let go of what came with a match, or of what a person reported; of a match itself once its entry is set aside."""
-    from curate.incident import release
+    from curate.screening.incidents import release
 
     with s.drive("release", late=True) as ws:
         s.say(release(ws, number, reason, s.user, ws.config.screening.entitled))

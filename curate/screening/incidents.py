@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
 from curate.listing import host
-from curate.quarantine import tell
-from curate.screening import history, sealed, set_aside
+from curate.screening import history, preserve, set_aside
+from curate.screening.quarantine import tell
 from curate.store import views
 from curate.store.catalog import now
 from curate.store.reviewer import reviewer_name
@@ -247,7 +247,7 @@ def expire(ws: "Workspace", strays: bool = False) -> list[str]:
     `strays`: also what a killed run sealed and did not record; for the holder of the driver's seat.
     """
     seals = _seals(ws.catalog)
-    gone = sealed.sweep(ws.work, {name: expires for name, (_, expires) in seals.items()}, strays)
+    gone = preserve.sweep(ws.work, {name: expires for name, (_, expires) in seals.items()}, strays)
     for name in gone:
         if name in seals:
             with ws.catalog.tx() as db:
