@@ -10,7 +10,7 @@ from benchmarks.corpus import cache, make
 from curate.contracts import Needs
 from curate.engine import each, slices
 from curate.engine.pool import Pool
-from curate.intake import Arrival, Intake
+from curate.features.inspect import Arrival, Intake
 from curate.media.decode import Bounds
 
 ROUNDS, PICTURES, CHUNK = 7, 1500, 4

@@ -24,10 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.corpus import cache, photographs
-from curate import grains
 from curate.config import Config
+from curate.features import detail as grains
+from curate.features.hashes import pdq_table, table
 from curate.fingerprint import fingerprint
-from curate.hashes import pdq_table, table
 from curate.media import detail, pdq, phash
 from curate.near import dihedral
 from curate.store.tables import to_table

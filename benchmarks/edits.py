@@ -19,9 +19,9 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from benchmarks.altered import ALTERED, bases
-from curate import hashes
 from curate.config import Config, DedupeConfig
 from curate.engine.pool import Pool
+from curate.features import hashes
 from curate.likeness import Looks, near
 from curate.progress import Progress
 from curate.store.workspace import Workspace

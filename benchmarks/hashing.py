@@ -21,8 +21,8 @@ from benchmarks.corpus import CORPORA, corpus
 from curate.engine import _memory as memory
 from curate.engine import each, slices
 from curate.engine.pool import Pool
-from curate.hashes import ITEM, Hashing
-from curate.intake import Arrival, Intake
+from curate.features.hashes import ITEM, Hashing
+from curate.features.inspect import Arrival, Intake
 from curate.media import pdq, pdq_pixels, phash
 from curate.media.decode import Bounds, flattened, luminance, open_image
 

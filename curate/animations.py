@@ -1,6 +1,6 @@
 """Whether two animations, or files of many pages, agree in every frame: the first one alone is no answer.
 
-What is compared is made for samples that would collapse otherwise, as `curate.grains` does it for pictures.
+What is compared is made for samples that would collapse otherwise, as `curate.features.detail` does it for pictures.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from curate.blobwork import Making, made
 from curate.contracts import Engine
+from curate.features.blobwork import Making, made
 from curate.fingerprint import fingerprint
 from curate.groups import Rows
 from curate.media import detail, keyframes, phash

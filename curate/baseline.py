@@ -13,7 +13,7 @@ from curate.config import EngineConfig
 from curate.contracts import Labeler
 from curate.engine import Aside
 from curate.errors import StoreError, UsageError
-from curate.intake import Arrival
+from curate.features.inspect import Arrival
 from curate.linear import Floats, Head, Probabilities
 from curate.media.decode import Bounds, open_image, scaled
 from curate.options import Plugin

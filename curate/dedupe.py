@@ -19,12 +19,13 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from curate import contradictions, frames, hashes, likeness, scores, sharing
+from curate import contradictions, likeness, sharing
 from curate.animations import Animations
 from curate.contracts import Engine, Labeler
 from curate.contradictions import Judged
 from curate.coverage import over_some
-from curate.grains import Grains
+from curate.features import frames, hashes, scores
+from curate.features.detail import Grains
 from curate.groups import Alike, Grouping, Memory, Rows, assign, drawn, namesakes, stars, unite
 from curate.heldout import REASON, near_held_out, upright_only
 from curate.likeness import Looks

@@ -12,11 +12,12 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import __version__, frames, hashes, sharing, weak_table
+from curate import __version__, sharing, weak_table
 from curate.config import Config, DedupeConfig
 from curate.contracts import Export
 from curate.coverage import over
 from curate.errors import GateError, UsageError
+from curate.features import frames, hashes
 from curate.likeness import Looks, crossings
 from curate.net.redact import redact, redacted
 from curate.policy import minors, refusals

@@ -18,15 +18,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from curate import hashes, repeats
+from curate import repeats
 from curate.admission import admit
 from curate.budget import Budget, Metered
 from curate.contracts import Engine, Http, Source
 from curate.engine import each
 from curate.errors import CurateError, GateError, ItemError, MatchError
+from curate.features import hashes
+from curate.features.inspect import Arrival, Intake, Look
 from curate.fetched import left_out, totals, verdict, went
 from curate.fingerprint import canonical
-from curate.intake import Arrival, Intake, Look
 from curate.layouts.folder import path_of
 from curate.licences import judge_licences
 from curate.listing import list_source, source_id

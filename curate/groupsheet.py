@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curate import __version__, figures, hashes, page, sheet
+from curate import __version__, figures, page, sheet
+from curate.features import hashes
 from curate.media import pdq, phash
 from curate.page import Table, table
 from curate.progress import Progress

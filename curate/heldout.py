@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curate import frames, hashes
 from curate.contracts import Engine, Work
 from curate.engine import each, slices
 from curate.errors import ItemError, UsageError
-from curate.frames import Other
+from curate.features import frames, hashes
+from curate.features.frames import Other
+from curate.features.inspect import Arrival, Intake
 from curate.groups import Rows
-from curate.intake import Arrival, Intake
 from curate.likeness import EVERY, FLAT, TURNS, Looks
 from curate.media import pdq, phash
 from curate.media.decode import Bounds

@@ -15,13 +15,13 @@ from curate.config import LabelConfig
 from curate.contracts import Engine, Evidence, Labeler, LabelModel
 from curate.coverage import over_some
 from curate.errors import UsageError
+from curate.features.scores import by_name, compute, read, samples, unread
 from curate.models.majority import Majority
 from curate.options import build, suggest
 from curate.plugins import module, plugin_class
 from curate.progress import Progress
 from curate.records import Axis, Sample
 from curate.release import vanished
-from curate.scores import by_name, compute, read, samples, unread
 from curate.store import eligibility, views
 from curate.store.workspace import Workspace
 from curate.voting import Functions, Votes, own, unique, vote

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from curate import hashes
 from curate.animations import Animations
 from curate.config import DedupeConfig
-from curate.grains import Grains
+from curate.features import hashes
+from curate.features.detail import Grains
 from curate.groups import Alike, Rows
 from curate.media import pdq, phash
 from curate.near import cross, dihedral, groups

@@ -15,8 +15,8 @@ from curate.config import Config
 from curate.contracts import Engine
 from curate.engine import each
 from curate.errors import StoreError, WitnessError
+from curate.features.inspect import Arrival, Intake, Look, digests
 from curate.fingerprint import canonical
-from curate.intake import Arrival, Intake, Look, digests
 from curate.listing import host
 from curate.media.decode import Bounds
 from curate.net.redact import REDACTED

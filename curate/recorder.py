@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from curate import hashes, repeats
+from curate import repeats
 from curate.errors import ItemError, StoreError
+from curate.features import hashes
+from curate.features.inspect import Look
 from curate.fingerprint import canonical
-from curate.intake import Look
 from curate.media import pdq
 from curate.media.placeholders import placeholder
 from curate.records import Digests, Reason, Response

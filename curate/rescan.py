@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from curate import hashes
 from curate.errors import GateError
+from curate.features import hashes
 from curate.media import pdq
 from curate.records import Digests
 from curate.removal import keys_of, remove

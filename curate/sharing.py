@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from curate import frames
+from curate.features import frames
 from curate.groups import Alike, Rows
 from curate.likeness import FLAT, Looks, Told
 from curate.near import cross, groups

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from curate import weak_table
-from curate.blobwork import Making, made
 from curate.engine import engine_of
+from curate.features.blobwork import Making, made
 from curate.figures import place, survivors
 from curate.media import thumbnail
 from curate.media.decode import Bounds, open_image, scaled

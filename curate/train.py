@@ -12,11 +12,11 @@ from curate.baseline import Backbone, save
 from curate.contracts import Engine
 from curate.coverage import Coverage
 from curate.errors import CurateError, UsageError
+from curate.features.scores import compute, read
 from curate.linear import Examples, Head, fit
 from curate.options import suggest
 from curate.records import SPLITS, Manifest
 from curate.release import accused, aside, load
-from curate.scores import compute, read
 from curate.stats.metrics import Judged, against, evaluate, said_by, wilson
 from curate.store import views
 from curate.store.blobs import disk, write

@@ -10,9 +10,9 @@ from typing import cast
 import numpy as np
 from PIL import Image
 
-from curate import grains
 from curate.config import Config
-from curate.hashes import Found, write
+from curate.features import detail as grains
+from curate.features.hashes import Found, write
 from curate.media import detail, pdq, phash
 from curate.media.decode import frames
 from curate.store.workspace import Workspace

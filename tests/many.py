@@ -7,7 +7,7 @@ import numpy as np
 
 from curate.config import Config
 from curate.export import export
-from curate.hashes import table
+from curate.features.hashes import table
 from curate.media import pdq, phash
 from curate.progress import Progress
 from curate.store.shards import assign

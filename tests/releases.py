@@ -13,7 +13,7 @@ import numpy as np
 
 from curate.config import Config
 from curate.export import export
-from curate.hashes import pdq_rows, pdq_table, table
+from curate.features.hashes import pdq_rows, pdq_table, table
 from curate.media import phash
 from curate.options import Plugin
 from curate.plugins import make, names

@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
-from curate import animations, frames, groupsheet
+from curate import animations, groupsheet
 from curate.agenda import Item
 from curate.config import Config, DedupeConfig, ScreeningConfig
 from curate.contracts import Needs
 from curate.dedupe import dedupe
 from curate.engine.serial import Serial
+from curate.features import frames
 from curate.groups import unite
 from curate.heldout import forget, hold_out
 from curate.media.keyframes import MOST, spread
@@ -234,13 +235,15 @@ def test_frames_are_decoded_once(ws: Workspace) -> None:
         add(ws, clip("GIF", scenes(n, n + 1)))
     first, again, more = Counting(), Counting(), Counting()
     dedupe(ws, first, Progress(quiet=True))
-    assert first.seen["curate.frames"] == first.seen["curate.animations"] == 1, "and in detail where the first is one"
+    assert first.seen["curate.features.frames"] == first.seen["curate.animations"] == 1, (
+        "and in detail where the first is one"
+    )
     dedupe(ws, again, Progress(quiet=True))
     assert not again.seen
     frames.table(ws).remove(frames.table(ws).parts()[0])
     found = members(ws)
     dedupe(ws, more, Progress(quiet=True))
-    assert more.seen == {"curate.frames": 1}
+    assert more.seen == {"curate.features.frames": 1}
     assert members(ws) == found
 
 
@@ -249,7 +252,7 @@ class Stopping(Serial):
 
     def map(self, work: Any, items: Iterable[Any], needs: Needs) -> Iterator[tuple[Any, Any]]:
         for n, found in enumerate(super().map(work, items, needs)):
-            if maker(work) == "curate.frames" and n == 2:
+            if maker(work) == "curate.features.frames" and n == 2:
                 raise KeyboardInterrupt
             yield found
 
@@ -264,7 +267,7 @@ def test_what_an_interrupted_run_made_is_not_made_again(ws: Workspace, monkeypat
     assert len(frames.table(ws).parts()) == 2
     rest = Counting()
     dedupe(ws, rest, Progress(quiet=True))
-    assert rest.seen["curate.frames"] == 2
+    assert rest.seen["curate.features.frames"] == 2
     for part in frames.table(ws).parts():
         frames.table(ws).remove(part)
     found = members(ws)

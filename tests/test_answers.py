@@ -18,7 +18,6 @@ from PIL import Image
 
 import curate
 from curate.baseline import Preparing
-from curate.blobwork import Making
 from curate.check.looks import Looking, Seen
 from curate.check.page import Obscuring
 from curate.contracts import Needs
@@ -26,15 +25,16 @@ from curate.engine import _answers
 from curate.engine._each import All
 from curate.engine.pool import Pool
 from curate.errors import CurateError, ItemError, UsageError, plain
-from curate.hashes import Found, Hashing
+from curate.features.blobwork import Making
+from curate.features.hashes import Found, Hashing
+from curate.features.inspect import Arrival, Intake, digests
+from curate.features.score_worker import Scores, Scoring, Task
 from curate.heldout import Reading
-from curate.intake import Arrival, Intake, digests
 from curate.media import phash
 from curate.media.decode import Bounds
 from curate.media.pdq import Pdq
 from curate.records import Reason, Sample
 from curate.review.thumbs import Look, Rendering, Revealing
-from curate.scoring import Scores, Scoring, Task
 from tests.pictures import encode, texture
 
 DATA = encode(texture(1))

@@ -22,10 +22,10 @@ from curate.engine import _confine, each
 from curate.engine._confine import Door, filter, lacking, syscalls
 from curate.engine.pool import Pool
 from curate.errors import ItemError, UsageError
-from curate.intake import digests
+from curate.features.inspect import digests
+from curate.features.score_worker import Scoring, Task
 from curate.media.decode import Bounds
 from curate.records import Reason, Sample
-from curate.scoring import Scoring, Task
 from curate.store.blobs import LocalBlobs
 from tests.pictures import encode, texture
 from tests.takenover import ANSWERS, CALLS, TakenOver, Target

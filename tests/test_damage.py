@@ -12,7 +12,7 @@ from PIL import Image
 from curate.contracts import Needs
 from curate.engine import each, slices
 from curate.engine.pool import Pool
-from curate.intake import Arrival, Intake, Look
+from curate.features.inspect import Arrival, Intake, Look
 from curate.media import phash
 from curate.media.decode import Bounds
 from curate.records import Reason

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from curate import grains, hashes
 from curate.config import Config
 from curate.dedupe import dedupe
 from curate.engine.serial import Serial
+from curate.features import detail, hashes
 from curate.media import phash
 from curate.media.decode import Bounds, flattened, luminance, open_image
 from curate.options import build
@@ -365,8 +365,8 @@ def test_detail_is_made_once_and_for_what_would_collapse_only(ws: Workspace) -> 
     ids = [add(ws, encode(texture(1), quality=q)) for q in (95, 60)]
     add(ws, encode(texture(2)))
     run(ws)
-    (part,) = grains.table(ws).path.iterdir()
-    rows = grains.table(ws).read()
+    (part,) = detail.table(ws).path.iterdir()
+    rows = detail.table(ws).read()
     assert rows is not None
     assert rows.column("id").to_pylist() == sorted(ids)
     before = dump(ws)

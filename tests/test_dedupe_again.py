@@ -14,13 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curate import hashes
 from curate.config import Config, DedupeConfig
 from curate.contracts import Needs
 from curate.dedupe import dedupe
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import ItemError
+from curate.features import hashes
 from curate.media import phash
 from curate.progress import Progress
 from curate.records import Reason
@@ -221,8 +221,8 @@ from curate.dedupe import dedupe
 from curate.engine.serial import Serial
 from curate.progress import Progress
 from curate.store.workspace import Workspace
-import curate.hashes, curate.media.phash, imagehash, pyarrow.parquet
-curate.hashes.ITEM, curate.hashes.PART = 4, 8
+import curate.features.hashes, curate.media.phash, imagehash, pyarrow.parquet
+curate.features.hashes.ITEM, curate.features.hashes.PART = 4, 8
 ws = Workspace(Path(sys.argv[1]), Config())
 print("ready", flush=True)
 if len(sys.argv) > 2:

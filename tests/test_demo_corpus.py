@@ -17,7 +17,7 @@ from curate.demo.corpus import Item, Pin, collect, default_cache, pins
 from curate.demo.server import Server
 from curate.demo.web import STORED, Site, build
 from curate.errors import CurateError, ItemError
-from curate.intake import Arrival, Intake
+from curate.features.inspect import Arrival, Intake
 from curate.media.decode import Bounds, open_image, scaled
 from curate.media.phash import phash
 from curate.media.placeholders import placeholder

@@ -25,7 +25,7 @@ from curate.engine import each, slices
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import ItemError
-from curate.intake import Arrival
+from curate.features.inspect import Arrival
 from curate.records import Reason
 from tests.pictures import encode
 

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import curate.export as verb
-from curate import frames, hashes
 from curate.config import Config, ExportConfig
 from curate.contracts import Export
 from curate.errors import GateError, UsageError
 from curate.export import export
+from curate.features import frames, hashes
 from curate.media import pdq
 from curate.policy import minors, refusals
 from curate.records import SPLITS, Axis, Manifest, Taxonomy

@@ -9,14 +9,14 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from curate import hashes
 from curate.animations import Animations
 from curate.config import Config, DedupeConfig, ScreeningConfig
 from curate.dedupe import dedupe
 from curate.engine.serial import Serial
 from curate.errors import GateError
 from curate.export import export
-from curate.grains import Grains
+from curate.features import hashes
+from curate.features.detail import Grains
 from curate.heldout import hold_out
 from curate.likeness import Looks, one_picture
 from curate.media import phash

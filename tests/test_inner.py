@@ -11,7 +11,6 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from curate import check as checking
-from curate import hashes
 from curate.check import dataset
 from curate.config import Config, DedupeConfig
 from curate.dedupe import dedupe
@@ -19,6 +18,7 @@ from curate.engine.serial import Serial
 from curate.errors import GateError
 from curate.explain import explain
 from curate.export import export
+from curate.features import hashes
 from curate.fingerprint import fingerprint
 from curate.heldout import hold_out
 from curate.media import inner, phash

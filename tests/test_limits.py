@@ -16,10 +16,10 @@ from curate.engine import _limits as limits
 from curate.engine import each, engine_of, slices
 from curate.engine.pool import Pool
 from curate.errors import ItemError, UsageError
-from curate.intake import Arrival, Intake, digests
+from curate.features.inspect import Arrival, Intake, digests
+from curate.features.score_worker import Scoring, Task
 from curate.media.decode import Bounds
 from curate.records import Reason, Sample
-from curate.scoring import Scoring, Task
 from curate.store.blobs import LocalBlobs
 from tests.pictures import encode, texture
 

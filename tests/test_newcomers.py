@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from curate import hashes
 from curate.coverage import over, rest
 from curate.engine.serial import Serial
 from curate.explain import explain, lines
+from curate.features import hashes
 from curate.progress import Progress
 from curate.rescan import rescan
 from curate.session import _lines

@@ -12,12 +12,12 @@ from curate.contracts import Decoded, Engine
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import UsageError
+from curate.features.score_worker import blank, fill
+from curate.features.scores import compute, read
 from curate.media.decoded import StoredImage
 from curate.plugins import mark_of
 from curate.progress import Progress
 from curate.records import Sample
-from curate.scores import compute, read
-from curate.scoring import blank, fill
 from curate.store.workspace import Workspace
 from labelers.drawing import Drawing
 from labelers.efficientnet_lite0 import EfficientnetLite0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
 from curate.errors import ItemError
-from curate.intake import Arrival, Intake
+from curate.features.inspect import Arrival, Intake
 from curate.media import pdq, phash
 from curate.media.decode import Bounds, open_image, scaled
 from curate.media.parts import parts

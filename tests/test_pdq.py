@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, ImageOps
 
-from curate import hashes
 from curate.compiled import compiled
 from curate.engine.serial import Serial
+from curate.features import hashes
 from curate.media import pdq, pdq_pixels
 from curate.media.decode import Bounds
 from curate.media.parts import parts

@@ -10,8 +10,8 @@ from PIL import ImageOps
 
 from curate.engine.serial import Serial
 from curate.errors import GateError
+from curate.features.hashes import pdq_rows, pdq_table
 from curate.fingerprint import fingerprint
-from curate.hashes import pdq_rows, pdq_table
 from curate.media import pdq
 from curate.rescan import rescan
 from curate.screening.gate import Gate, load

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from curate.errors import ItemError
-from curate.intake import Arrival, Intake
+from curate.features.inspect import Arrival, Intake
 from curate.media import decode, pdq, phash
 from curate.media.decode import Bounds, open_image, scaled
 from curate.media.parts import parts

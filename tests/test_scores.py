@@ -15,10 +15,10 @@ from curate.engine._confine import lacking
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import CurateError, UsageError
+from curate.features.score_worker import Task
+from curate.features.scores import compute, read
 from curate.plugins import mark_of, name_of
 from curate.progress import Progress
-from curate.scores import compute, read
-from curate.scoring import Task
 from curate.store.shards import assign
 from curate.store.workspace import Workspace
 from labelers.declared import Declared

@@ -9,20 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curate import baseline, frames, grains, hashes, heldout, sheet
-from curate.blobwork import Making
+from curate import baseline, heldout, sheet
 from curate.check import looks, page
 from curate.config import EngineConfig
 from curate.contracts import Needs
 from curate.engine import each
 from curate.engine.pool import Pool
 from curate.errors import ItemError, UsageError
-from curate.intake import Arrival
+from curate.features import detail, frames, hashes
+from curate.features.blobwork import Making
+from curate.features.inspect import Arrival
+from curate.features.scores import compute
 from curate.media.decode import Bounds
 from curate.progress import Progress
 from curate.records import Reason
 from curate.review import thumbs
-from curate.scores import compute
 from curate.store.shards import assign
 from curate.store.workspace import Workspace
 from labelers.drawing import Drawing
@@ -58,7 +59,7 @@ def ids(ws: Workspace) -> tuple[str, str, str]:
 
 def test_dedupe(ws: Workspace, ids: tuple[str, str, str]) -> None:
     assert hashes.complete(ws, sorted(ids), POOL, QUIET).unhashed == [ids[1]]
-    for make in (grains._grain, frames.of):
+    for make in (detail._grain, frames.of):
         work = Making(ws.blobs.root, partial(make, bounds=Bounds()))
         assert _slow([answer for _, answer in each(POOL, work, [ids])]) == [False, True, False]
 

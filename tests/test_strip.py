@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from curate.errors import ItemError
-from curate.intake import Arrival, Intake
+from curate.features.inspect import Arrival, Intake
 from curate.media.decode import Bounds
 from curate.media.hidden import inspect
 from curate.media.strip import stripped

@@ -19,10 +19,10 @@ from curate.contracts import Decoded, Needs
 from curate.engine.serial import Serial
 from curate.errors import StoreError, UsageError
 from curate.export import export
+from curate.features.scores import read
 from curate.options import Plugin
 from curate.plugins import make, mark_of
 from curate.release import load
-from curate.scores import read
 from curate.store.workspace import Workspace
 from curate.train import _without, lines, train
 from tests.pictures import encode, texture

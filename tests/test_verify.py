@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from curate import hashes
 from curate.coverage import Coverage
 from curate.dedupe import dedupe
 from curate.engine.serial import Serial
 from curate.errors import StoreError
+from curate.features import hashes
 from curate.progress import Progress
 from curate.store.workspace import Workspace
 from curate.verify import verify

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from curate import frames
 from curate.check.dataset import regular
 from curate.contracts import Engine, Work
 from curate.engine import each
 from curate.errors import ItemError, plain
-from curate.frames import Other
-from curate.intake import Arrival, Intake
+from curate.features import frames
+from curate.features.frames import Other
+from curate.features.inspect import Arrival, Intake
 from curate.media import pdq, phash
 from curate.media.answers import is_size
 from curate.media.decode import Bounds

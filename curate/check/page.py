@@ -16,7 +16,7 @@ from curate.config import EngineConfig
 from curate.contracts import Work
 from curate.engine import each, engine_of
 from curate.errors import ItemError, UsageError
-from curate.intake import Arrival
+from curate.features.inspect import Arrival
 from curate.layouts.folder import shown
 from curate.media import thumbnail
 from curate.media.answers import is_encoded

@@ -12,7 +12,7 @@ from curate.contracts import Labeler
 from curate.crossval import grouped_cross_validation
 from curate.demo.web import STORED, Truth
 from curate.errors import UsageError
-from curate.scores import read
+from curate.features.scores import read
 from curate.stats.metrics import against
 from curate.store import eligibility
 from curate.store.blobs import write

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Engine, Labeler, Needs
 from curate.errors import CurateError, ItemError, UsageError
+from curate.features.score_worker import Columns, Scores, Scoring, Task, batches, blank, fill, over_frames, read_bytes
 from curate.media.decode import Bounds
 from curate.media.decoded import StoredImage
 from curate.plugins import mark_of, name_of
 from curate.progress import Progress
 from curate.records import Reason, Sample
-from curate.scoring import Columns, Scores, Scoring, Task, batches, blank, fill, over_frames, read_bytes
 from curate.store import views
 from curate.store.shards import assign
 from curate.store.workspace import Workspace

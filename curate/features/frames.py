@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from curate import hashes
-from curate.blobwork import Making, made
 from curate.contracts import Engine
+from curate.features import hashes
+from curate.features.blobwork import Making, made
 from curate.fingerprint import fingerprint
 from curate.media import keyframes, pdq, phash
 from curate.media.decode import Bounds, open_image

@@ -55,7 +55,7 @@ class Look:
 class Intake:
     """The work that `fetch` maps over arrivals; with `pdq` where something is there to screen against.
 
-    `side`: px of the decode that pHashes are made from (`curate.hashes.side`). With `strip`, what holds too much that
+    `side`: px of the decode that pHashes are made from (`curate.features.hashes.side`). With `strip`, what holds too much that
     nobody can look into is looked at without it.
     """
 

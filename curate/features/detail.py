@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from curate.blobwork import Making, made
 from curate.contracts import Engine
+from curate.features.blobwork import Making, made
 from curate.fingerprint import fingerprint
 from curate.media import detail
 from curate.media.decode import Bounds, open_image
