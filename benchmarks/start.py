@@ -36,7 +36,7 @@ import asyncio, sys
 from pathlib import Path
 from curate.commands import pick
 from curate.config import load
-from curate.listing import list_source
+from curate.fetch.listing import list_source
 from curate.store.workspace import Workspace
 root = Path(sys.argv[1])
 ws = Workspace(root, load(root))

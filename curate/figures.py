@@ -10,7 +10,7 @@ from typing import Any
 
 from curate import __version__
 from curate.config import CONFIG_NAME, digest
-from curate.reasons import MEANING
+from curate.fetch.reasons import MEANING
 from curate.records import SPLITS, Axis, Reason
 from curate.release import HEADER
 from curate.release import labels as release_labels

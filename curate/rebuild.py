@@ -16,8 +16,8 @@ from curate.contracts import Engine
 from curate.engine import each
 from curate.errors import StoreError, WitnessError
 from curate.features.inspect import Arrival, Intake, Look, digests
+from curate.fetch.listing import host
 from curate.fingerprint import canonical
-from curate.listing import host
 from curate.media.decode import Bounds
 from curate.net.redact import REDACTED
 from curate.progress import Progress

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from curate.reasons import settings
+from curate.fetch.reasons import settings
 
 WORDS = {  # 25 characters at most
     "alone": "keeps back alone",

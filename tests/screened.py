@@ -11,7 +11,7 @@ from curate.commands import pick
 from curate.config import load as load_config
 from curate.engine.serial import Serial
 from curate.errors import MatchError
-from curate.fetch import fetch
+from curate.fetch.run import fetch
 from curate.media import pdq
 from curate.net.offline import Offline
 from curate.screening.gate import Gate
@@ -56,8 +56,8 @@ def gate(ws: Workspace) -> Gate:
 
 def fetched(root: Path, relist: bool = True) -> tuple[dict[str, Any], str]:
     """Run fetch in this process: the workspace's totals, and what it said of matches (empty: none)."""
-    from curate.fetched import totals
-    from curate.listing import relist as begin_again
+    from curate.fetch.coverage import totals
+    from curate.fetch.listing import relist as begin_again
 
     ws, said = opened(root), ""
     try:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from curate import budget as module
-from curate.budget import Budget, Metered, SpentError
 from curate.config import Config, FetchConfig, RunConfig, ScreeningConfig
 from curate.engine.serial import Serial
 from curate.errors import ItemError
-from curate.fetch import fetch
+from curate.fetch import budget as module
+from curate.fetch.budget import Budget, Metered, SpentError
+from curate.fetch.run import fetch
 from curate.net.client import Client
 from curate.net.limits import Limits
 from curate.progress import Progress
@@ -120,7 +120,7 @@ def test_a_run_that_is_out_of_time_ends_and_the_next_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grace: float
 ) -> None:
     """Nothing more is asked for; what is under way may end, and is let go and pending where it takes too long."""
-    monkeypatch.setattr("curate.fetch.GRACE", grace)
+    monkeypatch.setattr("curate.fetch.run.GRACE", grace)
     with serving(pictures(80), delay=0.3) as site:
         (tmp_path / "urls.txt").write_text("".join(f"{site.url(f'/{n}.jpg')}\n" for n in range(80)))
         source = Urllist(tmp_path / "urls.txt", label="neutral")
@@ -142,7 +142,7 @@ def test_what_is_under_way_is_let_go_when_the_time_is_long_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that keeps a run waiting does not keep it from ending; its items are pending."""
-    monkeypatch.setattr("curate.fetch.GRACE", 0.2)
+    monkeypatch.setattr("curate.fetch.run.GRACE", 0.2)
     with serving(pictures(3), delay=3) as site:
         (tmp_path / "urls.txt").write_text(site.url("/0.jpg") + "\n")
         ws = Workspace(tmp_path / "w", config(max_minutes=0.5 / 60))

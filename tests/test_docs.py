@@ -13,9 +13,9 @@ import typer
 from cli import app
 from curate.commands.base import CODES
 from curate.config import load
+from curate.fetch.reasons import MEANING
 from curate.plugins import make, names, plugin_class
 from curate.policy import minors
-from curate.reasons import MEANING
 from curate.records import Axis, Reason
 from curate.voting import meanings, own
 

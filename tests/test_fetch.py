@@ -297,7 +297,7 @@ def test_stopped_in_the_middle_the_rerun_ends_the_same(tmp_path: Path, signum: s
 KILLED = """
 import os, signal, sys
 import cli
-from curate import repeats
+from curate.fetch import placeholders as repeats
 from curate.store import blobs
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 if sys.argv.pop(1) == "stored":

@@ -18,7 +18,7 @@ from PIL import Image
 from curate.commands import pick
 from curate.engine.serial import Serial
 from curate.errors import GateError, MatchError, UsageError
-from curate.fetch import fetch
+from curate.fetch.run import fetch
 from curate.media import placeholders
 from curate.net.offline import Offline
 from curate.records import Digests
@@ -79,7 +79,7 @@ def test_a_hot_entry_neither_passes_what_it_matches_nor_ends_the_run(tmp_path: P
 
 
 def test_without_hold_the_first_match_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("curate.fetch.WAITING", 1)
+    monkeypatch.setattr("curate.fetch.run.WAITING", 1)
     configure(tmp_path)
     listed(tmp_path, [hash_of(PHOTO)])
     many(tmp_path, 300, 100)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.errors import ItemError, UsageError
-from curate.inspect import _host, inspect
+from curate.fetch.inspect_lists import _host, inspect
 from curate.net.urls import host_key
 
 

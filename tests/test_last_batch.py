@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from curate.errors import DiskFullError
-from curate.recorder import Recorder
+from curate.fetch.recorder import Recorder
 from tests import screened
 from tests.pictures import encode, photograph
 

@@ -10,7 +10,7 @@ from curate.config import Config, FetchConfig
 from curate.contracts import Http
 from curate.engine.serial import Serial
 from curate.errors import GateError, ItemError
-from curate.fetch import fetch
+from curate.fetch.run import fetch
 from curate.net.offline import Offline
 from curate.progress import Progress
 from curate.records import Candidate, Locator, Note, Page, Reason

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from curate import repeats
 from curate.config import Config, FetchConfig, ScreeningConfig
 from curate.engine.serial import Serial
-from curate.fetch import fetch
+from curate.fetch import placeholders
+from curate.fetch.run import fetch
 from curate.media.placeholders import placeholder
 from curate.net.client import Client
 from curate.net.limits import Limits
@@ -99,8 +99,8 @@ def test_files_of_this_machine_are_nobodys_placeholders(tmp_path: Path) -> None:
 def test_a_batch_is_judged_by_its_own_samples(tmp_path: Path) -> None:
     """By the index of samples: not by reading every stored candidate for each batch."""
     ws = Workspace(tmp_path / "w", Config())
-    sql = repeats._REPEATED.format(samples="IN (:s0, :s1)")
-    values = {**repeats._values(20, None), "s0": "a", "s1": "b"}
+    sql = placeholders._REPEATED.format(samples="IN (:s0, :s1)")
+    values = {**placeholders._values(20, None), "s0": "a", "s1": "b"}
     with ws.catalog.tx() as db:
         steps = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
     assert "USING INDEX candidates_sample" in steps[0]

@@ -9,11 +9,11 @@ import pytest
 from curate.config import Config, RunConfig, ScreeningConfig
 from curate.engine.serial import Serial
 from curate.errors import GateError
-from curate.fetch import fetch
+from curate.fetch.plan import plan
+from curate.fetch.run import fetch
 from curate.net.client import Client
 from curate.net.limits import HostRule, Limits
 from curate.net.offline import Offline
-from curate.plan import plan
 from curate.progress import Progress
 from curate.screening.gate import Gate
 from curate.store.workspace import Workspace

@@ -6,9 +6,9 @@ import pytest
 
 from curate.config import Config, load
 from curate.errors import UsageError
-from curate.reasons import KEYS, table_of
+from curate.fetch.reasons import KEYS, table_of
+from curate.fetch.reopen import SCREENING, deciding, retry
 from curate.records import Reason
-from curate.reopen import SCREENING, deciding, retry
 from curate.store.workspace import Workspace
 from tests.pictures import encode, texture
 from tests.test_fetch import curate

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import UsageError
-from curate.sampling import FEW, HERE, OTHERS, _allot, _over, draw, estimate
+from curate.fetch.sampling import FEW, HERE, OTHERS, _allot, _over, draw, estimate
 from curate.store.catalog import Catalog
 from tests.test_fetch import curate, workspace
 from tests.test_fetch import site as site

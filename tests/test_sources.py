@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.errors import GateError, UsageError
+from curate.fetch.listing import classes, place
+from curate.fetch.local_files import read
 from curate.layouts.folder import path_of, text_of
-from curate.listing import classes, place
-from curate.local_files import read
 from curate.records import Axis, Candidate, Taxonomy
 from curate.screening.gate import Gate
 from sources.local import Local

@@ -11,7 +11,8 @@ from curate.config import Config
 from curate.contracts import Http
 from curate.engine.serial import Serial
 from curate.errors import ItemError
-from curate.fetch import fetch
+from curate.fetch.run import fetch
+from curate.fetch.sync import sync
 from curate.net.client import Client
 from curate.net.limits import Limits
 from curate.net.offline import Offline
@@ -21,7 +22,6 @@ from curate.release import collect
 from curate.screening.gate import Gate
 from curate.store import views
 from curate.store.workspace import Workspace
-from curate.sync import sync
 from curate.takedown import deleted
 from sources.commons import Commons
 from tests.commonsworld import png, tree

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from curate.fetch.reasons import KEYS, settings
 from curate.progress import Progress
-from curate.reasons import KEYS, settings
 from curate.wording import WORDS
 from tests.calling import Command
 from tests.pictures import encode, texture

@@ -39,9 +39,9 @@ def fetch(
     max_failures: Annotated[int | None, typer.Option(help="Exit 3 when more candidates failed.")] = None,
 ) -> None:
     """Run every source; what is stored is not asked for again."""
-    from curate.fetched import too_many, totals
-    from curate.listing import relist as begin_again
-    from curate.reopen import retry
+    from curate.fetch.coverage import too_many, totals
+    from curate.fetch.listing import relist as begin_again
+    from curate.fetch.reopen import retry
     from curate.store.views import untold
 
     if reasons and not retry_failed:
@@ -70,8 +70,8 @@ def fetch(
 
 def run(s: Session, ws: "Workspace", sample: int | None = None) -> dict[str, Any]:
     """Fetch, as the configuration says."""
-    from curate.fetch import fetch
-    from curate.moved import follow
+    from curate.fetch.moved import follow
+    from curate.fetch.run import fetch
     from curate.screening.incidents import expire
 
     config = ws.config
@@ -87,8 +87,8 @@ def run(s: Session, ws: "Workspace", sample: int | None = None) -> dict[str, Any
 
 def left_over(ws: "Workspace", found: dict[str, Any]) -> list[str]:
     """What a fetch left for another one, each with the command that asks for it."""
-    from curate.fetched import former, passing
-    from curate.reasons import table_of
+    from curate.fetch.coverage import former, passing
+    from curate.fetch.reasons import table_of
 
     lines = [
         f"{n} that failed by [{table_of(key)}] {key} were asked again: it has changed"
@@ -113,13 +113,13 @@ def left_over(ws: "Workspace", found: dict[str, Any]) -> list[str]:
 
 
 def _sync(s: Session, ws: "Workspace") -> dict[str, Any]:
-    from curate.sync import sync
+    from curate.fetch.sync import sync
 
     return sync(ws, pick.sources(ws.config), s.client(ws.config), s.progress)
 
 
 def _plan(s: Session, ws: "Workspace") -> dict[str, Any]:
-    from curate.plan import plan
+    from curate.fetch.plan import plan
 
     sources = pick.sources(ws.config)
     found = plan(ws, sources, s.client(ws.config), s.progress)
@@ -131,7 +131,7 @@ def _plan(s: Session, ws: "Workspace") -> dict[str, Any]:
 
 def _refusal(ws: "Workspace", sources: "Sequence[Source]") -> str | None:
     """Why `fetch` would not begin with these sources; None where it would."""
-    from curate.admission import admit
+    from curate.fetch.admission import admit
 
     try:
         admit(ws.config, sources, pick.gate(ws.config, ws.catalog))
@@ -144,6 +144,6 @@ def _refusal(ws: "Workspace", sources: "Sequence[Source]") -> str | None:
 @verb
 def sources_inspect(s: Session, path: Path) -> None:
     """Count what URL lists hold, offline: lines, duplicates, conflicts, hosts, what is denied. Prints no URL."""
-    from curate.inspect import inspect
+    from curate.fetch.inspect_lists import inspect
 
     s.say(inspect(path))

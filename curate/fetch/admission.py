@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from curate.config import Config
 from curate.contracts import Source
-from curate.listing import classes, place
+from curate.fetch.listing import classes, place
 from curate.plugins import name_of, options_of
 from curate.policy.refusals import check_approvals, check_sources
 from curate.screening.gate import Gate

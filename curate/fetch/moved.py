@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from curate.contracts import Source, Stamped
+from curate.fetch.listing import source_id
 from curate.fingerprint import canonical
 from curate.layouts.folder import path_of, shown, text_of
-from curate.listing import source_id
 from curate.plugins import name_of, options_of
 from curate.progress import Progress
 from curate.store.catalog import Catalog, Row

@@ -18,26 +18,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from curate import repeats
-from curate.admission import admit
-from curate.budget import Budget, Metered
 from curate.contracts import Engine, Http, Source
 from curate.engine import each
 from curate.errors import CurateError, GateError, ItemError, MatchError
 from curate.features import hashes
 from curate.features.inspect import Arrival, Intake, Look
-from curate.fetched import left_out, totals, verdict, went
+from curate.fetch import placeholders
+from curate.fetch.admission import admit
+from curate.fetch.budget import Budget, Metered
+from curate.fetch.coverage import left_out, totals, verdict, went
+from curate.fetch.licenses import judge_licences
+from curate.fetch.listing import list_source, source_id
+from curate.fetch.local_files import read
+from curate.fetch.recorder import Outcome, Recorder
+from curate.fetch.reopen import reopen
+from curate.fetch.sampling import Stratum, draw, estimate
 from curate.fingerprint import canonical
 from curate.layouts.folder import path_of
-from curate.licences import judge_licences
-from curate.listing import list_source, source_id
-from curate.local_files import read
 from curate.media.decode import Bounds
 from curate.progress import Progress, Step
-from curate.recorder import Outcome, Recorder
 from curate.records import Reason, Response
-from curate.reopen import reopen
-from curate.sampling import Stratum, draw, estimate
 from curate.screening.gate import REMEDY, Gate
 from curate.store import lost
 from curate.store.catalog import CONFIGURED
@@ -72,7 +72,7 @@ def fetch(  # the one verb with all of the outside world handed in
     engine: Engine, progress: Progress, limit: int | None = None, sample: int | None = None,
 ) -> dict[str, object]:  # fmt: skip
     """Fetch what is pending; rerun = resume. `limit` bounds how many candidates this run takes on; `sample` has it take
-    on about so many of each class and host, drawn at random, and say what share of them is there (`curate.sampling`).
+    on about so many of each class and host, drawn at random, and say what share of them is there (`curate.fetch.sampling`).
 
     Raises GateError before anything is asked for where screening cannot answer, and MatchError when a list matched.
     """
@@ -84,7 +84,7 @@ def fetch(  # the one verb with all of the outside world handed in
     ws.catalog.put("screening", summary := canonical(gate.summary()))
     with ws.catalog.tx() as db:
         db.execute("UPDATE runs SET screening = ? WHERE run = ?", (summary, ws.catalog.run))
-    repeats.reconsider(ws.catalog, ws.config.fetch.placeholder_urls)
+    placeholders.reconsider(ws.catalog, ws.config.fetch.placeholder_urls)
     reopened = reopen(ws)
     run = _Run(ws, gate, engine, progress, Budget(ws.config.run), limit, sample)
     with _settled():

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from curate.config import Config
 from curate.errors import UsageError
+from curate.fetch.reasons import KEYS, settings, table_of
 from curate.fingerprint import canonical
 from curate.options import suggest
-from curate.reasons import KEYS, settings, table_of
 from curate.records import Reason
 from curate.store.catalog import Catalog
 from curate.store.workspace import Workspace

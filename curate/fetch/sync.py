@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 
-from curate.budget import Budget, Metered
 from curate.contracts import Http, Source, Synced
 from curate.coverage import Coverage
 from curate.errors import ItemError
+from curate.fetch.budget import Budget, Metered
 from curate.progress import Progress, Step
 from curate.records import Change, Reason, Upstream
 from curate.store.catalog import now

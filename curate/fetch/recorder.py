@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from curate import repeats
 from curate.errors import ItemError, StoreError
 from curate.features import hashes
 from curate.features.inspect import Look
+from curate.fetch import placeholders
+from curate.fetch.reopen import deciding
 from curate.fingerprint import canonical
 from curate.media import pdq
 from curate.media.placeholders import placeholder
 from curate.records import Digests, Reason, Response
-from curate.reopen import deciding
 from curate.screening import history, preserve
 from curate.screening.gate import Gate, Match, Verdict
 from curate.screening.quarantine import company, hold, open_incident
@@ -90,7 +90,7 @@ class Recorder:
             with self._ws.catalog.tx() as db:
                 for outcome in outcomes:
                     self._write(db, outcome, wanted.get(outcome.candidate))
-                repeats.suspect(db, stored, self._ws.config.fetch.placeholder_urls, self._ws.catalog.run)
+                placeholders.suspect(db, stored, self._ws.config.fetch.placeholder_urls, self._ws.catalog.run)
                 found = [self._incident(db, o, match, known[one]) for one, (o, match) in matched.items()]
                 _count(db, verdicts)
         self.matched += len(found)

@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from curate.budget import Budget, Metered, SpentError
 from curate.contracts import Http, Planned, Source
 from curate.coverage import Coverage
 from curate.errors import CurateError, ItemError
-from curate.listing import MALFORMED, classes, list_source, source_id
+from curate.fetch.budget import Budget, Metered, SpentError
+from curate.fetch.listing import MALFORMED, classes, list_source, source_id
+from curate.fetch.reopen import changed
 from curate.net.limits import HostRule
 from curate.plugins import name_of, options_of
 from curate.policy.refusals import check_sources
 from curate.progress import Progress
 from curate.records import Estimate, Reason
-from curate.reopen import changed
 from curate.store.workspace import Workspace
 
 API_SECONDS = 1.0  # one request of a series, with its answer
