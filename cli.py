@@ -128,12 +128,12 @@ def dedupe(
 ) -> None:
     """Find exact and near duplicates: groups, survivors, label conflicts."""
     if explain is not None:
-        from curate import explain as why
+        from curate.dedupe import explain as why
 
         s.say(s.read(lambda ws: why.explain(ws, explain)), why.lines)
         return
-    from curate.heldout import forget as let_go
-    from curate.heldout import hold_out
+    from curate.dedupe.held_out import forget as let_go
+    from curate.dedupe.held_out import hold_out
 
     with s.drive("dedupe") as ws:
         pick.check(ws.config)
@@ -149,7 +149,7 @@ def dedupe(
 
 
 def _dedupe(s: Session, ws: "Workspace") -> Mapping[str, Any]:
-    from curate.dedupe import dedupe
+    from curate.dedupe.run import dedupe
 
     result: Mapping[str, Any] = dedupe(ws, s.engine(ws.config), s.progress, pick.embedder(ws.config))
     s.note_void(result)

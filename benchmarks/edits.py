@@ -20,9 +20,9 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from benchmarks.altered import ALTERED, bases
 from curate.config import Config, DedupeConfig
+from curate.dedupe.similarity import Looks, near
 from curate.engine.pool import Pool
 from curate.features import hashes
-from curate.likeness import Looks, near
 from curate.progress import Progress
 from curate.store.workspace import Workspace
 from tests.builders import add

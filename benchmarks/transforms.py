@@ -27,8 +27,8 @@ import numpy.typing as npt
 from benchmarks.altered import ALTERED, AS_IS, Picture, make, make_strangers
 from benchmarks.corpus import cache
 from curate.config import DedupeConfig
+from curate.dedupe.similarity import FLAT
 from curate.features.inspect import Arrival, Intake
-from curate.likeness import FLAT
 from curate.media import pdq, phash
 from curate.media.decode import Bounds, open_image, scaled
 from curate.near import dihedral

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
+from curate.dedupe.membership import contested
 from curate.errors import UsageError
-from curate.members import contested
 from curate.net.redact import redact
 from curate.records import UNSURE
 from curate.release import labels

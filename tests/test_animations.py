@@ -16,21 +16,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
-from curate import animations, groupsheet
+from curate import groupsheet
 from curate.agenda import Item
 from curate.config import Config, DedupeConfig, ScreeningConfig
 from curate.contracts import Needs
-from curate.dedupe import dedupe
+from curate.dedupe import animations
+from curate.dedupe.groups import unite
+from curate.dedupe.held_out import forget, hold_out
+from curate.dedupe.run import dedupe
+from curate.dedupe.sharing import Every, alike, joined
 from curate.engine.serial import Serial
 from curate.features import frames
-from curate.groups import unite
-from curate.heldout import forget, hold_out
 from curate.media.keyframes import MOST, spread
 from curate.progress import Progress
 from curate.release import labels
 from curate.report import report
 from curate.review.dataset import known
-from curate.sharing import Every, alike, joined
 from curate.store import migrations
 from curate.store.views import disputed
 from curate.store.workspace import Workspace
@@ -235,7 +236,7 @@ def test_frames_are_decoded_once(ws: Workspace) -> None:
         add(ws, clip("GIF", scenes(n, n + 1)))
     first, again, more = Counting(), Counting(), Counting()
     dedupe(ws, first, Progress(quiet=True))
-    assert first.seen["curate.features.frames"] == first.seen["curate.animations"] == 1, (
+    assert first.seen["curate.features.frames"] == first.seen["curate.dedupe.animations"] == 1, (
         "and in detail where the first is one"
     )
     dedupe(ws, again, Progress(quiet=True))

@@ -21,6 +21,7 @@ from curate.baseline import Preparing
 from curate.check.looks import Looking, Seen
 from curate.check.page import Obscuring
 from curate.contracts import Needs
+from curate.dedupe.held_out import Reading
 from curate.engine import _answers
 from curate.engine._each import All
 from curate.engine.pool import Pool
@@ -29,7 +30,6 @@ from curate.features.blobwork import Making
 from curate.features.hashes import Found, Hashing
 from curate.features.inspect import Arrival, Intake, digests
 from curate.features.score_worker import Scores, Scoring, Task
-from curate.heldout import Reading
 from curate.media import phash
 from curate.media.decode import Bounds
 from curate.media.pdq import Pdq

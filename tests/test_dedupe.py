@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from curate.config import Config
-from curate.dedupe import dedupe
+from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.features import detail, hashes
 from curate.media import phash

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from curate.config import Config, DedupeConfig
 from curate.contracts import Needs
-from curate.dedupe import dedupe
+from curate.dedupe.run import dedupe
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import ItemError
@@ -217,7 +217,7 @@ SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 from curate.config import Config
-from curate.dedupe import dedupe
+from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.progress import Progress
 from curate.store.workspace import Workspace

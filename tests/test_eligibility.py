@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from curate import figures, pool
 from curate.config import Config, ScreeningConfig
-from curate.dedupe import dedupe
+from curate.dedupe.run import dedupe
 from curate.demo.account import Demo
 from curate.engine.serial import Serial
 from curate.label import label

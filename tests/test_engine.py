@@ -123,7 +123,7 @@ class Born:
     """Says what a worker has from the start, and how many threads it has once it has multiplied matrices."""
 
     def load(self) -> None:
-        self.known = "curate.groups" in sys.modules
+        self.known = "curate.dedupe.groups" in sys.modules
 
     def __call__(self, item: int) -> tuple[bool, int]:
         import numpy as np
@@ -134,9 +134,9 @@ class Born:
 
 @pytest.mark.parametrize("prepared", [False, True])
 def test_a_worker_of_a_prepared_engine_has_our_modules_and_one_thread(prepared: bool) -> None:
-    """`curate.groups` imports numpy, whose threads, were there any, a fork would not survive."""
+    """`curate.dedupe.groups` imports numpy, whose threads, were there any, a fork would not survive."""
     code = f"""
-import curate.groups
+import curate.dedupe.groups
 from curate.contracts import Needs
 from curate.engine.pool import Pool
 from tests.test_engine import Born

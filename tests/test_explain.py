@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from curate.config import Config, DedupeConfig, ScreeningConfig
-from curate.dedupe import dedupe
+from curate.dedupe.explain import explain, lines
+from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import UsageError
-from curate.explain import explain, lines
 from curate.groupsheet import report
 from curate.progress import Progress
 from curate.store.workspace import Workspace

@@ -9,16 +9,16 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from curate.animations import Animations
 from curate.config import Config, DedupeConfig, ScreeningConfig
-from curate.dedupe import dedupe
+from curate.dedupe.animations import Animations
+from curate.dedupe.held_out import hold_out
+from curate.dedupe.run import dedupe
+from curate.dedupe.similarity import Looks, one_picture
 from curate.engine.serial import Serial
 from curate.errors import GateError
 from curate.export import export
 from curate.features import hashes
 from curate.features.detail import Grains
-from curate.heldout import hold_out
-from curate.likeness import Looks, one_picture
 from curate.media import phash
 from curate.progress import Progress
 from tests.builders import add, members, workspace

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate import groups
-from curate.groups import Memory, assign, drawn, namesakes, stars, unite
+from curate.dedupe import groups
+from curate.dedupe.groups import Memory, assign, drawn, namesakes, stars, unite
 from curate.records import SPLITS
 
 SHARES = {"train": 0.5, "val": 0.25, "test": 0.25}

@@ -11,11 +11,11 @@ from PIL import Image, ImageOps
 
 from curate.config import Config, DedupeConfig
 from curate.contracts import Needs
-from curate.dedupe import dedupe
+from curate.dedupe.held_out import forget, hold_out
+from curate.dedupe.run import dedupe
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import UsageError
-from curate.heldout import forget, hold_out
 from curate.progress import Progress
 from curate.removal import remove
 from curate.store.workspace import Workspace

@@ -13,14 +13,14 @@ from PIL import Image, ImageDraw, ImageOps
 from curate import check as checking
 from curate.check import dataset
 from curate.config import Config, DedupeConfig
-from curate.dedupe import dedupe
+from curate.dedupe.explain import explain
+from curate.dedupe.held_out import hold_out
+from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import GateError
-from curate.explain import explain
 from curate.export import export
 from curate.features import hashes
 from curate.fingerprint import fingerprint
-from curate.heldout import hold_out
 from curate.media import inner, phash
 from curate.near import dihedral
 from curate.progress import Progress

@@ -10,10 +10,10 @@ import pytest
 from curate.adjudicate import Ruling, adjudicate
 from curate.config import Config, ScreeningConfig
 from curate.decisions import import_csv
-from curate.dedupe import dedupe
+from curate.dedupe.explain import explain
+from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import UsageError
-from curate.explain import explain
 from curate.progress import Progress
 from curate.screening.quarantine import quarantine
 from curate.store import lookup

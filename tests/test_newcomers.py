@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from curate.coverage import over, rest
+from curate.dedupe.explain import explain, lines
 from curate.engine.serial import Serial
-from curate.explain import explain, lines
 from curate.features import hashes
 from curate.progress import Progress
 from curate.rescan import rescan
@@ -163,7 +163,7 @@ def test_values_are_words_and_no_programmers_notation() -> None:
 
 
 def test_a_sample_that_is_alone_is_said_to_be(tmp_path: Path) -> None:
-    from curate.dedupe import dedupe
+    from curate.dedupe.run import dedupe
 
     ws = workspace(tmp_path / "ws")
     alone = add(ws, encode(texture(1)), "neutral")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from curate.decisions import export_csv
-from curate.dedupe import dedupe
+from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import StoreError, UsageError
 from curate.figures import survivors

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from curate.config import Config
-from curate.dedupe import dedupe
+from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import StoreError
 from curate.export import _remedy, export

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curate import baseline, heldout, sheet
+from curate import baseline, sheet
 from curate.check import looks, page
 from curate.config import EngineConfig
 from curate.contracts import Needs
+from curate.dedupe import held_out
 from curate.engine import each
 from curate.engine.pool import Pool
 from curate.errors import ItemError, UsageError
@@ -80,7 +81,7 @@ def test_check_and_its_page(ws: Workspace, tmp_path: Path) -> None:
     found = looks.look(paths, POOL, QUIET)
     assert [found[path].reason for path in paths] == [None, Reason.TOO_SLOW, None]
     assert [picture is None for _, picture in sorted(page._pictures(paths))] == [False, True, False]
-    held = heldout.hold_out(ws, str(folder), POOL, QUIET)
+    held = held_out.hold_out(ws, str(folder), POOL, QUIET)
     assert (held["items"], held["unreadable"]) == (2, 1)
 
 

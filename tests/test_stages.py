@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curate import near, stages
+from curate import near
+from curate.dedupe import search as stages
+from curate.dedupe.search import Stage, by_cosine, by_forms, by_hash, by_orientation, joined
 from curate.near import dihedral
-from curate.stages import Stage, by_cosine, by_forms, by_hash, by_orientation, joined
 from curate.store.workspace import Workspace
 from tests.builders import workspace
 

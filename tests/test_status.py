@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from curate.dedupe import dedupe
+from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.progress import Progress

@@ -13,7 +13,7 @@ import pytest
 from curate import removal
 from curate.commands.base import _settle
 from curate.config import Config
-from curate.dedupe import dedupe
+from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import BusyError, StoreError, UsageError, WitnessError
 from curate.export import export

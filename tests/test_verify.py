@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from curate.coverage import Coverage
-from curate.dedupe import dedupe
+from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import StoreError
 from curate.features import hashes

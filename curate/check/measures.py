@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.check.looks import Seen
+from curate.dedupe.search import Stage, by_forms, by_hash, by_orientation
 from curate.media import pdq, phash
 from curate.near import dihedral
 from curate.near.components import union
-from curate.stages import Stage, by_forms, by_hash, by_orientation
 
 Ids = npt.NDArray[np.int64]
 Bits = npt.NDArray[np.int64]

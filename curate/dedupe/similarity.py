@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from curate.animations import Animations
 from curate.config import DedupeConfig
+from curate.dedupe.animations import Animations
+from curate.dedupe.groups import Alike, Rows
 from curate.features import hashes
 from curate.features.detail import Grains
-from curate.groups import Alike, Rows
 from curate.media import pdq, phash
 from curate.near import cross, dihedral, groups
 from curate.store.workspace import Workspace

@@ -11,9 +11,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from curate.dedupe.groups import Alike, Rows
+from curate.dedupe.similarity import FLAT, Looks, Told
 from curate.features import frames
-from curate.groups import Alike, Rows
-from curate.likeness import FLAT, Looks, Told
 from curate.near import cross, groups
 from curate.store.workspace import Workspace
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.contracts import Engine
+from curate.dedupe.groups import Rows
 from curate.features.blobwork import Making, made
 from curate.fingerprint import fingerprint
-from curate.groups import Rows
 from curate.media import detail, keyframes, phash
 from curate.media.decode import Bounds, Luminance, flattened, frames, load, open_image
 from curate.progress import Progress

@@ -19,23 +19,24 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from curate import contradictions, likeness, sharing
-from curate.animations import Animations
 from curate.contracts import Engine, Labeler
-from curate.contradictions import Judged
 from curate.coverage import over_some
+from curate.dedupe import conflicts as contradictions
+from curate.dedupe import sharing, similarity
+from curate.dedupe.animations import Animations
+from curate.dedupe.conflicts import Judged
+from curate.dedupe.groups import Alike, Grouping, Memory, Rows, assign, drawn, namesakes, stars, unite
+from curate.dedupe.held_out import REASON, near_held_out, upright_only
+from curate.dedupe.membership import Members, contested, write
+from curate.dedupe.search import Stage, by_cosine, by_forms, by_hash, by_orientation, joined
+from curate.dedupe.sharing import Every
+from curate.dedupe.similarity import Looks
 from curate.features import frames, hashes, scores
 from curate.features.detail import Grains
-from curate.groups import Alike, Grouping, Memory, Rows, assign, drawn, namesakes, stars, unite
-from curate.heldout import REASON, near_held_out, upright_only
-from curate.likeness import Looks
 from curate.media import pdq, phash
-from curate.members import Members, contested, write
 from curate.plugins import mark_of
 from curate.progress import Progress
 from curate.records import SPLITS
-from curate.sharing import Every
-from curate.stages import Stage, by_cosine, by_forms, by_hash, by_orientation, joined
 from curate.store import eligibility, views
 from curate.store.catalog import Catalog
 from curate.store.eligibility import UNHASHED
@@ -118,17 +119,17 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         grouping = assign(ids, groups, memory, partial(drawn, ws.config.export.salt, ws.config.export.splits))
         step()
         judged = contradictions.judged(ws)
-        tight = likeness.tight(looks, near.labels, ws.config.dedupe)
-        rows = likeness.several(tight)
+        tight = similarity.tight(looks, near.labels, ws.config.dedupe)
+        rows = similarity.several(tight)
         grains = Grains(ws, [ids[row] for row in rows.tolist()], rows, engine, progress)
         animations = Animations(ws, ids, active.frames, engine, progress)
-        one_picture = likeness.one_picture(ws, ids, looks, tight, grains, animations)
+        one_picture = similarity.one_picture(ws, ids, looks, tight, grains, animations)
         barred = near_held_out(ws, ids, looks, every)
         survivor = stars(tight, _rank(active, barred | (grouping.merged >= 0), judged), one_picture)
         barred |= np.isin(survivor, survivor[barred])
         step()
         collapse = _collapse(ids, survivor)
-        parts = _parts(ids, shared, sharing.alike(every, likeness.near(looks, ws.config.dedupe)))
+        parts = _parts(ids, shared, sharing.alike(every, similarity.near(looks, ws.config.dedupe)))
         survivors = [ids[row] for row in survivor.tolist()]
         found = Members(ids, grouping, collapse, survivors, _excluded(grouping, barred, ~looks.hashed), parts.centres)
         disputes = contradictions.declared(ws, ids, near.labels, grouping.names)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curate import sharing
 from curate.config import DedupeConfig
+from curate.dedupe import sharing
+from curate.dedupe.sharing import Every
+from curate.dedupe.similarity import EVERY, Looks
 from curate.errors import UsageError
-from curate.likeness import EVERY, Looks
 from curate.media import pdq, phash
 from curate.near import dihedral
-from curate.sharing import Every
 from curate.store import lookup, views
 from curate.store.workspace import Workspace
 

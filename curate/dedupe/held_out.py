@@ -17,18 +17,18 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.contracts import Engine, Work
+from curate.dedupe.groups import Rows
+from curate.dedupe.sharing import Every
+from curate.dedupe.similarity import EVERY, FLAT, TURNS, Looks
 from curate.engine import each, slices
 from curate.errors import ItemError, UsageError
 from curate.features import frames, hashes
 from curate.features.frames import Other
 from curate.features.inspect import Arrival, Intake
-from curate.groups import Rows
-from curate.likeness import EVERY, FLAT, TURNS, Looks
 from curate.media import pdq, phash
 from curate.media.decode import Bounds
 from curate.near import beside, dihedral
 from curate.progress import Progress
-from curate.sharing import Every
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
 

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from curate.groups import Grouping, Memory
+from curate.dedupe.groups import Grouping, Memory
 from curate.records import SPLITS
 from curate.store.catalog import Catalog
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.groups import Rows
+from curate.dedupe.groups import Rows
 from curate.store import views
 from curate.store.workspace import Workspace
 
