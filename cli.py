@@ -194,9 +194,9 @@ def label(s: Session) -> None:
 
 
 def _label(s: Session, ws: "Workspace") -> Mapping[str, Any]:
-    from curate.label import label
+    from curate.label.functions import functions_of
+    from curate.label.run import label
     from curate.store import lost
-    from curate.voting import functions_of
 
     labelers = pick.labelers(ws.config)
     gone = lost.note(ws)

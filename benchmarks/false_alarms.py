@@ -19,16 +19,16 @@ from types import SimpleNamespace
 import numpy as np
 
 from benchmarks.drawing import NOT_CLIP_ART
-from curate import flags
 from curate.config import LabelConfig
 from curate.contracts import Labeler
 from curate.errors import ItemError
-from curate.label import _predict, decide
+from curate.label import flags
+from curate.label.functions import vote
+from curate.label.run import _predict, decide
 from curate.media.decoded import StoredImage
 from curate.progress import Progress
 from curate.records import Axis, Sample
 from curate.stats.metrics import wilson
-from curate.voting import vote
 from labelers import declared, drawing, open_nsfw
 from labelers.declared import Declared
 from labelers.drawing import Drawing

@@ -14,10 +14,10 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from curate import flags
 from curate.config import LabelConfig
 from curate.errors import UsageError
-from curate.label import _predict, decide
+from curate.label import flags
+from curate.label.run import _predict, decide
 from curate.records import Axis
 
 AXIS = Axis(borderline=("sexy",))

@@ -12,7 +12,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import __version__, weak_table
+from curate import __version__
 from curate.config import Config, DedupeConfig
 from curate.contracts import Export
 from curate.coverage import over
@@ -20,6 +20,7 @@ from curate.dedupe import sharing
 from curate.dedupe.similarity import Looks, crossings
 from curate.errors import GateError, UsageError
 from curate.features import frames, hashes
+from curate.label import table as weak_table
 from curate.net.redact import redact, redacted
 from curate.policy import minors, refusals
 from curate.records import SPLITS, Manifest

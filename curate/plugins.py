@@ -20,7 +20,7 @@ CONTRACTS: Mapping[str, Any] = {
     "sources": contracts.Source,
     "labelers": contracts.Labeler,
     "manifests": contracts.Export,
-    "curate.models": contracts.LabelModel,
+    "curate.label.models": contracts.LabelModel,
     "curate.engine": contracts.Engine,
     "curate.queues": contracts.Queue,
     "curate.screening.lists": contracts.HashList,

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from curate import weak_table
 from curate.contracts import Pool
 from curate.errors import UsageError
+from curate.label import table
 from curate.records import Axis
 from curate.release import CONTRADICTED, labels
 from curate.store import eligibility, views
@@ -83,10 +83,10 @@ class _Weak:
     def read(cls, ws: Workspace, axis: Axis, ids: Sequence[str]) -> "_Weak":
         import numpy as np
 
-        weak = weak_table.read(ws, axis)
+        weak = table.read(ws, axis)
         k = len(axis.classes)
         if weak is None:
-            if weak_table.report(ws, axis) is not None:
+            if table.report(ws, axis) is not None:
                 raise UsageError("the weak labels are gone, or an older curate made them; run `curate label` again")
             return cls(np.full((len(ids), k), np.nan), np.full((len(ids), 0), -1, np.int8), np.eye(k, dtype=bool))
         if list(weak.classes) != list(axis.classes):

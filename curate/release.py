@@ -12,10 +12,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import flags, weak_table
 from curate.config import Config
 from curate.errors import StoreError, UsageError
 from curate.fingerprint import canonical
+from curate.label import flags
+from curate.label import table as weak_table
 from curate.net.redact import redact
 from curate.records import SPLITS, Axis, Manifest
 from curate.store import eligibility, views
@@ -92,7 +93,7 @@ class Label:
 class Labels:
     """What is known on one axis: a label by sample, and by sample why it may not be released, whatever is said of it.
 
-    `contradicted`: declared or flagged not safe, and nobody but a machine says otherwise (`curate.flags`). `conflict`:
+    `contradicted`: declared or flagged not safe, and nobody but a machine says otherwise (`curate.label.flags`). `conflict`:
     people contradict each other about it, or sources about its near-duplicates, and nobody has looked. Only the last of
     these leaves it a label.
     """

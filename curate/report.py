@@ -5,8 +5,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from curate import agreement, figures, page, people, sheet, weak_table
+from curate import agreement, figures, page, people, sheet
 from curate.errors import UsageError
+from curate.label import table as weak_table
 from curate.page import Table, table
 from curate.progress import Progress
 from curate.release import Label

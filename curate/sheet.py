@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from curate import weak_table
 from curate.engine import engine_of
 from curate.features.blobwork import Making, made
 from curate.figures import place, survivors
+from curate.label import table
 from curate.media import thumbnail
 from curate.media.decode import Bounds, open_image, scaled
 from curate.progress import Progress
@@ -35,7 +35,7 @@ def dangers(ws: Workspace) -> list[str]:
     for axis in ws.config.taxonomy.axes:
         said = _values(ws, "SELECT DISTINCT label FROM declared WHERE axis = ?", axis.name)
         people = _values(ws, _DECIDED, axis.name)
-        weak = weak_table.read(ws, axis)
+        weak = table.read(ws, axis)
         labels = {label for label in weak.labels if label is not None} if weak else set()
         for label in sorted((said | people | labels) - set(axis.safe)):
             found.append(f"{axis.name}: '{label}' is not a class that the taxonomy calls safe")

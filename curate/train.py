@@ -113,7 +113,7 @@ def _without(rows: "pa.Table", held: set[str]) -> "pa.Table":
 
 
 def _obeying(ws: "Workspace", rows: "pa.Table") -> "pa.Table":
-    """The rows that the rule of `curate.flags` lets pass: a release is frozen, and more may be known by now."""
+    """The rows that the rule of `curate.label.flags` lets pass: a release is frozen, and more may be known by now."""
     axis = ws.config.taxonomy.first
     bad = accused(ws, axis)
     columns = (rows.column(name).to_pylist() for name in ("id", "label", "human_n"))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from curate import weak_table
 from curate.config import Config
+from curate.label import table
+from curate.label.table import Weak
 from curate.store.workspace import Workspace
-from curate.weak_table import Weak
 
 IDS = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(200)]
 
@@ -72,4 +72,4 @@ def weak(ws: Workspace, scores: Mapping[str, tuple[float | None, Sequence[int]]]
     labels = [None if row[0] != row[0] else axis.classes[row.argmax()] for row in each]
     votes = np.array([list(scores[name][1]) for name in names], dtype=np.int8).reshape(len(names), -1)
     sets, voters = [[name] for name in axis.classes], [f"f{n}" for n in range(votes.shape[1])]
-    weak_table.write(ws, axis, Weak(names, labels, each, votes, axis.classes, sets, voters, {}))
+    table.write(ws, axis, Weak(names, labels, each, votes, axis.classes, sets, voters, {}))

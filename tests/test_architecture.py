@@ -33,7 +33,7 @@ LAYERS: list[set[str]] = [
         "curate.engine",
         "curate.engine._confine",
         "curate.near",
-        "curate.models",
+        "curate.label.models",
         "curate.queues",
         "curate.fetch.reasons",
     },
@@ -56,7 +56,7 @@ SHARED = {
     "curate.exposure",
     "curate.fetch.coverage",
     "curate.figures",
-    "curate.flags",
+    "curate.label.flags",
     "curate.following",
     "curate.features.frames",
     "curate.features.detail",
@@ -94,8 +94,8 @@ SHARED = {
     "curate.dedupe.sharing",
     "curate.sheet",
     "curate.dedupe.search",
-    "curate.voting",
-    "curate.weak_table",
+    "curate.label.functions",
+    "curate.label.table",
 }
 SPOKE_MAY = {
     "curate.contracts",

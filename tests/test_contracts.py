@@ -16,7 +16,7 @@ PACKAGES = {
     "sources": ("classes", "pages"),
     "labelers": ("load", "label"),
     "manifests": ("write",),
-    "curate.models": ("predict",),
+    "curate.label.models": ("predict",),
     "curate.engine": ("prepare", "map"),
     "curate.screening.lists": ("rows", "dispute"),
     "curate.screening.matchers": ("check", "ask"),

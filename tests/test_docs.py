@@ -14,10 +14,10 @@ from cli import app
 from curate.commands.base import CODES
 from curate.config import load
 from curate.fetch.reasons import MEANING
+from curate.label.functions import meanings, own
 from curate.plugins import make, names, plugin_class
 from curate.policy import minors
 from curate.records import Axis, Reason
-from curate.voting import meanings, own
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageDraw
 
 from curate.demo.corpus import collect, default_cache, pins
+from curate.label.functions import meanings
 from curate.media.decode import Bounds, open_image, scaled
 from curate.records import Axis, Sample
-from curate.voting import meanings
 from labelers.drawing import DRAWN, FAMILIES, PHOTOGRAPHED, Drawing, functions, score, statistics
 
 COLUMNS = frozenset(f"drawing_{name}" for name in Drawing.columns)

@@ -13,7 +13,8 @@ from curate.config import Config, ScreeningConfig
 from curate.dedupe.run import dedupe
 from curate.demo.account import Demo
 from curate.engine.serial import Serial
-from curate.label import label
+from curate.label.functions import functions_of
+from curate.label.run import label
 from curate.progress import Progress
 from curate.release import collect
 from curate.screening.quarantine import quarantine
@@ -21,7 +22,6 @@ from curate.sheet import choose
 from curate.status import status
 from curate.store.eligibility import standings, survivors
 from curate.store.workspace import Workspace
-from curate.voting import functions_of
 from labelers.declared import Declared
 from tests.builders import add, decide, workspace
 from tests.pictures import encode, texture

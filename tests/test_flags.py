@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from curate import flags
 from curate.config import Config, LabelConfig
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.export import export
 from curate.journal import Journal
-from curate.label import _predict, decide, label
+from curate.label import flags
+from curate.label.functions import Functions
+from curate.label.run import _predict, decide, label
 from curate.pool import frame
 from curate.progress import Progress
 from curate.queue import Draw, queue
@@ -29,7 +30,6 @@ from curate.release import collect, labels
 from curate.sheet import dangers
 from curate.stats.metrics import at_most
 from curate.store.workspace import Workspace
-from curate.voting import Functions
 from tests.queues import IDS, workspace
 from tests.queues import queue as as_drawn
 from tests.releases import Item, stocked

@@ -11,9 +11,9 @@ from PIL import Image
 
 from curate.contracts import Decoded, Labeler
 from curate.errors import UsageError
+from curate.label.functions import meanings
 from curate.media.decoded import StoredImage
 from curate.records import Axis, Sample
-from curate.voting import meanings
 from labelers import declared, open_nsfw
 from labelers.declared import Declared
 from labelers.efficientnet_lite0 import EfficientnetLite0

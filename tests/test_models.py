@@ -13,8 +13,8 @@ from hypothesis.extra.numpy import arrays
 
 from curate.contracts import Evidence
 from curate.errors import UsageError
-from curate.models.majority import Majority
-from curate.models.snorkel import Snorkel
+from curate.label.models.majority import Majority
+from curate.label.models.snorkel import Snorkel
 
 FAST = Snorkel(epochs=20)
 K = 4
@@ -219,7 +219,7 @@ _PROGRAM = """
 import hashlib, sys
 import numpy as np
 from curate.contracts import Evidence
-from curate.models.snorkel import Snorkel
+from curate.label.models.snorkel import Snorkel
 votes = np.random.default_rng(5).integers(-1, 3, (300, 4)).astype(np.int8)
 evidence = Evidence(votes, np.eye(3, dtype=bool), np.full(3, 1 / 3))
 found = Snorkel(seed=int(sys.argv[1]), epochs=100).predict(evidence)

@@ -20,7 +20,7 @@ WHOLE = {
     "labelers": "version: ClassVar = 1\n    needs: ClassVar = None\n    columns: ClassVar = {}\n"
     "    def load(self): ...\n    def label(self, batch): ...",
     "manifests": "def write(self, release, out): ...",
-    "curate.models": "def predict(self, evidence): ...",
+    "curate.label.models": "def predict(self, evidence): ...",
     "curate.queues": "reported: ClassVar = False\n    blind: ClassVar = True\n    def pick(self, pool, size): ...",
     "curate.screening.lists": "path: Path = Path()\n    provider: str = 'me'\n    def rows(self): ...\n"
     "    def dispute(self, hashes, reason): ...",

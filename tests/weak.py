@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from curate import weak_table
+from curate.label import table
+from curate.label.table import Weak
 from curate.records import Axis
 from curate.store.workspace import Workspace
-from curate.weak_table import Weak
 
 Given = Mapping[str, tuple[str | None, float | None]]
 
@@ -32,4 +32,4 @@ def put(
     names = said if len(said) == matrix.shape[1] else [f"f{n}" for n in range(matrix.shape[1])]
     labels = [given[name][0] for name in ids]
     sets = [[name] for name in axis.classes]
-    weak_table.write(ws, axis, Weak(ids, labels, each, matrix, axis.classes, sets, names, report))
+    table.write(ws, axis, Weak(ids, labels, each, matrix, axis.classes, sets, names, report))

@@ -27,7 +27,7 @@ def check(config: "Config") -> None:
     for table in config.queues:
         make("curate.queues", table, "queue")
     if config.label.model != "auto":
-        module("curate.models", config.label.model, "label.model", "label model")
+        module("curate.label.models", config.label.model, "label.model", "label model")
 
 
 def sources(config: "Config") -> list[Any]:

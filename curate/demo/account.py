@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate import weak_table
 from curate.config import CONFIG_NAME
 from curate.contracts import Labeler
 from curate.crossval import grouped_cross_validation
 from curate.demo.web import STORED, Truth
 from curate.errors import UsageError
 from curate.features.scores import read
+from curate.label import table as weak_table
 from curate.stats.metrics import against
 from curate.store import eligibility
 from curate.store.blobs import write

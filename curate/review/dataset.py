@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from curate import weak_table
 from curate.agenda import Item
-from curate.flags import ABSTAIN, FAILED
+from curate.label import table
+from curate.label.flags import ABSTAIN, FAILED
 from curate.records import UNSURE, Axis
 from curate.review.thumbs import FRAMES
 from curate.store import views
@@ -184,19 +184,19 @@ class _Weak:
 
 
 def _weak(ws: Workspace, axis: Axis, asked: set[str]) -> dict[str, _Weak]:
-    weak = weak_table.read(ws, axis) if asked else None
+    weak = table.read(ws, axis) if asked else None
     if weak is None:
         return {}
     rows = zip(weak.ids, weak.labels, weak.probability(), weak.votes.tolist(), strict=True)
     return {name: _Weak(label, p, _said(weak, votes)) for name, label, p, votes in rows if name in asked}
 
 
-def _said(weak: weak_table.Weak, votes: Sequence[int]) -> tuple[str, ...]:
+def _said(weak: table.Weak, votes: Sequence[int]) -> tuple[str, ...]:
     given = zip(weak.functions, votes, strict=True)
     return tuple(f"{name}: {_meant(weak, vote)}" for name, vote in given if vote != ABSTAIN)
 
 
-def _meant(weak: weak_table.Weak, vote: int) -> str:
+def _meant(weak: table.Weak, vote: int) -> str:
     return "failed" if vote == FAILED else " or ".join(weak.sets[vote])
 
 

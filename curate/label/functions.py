@@ -13,7 +13,7 @@ from curate.contracts import Labeler, Needs
 from curate.coverage import Coverage
 from curate.engine.serial import Serial
 from curate.errors import UsageError
-from curate.flags import ABSTAIN, FAILED
+from curate.label.flags import ABSTAIN, FAILED
 from curate.layouts.table import plain
 from curate.options import suggest
 from curate.policy import trust
@@ -35,7 +35,7 @@ class Votes:
     of more that a function can vote for; and the faults of each: how many rows it failed on, and the first why.
 
     A function that raises, or answers what it cannot mean, FAILED on that row: it casts no vote, and no machine calls
-    the row safe (`curate.flags`).
+    the row safe (`curate.label.flags`).
     """
 
     names: tuple[str, ...]

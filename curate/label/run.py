@@ -10,13 +10,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from curate import flags, voting, weak_table
 from curate.config import LabelConfig
 from curate.contracts import Engine, Evidence, Labeler, LabelModel
 from curate.coverage import over_some
 from curate.errors import UsageError
 from curate.features.scores import by_name, compute, read, samples, unread
-from curate.models.majority import Majority
+from curate.label import flags, table
+from curate.label import functions as voting
+from curate.label.functions import Functions, Votes, own, unique, vote
+from curate.label.models.majority import Majority
+from curate.label.table import Weak
 from curate.options import build, suggest
 from curate.plugins import module, plugin_class
 from curate.progress import Progress
@@ -24,8 +27,6 @@ from curate.records import Axis, Sample
 from curate.release import vanished
 from curate.store import eligibility, views
 from curate.store.workspace import Workspace
-from curate.voting import Functions, Votes, own, unique, vote
-from curate.weak_table import Weak
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +42,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Asked:
     """Every sample that is not held, by id, and which of them survive: only those are labelled, but what functions see
-    in the others counts (`curate.flags`)."""
+    in the others counts (`curate.label.flags`)."""
 
     samples: Sequence[Sample]
     survive: "np.ndarray"
@@ -91,7 +92,7 @@ def label(
         short = "; ".join([*filter(None, [covered["incomplete"]]), *voting.failing(votes)]) or None
         found.append(dataclasses.replace(weak, report={**weak.report, **covered, "incomplete": short}))
     for axis, weak in zip(ws.config.taxonomy.axes, found, strict=True):
-        weak_table.write(ws, axis, weak)
+        table.write(ws, axis, weak)
     held = len(views.held(ws.catalog))
     first = {key: found[0].report[key] for key in ANSWER}
     why = dict.fromkeys(one.report["incomplete"] for one in found if one.report["incomplete"])
@@ -115,7 +116,7 @@ def check(config: LabelConfig, axes: Sequence[Axis]) -> None:
 
 def model(name: str, seed: int) -> LabelModel:
     """The label model of that name, with the seed if it takes one; raises UsageError with the nearest name."""
-    cls = plugin_class(module("curate.models", name, "label.model", "label model"))
+    cls = plugin_class(module("curate.label.models", name, "label.model", "label model"))
     takes = {one.name for one in dataclasses.fields(cls)}
     made: LabelModel = build(cls, {"seed": seed} if "seed" in takes else {}, f"label.model.{name}", Path())
     return made
@@ -244,7 +245,7 @@ def _predict(
     config: LabelConfig, axis: Axis, votes: "np.ndarray",
     sets: "np.ndarray | None" = None, accused: "np.ndarray | None" = None,
 ) -> tuple[str, "np.ndarray"]:  # fmt: skip
-    """The name of the model that was used, and float64[n, k] under the rule of `curate.flags`; NaN where nobody votes.
+    """The name of the model that was used, and float64[n, k] under the rule of `curate.label.flags`; NaN where nobody votes.
 
     `sets` bool[s, k] is what votes int8[n, m] stand for (None: a class each); `accused` bool[n] are the rows that no
     machine may call safe (None: those that a vote flags).

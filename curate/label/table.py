@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from curate import flags
 from curate.fingerprint import canonical, fingerprint
+from curate.label import flags
 from curate.records import Axis
 from curate.store.tables import to_parquet
 
@@ -29,7 +29,7 @@ class Weak:
     """n samples, sorted by id, on an axis of k classes, by m functions.
 
     `labels` is None where the model gives none, `probabilities` float64[n, k] NaN where it says nothing: nobody voted,
-    the rule of `curate.flags` keeps it back, or the sample is no survivor. `votes` int8[n, m] are places in `sets`, the
+    the rule of `curate.label.flags` keeps it back, or the sample is no survivor. `votes` int8[n, m] are places in `sets`, the
     classes that a vote is for, or ABSTAIN or FAILED; `functions` names who votes. `report` is `curate label`'s, with
     `advise`, the functions whose flags are advice. All classes are those of the time of writing.
     """
