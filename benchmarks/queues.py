@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from curate.agreement import stats
 from curate.config import Config
-from curate.journal import Journal
 from curate.options import Plugin
 from curate.plugins import make, names
-from curate.queue import Draw, queue
+from curate.review.agreement import stats
+from curate.review.draw import Draw, queue
+from curate.review.journal import Journal
 from curate.store.workspace import Workspace
 
 
@@ -33,8 +33,8 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         ws = stocked(Path(folder), args.samples)
-        for name in names("curate.queues"):
-            plugin = make("curate.queues", Plugin(name), "queue")
+        for name in names("curate.review.queues"):
+            plugin = make("curate.review.queues", Plugin(name), "queue")
             with Timed(f"draw {args.items:,} of {args.samples:,}: {name}"):
                 queue(ws, plugin, Draw(size=args.items))
         for name in ("uncertain", "audit"):

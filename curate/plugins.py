@@ -22,7 +22,7 @@ CONTRACTS: Mapping[str, Any] = {
     "manifests": contracts.Export,
     "curate.label.models": contracts.LabelModel,
     "curate.engine": contracts.Engine,
-    "curate.queues": contracts.Queue,
+    "curate.review.queues": contracts.Queue,
     "curate.screening.lists": contracts.HashList,
     "curate.screening.matchers": contracts.Matcher,
 }

@@ -5,12 +5,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from curate import agreement, figures, page, people, sheet
+from curate import figures, page, people, sheet
 from curate.errors import UsageError
 from curate.label import table as weak_table
 from curate.page import Table, table
 from curate.progress import Progress
 from curate.release import Label
+from curate.review import agreement
 from curate.stats.metrics import against
 from curate.store.blobs import write
 from curate.store.catalog import PAGE, Catalog, now

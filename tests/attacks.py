@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from curate.review.guard import cookie
+from curate.review.app.guard import cookie
 
 
 @dataclass(frozen=True)

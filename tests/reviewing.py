@@ -27,7 +27,7 @@ CHROMIUM = "/usr/bin/chromium"
 def needs(*what: str) -> pytest.MarkDecorator:
     """Skip, saying how to get it, where something is not there; where CI is set, that is a failure."""
     from curate.errors import CurateError
-    from curate.review.mongod import find
+    from curate.review.app.mongod import find
 
     missing = []
     if "mongod" in what:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from curate.adjudicate import Ruling, adjudicate
 from curate.errors import UsageError
-from curate.guideline import precedents
 from curate.release import labels
+from curate.review.adjudicate import Ruling, adjudicate
+from curate.review.guideline import precedents
 from curate.screening.quarantine import quarantine
 from curate.store import views
 from curate.store.workspace import Workspace

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from curate.adjudicate import Ruling, adjudicate
-from curate.agreement import BLOCK, stats
-from curate.journal import Journal
+from curate.review.adjudicate import Ruling, adjudicate
+from curate.review.agreement import BLOCK, stats
+from curate.review.journal import Journal
 from curate.stats.interrater import alpha, kappa, measured
 from curate.store import views
 from curate.store.reviewer import pseudonym

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
 from curate import groupsheet
-from curate.agenda import Item
 from curate.config import Config, DedupeConfig, ScreeningConfig
 from curate.contracts import Needs
 from curate.dedupe import animations
@@ -31,7 +30,8 @@ from curate.media.keyframes import MOST, spread
 from curate.progress import Progress
 from curate.release import labels
 from curate.report import report
-from curate.review.dataset import known
+from curate.review.app.dataset import known
+from curate.review.assignment import Item
 from curate.store import migrations
 from curate.store.views import disputed
 from curate.store.workspace import Workspace

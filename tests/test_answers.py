@@ -34,7 +34,7 @@ from curate.media import phash
 from curate.media.decode import Bounds
 from curate.media.pdq import Pdq
 from curate.records import Reason, Sample
-from curate.review.thumbs import Look, Rendering, Revealing
+from curate.review.app.thumbnails import Look, Rendering, Revealing
 from tests.pictures import encode, texture
 
 DATA = encode(texture(1))

@@ -14,7 +14,7 @@ import typer
 
 import cli
 from curate.config import load
-from curate.journal import Journal
+from curate.review.journal import Journal
 from curate.session import Session
 from curate.store.workspace import Workspace
 from tests.pictures import encode, photograph, texture

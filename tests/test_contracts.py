@@ -20,7 +20,7 @@ PACKAGES = {
     "curate.engine": ("prepare", "map"),
     "curate.screening.lists": ("rows", "dispute"),
     "curate.screening.matchers": ("check", "ask"),
-    "curate.queues": ("pick",),
+    "curate.review.queues": ("pick",),
 }
 ALL = [(package, name) for package in PACKAGES for name in names(package)]
 
@@ -53,7 +53,7 @@ def test_a_labeler_says_what_it_needs_and_gives(plugin: tuple[str, Any]) -> None
 
 def test_a_queue_says_what_may_rest_on_it(plugin: tuple[str, Any]) -> None:
     package, cls = plugin
-    if package == "curate.queues":
+    if package == "curate.review.queues":
         assert cls.blind in (True, False)
         assert cls.blind or not cls.reported, "a figure rests on judgements that nothing leaned on"
 

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curate.config import Config
-from curate.decisions import export_csv, import_csv
 from curate.errors import UsageError
 from curate.records import UNSURE, Axis, Taxonomy
+from curate.review.decisions_csv import export_csv, import_csv
 from curate.store import lookup, views
 from curate.store.workspace import Workspace
 from tests.samples import sha256, store

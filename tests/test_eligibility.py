@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate import figures, pool
+from curate import figures
 from curate.config import Config, ScreeningConfig
 from curate.dedupe.run import dedupe
 from curate.demo.account import Demo
@@ -17,6 +17,7 @@ from curate.label.functions import functions_of
 from curate.label.run import label
 from curate.progress import Progress
 from curate.release import collect
+from curate.review import pool
 from curate.screening.quarantine import quarantine
 from curate.sheet import choose
 from curate.status import status

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from curate.config import Config, ReviewConfig
 from curate.errors import PauseError
-from curate.exposure import GAP, Act, Limits, tick
-from curate.journal import Journal
+from curate.review.exposure import GAP, Act, Limits, tick
+from curate.review.journal import Journal
 from curate.store.workspace import Workspace
 from tests.queues import IDS, Clock, queue, workspace
 

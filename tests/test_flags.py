@@ -16,17 +16,17 @@ from curate.config import Config, LabelConfig
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.export import export
-from curate.journal import Journal
 from curate.label import flags
 from curate.label.functions import Functions
 from curate.label.run import _predict, decide, label
-from curate.pool import frame
 from curate.progress import Progress
-from curate.queue import Draw, queue
-from curate.queues.audit import Audit
-from curate.queues.conflict import Conflict
 from curate.records import Axis, Taxonomy
 from curate.release import collect, labels
+from curate.review.draw import Draw, queue
+from curate.review.journal import Journal
+from curate.review.pool import frame
+from curate.review.queues.audit import Audit
+from curate.review.queues.conflict import Conflict
 from curate.sheet import dangers
 from curate.stats.metrics import at_most
 from curate.store.workspace import Workspace

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from curate.adjudicate import Ruling, adjudicate
 from curate.config import Config
 from curate.errors import GoneError, PauseError, UsageError
-from curate.journal import Journal
 from curate.records import Taxonomy
 from curate.release import labels
+from curate.review.adjudicate import Ruling, adjudicate
+from curate.review.journal import Journal
 from curate.screening.quarantine import quarantine
 from curate.store import views
 from curate.store.workspace import Workspace

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from curate.errors import DiskFullError
-from curate.journal import Journal
+from curate.review.journal import Journal
 from curate.store.workspace import Workspace
 from tests.queues import IDS, Clock, queue, workspace
 
@@ -23,7 +23,7 @@ WORKER = """
 import json, random, sys
 from pathlib import Path
 from curate.config import Config
-from curate.journal import Journal
+from curate.review.journal import Journal
 from curate.store.workspace import Workspace
 
 root, reviewer, seed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from curate.config import Config, ReviewConfig
 from curate.errors import CurateError, GoneError, PauseError, UsageError
-from curate.journal import Journal
+from curate.review.journal import Journal
 from curate.screening.quarantine import quarantine
 from curate.store import views
 from tests.queues import IDS, Clock, queue, workspace

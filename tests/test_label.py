@@ -19,12 +19,12 @@ from curate.contracts import Engine, Labeler
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import UsageError
-from curate.journal import Journal
 from curate.label.functions import Functions, Votes, functions_of, report
 from curate.label.run import agreement, balance, decide, label
 from curate.plugins import mark_of, name_of
 from curate.progress import Progress
 from curate.records import Axis, Taxonomy
+from curate.review.journal import Journal
 from curate.store.workspace import Workspace
 from labelers.declared import Declared
 from tests.fakes.brightness import Brightness

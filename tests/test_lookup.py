@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from curate.adjudicate import Ruling, adjudicate
 from curate.config import Config, ScreeningConfig
-from curate.decisions import import_csv
 from curate.dedupe.explain import explain
 from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.progress import Progress
+from curate.review.adjudicate import Ruling, adjudicate
+from curate.review.decisions_csv import import_csv
 from curate.screening.quarantine import quarantine
 from curate.store import lookup
 from curate.store.workspace import Workspace

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from curate.adjudicate import Ruling, adjudicate
-from curate.decisions import export_csv, import_csv
 from curate.errors import UsageError
-from curate.guideline import precedents
+from curate.review.adjudicate import Ruling, adjudicate
+from curate.review.decisions_csv import export_csv, import_csv
+from curate.review.guideline import precedents
 from curate.store import catalog, views
 from curate.store.workspace import Workspace
 from tests.queues import IDS, workspace

@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate import agenda
 from curate.config import Config, ReviewConfig
 from curate.contracts import Pool, Queue
 from curate.errors import UsageError
-from curate.journal import Journal
 from curate.options import Plugin
 from curate.plugins import make, names
-from curate.queue import Draw, describe, queue
-from curate.queues.audit import Audit, allocate
-from curate.queues.conflict import Conflict
-from curate.queues.gold import Gold
-from curate.queues.uncertain import Uncertain
 from curate.records import Axis, Taxonomy
+from curate.review import assignment
+from curate.review.draw import Draw, describe, queue
+from curate.review.journal import Journal
+from curate.review.queues.audit import Audit, allocate
+from curate.review.queues.conflict import Conflict
+from curate.review.queues.gold import Gold
+from curate.review.queues.uncertain import Uncertain
 from curate.screening.quarantine import quarantine
 from curate.store import views
 from curate.store.workspace import Workspace
@@ -137,9 +137,11 @@ def test_what_is_given_to_strata_adds_up(sizes: list[int], total: int, even: flo
         assert min(given_) >= 1
 
 
-@given(st.integers(0, 40), st.integers(0, 60), st.integers(0, 2**32 - 1), st.sampled_from(names("curate.queues")))
+@given(
+    st.integers(0, 40), st.integers(0, 60), st.integers(0, 2**32 - 1), st.sampled_from(names("curate.review.queues"))
+)
 def test_every_queue_takes_any_pool(n: int, size: int, seed: int, name: str) -> None:
-    plugin: Queue = make("curate.queues", Plugin(name, where="queues"), "queue")
+    plugin: Queue = make("curate.review.queues", Plugin(name, where="queues"), "queue")
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.ones(3), n)
     probabilities[rng.random(n) < 0.3] = np.nan
@@ -257,7 +259,7 @@ def test_what_turns_out_to_show_minors_leaves_every_queue(ws: Workspace) -> None
         db.execute("UPDATE members SET grp = 'g' WHERE sample IN (?, ?)", IDS[:2])
         row = "(kind, locator, state, sample, may_depict_minors) VALUES ('url', 'u', 'stored', ?, 1)"
         db.execute(f"INSERT INTO candidates {row}", (IDS[0],))
-    assert [item["sample"] for item in agenda.there(ws.catalog, drawn)] == IDS[2:4]
+    assert [item["sample"] for item in assignment.there(ws.catalog, drawn)] == IDS[2:4]
 
 
 def test_a_share_is_judged_by_two_and_blind(ws: Workspace) -> None:

@@ -10,7 +10,7 @@ from curate.errors import ItemError
 from curate.media import pdq, thumbnail
 from curate.media.decode import Bounds, frames, load, open_image, scaled
 from curate.media.parts import parts
-from curate.review.thumbs import FRAMES, Look, render, revealed
+from curate.review.app.thumbnails import FRAMES, Look, render, revealed
 from tests.hiding import found_in, inverting, mask, saved
 from tests.pictures import clip, photograph, texture
 

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curate.agenda import Item
 from curate.config import load
 from curate.errors import BusyError, CurateError, DiskFullError, GoneError, PauseError, UsageError
-from curate.journal import Journal
-from curate.review import _alone, _folder_name, dataset, mongod, pull, server, thumbs
-from curate.review.desk import Card, Desk, choices
-from curate.review.routes import Routes
-from curate.review.thumbs import Look
+from curate.review.app import dataset, mongod, pull, server, thumbnails
+from curate.review.app.controller import Card, Desk, choices
+from curate.review.app.routes import Routes
+from curate.review.app.session import _alone, _folder_name
+from curate.review.app.thumbnails import Look
+from curate.review.assignment import Item
+from curate.review.journal import Journal
 from curate.screening.quarantine import quarantine
 from curate.store.workspace import Workspace
 from tests.pictures import encode, photograph, texture
@@ -42,7 +43,7 @@ def desk(ws: Workspace, name: str = "uncertain", reviewer: str = "ann") -> tuple
     journal = Journal(ws.catalog, ws.config, name, reviewer)
     items = journal.items()
     media = ws.work / "review" / reviewer
-    thumbs.make(ws, [item.sample for item in items], media, Look())
+    thumbnails.make(ws, [item.sample for item in items], media, Look())
     gone: list[str] = []
     cards = [Card(f"k{n}", item) for n, item in enumerate(items)]
     return Desk(journal, cards, media, Look(), gone.extend), gone, [item.sample for item in items]
@@ -100,7 +101,7 @@ def test_what_is_held_is_taken_off_every_desk(ws: Workspace) -> None:
     quarantine(other.catalog, two._cards["k1"].item.sample, "a test", actor="eve")
     other.close()
     assert two.redeem(ticket) is None
-    assert not two.shows(thumbs.name_of(held, Look()))
+    assert not two.shows(thumbnails.name_of(held, Look()))
     assert others[0] == "k0"
     assert not list(one.media.glob(f"{held}*"))
     with pytest.raises(GoneError):
@@ -122,9 +123,9 @@ def test_what_was_taken_down_meanwhile_vanishes_and_is_counted(ws: Workspace) ->
 
 def test_a_blob_that_is_missing_has_no_picture(ws: Workspace, tmp_path: Path) -> None:
     samples = [item.sample for item in Journal(ws.catalog, ws.config, "uncertain", "ann").items()]
-    thumbs.make(ws, samples, tmp_path / "media", Look())
+    thumbnails.make(ws, samples, tmp_path / "media", Look())
     ws.blobs.delete(samples[0])
-    assert thumbs.make(ws, samples, tmp_path / "media", Look()) == samples[1:]
+    assert thumbnails.make(ws, samples, tmp_path / "media", Look()) == samples[1:]
     assert len(list((tmp_path / "media").iterdir())) == len(samples) - 1
 
 
@@ -235,13 +236,13 @@ def test_an_obscured_picture_has_no_detail_no_colour_and_no_metadata() -> None:
     exif[0x010E] = "a secret caption"
     out = io.BytesIO()
     photograph().save(out, "JPEG", exif=exif, comment=b"another secret")
-    data = thumbs.render(out.getvalue(), Look())
+    data = thumbnails.render(out.getvalue(), Look())
     assert b"secret" not in data
     image = Image.open(io.BytesIO(data))
     assert (image.mode, max(image.size), dict(image.getexif())) == ("L", 256, {})
     clear = photograph().convert("L").resize(image.size)
     assert fine(image) < 0.02 * fine(clear), "what is finer than 8 px of 256 is gone, not only smeared"
-    assert b"secret" not in thumbs.render(out.getvalue(), Look(unobscured=True))
+    assert b"secret" not in thumbnails.render(out.getvalue(), Look(unobscured=True))
 
 
 def fine(image: Image.Image) -> float:
@@ -255,17 +256,17 @@ def fine(image: Image.Image) -> float:
 def test_blur_and_colour_are_options() -> None:
     data = encode(photograph())
     plain = [
-        Image.open(io.BytesIO(thumbs.render(data, look))) for look in (Look(), Look(blur=40), Look(greyscale=False))
+        Image.open(io.BytesIO(thumbnails.render(data, look))) for look in (Look(), Look(blur=40), Look(greyscale=False))
     ]
     assert plain[2].mode == "RGB"
     rough = [np.abs(np.diff(np.asarray(one.convert("L"), dtype=float))).mean() for one in plain]
     assert rough[1] < rough[0]
-    assert Image.open(io.BytesIO(thumbs.render(data, Look(unobscured=True)))).size == (512, 512)
+    assert Image.open(io.BytesIO(thumbnails.render(data, Look(unobscured=True)))).size == (512, 512)
 
 
 def test_what_cannot_be_decoded_is_a_grey_field(ws: Workspace, tmp_path: Path) -> None:
     ws.blobs.put([("ab" * 32, b"no image")])
-    assert thumbs.one(ws, "ab" * 32, tmp_path / "x.jpg", Look())
+    assert thumbnails.one(ws, "ab" * 32, tmp_path / "x.jpg", Look())
     assert Image.open(tmp_path / "x.jpg").getextrema() == (128, 128)
 
 
@@ -346,6 +347,6 @@ def test_a_long_path_gets_its_socket_elsewhere(tmp_path: Path) -> None:
 
 def test_pictures_of_a_texture_stay_apart() -> None:
     """So that the obscured ones are pictures at all."""
-    one, two = (thumbs.render(encode(texture(seed)), Look()) for seed in (1, 2))
+    one, two = (thumbnails.render(encode(texture(seed)), Look()) for seed in (1, 2))
     assert one != two
     assert replace(Look(), blur=3).mark != Look().mark

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from curate.review import guard
+from curate.review.app import guard
 from tests.attacks import ATTACKS, EVENTS, SELECT, Attack, Target, get, post, send
 from tests.pictures import encode, texture
 from tests.reviewing import ROOT, Served, decisions, environment, needs, queue
@@ -183,7 +183,7 @@ def test_a_killed_server_leaves_no_mongod(tmp_path: Path) -> None:
 
 def test_without_tls_only_loopback_is_served(tmp_path: Path) -> None:
     from curate.errors import UsageError
-    from curate.review.server import Options, check
+    from curate.review.app.server import Options, check
 
     check(Options(address="127.5.6.7"))
     check(Options(address="::1"))
@@ -204,7 +204,7 @@ def test_without_tls_only_loopback_is_served(tmp_path: Path) -> None:
 
 def test_the_environment_is_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whatever the user's own FiftyOne is told, a session is told something else."""
-    from curate.review.dataset import environment as set_up
+    from curate.review.app.dataset import environment as set_up
 
     monkeypatch.setattr(os, "environ", {"FIFTYONE_ALLOWED_ORIGINS": "*", "FIFTYONE_PLUGINS_DIR": "/elsewhere"})
     set_up(tmp_path, "mongodb://x")

@@ -24,7 +24,7 @@ from curate.features.scores import compute
 from curate.media.decode import Bounds
 from curate.progress import Progress
 from curate.records import Reason
-from curate.review import thumbs
+from curate.review.app import thumbnails
 from curate.store.shards import assign
 from curate.store.workspace import Workspace
 from labelers.drawing import Drawing
@@ -95,18 +95,18 @@ def test_review(ws: Workspace, ids: tuple[str, str, str], tmp_path: Path) -> Non
     """A grey field in its place; asked for in clear, a line."""
     from curate.engine import Aside
 
-    look = thumbs.Look()
-    assert thumbs.make(ws, list(ids), tmp_path / "media", look) == list(ids)
-    sizes = [len((tmp_path / "media" / thumbs.name_of(one, look)).read_bytes()) for one in ids]
+    look = thumbnails.Look()
+    assert thumbnails.make(ws, list(ids), tmp_path / "media", look) == list(ids)
+    sizes = [len((tmp_path / "media" / thumbnails.name_of(one, look)).read_bytes()) for one in ids]
     assert sizes[1] < min(sizes[0], sizes[2])
-    reveal = Aside(ws.config.engine, thumbs.Revealing(ws.blobs.root, Bounds()))
+    reveal = Aside(ws.config.engine, thumbnails.Revealing(ws.blobs.root, Bounds()))
     assert reveal(ids[0])[1] == "image/jpeg"
     with pytest.raises(ItemError, match="too_slow"):
         reveal(ids[1])
     assert reveal(ids[2])[1] == "image/jpeg", "by another worker"
     reveal.close()
     with pytest.raises(ItemError, match="file_missing"):
-        thumbs.Revealing(ws.blobs.root, Bounds())("0" * 64)
+        thumbnails.Revealing(ws.blobs.root, Bounds())("0" * 64)
 
 
 def test_a_trained_model(ws: Workspace) -> None:

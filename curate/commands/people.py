@@ -23,10 +23,12 @@ def queue(
 ) -> None:
     """Draw what people look at next, or say how far a queue has come. Prints counts, never an id."""
     from curate.plugins import names
-    from curate.queue import Draw, describe, queue
+    from curate.review.draw import Draw, describe, queue
 
     with s.open() as ws:
-        if name not in names("curate.queues") and ws.catalog.one("SELECT 1 FROM queues WHERE queue = ?", (name,)):
+        if name not in names("curate.review.queues") and ws.catalog.one(
+            "SELECT 1 FROM queues WHERE queue = ?", (name,)
+        ):
             s.say(describe(ws, name) | {"made": False})
         else:
             drawn = queue(ws, pick.queue(ws.config, name), Draw(axis, size, again))
@@ -47,7 +49,7 @@ def adjudicate(
     axis: Annotated[str | None, typer.Option(help="The axis that is settled (default: the first).")] = None,
 ) -> None:
     """Settle what people contradict each other about: the last word, by somebody else, with a reason."""
-    from curate.adjudicate import Ruling, adjudicate
+    from curate.review.adjudicate import Ruling, adjudicate
 
     with s.open() as ws:
         s.say(adjudicate(ws, Ruling(sample, label, reviewer, reason, axis)))
@@ -60,7 +62,7 @@ def decisions_import(s: Session, file: Path) -> None:
 
     Exit 3 when no sample that it names is here.
     """
-    from curate.decisions import import_csv
+    from curate.review.decisions_csv import import_csv
 
     with s.drive("decisions import") as ws:
         result = import_csv(ws, file)
@@ -73,6 +75,6 @@ def decisions_import(s: Session, file: Path) -> None:
 @verb
 def decisions_export(s: Session, file: Path) -> None:
     """Write every human label to a CSV file that another workspace can import."""
-    from curate.decisions import export_csv
+    from curate.review.decisions_csv import export_csv
 
     s.tell(lambda ws: export_csv(ws, file))

@@ -25,7 +25,7 @@ def check(config: "Config") -> None:
     backbone(config)
     formats(config)
     for table in config.queues:
-        make("curate.queues", table, "queue")
+        make("curate.review.queues", table, "queue")
     if config.label.model != "auto":
         module("curate.label.models", config.label.model, "label.model", "label model")
 
@@ -129,4 +129,4 @@ def queue(config: "Config", name: str) -> Any:
     tables = [table for table in config.queues if table.use == name]
     if len(tables) > 1:
         raise UsageError(f"queues: '{name}' is there twice; give one table its options")
-    return make("curate.queues", tables[0] if tables else Plugin(name, where="queue"), "queue")
+    return make("curate.review.queues", tables[0] if tables else Plugin(name, where="queue"), "queue")

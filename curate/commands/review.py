@@ -31,8 +31,8 @@ def review(
     stats: Annotated[bool, typer.Option("--stats", help="Only say what decisions are worth: agreement, gold.")] = False,
 ) -> None:
     """Work through a queue in the browser: obscured by default, blind where it counts, one key a decision."""
-    from curate.review import review
-    from curate.review.server import Options, say_url
+    from curate.review.app.server import Options, say_url
+    from curate.review.app.session import review
 
     if stats:
         return _stats(s, reviewer)
@@ -48,7 +48,7 @@ def review(
 
 
 def _stats(s: Session, reviewer: str | None) -> None:
-    from curate.agreement import stats
+    from curate.review.agreement import stats
 
     with s.open() as ws:
         s.say(stats(ws, reviewer))
@@ -56,7 +56,7 @@ def _stats(s: Session, reviewer: str | None) -> None:
 
 def _drawn(ws: "Workspace", name: str, size: int) -> str:
     """The queue's name; one that is not there yet is drawn."""
-    from curate.queue import Draw, newest, queue
+    from curate.review.draw import Draw, newest, queue
 
     found = newest(ws, name)
     if ws.catalog.one("SELECT 1 FROM queues WHERE queue = ?", (found,)) is None:

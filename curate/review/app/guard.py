@@ -2,7 +2,7 @@
 
 FiftyOne 1.22 serves any readable file, runs operators for anyone, and takes a foreign Origin and Host. So everything is
 refused that is not named here: who asks (token, Host, Origin), how (the shapes of HTTP/1.1 that two parsers read the
-same way), and for what (curate/review/rules.py). Media are read here, from one folder, never by FiftyOne.
+same way), and for what (curate/review/app/allowlist.py). Media are read here, from one folder, never by FiftyOne.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from curate.review.rules import Refusal, allowed, judged
+from curate.review.app.allowlist import Refusal, allowed, judged
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

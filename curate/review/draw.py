@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.agenda import there
 from curate.contracts import Queue
 from curate.errors import UsageError
 from curate.fingerprint import canonical
 from curate.options import suggest
 from curate.plugins import name_of, options_of
-from curate.pool import Frame, frame
 from curate.records import Axis
+from curate.review.assignment import there
+from curate.review.pool import Frame, frame
 from curate.store import views
 from curate.store.catalog import now
 from curate.store.workspace import Workspace

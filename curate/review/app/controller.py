@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.agenda import Item, there
 from curate.errors import GoneError
-from curate.journal import Journal
 from curate.records import UNSURE
-from curate.review.thumbs import Look, name_of
+from curate.review.app.thumbnails import Look, name_of
+from curate.review.assignment import Item, there
+from curate.review.journal import Journal
 from curate.store.reviewer import pseudonym
 
 TICKET = 30.0  # seconds for which the address of an original is good, once

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from curate.agenda import Item, left, there
 from curate.config import Config
 from curate.errors import GoneError, PauseError, UsageError
-from curate.exposure import Act, Exposure, Limits, tick
 from curate.fingerprint import canonical
-from curate.guideline import read_by_people
 from curate.options import suggest
 from curate.records import UNSURE, Axis
+from curate.review.assignment import Item, left, there
+from curate.review.exposure import Act, Exposure, Limits, tick
+from curate.review.guideline import read_by_people
 from curate.screening.quarantine import quarantine
 from curate.store import views
 from curate.store.catalog import Catalog

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from curate.errors import CurateError, DiskFullError, GoneError, PauseError, UsageError
-from curate.review.desk import Desk
+from curate.review.app.controller import Desk
 
 STATUS: tuple[tuple[type[CurateError], int], ...] = (
     (PauseError, 423), (GoneError, 410), (UsageError, 400), (DiskFullError, 507), (CurateError, 503),

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from curate.agenda import Item
 from curate.label import table
 from curate.label.flags import ABSTAIN, FAILED
 from curate.records import UNSURE, Axis
-from curate.review.thumbs import FRAMES
+from curate.review.app.thumbnails import FRAMES
+from curate.review.assignment import Item
 from curate.store import views
 from curate.store.workspace import Workspace
 

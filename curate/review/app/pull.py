@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate.errors import CurateError, GoneError, UsageError
-from curate.review.dataset import EDIT
-from curate.review.desk import Desk, choices
+from curate.review.app.controller import Desk, choices
+from curate.review.app.dataset import EDIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from curate.guideline import guideline, precedents
 from curate.records import UNSURE, Axis
+from curate.review.guideline import guideline, precedents
 from curate.store import views
 from curate.store.catalog import Catalog
 from curate.store.reviewer import pseudonym, reviewer_name

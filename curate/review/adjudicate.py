@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from curate.errors import UsageError
-from curate.guideline import guideline
 from curate.options import suggest
 from curate.records import Axis
+from curate.review.guideline import guideline
 from curate.store import lookup, views
 from curate.store.catalog import later
 from curate.store.reviewer import reviewer_name
