@@ -213,7 +213,7 @@ def export(s: Session, version: str) -> None:
 
 
 def _export(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
-    from curate.export import export
+    from curate.release.export import export
     from curate.store import lost
 
     gone = lost.note(ws)
@@ -241,7 +241,7 @@ def _train(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
 @verb
 def run(s: Session, version: str) -> None:
     """Fetch, dedupe, label and export, as curate.toml says; a version that exists is left as it is."""
-    from curate.export import check_version
+    from curate.release.export import check_version
     from curate.store.views import untold
 
     with s.drive("run", tells=True) as ws:

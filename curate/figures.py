@@ -12,8 +12,8 @@ from curate import __version__
 from curate.config import CONFIG_NAME, digest
 from curate.fetch.reasons import MEANING
 from curate.records import SPLITS, Axis, Reason
-from curate.release import HEADER
-from curate.release import labels as release_labels
+from curate.release.rows import HEADER
+from curate.release.rows import labels as release_labels
 from curate.store import eligibility
 from curate.store.views import declared, held
 from curate.store.workspace import Workspace

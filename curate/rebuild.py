@@ -22,8 +22,8 @@ from curate.media.decode import Bounds
 from curate.net.redact import REDACTED
 from curate.progress import Progress
 from curate.records import Sample
-from curate.redaction import removed_from
-from curate.release import HEADER, PROVENANCE, load
+from curate.release.redact import removed_from
+from curate.release.rows import HEADER, PROVENANCE, load
 from curate.removal import DAMAGED, FOLDER
 from curate.screening.quarantine import hold, open_incident
 from curate.store import chain, journal_log, lost

@@ -18,13 +18,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import redaction
 from curate.erasure import count, erase, group_name
 from curate.errors import BusyError, DiskFullError, ItemError, StoreError
 from curate.fingerprint import canonical
 from curate.media import pdq
 from curate.media.decode import Bounds
 from curate.media.parts import parts
+from curate.release import redact
 from curate.store.blobs import disk, sync, write
 from curate.store.catalog import PAGE, now
 from curate.store.file_digests import keep
@@ -88,7 +88,7 @@ def remove(
     samples stay held back, and the same again finishes it.
     """
     ids = _with_frames(ws.catalog, ids)
-    affected, at = redaction.holding(ws, ids), now()
+    affected, at = redact.holding(ws, ids), now()
     name = f"{at[:19].translate(_PLAIN)}Z-{secrets.token_hex(4)}"
     with ws.catalog.tx() as db:
         db.executemany("INSERT OR REPLACE INTO removing VALUES (?, ?)", ((one, name) for one in ids))
@@ -169,7 +169,7 @@ def _plan(ws: "Workspace", receipt: Receipt, ids: Sequence[str], candidates: Seq
         models=[row[0] for row in catalog.rows("SELECT model FROM models ORDER BY 1") if row[0] in receipt.releases],
         blocks_near=any(kind == "pdq" for kind, _ in tombstones),
     )
-    exports = {version: redaction.exported(ws, version) for version in receipt.releases}
+    exports = {version: redact.exported(ws, version) for version in receipt.releases}
     return Plan(receipt, ids, list(candidates), sorted(words), tombstones, exports)
 
 
@@ -256,7 +256,7 @@ def _finish(ws: "Workspace", plan: Plan) -> Receipt:
         name, _, mark = folder.name.rpartition("@")
         Table(ws.work / "tables", name, mark).without(gone)
     _derived(ws)
-    done = redaction.redact(ws, plan.receipt.releases, _redaction(ws, plan))
+    done = redact.redact(ws, plan.receipt.releases, _redaction(ws, plan))
     receipt = plan.receipt
     with ws.catalog.tx() as db:
         erase(ws, db, plan.candidates)
@@ -273,9 +273,9 @@ def _block(ws: "Workspace", plan: Plan) -> None:
         ws.tombstones.append(said | {"tombstones": [list(one) for one in plan.tombstones]})
 
 
-def _redaction(ws: "Workspace", plan: Plan) -> redaction.Redaction:
+def _redaction(ws: "Workspace", plan: Plan) -> redact.Redaction:
     names = {one: group_name(ws.catalog, one) for one in plan.ids}
-    return redaction.Redaction(plan.receipt.receipt, plan.receipt.at, names, plan.exports)
+    return redact.Redaction(plan.receipt.receipt, plan.receipt.at, names, plan.exports)
 
 
 def _derived(ws: "Workspace") -> None:

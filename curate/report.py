@@ -10,7 +10,7 @@ from curate.errors import UsageError
 from curate.label import table as weak_table
 from curate.page import Table, table
 from curate.progress import Progress
-from curate.release import Label
+from curate.release.rows import Label
 from curate.review import agreement
 from curate.stats.metrics import against
 from curate.store.blobs import write

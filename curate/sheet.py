@@ -14,7 +14,7 @@ from curate.media import thumbnail
 from curate.media.decode import Bounds, open_image, scaled
 from curate.progress import Progress
 from curate.records import Axis
-from curate.release import Label
+from curate.release.rows import Label
 from curate.store.eligibility import inactive
 from curate.store.views import minors
 from curate.store.workspace import Workspace

@@ -16,7 +16,7 @@ from curate.features.scores import compute, read
 from curate.linear import Examples, Head, fit
 from curate.options import suggest
 from curate.records import SPLITS, Manifest
-from curate.release import accused, aside, load
+from curate.release.rows import accused, aside, load
 from curate.stats.metrics import Judged, against, evaluate, said_by, wilson
 from curate.store import views
 from curate.store.blobs import disk, write

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from curate.config import Config
-from curate.export import export
 from curate.features.hashes import table
 from curate.media import pdq, phash
 from curate.progress import Progress
+from curate.release.export import export
 from curate.store.shards import assign
 from curate.store.tables import to_table
 from curate.store.workspace import Workspace

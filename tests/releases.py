@@ -12,13 +12,13 @@ from typing import TypeVar
 import numpy as np
 
 from curate.config import Config
-from curate.export import export
 from curate.features.hashes import pdq_rows, pdq_table, table
 from curate.media import phash
 from curate.options import Plugin
 from curate.plugins import make, names
 from curate.progress import Progress
 from curate.records import Axis, Taxonomy
+from curate.release.export import export
 from curate.store.tables import to_table
 from curate.store.workspace import Workspace
 from tests.builders import bares, far_pdq

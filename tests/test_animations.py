@@ -28,7 +28,7 @@ from curate.engine.serial import Serial
 from curate.features import frames
 from curate.media.keyframes import MOST, spread
 from curate.progress import Progress
-from curate.release import labels
+from curate.release.rows import labels
 from curate.report import report
 from curate.review.app.dataset import known
 from curate.review.assignment import Item

@@ -16,7 +16,7 @@ from curate.engine.serial import Serial
 from curate.label.functions import functions_of
 from curate.label.run import label
 from curate.progress import Progress
-from curate.release import collect
+from curate.release.rows import collect
 from curate.review import pool
 from curate.screening.quarantine import quarantine
 from curate.sheet import choose

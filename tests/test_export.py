@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import curate.export as verb
+import curate.release.export as verb
 from curate.config import Config, ExportConfig
 from curate.contracts import Export
 from curate.errors import GateError, UsageError
-from curate.export import export
 from curate.features import frames, hashes
 from curate.media import pdq
 from curate.policy import minors, refusals
 from curate.records import SPLITS, Axis, Manifest, Taxonomy
-from curate.release import load
+from curate.release.export import export
+from curate.release.rows import load
 from curate.screening.quarantine import quarantine
 from curate.store import blobs
 from curate.store.workspace import Workspace
@@ -361,7 +361,7 @@ def test_killed_at_any_step_it_is_no_release_and_redone_it_is_the_same(
     with monkeypatch.context() as patch:
         patch.setattr(verb, "write", deadly(blobs.write))
         patch.setattr(Path, "rename", deadly(Path.rename))
-        patch.setattr("curate.release.shutil.rmtree", lambda *_, **__: None)
+        patch.setattr("curate.release.rows.shutil.rmtree", lambda *_, **__: None)
         patch.setattr(ws.catalog, "note", deadly(ws.catalog.note))
         patch.setattr(ws.catalog, "tx", deadly(ws.catalog.tx))
         with pytest.raises(Killed):

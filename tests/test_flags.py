@@ -15,13 +15,13 @@ from hypothesis.extra.numpy import arrays
 from curate.config import Config, LabelConfig
 from curate.engine.serial import Serial
 from curate.errors import UsageError
-from curate.export import export
 from curate.label import flags
 from curate.label.functions import Functions
 from curate.label.run import _predict, decide, label
 from curate.progress import Progress
 from curate.records import Axis, Taxonomy
-from curate.release import collect, labels
+from curate.release.export import export
+from curate.release.rows import collect, labels
 from curate.review.draw import Draw, queue
 from curate.review.journal import Journal
 from curate.review.pool import frame

@@ -16,11 +16,11 @@ from curate.dedupe.run import dedupe
 from curate.dedupe.similarity import Looks, one_picture
 from curate.engine.serial import Serial
 from curate.errors import GateError
-from curate.export import export
 from curate.features import hashes
 from curate.features.detail import Grains
 from curate.media import phash
 from curate.progress import Progress
+from curate.release.export import export
 from tests.builders import add, members, workspace
 from tests.calling import Command
 from tests.pictures import encode, photograph, texture

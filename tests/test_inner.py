@@ -18,12 +18,12 @@ from curate.dedupe.held_out import hold_out
 from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import GateError
-from curate.export import export
 from curate.features import hashes
 from curate.fingerprint import fingerprint
 from curate.media import inner, phash
 from curate.near import dihedral
 from curate.progress import Progress
+from curate.release.export import export
 from curate.store.workspace import Workspace
 from tests.builders import add, members, workspace
 from tests.pictures import encode, photograph, texture

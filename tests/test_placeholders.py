@@ -15,7 +15,7 @@ from curate.net.client import Client
 from curate.net.limits import Limits
 from curate.progress import Progress
 from curate.records import Response
-from curate.release import collect
+from curate.release.rows import collect
 from curate.screening.gate import Gate
 from curate.store.views import held
 from curate.store.workspace import Workspace

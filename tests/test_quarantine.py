@@ -13,7 +13,7 @@ from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import StoreError, UsageError
 from curate.figures import survivors
-from curate.release import collect
+from curate.release.rows import collect
 from curate.review.decisions_csv import export_csv
 from curate.screening.quarantine import quarantine
 from curate.status import status

@@ -8,9 +8,9 @@ import pytest
 
 from curate.config import Config, ExportConfig, FetchConfig
 from curate.errors import StoreError, UsageError
-from curate.export import export
 from curate.records import SPLITS
-from curate.release import config_sha256, load
+from curate.release.export import export
+from curate.release.rows import config_sha256, load
 from curate.store.workspace import Workspace
 from tests.releases import QUIET, Item, Mention, stocked
 

@@ -20,12 +20,12 @@ from PIL import Image
 
 from curate import figures, sheet
 from curate.config import Config, ScreeningConfig
-from curate.export import export
 from curate.fetch.reasons import MEANING
 from curate.media import thumbnail
 from curate.options import Plugin
 from curate.progress import Progress
 from curate.records import Axis, Reason, Taxonomy
+from curate.release.export import export
 from curate.report import gather, matrix, report
 from curate.stats.metrics import Judged, evaluate, said_by
 from curate.store.catalog import now

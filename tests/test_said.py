@@ -10,7 +10,7 @@ from curate.config import Config
 from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import StoreError
-from curate.export import _remedy, export
+from curate.release.export import _remedy, export
 from curate.store import eligibility, lookup
 from curate.train import train
 from curate.verify import verify

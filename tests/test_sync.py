@@ -18,7 +18,7 @@ from curate.net.limits import Limits
 from curate.net.offline import Offline
 from curate.progress import Progress
 from curate.records import Change, Page, Reason, Upstream
-from curate.release import collect
+from curate.release.rows import collect
 from curate.screening.gate import Gate
 from curate.store import views
 from curate.store.workspace import Workspace

@@ -16,11 +16,11 @@ from curate.config import Config
 from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import BusyError, StoreError, UsageError, WitnessError
-from curate.export import export
 from curate.progress import Progress
-from curate.release import load
+from curate.release.export import export
+from curate.release.rows import load
+from curate.release.share import share
 from curate.removal import remove, unfinished
-from curate.share import share
 from curate.store.tombstones import SCRUBBED
 from curate.store.views import held, is_held
 from curate.store.workspace import Workspace

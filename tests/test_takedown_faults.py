@@ -14,7 +14,7 @@ import pytest
 from curate.commands.base import _settle
 from curate.config import Config
 from curate.errors import BusyError, DiskFullError
-from curate.release import load
+from curate.release.rows import load
 from curate.removal import unfinished
 from curate.store.catalog import Catalog
 from curate.store.workspace import Workspace

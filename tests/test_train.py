@@ -18,11 +18,11 @@ from curate.config import Config, TrainConfig
 from curate.contracts import Decoded, Needs
 from curate.engine.serial import Serial
 from curate.errors import StoreError, UsageError
-from curate.export import export
 from curate.features.scores import read
 from curate.options import Plugin
 from curate.plugins import make, mark_of
-from curate.release import load
+from curate.release.export import export
+from curate.release.rows import load
 from curate.store.workspace import Workspace
 from curate.train import _without, lines, train
 from tests.pictures import encode, texture

@@ -51,7 +51,7 @@ def share(
     s: Session, version: str, to: Annotated[str, typer.Option(help="Who was given it: a name, kept in the catalog.")]
 ) -> None:
     """Write down who was given a release, so that a takedown can name them. Sends nothing."""
-    from curate.share import share
+    from curate.release.share import share
 
     with s.drive("share") as ws:
         result = share(ws, version, to)

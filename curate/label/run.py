@@ -24,7 +24,7 @@ from curate.options import build, suggest
 from curate.plugins import module, plugin_class
 from curate.progress import Progress
 from curate.records import Axis, Sample
-from curate.release import vanished
+from curate.release.rows import vanished
 from curate.store import eligibility, views
 from curate.store.workspace import Workspace
 

@@ -10,7 +10,7 @@ from curate.contracts import Pool
 from curate.errors import UsageError
 from curate.label import table
 from curate.records import Axis
-from curate.release import CONTRADICTED, labels
+from curate.release.rows import CONTRADICTED, labels
 from curate.store import eligibility, views
 from curate.store.workspace import Workspace
 

@@ -24,8 +24,8 @@ from curate.label import table as weak_table
 from curate.net.redact import redact, redacted
 from curate.policy import minors, refusals
 from curate.records import SPLITS, Manifest
-from curate.redaction import removed
-from curate.release import (
+from curate.release.redact import removed
+from curate.release.rows import (
     CONFLICT,
     CONTRADICTED,
     HEADER,
