@@ -29,13 +29,13 @@ from curate.features import frames
 from curate.media.keyframes import MOST, spread
 from curate.progress import Progress
 from curate.release.rows import labels
+from curate.removal.takedown import takedown
 from curate.report import report
 from curate.review.app.dataset import known
 from curate.review.assignment import Item
 from curate.store import migrations
 from curate.store.views import disputed
 from curate.store.workspace import Workspace
-from curate.takedown import takedown
 from tests.builders import add, members, workspace
 from tests.calling import Command
 from tests.pictures import clip, encode, photograph, texture

@@ -10,7 +10,7 @@ import pytest
 
 from curate.config import CONFIG_NAME, load
 from curate.errors import DiskFullError, StoreError
-from curate.removal import MARK
+from curate.removal.remove import MARK
 from curate.store import borrowed
 from curate.store.catalog import Catalog
 from curate.store.workspace import Workspace

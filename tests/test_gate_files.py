@@ -8,7 +8,7 @@ import pytest
 
 from curate.engine.serial import Serial
 from curate.fetch import local_files
-from curate.rescan import rescan
+from curate.removal.rescan import rescan
 from tests.gatefiles import CONTAINERS, KINDS, LISTED, TURNS, files, scene, some
 from tests.pictures import encode
 from tests.releases import QUIET

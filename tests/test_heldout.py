@@ -17,7 +17,7 @@ from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.progress import Progress
-from curate.removal import remove
+from curate.removal.remove import remove
 from curate.store.workspace import Workspace
 from tests.builders import add, add_hashed, members, workspace
 from tests.pictures import encode, photograph, texture

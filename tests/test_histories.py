@@ -16,6 +16,7 @@ from curate.commands.base import _settle
 from curate.config import Config
 from curate.engine.serial import Serial
 from curate.errors import StoreError
+from curate.removal.takedown import takedown
 from curate.screening import set_aside
 from curate.screening.incidents import release
 from curate.screening.quarantine import quarantine
@@ -23,7 +24,6 @@ from curate.store import chain, lost
 from curate.store.catalog import now
 from curate.store.views import held
 from curate.store.workspace import Workspace
-from curate.takedown import takedown
 from curate.verify import verify
 from tests.builders import add, decide
 from tests.pictures import encode, texture

@@ -13,12 +13,12 @@ from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.progress import Progress
+from curate.removal.takedown import takedown
 from curate.review.adjudicate import Ruling, adjudicate
 from curate.review.decisions_csv import import_csv
 from curate.screening.quarantine import quarantine
 from curate.store import lookup
 from curate.store.workspace import Workspace
-from curate.takedown import takedown
 from tests.builders import add, decide, workspace
 from tests.pictures import encode, texture
 

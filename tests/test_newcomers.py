@@ -11,7 +11,7 @@ from curate.dedupe.explain import explain, lines
 from curate.engine.serial import Serial
 from curate.features import hashes
 from curate.progress import Progress
-from curate.rescan import rescan
+from curate.removal.rescan import rescan
 from curate.session import _lines
 from tests.builders import add, workspace
 from tests.calling import Command

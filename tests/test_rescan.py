@@ -13,7 +13,7 @@ from curate.errors import GateError
 from curate.features.hashes import pdq_rows, pdq_table
 from curate.fingerprint import fingerprint
 from curate.media import pdq
-from curate.rescan import rescan
+from curate.removal.rescan import rescan
 from curate.screening.gate import Gate, load
 from curate.screening.incidents import incident, release
 from curate.screening.lists.lines import Lines
@@ -77,7 +77,7 @@ def test_what_matched_is_never_let_go_of(ws: Workspace, tmp_path: Path, monkeypa
     """Killed between the incident and the removal: the operator's word frees what came with it, and not the item."""
     bad, beside = add(ws, encode(PHOTO), album="gallery"), add(ws, encode(texture(1)), album="gallery")
     with monkeypatch.context() as patch:
-        patch.setattr("curate.rescan.remove", lambda *_: pytest.fail("killed"))
+        patch.setattr("curate.removal.rescan.remove", lambda *_: pytest.fail("killed"))
         with pytest.raises(pytest.fail.Exception):
             rescan(ws, gate(tmp_path, bad), Serial(), QUIET)
     assert views.held(ws.catalog) == {bad, beside}

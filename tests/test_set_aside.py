@@ -11,7 +11,7 @@ from curate.commands import pick
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.media import pdq
-from curate.rescan import rescan
+from curate.removal.rescan import rescan
 from curate.screening import common, set_aside
 from curate.screening.entry import aside, describe, find, restore
 from curate.screening.incidents import dispute, incident, release
@@ -278,7 +278,7 @@ def test_a_dispute_alone_lets_go_of_nothing(root: Path) -> None:
 
 def killed_rescan(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("curate.rescan.remove", lambda *_: pytest.fail("killed"))
+        patch.setattr("curate.removal.rescan.remove", lambda *_: pytest.fail("killed"))
         with pytest.raises(pytest.fail.Exception):
             rescan(ws, gate(ws), Serial(), QUIET)
 

@@ -19,10 +19,10 @@ from curate.net.offline import Offline
 from curate.progress import Progress
 from curate.records import Change, Page, Reason, Upstream
 from curate.release.rows import collect
+from curate.removal.takedown import deleted
 from curate.screening.gate import Gate
 from curate.store import views
 from curate.store.workspace import Workspace
-from curate.takedown import deleted
 from sources.commons import Commons
 from tests.commonsworld import png, tree
 from tests.mediawiki import Wiki

@@ -10,7 +10,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from curate import removal
 from curate.commands.base import _settle
 from curate.config import Config
 from curate.dedupe.run import dedupe
@@ -20,11 +19,12 @@ from curate.progress import Progress
 from curate.release.export import export
 from curate.release.rows import load
 from curate.release.share import share
-from curate.removal import remove, unfinished
+from curate.removal import remove as removal
+from curate.removal.remove import remove, unfinished
+from curate.removal.takedown import deleted, takedown
 from curate.store.tombstones import SCRUBBED
 from curate.store.views import held, is_held
 from curate.store.workspace import Workspace
-from curate.takedown import deleted, takedown
 from curate.verify import verify
 from tests.builders import add, decide, members, workspace
 from tests.pictures import encode, texture

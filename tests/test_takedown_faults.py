@@ -15,10 +15,10 @@ from curate.commands.base import _settle
 from curate.config import Config
 from curate.errors import BusyError, DiskFullError
 from curate.release.rows import load
-from curate.removal import unfinished
+from curate.removal.remove import unfinished
+from curate.removal.takedown import takedown
 from curate.store.catalog import Catalog
 from curate.store.workspace import Workspace
-from curate.takedown import takedown
 from curate.verify import verify
 from tests.builders import members
 from tests.test_takedown import QUIET, released, start, traces, words

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate.config import Config
+from curate.removal.takedown import takedown
 from curate.store.workspace import Workspace
-from curate.takedown import takedown
 from curate.verify import verify
 from tests.many import stocked, url
 from tests.test_takedown import QUIET

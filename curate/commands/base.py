@@ -81,7 +81,7 @@ def finish(
 
 def _settle(ws: "Workspace") -> None:
     """Finish a removal that was killed."""
-    from curate.removal import resume, unfinished
+    from curate.removal.remove import resume, unfinished
 
     if unfinished(ws.catalog):
         resume(ws)

@@ -159,7 +159,7 @@ def screening_release(
 @verb
 def screening_rescan(s: Session) -> None:
     """Screen all stored samples again, from stored hashes; remove what matches. Exit 5 when something did."""
-    from curate.rescan import rescan
+    from curate.removal.rescan import rescan
     from curate.store.views import untold
 
     with s.drive("rescan", tells=True) as ws:

@@ -26,7 +26,7 @@ def takedown(
     ] = False,
 ) -> None:
     """Let go of an item for good: bytes, rows, everything made of it, its rows in releases; it does not come back."""
-    from curate.takedown import deleted, takedown
+    from curate.removal.takedown import deleted, takedown
 
     if bool(name) == upstream_deleted:
         raise UsageError("takedown: name one item, or give --upstream-deleted")

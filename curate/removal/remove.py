@@ -18,13 +18,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.erasure import count, erase, group_name
 from curate.errors import BusyError, DiskFullError, ItemError, StoreError
 from curate.fingerprint import canonical
 from curate.media import pdq
 from curate.media.decode import Bounds
 from curate.media.parts import parts
 from curate.release import redact
+from curate.removal.erase import count, erase, group_name
 from curate.store.blobs import disk, sync, write
 from curate.store.catalog import PAGE, now
 from curate.store.file_digests import keep

@@ -10,7 +10,7 @@ from curate.errors import GateError
 from curate.features import hashes
 from curate.media import pdq
 from curate.records import Digests
-from curate.removal import keys_of, remove
+from curate.removal.remove import keys_of, remove
 from curate.screening import preserve
 from curate.screening.gate import REMEDY, Gate, Match
 from curate.screening.quarantine import company, hold, open_incident
