@@ -224,7 +224,7 @@ def _export(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
 @verb
 def train(s: Session, version: str) -> None:
     """Train and measure the baseline classifier on a release."""
-    from curate.train import lines
+    from curate.train.run import lines
 
     with s.drive("train") as ws:
         result = _train(s, ws, version)
@@ -232,7 +232,7 @@ def train(s: Session, version: str) -> None:
 
 
 def _train(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
-    from curate.train import train
+    from curate.train.run import train
 
     return train(ws, version, s.engine(ws.config), pick.backbone(ws.config), s.progress)
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from curate.config import TrainConfig
-from curate.crossval import grouped_cross_validation
 from curate.errors import UsageError
 from curate.linear import Examples, fit
 from curate.stats.metrics import Judged, at_most, average_precision, bootstrap, evaluate, roc_auc, said_by, wilson
+from curate.train.crossval import grouped_cross_validation
 
 FIVE = ("drawings", "hentai", "neutral", "porn", "sexy")
 SAFE, BORDERLINE = ("drawings", "neutral"), ("sexy",)

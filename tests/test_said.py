@@ -12,7 +12,7 @@ from curate.engine.serial import Serial
 from curate.errors import StoreError
 from curate.release.export import _remedy, export
 from curate.store import eligibility, lookup
-from curate.train import train
+from curate.train.run import train
 from curate.verify import verify
 from tests.builders import add, workspace
 from tests.calling import Command
@@ -124,12 +124,12 @@ def test_a_train_that_fails_keeps_the_model_that_was_there(tmp_path: Path, monke
         raise StoreError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("curate.train.save", full)
+        patch.setattr("curate.train.run.save", full)
         with pytest.raises(StoreError):
             train(ws, "1.0.0", Serial(), Tiny(), QUIET)
     ws.config = replace(ws.config, train=replace(ws.config.train, epochs=3))
     with monkeypatch.context() as patch:
-        patch.setattr("curate.train.write", full)
+        patch.setattr("curate.train.run.write", full)
         with pytest.raises(StoreError):
             train(ws, "1.0.0", Serial(), Tiny(), QUIET)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -24,7 +24,7 @@ from curate.plugins import make, mark_of
 from curate.release.export import export
 from curate.release.rows import load
 from curate.store.workspace import Workspace
-from curate.train import _without, lines, train
+from curate.train.run import _without, lines, train
 from tests.pictures import encode, texture
 from tests.releases import QUIET, Item, contents, far, stocked
 from tests.samples import declare, judge

@@ -8,7 +8,6 @@ from typing import Any
 
 from curate.config import CONFIG_NAME
 from curate.contracts import Labeler
-from curate.crossval import grouped_cross_validation
 from curate.demo.web import STORED, Truth
 from curate.errors import UsageError
 from curate.features.scores import read
@@ -17,6 +16,7 @@ from curate.stats.metrics import against
 from curate.store import eligibility
 from curate.store.blobs import write
 from curate.store.workspace import Workspace
+from curate.train.crossval import grouped_cross_validation
 
 MARK = "# Made by `curate demo`; the next demo in this folder starts afresh.\n"
 CONFIG = """
