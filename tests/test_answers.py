@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import curate
-from curate.baseline import Preparing
 from curate.check.looks import Looking, Seen
 from curate.check.page import Obscuring
 from curate.contracts import Needs
@@ -26,6 +25,7 @@ from curate.engine import _answers
 from curate.engine._each import All
 from curate.engine.pool import Pool
 from curate.errors import CurateError, ItemError, UsageError, plain
+from curate.evaluate.bundle import Preparing
 from curate.features.blobwork import Making
 from curate.features.hashes import Found, Hashing
 from curate.features.inspect import Arrival, Intake, digests

@@ -48,7 +48,7 @@ SHARED = {
     "curate.review.agreement",
     "curate.dedupe.animations",
     "curate.media.answers",
-    "curate.baseline",
+    "curate.evaluate.bundle",
     "curate.features.blobwork",
     "curate.fetch.budget",
     "curate.dedupe.conflicts",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curate import baseline, sheet
+from curate import sheet
 from curate.check import looks, page
 from curate.config import EngineConfig
 from curate.contracts import Needs
@@ -17,6 +17,7 @@ from curate.dedupe import held_out
 from curate.engine import each
 from curate.engine.pool import Pool
 from curate.errors import ItemError, UsageError
+from curate.evaluate import bundle
 from curate.features import detail, frames, hashes
 from curate.features.blobwork import Making
 from curate.features.inspect import Arrival
@@ -46,7 +47,7 @@ def ws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     engine = EngineConfig(workers=1)
     object.__setattr__(engine, "item_seconds", SECONDS)
     made.config = replace(made.config, engine=engine)
-    for module in (page, baseline):
+    for module in (page, bundle):
         monkeypatch.setattr(module, "EngineConfig", lambda: engine)
     yield made
     made.close()
@@ -110,11 +111,11 @@ def test_review(ws: Workspace, ids: tuple[str, str, str], tmp_path: Path) -> Non
 
 
 def test_a_trained_model(ws: Workspace) -> None:
-    work = baseline.Preparing(RECIPE)
+    work = bundle.Preparing(RECIPE)
     found = [answer for _, answer in POOL.map(work, [Arrival(0, encode(texture(1))), Arrival(1, SLOW)], Needs())]
     assert isinstance(found[0], np.ndarray)
     assert _slow(found) == [False, True]
-    model = baseline.Baseline(("a", "b"), RECIPE, None, None)  # type: ignore[arg-type]
+    model = bundle.Baseline(("a", "b"), RECIPE, None, None)  # type: ignore[arg-type]
     with pytest.raises(ItemError, match="too_slow"):
         model._prepared(Arrival(0, SLOW))
 

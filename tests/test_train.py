@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageDraw
 
-from curate.baseline import load_model, pixels
 from curate.commands import pick
 from curate.config import Config, TrainConfig
 from curate.contracts import Decoded, Needs
 from curate.engine.serial import Serial
 from curate.errors import StoreError, UsageError
+from curate.evaluate.bundle import load_model, pixels
 from curate.features.scores import read
 from curate.options import Plugin
 from curate.plugins import make, mark_of

@@ -109,7 +109,7 @@ def backbone(config: "Config") -> Any:
 
 
 def _gives_vectors(labeler: Any) -> bool:
-    """Whether a labeler, or its class, is a network with a column of embeddings (curate.baseline.Backbone)."""
+    """Whether a labeler, or its class, is a network with a column of embeddings (curate.evaluate.bundle.Backbone)."""
     return "embedding" in getattr(labeler, "columns", {}) and hasattr(labeler, "module")
 
 

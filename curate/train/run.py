@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curate.baseline import Backbone, save
 from curate.contracts import Engine
 from curate.coverage import Coverage
 from curate.errors import CurateError, UsageError
+from curate.evaluate.bundle import Backbone, save
 from curate.features.scores import compute, read
 from curate.linear import Examples, Head, fit
 from curate.options import suggest

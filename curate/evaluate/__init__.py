@@ -1,0 +1,1 @@
+"""A trained model as files, and what it is worth."""
