@@ -142,7 +142,7 @@ def dedupe(
         held = {} if against is None else {"against": hold_out(ws, against, s.engine(ws.config), s.progress)}
         result = _dedupe(s, ws)
         if report:
-            from curate.groupsheet import report as page
+            from curate.report.duplicates import report as page
 
             result = {**result, "report": str(page(ws, s.progress, clear))}
     finish(s, {**result, **held})
@@ -288,7 +288,7 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Write it there (default: report.html beside curate.toml).")] = None,
 ) -> None:
     """Write report.html: one self-contained page."""
-    from curate.report import report
+    from curate.report.run import report
 
     def write(ws: "Workspace") -> Path:
         if ws.borrowed and out is None:
@@ -339,7 +339,7 @@ def demo(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = 
     from curate.demo.corpus import absent, collect, default_cache
     from curate.demo.server import Server
     from curate.demo.web import build
-    from curate.report import report
+    from curate.report.run import report
 
     items = collect(default_cache(), s.note)
     if absent():

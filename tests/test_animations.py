@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
-from curate import groupsheet
 from curate.config import Config, DedupeConfig, ScreeningConfig
 from curate.contracts import Needs
 from curate.dedupe import animations
@@ -30,7 +29,8 @@ from curate.media.keyframes import MOST, spread
 from curate.progress import Progress
 from curate.release.rows import labels
 from curate.removal.takedown import takedown
-from curate.report import report
+from curate.report import duplicates
+from curate.report.run import report
 from curate.review.app.dataset import known
 from curate.review.assignment import Item
 from curate.store import migrations
@@ -386,7 +386,7 @@ def test_pages_say_how_many_frames_a_picture_stands_for(tmp_path: Path) -> None:
     ws = workspace(tmp_path, Config(screening=ScreeningConfig(required=False)))
     one, other = add(ws, clip("GIF", scenes(1, 2)), "neutral"), add(ws, clip("GIF", scenes(3)), "neutral")
     dedupe(ws, Serial(), Progress(quiet=True))
-    for page in (groupsheet.report(ws, Progress(quiet=True)), report(ws, Progress(quiet=True))):
+    for page in (duplicates.report(ws, Progress(quiet=True)), report(ws, Progress(quiet=True))):
         text = page.read_text()
         assert text.count("3 frames, the first shown") >= 1 <= text.count("2 frames, the first shown")
     axis = ws.config.taxonomy.axes[0]

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate import figures
 from curate.config import Config, ScreeningConfig
 from curate.dedupe.run import dedupe
 from curate.demo.account import Demo
@@ -17,9 +16,10 @@ from curate.label.functions import functions_of
 from curate.label.run import label
 from curate.progress import Progress
 from curate.release.rows import collect
+from curate.report import counts
+from curate.report.contact_sheet import choose
 from curate.review import pool
 from curate.screening.quarantine import quarantine
-from curate.sheet import choose
 from curate.status import status
 from curate.store.eligibility import standings, survivors
 from curate.store.workspace import Workspace
@@ -36,7 +36,7 @@ def said(ws: Workspace) -> dict[str, int]:
     """How many each verb says that there are."""
     axis = ws.config.taxonomy.first
     labelled = label(ws, Serial(), [Declared()], functions_of([Declared()]), QUIET)
-    rows = figures.labels(ws, axis)
+    rows = counts.labels(ws, axis)
     assert labelled["samples"] == rows["survivors"] == len(survivors(ws.catalog)) == len(Demo(ws, {}, []).survivors())
     shown = sum(map(len, choose(ws, axis, rows["of"]).values()))
     assert shown == rows["survivors"]

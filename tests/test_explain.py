@@ -14,8 +14,8 @@ from curate.dedupe.explain import explain, lines
 from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import UsageError
-from curate.groupsheet import report
 from curate.progress import Progress
+from curate.report.duplicates import report
 from curate.store.workspace import Workspace
 from tests.builders import add, decide, workspace
 from tests.pictures import clip, encode, photograph, texture

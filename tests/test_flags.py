@@ -22,12 +22,12 @@ from curate.progress import Progress
 from curate.records import Axis, Taxonomy
 from curate.release.export import export
 from curate.release.rows import collect, labels
+from curate.report.contact_sheet import dangers
 from curate.review.draw import Draw, queue
 from curate.review.journal import Journal
 from curate.review.pool import frame
 from curate.review.queues.audit import Audit
 from curate.review.queues.conflict import Conflict
-from curate.sheet import dangers
 from curate.stats.metrics import at_most
 from curate.store.workspace import Workspace
 from tests.queues import IDS, workspace

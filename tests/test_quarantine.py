@@ -12,8 +12,8 @@ import pytest
 from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import StoreError, UsageError
-from curate.figures import survivors
 from curate.release.rows import collect
+from curate.report.counts import survivors
 from curate.review.decisions_csv import export_csv
 from curate.screening.quarantine import quarantine
 from curate.status import status

@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from curate import figures, sheet
 from curate.config import Config, ScreeningConfig
 from curate.fetch.reasons import MEANING
 from curate.media import thumbnail
@@ -26,7 +25,9 @@ from curate.options import Plugin
 from curate.progress import Progress
 from curate.records import Axis, Reason, Taxonomy
 from curate.release.export import export
-from curate.report import gather, matrix, report
+from curate.report import contact_sheet
+from curate.report import counts as figures
+from curate.report.run import gather, matrix, report
 from curate.stats.metrics import Judged, evaluate, said_by
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
@@ -517,14 +518,14 @@ def assert_clear(text: str) -> None:
 
 def test_what_is_called_safe_is_seen(build: Builder) -> None:
     stocked_set(build)
-    assert sheet.dangers(build.ws) == []
+    assert contact_sheet.dangers(build.ws) == []
     assert_clear(written(build))
 
 
 def test_one_class_that_is_not_safe_obscures_everything(build: Builder) -> None:
     ids = stocked_set(build)
     build.mention(2, "urllist:aa", "sexy", "other.txt:1")
-    assert sheet.dangers(build.ws) == ["content: 'sexy' is not a class that the taxonomy calls safe"]
+    assert contact_sheet.dangers(build.ws) == ["content: 'sexy' is not a class that the taxonomy calls safe"]
     text = written(build)
     assert_obscured(text)
     assert len(shown(text)) == 5
@@ -672,9 +673,9 @@ def test_a_sheet_shows_many_groups_before_it_repeats_one(build: Builder) -> None
         build.member(name, "one large group", name)
     for name in ids[50:]:
         build.member(name, name, name)
-    chosen = sheet.choose(build.ws, build.ws.config.taxonomy.first, {})
+    chosen = contact_sheet.choose(build.ws, build.ws.config.taxonomy.first, {})
     assert list(chosen) == ["unlabelled"]
-    assert chosen["unlabelled"] == [ids[0], *ids[50:], *ids[1 : sheet.PER_CLASS - 10]]
+    assert chosen["unlabelled"] == [ids[0], *ids[50:], *ids[1 : contact_sheet.PER_CLASS - 10]]
 
 
 def test_groups_are_shown_as_what_they_are(build: Builder) -> None:
@@ -686,8 +687,8 @@ def test_groups_are_shown_as_what_they_are(build: Builder) -> None:
         build.member(name, "g2", name)
     for name in ids[12:]:
         build.member(name, name, name)
-    first, second = sheet.largest(build.ws)
-    assert (first["group"], first["size"], len(first["members"])) == ("g10", 10, sheet.MEMBERS)
+    first, second = contact_sheet.largest(build.ws)
+    assert (first["group"], first["size"], len(first["members"])) == ("g10", 10, contact_sheet.MEMBERS)
     assert first["members"][0] == (False, ids[3])
     assert (second["group"], second["members"]) == ("g2", [(False, ids[10]), (False, ids[11])])
     page = Page(written(build))

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curate import sheet
 from curate.check import looks, page
 from curate.config import EngineConfig
 from curate.contracts import Needs
@@ -25,6 +24,7 @@ from curate.features.scores import compute
 from curate.media.decode import Bounds
 from curate.progress import Progress
 from curate.records import Reason
+from curate.report import contact_sheet
 from curate.review.app import thumbnails
 from curate.store.shards import assign
 from curate.store.workspace import Workspace
@@ -87,7 +87,7 @@ def test_check_and_its_page(ws: Workspace, tmp_path: Path) -> None:
 
 
 def test_report(ws: Workspace, ids: tuple[str, str, str]) -> None:
-    assert {name: picture is None for name, picture in sheet._pictures(ws, ids, False)} == dict(
+    assert {name: picture is None for name, picture in contact_sheet._pictures(ws, ids, False)} == dict(
         zip(ids, (False, True, False), strict=True)
     )
 

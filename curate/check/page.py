@@ -21,8 +21,8 @@ from curate.layouts.folder import shown
 from curate.media import thumbnail
 from curate.media.answers import is_encoded
 from curate.media.decode import Bounds, open_image, scaled
-from curate.page import Table, render, table
 from curate.progress import Progress
+from curate.report.html import Table, render, table
 from curate.store.blobs import write
 from curate.store.catalog import now
 

@@ -5,12 +5,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from curate import figures, page, people, sheet
 from curate.errors import UsageError
 from curate.label import table as weak_table
-from curate.page import Table, table
 from curate.progress import Progress
 from curate.release.rows import Label
+from curate.report import contact_sheet, html, reviewers
+from curate.report import counts as figures
+from curate.report.html import Table, table
 from curate.review import agreement
 from curate.stats.metrics import against
 from curate.store.blobs import write
@@ -86,12 +87,12 @@ def gather(ws: Workspace) -> dict[str, Any]:
 
 def pictures(ws: Workspace, facts: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """The contact sheet by class, the largest near-duplicate groups, and why they are obscured where they are."""
-    why = sheet.dangers(ws)
+    why = contact_sheet.dangers(ws)
     of = facts["labels"][0]["of"]
-    chosen, groups = sheet.choose(ws, ws.config.taxonomy.first, of), sheet.largest(ws)
+    chosen, groups = contact_sheet.choose(ws, ws.config.taxonomy.first, of), contact_sheet.largest(ws)
     names = [name for some in chosen.values() for name in some]
     names += [name for one in groups for _, name in one["members"]]
-    made = sheet.tiles(ws, names, not why, progress)
+    made = contact_sheet.tiles(ws, names, not why, progress)
     return {
         "dangers": why,
         "sheet": {label: [made[name] | _given(of.get(name)) for name in some] for label, some in chosen.items()},
@@ -109,14 +110,14 @@ def _given(label: Label | None) -> dict[str, Any]:
 
 def render(facts: Mapping[str, Any]) -> str:
     """The page, from the figures."""
-    return page.render(
+    return html.render(
         NAME,
         {
             "f": facts,
             "flow": flow(facts),
             "tables": tables(facts),
             "labels": [_labels(one, facts["labelling"][one["axis"]]) for one in facts["labels"]],
-            "people": people.tables(facts["people"]),
+            "people": reviewers.tables(facts["people"]),
             "releases": [one | {"table": _release(one), "excluded": _excluded(one)} for one in facts["releases"]],
             "models": [
                 one | {"table": _scores(one), "matrix": matrix(one), "against": against(one["test"])}

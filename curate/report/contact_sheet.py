@@ -8,13 +8,13 @@ from typing import Any
 
 from curate.engine import engine_of
 from curate.features.blobwork import Making, made
-from curate.figures import place, survivors
 from curate.label import table
 from curate.media import thumbnail
 from curate.media.decode import Bounds, open_image, scaled
 from curate.progress import Progress
 from curate.records import Axis
 from curate.release.rows import Label
+from curate.report.counts import place, survivors
 from curate.store.eligibility import inactive
 from curate.store.views import minors
 from curate.store.workspace import Workspace

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from curate.page import Table, table
+from curate.report.html import Table, table
 
 _CONSENSUS = {
     "settled": "settled by somebody else, with a reason",

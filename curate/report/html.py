@@ -13,10 +13,10 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*")
 
 
 def render(name: str, facts: Mapping[str, Any]) -> str:
-    """The page `curate/pages/<name>`: everything escaped, no script, and one style, which the policy names by hash."""
+    """The page `curate/report/templates/<name>`: everything escaped, no script, and one style, which the policy names by hash."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    loader = PackageLoader("curate", "pages")
+    loader = PackageLoader("curate.report", "templates")
     there = Environment(
         loader=loader,
         autoescape=True,

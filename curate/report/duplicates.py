@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curate import __version__, figures, page, sheet
+from curate import __version__
 from curate.features import hashes
 from curate.media import pdq, phash
-from curate.page import Table, table
 from curate.progress import Progress
 from curate.records import SPLITS
+from curate.report import contact_sheet, html
+from curate.report import counts as figures
+from curate.report.html import Table, table
 from curate.store.blobs import write
 from curate.store.catalog import now
 from curate.store.eligibility import inactive
@@ -33,10 +35,10 @@ def report(ws: Workspace, progress: Progress, clear: bool = False) -> Path:
 
     Pictures are obscured, unless `clear` asks otherwise and the whole workspace is called safe (`sheet.dangers`).
     """
-    dangers = sheet.dangers(ws)
-    largest = sheet.largest(ws)
+    dangers = contact_sheet.dangers(ws)
+    largest = contact_sheet.largest(ws)
     names = [name for one in largest for _, name in one["members"]]
-    made = sheet.tiles(ws, names, clear and not dangers, progress)
+    made = contact_sheet.tiles(ws, names, clear and not dangers, progress)
     groups = _groups(ws)
     facts = {
         "name": figures.about(ws)["name"],
@@ -57,7 +59,7 @@ def report(ws: Workspace, progress: Progress, clear: bool = False) -> Path:
         ],
     }
     path = ws.root / NAME
-    write(path, page.render(NAME, facts).encode())
+    write(path, html.render(NAME, facts).encode())
     return path
 
 
