@@ -169,9 +169,10 @@ def check(
     report: Annotated[Path | None, typer.Option(help="Write one page, its pictures obscured.")] = None,
 ) -> None:
     """Ask of a dataset you already have: leaks, duplicates, conflicts, shortcuts. Exit 4 when a leak is found."""
-    from curate.check import check, dataset
-    from curate.check.lines import lines
-    from curate.check.page import write_page
+    from curate.checks import dataset
+    from curate.checks.page import write_page
+    from curate.checks.run import check
+    from curate.checks.terminal import lines
     from curate.config import Config
 
     found = dataset.read(folder, list_, [one.strip() for one in splits.split(",") if one.strip()], outside)

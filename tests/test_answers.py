@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import curate
-from curate.check.looks import Looking, Seen
-from curate.check.page import Obscuring
+from curate.checks.page import Obscuring
+from curate.checks.scan import Looking, Seen
 from curate.contracts import Needs
 from curate.dedupe.held_out import Reading
 from curate.engine import _answers

@@ -18,12 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from curate.check import Checked, check, dataset
-from curate.check.alike import Pictures, alike
-from curate.check.dataset import Row
-from curate.check.lines import lines
-from curate.check.looks import Seen
-from curate.check.page import write_page
+from curate.checks import dataset
+from curate.checks.dataset import Row
+from curate.checks.duplicates import Pictures, alike
+from curate.checks.page import write_page
+from curate.checks.run import Checked, check
+from curate.checks.scan import Seen
+from curate.checks.terminal import lines
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.progress import Progress

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from curate.check.page import write_page
+from curate.checks.page import write_page
 from tests.pictures import clip, encode, texture
 from tests.test_check import QUIET, clean, put, run, said
 

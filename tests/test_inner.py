@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from curate import check as checking
-from curate.check import dataset
+from curate.checks import dataset
+from curate.checks import run as checking
 from curate.config import Config, DedupeConfig
 from curate.dedupe.explain import explain
 from curate.dedupe.held_out import hold_out

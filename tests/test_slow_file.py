@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curate.check import looks, page
+from curate.checks import page, scan
 from curate.config import EngineConfig
 from curate.contracts import Needs
 from curate.dedupe import held_out
@@ -79,7 +79,7 @@ def test_check_and_its_page(ws: Workspace, tmp_path: Path) -> None:
     for n, data in enumerate((encode(texture(1)), SLOW, encode(texture(2)))):
         (folder / f"{n}.jpg").write_bytes(data)
         paths.append(str(folder / f"{n}.jpg"))
-    found = looks.look(paths, POOL, QUIET)
+    found = scan.look(paths, POOL, QUIET)
     assert [found[path].reason for path in paths] == [None, Reason.TOO_SLOW, None]
     assert [picture is None for _, picture in sorted(page._pictures(paths))] == [False, True, False]
     held = held_out.hold_out(ws, str(folder), POOL, QUIET)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from curate.check import Checked, check, dataset
-from curate.check.lines import lines
-from curate.check.page import write_page
+from curate.checks import dataset
+from curate.checks.page import write_page
+from curate.checks.run import Checked, check
+from curate.checks.terminal import lines
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.progress import Progress

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.check.dataset import Dataset, Row
-from curate.check.looks import LEAST, Seen, look
-from curate.check.verdicts import coverage, verdicts
+from curate.checks.dataset import Dataset, Row
+from curate.checks.scan import LEAST, Seen, look
+from curate.checks.verdicts import coverage, verdicts
 from curate.contracts import Engine
 from curate.layouts.folder import shown
 from curate.media.placeholders import placeholder
@@ -38,8 +38,8 @@ class Checked:
 
 def check(found: Dataset, engine: Engine, progress: Progress) -> Checked:
     """Look at every file and answer; needs no workspace and no config."""
-    from curate.check import alike as near
-    from curate.check.shortcuts import shortcuts
+    from curate.checks import duplicates as near
+    from curate.checks.shortcuts import shortcuts
 
     started = time.monotonic()
     rows, splits, labels = found.rows, found.splits, found.labels
@@ -120,7 +120,7 @@ def _balance(rows: Sequence[Row], splits: Sequence[str], labels: Sequence[str]) 
 
 def _leaks(rows: Sequence[Row], readable: Sequence[int], splits: Sequence[str], alike: Any) -> list[dict[str, Any]]:
     """For each two splits: how much of what could be read of the later one has a near-duplicate in the earlier one."""
-    from curate.check.alike import EXAMPLES, facts
+    from curate.checks.duplicates import EXAMPLES, facts
 
     of = Counter(rows[n].split for n in readable)
     found = []

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from curate import __version__
-from curate.check import Checked
-from curate.check.alike import EXAMPLES
-from curate.check.dataset import Row
-from curate.check.lines import several
-from curate.check.looks import MAX_BYTES
+from curate.checks.dataset import Row
+from curate.checks.duplicates import EXAMPLES
+from curate.checks.run import Checked
+from curate.checks.scan import MAX_BYTES
+from curate.checks.terminal import several
 from curate.config import EngineConfig
 from curate.contracts import Work
 from curate.engine import each, engine_of

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from curate.check.dataset import Row
-from curate.check.looks import Seen
+from curate.checks.dataset import Row
+from curate.checks.scan import Seen
 
 if TYPE_CHECKING:
     import numpy as np

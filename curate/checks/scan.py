@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from curate.check.dataset import regular
+from curate.checks.dataset import regular
 from curate.contracts import Engine, Work
 from curate.engine import each
 from curate.errors import ItemError, plain

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curate.check.dataset import Row
-from curate.check.looks import Seen
-from curate.check.measures import FAR, PDQ_RADIUS, RADIUS, SAID, Measure, measures
+from curate.checks.dataset import Row
+from curate.checks.measures import FAR, PDQ_RADIUS, RADIUS, SAID, Measure, measures
+from curate.checks.scan import Seen
 from curate.media import pdq, phash
 from curate.near import groups as near_groups
 from curate.near.components import flatten, union

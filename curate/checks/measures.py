@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from curate.check.looks import Seen
+from curate.checks.scan import Seen
 from curate.dedupe.search import Stage, by_forms, by_hash, by_orientation
 from curate.media import pdq, phash
 from curate.near import dihedral

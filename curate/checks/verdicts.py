@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from curate.check.dataset import Dataset
+from curate.checks.dataset import Dataset
 from curate.coverage import Coverage
 
 Verdict = dict[str, str]  # verdict: found, none, not asked, unknown; said: the same in words

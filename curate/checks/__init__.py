@@ -1,0 +1,4 @@
+"""The questions of this tool asked of a dataset that somebody already has: `curate check`. Nothing is written to it.
+
+Read `run`, then `dataset`, `scan`, `duplicates` and `shortcuts`; `terminal` and `page` say it.
+"""
