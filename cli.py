@@ -101,8 +101,8 @@ class _Warnings(logging.StreamHandler[Any]):
 @verb
 def init(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path()) -> None:
     """Write a commented curate.toml and make an empty workspace."""
+    from curate.admin.init import write_config
     from curate.config import CONFIG_NAME, load
-    from curate.init import write_config
     from curate.store.workspace import Workspace
 
     root = s.workspace or folder
@@ -187,7 +187,7 @@ def check(
 @verb
 def label(s: Session) -> None:
     """Score, vote, and turn votes into weak labels, with a report on each labelling function."""
-    from curate.following import following
+    from curate.admin.following import following
 
     with s.drive("label") as ws:
         result = {**_label(s, ws), **following(ws)}
@@ -275,8 +275,8 @@ def status(
     s: Session, since: Annotated[str | None, typer.Option(help="Also what came since: 2026-11-01, 24h, 7d.")] = None
 ) -> None:
     """Say what the workspace holds, by source and reason."""
-    from curate.following import following
-    from curate.status import moment, status
+    from curate.admin.following import following
+    from curate.admin.status import moment, status
 
     at = moment(since) if since else None
     s.tell(lambda ws: status(ws, at) | following(ws))
@@ -303,7 +303,7 @@ def report(
 @verb
 def log(s: Session) -> None:
     """Print the append-only log: who did what, when."""
-    from curate.status import lately
+    from curate.admin.status import lately
 
     s.tell(lambda ws: {"log": lately(ws.catalog, s.limit or 50)})
 
@@ -312,8 +312,8 @@ def log(s: Session) -> None:
 @verb
 def doctor(s: Session) -> None:
     """Say what this machine has and lacks, and how to mend it. Exit 1 when something is broken."""
+    from curate.admin.doctor import doctor, lines
     from curate.config import CONFIG_NAME
-    from curate.doctor import doctor, lines
     from curate.store.workspace import find_root
 
     root, gate, wrong = s.workspace or find_root(Path.cwd()), None, ""

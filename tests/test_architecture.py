@@ -57,7 +57,7 @@ SHARED = {
     "curate.fetch.coverage",
     "curate.report.counts",
     "curate.label.flags",
-    "curate.following",
+    "curate.admin.following",
     "curate.features.frames",
     "curate.features.detail",
     "curate.dedupe.groups",

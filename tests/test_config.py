@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.admin.init import write_config
 from curate.config import Config, load
 from curate.errors import UsageError
-from curate.init import write_config
 from curate.options import Bytes, Plugin, build, convert
 from curate.plugins import make, names
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from curate import doctor as module
+from curate.admin import doctor as module
+from curate.admin.doctor import Check, doctor
 from curate.config import load
-from curate.doctor import Check, doctor
 from curate.screening.gate import BANNER, Gate
 from curate.screening.gate import load as load_gate
 from curate.screening.lists.lines import Lines
@@ -81,7 +81,7 @@ def watch(event, args):
         os._exit(9)
 
 sys.addaudithook(watch)
-from curate.doctor import doctor
+from curate.admin.doctor import doctor
 checks = doctor(Path({str(made(tmp_path))!r}))
 print(len(checks), sorted({{"fiftyone", "torch", "onnxruntime", "snorkel"}} & set(sys.modules)))
 """

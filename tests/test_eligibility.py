@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curate.admin.status import status
 from curate.config import Config, ScreeningConfig
 from curate.dedupe.run import dedupe
 from curate.demo.account import Demo
@@ -20,7 +21,6 @@ from curate.report import counts
 from curate.report.contact_sheet import choose
 from curate.review import pool
 from curate.screening.quarantine import quarantine
-from curate.status import status
 from curate.store.eligibility import standings, survivors
 from curate.store.workspace import Workspace
 from labelers.declared import Declared

@@ -48,7 +48,7 @@ assert libc.prctl(22, 2, ctypes.byref(program)) == 0, ctypes.get_errno()
 COMMAND = 'sys.argv = ["curate", *sys.argv[1:]]\nrunpy.run_module("cli", run_name="__main__")'
 DOCTOR = """
 from curate.config import Config, EngineConfig
-from curate.doctor import _confinement
+from curate.admin.doctor import _confinement
 for how in ("auto", "require"):
     print(_confinement(Config(engine=EngineConfig(confine=how))))
 """

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
+from curate.admin.init import TEMPLATE
 from curate.config import load
 from curate.demo import five
 from curate.demo.corpus import Item
-from curate.init import TEMPLATE
 from curate.store.workspace import Workspace
 from tests.pictures import encode, photograph
 from tests.test_cli import curate

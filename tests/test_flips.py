@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from curate.admin.verify import verify
 from curate.commands.base import _settle
 from curate.config import Config
 from curate.errors import StoreError
 from curate.removal.takedown import takedown
 from curate.store import file_digests
 from curate.store.workspace import Workspace
-from curate.verify import verify
 from tests.test_takedown import QUIET, released, start
 
 __all__ = ["start"]

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curate import rebuild
+from curate.admin import rebuild
+from curate.admin.verify import verify
 from curate.commands.base import _settle
 from curate.config import Config
 from curate.engine.serial import Serial
@@ -24,7 +25,6 @@ from curate.store import chain, lost
 from curate.store.catalog import now
 from curate.store.views import held
 from curate.store.workspace import Workspace
-from curate.verify import verify
 from tests.builders import add, decide
 from tests.pictures import encode, texture
 from tests.releases import QUIET

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import cli
+from curate.admin.verify import verify
 from curate.commands import pick
 from curate.store.workspace import Workspace
-from curate.verify import verify
 from tests.calling_here import command
 from tests.pictures import encode, photograph, texture
 from tests.releases import QUIET

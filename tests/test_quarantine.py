@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from curate.admin.status import status
 from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import StoreError, UsageError
@@ -16,7 +17,6 @@ from curate.release.rows import collect
 from curate.report.counts import survivors
 from curate.review.decisions_csv import export_csv
 from curate.screening.quarantine import quarantine
-from curate.status import status
 from curate.store import views
 from curate.store.lookup import one as resolve
 from curate.store.workspace import Workspace

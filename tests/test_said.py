@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from curate.admin.verify import verify
 from curate.config import Config
 from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
@@ -13,7 +14,6 @@ from curate.errors import StoreError
 from curate.release.export import _remedy, export
 from curate.store import eligibility, lookup
 from curate.train.run import train
-from curate.verify import verify
 from tests.builders import add, workspace
 from tests.calling import Command
 from tests.pictures import encode, texture

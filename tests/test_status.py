@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from curate.admin.status import moment, status
 from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.progress import Progress
-from curate.status import moment, status
 from tests.builders import add, decide, workspace
 from tests.pictures import encode, texture
 from tests.weak import put

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from curate.admin.verify import verify
 from curate.commands.base import _settle
 from curate.config import Config
 from curate.dedupe.run import dedupe
@@ -25,7 +26,6 @@ from curate.removal.takedown import deleted, takedown
 from curate.store.tombstones import SCRUBBED
 from curate.store.views import held, is_held
 from curate.store.workspace import Workspace
-from curate.verify import verify
 from tests.builders import add, decide, members, workspace
 from tests.pictures import encode, texture
 from tests.releases import FORMATS

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from curate.admin.verify import verify
 from curate.commands.base import _settle
 from curate.config import Config
 from curate.errors import BusyError, DiskFullError
@@ -19,7 +20,6 @@ from curate.removal.remove import unfinished
 from curate.removal.takedown import takedown
 from curate.store.catalog import Catalog
 from curate.store.workspace import Workspace
-from curate.verify import verify
 from tests.builders import members
 from tests.test_takedown import QUIET, released, start, traces, words
 

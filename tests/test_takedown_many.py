@@ -8,10 +8,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from curate.admin.verify import verify
 from curate.config import Config
 from curate.removal.takedown import takedown
 from curate.store.workspace import Workspace
-from curate.verify import verify
 from tests.many import stocked, url
 from tests.test_takedown import QUIET
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from curate.admin.verify import verify
 from curate.coverage import Coverage
 from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
@@ -14,7 +15,6 @@ from curate.errors import StoreError
 from curate.features import hashes
 from curate.progress import Progress
 from curate.store.workspace import Workspace
-from curate.verify import verify
 from tests.builders import add, workspace
 from tests.pictures import encode, texture
 

@@ -38,14 +38,14 @@ def verify(
 
 
 def _forgotten(s: Session, path: str) -> Mapping[str, Any]:
-    from curate.forget import forget
+    from curate.admin.forget import forget
 
     with s.drive("forget", doubts="leave") as ws:
         return forget(ws, path, s.user)
 
 
 def _repaired(s: Session) -> dict[str, Any]:
-    from curate.verify import verify
+    from curate.admin.verify import verify
 
     with s.open("leave") as ws:
         if ws.catalog.broken_pages():
@@ -56,7 +56,7 @@ def _repaired(s: Session) -> dict[str, Any]:
 
 def _verified(s: Session, ws: "Workspace") -> dict[str, Any]:
     """What is wrong; in a workspace that can be written it is a run, for which what was killed is finished first."""
-    from curate.verify import verify
+    from curate.admin.verify import verify
 
     if ws.borrowed or ws.catalog.broken_pages():
         return verify(ws, s.progress)
@@ -66,7 +66,7 @@ def _verified(s: Session, ws: "Workspace") -> dict[str, Any]:
 
 
 def _rebuilt(s: Session) -> dict[str, Any]:
-    from curate import rebuild
+    from curate.admin import rebuild
 
     s.obey()
     with rebuild.opened(s.root, s.config) as (ws, wrong), s.driven(ws, "rebuild"):
