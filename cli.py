@@ -336,8 +336,8 @@ def demo(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = 
     """Run the whole way on real, harmless images behind a loopback server that behaves as badly as the web."""
     from dataclasses import replace
 
-    from curate.demo.account import Demo, prepare, summary, tables
     from curate.demo.corpus import absent, collect, default_cache
+    from curate.demo.evaluation import Demo, prepare, summary, tables
     from curate.demo.server import Server
     from curate.demo.web import build
     from curate.report.run import report

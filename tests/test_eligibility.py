@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from curate.admin.status import status
 from curate.config import Config, ScreeningConfig
 from curate.dedupe.run import dedupe
-from curate.demo.account import Demo
+from curate.demo.evaluation import Demo
 from curate.engine.serial import Serial
 from curate.label.functions import functions_of
 from curate.label.run import label
