@@ -22,24 +22,24 @@ import typer
 from typer.exceptions import TyperException
 
 from curate import ending
-from curate.commands import fetching, people, pick, review, screening, takedown, verifying
-from curate.commands.base import MATCHED, NAME, OPTIONS, app, finish, verb
+from curate.commands import fetch, people, pick, review, screening, takedown, verify
+from curate.commands.app import MATCHED, NAME, OPTIONS, app, finish, verb
+from curate.commands.context import Session
 from curate.coverage import incomplete
 from curate.errors import CurateError, MatchError, UsageError
 from curate.layouts.folder import shown
-from curate.session import Session
 
 if TYPE_CHECKING:
     from curate.demo.corpus import Item
     from curate.store.workspace import Workspace
 
 app.add_typer(people.decisions, name="decisions")
-app.add_typer(fetching.group, name="sources")
+app.add_typer(fetch.group, name="sources")
 app.add_typer(screening.group, name="screening")
 app.command()(review.review)
 app.command()(takedown.takedown)
 app.command()(takedown.share)
-app.command()(verifying.verify)
+app.command()(verify.verify)
 
 __all__ = ["app", "main"]
 
@@ -264,7 +264,7 @@ def run(s: Session, version: str) -> None:
 def _fetch(s: Session, ws: "Workspace") -> Mapping[str, Any]:
     """Fetch; where a match ends it, what it did stands under the verb's name, as the rest does."""
     try:
-        return fetching.run(s, ws)
+        return fetch.run(s, ws)
     except MatchError as error:
         raise MatchError(str(error), {"fetch": error.facts}) from error
 
@@ -351,7 +351,7 @@ def demo(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = 
         site.write_lists(server.base_url, folder)
         here = replace(s, workspace=folder)
         with here.drive("demo") as ws:
-            result: dict[str, Any] = {"fetch": fetching.run(here, ws)}
+            result: dict[str, Any] = {"fetch": fetch.run(here, ws)}
             result |= {"dedupe": _dedupe(here, ws), "label": _label(here, ws)}
             result |= {"export": _export(here, ws, "1.0.0"), "train": _train(here, ws, "1.0.0")}
             done = Demo(ws, site.truth(server.base_url), site.pairs(server.base_url))
@@ -372,7 +372,7 @@ def _five(s: Session, folder: Path, items: "Sequence[Item]") -> dict[str, Any]:
     prepare(folder, items)
     here = replace(s, workspace=folder)
     with here.drive("demo") as ws:
-        fetching.run(here, ws)
+        fetch.run(here, ws)
         _dedupe(here, ws)
         _label(here, ws)
         _export(here, ws, "1.0.0")

@@ -37,9 +37,9 @@ LAYERS: list[set[str]] = [
         "curate.review.queues",
         "curate.fetch.reasons",
     },
-    {"curate.wording"},
+    {"curate.commands.wording"},
     {"curate.screening"},
-    {"curate.session"},
+    {"curate.commands.context"},
 ]
 # Parts of verbs that verbs share. Everything else in curate/ is a verb, and verbs do not import each other.
 SHARED = {

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from curate.commands.context import Session
 from curate.config import Config, FetchConfig, RunConfig, ScreeningConfig
 from curate.engine.serial import Serial
 from curate.errors import ItemError
@@ -20,7 +21,6 @@ from curate.net.limits import Limits
 from curate.progress import Progress
 from curate.records import Candidate, Locator, Page, Reason, Response
 from curate.screening.gate import Gate
-from curate.session import Session
 from curate.store.workspace import Workspace
 from sources.urllist import Urllist
 from tests.pictures import encode, texture

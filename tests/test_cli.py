@@ -13,9 +13,9 @@ import pytest
 import typer
 
 import cli
+from curate.commands.context import Session
 from curate.config import load
 from curate.review.journal import Journal
-from curate.session import Session
 from curate.store.workspace import Workspace
 from tests.pictures import encode, photograph, texture
 

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from cli import app
-from curate.commands.base import CODES
+from curate.commands.app import CODES
 from curate.config import load
 from curate.fetch.reasons import MEANING
 from curate.label.functions import meanings, own

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from curate.admin.verify import verify
-from curate.commands.base import _settle
+from curate.commands.app import _settle
 from curate.config import Config
 from curate.errors import StoreError
 from curate.removal.takedown import takedown

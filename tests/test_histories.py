@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from curate.admin import rebuild
 from curate.admin.verify import verify
-from curate.commands.base import _settle
+from curate.commands.app import _settle
 from curate.config import Config
 from curate.engine.serial import Serial
 from curate.errors import StoreError

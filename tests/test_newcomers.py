@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from curate.commands.context import _lines
 from curate.coverage import over, rest
 from curate.dedupe.explain import explain, lines
 from curate.engine.serial import Serial
 from curate.features import hashes
 from curate.progress import Progress
 from curate.removal.rescan import rescan
-from curate.session import _lines
 from tests.builders import add, workspace
 from tests.calling import Command
 from tests.pictures import encode, texture

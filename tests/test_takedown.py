@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate.admin.verify import verify
-from curate.commands.base import _settle
+from curate.commands.app import _settle
 from curate.config import Config
 from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial

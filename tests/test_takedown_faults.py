@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from curate.admin.verify import verify
-from curate.commands.base import _settle
+from curate.commands.app import _settle
 from curate.config import Config
 from curate.errors import BusyError, DiskFullError
 from curate.release.rows import load

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from curate.commands.wording import WORDS
 from curate.fetch.reasons import KEYS, settings
 from curate.progress import Progress
-from curate.wording import WORDS
 from tests.calling import Command
 from tests.pictures import encode, texture
 

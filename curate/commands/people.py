@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from curate.commands import pick
-from curate.commands.base import NAME, app, finish, verb
-from curate.session import Session
+from curate.commands.app import NAME, app, finish, verb
+from curate.commands.context import Session
 
 decisions = typer.Typer(no_args_is_help=True, help="Human labels: import, export.")
 

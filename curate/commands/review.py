@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curate.commands import pick
-from curate.commands.base import verb
+from curate.commands.app import verb
+from curate.commands.context import Session
 from curate.errors import UsageError
-from curate.session import Session
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curate.commands import pick
-from curate.commands.base import MATCHED, NAME, app, finish, verb
+from curate.commands.app import MATCHED, NAME, app, finish, verb
+from curate.commands.context import Session, untold_said
 from curate.coverage import over
 from curate.errors import UsageError
-from curate.session import Session, untold_said
 
 if TYPE_CHECKING:
     from curate.screening.gate import Gate

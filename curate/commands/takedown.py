@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from curate.commands.base import NAME, verb
+from curate.commands.app import NAME, verb
+from curate.commands.context import Session
 from curate.errors import UsageError
 from curate.layouts.folder import shown
-from curate.session import Session
 
 
 @verb

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curate import ending
+from curate.commands.context import Session
 from curate.coverage import incomplete
 from curate.errors import CurateError, MatchError
-from curate.session import Session
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace

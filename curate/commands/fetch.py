@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curate.commands import pick
-from curate.commands.base import MATCHED, app, finish, verb
+from curate.commands.app import MATCHED, app, finish, verb
+from curate.commands.context import NO_CONTACT, Session
 from curate.errors import CurateError, UsageError
-from curate.session import NO_CONTACT, Session
 
 if TYPE_CHECKING:
     from curate.contracts import Source

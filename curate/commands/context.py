@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO, TypeVar
 
+from curate.commands.wording import worded
 from curate.config import CONFIG_NAME, Config, digest, load
 from curate.contracts import Engine
 from curate.coverage import headline, rest
@@ -20,7 +21,6 @@ from curate.policy import trust
 from curate.progress import Progress
 from curate.store import borrowed, catalog, views, witnesses
 from curate.store.workspace import Workspace, find_root
-from curate.wording import worded
 
 Doubts = Literal["refuse", "leave"]  # what becomes of a verb where something of the workspace is missing
 FETCHING = ("fetch", "run", "demo")  # verbs that ask for candidates

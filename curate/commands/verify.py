@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curate.commands.base import finish, verb
+from curate.commands.app import finish, verb
+from curate.commands.context import Session
 from curate.coverage import incomplete
 from curate.errors import UsageError
-from curate.session import Session
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
