@@ -16,10 +16,10 @@ from curate.contracts import Engine
 from curate.engine import each
 from curate.errors import StoreError, WitnessError
 from curate.features.inspect import Arrival, Intake, Look, digests
-from curate.fetch.listing import host
 from curate.fingerprint import canonical
 from curate.media.decode import Bounds
 from curate.net.redact import REDACTED
+from curate.net.urls import host
 from curate.progress import Progress
 from curate.records import Sample
 from curate.release.redact import removed_from

@@ -5,10 +5,10 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 from curate.contracts import Http, Source, Stamped
-from curate.errors import ItemError, UsageError
+from curate.errors import UsageError
 from curate.fingerprint import canonical, fingerprint
 from curate.layouts.folder import shown
-from curate.net.urls import host_key, parse
+from curate.net.urls import host
 from curate.options import suggest
 from curate.plugins import name_of, options_of
 from curate.policy import judge
@@ -17,7 +17,6 @@ from curate.store.catalog import now
 from curate.store.tombstones import Blocked, refuse
 
 NAMED = 20  # classes that nobody knows, each with its place
-MALFORMED = "malformed"  # the host of what is no URL
 
 if TYPE_CHECKING:
     import sqlite3
@@ -173,11 +172,3 @@ SELECT 1 FROM candidates c JOIN mentions m USING (candidate) LEFT JOIN declared 
     ON d.candidate = m.candidate AND d.source = m.source AND d.ref = m.ref AND d.axis = ?
 WHERE c.candidate = ? AND c.may_depict_minors AND (d.label IS NULL OR d.label NOT IN ({})) LIMIT 1
 """
-
-
-def host(kind: str, locator: str) -> str:
-    """What politeness is counted by; every malformed URL shares one name, and what is no URL has none."""
-    try:
-        return host_key(parse(locator)) if kind == "url" else ""
-    except ItemError:
-        return MALFORMED

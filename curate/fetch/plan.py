@@ -17,9 +17,10 @@ from curate.contracts import Http, Planned, Source
 from curate.coverage import Coverage
 from curate.errors import CurateError, ItemError
 from curate.fetch.budget import Budget, Metered, SpentError
-from curate.fetch.listing import MALFORMED, classes, list_source, source_id
+from curate.fetch.listing import classes, list_source, source_id
 from curate.fetch.reopen import changed
 from curate.net.limits import HostRule
+from curate.net.urls import MALFORMED
 from curate.plugins import name_of, options_of
 from curate.policy.refusals import check_sources
 from curate.progress import Progress

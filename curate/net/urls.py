@@ -3,11 +3,15 @@
 import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
 
 from yarl import URL
 
 from curate.errors import ItemError
 from curate.records import Reason
+
+if TYPE_CHECKING:
+    pass
 
 MAX_URL = 16_384
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -116,3 +120,14 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return "%" not in host
+
+
+MALFORMED = "malformed"  # the host of what is no URL
+
+
+def host(kind: str, locator: str) -> str:
+    """What politeness is counted by; every malformed URL shares one name, and what is no URL has none."""
+    try:
+        return host_key(parse(locator)) if kind == "url" else ""
+    except ItemError:
+        return MALFORMED

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
-from curate.fetch.listing import host
+from curate.net.urls import host
 from curate.screening import history, preserve, set_aside
 from curate.screening.quarantine import tell
 from curate.store import views
