@@ -29,7 +29,7 @@ from curate.features import detail as grains
 from curate.features.hashes import pdq_table, table
 from curate.fingerprint import fingerprint
 from curate.media import detail, pdq, phash
-from curate.near import dihedral
+from curate.near import turns
 from curate.store.tables import to_table
 from curate.store.witnesses import SOME
 from curate.store.workspace import Workspace
@@ -184,7 +184,7 @@ class _Hashes:
         self.look[copies] = self.look[origins]
         mirrored = np.arange(5, samples, 100)
         self.signs = self.phash.copy()
-        self.signs[mirrored] = dihedral.turned(self._off(self.signs[mirrored - 1], 5), 4)
+        self.signs[mirrored] = turns.turned(self._off(self.signs[mirrored - 1], 5), 4)
         self.pdq[mirrored] = np.roll(self._off(self.pdq[mirrored - 1], 24), 4, axis=1)
 
     def _off(self, hashes: Array, most: int) -> Array:

@@ -26,7 +26,7 @@ from PIL import Image
 
 from benchmarks.corpus import cache, photographs
 from curate import near
-from curate.near import dihedral
+from curate.near import dihedral, turns
 
 Hashes = npt.NDArray[np.uint8]
 RADIUS = {32: 31, 8: 10}
@@ -210,7 +210,7 @@ def turned(task: str, rows: int, nbytes: int) -> None:
     rng, hashes = np.random.default_rng(3), base.copy()
     hashes[pairs[:, 1]] = flipped(base[pairs[:, 0]], TURNED, rng)
     for turn, some in enumerate(np.array_split(pairs[:, 1], 8)):
-        hashes[some] = dihedral.turned(hashes[some], turn)
+        hashes[some] = turns.turned(hashes[some], turn)
     found, numbers = measured(lambda: dihedral.groups(hashes, TURNED))
     together = (found[pairs[:, 0]] == found[pairs[:, 1]]).sum()
     line(task, rows, nbytes, numbers, f"{together:,} of {len(pairs):,} planted pairs together")

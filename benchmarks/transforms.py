@@ -31,7 +31,7 @@ from curate.dedupe.similarity import FLAT
 from curate.features.inspect import Arrival, Intake
 from curate.media import pdq, phash
 from curate.media.decode import Bounds, open_image, scaled
-from curate.near import dihedral
+from curate.near import turns as near_turns
 from labelers.efficientnet_lite0 import EfficientnetLite0
 
 PRECISION = 0.99
@@ -261,7 +261,7 @@ def _forms(
     def near(pairs: Pairs) -> Values:
         found = np.full(len(pairs), FAR)
         for mine, theirs, turn in product((0, 1), (0, 1), turns):
-            other = dihedral.turned(both[:, theirs], turn) if turn else both[:, theirs]
+            other = near_turns.turned(both[:, theirs], turn) if turn else both[:, theirs]
             words, others = (np.ascontiguousarray(one).view(np.uint64) for one in (both[:, mine], other))
             bits = np.bitwise_count(words[pairs[:, 0]] ^ others[pairs[:, 1]]).sum(axis=1).astype(np.float64)
             told = known[pairs[:, 0], mine] & known[pairs[:, 1], theirs]

@@ -21,7 +21,7 @@ from curate.errors import GateError
 from curate.features import hashes
 from curate.fingerprint import fingerprint
 from curate.media import inner, phash
-from curate.near import dihedral
+from curate.near import turns
 from curate.progress import Progress
 from curate.release.export import export
 from curate.store.workspace import Workspace
@@ -196,7 +196,7 @@ def test_hashes_of_earlier_rules_are_void_and_made_again_once(ws: Workspace) -> 
 @pytest.mark.parametrize("turn", range(1, 8))
 def test_the_gate_asks_test_against_train_where_dedupe_was_told_not_to(tmp_path: Path, turn: int) -> None:
     upright, off = np.frombuffer(far(1), np.uint8), DedupeConfig(orientations=False)
-    turned = dihedral.turned(upright[None], turn).tobytes()
+    turned = turns.turned(upright[None], turn).tobytes()
     config = Config(dedupe=off)
     for split, refused in (("test", True), ("val", False)):
         items = [Item("a", hash=upright.tobytes()), Item("b", split, hash=turned), Item("c", "test")]

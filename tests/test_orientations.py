@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from curate.media import phash
-from curate.near import dihedral
+from curate.near import dihedral, turns
 from curate.near.components import Classes, flatten, union
 from curate.near.orbits import join_orbits, plan
 from tests.pictures import photograph, texture
@@ -35,7 +35,7 @@ def hashes(seed: int, n: int, radius: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     found = rng.integers(0, 256, (n, 8), dtype=np.uint8)
     for row in rng.permutation(n)[: n * 2 // 5]:
-        found[row] = dihedral.turned(found[[rng.integers(0, n)]], int(rng.integers(0, 8)))[0]
+        found[row] = turns.turned(found[[rng.integers(0, n)]], int(rng.integers(0, 8)))[0]
         for bit in rng.permutation(64)[: rng.integers(0, radius + 3)]:
             found[row, bit // 8] ^= np.uint8(1 << (bit % 8))
     for row in rng.permutation(n)[: n // 8]:
@@ -48,7 +48,7 @@ def eight_joins(found: np.ndarray, radius: int) -> np.ndarray:
     """All pairs, i < j, of which one lies within the radius of the other in some orientation: int64[m, 2]."""
     upright, near = found.view(np.uint64)[:, 0], np.zeros((len(found), len(found)), dtype=bool)
     for turn in range(8):
-        turned = dihedral.turned(found, turn).view(np.uint64)[:, 0]
+        turned = turns.turned(found, turn).view(np.uint64)[:, 0]
         near |= np.bitwise_count(upright[:, None] ^ turned[None]) <= radius
     i, j = np.nonzero(near | near.T)
     return np.stack([i, j], axis=1)[i < j]
@@ -75,7 +75,7 @@ def test_the_signs_of_turned_pixels_follow_from_those_upright() -> None:
         upright = np.frombuffer(phash.columns_of(thumb)["signs"], np.uint8)[None]
         for turn, how in enumerate(PILLOW):
             turned = thumb if how is None else thumb.transpose(how)
-            assert phash.columns_of(turned)["signs"] == dihedral.turned(upright, turn).tobytes(), (turn, how)
+            assert phash.columns_of(turned)["signs"] == turns.turned(upright, turn).tobytes(), (turn, how)
 
 
 def test_a_turned_picture_of_any_size_has_nearly_the_signs_that_follow() -> None:
@@ -84,7 +84,7 @@ def test_a_turned_picture_of_any_size_has_nearly_the_signs_that_follow() -> None
         for turn, how in enumerate(PILLOW):
             copy = image if how is None else image.transpose(how)
             signs = np.frombuffer(phash.columns_of(copy)["signs"], np.uint8)[None]
-            assert np.bitwise_count(signs ^ dihedral.turned(upright, turn)).sum() <= 4
+            assert np.bitwise_count(signs ^ turns.turned(upright, turn)).sum() <= 4
 
 
 @SETTINGS
@@ -93,10 +93,10 @@ def test_turns_are_a_group_and_keep_distances(seed: int) -> None:
     one, other = np.random.default_rng(seed).integers(0, 256, (2, 1, 8), dtype=np.uint8)
     apart = np.bitwise_count(one ^ other).sum()
     for turn in range(8):
-        assert np.bitwise_count(dihedral.turned(one, turn) ^ dihedral.turned(other, turn)).sum() == apart
+        assert np.bitwise_count(turns.turned(one, turn) ^ turns.turned(other, turn)).sum() == apart
         back = {1: 3, 3: 1}.get(turn, turn)
-        assert (dihedral.turned(dihedral.turned(one, turn), back) == one).all()
-    assert len({dihedral.turned(one, turn).tobytes() for turn in range(8)}) in (4, 8)
+        assert (turns.turned(turns.turned(one, turn), back) == one).all()
+    assert len({turns.turned(one, turn).tobytes() for turn in range(8)}) in (4, 8)
 
 
 # -- no pair lost ----------------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def test_twenty_thousand_with_planted_turns_are_grouped_as_brute_force_does() ->
     found, pairs = hashes(20, 20_000, 6), []
     upright = found.view(np.uint64)[:, 0]
     for turn in range(8):
-        turned = dihedral.turned(found, turn).view(np.uint64)[:, 0]
+        turned = turns.turned(found, turn).view(np.uint64)[:, 0]
         for start in range(0, len(found), 50):
             i, j = np.nonzero(np.bitwise_count(upright[start : start + 50, None] ^ turned[None]) <= 6)
             pairs.append(np.stack([i + start, j], axis=1))
@@ -148,7 +148,7 @@ def test_slots_are_left_alone_by_turns_and_their_flips_exceed_the_radius(radius:
         assert len(np.unique(bits)) == len(bits)
         for slot in slots:
             mask = slot.mask(1).view(np.uint8)[None]
-            assert (dihedral.transposed(mask) == mask).all()
+            assert (turns.transposed(mask) == mask).all()
 
 
 def test_what_is_no_table_of_hashes_is_refused() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from curate import near
 from curate.dedupe import search as stages
 from curate.dedupe.search import Stage, by_cosine, by_forms, by_hash, by_orientation, joined
-from curate.near import dihedral
+from curate.near import turns as near_turns
 from curate.store.workspace import Workspace
 from tests.builders import workspace
 
@@ -55,7 +55,7 @@ def forms_of(number: int) -> tuple[np.ndarray, list[bool]]:
     """One of six pictures, turned anyhow; some with a border, of which some are told by what is within it only."""
     rng = np.random.default_rng(number)
     found = np.random.default_rng(number % 6).integers(0, 256, (2, 8), dtype=np.uint8)
-    found = dihedral.turned(found[::-1] if number % 4 == 1 else found, number % 8)
+    found = near_turns.turned(found[::-1] if number % 4 == 1 else found, number % 8)
     for form, bit in zip(rng.integers(0, 2, 6), rng.integers(0, 64, 6), strict=True):
         found[form, bit // 8] ^= np.uint8(1 << (bit % 8))
     return found, [number % 5 != 2, number % 3 == 0 or number % 5 == 2]
@@ -100,7 +100,7 @@ def brute(name: str, numbers: list[int]) -> list[int]:
             (one, told), (other, known) = forms_of(a), forms_of(b)
             pairs = [(one[i], other[j]) for i in range(2) for j in range(2) if told[i] and known[j]]
             turns = range(8 if name == "turned" else 1)
-            apart = [np.bitwise_count(dihedral.turned(x[None], g)[0] ^ y).sum() for x, y in pairs for g in turns]
+            apart = [np.bitwise_count(near_turns.turned(x[None], g)[0] ^ y).sum() for x, y in pairs for g in turns]
             return min(apart, default=99) <= 6
         return bool(vector_of(a) @ vector_of(b) >= 0.97)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from curate.checks.scan import Seen
 from curate.dedupe.search import Stage, by_forms, by_hash, by_orientation
 from curate.media import pdq, phash
-from curate.near import dihedral
+from curate.near import turns as near_turns
 from curate.near.components import union
 
 Ids = npt.NDArray[np.int64]
@@ -80,7 +80,7 @@ def _forms(values: Bytes, told: Told, turns: Sequence[int], block: Ids, some: Id
     found = np.full((len(block), len(some)), FAR, dtype=np.int64)
     forms = np.flatnonzero(told[some].any(axis=0)).tolist()
     for turn, mine, theirs in product(turns, forms, forms):
-        other = dihedral.turned(values[some, theirs], turn) if turn else values[some, theirs]
+        other = near_turns.turned(values[some, theirs], turn) if turn else values[some, theirs]
         both = told[block, mine][:, None] & told[some, theirs]
         np.minimum(found, np.where(both, _bits(values[block, mine], other), FAR), out=found)
     return found

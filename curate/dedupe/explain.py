@@ -14,7 +14,7 @@ from curate.dedupe.sharing import Every
 from curate.dedupe.similarity import EVERY, Looks
 from curate.errors import UsageError
 from curate.media import pdq, phash
-from curate.near import dihedral
+from curate.near import turns
 from curate.store import lookup, views
 from curate.store.workspace import Workspace
 
@@ -71,7 +71,7 @@ class Group:
             bits = np.where(told, _apart(looks.both[row, mine], looks.both[:, theirs]), np.inf)
             found.append(Measure("pHash", phash.BITS, config.group_radius, bare, bits))
             for turn in EVERY if config.orientations else ():
-                others = dihedral.turned(looks.signs[:, theirs], turn)
+                others = turns.turned(looks.signs[:, theirs], turn)
                 bits = np.where(told, _apart(looks.signs[row, mine], others), np.inf)
                 way = ", ".join(filter(None, (TURNS[turn] if turn else "by signs", bare)))
                 found.append(Measure("pHash", phash.BITS, config.turned_radius, way, bits))

@@ -27,7 +27,7 @@ from curate.features.frames import Other
 from curate.features.inspect import Arrival, Intake
 from curate.media import pdq, phash
 from curate.media.decode import Bounds
-from curate.near import beside, dihedral
+from curate.near import beside, turns
 from curate.progress import Progress
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
@@ -210,7 +210,7 @@ def _mark_forms(ws: Workspace, found: npt.NDArray[np.bool_], looks: Looks) -> No
     forms = [form for row in ws.catalog.rows(sql) for form in (row[:3], row[3:])[: 1 + config.borders]]
     told = [(bits, signs) for bits, signs, quality in forms if bits and quality >= config.phash_quality]
     bits, signs = _array(one for one, _ in told), _array(one for _, one in told if one)
-    turned = np.concatenate([dihedral.turned(signs, turn) for turn in EVERY])
+    turned = np.concatenate([turns.turned(signs, turn) for turn in EVERY])
     for form in range(looks.told.shape[1]):
         rows = np.flatnonzero(looks.told[:, form])
         _mark(found, looks.both[rows, form], rows, bits, config.group_radius)

@@ -12,7 +12,8 @@ from curate.dedupe.groups import Alike, Rows
 from curate.features import hashes
 from curate.features.detail import Grains
 from curate.media import pdq, phash
-from curate.near import cross, dihedral, groups
+from curate.near import cross, groups
+from curate.near import turns as near_turns
 from curate.store.workspace import Workspace
 
 FLAT = 0.05  # of pHash's quality: below it a picture is of one colour, and PDQ says how that was rounded
@@ -85,7 +86,7 @@ def near(looks: Looks, config: DedupeConfig) -> Alike:
             some = np.flatnonzero(told & ~found) if config.orientations else np.empty(0, dtype=np.int64)
             here, there = looks.signs[left[some], mine], looks.signs[right[some], theirs]
             for turn in EVERY if some.size else ():
-                found[some] |= _apart(dihedral.turned(here, turn), there) <= config.turned_radius
+                found[some] |= _apart(near_turns.turned(here, turn), there) <= config.turned_radius
         for one, other in ((left, right), (right, left)):
             asked = np.flatnonzero((place[one] >= 0) & looks.by_pdq[other])
             turns, upright = looks.turned[place[one[asked]]], looks.pdq[other[asked]][:, None]
@@ -103,7 +104,7 @@ def crossings(left: Looks, right: Looks, config: DedupeConfig) -> Iterator[tuple
     found = cross(left.both[rows, form], right.both[others, other], config.group_radius)
     yield "pHash", config.group_radius, _pairs(rows, others, found)
     if config.orientations:
-        turned = np.concatenate([dihedral.turned(right.signs[others, other], turn) for turn in EVERY])
+        turned = np.concatenate([near_turns.turned(right.signs[others, other], turn) for turn in EVERY])
         found = cross(left.signs[rows, form], turned, config.turned_radius)
         yield "pHash, mirrored or turned", config.turned_radius, _pairs(rows, np.tile(others, len(EVERY)), found)
     rows, others = np.flatnonzero(left.by_pdq), np.flatnonzero(right.by_pdq)

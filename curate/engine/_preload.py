@@ -5,15 +5,15 @@ It ends with the process that started it, and takes its workers with it; they en
 
 import os
 
+from curate.engine._parent import die_with, most_handles
+
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a worker is one core's: more threads than that only spin
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # jemalloc has a thread, which no fork survives
 
-import ctypes
 import importlib
 import signal
 import socket
 import struct
-import sys
 import time
 import traceback
 from collections.abc import Sequence
@@ -26,7 +26,6 @@ HANDLES = 4  # that come with FORK: tasks, answers, what it prints, memory
 _ALWAYS = ("curate.engine._worker", "curate.engine._confine.filter", "landlockpy", "numpy")  # what every worker imports
 _COMPILED = ("curate.media.pdq",)  # their load() compiles loops, which no worker can behind its door, or only slowly
 _FIRST = 100  # where a worker's handles are
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 def serve(handle: int, modules: Sequence[str]) -> None:
@@ -93,19 +92,6 @@ def _forked(control: socket.socket, handles: list[int]) -> int:
     for handle in handles:
         os.close(handle)
     return pid
-
-
-def most_handles() -> int:
-    """A number that no file handle reaches; where there is no limit, one that it takes no time to count to."""
-    return min(os.sysconf("SC_OPEN_MAX"), 1 << 16)
-
-
-def die_with(parent: int) -> None:
-    """End when the process that forked this one does, at once where that has happened."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def _become_worker(parent: int, handles: list[int]) -> None:

@@ -18,7 +18,7 @@ from curate.engine import _transport as parcel
 from curate.engine._confine import Door, named, refusal
 from curate.engine._confine.denied import Denied
 from curate.engine._each import All
-from curate.engine._preload import die_with, most_handles
+from curate.engine._parent import die_with, most_handles
 from curate.errors import ItemError
 from curate.media import decode
 from curate.records import Reason

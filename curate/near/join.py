@@ -5,11 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from curate.near.components import Ids, Words
+from curate.near.sides import Sides, pairs_of
 
 SMALL = 1 << 29  # words that numpy compares in about a second
 BLOCK = 1 << 18  # pairs that numpy compares at once
-
-Sides = tuple[Ids, Ids | None]  # rows to join with rows, or (None) with themselves
 
 
 def join(words: Words, sides: Sides, radius: int, joined: Ids) -> Iterator[Ids]:
@@ -25,11 +24,6 @@ def join(words: Words, sides: Sides, radius: int, joined: Ids) -> Iterator[Ids]:
     from curate.near.parallel import join_slots
 
     return join_slots(words, sides, radius, joined)
-
-
-def pairs_of(left: int, right: int, itself: bool) -> int:
-    """How many pairs a join compares by brute force."""
-    return left * (left - 1) // 2 if itself else left * right
 
 
 def _plainly(words: Words, sides: Sides, radius: int) -> Iterator[Ids]:

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.near.components import Ids, Words
-from curate.near.dihedral import SIDE, transposed, turns
 from curate.near.kernels import Orbits, key_order, keys_of, ordered, scan_orbits
 from curate.near.plan import WIDEST, Slot
+from curate.near.turns import SIDE, transposed, turns
 
 TURN, PLACE = 40.0, 160.0  # what a key turned and looked up, and a row put in its place, cost in compared pairs
 BUFFER = 1 << 16  # hits a thread holds before it hands them over

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.near.components import Ids, Words
-from curate.near.join import Sides, pairs_of
 from curate.near.kernels import Places, Rule, Table, key_order, keys_of, ordered, scan
 from curate.near.plan import Plan, Slot, is_spread, plan
+from curate.near.sides import Sides, pairs_of
 
 SAMPLE = 1 << 16  # rows that stand for a side when slots are planned; a seeded choice
 BUFFER = 1 << 16  # hits a thread holds before it hands them over
