@@ -79,7 +79,7 @@ def test_a_hot_entry_neither_passes_what_it_matches_nor_ends_the_run(tmp_path: P
 
 
 def test_without_hold_the_first_match_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("curate.fetch.run.WAITING", 1)
+    monkeypatch.setattr("curate.fetch.pipeline.WAITING", 1)
     configure(tmp_path)
     listed(tmp_path, [hash_of(PHOTO)])
     many(tmp_path, 300, 100)
