@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from curate.errors import UsageError
-from curate.release.rows import labels
+from curate.label.final import labels
 from curate.review.adjudicate import Ruling, adjudicate
 from curate.review.guideline import precedents
 from curate.screening.quarantine import quarantine

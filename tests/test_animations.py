@@ -25,9 +25,9 @@ from curate.dedupe.run import dedupe
 from curate.dedupe.sharing import Every, alike, joined
 from curate.engine.serial import Serial
 from curate.features import frames
+from curate.label.final import labels
 from curate.media.keyframes import MOST, spread
 from curate.progress import Progress
-from curate.release.rows import labels
 from curate.removal.takedown import takedown
 from curate.report import duplicates
 from curate.report.run import report

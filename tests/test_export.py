@@ -23,7 +23,7 @@ from curate.media import pdq
 from curate.policy import minors, refusals
 from curate.records import SPLITS, Axis, Manifest, Taxonomy
 from curate.release.export import export
-from curate.release.rows import load
+from curate.release.reader import load
 from curate.screening.quarantine import quarantine
 from curate.store import blobs
 from curate.store.workspace import Workspace

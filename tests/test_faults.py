@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from curate.release.rows import labels
+from curate.label.final import labels
 from curate.store.blobs import LocalBlobs
 from tests.samples import judge, member, sha256, workspace
 from tests.test_label import AXIS, NEUTRAL, PORN, bright, run, shades, voting, weak

@@ -16,12 +16,13 @@ from curate.config import Config, LabelConfig
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.label import flags
+from curate.label.final import labels
 from curate.label.functions import Functions
 from curate.label.run import _predict, decide, label
 from curate.progress import Progress
 from curate.records import Axis, Taxonomy
 from curate.release.export import export
-from curate.release.rows import collect, labels
+from curate.release.rows import collect
 from curate.report.contact_sheet import dangers
 from curate.review.draw import Draw, queue
 from curate.review.journal import Journal

@@ -8,8 +8,8 @@ import pytest
 
 from curate.config import Config
 from curate.errors import GoneError, PauseError, UsageError
+from curate.label.final import labels
 from curate.records import Taxonomy
-from curate.release.rows import labels
 from curate.review.adjudicate import Ruling, adjudicate
 from curate.review.journal import Journal
 from curate.screening.quarantine import quarantine

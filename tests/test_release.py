@@ -10,7 +10,8 @@ from curate.config import Config, ExportConfig, FetchConfig
 from curate.errors import StoreError, UsageError
 from curate.records import SPLITS
 from curate.release.export import export
-from curate.release.rows import config_sha256, load
+from curate.release.reader import load
+from curate.release.rows import config_sha256
 from curate.store.workspace import Workspace
 from tests.releases import QUIET, Item, Mention, stocked
 

@@ -18,7 +18,7 @@ from curate.engine.serial import Serial
 from curate.errors import BusyError, StoreError, UsageError, WitnessError
 from curate.progress import Progress
 from curate.release.export import export
-from curate.release.rows import load
+from curate.release.reader import load
 from curate.release.share import share
 from curate.removal import remove as removal
 from curate.removal.remove import remove, unfinished

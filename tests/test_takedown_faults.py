@@ -15,7 +15,7 @@ from curate.admin.verify import verify
 from curate.commands.app import _settle
 from curate.config import Config
 from curate.errors import BusyError, DiskFullError
-from curate.release.rows import load
+from curate.release.reader import load
 from curate.removal.remove import unfinished
 from curate.removal.takedown import takedown
 from curate.store.catalog import Catalog

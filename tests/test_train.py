@@ -22,7 +22,7 @@ from curate.features.scores import read
 from curate.options import Plugin
 from curate.plugins import make, mark_of
 from curate.release.export import export
-from curate.release.rows import load
+from curate.release.reader import load
 from curate.store.workspace import Workspace
 from curate.train.run import _without, lines, train
 from tests.pictures import encode, texture

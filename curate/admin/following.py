@@ -1,6 +1,6 @@
 """Which verb comes next, by what a workspace lacks."""
 
-from curate.release.rows import labels
+from curate.label.final import labels
 from curate.store import eligibility, views
 from curate.store.workspace import Workspace
 

@@ -22,8 +22,8 @@ from curate.net.redact import REDACTED
 from curate.net.urls import host
 from curate.progress import Progress
 from curate.records import Sample
+from curate.release.reader import HEADER, PROVENANCE, load
 from curate.release.redact import removed_from
-from curate.release.rows import HEADER, PROVENANCE, load
 from curate.removal.remove import DAMAGED, FOLDER
 from curate.screening.quarantine import hold, open_incident
 from curate.store import chain, journal_log, lost

@@ -8,9 +8,9 @@ from typing import Any
 
 from curate.dedupe.membership import contested
 from curate.errors import UsageError
+from curate.label.final import labels
 from curate.net.redact import redact
 from curate.records import UNSURE
-from curate.release.rows import labels
 from curate.store import eligibility, views
 from curate.store.catalog import CONFIGURED, Catalog, Row
 from curate.store.workspace import Workspace

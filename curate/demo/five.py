@@ -9,8 +9,8 @@ from typing import Any
 
 from curate.config import CONFIG_NAME
 from curate.demo.corpus import Item
+from curate.label.final import labels
 from curate.media.decode import Bounds, open_image
-from curate.release.rows import labels
 from curate.store import views
 from curate.store.blobs import write
 from curate.store.workspace import Workspace

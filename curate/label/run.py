@@ -17,6 +17,7 @@ from curate.errors import UsageError
 from curate.features.scores import by_name, compute, read, samples, unread
 from curate.label import flags, table
 from curate.label import functions as voting
+from curate.label.final import vanished
 from curate.label.functions import Functions, Votes, own, unique, vote
 from curate.label.models.majority import Majority
 from curate.label.table import Weak
@@ -24,7 +25,6 @@ from curate.options import build, suggest
 from curate.plugins import module, plugin_class
 from curate.progress import Progress
 from curate.records import Axis, Sample
-from curate.release.rows import vanished
 from curate.store import eligibility, views
 from curate.store.workspace import Workspace
 

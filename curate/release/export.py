@@ -21,30 +21,20 @@ from curate.dedupe.similarity import Looks, crossings
 from curate.errors import GateError, UsageError
 from curate.features import frames, hashes
 from curate.label import table as weak_table
+from curate.label.final import CONFLICT, CONTRADICTED, vanished
 from curate.net.redact import redact, redacted
 from curate.policy import minors, refusals
 from curate.records import SPLITS, Manifest
+from curate.release.reader import HEADER, PROVENANCE, files, load
 from curate.release.redact import removed
-from curate.release.rows import (
-    CONFLICT,
-    CONTRADICTED,
-    HEADER,
-    PROVENANCE,
-    SCHEMA,
-    Rows,
-    aside,
-    collect,
-    config_sha256,
-    files,
-    load,
-    vanished,
-)
+from curate.release.rows import SCHEMA, Rows, collect, config_sha256
 from curate.screening import set_aside
 from curate.store import eligibility
 from curate.store.blobs import disk, write
 from curate.store.catalog import now
 from curate.store.eligibility import NOT_DEDUPED
 from curate.store.file_digests import forget, keep
+from curate.store.folders import aside
 from curate.store.tables import to_parquet
 from curate.store.views import held
 from curate.store.witnesses import EXPORTING

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import StoreError, UsageError
 from curate.options import Plugin
 from curate.plugins import make
-from curate.release.rows import HEADER, PROVENANCE, REMOVED, aside, files, load
+from curate.release.reader import HEADER, PROVENANCE, REMOVED, files, load
 from curate.store.blobs import write
 from curate.store.file_digests import keep
+from curate.store.folders import aside
 from curate.store.tables import to_parquet
 
 if TYPE_CHECKING:

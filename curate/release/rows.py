@@ -1,38 +1,28 @@
 """A release as rows: what goes into it, who says so, and how it is read back. `docs/releases.md` lists the columns."""
 
 import hashlib
-import json
-import os
-import shutil
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from curate.config import Config
-from curate.errors import StoreError, UsageError
+from curate.errors import UsageError
 from curate.fingerprint import canonical
-from curate.label import flags
-from curate.label import table as weak_table
 from curate.net.redact import redact
-from curate.records import SPLITS, Axis, Manifest
+from curate.records import SPLITS, Axis
 from curate.store import eligibility, views
-from curate.store.blobs import sync
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from curate.store.catalog import Catalog, Row
     from curate.store.workspace import Workspace
+from curate.label.final import Labels, labels
 
-HEADER = "release.json"
-PROVENANCE = "provenance.parquet"
-REMOVED = "removed"  # a redacted release's further column: the receipt, where the row was taken down
 SCHEMA = 1  # raise it when a column changes its meaning
-DIGITS = 4
 
 COLUMNS = {
     "id": "string",
@@ -67,115 +57,6 @@ def schema(axes: tuple[Axis, ...]) -> "pa.Schema":
     return pa.schema(
         pa.field(name, pa.type_for_alias(kind.rstrip("?")), nullable=kind.endswith("?")) for name, kind in types.items()
     )
-
-
-# -- labels ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """One sample's label on one axis. `human_n` counts the people who judged this very sample, not one like it."""
-
-    name: str
-    probability: float
-    source: str
-    weight: float
-    human_n: int = 0
-    agreement: float | None = None
-
-    @property
-    def seen(self) -> bool:
-        """Whether somebody judged this very sample."""
-        return self.human_n > 0
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """What is known on one axis: a label by sample, and by sample why it may not be released, whatever is said of it.
-
-    `contradicted`: declared or flagged not safe, and nobody but a machine says otherwise (`curate.label.flags`). `conflict`:
-    people contradict each other about it, or sources about its near-duplicates, and nobody has looked. Only the last of
-    these leaves it a label.
-    """
-
-    by_sample: Mapping[str, Label]
-    withheld: Mapping[str, str]
-
-
-CONTRADICTED, CONFLICT = "contradicted", "conflict"
-
-
-def labels(ws: "Workspace", axis: Axis) -> Labels:
-    """The label of each sample that may have one: people's word before the label model's, which obeys the rule.
-
-    Every label of a release, a page or a figure comes from here.
-    """
-    taxonomy = ws.config.taxonomy.version
-    weak = weak_table.read(ws, axis)
-    humans = views.humans(ws.catalog, axis.name, taxonomy, axis.classes)
-    found = _weak(weak, axis) | {sample: _human(one) for sample, one in humans.items()}
-    withheld = dict.fromkeys(_unseen(ws, axis, found), CONFLICT)
-    for sample in accused(ws, axis, weak):
-        one = found.get(sample)
-        if one is None or (one.name in axis.safe and not one.seen):
-            withheld[sample] = CONTRADICTED
-            found.pop(sample, None)
-    for sample in _contested(ws, axis):
-        withheld[sample] = CONFLICT
-        found.pop(sample, None)
-    return Labels(found, withheld)
-
-
-def accused(ws: "Workspace", axis: Axis, weak: weak_table.Weak | None = None) -> set[str]:
-    """Every sample that is declared or flagged not safe, itself or by what it collapses with."""
-    import numpy as np
-
-    weak = weak or weak_table.read(ws, axis)
-    said = np.zeros((0, 0), dtype=bool) if weak is None else weak.flags(axis.safe)
-    found = flags.accusations(ws, axis, weak.ids if weak else [], said).without(weak.advised() if weak else [])
-    ids = list(found.at)
-    return {ids[row] for row in np.flatnonzero(found.any)}
-
-
-def vanished(ws: "Workspace", axis: Axis, given: Collection[str]) -> list[str]:
-    """The classes that sources declare of samples and that are not among those given, in the axis's order."""
-    declared = {label for said in views.declared(ws.catalog, axis.name).values() for label in said}
-    return [name for name in axis.classes if name in declared and name not in given]
-
-
-def _unseen(ws: "Workspace", axis: Axis, found: Mapping[str, Label]) -> Iterator[str]:
-    """Every sample among whose near-duplicates sources contradict each other, and that people have not judged."""
-    for sample in views.disputed(ws.catalog, axis.name):
-        if sample not in found or found[sample].source != "human":
-            yield sample
-
-
-def _human(one: views.Human) -> Label:
-    return Label(one.label, 1.0, "human", 1.0, 0 if one.carried else one.n, round(one.agreement, DIGITS))
-
-
-def _contested(ws: "Workspace", axis: Axis) -> Iterator[str]:
-    """Every member of a collapse set, one picture that is, to which people gave more than one answer, or a tie."""
-    members = {row[0]: row[1] for row in ws.catalog.stream("SELECT sample, collapse FROM members")}
-    answers: defaultdict[str, set[str | None]] = defaultdict(set)
-    settled = views.precedents(ws.catalog, axis.name, ws.config.taxonomy.version)
-    for sample, label in settled.items():
-        answers[members.get(sample, sample)].add(label)
-    for sample, counts in views.votes(ws.catalog, axis.name, ws.config.taxonomy.version).items():
-        if sample not in settled and any(counts[label] for label in axis.classes):
-            winner = views.consensus(counts, axis.classes)
-            answers[members.get(sample, sample)].add(winner.label if winner else None)
-    for sample, collapse in members.items() if answers else ():
-        if len(said := answers.get(collapse, set())) > 1 or None in said:
-            yield sample
-
-
-def _weak(weak: weak_table.Weak | None, axis: Axis) -> dict[str, Label]:
-    if weak is None:
-        return {}
-    rows = zip(weak.ids, weak.labels, weak.probability(), strict=True)
-    known = ((sample, label, round(float(p or 0), DIGITS)) for sample, label, p in rows if label in axis.classes)
-    return {sample: Label(str(label), p, "weak", p) for sample, label, p in known}
 
 
 # -- rows ------------------------------------------------------------------------------------------------------------
@@ -304,73 +185,3 @@ def _contents(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise UsageError(f"label.functions: {path}: {error.strerror}") from error
-
-
-# -- writing and reading back ----------------------------------------------------------------------------------------
-
-
-@contextmanager
-def aside(parent: Path, name: str) -> Iterator[Path]:
-    """A folder built under another name, that gets its own once it is whole and durable; it replaces what was there."""
-    part, final = parent / f".{name}.tmp", parent / name
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(mode=0o700, parents=True)
-    try:
-        yield part
-        for folder, _, names in os.walk(part, topdown=False):
-            for file in names:
-                (Path(folder) / file).chmod(0o600)
-                sync(Path(folder) / file)
-            sync(Path(folder))
-        shutil.rmtree(final, ignore_errors=True)
-        part.rename(final)
-        sync(parent)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-
-
-def load(path: Path, sha256: str | None = None) -> Manifest:
-    """A release read from its folder, every file checked against the header, and the header against `sha256` if given.
-
-    Raises StoreError for a file that is missing, cannot be read, or is not the one that was released.
-    """
-    text = _checked(path / HEADER, sha256)
-    try:
-        header: dict[str, Any] = json.loads(text)
-        whole = {split: _parquet(_checked(path / name, header["files"][name])) for split, name in files().items()}
-        rows = {split: _live(table, header["columns"]) for split, table in whole.items()}
-        return Manifest(header["version"], path, header, rows)
-    except (ValueError, KeyError) as error:
-        raise StoreError(f"{path / HEADER}: not the header of a release ({type(error).__name__}: {error})") from error
-
-
-def files() -> dict[str, str]:
-    """The file of each split."""
-    return {split: f"{split}.parquet" for split in SPLITS}
-
-
-def _parquet(data: bytes) -> "pa.Table":
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    return pq.read_table(pa.BufferReader(data))
-
-
-def _live(table: "pa.Table", columns: list[str]) -> "pa.Table":
-    """The rows that were not taken down, with the columns that every release has."""
-    import pyarrow.compute as pc
-
-    if REMOVED not in table.column_names:
-        return table
-    return table.filter(pc.is_null(table.column(REMOVED))).select(columns)
-
-
-def _checked(path: Path, sha256: str | None) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from error
-    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-        raise StoreError(f"{path}: not the bytes that were released (sha256 differs); restore it, or export anew")
-    return data

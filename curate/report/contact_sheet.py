@@ -9,11 +9,11 @@ from typing import Any
 from curate.engine import engine_of
 from curate.features.blobwork import Making, made
 from curate.label import table
+from curate.label.final import Label
 from curate.media import thumbnail
 from curate.media.decode import Bounds, open_image, scaled
 from curate.progress import Progress
 from curate.records import Axis
-from curate.release.rows import Label
 from curate.report.counts import place, survivors
 from curate.store.eligibility import inactive
 from curate.store.views import minors

@@ -11,9 +11,9 @@ from typing import Any
 from curate import __version__
 from curate.config import CONFIG_NAME, digest
 from curate.fetch.reasons import MEANING
+from curate.label.final import labels as release_labels
 from curate.records import SPLITS, Axis, Reason
-from curate.release.rows import HEADER
-from curate.release.rows import labels as release_labels
+from curate.release.reader import HEADER
 from curate.store import eligibility
 from curate.store.views import declared, held
 from curate.store.workspace import Workspace

@@ -7,8 +7,8 @@ from typing import Any
 
 from curate.errors import UsageError
 from curate.label import table as weak_table
+from curate.label.final import Label
 from curate.progress import Progress
-from curate.release.rows import Label
 from curate.report import contact_sheet, html, reviewers
 from curate.report import counts as figures
 from curate.report.html import Table, table

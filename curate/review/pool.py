@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from curate.contracts import Pool
 from curate.errors import UsageError
 from curate.label import table
+from curate.label.final import CONTRADICTED, labels
 from curate.records import Axis
-from curate.release.rows import CONTRADICTED, labels
 from curate.store import eligibility, views
 from curate.store.workspace import Workspace
 

@@ -13,14 +13,16 @@ from curate.coverage import Coverage
 from curate.errors import CurateError, UsageError
 from curate.evaluate.bundle import Backbone, save
 from curate.features.scores import compute, read
+from curate.label.final import accused
 from curate.linear import Examples, Head, fit
 from curate.options import suggest
 from curate.records import SPLITS, Manifest
-from curate.release.rows import accused, aside, load
+from curate.release.reader import load
 from curate.stats.metrics import Judged, against, evaluate, said_by, wilson
 from curate.store import views
 from curate.store.blobs import disk, write
 from curate.store.file_digests import forget, keep
+from curate.store.folders import aside
 
 if TYPE_CHECKING:
     import pyarrow as pa
