@@ -242,7 +242,7 @@ def _train(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
 @verb
 def run(s: Session, version: str) -> None:
     """Fetch, dedupe, label and export, as curate.toml says; a version that exists is left as it is."""
-    from curate.release.export import check_version
+    from curate.release.versions import check_version
     from curate.store.views import untold
 
     with s.drive("run", tells=True) as ws:

@@ -22,6 +22,8 @@ from curate.features import frames, hashes
 from curate.media import pdq
 from curate.policy import minors, refusals
 from curate.records import SPLITS, Axis, Manifest, Taxonomy
+from curate.release import gates
+from curate.release import header as release_header
 from curate.release.export import export
 from curate.release.reader import load
 from curate.screening.quarantine import quarantine
@@ -261,19 +263,19 @@ def test_a_frame_in_common_in_two_splits_is_refused(tmp_path: Path) -> None:
     rows["frame"], rows["count"], rows["quality"] = (0, 1), 2, 50
     rows["phash"][1] = np.frombuffer(far(3), dtype=np.uint8)
     apart = {"train": ids[:1], "val": [], "test": ids[1:]}
-    assert verb._coverage(ws)["coverage"]["looked_at"] == 1, "of three, two of whose frames nothing is known"
+    assert release_header._coverage(ws)["coverage"]["looked_at"] == 1, "of three, two of whose frames nothing is known"
     frames.write(ws, {ids[0]: rows.tobytes()})
-    verb._check_near(ws, apart)
+    gates._check_near(ws, apart)
     frames.write(ws, {ids[1]: rows.tobytes()})
     with pytest.raises(GateError, match=r"1 pairs between train and test look alike \(pHash, 10 bits"):
-        verb._check_near(ws, apart)
+        gates._check_near(ws, apart)
 
 
 def test_near_duplicates_by_pdq_alone_are_refused(tmp_path: Path) -> None:
     ws = stocked(tmp_path, [Item("a"), Item("b", "test"), Item("c", "val")])
     ids = [row[0] for row in ws.catalog.rows("SELECT sample FROM members WHERE split <> 'val' ORDER BY 1")]
     for quality in (40, 90):  # a picture without texture has a hash that says nothing
-        verb._check_near(ws, {"train": ids[:1], "val": [], "test": ids[1:]})
+        gates._check_near(ws, {"train": ids[:1], "val": [], "test": ids[1:]})
         twins = [hashes.Found(one, None, (pdq.Pdq(pdq.MAIN, bytes(range(256)), quality),)) for one in ids]
         hashes.write(ws, twins, "part")
     with pytest.raises(GateError, match=r"look alike \(PDQ, 31 bits"):
@@ -298,9 +300,9 @@ def test_an_item_that_the_gate_cannot_judge_is_refused(tmp_path: Path) -> None:
 )
 def test_the_gate_reads_what_was_written(golden: Workspace, tamper: Any, says: str) -> None:
     release = load(golden.work / "releases" / "1.0.0")
-    verb._check_leakage(golden, release)
+    gates._check_leakage(golden, release)
     with pytest.raises(GateError, match=says):
-        verb._check_leakage(golden, replace(release, rows=tamper(release.rows)))
+        gates._check_leakage(golden, replace(release, rows=tamper(release.rows)))
 
 
 def test_what_is_held_back_while_a_release_is_written_is_not_in_it(

@@ -11,7 +11,8 @@ from curate.config import Config
 from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import StoreError
-from curate.release.export import _remedy, export
+from curate.release.export import export
+from curate.release.gates import _remedy
 from curate.store import eligibility, lookup
 from curate.train.run import train
 from tests.builders import add, workspace

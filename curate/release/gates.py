@@ -1,0 +1,129 @@
+"""The gates of a release: rows that it may hold, and no group or near-duplicate in two splits."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from curate.config import Config, DedupeConfig
+from curate.dedupe import sharing
+from curate.dedupe.similarity import Looks, crossings
+from curate.errors import GateError, UsageError
+from curate.label.final import CONFLICT, CONTRADICTED
+from curate.records import SPLITS, Manifest
+from curate.release.rows import Rows
+from curate.store.eligibility import NOT_DEDUPED
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from curate.store.workspace import Workspace
+
+
+ASKED = ("train", "test")  # the two splits between which mirrors, turns and borders are always asked
+WIDER = ("orientations", "borders")
+_SHOWN = 3  # ids that a refusal names
+
+
+# -- the gates -------------------------------------------------------------------------------------------------------
+
+
+def _check_rows(rows: Rows, config: Config) -> None:
+    if not any(table.num_rows for table in rows.tables.values()):
+        why = ", ".join(f"{n} {reason}" for reason, n in rows.excluded.items()) or "the workspace is empty"
+        raise UsageError(f"nothing to release ({why}); {_remedy(rows.excluded, config)}")
+    if config.export.require_license:
+        bare = [
+            sample
+            for table in rows.tables.values()
+            for sample, one in zip(table.column("id").to_pylist(), table.column("license").to_pylist(), strict=True)
+            if one is None
+        ]
+        if bare:
+            raise GateError(
+                f"licence: {len(bare)} items have none ({_some(bare)}), and [export] require_license = true"
+            )
+
+
+def _remedy(excluded: Mapping[str, int], config: Config) -> str:
+    """What comes next where there is nothing to release: the first step that has not been taken."""
+    if not excluded:
+        return "`curate fetch` comes first"
+    if NOT_DEDUPED in excluded:
+        return "`curate dedupe` and `curate label` come first"
+    if "unlabelled" in excluded:
+        return "`curate label` gives labels by what [[labelers]] and [label] functions say, `curate review` people's"
+    if CONTRADICTED in excluded or CONFLICT in excluded:
+        return (
+            "people settle what is contradicted: `curate queue conflict`, then `curate review`; where a labelling"
+            " function failed, mend it, then `curate label`"
+        )
+    return "`curate status` and `curate verify` say more"
+
+
+def _check_leakage(ws: "Workspace", release: Manifest) -> None:
+    """Refuse a release that shares an item, a group or a near-duplicate between splits. Reads what was written."""
+    columns = {split: release.rows[split].select(["id", "group", "split"]).to_pydict() for split in SPLITS}
+    for split in SPLITS:
+        astray = [i for i, named in zip(columns[split]["id"], columns[split]["split"], strict=True) if named != split]
+        if astray:
+            raise GateError(f"leakage: {len(astray)} items in {split} belong to another split ({_some(astray)})")
+    ids = Counter(sample for split in SPLITS for sample in columns[split]["id"])
+    if twice := [sample for sample, n in ids.items() if n > 1]:
+        raise GateError(f"leakage: {len(twice)} items are there twice ({_some(twice)})")
+    for one, other in combinations(SPLITS, 2):
+        if shared := set(columns[one]["group"]) & set(columns[other]["group"]):
+            raise GateError(f"leakage: {len(shared)} groups are in {one} and in {other} ({_some(shared)})")
+    _check_near(ws, {split: columns[split]["id"] for split in SPLITS})
+
+
+def _check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
+    """Every two splits by what dedupe grouped by; test and train by mirrors, turns and borders, whatever that is."""
+    import numpy as np
+
+    known = {split: Looks.of(ws, ids[split]) for split in SPLITS}
+    missing = [ids[split][n] for split in SPLITS for n in np.flatnonzero(~known[split].hashed)]
+    if missing:
+        raise GateError(
+            f"leakage: {len(missing)} items have no perceptual hash ({_some(missing)});"
+            " run `curate dedupe` again, which leaves out what cannot be hashed for good"
+        )
+    every = {split: sharing.every(ws, ids[split], known[split]) for split in SPLITS}
+    for one, other in combinations(SPLITS, 2):
+        found = [*sharing.crossed(every[one], every[other]), *crossings(known[one], known[other], ws.config.dedupe)]
+        _refuse(ids, (one, other), found, "run `curate dedupe` again")
+    full = replace(ws.config.dedupe, orientations=True, borders=True)
+    if full != ws.config.dedupe:
+        left, right = (Looks.of(ws, ids[split], full) for split in ASKED)
+        remedy = "set orientations and borders to true in [dedupe], and run it again"
+        _refuse(ids, ASKED, crossings(left, right, full), remedy)
+
+
+def _refuse(
+    ids: Mapping[str, list[str]], two: tuple[str, str], crossed: "Iterable[tuple[str, int, np.ndarray]]", remedy: str
+) -> None:
+    one, other = two
+    for name, radius, found in crossed:
+        if len(found):
+            pairs = [f"{ids[one][a]} and {ids[other][b]}" for a, b in found[:_SHOWN].tolist()]
+            raise GateError(
+                f"leakage: {len(found)} pairs between {one} and {other} look alike ({name}, {radius} bits or fewer"
+                f" apart: {'; '.join(pairs)}); {remedy}"
+            )
+
+
+def _leakage(config: DedupeConfig) -> dict[str, Any]:
+    """By what no two splits share anything; and where dedupe was told to look for less, what test and train do not."""
+    by = {"hash": config.hash, "radius": config.group_radius, "frames": config.frames}
+    by |= {name: getattr(config, name) for name in WIDER}
+    if config.orientations:
+        by["turned_radius"] = config.turned_radius
+    if all(getattr(config, name) for name in WIDER):
+        return by
+    return by | {"test_against_train": dict.fromkeys(WIDER, True) | {"turned_radius": config.turned_radius}}
+
+
+def _some(names: Iterable[str]) -> str:
+    found = sorted(names)
+    return ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")

@@ -1,0 +1,103 @@
+"""The header of a release: what it holds, what it was made of and under which settings."""
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from curate import __version__
+from curate.coverage import over
+from curate.features import frames, hashes
+from curate.label import table as weak_table
+from curate.label.final import vanished
+from curate.policy import minors, refusals
+from curate.release.redact import removed
+from curate.release.rows import SCHEMA, Rows, config_sha256
+from curate.screening import set_aside
+from curate.store import eligibility
+
+if TYPE_CHECKING:
+    from curate.store.workspace import Workspace
+from curate.release.gates import _leakage
+from curate.release.versions import _order
+
+# -- what is written -------------------------------------------------------------------------------------------------
+
+
+def _coverage(ws: "Workspace") -> dict[str, Any]:
+    """How many of the samples that are not held back the gate against leaks knows by all that dedupe asks.
+
+    Incomplete, too, where the labels in force are: what could not be asked flagged nothing.
+    """
+    ids = [one.id for one in eligibility.standings(ws.catalog) if one.held is None]
+    found = over(len(ids), len({*hashes.unread(ws, ids), *frames.unread(ws, ids)}))
+    reports = (weak_table.report(ws, axis) or {} for axis in ws.config.taxonomy.axes)
+    labels = (f"the labels: {why}" for one in reports if (why := one.get("incomplete")))
+    return found | {"incomplete": "; ".join(dict.fromkeys(filter(None, (found["incomplete"], *labels)))) or None}
+
+
+def _header(ws: "Workspace", version: str, rows: Rows) -> dict[str, Any]:
+    config = ws.config
+    counts = {split: Counter(table.column("label").to_pylist()) for split, table in rows.tables.items()}
+    return {
+        "schema": SCHEMA,
+        "tool": f"curate-media {__version__}",
+        "version": version,
+        "parent": _parent(ws),
+        "taxonomy": {
+            "version": config.taxonomy.version,
+            "axes": [
+                {"name": a.name, "classes": a.classes, "safe": a.safe, "borderline": a.borderline}
+                for a in config.taxonomy.axes
+            ],
+        },
+        "config_sha256": config_sha256(config),
+        "splits": {"shares": config.export.splits, "salt": config.export.salt},
+        "leakage": _leakage(config.dedupe),
+        "screening": {"required": config.screening.required} | _screening(ws),
+        "approvals": _approvals(ws),
+        "policy": {"refusals": refusals.version(), "minors": minors.version()},
+        "columns": rows.tables["train"].column_names,
+        "order": "id, ascending",
+        "rows": {split: table.num_rows for split, table in rows.tables.items()},
+        "counts": {split: dict(sorted(counted.items())) for split, counted in counts.items()},
+        "vanished": vanished(ws, config.taxonomy.first, {name for one in counts.values() for name in one}),
+        "excluded": rows.excluded,
+        "advise": _advise(ws),
+        "removed": removed(ws),
+    }
+
+
+def _advise(ws: "Workspace") -> dict[str, Any]:
+    """By axis, the labelling functions whose flags kept nothing back, and the audit that lets them."""
+    said = {axis.name: weak_table.report(ws, axis) or {} for axis in ws.config.taxonomy.axes}
+    return {name: report["advise"] for name, report in said.items() if report.get("advise")}
+
+
+def _parent(ws: "Workspace") -> dict[str, str] | None:
+    """The release before this one, which is the highest."""
+    known = {row[0]: row[1] for row in ws.catalog.rows("SELECT version, sha256 FROM releases")}
+    if not known:
+        return None
+    best = max(known, key=_order)
+    return {"version": best, "sha256": known[best]}
+
+
+def _screening(ws: "Workspace") -> dict[str, Any]:
+    """What the last fetch passed: lists without their file times, matchers, the radius; and how many items matched."""
+    summary = json.loads(ws.catalog.get("screening") or "{}")
+    lists = [{key: value for key, value in one.items() if key != "modified"} for one in summary.get("lists", [])]
+    sql = "SELECT count(DISTINCT digest) FROM incidents WHERE kind IN ('match', 'rescan')"
+    said = {key: summary.get(key) for key in ("matchers", "pdq_radius") if summary.get(key)}
+    ignored = set_aside.summary(ws.catalog)
+    return {"lists": lists, "matched": ws.catalog.one(sql), **said} | ({"set_aside": ignored} if ignored else {})
+
+
+def _approvals(ws: "Workspace") -> list[dict[str, str]]:
+    """Why lists with classes that are not safe were fetched, and who answers for it."""
+    sql = """
+    SELECT DISTINCT plugin, json_extract(options, '$.reason'), json_extract(options, '$.approved_by') FROM sources
+    WHERE json_extract(options, '$.approved_by') IS NOT NULL AND source IN (
+        SELECT m.source FROM mentions m JOIN candidates c USING (candidate) WHERE c.sample IS NOT NULL)
+    ORDER BY 1, 2, 3
+    """
+    return [{"use": row[0], "reason": row[1] or "", "approved_by": row[2]} for row in ws.catalog.rows(sql)]
