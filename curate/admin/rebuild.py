@@ -24,7 +24,8 @@ from curate.progress import Progress
 from curate.records import Sample
 from curate.release.reader import HEADER, PROVENANCE, load
 from curate.release.redact import removed_from
-from curate.removal.remove import DAMAGED, FOLDER
+from curate.removal.receipts import FOLDER
+from curate.removal.remove import DAMAGED
 from curate.screening.quarantine import hold, open_incident
 from curate.store import chain, journal_log, lost
 from curate.store.catalog import now

@@ -8,17 +8,15 @@ the bytes, then every trace; last the receipt. Each step may be done twice, so w
 import fcntl
 import hashlib
 import json
-import mmap
-import re
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import BusyError, DiskFullError, ItemError, StoreError
+from curate.errors import BusyError, ItemError, StoreError
 from curate.fingerprint import canonical
 from curate.media import pdq
 from curate.media.decode import Bounds
@@ -28,42 +26,19 @@ from curate.removal.erase import count, erase, group_name
 from curate.store.blobs import disk, sync, write
 from curate.store.catalog import PAGE, now
 from curate.store.file_digests import keep
-from curate.store.journal_log import NAME as JOURNAL
 from curate.store.tables import Table
 from curate.store.tombstones import LISTED
 
 if TYPE_CHECKING:
     from curate.store.catalog import Catalog
     from curate.store.workspace import Workspace
+from curate.removal.receipts import FOLDER, KINDS, Receipt, _receipt
+from curate.removal.secure_delete import scour
 
-FOLDER = "receipts"
-KINDS = ("sha256", "url", "path", "page")  # of names by which something is taken down
 DAMAGED = "damaged-catalog.db"  # what the catalog's files are called that `verify --repair --rebuild` replaced
 PAGES = ("report.html", "dedupe.html")  # pages beside curate.toml that show pictures
 MARK = b'<meta name="generator" content="curate">'
-LOOKED_FOR = 40  # words; each is one pass over the catalog's file
-_HEX = re.compile(r"[0-9a-f]{64}")
 _PLAIN = str.maketrans("", "", "-:")
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What was removed, in words that name nothing: keyed digests, counts, the releases affected and who has them."""
-
-    receipt: str
-    at: str
-    reason: str
-    digests: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    counts: Mapping[str, int] = field(default_factory=dict)
-    releases: Sequence[str] = ()
-    recipients: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    models: Sequence[str] = ()
-    blocks_near: bool = False
-
-    @property
-    def path(self) -> str:
-        """Where it lies, below `work/`."""
-        return f"{FOLDER}/{self.receipt}.json"
 
 
 @dataclass(frozen=True)
@@ -132,16 +107,6 @@ def confirm(ws: "Workspace", name: str, reason: str) -> None:
         ws.tombstones.append(
             {"receipt": receipt, "at": now(), "reason": reason, "tombstones": [list(one) for one in keys]}
         )
-
-
-def earlier(catalog: "Catalog", name: str) -> Receipt | None:
-    """The receipt of what was taken down under this sha256, locator or page, if something was."""
-    asked = [(kind, catalog.digest(kind, name)) for kind in KINDS]
-    receipts = [catalog.one("SELECT receipt FROM tombstones WHERE kind = ? AND digest = ?", one) for one in asked]
-    for receipt in filter(None, receipts):
-        text = catalog.one("SELECT plan FROM removals WHERE receipt = ? AND state = 'done'", (receipt,))
-        return _receipt(json.loads(text)) if text else Receipt(receipt, "", "")
-    return None
 
 
 def unfinished(catalog: "Catalog") -> bool:
@@ -338,53 +303,3 @@ def _scrubbed(ws: "Workspace", text: str, words: Sequence[str]) -> Receipt:
         db.execute("UPDATE removals SET state = 'done' WHERE receipt = ?", (name,))
         ws.catalog.append(db, "receipt", None, {"receipt": name, "sha256": hashlib.sha256(data).hexdigest()})
     return _receipt(said)
-
-
-def _receipt(said: Mapping[str, Any]) -> Receipt:
-    return Receipt(**{one.name: said[one.name] for one in fields(Receipt)})
-
-
-def scour(ws: "Workspace", words: Sequence[str]) -> None:
-    """Leave no trace of these words in the catalog's file, its free pages and its write-ahead log.
-
-    What SQLite frees it overwrites; copies that it left behind as pages were split go with a VACUUM, where there are
-    any, or where nobody knows any more what to look for (no `words`), or that would take longer. Of many words the
-    first `LOOKED_FOR` are looked for afterwards. Raises StoreError where another process holds the log, or an id is
-    still there.
-    """
-    if ws.catalog.journal_overdue:
-        raise DiskFullError(f"{JOURNAL} could not be written anew; free some space and run it again")
-    _fold(ws)
-    if 0 < len(words) <= LOOKED_FOR and not _traces(ws, words):
-        return
-    ws.catalog.vacuum()
-    _fold(ws)
-    listed = {row[0] for row in ws.catalog.rows("SELECT value FROM set_aside")}  # a list's hashes, not what is here
-    if left := [one for one in _traces(ws, words[:LOOKED_FOR]) if _HEX.fullmatch(one) and one not in listed]:
-        raise StoreError(
-            f"the catalog or the journal still holds {len(left)} of the removed ids; this is a bug of curate"
-        )
-
-
-def _fold(ws: "Workspace") -> None:
-    if not ws.catalog.fold():
-        raise StoreError(
-            "catalog.db: another process reads it, so its write-ahead log cannot be emptied; what was removed is held"
-            " back. Close `curate review` and the like, and run the same again"
-        )
-
-
-def _traces(ws: "Workspace", words: Sequence[str]) -> list[str]:
-    """Those of the words that stand in the catalog's files or the journal, but for what is said of others as well."""
-    found = []
-    for path in (ws.catalog.path, ws.catalog.path.with_name(f"{ws.catalog.path.name}-wal"), ws.catalog.journal.path):
-        if path.exists() and path.stat().st_size:
-            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                found += [one for one in words if data.find(one.encode()) >= 0]
-    return [one for one in found if _HEX.fullmatch(one) or not ws.catalog.one(_OTHERS, (one, one, one))]
-
-
-_OTHERS = """
-SELECT 1 FROM candidates WHERE instr(locator, ?) OR instr(final_url, ?)
-UNION ALL SELECT 1 FROM mentions WHERE upstream = ? LIMIT 1
-"""

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
-from curate.removal.remove import Receipt, confirm, earlier, pages, remove
+from curate.removal.receipts import Receipt, earlier
+from curate.removal.remove import confirm, pages, remove
 from curate.store import lookup
 
 if TYPE_CHECKING:

@@ -1,0 +1,47 @@
+"""What a removal leaves on record: a receipt that names nothing that was removed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from curate.store.catalog import Catalog
+
+
+FOLDER = "receipts"
+KINDS = ("sha256", "url", "path", "page")  # of names by which something is taken down
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was removed, in words that name nothing: keyed digests, counts, the releases affected and who has them."""
+
+    receipt: str
+    at: str
+    reason: str
+    digests: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    releases: Sequence[str] = ()
+    recipients: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    models: Sequence[str] = ()
+    blocks_near: bool = False
+
+    @property
+    def path(self) -> str:
+        """Where it lies, below `work/`."""
+        return f"{FOLDER}/{self.receipt}.json"
+
+
+def earlier(catalog: "Catalog", name: str) -> Receipt | None:
+    """The receipt of what was taken down under this sha256, locator or page, if something was."""
+    asked = [(kind, catalog.digest(kind, name)) for kind in KINDS]
+    receipts = [catalog.one("SELECT receipt FROM tombstones WHERE kind = ? AND digest = ?", one) for one in asked]
+    for receipt in filter(None, receipts):
+        text = catalog.one("SELECT plan FROM removals WHERE receipt = ? AND state = 'done'", (receipt,))
+        return _receipt(json.loads(text)) if text else Receipt(receipt, "", "")
+    return None
+
+
+def _receipt(said: Mapping[str, Any]) -> Receipt:
+    return Receipt(**{one.name: said[one.name] for one in fields(Receipt)})
