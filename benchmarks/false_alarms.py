@@ -28,7 +28,7 @@ from curate.label.run import _predict, decide
 from curate.media.decoded import StoredImage
 from curate.progress import Progress
 from curate.records import Axis, Sample
-from curate.stats.metrics import wilson
+from curate.stats.intervals import wilson
 from labelers import declared, drawing, open_nsfw
 from labelers.declared import Declared
 from labelers.drawing import Drawing

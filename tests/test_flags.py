@@ -29,7 +29,7 @@ from curate.review.journal import Journal
 from curate.review.pool import frame
 from curate.review.queues.audit import Audit
 from curate.review.queues.conflict import Conflict
-from curate.stats.metrics import at_most
+from curate.stats.intervals import at_most
 from curate.store.workspace import Workspace
 from tests.queues import IDS, workspace
 from tests.queues import queue as as_drawn

@@ -11,7 +11,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from curate.config import TrainConfig
 from curate.errors import UsageError
 from curate.linear import Examples, fit
-from curate.stats.metrics import Judged, at_most, average_precision, bootstrap, evaluate, roc_auc, said_by, wilson
+from curate.stats.intervals import at_most, bootstrap, wilson
+from curate.stats.metrics import Judged, average_precision, evaluate, roc_auc, said_by
 from curate.train.crossval import grouped_cross_validation
 
 FIVE = ("drawings", "hentai", "neutral", "porn", "sexy")

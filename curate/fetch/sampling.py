@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate.errors import UsageError
-from curate.stats.metrics import wilson
+from curate.stats.intervals import wilson
 from curate.store.catalog import Catalog
 
 FEW = 5  # of a stratum that is drawn at least, where there are as many

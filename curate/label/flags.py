@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from curate.errors import UsageError
 from curate.records import Axis
-from curate.stats.metrics import at_most
+from curate.stats.intervals import at_most
 from curate.store import views
 
 if TYPE_CHECKING:

@@ -190,7 +190,7 @@ def _blocks(rows: Sequence[tuple[str, bool]]) -> list[dict[str, Any]]:
 
 
 def _right(rows: Sequence[tuple[str, bool]]) -> dict[str, Any]:
-    from curate.stats.metrics import wilson
+    from curate.stats.intervals import wilson
 
     right = sum(one for _, one in rows)
     return {"n": len(rows), "right": _share(right, len(rows)), "interval": wilson(right, len(rows))}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from curate.stats.metrics import Figure, Interval, bootstrap
+from curate.stats.intervals import Figure, Interval, bootstrap
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

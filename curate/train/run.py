@@ -18,7 +18,8 @@ from curate.linear import Examples, Head, fit
 from curate.options import suggest
 from curate.records import SPLITS, Manifest
 from curate.release.reader import load
-from curate.stats.metrics import Judged, against, evaluate, said_by, wilson
+from curate.stats.intervals import wilson
+from curate.stats.metrics import Judged, against, evaluate, said_by
 from curate.store import views
 from curate.store.blobs import disk, write
 from curate.store.file_digests import forget, keep
