@@ -243,7 +243,7 @@ def _train(s: Session, ws: "Workspace", version: str) -> Mapping[str, Any]:
 def run(s: Session, version: str) -> None:
     """Fetch, dedupe, label and export, as curate.toml says; a version that exists is left as it is."""
     from curate.release.versions import check_version
-    from curate.store.views import untold
+    from curate.store.holds import untold
 
     with s.drive("run", tells=True) as ws:
         pick.check(ws.config)

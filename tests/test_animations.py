@@ -34,7 +34,7 @@ from curate.report.run import report
 from curate.review.app.dataset import known
 from curate.review.assignment import Item
 from curate.store import migrations
-from curate.store.views import disputed
+from curate.store.samples import disputed
 from curate.store.workspace import Workspace
 from tests.builders import add, members, workspace
 from tests.calling import Command

@@ -23,7 +23,7 @@ from curate.screening.incidents import release
 from curate.screening.quarantine import quarantine
 from curate.store import chain, lost
 from curate.store.catalog import now
-from curate.store.views import held
+from curate.store.holds import held
 from curate.store.workspace import Workspace
 from tests.builders import add, decide
 from tests.pictures import encode, texture

@@ -26,7 +26,7 @@ from curate.screening import common, history
 from curate.screening.entry import aside, find
 from curate.screening.incidents import acknowledge, incident, release
 from curate.screening.misfires import ITEMS, often, suspicious
-from curate.store.views import held, untold
+from curate.store.holds import held, untold
 from tests.pictures import encode, photograph, texture
 from tests.releases import QUIET
 from tests.screened import LIST, configure, fates, fetched, gate, hash_of, listed, logged, opened, put

@@ -13,7 +13,7 @@ from curate.records import Taxonomy
 from curate.review.adjudicate import Ruling, adjudicate
 from curate.review.journal import Journal
 from curate.screening.quarantine import quarantine
-from curate.store import views
+from curate.store import holds, views
 from curate.store.workspace import Workspace
 from tests import samples
 from tests.queues import IDS, Clock, queue, weak, workspace
@@ -98,9 +98,9 @@ def test_one_sample_is_asked_as_all_are(ws: Workspace) -> None:
             db.execute("INSERT INTO quarantine VALUES (?, ?, NULL, 'test', '')", (kind, subject))
         db.execute("INSERT INTO withheld (sample, reason, detail, at) VALUES (?, 'placeholder', '', '')", (IDS[3],))
         db.execute("INSERT INTO removing (sample) VALUES (?)", (IDS[4],))
-    held = views.held(ws.catalog)
+    held = holds.held(ws.catalog)
     assert held == set(IDS[:5])
-    assert {one for one in IDS[:20] if views.is_held(ws.catalog, one)} == held
+    assert {one for one in IDS[:20] if holds.is_held(ws.catalog, one)} == held
 
 
 def test_a_decision_goes_before_a_weak_label_until_it_is_taken_back(ws: Workspace, clock: Clock) -> None:

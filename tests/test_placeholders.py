@@ -17,7 +17,7 @@ from curate.progress import Progress
 from curate.records import Response
 from curate.release.rows import collect
 from curate.screening.gate import Gate
-from curate.store.views import held
+from curate.store.holds import held
 from curate.store.workspace import Workspace
 from sources.urllist import Urllist
 from tests.pictures import encode, texture

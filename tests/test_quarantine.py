@@ -17,7 +17,7 @@ from curate.release.rows import collect
 from curate.report.counts import survivors
 from curate.review.decisions_csv import export_csv
 from curate.screening.quarantine import quarantine
-from curate.store import views
+from curate.store import holds
 from curate.store.lookup import one as resolve
 from curate.store.workspace import Workspace
 from tests.builders import add, decide, members, workspace
@@ -40,7 +40,7 @@ def test_one_sample_leaves_everything_at_once(ws: Workspace, tmp_path: Path) -> 
     dedupe(ws, Serial(), QUIET)
     assert sum(table.num_rows for table in collect(ws).tables.values()) == 4
     incident = quarantine(ws.catalog, ids[0], "looks wrong", actor="ann")
-    assert views.held(ws.catalog) == {ids[0]}
+    assert holds.held(ws.catalog) == {ids[0]}
     rows = collect(ws)
     assert sorted(one for one, _ in rows.ids()) == sorted(ids[1:])
     assert rows.excluded == {"quarantined": 1}
@@ -73,13 +73,13 @@ def test_with_its_group_and_albums(ws: Workspace) -> None:
     beside, other = add(ws, encode(texture(1)), album="gallery"), add(ws, encode(texture(2)), album="another")
     dedupe(ws, Serial(), QUIET)
     quarantine(ws.catalog, one, "looks wrong", actor="ann")
-    assert views.held(ws.catalog) == {one}
+    assert holds.held(ws.catalog) == {one}
     dedupe(ws, Serial(), QUIET)  # its group is written anew, without it
     quarantine(ws.catalog, one, "its group, too", group=True, actor="ann")
-    assert views.held(ws.catalog) == {one, twin, beside}
+    assert holds.held(ws.catalog) == {one, twin, beside}
     late = add(ws, encode(texture(3)), album="gallery")
-    assert views.held(ws.catalog) == {one, twin, beside, late}
-    assert other not in views.held(ws.catalog)
+    assert holds.held(ws.catalog) == {one, twin, beside, late}
+    assert other not in holds.held(ws.catalog)
 
 
 def test_what_came_from_the_same_list_file_or_uploader(ws: Workspace) -> None:
@@ -90,10 +90,10 @@ def test_what_came_from_the_same_list_file_or_uploader(ws: Workspace) -> None:
             sql = "SELECT candidate FROM candidates WHERE sample = ?"
             db.execute(f"UPDATE mentions SET ref = ?, facts = ? WHERE candidate = ({sql})", (ref, facts, one))
         db.execute("INSERT INTO quarantine VALUES ('list', 'urllist:0 a.txt:', NULL, '', '')")
-    assert views.held(ws.catalog) == {ids[0], ids[2]}
+    assert holds.held(ws.catalog) == {ids[0], ids[2]}
     with ws.catalog.tx() as db:
         db.execute("INSERT INTO quarantine VALUES ('uploader', 'urllist user 1', NULL, '', '')")
-    assert views.held(ws.catalog) == {ids[0], ids[1], ids[2]}
+    assert holds.held(ws.catalog) == {ids[0], ids[1], ids[2]}
 
 
 def test_names_that_resolve(ws: Workspace) -> None:
@@ -111,7 +111,7 @@ def test_names_that_resolve(ws: Workspace) -> None:
     for sample, reason in ((one, " "), ("0" * 64, "why")):
         with pytest.raises(UsageError):
             quarantine(ws.catalog, sample, reason, actor="ann")
-    assert views.held(ws.catalog) == set()
+    assert holds.held(ws.catalog) == set()
 
 
 def test_the_command_needs_no_driver_lock(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_the_command_needs_no_driver_lock(tmp_path: Path) -> None:
     with ws.driver("fetch"):
         said = json.loads(curate(tmp_path, "quarantine", one[:8], "--reason", "looks wrong", "--json").stdout)
     assert (said["incident"], said["held_samples"]) == (1, 1)
-    assert views.held(ws.catalog) == {one}
+    assert holds.held(ws.catalog) == {one}
     assert "names no stored sample" in curate(tmp_path, "quarantine", "0" * 64, "--reason", "x", code=2).stderr
     ws.close()
 
@@ -139,7 +139,7 @@ def test_an_older_catalog_keeps_what_it_holds(tmp_path: Path, monkeypatch: pytes
         db.execute(f"INSERT INTO samples {columns} VALUES (?, '', '', 1, 'image/png', 8, 8)", (one,))
         db.execute("INSERT INTO quarantine VALUES ('sample', ?, NULL, 'why', '')", (one,))
     ws = workspace(tmp_path)
-    assert views.held(ws.catalog) == {one}
+    assert holds.held(ws.catalog) == {one}
     assert one in (tmp_path / "work/journal.log").read_text()
     ws.close()
     monkeypatch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])

@@ -17,7 +17,7 @@ from curate.removal.rescan import rescan
 from curate.screening.gate import Gate, load
 from curate.screening.incidents import incident, release
 from curate.screening.lists.lines import Lines
-from curate.store import views
+from curate.store import holds
 from curate.store.workspace import Workspace
 from tests.builders import add, workspace
 from tests.hiding import inverting
@@ -66,8 +66,8 @@ def test_what_came_with_it_is_held_and_it_can_be_reported(ws: Workspace, tmp_pat
     other = add(ws, encode(texture(2)), source="urllist:b")
     url = ws.catalog.one("SELECT locator FROM candidates WHERE sample = ?", (bad,))
     found = rescan(ws, gate(tmp_path, bad), Serial(), QUIET)
-    assert views.held(ws.catalog) == {beside}
-    assert other not in views.held(ws.catalog)
+    assert holds.held(ws.catalog) == {beside}
+    assert other not in holds.held(ws.catalog)
     said = incident(ws, found["incidents"][0], for_report=True)
     assert (said["kind"], said["list"]) == ("rescan", "lines:1")
     assert [place["locator"] for place in said["report"]["places"]] == [url]
@@ -80,10 +80,10 @@ def test_what_matched_is_never_let_go_of(ws: Workspace, tmp_path: Path, monkeypa
         patch.setattr("curate.removal.rescan.remove", lambda *_: pytest.fail("killed"))
         with pytest.raises(pytest.fail.Exception):
             rescan(ws, gate(tmp_path, bad), Serial(), QUIET)
-    assert views.held(ws.catalog) == {bad, beside}
+    assert holds.held(ws.catalog) == {bad, beside}
     said = release(ws, 1, "the source was looked into", "ann")
     assert (said["released"], said["kept"]) == (2, 1)
-    assert views.held(ws.catalog) == {bad}
+    assert holds.held(ws.catalog) == {bad}
     assert rescan(ws, gate(tmp_path, bad), Serial(), QUIET)["incidents"] == [1]
     assert {row[0] for row in ws.catalog.rows("SELECT id FROM samples")} == {beside}
 

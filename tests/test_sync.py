@@ -21,7 +21,7 @@ from curate.records import Change, Page, Reason, Upstream
 from curate.release.rows import collect
 from curate.removal.takedown import deleted
 from curate.screening.gate import Gate
-from curate.store import views
+from curate.store import holds
 from curate.store.workspace import Workspace
 from sources.commons import Commons
 from tests.commonsworld import png, tree
@@ -175,14 +175,14 @@ def test_a_system_that_stops_answering_keeps_its_place(ws: Workspace) -> None:
     assert result["checked"] == 600
     assert sorted(source.asked + again.asked, key=int) == [str(n) for n in range(1200) if n % 12], "each asked once"
     assert (result["withdrawn"], result["withheld"]) == (2, 2)
-    assert set(views.withheld(ws.catalog).values()) == {"source_withdrawn"}
+    assert set(holds.withheld(ws.catalog).values()) == {"source_withdrawn"}
     assert sorted(source.explained + again.explained) == ["11", "7"], "the reason is asked for once"
     assert [row[0] for row in ws.catalog.rows("SELECT DISTINCT detail FROM changes")] == ["why"]
-    assert views.held(ws.catalog) == views.withheld(ws.catalog).keys()
+    assert holds.held(ws.catalog) == holds.withheld(ws.catalog).keys()
 
 
 def test_one_mention_that_is_gone_is_enough_and_all_must_return(ws: Workspace) -> None:
     """Items 2 and 3 have the same bytes."""
     for gone, held in (({"2"}, 1), ({"2", "3"}, 1), ({"3"}, 1), (set(), 0)):
         sync(ws, [Shifting(gone)], Offline("none"), Progress(quiet=True))
-        assert len(views.withheld(ws.catalog)) == held
+        assert len(holds.withheld(ws.catalog)) == held

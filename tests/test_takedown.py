@@ -23,8 +23,8 @@ from curate.release.share import share
 from curate.removal import remove as removal
 from curate.removal.remove import remove, unfinished
 from curate.removal.takedown import deleted, takedown
+from curate.store.holds import held, is_held
 from curate.store.tombstones import SCRUBBED
-from curate.store.views import held, is_held
 from curate.store.workspace import Workspace
 from tests.builders import add, decide, members, workspace
 from tests.pictures import encode, texture

@@ -13,7 +13,7 @@ from curate.errors import UsageError
 from curate.screening.incidents import acknowledge, dispute, incident, release
 from curate.screening.quarantine import quarantine
 from curate.store import catalog
-from curate.store.views import held, untold
+from curate.store.holds import held, untold
 from tests.builders import add, workspace
 from tests.pictures import encode, photograph, texture
 from tests.screened import configure, fetched, hash_of, listed, opened, put

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from curate.store import views
+from curate.store import holds, views
 from curate.store.workspace import Workspace
 from tests.builders import add, decide, workspace
 from tests.pictures import encode, texture
@@ -27,8 +27,8 @@ def test_what_is_held(ws: Workspace) -> None:
         db.execute(
             "INSERT INTO quarantine VALUES ('album', 'bad', NULL, 'a match', ''), ('sample', ?, NULL, '', '')", (two,)
         )
-    assert views.held(ws.catalog) == {one, two}
-    assert three not in views.held(ws.catalog)
+    assert holds.held(ws.catalog) == {one, two}
+    assert three not in holds.held(ws.catalog)
 
 
 def test_a_reviewers_last_word_counts_unless_it_was_taken_back(ws: Workspace) -> None:

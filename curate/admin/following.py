@@ -1,7 +1,7 @@
 """Which verb comes next, by what a workspace lacks."""
 
 from curate.label.final import labels
-from curate.store import eligibility, views
+from curate.store import eligibility, holds
 from curate.store.workspace import Workspace
 
 
@@ -16,7 +16,7 @@ def _command(ws: Workspace) -> str | None:
     samples, pending = catalog.one("SELECT count(*) FROM samples"), catalog.one(_PENDING)
     if not samples or pending:
         return "fetch"
-    held = views.held(catalog)
+    held = holds.held(catalog)
     if any(row[0] not in held for row in catalog.rows(_UNGROUPED)):
         return "dedupe"
     known = labels(ws, ws.config.taxonomy.first)

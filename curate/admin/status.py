@@ -11,7 +11,7 @@ from curate.errors import UsageError
 from curate.label.final import labels
 from curate.net.redact import redact
 from curate.records import UNSURE
-from curate.store import eligibility, views
+from curate.store import eligibility, holds
 from curate.store.catalog import CONFIGURED, Catalog, Row
 from curate.store.workspace import Workspace
 
@@ -61,7 +61,7 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
     """
     catalog = ws.catalog
     states = dict(_pairs(ws, "SELECT state, count(*) FROM candidates GROUP BY state"))
-    held = views.held(catalog)
+    held = holds.held(catalog)
     known = labels(ws, ws.config.taxonomy.first)
     return {
         "candidates": sum(states.values()),
@@ -78,11 +78,11 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
         "labelled": len(known.by_sample.keys() & eligibility.survivors(catalog)),
         "held": len(held),
         "incidents": dict(_pairs(ws, "SELECT state, count(*) FROM incidents GROUP BY state ORDER BY state")),
-        "unacknowledged": views.untold(catalog),
+        "unacknowledged": holds.untold(catalog),
         "reviewed": catalog.one(_REVIEWED),
         "human": dict(catalog.rows(_HUMAN, (UNSURE,))[0]),
         "queues": [dict(row) for row in catalog.rows(_QUEUES)],
-        "withheld": views.withheld_by_reason(catalog),
+        "withheld": holds.withheld_by_reason(catalog),
         "upstream": dict(_pairs(ws, _CHANGED)),
         "releases": [row[0] for row in catalog.rows("SELECT version FROM releases ORDER BY created_at, version")],
         "sources": _sources(ws, ""),

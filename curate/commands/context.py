@@ -19,7 +19,7 @@ from curate.errors import CurateError, DiskFullError, MatchError, UsageError, Wi
 from curate.layouts.folder import shown
 from curate.policy import trust
 from curate.progress import Progress
-from curate.store import borrowed, catalog, views, witnesses
+from curate.store import borrowed, catalog, holds, witnesses
 from curate.store.workspace import Workspace, find_root
 
 Doubts = Literal["refuse", "leave"]  # what becomes of a verb where something of the workspace is missing
@@ -169,7 +169,7 @@ class Session:
                     self.note(f"curate: {left} candidates are left to fetch")
                 raise
             except CurateError as error:
-                waiting = views.untold(ws.catalog) if tells and not isinstance(error, MatchError) else []
+                waiting = holds.untold(ws.catalog) if tells and not isinstance(error, MatchError) else []
                 if waiting:
                     print(f"curate: {shown(str(error))}", file=sys.stderr)
                     raise MatchError(untold_said(waiting)) from error
@@ -205,7 +205,7 @@ def _begin(ws: Workspace, doubts: Doubts) -> None:
 
 
 def _say_untold(ws: Workspace) -> None:
-    if waiting := views.untold(ws.catalog):
+    if waiting := holds.untold(ws.catalog):
         print(f"curate: {untold_said(waiting)}", file=sys.stderr)
 
 

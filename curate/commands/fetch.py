@@ -42,7 +42,7 @@ def fetch(
     from curate.fetch.coverage import too_many, totals
     from curate.fetch.listing import relist as begin_again
     from curate.fetch.reopen import retry
-    from curate.store.views import untold
+    from curate.store.holds import untold
 
     if reasons and not retry_failed:
         raise UsageError(f"fetch {reasons[0]}: reasons go with --retry-failed")

@@ -32,12 +32,12 @@ def quarantine(
     """Hold a sample back at once: out of queues, views, tables and the next release, until the operator decides."""
     from curate.screening.incidents import following
     from curate.screening.quarantine import quarantine
-    from curate.store import lookup, views
+    from curate.store import holds, lookup
 
     with s.open() as ws:
         sample = lookup.one(ws.catalog, name)
         incident = quarantine(ws.catalog, sample, reason, group=group, actor=s.user, told=True)
-        held = len(views.held_by(ws.catalog, incident))
+        held = len(holds.held_by(ws.catalog, incident))
     s.say({"incident": incident, "held_samples": held, "next": following(incident, "person", "open")})
 
 
@@ -160,7 +160,7 @@ def screening_release(
 def screening_rescan(s: Session) -> None:
     """Screen all stored samples again, from stored hashes; remove what matches. Exit 5 when something did."""
     from curate.removal.rescan import rescan
-    from curate.store.views import untold
+    from curate.store.holds import untold
 
     with s.drive("rescan", tells=True) as ws:
         result = rescan(ws, pick.gate(s.config, ws.catalog), s.engine(ws.config), s.progress)

@@ -15,7 +15,7 @@ from curate.dedupe.similarity import EVERY, Looks
 from curate.errors import UsageError
 from curate.media import pdq, phash
 from curate.near import turns
-from curate.store import lookup, views
+from curate.store import holds, lookup, views
 from curate.store.workspace import Workspace
 
 NEAREST = 10  # members of the group that are named, the nearest first
@@ -135,7 +135,7 @@ def explain(ws: Workspace, name: str) -> dict[str, Any]:
     """
     sample = lookup.one(ws.catalog, name)
     row = ws.catalog.rows("SELECT * FROM members WHERE sample = ?", (sample,))
-    if sample in views.held(ws.catalog):
+    if sample in holds.held(ws.catalog):
         raise UsageError(f"{sample[:SHORT]}: held back; what is held back is in no group")
     if not row:
         raise UsageError(f"{sample[:SHORT]}: dedupe has not seen it; run `curate dedupe`")

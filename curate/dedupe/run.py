@@ -37,7 +37,7 @@ from curate.media import pdq, phash
 from curate.plugins import mark_of
 from curate.progress import Progress
 from curate.records import SPLITS
-from curate.store import eligibility, views
+from curate.store import eligibility, holds
 from curate.store.catalog import Catalog
 from curate.store.eligibility import UNHASHED
 from curate.store.workspace import Workspace
@@ -142,7 +142,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
     return {
         **over_some(len(ids), len(unread), ws.catalog.one("SELECT count(*) FROM samples")),
         "samples": len(ids),
-        "held": len(views.held(ws.catalog)),
+        "held": len(holds.held(ws.catalog)),
         "groups": int((np.bincount(groups) > 1).sum()) if ids else 0,
         "chained": parts.groups,
         "duplicates": int((survivor != np.arange(len(ids))).sum()),

@@ -11,7 +11,7 @@ from curate.config import CONFIG_NAME
 from curate.demo.corpus import Item
 from curate.label.final import labels
 from curate.media.decode import Bounds, open_image
-from curate.store import views
+from curate.store import samples
 from curate.store.blobs import write
 from curate.store.workspace import Workspace
 
@@ -76,7 +76,7 @@ def account(ws: Workspace) -> dict[str, Any]:
     """What became of each declared class: how many survive, what they are labelled, how many wait for people; and how
     many of what is declared not safe are called safe, which must be none."""
     axis = ws.config.taxonomy.first
-    known, declared = labels(ws, axis), views.declared(ws.catalog, axis.name)
+    known, declared = labels(ws, axis), samples.declared(ws.catalog, axis.name)
     alive = [row[0] for row in ws.catalog.rows("SELECT sample FROM members WHERE survivor = sample")]
     found: dict[str, Counter[str]] = {name: Counter() for name in axis.classes}
     for sample in alive:

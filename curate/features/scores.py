@@ -20,7 +20,8 @@ from curate.media.decoded import StoredImage
 from curate.plugins import mark_of, name_of
 from curate.progress import Progress
 from curate.records import Reason, Sample
-from curate.store import views
+from curate.store import holds
+from curate.store import samples as store_samples
 from curate.store.shards import assign
 from curate.store.workspace import Workspace
 
@@ -115,15 +116,15 @@ def by_name(labelers: Sequence[Labeler]) -> dict[str, Labeler]:
 
 def samples(ws: Workspace) -> dict[str, Sample]:
     """Every sample by id, sorted."""
-    rows = ws.catalog.stream(f"SELECT {views.SAMPLE_COLUMNS} FROM samples ORDER BY id")  # noqa: S608 (a constant)
-    return {row["id"]: views.sample(row) for row in rows}
+    rows = ws.catalog.stream(f"SELECT {store_samples.SAMPLE_COLUMNS} FROM samples ORDER BY id")  # noqa: S608 (a constant)
+    return {row["id"]: store_samples.sample(row) for row in rows}
 
 
 def _without_pixels(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Columns:
     labeler = copy.copy(labeler)
     labeler.load()
     stored = samples(ws)
-    declared = {axis.name: views.declared(ws.catalog, axis.name) for axis in ws.config.taxonomy.axes}
+    declared = {axis.name: store_samples.declared(ws.catalog, axis.name) for axis in ws.config.taxonomy.axes}
     columns = blank(labeler, len(ids))
     for places in batches(range(len(ids)), labeler.needs.batch):
         said = {n: {axis: by.get(ids[n], ()) for axis, by in declared.items()} for n in places}
@@ -141,7 +142,7 @@ def _without_pixels(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Colu
 def _missing(ws: Workspace, labelers: Mapping[str, Labeler]) -> tuple[list[Task], list[str]]:
     """A task for each shard that some labeler's table lacks or covers in part, and for those of its samples that could
     not be decoded the last time; the corrupt parts, removed and named."""
-    held, stored = views.held(ws.catalog), samples(ws)
+    held, stored = holds.held(ws.catalog), samples(ws)
     shards = {shard: [one for one in ids if one not in held] for shard, ids in assign(ws.catalog).items()}
     lacking = {shard: list(labelers) for shard, ids in shards.items() if ids}
     rebuilt = []

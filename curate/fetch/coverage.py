@@ -7,7 +7,7 @@ from typing import Any
 from curate.coverage import Coverage
 from curate.records import Reason
 from curate.store.catalog import CONFIGURED, Catalog
-from curate.store.views import withheld_by_reason
+from curate.store.holds import withheld_by_reason
 from curate.store.workspace import Workspace
 
 NAMED = 3  # reasons that are named, the most frequent first

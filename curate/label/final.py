@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from curate.label import flags
 from curate.label import table as weak_table
 from curate.records import Axis
-from curate.store import views
+from curate.store import samples, views
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
@@ -87,13 +87,13 @@ def accused(ws: "Workspace", axis: Axis, weak: weak_table.Weak | None = None) ->
 
 def vanished(ws: "Workspace", axis: Axis, given: Collection[str]) -> list[str]:
     """The classes that sources declare of samples and that are not among those given, in the axis's order."""
-    declared = {label for said in views.declared(ws.catalog, axis.name).values() for label in said}
+    declared = {label for said in samples.declared(ws.catalog, axis.name).values() for label in said}
     return [name for name in axis.classes if name in declared and name not in given]
 
 
 def _unseen(ws: "Workspace", axis: Axis, found: Mapping[str, Label]) -> Iterator[str]:
     """Every sample among whose near-duplicates sources contradict each other, and that people have not judged."""
-    for sample in views.disputed(ws.catalog, axis.name):
+    for sample in samples.disputed(ws.catalog, axis.name):
         if sample not in found or found[sample].source != "human":
             yield sample
 

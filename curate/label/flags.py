@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from curate.errors import UsageError
 from curate.records import Axis
 from curate.stats.intervals import at_most
-from curate.store import views
+from curate.store import samples, views
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,7 +82,7 @@ def accusations(ws: "Workspace", axis: Axis, ids: Sequence[str], flagged: "np.nd
     at = {name: n for n, name in enumerate(collapse)}
     numbers: dict[str, int] = {}
     place = np.array([numbers.setdefault(name, len(numbers)) for name in collapse.values()], dtype=np.int64)
-    said = views.declared(ws.catalog, axis.name)
+    said = samples.declared(ws.catalog, axis.name)
     here = [n for n, name in enumerate(ids) if name in at]  # what was taken down since is no more
     own = np.zeros((len(at), flagged.shape[1] + 1), dtype=bool)
     own[[at[ids[n]] for n in here], :-1] = flagged[here]

@@ -25,7 +25,7 @@ from curate.options import build, suggest
 from curate.plugins import module, plugin_class
 from curate.progress import Progress
 from curate.records import Axis, Sample
-from curate.store import eligibility, views
+from curate.store import eligibility, holds, views
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def label(
         found.append(dataclasses.replace(weak, report={**weak.report, **covered, "incomplete": short}))
     for axis, weak in zip(ws.config.taxonomy.axes, found, strict=True):
         table.write(ws, axis, weak)
-    held = len(views.held(ws.catalog))
+    held = len(holds.held(ws.catalog))
     first = {key: found[0].report[key] for key in ANSWER}
     why = dict.fromkeys(one.report["incomplete"] for one in found if one.report["incomplete"])
     covered |= {"incomplete": "; ".join(why) or None}

@@ -17,8 +17,8 @@ from curate.store.blobs import disk, write
 from curate.store.catalog import now
 from curate.store.file_digests import forget, keep
 from curate.store.folders import aside
+from curate.store.holds import held
 from curate.store.tables import to_parquet
-from curate.store.views import held
 from curate.store.witnesses import EXPORTING
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from curate.errors import UsageError
 from curate.fingerprint import canonical
 from curate.net.redact import redact
 from curate.records import SPLITS, Axis
-from curate.store import eligibility, views
+from curate.store import eligibility, samples, views
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,7 +93,7 @@ def collect(ws: "Workspace") -> Rows:
     axes = ws.config.taxonomy.axes
     known = [labels(ws, axis) for axis in axes]
     votes = views.votes(ws.catalog, axes[0].name, ws.config.taxonomy.version)
-    minors = views.minors(ws.catalog)
+    minors = samples.minors(ws.catalog)
     origins = dict(_origins(ws.catalog))
     excluded: Counter[str] = Counter()
     rows: dict[str, list[tuple[object, ...]]] = {split: [] for split in SPLITS}

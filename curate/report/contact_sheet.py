@@ -16,7 +16,7 @@ from curate.progress import Progress
 from curate.records import Axis
 from curate.report.counts import place, survivors
 from curate.store.eligibility import inactive
-from curate.store.views import minors
+from curate.store.samples import minors
 from curate.store.workspace import Workspace
 
 PER_CLASS = 24

@@ -15,7 +15,8 @@ from curate.label.final import labels as release_labels
 from curate.records import SPLITS, Axis, Reason
 from curate.release.reader import HEADER
 from curate.store import eligibility
-from curate.store.views import declared, held
+from curate.store.holds import held
+from curate.store.samples import declared
 from curate.store.workspace import Workspace
 
 EXAMPLES, LOOKED_AT = 3, 100  # mentions named for each reason, of the first so many

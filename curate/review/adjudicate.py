@@ -7,7 +7,7 @@ from curate.errors import UsageError
 from curate.options import suggest
 from curate.records import Axis
 from curate.review.guideline import guideline
-from curate.store import lookup, views
+from curate.store import holds, lookup, views
 from curate.store.catalog import later
 from curate.store.reviewer import reviewer_name
 from curate.store.workspace import Workspace
@@ -38,7 +38,7 @@ def adjudicate(ws: Workspace, ruling: Ruling) -> dict[str, object]:
     )
     if not reason:
         raise UsageError("adjudicate: say why (--reason); the next reviewer reads it")
-    if views.is_held(ws.catalog, sample):
+    if holds.is_held(ws.catalog, sample):
         raise UsageError("adjudicate: the sample is held back")
     who = {row["reviewer"] for row in ws.catalog.rows(_JUDGED, (axis.name, sample, sample))}
     if reviewer in who:

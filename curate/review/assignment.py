@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from curate.store import views
+from curate.store import holds, samples
 from curate.store.catalog import Catalog
 
 
@@ -42,7 +42,7 @@ def left(catalog: Catalog, queue: str, reviewer: str, axis: str) -> list[Item]:
 
 def there(catalog: Catalog, queue: str) -> list[sqlite3.Row]:
     """Every item of a queue that is not held, not gone and not known by now to show minors, in the queue's order."""
-    held = views.held(catalog) | views.minors(catalog)
+    held = holds.held(catalog) | samples.minors(catalog)
     return [row for row in catalog.rows(_ITEMS, (queue,)) if row["sample"] not in held]
 
 

@@ -22,7 +22,7 @@ from curate.layouts import table
 from curate.layouts.folder import shown, text_of
 from curate.options import suggest
 from curate.records import UNSURE, Axis
-from curate.store import lookup, views
+from curate.store import holds, lookup
 from curate.store.blobs import write
 from curate.store.catalog import Catalog
 from curate.store.workspace import Workspace
@@ -160,7 +160,7 @@ def export_csv(ws: Workspace, path: Path) -> dict[str, object]:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(EXPORTED)
-    held, taxonomy = views.held(ws.catalog), (ws.config.taxonomy.version,)
+    held, taxonomy = holds.held(ws.catalog), (ws.config.taxonomy.version,)
     every = (ws.catalog.rows(sql, taxonomy) for sql in (_ALL, _PRECEDENTS))
     decisions, precedents = ([row for row in rows if row["sample"] not in held] for rows in every)
     for row in [*decisions, *precedents]:

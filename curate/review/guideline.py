@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from curate.errors import UsageError
 from curate.layouts.table import plain
 from curate.records import Taxonomy
-from curate.store import views
+from curate.store import holds
 from curate.store.catalog import Catalog, Row
 
 
@@ -46,7 +46,7 @@ class Precedent:
 def precedents(catalog: Catalog, taxonomy: Taxonomy) -> list[Precedent]:
     """The reasons in force, oldest first: of each sample the last one, except of samples that are held back."""
     sql = "SELECT * FROM precedents WHERE taxonomy = ? ORDER BY precedent"
-    held = views.held(catalog)
+    held = holds.held(catalog)
     last: dict[tuple[str, str], Row] = {}
     for row in catalog.rows(sql, (taxonomy.version,)):
         if row["sample"] not in held:

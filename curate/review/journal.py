@@ -22,7 +22,7 @@ from curate.review.assignment import Item, left, there
 from curate.review.exposure import Act, Exposure, Limits, tick
 from curate.review.guideline import read_by_people
 from curate.screening.quarantine import quarantine
-from curate.store import views
+from curate.store import holds
 from curate.store.catalog import Catalog
 from curate.store.reviewer import reviewer_name
 
@@ -287,7 +287,7 @@ class Journal:
             "SELECT i.* FROM queue_items i JOIN samples s ON s.id = i.sample WHERE i.queue = ? AND i.sample = ?",
             (self.queue, sample),
         ).fetchone()
-        if row is None or views.is_held(self.catalog, sample):
+        if row is None or holds.is_held(self.catalog, sample):
             raise GoneError(f"{sample[:12]}: not in queue {self.queue}, or no more; the next item is another one")
         return row
 

@@ -11,7 +11,7 @@ from curate.errors import UsageError
 from curate.label import table
 from curate.label.final import CONTRADICTED, labels
 from curate.records import Axis
-from curate.store import eligibility, views
+from curate.store import eligibility, samples, views
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
 
 
 def _survivors(ws: Workspace) -> tuple[list[str], dict[str, int]]:
-    minors = views.minors(ws.catalog)
+    minors = samples.minors(ws.catalog)
     ids, left_out = [], Counter[str]()
     for one in eligibility.standings(ws.catalog):
         if one.held is not None:
@@ -103,7 +103,7 @@ def _contested(ws: Workspace, axis: Axis, ids: Sequence[str], judged: Mapping[st
     import numpy as np
 
     rows = ws.catalog.rows("SELECT subject FROM conflicts WHERE kind = 'human' AND axis = ?", (axis.name,))
-    human, disputed = {row[0] for row in rows}, views.disputed(ws.catalog, axis.name)
+    human, disputed = {row[0] for row in rows}, samples.disputed(ws.catalog, axis.name)
     collapse = {row[0]: row[1] for row in ws.catalog.stream("SELECT sample, collapse FROM members")}
     settled = views.precedents(ws.catalog, axis.name, ws.config.taxonomy.version)
     found = np.zeros(len(ids), dtype=np.int8)

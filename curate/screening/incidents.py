@@ -8,7 +8,7 @@ from curate.errors import UsageError
 from curate.net.urls import host
 from curate.screening import history, preserve, set_aside
 from curate.screening.quarantine import tell
-from curate.store import views
+from curate.store import holds
 from curate.store.catalog import now
 from curate.store.reviewer import reviewer_name
 from curate.store.tombstones import LISTED, SCRUBBED
@@ -39,7 +39,7 @@ def incident(ws: "Workspace", number: int, for_report: bool) -> dict[str, Any]:
     known = ("incident", "at", "kind", "state", "acknowledged_at", "acknowledged_by")
     said = {key: row[key] for key in (*known, "digest", "list", "entry", "source")}
     said |= {key: value for key, value in detail.items() if key not in ("places", "tombstones", "decided", "disputed")}
-    said |= {"held": {one["kind"]: one["n"] for one in held}, "held_samples": len(views.held_by(ws.catalog, number))}
+    said |= {"held": {one["kind"]: one["n"] for one in held}, "held_samples": len(holds.held_by(ws.catalog, number))}
     said |= _entry(ws.catalog, number)
     said |= {"disputed": detail.get("disputed"), "decided": detail.get("decided")}
     said |= {"next": following(number, row["kind"], row["state"])}
@@ -144,7 +144,7 @@ def release(ws: "Workspace", number: int, reason: str, actor: str, entitled: Seq
     if not reason.strip():
         raise UsageError("screening release: say why (--reason)")
     subjects = catalog.rows("SELECT kind, subject FROM quarantine WHERE incident = ?", (number,))
-    before = views.held(catalog)
+    before = holds.held(catalog)
     detail = json.loads(row["detail"] or "{}")
     kept_out = (
         "" if row["kind"] not in MATCHES else _kept_out(catalog, number, bool(entitled) and "disputed" not in detail)
@@ -170,7 +170,7 @@ def release(ws: "Workspace", number: int, reason: str, actor: str, entitled: Seq
         said = {"incident": number, "released": len(free), "asked_again": again}
         catalog.append(db, "quarantine_release", None, said, actor)
     done: dict[str, Any] = said | {"kept": len(subjects) - len(free), "state": state}
-    done |= {"samples": len(before - views.held(catalog))}
+    done |= {"samples": len(before - holds.held(catalog))}
     if kept_out:
         then = f"what came with it is let go of, and the incident stays {state}; mend that, then release it again"
         return done | {"item": f"stays out: {kept_out}", "next": then}
@@ -227,7 +227,7 @@ UPDATE candidates SET state = 'pending', reason = NULL, detail = NULL WHERE stat
 def overview(ws: "Workspace") -> dict[str, Any]:
     """Incidents by state, what is sealed, and how much was screened, and how; expired seals are removed."""
     states = ws.catalog.rows("SELECT state, count(*) FROM incidents GROUP BY state ORDER BY state")
-    waiting = views.untold(ws.catalog)
+    waiting = holds.untold(ws.catalog)
     gone = expire(ws)
     counts = history.screened(ws.catalog)
     return {

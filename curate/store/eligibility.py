@@ -8,7 +8,7 @@ survives. It is *released* where it survives, dedupe has seen it and lets it in,
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from curate.store import views
+from curate.store import holds
 from curate.store.catalog import Catalog
 
 HELD, GONE = "quarantined", "taken_down"
@@ -55,7 +55,7 @@ def unreleased(one: Standing, labelled: bool, withheld: str | None, shows_minors
 
 def inactive(catalog: Catalog) -> dict[str, str]:
     """Every stored sample that counts nowhere, with the reason: quarantined, withheld and why, taken down."""
-    found = dict.fromkeys(views.held(catalog), HELD) | views.withheld(catalog)
+    found = dict.fromkeys(holds.held(catalog), HELD) | holds.withheld(catalog)
     gone = {row[0] for row in catalog.rows("SELECT digest FROM tombstones WHERE kind = 'sha256'")}
     if gone:  # an older catalog may bring back what was taken down
         ids = (row[0] for row in catalog.values("SELECT id FROM samples"))

@@ -20,7 +20,7 @@ from curate.records import SPLITS, Manifest
 from curate.release.reader import load
 from curate.stats.intervals import wilson
 from curate.stats.metrics import Judged, against, evaluate, said_by
-from curate.store import views
+from curate.store import holds
 from curate.store.blobs import disk, write
 from curate.store.file_digests import forget, keep
 from curate.store.folders import aside
@@ -48,7 +48,7 @@ def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, pro
     classes = _classes(release)
     compute(ws, engine, [backbone], progress, "embed")
     with progress.stage("train", 3) as step, disk():
-        held = views.held(ws.catalog)
+        held = holds.held(ws.catalog)
         rows = {split: _without(release.rows[split], held) for split in SPLITS}
         kept = {split: _obeying(ws, table) for split, table in rows.items()}
         contradicted = {split: len(rows[split]) - len(kept[split]) for split in SPLITS}

@@ -12,7 +12,7 @@ from curate.label.flags import ABSTAIN, FAILED
 from curate.records import UNSURE, Axis
 from curate.review.app.thumbnails import FRAMES
 from curate.review.assignment import Item
-from curate.store import views
+from curate.store import samples, views
 from curate.store.workspace import Workspace
 
 NAME = "queue"  # of the dataset; its database is the session's alone
@@ -204,7 +204,7 @@ def _votes(ws: Workspace, axis: Axis) -> dict[str, tuple[str, ...]]:
     """What sources declare and people said, a line each."""
     said: dict[str, list[str]] = {
         sample: [f"source: {label}" for label in labels]
-        for sample, labels in views.declared(ws.catalog, axis.name).items()
+        for sample, labels in samples.declared(ws.catalog, axis.name).items()
     }
     people: Mapping[str, Counter[str]] = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version)
     for sample, counts in people.items():
