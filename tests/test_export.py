@@ -263,19 +263,21 @@ def test_a_frame_in_common_in_two_splits_is_refused(tmp_path: Path) -> None:
     rows["frame"], rows["count"], rows["quality"] = (0, 1), 2, 50
     rows["phash"][1] = np.frombuffer(far(3), dtype=np.uint8)
     apart = {"train": ids[:1], "val": [], "test": ids[1:]}
-    assert release_header._coverage(ws)["coverage"]["looked_at"] == 1, "of three, two of whose frames nothing is known"
+    assert release_header.coverage_of(ws)["coverage"]["looked_at"] == 1, (
+        "of three, two of whose frames nothing is known"
+    )
     frames.write(ws, {ids[0]: rows.tobytes()})
-    gates._check_near(ws, apart)
+    gates.check_near(ws, apart)
     frames.write(ws, {ids[1]: rows.tobytes()})
     with pytest.raises(GateError, match=r"1 pairs between train and test look alike \(pHash, 10 bits"):
-        gates._check_near(ws, apart)
+        gates.check_near(ws, apart)
 
 
 def test_near_duplicates_by_pdq_alone_are_refused(tmp_path: Path) -> None:
     ws = stocked(tmp_path, [Item("a"), Item("b", "test"), Item("c", "val")])
     ids = [row[0] for row in ws.catalog.rows("SELECT sample FROM members WHERE split <> 'val' ORDER BY 1")]
     for quality in (40, 90):  # a picture without texture has a hash that says nothing
-        gates._check_near(ws, {"train": ids[:1], "val": [], "test": ids[1:]})
+        gates.check_near(ws, {"train": ids[:1], "val": [], "test": ids[1:]})
         twins = [hashes.Found(one, None, (pdq.Pdq(pdq.MAIN, bytes(range(256)), quality),)) for one in ids]
         hashes.write(ws, twins, "part")
     with pytest.raises(GateError, match=r"look alike \(PDQ, 31 bits"):
@@ -300,9 +302,9 @@ def test_an_item_that_the_gate_cannot_judge_is_refused(tmp_path: Path) -> None:
 )
 def test_the_gate_reads_what_was_written(golden: Workspace, tamper: Any, says: str) -> None:
     release = load(golden.work / "releases" / "1.0.0")
-    gates._check_leakage(golden, release)
+    gates.check_leakage(golden, release)
     with pytest.raises(GateError, match=says):
-        gates._check_leakage(golden, replace(release, rows=tamper(release.rows)))
+        gates.check_leakage(golden, replace(release, rows=tamper(release.rows)))
 
 
 def test_what_is_held_back_while_a_release_is_written_is_not_in_it(

@@ -42,7 +42,7 @@ class Task:
     host: str
 
 
-async def _open(client: Client, task: Task, max_bytes: int) -> Response | ItemError:
+async def answered(client: Client, task: Task, max_bytes: int) -> Response | ItemError:
     """The bytes that a candidate's locator names, or why there are none."""
     try:
         if task.kind == "url":
@@ -54,7 +54,7 @@ async def _open(client: Client, task: Task, max_bytes: int) -> Response | ItemEr
         return error
 
 
-class _Line:
+class Line:
     """The line from the network to the catalog: workers look at bytes, then one thread records in batches."""
 
     def __init__(self, engine: Engine, recorder: Recorder, intake: Intake) -> None:

@@ -24,7 +24,7 @@ from curate.fetch.budget import Budget, Metered
 from curate.fetch.coverage import left_out, totals, verdict, went
 from curate.fetch.licenses import judge_licences
 from curate.fetch.listing import list_source, source_id
-from curate.fetch.pipeline import Client, Task, _Line, _open
+from curate.fetch.pipeline import Client, Line, Task, answered
 from curate.fetch.recorder import Recorder
 from curate.fetch.reopen import reopen
 from curate.fetch.sampling import Stratum, draw, estimate
@@ -126,7 +126,7 @@ class _Run:
         limits = self.ws.config.fetch
         bounds = Bounds(limits.max_pixels, limits.min_side, limits.max_frames)
         wanted = self.gate.active or self.recorder.by_look
-        line = _Line(self.engine, self.recorder, Intake(bounds, wanted, hashes.side(self.ws), limits.strip))
+        line = Line(self.engine, self.recorder, Intake(bounds, wanted, hashes.side(self.ws), limits.strip))
         async with http as client:
             line.start(asyncio.get_running_loop(), client.room)  # its workers wake up while the sources are listed
             try:
@@ -155,7 +155,7 @@ class _Run:
         except ItemError as error:
             self.unlisted[source_id(source)] = str(error)
 
-    async def _download(self, client: Client, line: "_Line", step: Step) -> None:
+    async def _download(self, client: Client, line: "Line", step: Step) -> None:
         line.step = step
         try:
             async with asyncio.TaskGroup() as group:
@@ -171,7 +171,7 @@ class _Run:
         finally:
             await line.end()
 
-    async def _hosts(self, client: Client, line: "_Line") -> None:
+    async def _hosts(self, client: Client, line: "Line") -> None:
         """Work through every host at once; the client says how much of that is under way."""
         await asyncio.gather(*(self._host(client, line, *row) for row in self._by_host()))
 
@@ -189,18 +189,18 @@ class _Run:
         drawn = sorted(one for stratum in self.strata for one in stratum.drawn)
         return [Task(*row) for one in drawn for row in self.ws.catalog.rows(sql, (one,))]
 
-    async def _host(self, client: Client, line: "_Line", host: str, count: int) -> None:
+    async def _host(self, client: Client, line: "Line", host: str, count: int) -> None:
         """Work through one host's pending candidates, a few at a time."""
         wide = self.ws.config.fetch.per_host if host else self.ws.config.fetch.concurrency
         tasks = self._pending(host)
         await asyncio.gather(*(self._worker(client, line, tasks) for _ in range(min(wide, count))))
 
-    async def _worker(self, client: Client, line: "_Line", tasks: Iterator[Task]) -> None:
+    async def _worker(self, client: Client, line: "Line", tasks: Iterator[Task]) -> None:
         while not line.stopped and self.budget.seconds_left > 0:
             if self.left == 0 or (task := next(tasks, None)) is None:
                 return
             self.left -= 1
-            answer = await _open(client, task, self.ws.config.fetch.max_bytes)
+            answer = await answered(client, task, self.ws.config.fetch.max_bytes)
             if isinstance(answer, ItemError) and answer.reason is Reason.HOST_DOWN:
                 self.left += 1
                 self.deferred.add(task.host)  # never asked, so neither failed nor stored: it stays pending

@@ -24,9 +24,9 @@ from curate.store.witnesses import EXPORTING
 if TYPE_CHECKING:
     from curate.progress import Progress
     from curate.store.workspace import Workspace
-from curate.release.gates import _check_leakage, _check_rows, _some
-from curate.release.header import _coverage, _header
-from curate.release.provenance import _provenance
+from curate.release.gates import check_leakage, check_rows, some_of
+from curate.release.header import coverage_of, header_of
+from curate.release.provenance import provenance_of
 from curate.release.versions import check_version
 
 log = logging.getLogger(__name__)
@@ -41,8 +41,8 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progres
     check_version(ws, version)
     with progress.stage("export", 4) as step, disk():
         rows = collect(ws)
-        _check_rows(rows, ws.config)
-        covered = _coverage(ws)
+        check_rows(rows, ws.config)
+        covered = coverage_of(ws)
         step()
         if (left := ws.catalog.get(EXPORTING)) not in (None, version):
             _withdraw(ws, left)  # of a run that was killed
@@ -50,7 +50,7 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progres
         with aside(ws.work / "releases", version) as folder:
             _write(ws, version, rows, folder, covered)
             step()
-            _check_leakage(ws, load(folder))
+            check_leakage(ws, load(folder))
         release = load(ws.work / "releases" / version)
         step()
         _write_formats(ws.work / "exports", release, formats)
@@ -87,12 +87,12 @@ def _write(ws: "Workspace", version: str, rows: Rows, folder: Path, covered: Map
         data = to_parquet(rows.tables[split])
         write(folder / name, data)
         digests[name] = hashlib.sha256(data).hexdigest()
-    header = _header(ws, version, rows) | {"files": digests}
+    header = header_of(ws, version, rows) | {"files": digests}
     if covered["incomplete"] or covered["coverage"]["looked_at"] < covered["coverage"]["of"]:
         header |= covered
     text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write(folder / HEADER, text.encode())
-    write(folder / PROVENANCE, _provenance(ws, {sample for sample, _ in rows.ids()}))
+    write(folder / PROVENANCE, provenance_of(ws, {sample for sample, _ in rows.ids()}))
 
 
 def _write_formats(exports: Path, release: Manifest, formats: Mapping[str, Export]) -> None:
@@ -111,7 +111,7 @@ def _record(ws: "Workspace", rows: Rows, release: Manifest) -> str:
     parent = release.header["parent"]
     with ws.catalog.tx() as db:
         if late := held(ws.catalog) & {sample for sample, _ in rows.ids()}:
-            raise GateError(f"{len(late)} items were held back while this was written ({_some(late)}); export again")
+            raise GateError(f"{len(late)} items were held back while this was written ({some_of(late)}); export again")
         db.execute(
             "INSERT INTO releases (version, sha256, parent, created_at, run) VALUES (?, ?, ?, ?, ?)",
             (version, sha256, parent and parent["version"], now(), ws.catalog.run),

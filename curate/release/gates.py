@@ -29,7 +29,7 @@ _SHOWN = 3  # ids that a refusal names
 # -- the gates -------------------------------------------------------------------------------------------------------
 
 
-def _check_rows(rows: Rows, config: Config) -> None:
+def check_rows(rows: Rows, config: Config) -> None:
     if not any(table.num_rows for table in rows.tables.values()):
         why = ", ".join(f"{n} {reason}" for reason, n in rows.excluded.items()) or "the workspace is empty"
         raise UsageError(f"nothing to release ({why}); {_remedy(rows.excluded, config)}")
@@ -42,7 +42,7 @@ def _check_rows(rows: Rows, config: Config) -> None:
         ]
         if bare:
             raise GateError(
-                f"licence: {len(bare)} items have none ({_some(bare)}), and [export] require_license = true"
+                f"licence: {len(bare)} items have none ({some_of(bare)}), and [export] require_license = true"
             )
 
 
@@ -62,23 +62,23 @@ def _remedy(excluded: Mapping[str, int], config: Config) -> str:
     return "`curate status` and `curate verify` say more"
 
 
-def _check_leakage(ws: "Workspace", release: Manifest) -> None:
+def check_leakage(ws: "Workspace", release: Manifest) -> None:
     """Refuse a release that shares an item, a group or a near-duplicate between splits. Reads what was written."""
     columns = {split: release.rows[split].select(["id", "group", "split"]).to_pydict() for split in SPLITS}
     for split in SPLITS:
         astray = [i for i, named in zip(columns[split]["id"], columns[split]["split"], strict=True) if named != split]
         if astray:
-            raise GateError(f"leakage: {len(astray)} items in {split} belong to another split ({_some(astray)})")
+            raise GateError(f"leakage: {len(astray)} items in {split} belong to another split ({some_of(astray)})")
     ids = Counter(sample for split in SPLITS for sample in columns[split]["id"])
     if twice := [sample for sample, n in ids.items() if n > 1]:
-        raise GateError(f"leakage: {len(twice)} items are there twice ({_some(twice)})")
+        raise GateError(f"leakage: {len(twice)} items are there twice ({some_of(twice)})")
     for one, other in combinations(SPLITS, 2):
         if shared := set(columns[one]["group"]) & set(columns[other]["group"]):
-            raise GateError(f"leakage: {len(shared)} groups are in {one} and in {other} ({_some(shared)})")
-    _check_near(ws, {split: columns[split]["id"] for split in SPLITS})
+            raise GateError(f"leakage: {len(shared)} groups are in {one} and in {other} ({some_of(shared)})")
+    check_near(ws, {split: columns[split]["id"] for split in SPLITS})
 
 
-def _check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
+def check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
     """Every two splits by what dedupe grouped by; test and train by mirrors, turns and borders, whatever that is."""
     import numpy as np
 
@@ -86,7 +86,7 @@ def _check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
     missing = [ids[split][n] for split in SPLITS for n in np.flatnonzero(~known[split].hashed)]
     if missing:
         raise GateError(
-            f"leakage: {len(missing)} items have no perceptual hash ({_some(missing)});"
+            f"leakage: {len(missing)} items have no perceptual hash ({some_of(missing)});"
             " run `curate dedupe` again, which leaves out what cannot be hashed for good"
         )
     every = {split: sharing.every(ws, ids[split], known[split]) for split in SPLITS}
@@ -113,7 +113,7 @@ def _refuse(
             )
 
 
-def _leakage(config: DedupeConfig) -> dict[str, Any]:
+def leakage(config: DedupeConfig) -> dict[str, Any]:
     """By what no two splits share anything; and where dedupe was told to look for less, what test and train do not."""
     by = {"hash": config.hash, "radius": config.group_radius, "frames": config.frames}
     by |= {name: getattr(config, name) for name in WIDER}
@@ -124,6 +124,6 @@ def _leakage(config: DedupeConfig) -> dict[str, Any]:
     return by | {"test_against_train": dict.fromkeys(WIDER, True) | {"turned_radius": config.turned_radius}}
 
 
-def _some(names: Iterable[str]) -> str:
+def some_of(names: Iterable[str]) -> str:
     found = sorted(names)
     return ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")

@@ -17,13 +17,13 @@ from curate.store import eligibility
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
-from curate.release.gates import _leakage
-from curate.release.versions import _order
+from curate.release.gates import leakage
+from curate.release.versions import order
 
 # -- what is written -------------------------------------------------------------------------------------------------
 
 
-def _coverage(ws: "Workspace") -> dict[str, Any]:
+def coverage_of(ws: "Workspace") -> dict[str, Any]:
     """How many of the samples that are not held back the gate against leaks knows by all that dedupe asks.
 
     Incomplete, too, where the labels in force are: what could not be asked flagged nothing.
@@ -35,7 +35,7 @@ def _coverage(ws: "Workspace") -> dict[str, Any]:
     return found | {"incomplete": "; ".join(dict.fromkeys(filter(None, (found["incomplete"], *labels)))) or None}
 
 
-def _header(ws: "Workspace", version: str, rows: Rows) -> dict[str, Any]:
+def header_of(ws: "Workspace", version: str, rows: Rows) -> dict[str, Any]:
     config = ws.config
     counts = {split: Counter(table.column("label").to_pylist()) for split, table in rows.tables.items()}
     return {
@@ -52,7 +52,7 @@ def _header(ws: "Workspace", version: str, rows: Rows) -> dict[str, Any]:
         },
         "config_sha256": config_sha256(config),
         "splits": {"shares": config.export.splits, "salt": config.export.salt},
-        "leakage": _leakage(config.dedupe),
+        "leakage": leakage(config.dedupe),
         "screening": {"required": config.screening.required} | _screening(ws),
         "approvals": _approvals(ws),
         "policy": {"refusals": refusals.version(), "minors": minors.version()},
@@ -62,12 +62,12 @@ def _header(ws: "Workspace", version: str, rows: Rows) -> dict[str, Any]:
         "counts": {split: dict(sorted(counted.items())) for split, counted in counts.items()},
         "vanished": vanished(ws, config.taxonomy.first, {name for one in counts.values() for name in one}),
         "excluded": rows.excluded,
-        "advise": _advise(ws),
+        "advise": advice(ws),
         "removed": removed(ws),
     }
 
 
-def _advise(ws: "Workspace") -> dict[str, Any]:
+def advice(ws: "Workspace") -> dict[str, Any]:
     """By axis, the labelling functions whose flags kept nothing back, and the audit that lets them."""
     said = {axis.name: weak_table.report(ws, axis) or {} for axis in ws.config.taxonomy.axes}
     return {name: report["advise"] for name, report in said.items() if report.get("advise")}
@@ -78,7 +78,7 @@ def _parent(ws: "Workspace") -> dict[str, str] | None:
     known = {row[0]: row[1] for row in ws.catalog.rows("SELECT version, sha256 FROM releases")}
     if not known:
         return None
-    best = max(known, key=_order)
+    best = max(known, key=order)
     return {"version": best, "sha256": known[best]}
 
 

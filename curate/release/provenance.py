@@ -22,7 +22,7 @@ _TEXT = (
 )  # fmt: skip
 
 
-def _provenance(ws: "Workspace", released: set[str]) -> bytes:
+def provenance_of(ws: "Workspace", released: set[str]) -> bytes:
     """A row for each mention of a released sample: what happened to be so when it was fetched. Not part of the hash."""
     import pyarrow as pa
 

@@ -21,13 +21,13 @@ def check_version(ws: "Workspace", version: str) -> None:
     if ws.catalog.one("SELECT 1 FROM forgotten WHERE path = ?", (f"releases/{version}",)):
         raise UsageError(f"version {version}: there was such a release, which was deleted; give a higher one")
     known = [row[0] for row in ws.catalog.rows("SELECT version FROM releases")]
-    if known and _order(last := max(known, key=_order)) > _order(version):
-        major, minor, patch = _order(last)
+    if known and order(last := max(known, key=order)) > order(version):
+        major, minor, patch = order(last)
         raise UsageError(
             f"version {version}: {last} is out, and versions go up; the next is {major}.{minor}.{patch + 1}"
             f" (or {major}.{minor + 1}.0, {major + 1}.0.0)"
         )
 
 
-def _order(version: str) -> tuple[int, ...]:
+def order(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))

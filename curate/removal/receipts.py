@@ -39,9 +39,9 @@ def earlier(catalog: "Catalog", name: str) -> Receipt | None:
     receipts = [catalog.one("SELECT receipt FROM tombstones WHERE kind = ? AND digest = ?", one) for one in asked]
     for receipt in filter(None, receipts):
         text = catalog.one("SELECT plan FROM removals WHERE receipt = ? AND state = 'done'", (receipt,))
-        return _receipt(json.loads(text)) if text else Receipt(receipt, "", "")
+        return receipt_of(json.loads(text)) if text else Receipt(receipt, "", "")
     return None
 
 
-def _receipt(said: Mapping[str, Any]) -> Receipt:
+def receipt_of(said: Mapping[str, Any]) -> Receipt:
     return Receipt(**{one.name: said[one.name] for one in fields(Receipt)})

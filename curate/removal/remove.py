@@ -32,7 +32,7 @@ from curate.store.tombstones import LISTED
 if TYPE_CHECKING:
     from curate.store.catalog import Catalog
     from curate.store.workspace import Workspace
-from curate.removal.receipts import FOLDER, KINDS, Receipt, _receipt
+from curate.removal.receipts import FOLDER, KINDS, Receipt, receipt_of
 from curate.removal.secure_delete import scour
 
 DAMAGED = "damaged-catalog.db"  # what the catalog's files are called that `verify --repair --rebuild` replaced
@@ -302,4 +302,4 @@ def _scrubbed(ws: "Workspace", text: str, words: Sequence[str]) -> Receipt:
     with ws.catalog.tx() as db:
         db.execute("UPDATE removals SET state = 'done' WHERE receipt = ?", (name,))
         ws.catalog.append(db, "receipt", None, {"receipt": name, "sha256": hashlib.sha256(data).hexdigest()})
-    return _receipt(said)
+    return receipt_of(said)

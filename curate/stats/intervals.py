@@ -22,7 +22,7 @@ def wilson(right: float, n: int) -> Interval | None:
     share, spread = right / n, Z * Z / n
     middle = (share + spread / 2) / (1 + spread)
     half = Z / (1 + spread) * (share * (1 - share) / n + spread / (4 * n)) ** 0.5
-    return _short(max(0.0, middle - half)), _short(min(1.0, middle + half))
+    return rounded(max(0.0, middle - half)), rounded(min(1.0, middle + half))
 
 
 def at_most(seen: int, n: int) -> float:
@@ -32,7 +32,7 @@ def at_most(seen: int, n: int) -> float:
     """
     from scipy.stats import beta
 
-    return _short(1.0 if seen >= n else float(beta.ppf(0.95, seen + 1, n - seen)))
+    return rounded(1.0 if seen >= n else float(beta.ppf(0.95, seen + 1, n - seen)))
 
 
 def bootstrap(figure: Figure, groups: Sequence[str], seed: int, fewest: int | None = None) -> Interval | None:
@@ -51,12 +51,12 @@ def bootstrap(figure: Figure, groups: Sequence[str], seed: int, fewest: int | No
     known = [value for value in values if not np.isnan(value)]
     if len(known) < RESAMPLES / 2:
         return None
-    low, high = (_short(one) for one in np.quantile(known, [0.025, 0.975]))
+    low, high = (rounded(one) for one in np.quantile(known, [0.025, 0.975]))
     if low == high and 0 <= low <= 1:
         n = len(names) if fewest is None else fewest
         return wilson(low * n, n)
     return low, high
 
 
-def _short(value: float) -> float:
+def rounded(value: float) -> float:
     return round(float(value), DIGITS)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curate.stats.intervals import Figure, Floats, _short, bootstrap, wilson
+from curate.stats.intervals import Figure, Floats, bootstrap, rounded, wilson
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -34,7 +34,7 @@ def evaluate(judged: Judged, safe: Sequence[str], borderline: Sequence[str], see
     return {
         "n": n,
         "groups": len(set(judged.groups)),
-        "accuracy": _short(right / n) if n else None,
+        "accuracy": rounded(right / n) if n else None,
         "accuracy_interval": wilson(right, n),
         **_ranking(judged, "", _one_vs_rest(judged.truth, judged.probabilities), seed),
         "confusion": {
@@ -89,7 +89,7 @@ def _ranking(judged: Judged, prefix: str, questions: Questions, seed: int) -> di
     for name, score in (("roc_auc", roc_auc), ("average_precision", average_precision)):
         figure = _macro(score, questions)
         value = float(figure(np.ones((1, len(judged.groups))))[0])
-        found[f"{prefix}{name}"] = None if np.isnan(value) else _short(value)
+        found[f"{prefix}{name}"] = None if np.isnan(value) else rounded(value)
         few = _fewest(questions, judged.groups)
         found[f"{prefix}{name}_interval"] = None if np.isnan(value) else bootstrap(figure, judged.groups, seed, few)
     return found
@@ -163,9 +163,9 @@ def _not_safe(judged: Judged, safe: Sequence[str], borderline: Sequence[str], se
     flagged = looks >= 0.5
     return {
         "not_safe_n": int(positive.sum()),
-        "not_safe_recall": _short(float(flagged[positive].mean())),
+        "not_safe_recall": rounded(float(flagged[positive].mean())),
         "not_safe_recall_interval": wilson(int(flagged[positive].sum()), int(positive.sum())),
-        "not_safe_false_positive_rate": _short(float(flagged[rows & ~positive].mean())),
+        "not_safe_false_positive_rate": rounded(float(flagged[rows & ~positive].mean())),
         "not_safe_false_positive_rate_interval": wilson(
             int(flagged[rows & ~positive].sum()), int((rows & ~positive).sum())
         ),
