@@ -19,7 +19,7 @@ from curate.errors import CurateError, MatchError
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
-INCOMPLETE, MATCHED = 3, 5
+INCOMPLETE, REFUSED, MATCHED = 3, 4, 5
 NAME = "sha256 (8 digits and more), URL, path or commons:PAGEID."  # how a sample is named
 CODES = {
     0: "done",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curate.commands import pick
-from curate.commands.app import MATCHED, app, finish, verb
+from curate.commands.app import MATCHED, finish, verb
 from curate.commands.context import NO_CONTACT, Session
 from curate.errors import CurateError, UsageError
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 group = typer.Typer(no_args_is_help=True, help="Sources: look into them without fetching.")
 
 
-@app.command()
 @verb
 def fetch(
     s: Session,

@@ -6,13 +6,12 @@ from typing import Annotated
 import typer
 
 from curate.commands import pick
-from curate.commands.app import NAME, app, finish, verb
+from curate.commands.app import NAME, finish, verb
 from curate.commands.context import Session
 
 decisions = typer.Typer(no_args_is_help=True, help="Human labels: import, export.")
 
 
-@app.command()
 @verb
 def queue(
     s: Session,
@@ -38,7 +37,6 @@ def queue(
             s.note(f"next: `curate review {drawn['queue']} --reviewer NAME` works through it")
 
 
-@app.command()
 @verb
 def adjudicate(
     s: Session,

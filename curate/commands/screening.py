@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curate.commands import pick
-from curate.commands.app import MATCHED, NAME, app, finish, verb
+from curate.commands.app import MATCHED, NAME, finish, verb
 from curate.commands.context import Session, untold_said
 from curate.coverage import over
 from curate.errors import UsageError
@@ -21,7 +21,6 @@ group = typer.Typer(no_args_is_help=True, help="The screening gate: lists, incid
 SHOWN = 20  # corrupt and doubtful rows that are named
 
 
-@app.command()
 @verb
 def quarantine(
     s: Session,

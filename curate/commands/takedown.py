@@ -44,15 +44,3 @@ def takedown(
         )
     for version, names in result["recipients"].items():
         s.note(f"tell those who have release {version}: {', '.join(names)}")
-
-
-@verb
-def share(
-    s: Session, version: str, to: Annotated[str, typer.Option(help="Who was given it: a name, kept in the catalog.")]
-) -> None:
-    """Write down who was given a release, so that a takedown can name them. Sends nothing."""
-    from curate.release.share import share
-
-    with s.drive("share") as ws:
-        result = share(ws, version, to)
-    s.say(result)
