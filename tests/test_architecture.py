@@ -1,111 +1,30 @@
-"""Who may import whom, as a table; a test names the import that breaks it."""
+"""Who may import whom: docs/layers.txt is the table, and a test names the import that breaks it."""
 
 import ast
+import graphlib
+import statistics
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SPOKES = ("sources", "labelers", "manifests")
-
-# Bottom up: a module imports its own layer's package or lower layers, never a higher one.
-LAYERS: list[set[str]] = [
-    {"curate.records", "curate.fingerprint", "curate.compiled", "curate.ending"},
-    {"curate.errors"},
-    {
-        "curate.contracts",
-        "curate.coverage",
-        "curate.progress",
-        "curate.toml",
-        "curate.policy",
-        "curate.layouts.url_lists",
-        "curate.layouts",
-        "curate.policy.trust",
-    },
-    {"curate.config", "curate.plugins"},
-    {
-        "curate.store",
-        "curate.media",
-        "curate.net",
-        "curate.engine",
-        "curate.engine._confine",
-        "curate.near",
-        "curate.label.models",
-        "curate.review.queues",
-        "curate.fetch.reasons",
-    },
-    {"curate.commands.wording"},
-    {"curate.screening"},
-    {"curate.commands.context"},
-]
-# Parts of verbs that verbs share. Everything else in curate/ is a verb, and verbs do not import each other.
-SHARED = {
-    "curate.fetch.admission",
-    "curate.review.assignment",
-    "curate.review.agreement",
-    "curate.dedupe.animations",
-    "curate.media.answers",
-    "curate.evaluate.bundle",
-    "curate.features.blobwork",
-    "curate.fetch.budget",
-    "curate.dedupe.conflicts",
-    "curate.removal.erase",
-    "curate.review.exposure",
-    "curate.fetch.coverage",
-    "curate.report.counts",
-    "curate.label.flags",
-    "curate.admin.following",
-    "curate.features.frames",
-    "curate.features.detail",
-    "curate.dedupe.groups",
-    "curate.review.guideline",
-    "curate.features.hashes",
-    "curate.linear",
-    "curate.dedupe.held_out",
-    "curate.features.inspect",
-    "curate.store.file_digests",
-    "curate.stats.interrater",
-    "curate.review.journal",
-    "curate.fetch.licenses",
-    "curate.dedupe.similarity",
-    "curate.store.lost",
-    "curate.fetch.listing",
-    "curate.fetch.local_files",
-    "curate.dedupe.membership",
-    "curate.fetch.moved",
-    "curate.stats.metrics",
-    "curate.report.html",
-    "curate.report.reviewers",
-    "curate.review.pool",
-    "curate.screening.quarantine",
-    "curate.fetch.recorder",
-    "curate.release.redact",
-    "curate.release.rows",
-    "curate.store.reviewer",
-    "curate.removal.remove",
-    "curate.fetch.reopen",
-    "curate.fetch.placeholders",
-    "curate.fetch.sampling",
-    "curate.features.scores",
-    "curate.features.score_worker",
-    "curate.dedupe.sharing",
-    "curate.report.contact_sheet",
-    "curate.dedupe.search",
-    "curate.label.functions",
-    "curate.label.table",
-}
-SPOKE_MAY = {
+TABLE = ROOT / "docs" / "layers.txt"
+LAYERS = [line.split() for line in TABLE.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
+PLUGINS = ("sources", "labelers", "manifests")
+# What a plug-in sees: contracts, records, errors and pure helpers.
+PLUGIN_MAY = (
     "curate.contracts",
     "curate.records",
     "curate.errors",
     "curate.media",
     "curate.net.redact",
-    "curate.layouts.url_lists",
     "curate.layouts",
-}
+)
 HEAVY = {"torch", "fiftyone", "snorkel", "ray", "numba", "onnxruntime", "sklearn", "cv2", "pandas", "pyarrow", "scipy"}
 LAZY = {  # compiled code, itself imported only inside functions
     "curate.compiled",
@@ -116,7 +35,7 @@ LAZY = {  # compiled code, itself imported only inside functions
 
 
 def files() -> list[Path]:
-    found = [ROOT / "cli.py", *(p for folder in ("curate", *SPOKES) for p in (ROOT / folder).rglob("*.py"))]
+    found = [ROOT / "cli.py", *(p for folder in ("curate", *PLUGINS) for p in (ROOT / folder).rglob("*.py"))]
     return sorted(found)
 
 
@@ -124,77 +43,68 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imports(path: Path, *, top_level_only: bool = False) -> Iterator[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = tree.body if top_level_only else list(ast.walk(tree))
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute here"
-            module = node.module or ""
-            yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names)
-
-
-def layer(module: str) -> int | None:
-    """The layer of a kernel module: a number, or None for a verb or a verb's part."""
-    parts = module.split(".")
-    for end in range(len(parts), 0, -1):
-        prefix = ".".join(parts[:end])
-        for number, names in enumerate(LAYERS):
-            if prefix in names:
-                return number
-    return None
-
-
 def is_module(name: str) -> bool:
     path = ROOT / Path(*name.split("."))
     return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
-ROOT_PART = "curate.commands"  # with cli.py the root: it names plug-ins and Typer, and the kernel may not import it
-KERNEL = [p for p in files() if name_of(p).startswith("curate.") and not name_of(p).startswith(ROOT_PART)]
-
-
-@pytest.mark.parametrize("path", KERNEL, ids=name_of)
-def test_kernel_imports_only_downwards(path: Path) -> None:
-    here = name_of(path)
-    mine = layer(here)
-    for module in imports(path):
-        top = module.split(".")[0]
-        named = top in (*SPOKES, "cli", "typer") or module.startswith(ROOT_PART)
-        assert not named, f"{here} imports {module}: the kernel names no plug-in and no Typer"
-        if top != "curate" or module == "curate" or not is_module(module):
+def imports(path: Path, *, top_level_only: bool = False) -> Iterator[str]:
+    """The modules that a file imports at run time, wherever it does."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_level_only else list(ast.walk(tree))
+    for_types = {id(inner) for node in nodes if _is_for_types(node) for inner in ast.walk(node)}
+    for node in nodes:
+        if id(node) in for_types:
             continue
-        theirs = layer(module)
-        if mine is not None:
-            assert theirs is not None, f"{here} imports {module}: a layer below the verbs imports no verb"
-            assert theirs <= mine, f"{here} imports {module}: that lies above it"
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute here"
+            module = node.module or ""
+            yield from (inner if is_module(inner := f"{module}.{alias.name}") else module for alias in node.names)
 
 
-@pytest.mark.parametrize("path", KERNEL, ids=name_of)
-def test_verbs_do_not_import_each_other(path: Path) -> None:
-    here = name_of(path)
-    if layer(here) is not None or here.startswith("curate.demo"):
-        return
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+OURS = [path for path in files() if name_of(path).startswith("curate.")]
+
+
+def test_every_file_has_a_layer() -> None:
+    """And every name of the table has a file."""
+    found = {name_of(path).split(".")[1] for path in OURS}
+    assert found == set(LAYER)
+
+
+@pytest.mark.parametrize("path", OURS, ids=name_of)
+def test_a_folder_imports_lower_layers_only(path: Path) -> None:
+    here = name_of(path).split(".")[1]
     for module in imports(path):
-        own = module.split(".")[:2] == here.split(".")[:2]  # a verb may be a folder
-        if module.startswith("curate.") and is_module(module) and not own:
-            own = module.split(".")[1] == here.split(".")[1]  # a verb may be a package of several files
-            verb = layer(module) is None and not own and module not in SHARED and module != "curate.demo"
-            assert not verb, f"{here} imports {module}: verbs do not import each other"
+        parts = module.split(".")
+        assert parts[0] not in (*PLUGINS, "cli"), f"{name_of(path)} imports {module}: curate/ names no plug-in"
+        assert parts[0] != "typer" or here == "commands", f"{name_of(path)} imports {module}: Typer is for commands/"
+        if parts[0] == "curate" and len(parts) > 1 and parts[1] in LAYER and parts[1] != here:
+            assert LAYER[parts[1]] < LAYER[here], f"{name_of(path)} imports {module}: it lies above, or beside"
 
 
-@pytest.mark.parametrize("path", [p for p in files() if name_of(p).split(".")[0] in SPOKES], ids=name_of)
-def test_spokes_import_contracts_only(path: Path) -> None:
+def test_no_import_goes_round_in_a_circle() -> None:
+    known = {name_of(path) for path in files()}
+    graph = {name_of(path): {m for m in imports(path) if m in known} - {name_of(path)} for path in files()}
+    for folder in known:  # a package imports before any file of it, and for the reader that is not an import
+        graph[folder] -= {folder.rpartition(".")[0]}
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("path", [p for p in files() if name_of(p).split(".")[0] in PLUGINS], ids=name_of)
+def test_plugins_import_contracts_only(path: Path) -> None:
     here = name_of(path)
     for module in imports(path):
         top = module.split(".")[0]
         part = module.startswith(f"{here.split('.')[0]}._")  # files that start with _ are parts of a plug-in, not one
-        assert part or top not in SPOKES, f"{here} imports {module}: a plug-in imports no other"
-        if top == "curate" and is_module(module):
-            assert any(module == ok or module.startswith(f"{ok}.") for ok in SPOKE_MAY | {"curate"}), (
+        assert part or top not in PLUGINS, f"{here} imports {module}: a plug-in imports no other"
+        if top == "curate":
+            assert any(module == ok or module.startswith(f"{ok}.") for ok in (*PLUGIN_MAY, "curate")), (
                 f"{here} imports {module}: a plug-in sees contracts, records, errors and pure helpers only"
             )
 
@@ -211,6 +121,39 @@ def test_heavy_imports_wait(path: Path) -> None:
 def test_files_stay_readable(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").count("\n")
     assert lines <= 400, f"{name_of(path)} has {lines} lines; split it"
+
+
+def test_the_house_stays_small() -> None:
+    """Half of all files are short, nine of ten are not long, and few lie outside of a folder."""
+    lines = sorted(path.read_text(encoding="utf-8").count("\n") for path in files())
+    assert statistics.median(lines) <= 130
+    assert lines[int(0.9 * len(lines))] <= 280
+    kinds = Counter(
+        path.is_dir() for path in (ROOT / "curate").iterdir() if path.name not in ("__pycache__", "py.typed")
+    )
+    assert kinds[False] <= 14
+    assert kinds[True] <= 24
+
+
+def test_functions_stay_short() -> None:
+    lengths = sorted(
+        node.end_lineno - node.lineno + 1
+        for path in files()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno
+    )
+    assert lengths[int(0.9 * len(lengths))] <= 18
+
+
+def test_public_names_are_documented() -> None:
+    """Modules, classes and functions without a leading _; a method of a class that keeps a contract is told by that."""
+    for path in files():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if tree.body:
+            assert ast.get_docstring(tree), f"{name_of(path)} has no docstring"
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name[0] != "_":
+                assert ast.get_docstring(node), f"{name_of(path)}.{node.name} has no docstring"
 
 
 def test_help_is_fast_to_import() -> None:
