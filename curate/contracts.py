@@ -142,7 +142,7 @@ class Evidence:
 
 
 class LabelModel(Protocol):
-    """Turns votes into probabilities. What may be called safe is not its affair: `curate.label.flags` stands above it."""
+    """Turns votes into probabilities. What may be called safe is not its affair: see `curate.label.flags`."""
 
     def predict(self, evidence: Evidence) -> "np.ndarray":
         """float64[n, k]; a row on which nobody votes, in a way that the model can take, is NaN."""

@@ -166,7 +166,7 @@ async def test_a_name_that_resolves_to_it_is_no_way_in(
 
 
 async def test_rebinding_is_judged_at_each_connect(connects: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(curate.net.wire, "DNS_TTL", 0)
+    monkeypatch.setattr(curate.net.connector, "DNS_TTL", 0)
     async with Server({"/": answer(200, b"ok", {"Connection": "close"})}, "127.0.0.2") as public:
         _resolve(monkeypatch, ["127.0.0.2"], ["127.0.0.1"])
         async with Client(limits((public.port,), (public.at,))) as client:  # the exception lets it play a public host

@@ -21,7 +21,8 @@ WHOLE = {
     "    def load(self): ...\n    def label(self, batch): ...",
     "manifests": "def write(self, release, out): ...",
     "curate.label.models": "def predict(self, evidence): ...",
-    "curate.review.queues": "reported: ClassVar = False\n    blind: ClassVar = True\n    def pick(self, pool, size): ...",
+    "curate.review.queues": "reported: ClassVar = False\n    blind: ClassVar = True\n"
+    "    def pick(self, pool, size): ...",
     "curate.screening.lists": "path: Path = Path()\n    provider: str = 'me'\n    def rows(self): ...\n"
     "    def dispute(self, hashes, reason): ...",
     "curate.screening.matchers": "provider: str = 'me'\n    def check(self): ...\n    def ask(self, items): ...",

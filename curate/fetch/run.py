@@ -46,7 +46,7 @@ def fetch(  # the one verb with all of the outside world handed in
     engine: Engine, progress: Progress, limit: int | None = None, sample: int | None = None,
 ) -> dict[str, object]:  # fmt: skip
     """Fetch what is pending; rerun = resume. `limit` bounds how many candidates this run takes on; `sample` has it take
-    on about so many of each class and host, drawn at random, and say what share of them is there (`curate.fetch.sampling`).
+    on about so many of each class and host, drawn at random, and say what share of them is there (`sampling`).
 
     Raises GateError before anything is asked for where screening cannot answer, and MatchError when a list matched.
     """

@@ -245,7 +245,7 @@ def _predict(
     config: LabelConfig, axis: Axis, votes: "np.ndarray",
     sets: "np.ndarray | None" = None, accused: "np.ndarray | None" = None,
 ) -> tuple[str, "np.ndarray"]:  # fmt: skip
-    """The name of the model that was used, and float64[n, k] under the rule of `curate.label.flags`; NaN where nobody votes.
+    """The name of the model that was used, and float64[n, k] under the rule of `flags`; NaN where nobody votes.
 
     `sets` bool[s, k] is what votes int8[n, m] stand for (None: a class each); `accused` bool[n] are the rows that no
     machine may call safe (None: those that a vote flags).

@@ -29,7 +29,7 @@ class Weak:
     """n samples, sorted by id, on an axis of k classes, by m functions.
 
     `labels` is None where the model gives none, `probabilities` float64[n, k] NaN where it says nothing: nobody voted,
-    the rule of `curate.label.flags` keeps it back, or the sample is no survivor. `votes` int8[n, m] are places in `sets`, the
+    the rule of `flags` keeps it back, or the sample is no survivor. `votes` int8[n, m] are places in `sets`, the
     classes that a vote is for, or ABSTAIN or FAILED; `functions` names who votes. `report` is `curate label`'s, with
     `advise`, the functions whose flags are advice. All classes are those of the time of writing.
     """

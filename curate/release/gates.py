@@ -30,6 +30,7 @@ _SHOWN = 3  # ids that a refusal names
 
 
 def check_rows(rows: Rows, config: Config) -> None:
+    """Refuse a release without rows (UsageError), or with one that lacks its licence or a split that is empty (GateError)."""
     if not any(table.num_rows for table in rows.tables.values()):
         why = ", ".join(f"{n} {reason}" for reason, n in rows.excluded.items()) or "the workspace is empty"
         raise UsageError(f"nothing to release ({why}); {_remedy(rows.excluded, config)}")
@@ -125,5 +126,6 @@ def leakage(config: DedupeConfig) -> dict[str, Any]:
 
 
 def some_of(names: Iterable[str]) -> str:
+    """The first few names, for a message."""
     found = sorted(names)
     return ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")

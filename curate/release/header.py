@@ -36,6 +36,7 @@ def coverage_of(ws: "Workspace") -> dict[str, Any]:
 
 
 def header_of(ws: "Workspace", version: str, rows: Rows) -> dict[str, Any]:
+    """What `release.json` says, but for the digests of its files. docs/releases.md lists the keys."""
     config = ws.config
     counts = {split: Counter(table.column("label").to_pylist()) for split, table in rows.tables.items()}
     return {

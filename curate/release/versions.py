@@ -30,4 +30,5 @@ def check_version(ws: "Workspace", version: str) -> None:
 
 
 def order(version: str) -> tuple[int, ...]:
+    """What versions are ordered by: (major, minor, patch)."""
     return tuple(int(part) for part in version.split("."))

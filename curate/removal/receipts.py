@@ -44,4 +44,5 @@ def earlier(catalog: "Catalog", name: str) -> Receipt | None:
 
 
 def receipt_of(said: Mapping[str, Any]) -> Receipt:
+    """A receipt from its JSON."""
     return Receipt(**{one.name: said[one.name] for one in fields(Receipt)})

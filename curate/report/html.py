@@ -13,7 +13,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*")
 
 
 def render(name: str, facts: Mapping[str, Any]) -> str:
-    """The page `curate/report/templates/<name>`: everything escaped, no script, and one style, which the policy names by hash."""
+    """The page `templates/<name>`: everything escaped, no script, and one style, which the policy names by its hash."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("curate.report", "templates")

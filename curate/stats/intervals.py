@@ -59,4 +59,5 @@ def bootstrap(figure: Figure, groups: Sequence[str], seed: int, fewest: int | No
 
 
 def rounded(value: float) -> float:
+    """A figure as it is printed: 4 digits."""
     return round(float(value), DIGITS)

@@ -36,6 +36,8 @@ _DIRECTORIES = {0xE1: ((b"Exif\0", 6, "EXIF "),), 0xE2: ((b"MPF\0", 4, "MPF "),)
 
 
 class Segment(NamedTuple):
+    """A marker with what belongs to it, as places in the file."""
+
     marker: int
     begin: int
     end: int  # of what has a length
@@ -64,6 +66,7 @@ def claims(data: bytes, budget: Budget) -> Iterator[Range]:
 
 
 def segments(data: bytes, budget: Budget) -> Iterator[Segment]:
+    """The segments of a JPEG, in order, as far as a decoder reads them."""
     found = _MARKER.search(data, 2)
     while found:
         begin = found.start()

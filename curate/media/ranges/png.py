@@ -19,6 +19,8 @@ _PIECE = 1 << 16
 
 
 class Chunk(NamedTuple):
+    """A chunk of a PNG, as places in the file, and which picture its pixels belong to."""
+
     name: bytes
     begin: int  # of its content
     end: int
@@ -149,4 +151,5 @@ def pictures(data: bytes, _: list[Range], budget: Budget) -> Iterator[tuple[str,
 
 
 def chunk(name: bytes, body: bytes) -> bytes:
+    """A chunk as bytes: length, name, content, checksum."""
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
