@@ -25,7 +25,7 @@ from curate.engine.pool import Pool
 from curate.features import hashes
 from curate.progress import Progress
 from curate.store.workspace import Workspace
-from tests.builders import add
+from tests.support.builders import add
 
 BEGIN, END = "<!-- benchmarks.edits: begin -->", "<!-- benchmarks.edits: end -->"
 HOPELESS = ("crop 25 %", "inverted")  # which no stage here is to find

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.reviewing import CHROMIUM, Served, decisions, queue
+from tests.support.reviewing import CHROMIUM, Served, decisions, queue
 
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 DECISIONS = 60

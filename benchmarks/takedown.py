@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.many import stocked, url
+from tests.support.many import stocked, url
 
 
 def timed(*args: str) -> tuple[float, float]:

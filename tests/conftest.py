@@ -2,8 +2,8 @@
 
 from hypothesis import HealthCheck, settings
 
-from tests.commonsworld import http, switch, world
-from tests.mediawiki import wiki
+from tests.support.commonsworld import http, switch, world
+from tests.support.mediawiki import wiki
 
 __all__ = ["http", "switch", "wiki", "world"]
 

@@ -11,8 +11,8 @@ from curate.contracts import Source
 from curate.errors import UsageError
 from curate.options import Plugin
 from curate.plugins import CONTRACTS, _promised, make
-from tests.pictures import encode, texture
-from tests.test_fetch import curate
+from tests.fetch.test_fetch import curate
+from tests.support.pictures import encode, texture
 
 HEAD = "from dataclasses import dataclass\nfrom pathlib import Path\nfrom typing import ClassVar\n\n"
 WHOLE = {

@@ -12,7 +12,7 @@ import pytest
 
 from curate.config import load
 from curate.plugins import make
-from tests.mediawiki import Wiki
+from tests.support.mediawiki import Wiki
 
 RECIPES = sorted((Path(__file__).resolve().parent.parent / "recipes").glob("*.toml"))
 COMMONS = "https://commons.wikimedia.org/w/api.php"

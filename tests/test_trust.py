@@ -9,7 +9,7 @@ from curate.config import load
 from curate.errors import StoreError, UsageError
 from curate.policy import trust
 from curate.store.workspace import Workspace, find_root
-from tests.calling import Command
+from tests.support.calling import Command
 
 NOBODY = 65534
 ROOT = os.getuid() == 0 if hasattr(os, "getuid") else False

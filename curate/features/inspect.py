@@ -55,8 +55,8 @@ class Look:
 class Intake:
     """The work that `fetch` maps over arrivals; with `pdq` where something is there to screen against.
 
-    `side`: px of the decode that pHashes are made from (`hashes.side`). With `strip`, what holds too much that nobody can look
-    into is looked at without it.
+    `side`: px of the decode that pHashes are made from (`hashes.side`). With `strip`, what holds too much
+    that nobody can look into is looked at without it.
     """
 
     bounds: Bounds

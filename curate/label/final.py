@@ -41,8 +41,8 @@ class Label:
 class Labels:
     """What is known on one axis: a label by sample, and by sample why it may not be released, whatever is said of it.
 
-    `contradicted`: declared or flagged not safe, and nobody but a machine says otherwise (`label/flags.py`). `conflict`:
-    people contradict each other about it, or sources about its near-duplicates, and nobody has looked. Only the last of
+    `contradicted`: declared or flagged not safe, and nobody but a machine says otherwise (`flags`). `conflict`: people
+    contradict each other about it, or sources about its near-duplicates, and nobody has looked. Only the last of
     these leaves it a label.
     """
 

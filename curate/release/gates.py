@@ -30,7 +30,7 @@ _SHOWN = 3  # ids that a refusal names
 
 
 def check_rows(rows: Rows, config: Config) -> None:
-    """Refuse a release without rows (UsageError), or with one that lacks its licence or a split that is empty (GateError)."""
+    """Refuse a release without rows (UsageError), or with rows that lack a licence that they need (GateError)."""
     if not any(table.num_rows for table in rows.tables.values()):
         why = ", ".join(f"{n} {reason}" for reason, n in rows.excluded.items()) or "the workspace is empty"
         raise UsageError(f"nothing to release ({why}); {_remedy(rows.excluded, config)}")

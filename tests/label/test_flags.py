@@ -1,0 +1,467 @@
+"""What is declared or flagged not safe is never called safe by a machine, on no way to a release or a training set."""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from curate.config import Config, LabelConfig
+from curate.engine.serial import Serial
+from curate.errors import UsageError
+from curate.label import flags
+from curate.label.final import labels
+from curate.label.functions import Functions
+from curate.label.run import _predict, decide, label
+from curate.progress import Progress
+from curate.records import Axis, Taxonomy
+from curate.release.export import export
+from curate.release.rows import collect
+from curate.report.contact_sheet import dangers
+from curate.review.draw import Draw, queue
+from curate.review.journal import Journal
+from curate.review.pool import frame
+from curate.review.queues.audit import Audit
+from curate.review.queues.conflict import Conflict
+from curate.stats.intervals import at_most
+from curate.store.workspace import Workspace
+from tests.support.queues import IDS, workspace
+from tests.support.queues import queue as as_drawn
+from tests.support.releases import Item, stocked
+from tests.support.samples import declare, judge
+
+QUIET = Progress(quiet=True)
+AXIS = Axis(borderline=("sexy",))
+MEDIUM = Axis("medium", ("photograph", "drawing"), ("photograph", "drawing"), ())
+Said = Mapping[str, str | tuple[str, ...]]  # of each sample the class or classes that a function votes for
+
+
+def functions(**said: Said) -> Functions:
+    """Functions of the first axis that vote as they are told."""
+    from snorkel.labeling import LabelingFunction
+
+    def made(name: str, by: Said) -> Any:
+        sets = sorted({(one,) if isinstance(one, str) else one for one in by.values()})
+        places = {sample: sets.index((one,) if isinstance(one, str) else one) for sample, one in by.items()}
+        function = LabelingFunction(name, lambda x: places.get(x.id, -1))
+        function.sets = tuple(sets)
+        return function
+
+    def of(axis: Axis, columns: Collection[str]) -> Sequence[Any]:
+        return [made(name, by) for name, by in said.items()] if axis.name == "content" else []
+
+    return of
+
+
+def run(ws: Workspace, asked: Functions) -> dict[str, Any]:
+    return label(ws, Serial(), [], asked, QUIET)
+
+
+def collapse(ws: Workspace, survivor: str, *copies: str) -> None:
+    """Let some samples be copies of another."""
+    with ws.catalog.tx() as db:
+        for name in copies:
+            db.execute(
+                "INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?, 'train', NULL)",
+                (name, survivor, survivor, survivor),
+            )
+
+
+def configured(ws: Workspace, **options: Any) -> Workspace:
+    ws.config = dataclasses.replace(ws.config, label=LabelConfig(**options))
+    return ws
+
+
+def ways(ws: Workspace, sample: str) -> str | None:
+    """The label that a release would have, or why it has none."""
+    known = labels(ws, ws.config.taxonomy.first)
+    return known.withheld.get(sample) or (known.by_sample[sample].name if sample in known.by_sample else None)
+
+
+# -- the rule --------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def ballots(draw: st.DrawFn) -> tuple[Axis, np.ndarray, np.ndarray]:
+    """A taxonomy with any of its classes safe, sets of its classes, and votes for them."""
+    k = draw(st.integers(2, 5))
+    classes = tuple(f"class{n}" for n in range(k))
+    safe = tuple(name for name in classes if draw(st.booleans()))
+    more = draw(arrays(bool, (draw(st.integers(0, 3)), k)).filter(lambda x: all(1 < n < k for n in x.sum(axis=1))))
+    sets = np.vstack([np.eye(k, dtype=bool), more])
+    n, m = draw(st.integers(1, 25)), draw(st.integers(1, 5))
+    votes = draw(arrays(np.int8, (n, m), elements=st.integers(-1, len(sets) - 1)))
+    return Axis("any", classes, safe, ()), sets, votes
+
+
+def obeys(axis: Axis, sets: np.ndarray, votes: np.ndarray, model: str, accused: np.ndarray) -> None:
+    """The rule by hand, a row at a time."""
+    try:
+        _, probabilities = _predict(LabelConfig(model=model), axis, votes, sets, accused)
+    except UsageError:
+        assert model == "snorkel"
+        return
+    for row, place in zip(range(len(votes)), decide(probabilities), strict=True):
+        flagged = any(
+            not {axis.classes[c] for c in np.flatnonzero(sets[v])} & set(axis.safe) for v in votes[row] if v >= 0
+        )
+        if accused[row] or flagged:
+            assert place < 0 or axis.classes[place] not in axis.safe
+
+
+@given(ballots(), st.randoms(use_true_random=False))
+@settings(max_examples=100, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+def test_no_model_calls_safe_what_is_flagged(ballot: tuple[Axis, np.ndarray, np.ndarray], chance: Any) -> None:
+    axis, sets, votes = ballot
+    flagged = np.asarray(flags.flags(votes, sets, [name in axis.safe for name in axis.classes]).any(axis=1))
+    obeys(axis, sets, votes, "majority", np.array([one or chance.random() < 0.3 for one in flagged], dtype=bool))
+
+
+@given(ballots())
+@settings(max_examples=6, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+def test_nor_does_snorkel(ballot: tuple[Axis, np.ndarray, np.ndarray]) -> None:
+    axis, sets, votes = ballot
+    safe = [name in axis.safe for name in axis.classes]
+    obeys(axis, sets, votes, "snorkel", np.asarray(flags.flags(votes, sets, safe).any(axis=1)))
+
+
+@st.composite
+def catalogs(draw: st.DrawFn) -> dict[str, Any]:
+    """Twelve samples: who collapses with whom, what sources declare, what functions vote, what people said."""
+    some = st.sampled_from(AXIS.classes)
+    sets = st.sampled_from([("drawings", "hentai"), ("neutral", "porn", "sexy"), ("porn", "sexy"), *AXIS.classes])
+    ids = IDS[:12]
+    return {
+        "survivors": {name: ids[draw(st.integers(0, 11))] for name in ids if draw(st.booleans())},
+        "declared": {name: draw(some) for name in ids if draw(st.booleans())},
+        "people": {name: draw(some) for name in ids if draw(st.integers(0, 9)) == 0},
+        "votes": {f"f{n}": {name: draw(sets) for name in ids if draw(st.booleans())} for n in range(3)},
+        "model": draw(st.sampled_from(["majority", "auto"])),
+    }
+
+
+@given(catalogs())
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_no_catalog_calls_safe_what_anybody_calls_not_safe(
+    tmp_path_factory: pytest.TempPathFactory, given_: dict[str, Any]
+) -> None:
+    ws = configured(workspace(tmp_path_factory.mktemp("ws"), 12), model=given_["model"])
+    survivors = {a: b for a, b in given_["survivors"].items() if b not in given_["survivors"] and a != b}
+    for copy, survivor in survivors.items():
+        collapse(ws, survivor, copy)
+    for name in IDS[:12]:
+        declare(ws, name, MEDIUM, "photograph")
+        if name in given_["declared"]:
+            declare(ws, name, AXIS, given_["declared"][name])
+    for name, said in given_["people"].items():
+        judge(ws, name, said)
+    run(ws, functions(**given_["votes"]))
+    known, released = labels(ws, AXIS), collect(ws)
+    by_id = {row["id"]: row for table in released.tables.values() for row in table.to_pylist()}
+    of = {name: survivors.get(name, name) for name in IDS[:12]}
+    for name in IDS[:12]:
+        mates = [one for one in of if of[one] == of[name]]
+        votes = [each[one] for one in mates for each in given_["votes"].values() if one in each]
+        sets = [{one} if isinstance(one, str) else set(one) for one in votes]
+        accused = any(given_["declared"].get(one, "neutral") not in AXIS.safe for one in mates)
+        accused |= any(not one & set(AXIS.safe) for one in sets)
+        if accused and name not in given_["people"]:
+            assert name not in known.by_sample or known.by_sample[name].name not in AXIS.safe
+            assert name not in by_id or by_id[name]["label"] not in AXIS.safe
+        if name in by_id and name in given_["people"]:
+            assert by_id[name]["label"] == given_["people"][name], "people beat the rule"
+    ws.close()
+
+
+def test_grey_copies_speak_for_their_original(tmp_path: Path) -> None:
+    """Five copies declared porn collapse into originals declared neutral, on which every function says neutral."""
+    ws = workspace(tmp_path, 10)
+    for original, copy in zip(IDS[:5], IDS[5:10], strict=True):
+        declare(ws, original, AXIS, "neutral")
+        declare(ws, copy, AXIS, "porn")
+        collapse(ws, original, copy)
+    neutral = dict.fromkeys(IDS[:10], "neutral")
+    result = run(ws, functions(a=neutral, b=neutral, c=neutral))
+    assert (result["labelled"], result["contradicted"], result["vanished"]) == (0, 5, ["neutral", "porn"])
+    assert [ways(ws, name) for name in IDS[:5]] == ["contradicted"] * 5
+    assert collect(ws).excluded == {"contradicted": 5, "duplicate": 5}
+    drawn = queue(ws, Conflict(), Draw(size=20))
+    assert drawn["strata"] == {"contradicted": {"n": 5}}
+
+
+def test_a_flag_on_a_copy_counts(tmp_path: Path) -> None:
+    """Only survivors are labelled; what a function sees in what collapses into them is seen."""
+    ws = workspace(tmp_path, 3)
+    collapse(ws, IDS[0], IDS[1])
+    result = run(ws, functions(a=dict.fromkeys(IDS[:3], "neutral"), b={IDS[1]: ("porn", "sexy")}))
+    assert (result["samples"], result["labelled"], result["contradicted"]) == (2, 1, 1)
+    assert [ways(ws, name) for name in IDS[:3]] == ["contradicted", "contradicted", "neutral"]
+    assert {one["name"]: one["alone"] for one in result["functions"]} == {"a": 0, "b": 1}
+
+
+def test_what_is_not_safe_may_be_another_class_that_is_not(tmp_path: Path) -> None:
+    ws = workspace(tmp_path, 2)
+    declare(ws, IDS[0], AXIS, "hentai")
+    result = run(ws, functions(a={IDS[0]: "porn", IDS[1]: "porn"}))
+    assert (result["labelled"], result["contradicted"]) == (2, 0)
+    assert ways(ws, IDS[0]) == "porn"
+
+
+def test_a_class_that_the_axis_has_no_more_is_not_safe(tmp_path: Path) -> None:
+    ws = workspace(tmp_path, 1)
+    declare(ws, IDS[0], AXIS, "gore")
+    run(ws, functions(a={IDS[0]: "neutral"}))
+    assert ways(ws, IDS[0]) == "contradicted"
+
+
+# -- after the label model -------------------------------------------------------------------------------------------
+
+
+def test_what_becomes_known_after_label_counts(tmp_path: Path) -> None:
+    """A later fetch declares more, a later dedupe finds a copy: the table of weak labels is as it was."""
+    ws = workspace(tmp_path, 3)
+    run(ws, functions(a=dict.fromkeys(IDS[:2], "neutral"), b={IDS[2]: "porn"}))
+    assert [ways(ws, name) for name in IDS[:3]] == ["neutral", "neutral", "porn"]
+    declare(ws, IDS[0], AXIS, "sexy")
+    collapse(ws, IDS[1], IDS[2])
+    assert [ways(ws, name) for name in IDS[:2]] == ["contradicted", "contradicted"]
+    pool = frame(ws, AXIS, "seed").pool
+    assert np.isnan(pool.unsafe).all()
+    assert pool.contradicted.all()
+
+
+def test_a_person_beats_the_rule_and_only_on_what_they_saw(tmp_path: Path) -> None:
+    ws = workspace(tmp_path, 4)
+    for name in IDS[:4]:
+        declare(ws, name, AXIS, "porn")
+    collapse(ws, IDS[2], IDS[3])
+    judge(ws, IDS[0], "neutral")
+    judge(ws, IDS[3], "neutral")  # a copy of the survivor that nobody has seen
+    result = run(ws, functions(a=dict.fromkeys(IDS[:4], "neutral")))
+    assert (result["contradicted"], result["overruled"]) == (2, 1)
+    assert [ways(ws, name) for name in IDS[:4]] == ["neutral", "contradicted", "contradicted", "neutral"]
+    queue(ws, Conflict(), Draw(size=20))
+    judge(ws, IDS[2], "neutral")
+    assert ways(ws, IDS[2]) == "neutral"
+    drawn = queue(ws, Conflict(), Draw(size=20, again=True))
+    assert drawn["strata"] == {"contradicted": {"n": 1}}, "who was asked is asked no more"
+
+
+def test_no_row_of_an_open_conflict_is_released_unseen(tmp_path: Path) -> None:
+    items = [Item(name, group="g") for name in ("one", "two")] + [Item("three")]
+    ws = stocked(tmp_path, items)
+    with ws.catalog.tx() as db:
+        db.execute("INSERT INTO disputed SELECT 'content', sample FROM members WHERE grp = 'g'")
+    assert collect(ws).excluded == {"conflict": 2}
+    judge(ws, items[0].id, "drawings")
+    assert [row["label"] for row in collect(ws).tables["train"].to_pylist() if row["id"] == items[0].id] == ["drawings"]
+    assert collect(ws).excluded == {"conflict": 1}
+
+
+def test_a_conflict_on_another_axis_costs_that_label_alone(tmp_path: Path) -> None:
+    config = dataclasses.replace(Config(), taxonomy=Taxonomy(axes=(AXIS, MEDIUM)))
+    both = {"content": ("neutral", 0.9), "medium": ("photograph", 0.9)}
+    ws = stocked(tmp_path, [Item("one", weak=both, group="g"), Item("two", weak=both)], config)
+    with ws.catalog.tx() as db:
+        db.execute("INSERT INTO disputed SELECT 'medium', sample FROM members WHERE grp = 'g'")
+    rows = {row["id"]: row["label_medium"] for row in collect(ws).tables["train"].to_pylist()}
+    assert rows == {Item("one").id: None, Item("two").id: "photograph"}
+
+
+def test_what_may_depict_minors_is_no_positive_even_where_nothing_is_said(tmp_path: Path) -> None:
+    """Safe on the first axis by a person's word, flagged or declared not safe on the second: it stays out."""
+    harm = Axis("harm", ("none", "gore"), ("none",), ())
+    config = dataclasses.replace(Config(), taxonomy=Taxonomy(axes=(AXIS, harm)))
+    weak = {"content": ("neutral", 0.9), "harm": ("none", 0.9)}
+    ws = stocked(tmp_path, [Item("one", weak=weak), Item("two", weak=weak)], config)
+    with ws.catalog.tx() as db:
+        db.execute("UPDATE candidates SET may_depict_minors = 1")
+    assert collect(ws).excluded == {}
+    declare(ws, Item("one").id, harm, "gore")
+    assert collect(ws).excluded == {"may_depict_minors": 1}
+
+
+def test_a_flag_alone_obscures_the_pages(tmp_path: Path) -> None:
+    ws = workspace(tmp_path, 2)
+    for name in IDS[:2]:
+        declare(ws, name, AXIS, "neutral")
+    run(ws, functions(a=dict.fromkeys(IDS[:2], "neutral")))
+    assert dangers(ws) == []
+    run(ws, functions(a=dict.fromkeys(IDS[:2], "neutral"), odd={IDS[0]: ("hentai", "porn")}))
+    assert dangers(ws) == ["content: the labelling function 'odd' finds some not safe, or failed on some"]
+
+
+def test_contradicted_rows_are_a_stratum_and_the_severest(tmp_path: Path) -> None:
+    ws = workspace(tmp_path, 60)
+    for name in IDS[:20]:
+        declare(ws, name, AXIS, "porn")
+    run(ws, functions(a=dict.fromkeys(IDS[:40], "neutral")))
+    drawn = queue(ws, Audit(), Draw(size=30))
+    assert {name: one["inclusion"] > 0 for name, one in drawn["strata"].items()} == dict.fromkeys(
+        ("0.00-0.20", "contradicted", "unlabelled"), True)  # fmt: skip
+    rows = ws.catalog.rows("SELECT sample FROM queue_items WHERE stratum = 'contradicted'")
+    assert {row[0] for row in rows} <= {*IDS[:20]}
+    assert len(rows) == drawn["strata"]["contradicted"]["n"]
+
+
+# -- what is said ----------------------------------------------------------------------------------------------------
+
+
+def test_a_function_that_keeps_back_much_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ws = workspace(tmp_path, 100)
+    neutral = dict.fromkeys(IDS[:100], "neutral")
+    few, many = dict.fromkeys(IDS[:2], "porn"), dict.fromkeys(IDS[2:5], "porn")
+    with caplog.at_level(logging.WARNING):
+        result = run(ws, functions(a=neutral, few=few, many=many, same={IDS[10]: "porn"}, too={IDS[10]: "sexy"}))
+    assert {one["name"]: one["alone"] for one in result["functions"]} == {
+        "a": 0,
+        "few": 2,
+        "many": 3,
+        "same": 0,
+        "too": 0,
+    }
+    assert "labelling function many alone keeps back 3 of 100 samples (3.0 %)" in caplog.text
+    assert "labelling function few" not in caplog.text
+    assert result["contradicted"] == 6
+
+
+def test_classes_that_vanish_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    items = [Item("one"), Item("two")]
+    ws = stocked(tmp_path, items)
+    declare(ws, items[0].id, AXIS, "neutral")
+    declare(ws, items[1].id, AXIS, "drawings")
+    with caplog.at_level(logging.WARNING):
+        assert export(ws, "1.0.0", {}, QUIET)["vanished"] == ["drawings"]
+    assert "sources declare drawings, and it holds none of that" in caplog.text
+    assert "one class only, neutral" in caplog.text
+
+
+@pytest.mark.parametrize(("safe", "said"), [(AXIS.classes, "calls every class safe"), ((), "calls no class safe")])
+def test_a_taxonomy_of_one_side_is_taken_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, safe: tuple[str, ...], said: str
+) -> None:
+    axis = dataclasses.replace(AXIS, safe=safe, borderline=())
+    ws = workspace(tmp_path, 2, dataclasses.replace(Config(), taxonomy=Taxonomy(axes=(axis,))))
+    declare(ws, IDS[0], axis, "porn")
+    with caplog.at_level(logging.WARNING):
+        run(ws, functions(a={IDS[0]: "neutral", IDS[1]: "neutral"}))
+    assert said in caplog.text
+    assert ways(ws, IDS[0]) == "neutral", "no class is safe, or every one: there is nothing to keep back from"
+
+
+# -- functions that only advise --------------------------------------------------------------------------------------
+
+
+def audited(ws: Workspace, n: int, misses: int) -> None:
+    """Blind decisions on an audit's items, of which some say porn."""
+    as_drawn(ws, "audit", IDS[:n], blind=True, inclusion=0.5)
+    journal = Journal(ws.catalog, ws.config, "audit", "ada")
+    for place, name in enumerate(IDS[:n]):
+        journal.decide(name, "porn" if place < misses else "neutral")
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if 30 decisions, and one miss in ten, were enough: 300 take long to make."""
+    monkeypatch.setattr(flags, "AUDITED", 30)
+    monkeypatch.setattr(flags, "MISSES", 0.1)
+
+
+def test_three_hundred_without_a_miss_bound_them_to_one_in_a_hundred() -> None:
+    assert (flags.AUDITED, flags.MISSES) == (300, 0.01)
+    assert at_most(0, flags.AUDITED) <= flags.MISSES < at_most(1, flags.AUDITED)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("n", "misses", "refused"),
+    [(30, 0, None), (29, 0, "29 audited decisions"), (30, 1, "30 audited decisions .* 1 of them not safe: 14.9%")],
+)
+def test_a_function_may_advise_where_audits_bound_its_misses(
+    tmp_path: Path, n: int, misses: int, refused: str | None
+) -> None:
+    ws = configured(workspace(tmp_path, 40), advise=("odd",))
+    asked = functions(a=dict.fromkeys(IDS[:40], "neutral"), b=dict.fromkeys(IDS[:40], "neutral"),
+                      odd=dict.fromkeys(IDS[:40], "porn"))  # fmt: skip
+    with pytest.raises(UsageError, match="0 audited decisions on what it alone keeps back"):
+        run(ws, asked)
+    audited(ws, n, misses)
+    if refused is not None:
+        with pytest.raises(UsageError, match=refused):
+            run(ws, asked)
+        assert ws.catalog.one("SELECT count(*) FROM labellings") == 0
+        return
+    assert run(ws, asked)["contradicted"] == 0
+    assert ways(ws, IDS[39]) == "neutral"
+    declare(ws, IDS[38], AXIS, "porn")
+    assert ways(ws, IDS[38]) == "contradicted", "what others say counts as before"
+
+
+@pytest.mark.usefixtures("small")
+def test_a_release_says_who_only_advised(tmp_path: Path) -> None:
+    items = [Item(f"n{n}", "train" if n % 3 else "test") for n in range(31)]
+    config = dataclasses.replace(Config(), label=LabelConfig(advise=("odd",)))
+    ws = stocked(tmp_path, items, config)
+    ids = sorted(item.id for item in items)
+    as_drawn(ws, "audit", ids, blind=True, inclusion=1.0)
+    journal = Journal(ws.catalog, ws.config, "audit", "ada")
+    for name in ids:
+        journal.decide(name, "neutral")
+    run(ws, functions(a=dict.fromkeys(ids, "neutral"), odd=dict.fromkeys(ids, "porn")))
+    export(ws, "1.0.0", {}, QUIET)
+    header = (ws.work / "releases" / "1.0.0" / "release.json").read_text()
+    assert '"advise": {\n  "content": {\n   "odd": {\n    "at_most": 0.0921,\n    "audited": 31,' in header
+
+
+def test_an_advisor_that_is_none_is_named(tmp_path: Path) -> None:
+    ws = configured(workspace(tmp_path, 2), advise=("od",))
+    with pytest.raises(UsageError, match=r"label.advise: no labelling function 'od'; did you mean 'odd'\?"):
+        run(ws, functions(odd={IDS[0]: "porn"}))
+
+
+# -- what a function can mean ----------------------------------------------------------------------------------------
+
+
+def voting(sets: Any) -> Callable[[Axis, Collection[str]], Sequence[Any]]:
+    from snorkel.labeling import LabelingFunction
+
+    function = LabelingFunction("mine", lambda x: 0)
+    function.sets = sets
+    return lambda axis, columns: [function]
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        (((),), r"label.functions: mine.sets\[0\]: no class, which says nothing; let the function answer -1"),
+        (("porn", AXIS.classes), r"mine.sets\[1\]: all classes, which says nothing"),
+        ((("porn", "sexi"),), r"mine.sets\[0\]: no such class 'sexi'; did you mean 'sexy'\?"),
+        ((3,), r"mine.sets: give a tuple with a class, or a tuple of classes, for each answer"),
+        (3, r"mine.sets: give a tuple with a class"),
+    ],
+)
+def test_a_vote_that_says_nothing_is_refused(tmp_path: Path, sets: Any, message: str) -> None:
+    ws = workspace(tmp_path, 2)
+    with pytest.raises(UsageError, match=message):
+        run(ws, voting(sets))
+    assert ws.catalog.one("SELECT count(*) FROM labellings") == 0
+
+
+def test_a_user_s_function_may_vote_for_several_classes(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from snorkel.labeling import labeling_function\n"
+        "@labeling_function()\ndef wide(x):\n    return 0 if x.id < '8' else 1\n"
+        "wide.sets = (('porn', 'sexy'), 'neutral')\n"
+    )
+    ws = configured(workspace(tmp_path / "ws", 40), functions=(path,))
+    result = run(ws, functions())
+    low = [name for name in IDS[:40] if name < "8"]
+    assert result["contradicted"] == len(low) == result["functions"][0]["alone"]
+    assert {ways(ws, name) for name in IDS[:40] if name not in low} == {"neutral"}
