@@ -8,7 +8,7 @@ export FIFTYONE_DATABASE_VALIDATION := false
 # Two processes, a file in one of them: a test waits for servers and children half of the time.
 TWO := -n 2 --dist loadfile
 
-.PHONY: demo test check bench soak clean
+.PHONY: demo lint test check bench soak clean
 
 demo: $(STAMP)  ## the whole way on real images
 	$(BIN)/curate demo demo
@@ -19,11 +19,12 @@ test: $(STAMP)  ## every test but the long ones
 soak: $(STAMP)  ## the long and large ones
 	$(BIN)/python -m pytest -m soak --timeout 3600
 
-check: $(STAMP)  ## everything a change must pass
+lint: $(STAMP)  ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not soak" $(TWO)
+
+check: lint test  ## everything a change must pass
 
 bench: $(STAMP)  ## figures, each beside a peer's from the same run
 	for one in hashing fetch drawing votes near screening takedown review; do $(BIN)/python -m benchmarks.$$one || exit 1; done

@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 import statistics
 import subprocess
 import sys
@@ -175,3 +176,21 @@ def test_unpickling_stays_inside() -> None:
             text = text.replace("ForkingPickler", "", 3)  # imported once, used twice, both in a worker
         for word in banned:
             assert word not in text, f"{name_of(path)} uses {word}"
+
+
+def test_the_picture_is_that_of_the_table() -> None:
+    """`python docs/draw_layers.py` draws it."""
+    sys.path.insert(0, str(TABLE.parent))
+    try:
+        from draw_layers import picture  # type: ignore[import-not-found]
+    finally:
+        del sys.path[0]
+    assert (TABLE.parent / "images" / "layers.svg").read_text(encoding="utf-8") == picture(
+        TABLE.read_text(encoding="utf-8")
+    )
+
+
+def test_every_address_of_the_documents_is_there() -> None:
+    for document in (*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")):
+        for name in re.findall(r"`((?:curate|sources|labelers|manifests|tests)/[\w/.]*)`", document.read_text("utf-8")):
+            assert (ROOT / name).exists() or "foo" in name, f"{document.name}: {name}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curate import ending
+from curate import __version__, ending
 from curate.commands.context import Session
 from curate.coverage import incomplete
 from curate.errors import CurateError, MatchError
@@ -32,9 +32,24 @@ CODES = {
     130: "interrupted (what is done is kept)",
 }
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
     epilog="Exit codes: " + "; ".join(f"{code} {means}" for code, means in CODES.items()) + ".",
 )  # fmt: skip
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"curate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and nothing else.")
+    ] = False,
+) -> None:
+    """Dataset curation and labelling for content moderation: fetch, screen, dedupe, label, review, release, train."""
 
 
 def verb(function: Callable[..., None]) -> Callable[..., None]:
