@@ -7,16 +7,16 @@ import os
 from statistics import median
 
 from benchmarks.corpus import cache, make
-from curate.contracts import Needs
+from curate.contracts import Resources
 from curate.engine import each, slices
 from curate.engine.pool import Pool
-from curate.features.inspect import Arrival, Intake
+from curate.features.inspect import FetchedBytes, Inspect
 from curate.media.decode import Bounds
 
 ROUNDS, PICTURES, CHUNK = 7, 1500, 4
 
 
-def spent(confine: str, items: list[Arrival]) -> float:
+def spent(confine: str, items: list[FetchedBytes]) -> float:
     """Processor seconds for the items, start and end of the workers included."""
     import psutil
 
@@ -30,14 +30,14 @@ def spent(confine: str, items: list[Arrival]) -> float:
 
     before = used()
     pool = Pool(2, confine=confine)  # type: ignore[arg-type]
-    assert sum(1 for _ in each(pool, Intake(Bounds()), slices(items, CHUNK), Needs())) == len(items)
+    assert sum(1 for _ in each(pool, Inspect(Bounds()), slices(items, CHUNK), Resources())) == len(items)
     return used() - before
 
 
 def main() -> None:
     """Print both rates and their ratio."""
     data = [path.read_bytes() for path in make(cache() / "hashing", 500)]
-    items = [Arrival(n, data[n % len(data)]) for n in range(PICTURES)]
+    items = [FetchedBytes(n, data[n % len(data)]) for n in range(PICTURES)]
     Pool(2).prepare()
     spent("off", items[:100])
     turns = [{how: spent(how, items) for how in ("off", "auto")} for _ in range(ROUNDS)]

@@ -56,7 +56,10 @@ def main() -> None:
     parser.add_argument("--upright", action="store_true", help="search for no mirrored, turned or bordered copies")
     parser.add_argument("--folder", type=Path, default=cache())
     options = parser.parse_args()
-    made = options.folder / f"dedupe-{options.samples}-{fingerprint(phash.mark(phash.SIDE), pdq.MARK, detail.MARK)}"
+    made = (
+        options.folder
+        / f"dedupe-{options.samples}-{fingerprint(phash.fingerprint_of(phash.SIDE), pdq.FINGERPRINT, detail.MARK)}"
+    )
     if not made.exists():
         _make(made.with_suffix(".part"), options.samples)
         made.with_suffix(".part").rename(made)
@@ -79,7 +82,7 @@ def _ends(root: Path) -> None:
     """Files as large as the samples at both ends of the catalog: every verb looks whether they are there."""
     ws = Workspace(root, Config())
     sql = "SELECT id, bytes FROM candidates JOIN samples ON id = sample ORDER BY candidate {} LIMIT ?"
-    for one, size in (row for order in ("", "DESC") for row in ws.catalog.values(sql.format(order), (SOME,))):
+    for one, size in (row for order in ("", "DESC") for row in ws.catalog.iterate_tuples(sql.format(order), (SOME,))):
         path = ws.blobs.path(one)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -139,7 +142,7 @@ def _fill(ws: Workspace, samples: int, seed: int) -> None:
 
 
 def _catalog(ws: Workspace, ids: npt.NDArray[np.str_], rng: np.random.Generator) -> None:
-    first = int(ws.catalog.one("SELECT coalesce(max(candidate), 0) FROM candidates")) + 1
+    first = int(ws.catalog.scalar("SELECT coalesce(max(candidate), 0) FROM candidates")) + 1
     with ws.catalog.tx() as db:
         db.execute("INSERT OR IGNORE INTO sources (source, plugin, options) VALUES ('urllist:a', 'urllist', '{}')")
         db.executemany(

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from benchmarks.altered import ALTERED, bases
 from curate.config import Config, DedupeConfig
-from curate.dedupe.similarity import Looks, near
+from curate.dedupe.similarity import HashArrays, near
 from curate.engine.pool import Pool
 from curate.features import hashes
 from curate.progress import Progress
@@ -119,7 +119,7 @@ def table(folder: Path) -> str:
     lines.append(f"|---|{'---:|' * len(SETTINGS)}")
     found: dict[str, dict[str, float]] = {}
     for name, config in SETTINGS.items():
-        alike = near(Looks.of(ws, ids, config), config)
+        alike = near(HashArrays.of(ws, ids, config), config)
         found[name] = {how: _share(alike, [[at[a], at[b]] for a, b in some]) for how, some in pairs.items()}
     for how in EDITS:
         lines.append(f"| {how} | {' | '.join(f'{of[how]:.2f}' for of in found.values())} |")

@@ -22,7 +22,7 @@ from curate.engine import _memory as memory
 from curate.engine import each, slices
 from curate.engine.pool import Pool
 from curate.features.hashes import ITEM, Hashing
-from curate.features.inspect import Arrival, Intake
+from curate.features.inspect import FetchedBytes, Inspect
 from curate.media import pdq, pdq_pixels, phash
 from curate.media.decode import Bounds, flattened, luminance, open_image
 
@@ -52,7 +52,7 @@ def stages(data: list[bytes]) -> None:
     import imagehash
 
     bounds = Bounds()
-    screened, plain = Intake(bounds), Intake(bounds, pdq=False)
+    screened, plain = Inspect(bounds), Inspect(bounds, pdq=False)
     screened.load()
     pdq.load()
 
@@ -62,8 +62,8 @@ def stages(data: list[bytes]) -> None:
     rate("bare scaled decode (Pillow, luminance)", lambda b: luminance(open_image(b, bounds), phash.SIDE), data)
     rate("bare full decode (Pillow, RGB)", decoded, data)
     rate("hash table row: decode, pHash, quality, thumbnail", lambda b: phash.columns_of(open_image(b, bounds)), data)
-    rate("whole intake without PDQ: digests, polyglots, decode, pHash", lambda b: plain(Arrival(0, b)), data)
-    rate("whole screening: that and PDQ of every part", lambda b: screened(Arrival(0, b)), data)
+    rate("whole intake without PDQ: digests, polyglots, decode, pHash", lambda b: plain(FetchedBytes(0, b)), data)
+    rate("whole screening: that and PDQ of every part", lambda b: screened(FetchedBytes(0, b)), data)
     rate("peer: imagehash.phash on the full decode", lambda b: imagehash.phash(open_image(b, bounds)), data[:60])
     alone([decoded(body) for body in data])
 

@@ -28,7 +28,7 @@ from benchmarks.altered import ALTERED, AS_IS, Picture, make, make_strangers
 from benchmarks.corpus import cache
 from curate.config import DedupeConfig
 from curate.dedupe.similarity import FLAT
-from curate.features.inspect import Arrival, Intake
+from curate.features.inspect import FetchedBytes, Inspect
 from curate.media import pdq, phash
 from curate.media.decode import Bounds, open_image, scaled
 from curate.near import turns as near_turns
@@ -119,7 +119,7 @@ def chosen(scene: str, every: int) -> bool:
 def _ours(folder: Path, pictures: Sequence[Picture]) -> dict[str, npt.NDArray[Any]]:
     """Our hashes and embeddings of every file, kept beside the corpus."""
     paths = [folder / one.name for one in pictures]
-    marks = f"{phash.mark(phash.FULL)}-{pdq.MARK}"
+    marks = f"{phash.fingerprint_of(phash.FULL)}-{pdq.FINGERPRINT}"
     return _remembered(folder, f"hashes-{marks}", _hashes, paths) | _remembered(
         folder, f"embeddings-{EfficientnetLite0.version}", _embedding, paths
     )
@@ -139,7 +139,7 @@ def _remembered(
 
 
 def _hashes(path: Path) -> dict[str, npt.NDArray[Any]]:
-    look = Intake(BOUNDS)(Arrival(0, path.read_bytes()))
+    look = Inspect(BOUNDS)(FetchedBytes(0, path.read_bytes()))
     assert look.hashes is not None, f"{path}: {look.failure}"
     return {
         **{name: _both(look.hashes, name) for name in ("phash", "signs")},

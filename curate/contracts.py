@@ -30,8 +30,8 @@ T_contra = TypeVar("T_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
 __all__ = [
-    "Decoded", "Engine", "Evidence", "Export", "HashList", "Http", "LabelModel", "Labeler", "Needs", "Pick", "Pool",
-    "Queue", "Source", "Synced", "Work",
+    "CandidatePool", "Decoded", "Engine", "Evidence", "HashList", "Http", "LabelModel", "Labeler", "QueryStrategy",
+    "ReleaseFormat", "Resources", "Selection", "Source", "SupportsSync", "Task",
 ]  # fmt: skip
 
 
@@ -69,7 +69,7 @@ class Stamped(Source, Protocol):
 
 
 @runtime_checkable
-class Synced(Source, Protocol):
+class SupportsSync(Source, Protocol):
     """A source that can say what became of what it found. `system` is that of its candidates' `upstream`."""
 
     @property
@@ -85,7 +85,7 @@ class Synced(Source, Protocol):
 
 
 @runtime_checkable
-class Planned(Source, Protocol):
+class SupportsPlan(Source, Protocol):
     """A source that can say how much it will find with few requests, before it lists it."""
 
     async def plan(self, http: Http) -> Sequence[Estimate]:
@@ -94,7 +94,7 @@ class Planned(Source, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class Resources:
     """What one labeler takes. `side`: shorter side of the picture in px (256, 512, 1024), or 0 for no pixels at all."""
 
     cpus: int = 1
@@ -125,7 +125,7 @@ class Labeler(Protocol):
     """
 
     version: ClassVar[int]  # raise it when answers change; part of the table's name
-    needs: ClassVar[Needs]
+    needs: ClassVar[Resources]
     columns: ClassVar[Mapping[str, str]]  # {"nsfw": "float32"} or {"embedding": "float16[1280]"}
 
     def load(self) -> None: ...  # weights; once in each worker; heavy imports go here
@@ -149,7 +149,7 @@ class LabelModel(Protocol):
         ...
 
 
-class Export(Protocol):
+class ReleaseFormat(Protocol):
     """Writes a release in one format. No clock, no machine, no order of arrival: same rows, same bytes."""
 
     def write(self, release: Manifest, out: Path) -> None: ...
@@ -183,7 +183,7 @@ class Matcher(Protocol):
 
 
 @dataclass(frozen=True)
-class Pool:
+class CandidatePool:
     """What may be asked about: n rows in a random order, of k classes and m voters; what is not known is NaN, or -1."""
 
     samples: Sequence[str]
@@ -197,7 +197,7 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
-class Pick:
+class Selection:
     """One row of the pool, from which stratum, with which chance. `people` to judge it; 0: as the config says."""
 
     row: int
@@ -206,18 +206,18 @@ class Pick:
     people: int = 0
 
 
-class Queue(Protocol):
+class QueryStrategy(Protocol):
     """Chooses what people are asked next. No store, no clock: the same pool, the same picks."""
 
     reported: ClassVar[bool]  # every item of the pool has a known chance above 0: figures may rest on the decisions
     blind: ClassVar[bool]  # the machine's answer and other people's are kept from whoever judges
 
-    def pick(self, pool: Pool, size: int) -> Sequence[Pick]:
+    def pick(self, pool: CandidatePool, size: int) -> Sequence[Selection]:
         """At most `size` rows of the pool, each once."""
         ...
 
 
-class Work(Protocol[T_contra, R_co]):
+class Task(Protocol[T_contra, R_co]):
     """What an engine maps: picklable; `load` runs once in each worker, which is confined after it.
 
     An answer is plain data (numbers, text, bytes, arrays, dataclasses of these) of the type that `__call__` declares.
@@ -238,4 +238,4 @@ class Engine(Protocol):
     """
 
     def prepare(self) -> None: ...
-    def map(self, work: Work[T, R], items: Iterable[T], needs: Needs) -> Iterator[tuple[T, R | Exception]]: ...
+    def map(self, work: Task[T, R], items: Iterable[T], needs: Resources) -> Iterator[tuple[T, R | Exception]]: ...

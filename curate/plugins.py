@@ -19,10 +19,10 @@ from curate.policy import trust
 CONTRACTS: Mapping[str, Any] = {
     "sources": contracts.Source,
     "labelers": contracts.Labeler,
-    "manifests": contracts.Export,
+    "manifests": contracts.ReleaseFormat,
     "curate.label.models": contracts.LabelModel,
     "curate.engine": contracts.Engine,
-    "curate.review.queues": contracts.Queue,
+    "curate.review.queues": contracts.QueryStrategy,
     "curate.screening.lists": contracts.HashList,
     "curate.screening.matchers": contracts.Matcher,
 }
@@ -117,7 +117,7 @@ def options_of(plugin: Any) -> dict[str, Any]:
     return {f.name: _plain(getattr(plugin, f.name)) for f in dataclasses.fields(plugin)}
 
 
-def mark_of(plugin: Any) -> str:
+def fingerprint_of(plugin: Any) -> str:
     """The fingerprint of a plug-in's table: name, version, options."""
     return fingerprint(name_of(plugin), getattr(plugin, "version", 0), options_of(plugin))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from curate.contracts import Decoded, Needs
+from curate.contracts import Decoded, Resources
 from curate.records import Axis
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Declared:
     """
 
     version: ClassVar[int] = 1
-    needs: ClassVar[Needs] = Needs(side=0)
+    needs: ClassVar[Resources] = Resources(side=0)
     columns: ClassVar[Mapping[str, str]] = {"labels": "string"}
 
     def load(self) -> None:

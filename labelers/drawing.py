@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from curate.contracts import Decoded, Needs
+from curate.contracts import Decoded, Resources
 from curate.records import Axis
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Drawing:
     """
 
     version: ClassVar[int] = 2
-    needs: ClassVar[Needs] = Needs(side=256)
+    needs: ClassVar[Resources] = Resources(side=256)
     columns: ClassVar[Mapping[str, str]] = dict.fromkeys(("drawing", *FAMILIES), "float32")
     over_frames: ClassVar[Mapping[str, str]] = {"drawing": "min"} | dict.fromkeys(FAMILIES, "mean")
 

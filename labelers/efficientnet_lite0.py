@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from curate.contracts import Decoded, Needs
+from curate.contracts import Decoded, Resources
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +26,7 @@ class EfficientnetLite0:
     """
 
     version: ClassVar[int] = 1
-    needs: ClassVar[Needs] = Needs(side=SIDE)
+    needs: ClassVar[Resources] = Resources(side=SIDE)
     columns: ClassVar[Mapping[str, str]] = {"embedding": "float16[1280]"}
 
     def load(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from curate.contracts import Decoded, Needs
+from curate.contracts import Decoded, Resources
 from curate.errors import UsageError
 from curate.records import Axis
 
@@ -29,7 +29,7 @@ class OpenNsfw:
     """
 
     version: ClassVar[int] = 2
-    needs: ClassVar[Needs] = Needs(side=256)
+    needs: ClassVar[Resources] = Resources(side=256)
     columns: ClassVar[Mapping[str, str]] = {"nsfw": "float32"}
     over_frames: ClassVar[Mapping[str, str]] = {"nsfw": "max"}
 

@@ -13,16 +13,16 @@ def following(ws: Workspace) -> dict[str, str]:
 
 def _command(ws: Workspace) -> str | None:
     catalog = ws.catalog
-    samples, pending = catalog.one("SELECT count(*) FROM samples"), catalog.one(_PENDING)
+    samples, pending = catalog.scalar("SELECT count(*) FROM samples"), catalog.scalar(_PENDING)
     if not samples or pending:
         return "fetch"
     held = holds.held(catalog)
-    if any(row[0] not in held for row in catalog.rows(_UNGROUPED)):
+    if any(row[0] not in held for row in catalog.all(_UNGROUPED)):
         return "dedupe"
     known = labels(ws, ws.config.taxonomy.first)
     if not known.by_sample.keys() & {*eligibility.survivors(catalog)}:
         return "label"
-    return None if catalog.one("SELECT count(*) FROM releases") else "export 1.0.0"
+    return None if catalog.scalar("SELECT count(*) FROM releases") else "export 1.0.0"
 
 
 _PENDING = "SELECT count(*) FROM candidates WHERE state = 'pending'"

@@ -23,8 +23,8 @@ def forget(ws: Workspace, path: str, by: str) -> dict[str, Any]:
     if there.is_file() or (there.is_dir() and any(there.iterdir())):
         raise UsageError(f"--forget {name}: it is there; delete it first, if that is what you want")
     version = rest if top == "releases" and "/" not in rest else None
-    sha256 = ws.catalog.one("SELECT sha256 FROM releases WHERE version = ?", (version,))
-    known = ws.catalog.one("SELECT 1 FROM files WHERE path = ? OR path GLOB ? LIMIT 1", (name, f"{name}/*"))
+    sha256 = ws.catalog.scalar("SELECT sha256 FROM releases WHERE version = ?", (version,))
+    known = ws.catalog.scalar("SELECT 1 FROM files WHERE path = ? OR path GLOB ? LIMIT 1", (name, f"{name}/*"))
     if sha256 is None and known is None:
         raise UsageError(f"--forget {name}: the catalog knows of no such thing")
     with ws.catalog.tx() as db:

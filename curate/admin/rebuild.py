@@ -15,7 +15,7 @@ from curate.config import Config
 from curate.contracts import Engine
 from curate.engine import each
 from curate.errors import StoreError, WitnessError
-from curate.features.inspect import Arrival, Intake, Look, digests
+from curate.features.inspect import FetchedBytes, Inspect, Inspection, digests
 from curate.fingerprint import canonical
 from curate.media.decode import Bounds
 from curate.net.redact import REDACTED
@@ -86,8 +86,8 @@ def _sound(root: Path, config: Config) -> Workspace | None:
     except WitnessError:
         return None
     whole = not ws.catalog.seal.other and not ws.catalog.broken_pages()
-    if whole and [row[0] for row in ws.catalog.rows("PRAGMA quick_check")] == ["ok"]:
-        empty = ws.catalog.one("SELECT 1 FROM samples UNION ALL SELECT 1 FROM candidates LIMIT 1") is None
+    if whole and [row[0] for row in ws.catalog.all("PRAGMA quick_check")] == ["ok"]:
+        empty = ws.catalog.scalar("SELECT 1 FROM samples UNION ALL SELECT 1 FROM candidates LIMIT 1") is None
         if empty or ws.catalog.standing != "other":
             return ws
     ws.close()
@@ -101,7 +101,7 @@ def rebuild(ws: Workspace, wrong: str, engine: Engine, progress: Progress) -> di
     is done again. `lacks` says what cannot come back.
     """
     found = Found()
-    fresh = ws.catalog.one("SELECT 1 FROM samples UNION ALL SELECT 1 FROM candidates LIMIT 1") is None
+    fresh = ws.catalog.scalar("SELECT 1 FROM samples UNION ALL SELECT 1 FROM candidates LIMIT 1") is None
     sure = _journal(ws, wrong, found, fresh)
     ws.tombstones.merge()
     _taken_down(ws, found, sure, fresh)
@@ -113,7 +113,7 @@ def rebuild(ws: Workspace, wrong: str, engine: Engine, progress: Progress) -> di
     if fresh:
         found.lacks += GONE
     _finish(ws, found)
-    waiting = ws.catalog.one("SELECT count(*) FROM withheld WHERE reason = ?", (lost.ORIGIN,))
+    waiting = ws.catalog.scalar("SELECT count(*) FROM withheld WHERE reason = ?", (lost.ORIGIN,))
     then = "`curate fetch` asks the sources what they are; `curate screening rescan` screens what is stored"
     return {**found.counts, "waiting": waiting, "lacks": found.lacks, "next": then}
 
@@ -129,8 +129,8 @@ def _journal(ws: Workspace, wrong: str, found: Found, fresh: bool) -> bool:
     else:
         wrong = wrong or f"{catalog.journal.path.name} belongs to another workspace, or its first line is lost"
     for table in ("decisions", "incidents"):
-        found.counts[table] = int(catalog.one(f"SELECT count(*) FROM {table}"))  # noqa: S608 (constants)
-    found.counts["held"] = int(catalog.one("SELECT count(*) FROM quarantine"))
+        found.counts[table] = int(catalog.scalar(f"SELECT count(*) FROM {table}"))  # noqa: S608 (constants)
+    found.counts["held"] = int(catalog.scalar("SELECT count(*) FROM quarantine"))
     if wrong:
         found.lacks.append(f"decisions, incidents and what was held back, as far as only the journal knew: {wrong}")
     return not wrong
@@ -146,7 +146,7 @@ def _taken_down(ws: Workspace, found: Found, sure: bool, fresh: bool) -> None:
     if tombstones.lost() or tombstones.broken():
         tombstones.rebuild()
         gone = True
-    known = {row[0] for row in ws.catalog.values("SELECT receipt FROM tombstones")}
+    known = {row[0] for row in ws.catalog.iterate_tuples("SELECT receipt FROM tombstones")}
     told = 0
     for said in _said(ws):
         if said["receipt"] in known:
@@ -188,14 +188,14 @@ def _said(ws: Workspace) -> Iterator[dict[str, Any]]:
 
 def _blobs(ws: Workspace, engine: Engine, progress: Progress, found: Found) -> None:
     """A sample of every blob that no row names: its bytes passed the gate when they were stored."""
-    known = {row[0] for row in ws.catalog.values("SELECT id FROM samples")}
+    known = {row[0] for row in ws.catalog.iterate_tuples("SELECT id FROM samples")}
     names = [name for name in ws.blobs.list() if name not in known]
     limits = ws.config.fetch
-    work = Intake(Bounds(limits.max_pixels, limits.min_side, limits.max_frames), pdq=False)
+    work = Inspect(Bounds(limits.max_pixels, limits.min_side, limits.max_frames), pdq=False)
     taken, odd = 0, 0
     with progress.stage("rebuild", len(names)) as step:
         for arrival, answer in each(engine, work, _chunks(ws, names)):
-            found_here = answer.sample if isinstance(answer, Look) else None
+            found_here = answer.sample if isinstance(answer, Inspection) else None
             if found_here is not None and found_here.id == names[arrival.candidate]:
                 _sample(ws, found_here)
                 taken += 1
@@ -209,9 +209,9 @@ def _blobs(ws: Workspace, engine: Engine, progress: Progress, found: Found) -> N
         )
 
 
-def _chunks(ws: Workspace, names: list[str]) -> Iterator[list[Arrival]]:
+def _chunks(ws: Workspace, names: list[str]) -> Iterator[list[FetchedBytes]]:
     blocked = Blocked(ws.catalog)
-    chunk: list[Arrival] = []
+    chunk: list[FetchedBytes] = []
     for number, name in enumerate(names):
         if blocked.sha256(name):
             ws.blobs.delete(name)  # taken down: it came back with older blobs
@@ -221,7 +221,7 @@ def _chunks(ws: Workspace, names: list[str]) -> Iterator[list[Arrival]]:
                 data = blob.read()
         except (OSError, StoreError):
             continue
-        chunk.append(Arrival(number, data, digests(data)))
+        chunk.append(FetchedBytes(number, data, digests(data)))
         if len(chunk) == CHUNK:
             yield chunk
             chunk = []
@@ -274,7 +274,7 @@ def _releases(ws: Workspace, found: Found) -> None:
             _places(ws, db, folder)
         keep(ws, f"releases/{folder.name}", f"exports/{folder.name}")
     for folder in sorted((ws.work / "models").glob("[!.]*")):
-        if ws.catalog.one("SELECT 1 FROM releases WHERE version = ?", (folder.name,)):
+        if ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (folder.name,)):
             _model(ws, folder)
     found.counts["releases"] = count
 

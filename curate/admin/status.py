@@ -70,21 +70,21 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
         "failed": dict(
             _pairs(ws, "SELECT reason, count(*) FROM candidates WHERE state = 'failed' GROUP BY reason ORDER BY reason")
         ),
-        "samples": catalog.one("SELECT count(*) FROM samples"),
-        "same_bytes": max(0, states.get("stored", 0) - catalog.one(_STORED)),
-        "duplicates": catalog.one("SELECT count(*) FROM members WHERE survivor <> sample"),
-        "conflicts": catalog.one("SELECT count(*) FROM conflicts"),
+        "samples": catalog.scalar("SELECT count(*) FROM samples"),
+        "same_bytes": max(0, states.get("stored", 0) - catalog.scalar(_STORED)),
+        "duplicates": catalog.scalar("SELECT count(*) FROM members WHERE survivor <> sample"),
+        "conflicts": catalog.scalar("SELECT count(*) FROM conflicts"),
         "contested": contested(catalog),
         "labelled": len(known.by_sample.keys() & eligibility.survivors(catalog)),
         "held": len(held),
         "incidents": dict(_pairs(ws, "SELECT state, count(*) FROM incidents GROUP BY state ORDER BY state")),
         "unacknowledged": holds.untold(catalog),
-        "reviewed": catalog.one(_REVIEWED),
-        "human": dict(catalog.rows(_HUMAN, (UNSURE,))[0]),
-        "queues": [dict(row) for row in catalog.rows(_QUEUES)],
+        "reviewed": catalog.scalar(_REVIEWED),
+        "human": dict(catalog.all(_HUMAN, (UNSURE,))[0]),
+        "queues": [dict(row) for row in catalog.all(_QUEUES)],
         "withheld": holds.withheld_by_reason(catalog),
         "upstream": dict(_pairs(ws, _CHANGED)),
-        "releases": [row[0] for row in catalog.rows("SELECT version FROM releases ORDER BY created_at, version")],
+        "releases": [row[0] for row in catalog.all("SELECT version FROM releases ORDER BY created_at, version")],
         "sources": _sources(ws, ""),
     } | ({} if since is None else {"since": _since(ws, since)})
 
@@ -106,9 +106,9 @@ def _sources(ws: Workspace, since: str) -> list[dict[str, object]]:
     `of` is what it lists; `former`: curate.toml named it once, and did not when `fetch` ran last. `license_missing`
     counts stored candidates for which the source names no licence; `notes` what it met and left out.
     """
-    rows = groupby(ws.catalog.rows(_EACH, (since,)), key=lambda row: str(row["source"]))
+    rows = groupby(ws.catalog.all(_EACH, (since,)), key=lambda row: str(row["source"]))
     known = {source: [dict(row) for row in each] for source, each in rows}
-    sources = ws.catalog.rows("SELECT source, plugin, listed, options FROM sources ORDER BY plugin, source")
+    sources = ws.catalog.all("SELECT source, plugin, listed, options FROM sources ORDER BY plugin, source")
     asked = ws.catalog.get(CONFIGURED)
     named = set(json.loads(asked)) if asked else {row["source"] for row in sources}
     return [
@@ -143,14 +143,14 @@ def _since(ws: Workspace, since: str) -> dict[str, object]:
     failed = "SELECT reason, count(*) FROM candidates WHERE fetched_at >= ? AND state = 'failed' GROUP BY 1 ORDER BY 1"
     return {
         "from": since,
-        "stored": ws.catalog.one(stored, (since,)),
-        "failed": {row[0]: row[1] for row in ws.catalog.rows(failed, (since,))},
+        "stored": ws.catalog.scalar(stored, (since,)),
+        "failed": {row[0]: row[1] for row in ws.catalog.all(failed, (since,))},
         "sources": _sources(ws, since),
     }
 
 
 def _pairs(ws: Workspace, sql: str, *params: str) -> list[tuple[str, int]]:
-    return [(row[0], row[1]) for row in ws.catalog.rows(sql, params)]
+    return [(row[0], row[1]) for row in ws.catalog.all(sql, params)]
 
 
 # -- the log ---------------------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def _pairs(ws: Workspace, sql: str, *params: str) -> list[tuple[str, int]]:
 def lately(catalog: Catalog, count: int) -> list[dict[str, Any]]:
     """The last rows of the log, oldest first; the row that a run begins with says how it `ended`, as `runs` has it:
     done, failed, interrupted, or running where it is not over (or was killed)."""
-    rows = (dict(row) for row in reversed(catalog.rows(_LOG, (count,))))
+    rows = (dict(row) for row in reversed(catalog.all(_LOG, (count,))))
     return [{name: value for name, value in row.items() if name != "ended" or value is not None} for row in rows]
 
 

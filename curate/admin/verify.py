@@ -17,7 +17,7 @@ from curate.store import file_digests, lost
 from curate.store.chain import broken
 from curate.store.tables import Table
 from curate.store.witnesses import CATALOG, REBUILD, SEAL, outdated
-from curate.store.workspace import MARKS, Workspace, mark
+from curate.store.workspace import CACHE_TAGS, Workspace, write_cache_tags
 
 SPOILT = "its bytes have another sha256"
 DIGESTS = ("sha256", "sha1", "md5")
@@ -81,7 +81,7 @@ def verify(ws: Workspace, progress: Progress, repair: bool = False) -> dict[str,
     if repair:
         ws.blobs.sweep()
         if sound:
-            ws.catalog.note("repair", detail=dict(found.kinds))
+            ws.catalog.log("repair", detail=dict(found.kinds))
     return _said(found, blobs, _redacted(ws)) | {"lost": len(lost.given_up(ws.catalog))}
 
 
@@ -121,14 +121,14 @@ def _check(found: Findings, check: Callable[[], None]) -> None:
 
 
 def _catalog(ws: Workspace, found: Findings) -> None:
-    for row in ws.catalog.rows("PRAGMA integrity_check"):
+    for row in ws.catalog.all("PRAGMA integrity_check"):
         if row[0] != "ok":
             found.add("corrupt", CATALOG, str(row[0]))
     for why in outdated(ws):
         found.add("corrupt", CATALOG, why)
-    for row in ws.catalog.rows("PRAGMA foreign_key_check"):
+    for row in ws.catalog.all("PRAGMA foreign_key_check"):
         found.add("corrupt", CATALOG, f"a row of {row[0]} names a row of {row[2]} that is not there")
-    for sample, problem in ws.catalog.rows(_DISAGREE):
+    for sample, problem in ws.catalog.all(_DISAGREE):
         found.add("corrupt", sample, problem)
 
 
@@ -165,7 +165,7 @@ def _blobs(ws: Workspace, found: Findings, progress: Progress, repair: bool | No
     rows: dict[str, tuple[object, ...]] | None = None
     try:
         sql = "SELECT id, sha1, md5, bytes FROM samples"
-        rows = {row[0]: tuple(row[1:]) for row in ws.catalog.stream(sql)} if repair is not None else None
+        rows = {row[0]: tuple(row[1:]) for row in ws.catalog.iterate(sql)} if repair is not None else None
     except StoreError as error:
         found.add("corrupt", CATALOG, f"samples cannot be read: {error}")
     count, spoilt, samples = 0, set[str](), set(rows or ())
@@ -220,11 +220,11 @@ def _digests(path: Path) -> tuple[object, ...]:
 
 
 def _tables(ws: Workspace, found: Findings, repair: bool) -> None:
-    known = frozenset(row[0] for row in ws.catalog.stream("SELECT id FROM samples"))
+    known = frozenset(row[0] for row in ws.catalog.iterate("SELECT id FROM samples"))
     root = ws.work / "tables"
     for folder in sorted(root.glob("*@*")):
-        name, _, mark = folder.name.rpartition("@")
-        table = Table(root, name, mark)
+        name, _, fingerprint = folder.name.rpartition("@")
+        table = Table(root, name, fingerprint)
         for part in table.broken():
             found.add("corrupt", f"tables/{folder.name}/{part}", "this part is not what was written")
             if repair:
@@ -251,7 +251,7 @@ def _mend(ws: Workspace, kind: str, path: str) -> None:
         (ws.work / path).unlink(missing_ok=True)
     elif not rest:
         (ws.work / path).unlink(missing_ok=True)
-        mark(ws.work)
+        write_cache_tags(ws.work)
     elif top == "exports" and rest.count("/") > 1:
         version, name, _ = rest.split("/", 2)
         export_again(ws, version, name)
@@ -260,7 +260,7 @@ def _mend(ws: Workspace, kind: str, path: str) -> None:
 
 def _marks(ws: Workspace) -> Iterator[tuple[str, str, str]]:
     """The small files that keep indexers and backups away."""
-    for name, text in MARKS.items():
+    for name, text in CACHE_TAGS.items():
         path = ws.work / name
         if not path.exists() or path.read_bytes() != text.encode():
             yield "corrupt" if path.exists() else "missing", name, "this mark is not what was written"
@@ -278,14 +278,14 @@ def _tombstones(ws: Workspace, found: Findings, repair: bool) -> None:
 
 def _redacted(ws: Workspace) -> list[dict[str, object]]:
     """Each release that was redacted, with the receipts that say so."""
-    rows = ws.catalog.rows("SELECT version, receipt FROM redactions ORDER BY version, number")
+    rows = ws.catalog.all("SELECT version, receipt FROM redactions ORDER BY version, number")
     versions = sorted({row[0] for row in rows})
     return [{"release": one, "receipts": [row[1] for row in rows if row[0] == one]} for one in versions]
 
 
 def _releases(ws: Workspace, found: Findings) -> None:
     root = ws.work / "releases"
-    known = {row[0]: row[1] for row in ws.catalog.rows("SELECT version, sha256 FROM releases ORDER BY version")}
+    known = {row[0]: row[1] for row in ws.catalog.all("SELECT version, sha256 FROM releases ORDER BY version")}
     for version, sha256 in known.items():
         for name, wanted in _listed(root / version, sha256, found):
             _file(root.parent, f"releases/{version}/{name}", wanted, found)
@@ -299,7 +299,7 @@ def _redactions(ws: Workspace, version: str, sha256: str, found: Findings) -> No
     """A release differs from what was exported only as receipts say, each beginning where the one before it ended."""
     folder = ws.work / "releases" / version
     at = None
-    for row in ws.catalog.rows("SELECT * FROM redactions WHERE version = ? ORDER BY number", (version,)):
+    for row in ws.catalog.all("SELECT * FROM redactions WHERE version = ? ORDER BY number", (version,)):
         name = f"releases/{version}/receipt-{row['number']}.json"
         try:
             said = json.loads((folder / f"receipt-{row['number']}.json").read_bytes())

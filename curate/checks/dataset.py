@@ -27,7 +27,7 @@ COLUMNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DatasetRow:
     """One picture as the dataset has it. `path` is what is opened, `name` what is printed; `folder` is what the path
     says beside label and split."""
 
@@ -45,7 +45,7 @@ class Row:
 class Dataset:
     """The rows, sorted by name, and what was left alone: how many of each kind, and one example of it."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[DatasetRow] = field(default_factory=list)
     left: Counter[str] = field(default_factory=Counter)
     example: dict[str, str] = field(default_factory=dict)
     licensed: bool = False  # whether there is a licence column at all
@@ -137,7 +137,9 @@ def _folder(root: Path, splits: Sequence[str], outside: bool) -> Dataset:
         parts = name.split("/")[:-1]
         split = parts.pop(0) if parts and parts[0] in known else None
         label = parts.pop(0) if parts else None
-        row = Row(path, shown(name), label and class_name(label), split and shown(split), "/".join(map(shown, parts)))
+        row = DatasetRow(
+            path, shown(name), label and class_name(label), split and shown(split), "/".join(map(shown, parts))
+        )
         found.rows.append(row)
     return found
 
@@ -159,7 +161,7 @@ def _split_folders(names: Sequence[str]) -> set[str]:
 
 def _list(root: Path, table: Path, outside: bool) -> Dataset:
     """The rows of a CSV, TSV or Parquet file; paths are relative to the folder."""
-    found, base, seen = Dataset(listed=True), os.path.realpath(root), set[Row]()
+    found, base, seen = Dataset(listed=True), os.path.realpath(root), set[DatasetRow]()
     header, rows = _parquet(table) if table.suffix.lower() in (".parquet", ".pq") else _csv(table)
     columns = {ours: name for ours, theirs in COLUMNS.items() for name in theirs if name in header}
     if "path" not in columns:
@@ -187,12 +189,12 @@ def _list(root: Path, table: Path, outside: bool) -> Dataset:
     return found
 
 
-def _row(path: str, name: str, said: Mapping[str, str | None]) -> Row:
+def _row(path: str, name: str, said: Mapping[str, str | None]) -> DatasetRow:
     label, split = said.get("label"), said.get("split")
     host = said.get("host") or _host(said.get("url"))
     parents = [part for part in name.split("/")[:-1] if part not in (label, split, "..", "")]
     folder = "/".join(map(shown, parents))
-    return Row(path, shown(name), label and shown(label), split and shown(split), folder, said.get("url"), host,
+    return DatasetRow(path, shown(name), label and shown(label), split and shown(split), folder, said.get("url"), host,
                said.get("license"))  # fmt: skip
 
 

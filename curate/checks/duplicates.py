@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curate.checks.dataset import Row
+from curate.checks.dataset import DatasetRow
 from curate.checks.measures import FAR, PDQ_RADIUS, RADIUS, SAID, Measure, measures
 from curate.checks.scan import Seen
 from curate.media import pdq, phash
@@ -79,7 +79,7 @@ class Pictures:
     group: Ids  # each picture's smallest fellow
 
     @classmethod
-    def of(cls, rows: Sequence[Row], looks: dict[str, Seen]) -> "Pictures":
+    def of(cls, rows: Sequence[DatasetRow], looks: dict[str, Seen]) -> "Pictures":
         """The readable pictures, in the order of their digests."""
         at: defaultdict[str, list[int]] = defaultdict(list)
         seen: dict[str, Seen] = {}
@@ -149,7 +149,7 @@ class Alike:
     largest: list[list[int]] = field(default_factory=list)  # the rows of the largest groups
 
 
-def alike(rows: Sequence[Row], pictures: Pictures, splits: Sequence[str], labels: Sequence[str]) -> Alike:
+def alike(rows: Sequence[DatasetRow], pictures: Pictures, splits: Sequence[str], labels: Sequence[str]) -> Alike:
     """Everything that is alike."""
     found = Alike()
     sides = _Sides.of(rows, pictures, splits, labels)
@@ -179,7 +179,9 @@ class _Sides:
     label: Ids
 
     @classmethod
-    def of(cls, rows: Sequence[Row], pictures: Pictures, splits: Sequence[str], labels: Sequence[str]) -> "_Sides":
+    def of(
+        cls, rows: Sequence[DatasetRow], pictures: Pictures, splits: Sequence[str], labels: Sequence[str]
+    ) -> "_Sides":
         split_at, label_at = ({name: n for n, name in enumerate(names)} for names in (splits, labels))
         split = np.array([split_at.get(row.split or "", -1) if row.split else -1 for row in rows], dtype=np.int64)
         label = np.array([label_at.get(row.label or "", -1) if row.label else -1 for row in rows], dtype=np.int64)
@@ -338,7 +340,7 @@ def how(step: int) -> str:
     return f"{name} {bits} of {of} bits apart"
 
 
-def facts(pair: Pair, rows: Sequence[Row]) -> dict[str, Any]:
+def facts(pair: Pair, rows: Sequence[DatasetRow]) -> dict[str, Any]:
     """A pair as it is said: names, labels, how alike."""
     a, b = rows[pair.left], rows[pair.right]
     return {"a": a.name, "b": b.name, "labels": [a.label, b.label], "how": how(pair.bits)}

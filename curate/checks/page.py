@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from curate import __version__
-from curate.checks.dataset import Row
+from curate.checks.dataset import DatasetRow
 from curate.checks.duplicates import EXAMPLES
 from curate.checks.run import Checked
 from curate.checks.scan import MAX_BYTES
 from curate.checks.terminal import several
 from curate.config import EngineConfig
-from curate.contracts import Work
+from curate.contracts import Task
 from curate.engine import each, engine_of
 from curate.errors import ItemError, UsageError
-from curate.features.inspect import Arrival
+from curate.features.inspect import FetchedBytes
 from curate.layouts.folder import shown
 from curate.media import thumbnail
 from curate.media.answers import is_encoded
@@ -60,7 +60,7 @@ def write_page(path: Path, of: Path | None, done: Checked, progress: Progress) -
     return path
 
 
-def _tile(row: Row, frames: int, picture: str | None) -> dict[str, Any]:
+def _tile(row: DatasetRow, frames: int, picture: str | None) -> dict[str, Any]:
     return {"src": picture, "name": row.name, "label": row.label, "split": row.split, "frames": frames}
 
 
@@ -68,29 +68,29 @@ def _tile(row: Row, frames: int, picture: str | None) -> dict[str, Any]:
 class Obscuring:
     """The work that is mapped over paths, whose bytes a worker is given."""
 
-    def bring(self, item: str) -> Arrival:
+    def bring(self, item: str) -> FetchedBytes:
         """The bytes at the path; none where it cannot be read."""
         try:
             with open(item, "rb") as file:  # noqa: PTH123 (names may hold bytes that are no text)
-                return Arrival(0, file.read(MAX_BYTES))
+                return FetchedBytes(0, file.read(MAX_BYTES))
         except OSError:
-            return Arrival(0, b"")
+            return FetchedBytes(0, b"")
 
     def load(self) -> None:
         """Nothing to load."""
 
-    def fits(self, given: Arrival, answer: bytes) -> bool:
+    def fits(self, given: FetchedBytes, answer: bytes) -> bool:
         """Whether it looks like one."""
         return is_encoded(answer, "png")
 
-    def __call__(self, item: Arrival) -> bytes:
+    def __call__(self, item: FetchedBytes) -> bytes:
         """At most 8 x 8 grey averages, as a PNG; raises ItemError where the bytes are no picture any more."""
         return thumbnail.obscured(scaled(open_image(item.data, Bounds(min_side=1)), thumbnail.SIDE))
 
 
 def _pictures(paths: Sequence[str]) -> Iterator[tuple[str, str | None]]:
     """Each path with its picture as a data URL, or with None."""
-    work: Work[Any, bytes] = Obscuring()
+    work: Task[Any, bytes] = Obscuring()
     for path, data in each(engine_of(EngineConfig()), work, ([one] for one in paths)):
         if isinstance(data, Exception) and not isinstance(data, ItemError):
             raise data

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.checks.dataset import Dataset, Row
+from curate.checks.dataset import Dataset, DatasetRow
 from curate.checks.scan import LEAST, Seen, look
 from curate.checks.verdicts import coverage, verdicts
 from curate.contracts import Engine
@@ -24,7 +24,7 @@ class Checked:
     """The answer: `facts` is what `--json` prints; rows and their frames (0: unreadable) are what a page shows."""
 
     facts: dict[str, Any]
-    rows: Sequence[Row]
+    rows: Sequence[DatasetRow]
     frames: Sequence[int]
     leaks: Sequence[Sequence[int]]  # for the page: rows that are alike across splits, the closest first
     conflicts: Sequence[Sequence[int]]
@@ -103,14 +103,14 @@ def _frames(counts: Sequence[int]) -> dict[str, int]:
     return {"files": len(several), "frames": sum(several), "most": max(several, default=1)}
 
 
-def _unreadable(rows: Sequence[Row], looks: Mapping[str, Seen]) -> dict[str, Any]:
+def _unreadable(rows: Sequence[DatasetRow], looks: Mapping[str, Seen]) -> dict[str, Any]:
     bad = [(row.name, looks[row.path]) for row in rows if looks[row.path].reason is not None]
     reasons = Counter(str(one.reason) for _, one in bad)
     named = [{"path": name, "reason": str(one.reason), "detail": shown(one.detail)} for name, one in bad[:NAMED]]
     return {"files": len(bad), "reasons": dict(reasons.most_common()), "examples": named}
 
 
-def _balance(rows: Sequence[Row], splits: Sequence[str], labels: Sequence[str]) -> dict[str, dict[str, int]]:
+def _balance(rows: Sequence[DatasetRow], splits: Sequence[str], labels: Sequence[str]) -> dict[str, dict[str, int]]:
     """Rows by split and label; rows without one of them stand under "(none)"."""
     counts = Counter((row.split or "(none)", row.label or "(none)") for row in rows)
     names = [*splits, *(["(none)"] if any(split == "(none)" for split, _ in counts) else [])]
@@ -118,7 +118,9 @@ def _balance(rows: Sequence[Row], splits: Sequence[str], labels: Sequence[str]) 
     return {split: {label: counts[split, label] for label in columns} for split in names}
 
 
-def _leaks(rows: Sequence[Row], readable: Sequence[int], splits: Sequence[str], alike: Any) -> list[dict[str, Any]]:
+def _leaks(
+    rows: Sequence[DatasetRow], readable: Sequence[int], splits: Sequence[str], alike: Any
+) -> list[dict[str, Any]]:
     """For each two splits: how much of what could be read of the later one has a near-duplicate in the earlier one."""
     from curate.checks.duplicates import EXAMPLES, facts
 
@@ -142,7 +144,7 @@ def _leaks(rows: Sequence[Row], readable: Sequence[int], splits: Sequence[str], 
 
 
 def _duplicates(
-    rows: Sequence[Row], readable: Sequence[int], pictures: Any, alike: Any, splits: Sequence[str]
+    rows: Sequence[DatasetRow], readable: Sequence[int], pictures: Any, alike: Any, splits: Sequence[str]
 ) -> dict[str, Any]:
     return {
         "same_bytes": len(readable) - len(pictures),
@@ -153,7 +155,7 @@ def _duplicates(
     }
 
 
-def _placeholders(rows: Sequence[Row], looks: Mapping[str, Seen], pictures: Any) -> list[dict[str, Any]]:
+def _placeholders(rows: Sequence[DatasetRow], looks: Mapping[str, Seen], pictures: Any) -> list[dict[str, Any]]:
     """Pictures that say "this picture is gone", by their bytes or address; and the same bytes many times."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for row in rows:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from curate.checks.dataset import regular
-from curate.contracts import Engine, Work
+from curate.contracts import Engine, Task
 from curate.engine import each
 from curate.errors import ItemError, plain
 from curate.features import frames
 from curate.features.frames import Other
-from curate.features.inspect import Arrival, Intake
+from curate.features.inspect import FetchedBytes, Inspect
 from curate.media import pdq, phash
 from curate.media.answers import is_size
 from curate.media.decode import Bounds
@@ -59,9 +59,9 @@ class Seen:
 class Looking:
     """The work that is mapped over paths. No worker opens them: it is given what they hold, and not where that was."""
 
-    intake: Intake
+    intake: Inspect
 
-    def bring(self, item: str) -> Arrival | Seen:
+    def bring(self, item: str) -> FetchedBytes | Seen:
         """The bytes at the path, or why there are none."""
         try:
             if not regular(item):
@@ -76,9 +76,9 @@ class Looking:
             return Seen("", reason=Reason.FILE_MISSING, detail=error.strerror or "")
         if before.st_mtime_ns != after.st_mtime_ns or not before.st_size == len(data) == after.st_size:
             return Seen("", reason=CHANGED)
-        return self.intake.bring(Arrival(0, data))
+        return self.intake.bring(FetchedBytes(0, data))
 
-    def fits(self, given: Arrival | Seen, answer: Seen) -> bool:
+    def fits(self, given: FetchedBytes | Seen, answer: Seen) -> bool:
         """Whether the answer is about these bytes, and says what can be of a picture."""
         if isinstance(given, Seen) or given.digests is None:
             return answer == given
@@ -103,7 +103,7 @@ class Looking:
         """Import what the first item would otherwise wait for."""
         self.intake.load()
 
-    def __call__(self, item: Arrival | Seen) -> Seen:
+    def __call__(self, item: FetchedBytes | Seen) -> Seen:
         """What was found in the bytes; the path is for whoever has it to add."""
         if isinstance(item, Seen):
             return item
@@ -125,7 +125,7 @@ class Looking:
 def look(paths: Sequence[str], engine: Engine, progress: Progress) -> dict[str, Seen]:
     """What each path holds; one over which a worker died costs itself only."""
     found: dict[str, Seen] = {}
-    work: Work[Any, Seen] = Looking(Intake(Bounds(min_side=1)))
+    work: Task[Any, Seen] = Looking(Inspect(Bounds(min_side=1)))
     with progress.stage("look", len(paths)) as step:
         for path, seen in each(engine, work, _chunks(sorted(set(paths)))):
             if isinstance(seen, ItemError):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from curate.checks.dataset import Row
+from curate.checks.dataset import DatasetRow
 from curate.checks.scan import Seen
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Shortcut:
         return "gives the label away" if self.auc >= GIVEN_AWAY else "says much of the label"
 
 
-def shortcuts(rows: Sequence[Row], looks: Sequence[Seen], groups: Sequence[int]) -> list[Shortcut]:
+def shortcuts(rows: Sequence[DatasetRow], looks: Sequence[Seen], groups: Sequence[int]) -> list[Shortcut]:
     """What each of host, folder, size and format says of the label of readable rows; `groups` as near as pictures."""
     import numpy as np
 
@@ -146,5 +146,5 @@ def _sizes(looks: Sequence[Seen]) -> "np.ndarray":
     return np.stack([size, width, height, width / height, size / (width * height)], axis=1)
 
 
-def _format(row: Row, look: Seen) -> str:
+def _format(row: DatasetRow, look: Seen) -> str:
     return f"{look.media_type} .{row.name.rpartition('.')[2].lower()}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curate import __version__, ending
-from curate.commands.context import Session
+from curate.commands.context import Context
 from curate.coverage import incomplete
 from curate.errors import CurateError, MatchError
 
@@ -53,14 +53,14 @@ def _options(
 
 
 def verb(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that every verb takes; they arrive as its first argument, a Session."""
+    """Give a command the options that every verb takes; they arrive as its first argument, a Context."""
     own = list(inspect.signature(function).parameters.values())[1:]
 
     @functools.wraps(function)
     def command(*args: Any, **given: Any) -> None:
         common = {name: given.pop(name) for name in _COMMON}
         try:
-            session = Session(**common, settle=_settle, out=sys.stdout)
+            session = Context(**common, settle=_settle, out=sys.stdout)
             with redirect_stdout(sys.stderr) if session.json else nullcontext():  # what a plug-in prints
                 function(session, *args, **given)
         except MatchError as error:
@@ -82,14 +82,14 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def finish(
-    s: Session, result: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]] | None = None,
+    ctx: Context, result: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]] | None = None,
     code: int = 0,
 ) -> None:  # fmt: skip
     """Print a verb's answer, and end with its code, or with 3 where the answer is incomplete."""
-    s.say(result, lines)
+    ctx.say(result, lines)
     missing = incomplete(result)
-    if s.json and missing:
-        s.note(f"curate: not everything was looked at: {'; '.join(missing)}")
+    if ctx.json and missing:
+        ctx.note(f"curate: not everything was looked at: {'; '.join(missing)}")
     if code or missing:
         raise typer.Exit(code or INCOMPLETE)
 

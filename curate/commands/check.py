@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curate.commands.app import REFUSED, finish, verb
-from curate.commands.context import Session
+from curate.commands.context import Context
 
 if TYPE_CHECKING:
     pass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @verb
 def check(
-    s: Session,
+    ctx: Context,
     folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Holds <split>/<class>/x.jpg.")] = None,
     splits: Annotated[str, typer.Option(help="Names of the splits, separated by commas.")] = "",
     list_: Annotated[Path | None, typer.Option("--list", help="CSV or Parquet of path, label, split, ...")] = None,
@@ -29,8 +29,8 @@ def check(
     from curate.config import Config
 
     found = dataset.read(folder, list_, [one.strip() for one in splits.split(",") if one.strip()], outside)
-    done = check(dataset.some(found, s.limit) if s.limit else found, s.engine(Config()), s.progress)
+    done = check(dataset.some(found, ctx.limit) if ctx.limit else found, ctx.engine(Config()), ctx.progress)
     result = done.facts
     if report is not None:
-        result = result | {"report": str(write_page(report, folder or list_, done, s.progress))}
-    finish(s, result, lines, REFUSED if done.leak else 0)
+        result = result | {"report": str(write_page(report, folder or list_, done, ctx.progress))}
+    finish(ctx, result, lines, REFUSED if done.leak else 0)

@@ -31,7 +31,7 @@ _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]") 
 
 
 @dataclass(frozen=True)
-class Session:
+class Context:
     """The options that every verb takes, and what they open."""
 
     workspace: Path | None
@@ -165,7 +165,7 @@ class Session:
             except KeyboardInterrupt:
                 status = "interrupted"
                 if verb in FETCHING:
-                    left = ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'pending'")
+                    left = ws.catalog.scalar("SELECT count(*) FROM candidates WHERE state = 'pending'")
                     self.note(f"curate: {left} candidates are left to fetch")
                 raise
             except CurateError as error:

@@ -7,7 +7,7 @@ import typer
 
 from curate.commands import pick
 from curate.commands.app import NAME, finish, verb
-from curate.commands.context import Session
+from curate.commands.context import Context
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @verb
 def dedupe(
-    s: Session,
+    ctx: Context,
     explain: Annotated[
         str | None, typer.Option(metavar="ID", help=f"Only say why a sample is in its group: {NAME}")
     ] = None,
@@ -30,30 +30,30 @@ def dedupe(
     if explain is not None:
         from curate.dedupe import explain as why
 
-        s.say(s.read(lambda ws: why.explain(ws, explain)), why.lines)
+        ctx.say(ctx.read(lambda ws: why.explain(ws, explain)), why.lines)
         return
     from curate.dedupe.held_out import forget as let_go
     from curate.dedupe.held_out import hold_out
 
-    with s.drive("dedupe") as ws:
+    with ctx.drive("dedupe") as ws:
         pick.check(ws.config)
         if forget is not None:
             let_go(ws, forget)
-        held = {} if against is None else {"against": hold_out(ws, against, s.engine(ws.config), s.progress)}
-        result = group(s, ws)
+        held = {} if against is None else {"against": hold_out(ws, against, ctx.engine(ws.config), ctx.progress)}
+        result = group(ctx, ws)
         if report:
             from curate.report.duplicates import report as page
 
-            result = {**result, "report": str(page(ws, s.progress, clear))}
-    finish(s, {**result, **held})
+            result = {**result, "report": str(page(ws, ctx.progress, clear))}
+    finish(ctx, {**result, **held})
 
 
-def group(s: Session, ws: "Workspace") -> Mapping[str, Any]:
+def group(ctx: Context, ws: "Workspace") -> Mapping[str, Any]:
     """Find duplicates, with the embedder that the configuration names; the answer as JSON has it."""
     from curate.dedupe.run import dedupe
 
-    result: Mapping[str, Any] = dedupe(ws, s.engine(ws.config), s.progress, pick.embedder(ws.config))
-    s.note_void(result)
+    result: Mapping[str, Any] = dedupe(ws, ctx.engine(ws.config), ctx.progress, pick.embedder(ws.config))
+    ctx.note_void(result)
     for name in result["held_out_upright"]:
-        s.note(f"{name}: held out before mirrored, turned and bordered copies were found; give it to --against again")
+        ctx.note(f"{name}: held out before mirrored, turned and bordered copies were found; give it to --against again")
     return result

@@ -13,14 +13,14 @@ from curate.commands import pick
 from curate.commands import release as release_command
 from curate.commands import train as train_command
 from curate.commands.app import finish, verb
-from curate.commands.context import Session
+from curate.commands.context import Context
 
 if TYPE_CHECKING:
     from curate.demo.corpus import Item
 
 
 @verb
-def demo(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo")) -> None:
+def demo(ctx: Context, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo")) -> None:
     """Run the whole way on real, harmless images behind a loopback server that behaves as badly as the web."""
     from dataclasses import replace
 
@@ -30,14 +30,14 @@ def demo(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = 
     from curate.demo.web import build
     from curate.report.run import report
 
-    items = collect(default_cache(), s.note)
+    items = collect(default_cache(), ctx.note)
     if absent():
-        s.note(f"{absent()} optional images of Debian packages are not installed here; the demo goes on without them")
+        ctx.note(f"{absent()} optional images of Debian packages are not installed here; the demo goes on without them")
     site = build(items)
     with Server(site) as server:
         prepare(folder, server.authority)
         site.write_lists(server.base_url, folder)
-        here = replace(s, workspace=folder)
+        here = replace(ctx, workspace=folder)
         with here.drive("demo") as ws:
             result: dict[str, Any] = {"fetch": fetch_command.run(here, ws)}
             result |= {"dedupe": dedupe_command.group(here, ws), "label": label_command.weak_labels(here, ws)}
@@ -47,21 +47,21 @@ def demo(s: Session, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = 
             }
             done = Demo(ws, site.truth(server.base_url), site.pairs(server.base_url))
             account, folds = done.account(), done.cross_validated(pick.backbone(ws.config))
-            five = _five(s, folder / "five", items)
+            five = _five(ctx, folder / "five", items)
             shown = [*tables(done, account, folds), five.pop("table")]
             result |= {"demo": account, "crossvalidation": folds, "five": five}
-            result["report"] = str(report(ws, s.progress, {"tables": shown}))
-    finish(s, result, lambda _: iter(summary(shown, result)))
+            result["report"] = str(report(ws, ctx.progress, {"tables": shown}))
+    finish(ctx, result, lambda _: iter(summary(shown, result)))
 
 
-def _five(s: Session, folder: Path, items: "Sequence[Item]") -> dict[str, Any]:
+def _five(ctx: Context, folder: Path, items: "Sequence[Item]") -> dict[str, Any]:
     """The demo's second workspace: what becomes of five declared classes."""
     from dataclasses import replace
 
     from curate.demo.five import account, prepare, table
 
     prepare(folder, items)
-    here = replace(s, workspace=folder)
+    here = replace(ctx, workspace=folder)
     with here.drive("demo") as ws:
         fetch_command.run(here, ws)
         dedupe_command.group(here, ws)

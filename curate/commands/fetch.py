@@ -8,7 +8,7 @@ import typer
 
 from curate.commands import pick
 from curate.commands.app import MATCHED, finish, verb
-from curate.commands.context import NO_CONTACT, Session
+from curate.commands.context import NO_CONTACT, Context
 from curate.errors import CurateError, UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ group = typer.Typer(no_args_is_help=True, help="Sources: look into them without 
 
 @verb
 def fetch(
-    s: Session,
+    ctx: Context,
     reasons: Annotated[list[str] | None, typer.Argument(metavar="[REASON...]", help="With --retry-failed.")] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Ask again for what failed for REASONs worth retrying.")
@@ -49,38 +49,38 @@ def fetch(
         raise UsageError("fetch: --force goes with --retry-failed REASON")
     if (retry_failed or relist or sample is not None) + plan + sync > 1:
         raise UsageError("fetch: --plan and --sync go alone")
-    if sample is not None and s.limit is not None:
+    if sample is not None and ctx.limit is not None:
         raise UsageError("fetch: --sample says how many; take --limit out")
-    with s.drive("fetch", tells=True) as ws:
+    with ctx.drive("fetch", tells=True) as ws:
         pick.check(ws.config)
         if relist:
             begin_again(ws.catalog)
         if retry_failed:
-            s.note(f"{retry(ws.catalog, reasons or [], force)} failed candidates are asked for again")
+            ctx.note(f"{retry(ws.catalog, reasons or [], force)} failed candidates are asked for again")
         if sync:
-            result: dict[str, Any] = {"sync": _sync(s, ws), **totals(ws)}
+            result: dict[str, Any] = {"sync": _sync(ctx, ws), **totals(ws)}
         else:
-            result = _plan(s, ws) if plan else run(s, ws, sample)
+            result = _plan(ctx, ws) if plan else run(ctx, ws, sample)
         waiting = untold(ws.catalog)
     if why := too_many(result, max_failures):
         result = dict(result) | {"incomplete": why}
-    finish(s, result, code=MATCHED if waiting else 0)
+    finish(ctx, result, code=MATCHED if waiting else 0)
 
 
-def run(s: Session, ws: "Workspace", sample: int | None = None) -> dict[str, Any]:
+def run(ctx: Context, ws: "Workspace", sample: int | None = None) -> dict[str, Any]:
     """Fetch, as the configuration says."""
     from curate.fetch.moved import follow
     from curate.fetch.run import fetch
     from curate.screening.incidents import expire
 
     config = ws.config
-    engine = s.engine(config)
+    engine = ctx.engine(config)
     sources, gate = pick.sources(config), pick.gate(config, ws.catalog)
     expire(ws, strays=True)
-    moved = follow(ws.catalog, sources, s.progress)
-    found = fetch(ws, sources, s.client(config), gate, engine, s.progress, s.limit, sample) | {"moved": moved}
+    moved = follow(ws.catalog, sources, ctx.progress)
+    found = fetch(ws, sources, ctx.client(config), gate, engine, ctx.progress, ctx.limit, sample) | {"moved": moved}
     for line in left_over(ws, found):
-        s.note(line)
+        ctx.note(line)
     return found
 
 
@@ -111,20 +111,20 @@ def left_over(ws: "Workspace", found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _sync(s: Session, ws: "Workspace") -> dict[str, Any]:
+def _sync(ctx: Context, ws: "Workspace") -> dict[str, Any]:
     from curate.fetch.sync import sync
 
-    return sync(ws, pick.sources(ws.config), s.client(ws.config), s.progress)
+    return sync(ws, pick.sources(ws.config), ctx.client(ws.config), ctx.progress)
 
 
-def _plan(s: Session, ws: "Workspace") -> dict[str, Any]:
+def _plan(ctx: Context, ws: "Workspace") -> dict[str, Any]:
     from curate.fetch.plan import plan
 
     sources = pick.sources(ws.config)
-    found = plan(ws, sources, s.client(ws.config), s.progress)
+    found = plan(ws, sources, ctx.client(ws.config), ctx.progress)
     why = _refusal(ws, sources) or (NO_CONTACT if found["hosts"] and ws.config.fetch.contact is None else None)
     if why:
-        s.note(f"`curate fetch` would refuse this: {why}")
+        ctx.note(f"`curate fetch` would refuse this: {why}")
     return found | {"refusal": why}
 
 
@@ -141,8 +141,8 @@ def _refusal(ws: "Workspace", sources: "Sequence[Source]") -> str | None:
 
 @group.command("inspect")
 @verb
-def sources_inspect(s: Session, path: Path) -> None:
+def sources_inspect(ctx: Context, path: Path) -> None:
     """Count what URL lists hold, offline: lines, duplicates, conflicts, hosts, what is denied. Prints no URL."""
     from curate.fetch.inspect_lists import inspect
 
-    s.say(inspect(path))
+    ctx.say(inspect(path))

@@ -5,23 +5,23 @@ from typing import TYPE_CHECKING, Any
 
 from curate.commands import pick
 from curate.commands.app import finish, verb
-from curate.commands.context import Session
+from curate.commands.context import Context
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
 
 @verb
-def label(s: Session) -> None:
+def label(ctx: Context) -> None:
     """Score, vote, and turn votes into weak labels, with a report on each labelling function."""
     from curate.admin.following import following
 
-    with s.drive("label") as ws:
-        result = {**weak_labels(s, ws), **following(ws)}
-    finish(s, result)
+    with ctx.drive("label") as ws:
+        result = {**weak_labels(ctx, ws), **following(ws)}
+    finish(ctx, result)
 
 
-def weak_labels(s: Session, ws: "Workspace") -> Mapping[str, Any]:
+def weak_labels(ctx: Context, ws: "Workspace") -> Mapping[str, Any]:
     """Label, with the labelers that the configuration names; the answer as JSON has it."""
     from curate.label.functions import functions_of
     from curate.label.run import label
@@ -29,4 +29,4 @@ def weak_labels(s: Session, ws: "Workspace") -> Mapping[str, Any]:
 
     labelers = pick.labelers(ws.config)
     gone = lost.note(ws)
-    return label(ws, s.engine(ws.config), labelers, functions_of(labelers), s.progress) | gone
+    return label(ws, ctx.engine(ws.config), labelers, functions_of(labelers), ctx.progress) | gone

@@ -7,14 +7,14 @@ import typer
 
 from curate.commands import pick
 from curate.commands.app import NAME, finish, verb
-from curate.commands.context import Session
+from curate.commands.context import Context
 
 decisions = typer.Typer(no_args_is_help=True, help="Human labels: import, export.")
 
 
 @verb
 def queue(
-    s: Session,
+    ctx: Context,
     name: Annotated[str, typer.Argument(help="uncertain, conflict, audit, gold; or a queue that was drawn.")],
     size: Annotated[int, typer.Option(min=1, help="How many items, in a queue that is drawn.")] = 200,
     axis: Annotated[str | None, typer.Option(help="The axis that people judge (default: the first).")] = None,
@@ -24,22 +24,24 @@ def queue(
     from curate.plugins import names
     from curate.review.draw import Draw, describe, queue
 
-    with s.open() as ws:
-        if name not in names("curate.review.queues") and ws.catalog.one(
+    with ctx.open() as ws:
+        if name not in names("curate.review.queues") and ws.catalog.scalar(
             "SELECT 1 FROM queues WHERE queue = ?", (name,)
         ):
-            s.say(describe(ws, name) | {"made": False})
+            ctx.say(describe(ws, name) | {"made": False})
         else:
             drawn = queue(ws, pick.queue(ws.config, name), Draw(axis, size, again))
-            s.say(drawn)
+            ctx.say(drawn)
             if not drawn["made"]:
-                s.note(f"{drawn['queue']} was drawn before, and --size draws nothing anew: `--again` draws another one")
-            s.note(f"next: `curate review {drawn['queue']} --reviewer NAME` works through it")
+                ctx.note(
+                    f"{drawn['queue']} was drawn before, and --size draws nothing anew: `--again` draws another one"
+                )
+            ctx.note(f"next: `curate review {drawn['queue']} --reviewer NAME` works through it")
 
 
 @verb
 def adjudicate(
-    s: Session,
+    ctx: Context,
     sample: Annotated[str, typer.Argument(help=NAME)],
     label: Annotated[str, typer.Argument(help="The class that it is.")],
     reviewer: Annotated[str, typer.Option(help="Who settles it: somebody who has not judged it.")],
@@ -49,30 +51,30 @@ def adjudicate(
     """Settle what people contradict each other about: the last word, by somebody else, with a reason."""
     from curate.review.adjudicate import Ruling, adjudicate
 
-    with s.open() as ws:
-        s.say(adjudicate(ws, Ruling(sample, label, reviewer, reason, axis)))
+    with ctx.open() as ws:
+        ctx.say(adjudicate(ws, Ruling(sample, label, reviewer, reason, axis)))
 
 
 @decisions.command("import")
 @verb
-def decisions_import(s: Session, file: Path) -> None:
+def decisions_import(ctx: Context, file: Path) -> None:
     """Take human labels from a CSV file: path, url, sha256 or page_id; label, annotator, time, guideline.
 
     Exit 3 when no sample that it names is here.
     """
     from curate.review.decisions_csv import import_csv
 
-    with s.drive("decisions import") as ws:
+    with ctx.drive("decisions import") as ws:
         result = import_csv(ws, file)
     if result["not_found"]:
-        s.note(f"{result['not_found']} of {result['rows']} rows name no sample that is here; `lines` are their lines")
-    finish(s, result)
+        ctx.note(f"{result['not_found']} of {result['rows']} rows name no sample that is here; `lines` are their lines")
+    finish(ctx, result)
 
 
 @decisions.command("export")
 @verb
-def decisions_export(s: Session, file: Path) -> None:
+def decisions_export(ctx: Context, file: Path) -> None:
     """Write every human label to a CSV file that another workspace can import."""
     from curate.review.decisions_csv import export_csv
 
-    s.tell(lambda ws: export_csv(ws, file))
+    ctx.tell(lambda ws: export_csv(ws, file))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curate.commands.app import verb
-from curate.commands.context import Session
+from curate.commands.context import Context
 from curate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @verb
 def report(
-    s: Session,
+    ctx: Context,
     out: Annotated[Path | None, typer.Option(help="Write it there (default: report.html beside curate.toml).")] = None,
 ) -> None:
     """Write report.html: one self-contained page."""
@@ -24,6 +24,6 @@ def report(
     def write(ws: "Workspace") -> Path:
         if ws.borrowed and out is None:
             raise UsageError(f"{ws.root} cannot be written; say where the report goes (--out FILE)")
-        return report(ws, s.progress, out=out)
+        return report(ws, ctx.progress, out=out)
 
-    s.say({"path": str(s.read(write))})
+    ctx.say({"path": str(ctx.read(write))})

@@ -7,7 +7,7 @@ import typer
 
 from curate.commands import pick
 from curate.commands.app import verb
-from curate.commands.context import Session
+from curate.commands.context import Context
 from curate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ INTERRUPTED = 130
 
 @verb
 def review(
-    s: Session,
+    ctx: Context,
     queue: Annotated[str, typer.Argument(metavar="[QUEUE]")] = "uncertain",
     reviewer: Annotated[str | None, typer.Option(help="Who judges: a name or a pseudonym; it goes on record.")] = None,
     size: Annotated[int, typer.Option(min=1, help="Items of a queue that is not drawn yet.")] = 200,
@@ -35,23 +35,23 @@ def review(
     from curate.review.app.session import review
 
     if stats:
-        return _stats(s, reviewer)
+        return _stats(ctx, reviewer)
     if reviewer is None:
         raise UsageError("review: say who judges (--reviewer NAME)")
     options = Options(port, address, cert, key, not no_browser, unobscured)
-    s.obey()
-    with s.open() as ws:
-        result = review(ws, _drawn(ws, queue, size), reviewer, options, s.note if s.json else say_url)
-    s.say(result)
+    ctx.obey()
+    with ctx.open() as ws:
+        result = review(ws, _drawn(ws, queue, size), reviewer, options, ctx.note if ctx.json else say_url)
+    ctx.say(result)
     if result["closed_by"] == "SIGINT":
         raise typer.Exit(INTERRUPTED)
 
 
-def _stats(s: Session, reviewer: str | None) -> None:
+def _stats(ctx: Context, reviewer: str | None) -> None:
     from curate.review.agreement import stats
 
-    with s.open() as ws:
-        s.say(stats(ws, reviewer))
+    with ctx.open() as ws:
+        ctx.say(stats(ws, reviewer))
 
 
 def _drawn(ws: "Workspace", name: str, size: int) -> str:
@@ -59,6 +59,6 @@ def _drawn(ws: "Workspace", name: str, size: int) -> str:
     from curate.review.draw import Draw, newest, queue
 
     found = newest(ws, name)
-    if ws.catalog.one("SELECT 1 FROM queues WHERE queue = ?", (found,)) is None:
+    if ws.catalog.scalar("SELECT 1 FROM queues WHERE queue = ?", (found,)) is None:
         queue(ws, pick.queue(ws.config, name), Draw(None, size))
     return newest(ws, name)

@@ -9,7 +9,7 @@ from curate.commands import label as label_command
 from curate.commands import pick
 from curate.commands import release as release_command
 from curate.commands.app import MATCHED, finish, verb
-from curate.commands.context import Session
+from curate.commands.context import Context
 from curate.coverage import incomplete
 from curate.errors import MatchError
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
 
 @verb
-def run(s: Session, version: str) -> None:
+def run(ctx: Context, version: str) -> None:
     """Fetch, dedupe, label and export, as curate.toml says; a version that exists is left as it is."""
     from curate.release.versions import check_version
     from curate.store.holds import untold
 
-    with s.drive("run", tells=True) as ws:
+    with ctx.drive("run", tells=True) as ws:
         pick.check(ws.config)
-        known = {row[0] for row in ws.catalog.rows("SELECT version FROM releases")}
+        known = {row[0] for row in ws.catalog.all("SELECT version FROM releases")}
         if version not in known:
             check_version(ws, version)  # now, and not after hours
-        result: dict[str, Any] = {"fetch": _fetch(s, ws), "dedupe": dedupe_command.group(s, ws)}
-        result["label"] = label_command.weak_labels(s, ws)
+        result: dict[str, Any] = {"fetch": _fetch(ctx, ws), "dedupe": dedupe_command.group(ctx, ws)}
+        result["label"] = label_command.weak_labels(ctx, ws)
         nothing = incomplete(result["fetch"]) and not result["fetch"]["stored"]
         if version in known:
-            s.note(f"release {version} exists and is left as it is; a higher version takes what is new")
+            ctx.note(f"release {version} exists and is left as it is; a higher version takes what is new")
         elif not nothing:
-            result["export"] = release_command.release(s, ws, version)
+            result["export"] = release_command.release(ctx, ws, version)
         waiting = untold(ws.catalog)
-    finish(s, result, code=MATCHED if waiting else 0)
+    finish(ctx, result, code=MATCHED if waiting else 0)
 
 
-def _fetch(s: Session, ws: "Workspace") -> Mapping[str, Any]:
+def _fetch(ctx: Context, ws: "Workspace") -> Mapping[str, Any]:
     """Fetch; where a match ends it, what it did stands under the verb's name, as the rest does."""
     try:
-        return fetch_command.run(s, ws)
+        return fetch_command.run(ctx, ws)
     except MatchError as error:
         raise MatchError(str(error), {"fetch": error.facts}) from error

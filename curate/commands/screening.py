@@ -9,7 +9,7 @@ import typer
 
 from curate.commands import pick
 from curate.commands.app import MATCHED, NAME, finish, verb
-from curate.commands.context import Session, untold_said
+from curate.commands.context import Context, untold_said
 from curate.coverage import over
 from curate.errors import UsageError
 
@@ -23,7 +23,7 @@ SHOWN = 20  # corrupt and doubtful rows that are named
 
 @verb
 def quarantine(
-    s: Session,
+    ctx: Context,
     name: Annotated[str, typer.Argument(metavar="ID", help=NAME)],
     reason: Annotated[str, typer.Option(help="Why; kept with the incident.")],
     group: Annotated[bool, typer.Option("--group", help="Also its near-duplicates and its albums.")] = False,
@@ -33,16 +33,16 @@ def quarantine(
     from curate.screening.quarantine import quarantine
     from curate.store import holds, lookup
 
-    with s.open() as ws:
+    with ctx.open() as ws:
         sample = lookup.one(ws.catalog, name)
-        incident = quarantine(ws.catalog, sample, reason, group=group, actor=s.user, told=True)
+        incident = quarantine(ws.catalog, sample, reason, group=group, actor=ctx.user, told=True)
         held = len(holds.held_by(ws.catalog, incident))
-    s.say({"incident": incident, "held_samples": held, "next": following(incident, "person", "open")})
+    ctx.say({"incident": incident, "held_samples": held, "next": following(incident, "person", "open")})
 
 
 @group.command("status")
 @verb
-def screening_status(s: Session) -> None:
+def screening_status(ctx: Context) -> None:
     """Say which lists are loaded, how old they are, which entries are in doubt, and which incidents there are."""
     from curate.screening.gate import REMEDY
     from curate.screening.incidents import overview
@@ -50,17 +50,17 @@ def screening_status(s: Session) -> None:
     from curate.screening.set_aside import in_force
 
     def look(ws: "Workspace") -> tuple["Gate", dict[str, Any]]:
-        gate = pick.gate(s.config, ws.catalog)
+        gate = pick.gate(ctx.config, ws.catalog)
         doubted = suspicious(ws.catalog, gate)
         result = gate.summary() | overview(ws) | {"suspicious": doubted[:SHOWN], "suspected": len(doubted)}
         return gate, result | {"set_aside": [asdict(one) for one in in_force(ws.catalog)]}
 
-    gate, result = s.read(look)
+    gate, result = ctx.read(look)
     if result["problems"]:
-        s.note(f"screening cannot answer, so that nothing is fetched: {result['problems'][0]}; {REMEDY}")
+        ctx.note(f"screening cannot answer, so that nothing is fetched: {result['problems'][0]}; {REMEDY}")
     elif gate.banner is not None:
-        s.note(gate.banner)
-    s.say(result | {"rows": {one.name: [*one.corrupt, *one.doubts][:SHOWN] for one in gate.lists}})
+        ctx.note(gate.banner)
+    ctx.say(result | {"rows": {one.name: [*one.corrupt, *one.doubts][:SHOWN] for one in gate.lists}})
     if result["problems"]:
         raise typer.Exit(4)
 
@@ -68,7 +68,7 @@ def screening_status(s: Session) -> None:
 @group.command("entry")
 @verb
 def screening_entry(
-    s: Session,
+    ctx: Context,
     name: Annotated[str, typer.Argument(metavar="HASH", help="A hash of a list, or its first 8 digits and more.")],
     set_aside: Annotated[bool, typer.Option("--set-aside", help="Let it match nothing from now on.")] = False,
     restore: Annotated[bool, typer.Option("--restore", help="Let it match again.")] = False,
@@ -82,23 +82,23 @@ def screening_entry(
     from curate.screening import entry
     from curate.store.reviewer import reviewer_name
 
-    who = s.user if by is None else reviewer_name(by, "--by")
+    who = ctx.user if by is None else reviewer_name(by, "--by")
     if set_aside and restore:
         raise UsageError("screening entry: --set-aside and --restore go alone")
-    with s.drive("entry") if set_aside or restore else s.open() as ws:
-        found = entry.find(ws.catalog, pick.lists(s.config), name)
+    with ctx.drive("entry") if set_aside or restore else ctx.open() as ws:
+        found = entry.find(ws.catalog, pick.lists(ctx.config), name)
         act = entry.aside if set_aside else entry.restore if restore else None
         chosen = found.chosen(only, all_lists or not (act or report))
         result = act(ws.catalog, found, chosen, who, reason) if act else entry.describe(ws.catalog, found)
         if report is not None:
             result |= entry.report(ws.catalog, found, chosen, report)
-    s.say(result)
+    ctx.say(result)
 
 
 @group.command("incident")
 @verb
 def screening_incident(
-    s: Session,
+    ctx: Context,
     number: Annotated[int, typer.Argument(metavar="ID")],
     for_report: Annotated[
         bool, typer.Option("--for-report", help="Also what a hotline asks for: where and when; logged.")
@@ -107,28 +107,28 @@ def screening_incident(
     """Say what is on record of a match or a report, and what else its entry has matched. Never a picture."""
     from curate.screening.incidents import incident
 
-    with s.open() as ws:
-        s.say(incident(ws, number, for_report))
+    with ctx.open() as ws:
+        ctx.say(incident(ws, number, for_report))
 
 
 @group.command("acknowledge")
 @verb
 def screening_acknowledge(
-    s: Session,
+    ctx: Context,
     number: Annotated[int, typer.Argument(metavar="ID")],
     by: Annotated[str, typer.Option(help="Who was told, and follows the procedure.")],
 ) -> None:
     """Say that somebody knows of an incident: `fetch` ends with 5 no longer for it. Lets go of nothing."""
     from curate.screening.incidents import acknowledge
 
-    with s.open(late=True) as ws:
-        s.say(acknowledge(ws.catalog, number, by))
+    with ctx.open(late=True) as ws:
+        ctx.say(acknowledge(ws.catalog, number, by))
 
 
 @group.command("dispute")
 @verb
 def screening_dispute(
-    s: Session,
+    ctx: Context,
     number: Annotated[int, typer.Argument(metavar="ID")],
     by: Annotated[str, typer.Option(help="Who says so: a name of [screening] entitled.")],
     reason: Annotated[str, typer.Option(help="Why; kept with the incident.")],
@@ -136,35 +136,37 @@ def screening_dispute(
     """Mark a match as false, from what is on record of it. Lets go of nothing."""
     from curate.screening.incidents import dispute
 
-    with s.open(late=True) as ws:
-        s.say(dispute(ws, number, by, reason))
+    with ctx.open(late=True) as ws:
+        ctx.say(dispute(ws, number, by, reason))
 
 
 @group.command("release")
 @verb
 def screening_release(
-    s: Session,
+    ctx: Context,
     number: Annotated[int, typer.Argument(metavar="ID")],
     reason: Annotated[str, typer.Option(help="Why; kept with the incident.")],
 ) -> None:
     """Let go of what came with a match, or of what a person reported; of a match itself once its entry is set aside."""
     from curate.screening.incidents import release
 
-    with s.drive("release", late=True) as ws:
-        s.say(release(ws, number, reason, s.user, ws.config.screening.entitled))
+    with ctx.drive("release", late=True) as ws:
+        ctx.say(release(ws, number, reason, ctx.user, ws.config.screening.entitled))
 
 
 @group.command("rescan")
 @verb
-def screening_rescan(s: Session) -> None:
+def screening_rescan(ctx: Context) -> None:
     """Screen all stored samples again, from stored hashes; remove what matches. Exit 5 when something did."""
     from curate.removal.rescan import rescan
     from curate.store.holds import untold
 
-    with s.drive("rescan", tells=True) as ws:
-        result = rescan(ws, pick.gate(s.config, ws.catalog), s.engine(ws.config), s.progress)
+    with ctx.drive("rescan", tells=True) as ws:
+        result = rescan(ws, pick.gate(ctx.config, ws.catalog), ctx.engine(ws.config), ctx.progress)
         waiting = untold(ws.catalog)
-    s.note_void(result)
+    ctx.note_void(result)
     if new := [one for one in waiting if one in result["incidents"]]:
         print(f"curate: {untold_said(new)}", file=sys.stderr)
-    finish(s, over(result["samples"], result["unhashed"]) | result, code=MATCHED if result["matched"] or waiting else 0)
+    finish(
+        ctx, over(result["samples"], result["unhashed"]) | result, code=MATCHED if result["matched"] or waiting else 0
+    )

@@ -5,14 +5,14 @@ from typing import Annotated
 import typer
 
 from curate.commands.app import NAME, verb
-from curate.commands.context import Session
+from curate.commands.context import Context
 from curate.errors import UsageError
 from curate.layouts.folder import shown
 
 
 @verb
 def takedown(
-    s: Session,
+    ctx: Context,
     name: Annotated[str, typer.Argument(metavar="[ID]", help=NAME)] = "",
     reason: Annotated[str, typer.Option(help="Why; kept in the receipt.")] = "",
     with_duplicates: Annotated[
@@ -30,17 +30,17 @@ def takedown(
 
     if bool(name) == upstream_deleted:
         raise UsageError("takedown: name one item, or give --upstream-deleted")
-    with s.drive("takedown") as ws:
+    with ctx.drive("takedown") as ws:
         if upstream_deleted:
             result = deleted(ws, reason or "deleted upstream")
         else:
             result = takedown(ws, name, reason, with_duplicates, block_near)
-    s.say(result)
+    ctx.say(result)
     if result.get("before"):
-        s.note(f"it was taken down before, and nothing more was removed: {result['receipt']} says what went then")
+        ctx.note(f"it was taken down before, and nothing more was removed: {result['receipt']} says what went then")
     if result["reports_removed"]:
-        s.note(
+        ctx.note(
             "removed, since they showed pictures; make them anew: " + ", ".join(map(shown, result["reports_removed"]))
         )
     for version, names in result["recipients"].items():
-        s.note(f"tell those who have release {version}: {', '.join(names)}")
+        ctx.note(f"tell those who have release {version}: {', '.join(names)}")

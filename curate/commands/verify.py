@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curate.commands.app import finish, verb
-from curate.commands.context import Session
+from curate.commands.context import Context
 from curate.coverage import incomplete
 from curate.errors import UsageError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @verb
 def verify(
-    s: Session,
+    ctx: Context,
     repair: Annotated[bool, typer.Option("--repair", help="Make again what can be; ask again for lost bytes.")] = False,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="With --repair: make the catalog of what lies beside it.")
@@ -27,47 +27,47 @@ def verify(
 ) -> None:
     """Re-hash every blob; check catalog, log, journal, tables, releases. Exit 1 when something is wrong."""
     if forget is not None:
-        s.say(_forgotten(s, forget))
+        ctx.say(_forgotten(ctx, forget))
         return
     if rebuild and not repair:
         raise UsageError("verify: --rebuild goes with --repair")
-    made = {"rebuilt": _rebuilt(s)} if rebuild else {}
-    result = _repaired(s) if repair and not rebuild else s.read(lambda ws: _verified(s, ws), "leave")
+    made = {"rebuilt": _rebuilt(ctx)} if rebuild else {}
+    result = _repaired(ctx) if repair and not rebuild else ctx.read(lambda ws: _verified(ctx, ws), "leave")
     wrong = len(result["items"]) > result["unread"]
-    finish(s, made | result, code=1 if wrong or (result["unread"] and not incomplete(result)) else 0)
+    finish(ctx, made | result, code=1 if wrong or (result["unread"] and not incomplete(result)) else 0)
 
 
-def _forgotten(s: Session, path: str) -> Mapping[str, Any]:
+def _forgotten(ctx: Context, path: str) -> Mapping[str, Any]:
     from curate.admin.forget import forget
 
-    with s.drive("forget", doubts="leave") as ws:
-        return forget(ws, path, s.user)
+    with ctx.drive("forget", doubts="leave") as ws:
+        return forget(ws, path, ctx.user)
 
 
-def _repaired(s: Session) -> dict[str, Any]:
+def _repaired(ctx: Context) -> dict[str, Any]:
     from curate.admin.verify import verify
 
-    with s.open("leave") as ws:
+    with ctx.open("leave") as ws:
         if ws.catalog.broken_pages():
-            return verify(ws, s.progress)
-    with s.drive("verify", doubts="leave") as ws:  # the catalog is sound, and may be written
-        return verify(ws, s.progress, repair=True)
+            return verify(ws, ctx.progress)
+    with ctx.drive("verify", doubts="leave") as ws:  # the catalog is sound, and may be written
+        return verify(ws, ctx.progress, repair=True)
 
 
-def _verified(s: Session, ws: "Workspace") -> dict[str, Any]:
+def _verified(ctx: Context, ws: "Workspace") -> dict[str, Any]:
     """What is wrong; in a workspace that can be written it is a run, for which what was killed is finished first."""
     from curate.admin.verify import verify
 
     if ws.borrowed or ws.catalog.broken_pages():
-        return verify(ws, s.progress)
+        return verify(ws, ctx.progress)
     ws.close()
-    with s.drive("verify", obeying=False, doubts="leave") as own:
-        return verify(own, s.progress)
+    with ctx.drive("verify", obeying=False, doubts="leave") as own:
+        return verify(own, ctx.progress)
 
 
-def _rebuilt(s: Session) -> dict[str, Any]:
+def _rebuilt(ctx: Context) -> dict[str, Any]:
     from curate.admin import rebuild
 
-    s.obey()
-    with rebuild.opened(s.root, s.config) as (ws, wrong), s.driven(ws, "rebuild"):
-        return rebuild.rebuild(ws, wrong, s.engine(ws.config), s.progress)
+    ctx.obey()
+    with rebuild.opened(ctx.root, ctx.config) as (ws, wrong), ctx.driven(ws, "rebuild"):
+        return rebuild.rebuild(ws, wrong, ctx.engine(ws.config), ctx.progress)

@@ -21,13 +21,13 @@ from curate.store.workspace import Workspace
 
 NAME = "frame-detail"
 VERSION = 1
-MARK = fingerprint(NAME, VERSION, phash.VERSION, phash.THUMB, detail.MARK, keyframes.MOST)
+FINGERPRINT = fingerprint(NAME, VERSION, phash.VERSION, phash.THUMB, detail.MARK, keyframes.MOST)
 ITEM = 4  # samples that a worker looks at before it answers
 THUMB, GRAIN = phash.THUMB**2, detail.CELLS**2  # bytes of each frame, one after the other
 Told = npt.NDArray[np.bool_]
 
 
-def of(data: bytes, bounds: Bounds) -> bytes:
+def keyframes_of(data: bytes, bounds: Bounds) -> bytes:
     """Thumbnail and detail of the frames that are spread over a file; raises ItemError where one cannot be decoded."""
     image, found = open_image(data, bounds), []
     for number in keyframes.spread(frames(image)):
@@ -73,7 +73,7 @@ class Animations:
         self._known |= self._read(wanted.keys())
         missing = sorted(wanted.keys() - self._known.keys())
         bounds = Bounds(self._ws.config.fetch.max_pixels, 1)
-        work = Making(self._ws.blobs.root, partial(of, bounds=bounds), THUMB + GRAIN)
+        work = Making(self._ws.blobs.root, partial(keyframes_of, bounds=bounds), THUMB + GRAIN)
         with self._progress.stage("frames", len(missing)) as step:
             for one, found in made(self._engine, work, missing, ITEM):
                 step()
@@ -96,7 +96,7 @@ class Animations:
 
 def table(ws: Workspace) -> Table:
     """Where it is kept: (id, detail), `THUMB` and `GRAIN` bytes of each frame in turn."""
-    return ws.table(NAME, MARK)
+    return ws.table(NAME, FINGERPRINT)
 
 
 def write(ws: Workspace, found: Mapping[str, bytes]) -> None:

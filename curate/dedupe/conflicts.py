@@ -10,14 +10,14 @@ from curate.dedupe.groups import Rows
 from curate.store import views
 from curate.store.workspace import Workspace
 
-Judged = dict[str, dict[str, str]]  # axis -> sample -> the label that people gave this very sample
+HumanLabels = dict[str, dict[str, str]]  # axis -> sample -> the label that people gave this very sample
 Row = tuple[str, str, str, str]  # kind, subject, axis, reason
 
 
-def judged(ws: Workspace) -> Judged:
+def judged(ws: Workspace) -> HumanLabels:
     """What people say of each sample that they looked at, where they do not contradict each other."""
     taxonomy = ws.config.taxonomy
-    found: Judged = {}
+    found: HumanLabels = {}
     for axis in taxonomy.axes:
         votes = views.votes(ws.catalog, axis.name, taxonomy.version)
         said = ((sample, views.consensus(counts, axis.classes)) for sample, counts in votes.items())
@@ -63,13 +63,13 @@ def _said(ws: Workspace, axis: str, at: Mapping[str, int]) -> tuple[Rows, Rows, 
     WHERE d.axis = ? AND c.sample IS NOT NULL
     """
     numbers: dict[str, int] = {}
-    found = list(ws.catalog.values(sql, (axis,)))
+    found = list(ws.catalog.iterate_tuples(sql, (axis,)))
     rows = np.array([at.get(sample, -1) for sample, _ in found], dtype=np.int64)
     labels = np.array([numbers.setdefault(label, len(numbers)) for _, label in found], dtype=np.int64)
     return rows[rows >= 0], labels[rows >= 0], list(numbers)
 
 
-def human(ids: Sequence[str], collapse: Sequence[str], judged: Judged) -> Iterator[Row]:
+def human(ids: Sequence[str], collapse: Sequence[str], judged: HumanLabels) -> Iterator[Row]:
     """Collapse sets whose members people gave different labels."""
     for axis, labels in judged.items():
         sets: defaultdict[str, Counter[str]] = defaultdict(Counter)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from curate.config import DedupeConfig
 from curate.dedupe import sharing
 from curate.dedupe.sharing import Every
-from curate.dedupe.similarity import EVERY, Looks
+from curate.dedupe.similarity import EVERY, HashArrays
 from curate.errors import UsageError
 from curate.media import pdq, phash
 from curate.near import turns
@@ -50,7 +50,7 @@ class Group:
     """One group's members by id, with their hashes and albums."""
 
     ids: list[str]
-    looks: Looks
+    looks: HashArrays
     albums: dict[str, frozenset[tuple[str, str]]]
     config: DedupeConfig
     every: tuple[Every, ...]  # what is compared frame by frame
@@ -58,7 +58,7 @@ class Group:
     @classmethod
     def of(cls, ws: Workspace, ids: list[str]) -> "Group":
         """Read the members' hashes."""
-        looks = Looks.of(ws, ids)
+        looks = HashArrays.of(ws, ids)
         return cls(ids, looks, _albums(ws, ids), ws.config.dedupe, sharing.every(ws, ids, looks))
 
     def measures(self, row: int) -> list[Measure]:
@@ -134,18 +134,18 @@ def explain(ws: Workspace, name: str) -> dict[str, Any]:
     Raises UsageError where the name means no sample, or more than one, and where dedupe has not seen it.
     """
     sample = lookup.one(ws.catalog, name)
-    row = ws.catalog.rows("SELECT * FROM members WHERE sample = ?", (sample,))
+    row = ws.catalog.all("SELECT * FROM members WHERE sample = ?", (sample,))
     if sample in holds.held(ws.catalog):
         raise UsageError(f"{sample[:SHORT]}: held back; what is held back is in no group")
     if not row:
         raise UsageError(f"{sample[:SHORT]}: dedupe has not seen it; run `curate dedupe`")
     me = dict(row[0])
     members = [
-        one[0] for one in ws.catalog.rows("SELECT sample FROM members WHERE grp = ? ORDER BY sample", (me["grp"],))
+        one[0] for one in ws.catalog.all("SELECT sample FROM members WHERE grp = ? ORDER BY sample", (me["grp"],))
     ]
     group = Group.of(ws, members)
     place = members.index(sample)
-    sets = ws.catalog.rows("SELECT sample FROM members WHERE collapse = ? ORDER BY sample", (me["collapse"],))
+    sets = ws.catalog.all("SELECT sample FROM members WHERE collapse = ? ORDER BY sample", (me["collapse"],))
     return {
         "sample": sample,
         "group": {"name": me["grp"], "samples": len(members), "split": me["split"], "leaves": me["excluded"]},
@@ -162,7 +162,7 @@ def _albums(ws: Workspace, ids: Sequence[str]) -> dict[str, frozenset[tuple[str,
         "SELECT m.source, m.album FROM mentions m JOIN candidates c USING (candidate)"
         " WHERE c.sample = ? AND m.album IS NOT NULL"
     )
-    found = {one: frozenset((row[0], row[1]) for row in ws.catalog.rows(sql, (one,))) for one in ids}
+    found = {one: frozenset((row[0], row[1]) for row in ws.catalog.all(sql, (one,))) for one in ids}
     return {one: albums for one, albums in found.items() if albums}
 
 
@@ -213,7 +213,7 @@ def _survives(ws: Workspace, me: Mapping[str, Any], members: Sequence[str]) -> d
 
 def _rank(ws: Workspace, sample: str) -> tuple[int, int, int, int]:
     """What decides, the larger the better."""
-    row = ws.catalog.rows(
+    row = ws.catalog.all(
         "SELECT width * height, bytes, excluded IS NULL FROM samples LEFT JOIN members ON sample = id WHERE id = ?",
         (sample,),
     )[0]
@@ -226,7 +226,7 @@ def _rank(ws: Workspace, sample: str) -> tuple[int, int, int, int]:
 
 
 def _conflicts(ws: Workspace, names: set[str]) -> list[dict[str, str]]:
-    rows = ws.catalog.rows("SELECT kind, subject, axis, reason FROM conflicts ORDER BY kind, subject, axis")
+    rows = ws.catalog.all("SELECT kind, subject, axis, reason FROM conflicts ORDER BY kind, subject, axis")
     return [{"kind": row[0], "axis": row[2], "reason": row[3]} for row in rows if row[1] in names]
 
 

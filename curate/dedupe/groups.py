@@ -90,14 +90,14 @@ class Grouping:
     renamed: Rows
 
 
-def unite(near: Rows, tied: Rows) -> Rows:
+def merge_components(near: Rows, tied: Rows) -> Rows:
     """Each row's smallest fellow (int64[n]), as `near` has it and with the pairs of `tied` (int64[m, 2]) joined."""
     parent = near.copy()
     union(parent, tied[:, 0], tied[:, 1])
     return flatten(parent)
 
 
-def namesakes(memory: Memory) -> Rows:
+def remembered_pairs(memory: Memory) -> Rows:
     """The rows that once were in one group, and the row that the group was named after, in pairs: int64[m, 2].
 
     A group never comes apart.
@@ -135,7 +135,7 @@ def assign(ids: Sequence[str], groups: Rows, memory: Memory, draw: Callable[[Seq
     return Grouping(names, own, merged, np.flatnonzero(numbers != memory.names))
 
 
-def drawn(salt: str, shares: Mapping[str, float], names: Sequence[str]) -> Rows:
+def hash_split(salt: str, shares: Mapping[str, float], names: Sequence[str]) -> Rows:
     """The splits that names fall into, as places in SPLITS: int64[n].
 
     sha256 of salt and name is a point in [0, 1), against the shares of train, val, test in turn.
@@ -158,7 +158,7 @@ def _first_eight(salted: "hashlib._Hash", name: str) -> bytes:
     return digest.digest()[:8]
 
 
-def stars(labels: Rows, rank: Rows, alike: Alike) -> Rows:
+def cluster_by_representative(labels: Rows, rank: Rows, alike: Alike) -> Rows:
     """Each row's survivor: int64[n]. Rows of one label are candidates; `rank` is a total order, the best first.
 
     The best row of a component survives, and takes those that are alike to it itself; the best of the rest is next.

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curate.contracts import Engine, Work
+from curate.contracts import Engine, Task
 from curate.dedupe.groups import Rows
 from curate.dedupe.sharing import Every
-from curate.dedupe.similarity import EVERY, FLAT, TURNS, Looks
+from curate.dedupe.similarity import EVERY, FLAT, TURNS, HashArrays
 from curate.engine import each, slices
 from curate.errors import ItemError, UsageError
 from curate.features import frames, hashes
 from curate.features.frames import Other
-from curate.features.inspect import Arrival, Intake
+from curate.features.inspect import FetchedBytes, Inspect
 from curate.media import pdq, phash
 from curate.media.decode import Bounds
 from curate.near import beside, turns
@@ -44,20 +44,20 @@ NONE: Forms = (b"", b"", b"", 0.0)
 class Reading:
     """The work that is mapped over paths: the hashes of what they hold, nothing else of it."""
 
-    intake: Intake
+    intake: Inspect
     max_bytes: int
 
-    def bring(self, item: str) -> Arrival | None:
+    def bring(self, item: str) -> FetchedBytes | None:
         """The bytes at a path, or None where there are none to look at: no worker opens it."""
         path = Path(item)
         try:
             if not path.is_file() or path.stat().st_size > self.max_bytes:
                 return None
-            return self.intake.bring(Arrival(0, path.read_bytes()))
+            return self.intake.bring(FetchedBytes(0, path.read_bytes()))
         except OSError:
             return None
 
-    def fits(self, given: Arrival | None, answer: Item | None) -> bool:
+    def fits(self, given: FetchedBytes | None, answer: Item | None) -> bool:
         """Whether the answer is about these bytes, and made of hashes."""
         if answer is None or given is None or given.digests is None:
             return answer is None
@@ -70,7 +70,7 @@ class Reading:
         """Import what the first item would otherwise wait for."""
         self.intake.load()
 
-    def __call__(self, item: Arrival | None) -> Item | None:
+    def __call__(self, item: FetchedBytes | None) -> Item | None:
         """The hashes of a file, or None for one that is no picture."""
         if item is None:
             return None
@@ -95,7 +95,7 @@ def hold_out(ws: Workspace, origin: str, engine: Engine, progress: Progress) -> 
     The same origin again replaces what was known of it. Raises UsageError where there is neither, or no picture in it.
     """
     folder = Path(origin)
-    if ws.catalog.one("SELECT 1 FROM releases WHERE version = ?", (origin,)):
+    if ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (origin,)):
         name, items = origin, list(_released(ws, origin))
         unreadable = sum(not found[0][1] for _, found, _ in items)
     elif folder.is_dir():
@@ -122,10 +122,10 @@ def hold_out(ws: Workspace, origin: str, engine: Engine, progress: Progress) -> 
 
 def forget(ws: Workspace, origin: str) -> None:
     """No longer hold out a set; raises UsageError where there is none of that origin."""
-    name = ws.catalog.one("SELECT name FROM held_out_sets WHERE ? IN (name, origin)", (origin,))
-    name = name or ws.catalog.one("SELECT name FROM held_out_sets WHERE name = ?", (str(Path(origin).resolve()),))
+    name = ws.catalog.scalar("SELECT name FROM held_out_sets WHERE ? IN (name, origin)", (origin,))
+    name = name or ws.catalog.scalar("SELECT name FROM held_out_sets WHERE name = ?", (str(Path(origin).resolve()),))
     if name is None:
-        known = ", ".join(row[0] for row in ws.catalog.rows("SELECT origin FROM held_out_sets ORDER BY origin"))
+        known = ", ".join(row[0] for row in ws.catalog.all("SELECT origin FROM held_out_sets ORDER BY origin"))
         raise UsageError(f"--forget {origin}: no such set is held out; there is {known or 'none'}")
     with ws.catalog.tx() as db:
         _emptied(db, name)
@@ -140,7 +140,7 @@ def _emptied(db: sqlite3.Connection, name: object) -> None:
 
 def _files(ws: Workspace, folder: Path, engine: Engine, progress: Progress) -> tuple[list[Item], int]:
     paths = sorted(str(path) for path in folder.rglob("*") if path.is_file())
-    work: Work[Any, Item | None] = Reading(Intake(Bounds(ws.config.fetch.max_pixels, 1)), ws.config.fetch.max_bytes)
+    work: Task[Any, Item | None] = Reading(Inspect(Bounds(ws.config.fetch.max_pixels, 1)), ws.config.fetch.max_bytes)
     found: list[Item | None] = []
     with progress.stage("hash", len(paths)) as step:
         for _, result in each(engine, work, slices(paths, ITEM)):
@@ -153,7 +153,7 @@ def _files(ws: Workspace, folder: Path, engine: Engine, progress: Progress) -> t
 
 
 def _released(ws: Workspace, version: str) -> Iterator[Item]:
-    ids = [row[0] for row in ws.catalog.rows("SELECT sample FROM released WHERE version = ? ORDER BY 1", (version,))]
+    ids = [row[0] for row in ws.catalog.all("SELECT sample FROM released WHERE version = ? ORDER BY 1", (version,))]
     found, turned = hashes.read(ws, ids), hashes.read_pdq(ws, ids, 1)
     keys = frames.keys(ws, ids, frames.several(ws, ids))
     others: defaultdict[int, list[Other]] = defaultdict(list)
@@ -173,7 +173,7 @@ def _released(ws: Workspace, version: str) -> Iterator[Item]:
 
 def upright_only(ws: Workspace) -> list[str]:
     """The sets of which no mirrored, turned or bordered copies are found: they were held out before that was asked."""
-    rows = ws.catalog.rows("SELECT DISTINCT name FROM held_out WHERE phash != x'' AND signs = x'' ORDER BY name")
+    rows = ws.catalog.all("SELECT DISTINCT name FROM held_out WHERE phash != x'' AND signs = x'' ORDER BY name")
     return [row[0] for row in rows]
 
 
@@ -183,9 +183,11 @@ UNION ALL SELECT item, phash, quality, pdq, pdq_quality FROM held_out_frames
 """
 
 
-def near_held_out(ws: Workspace, ids: Sequence[str], looks: Looks, every: Sequence[Every]) -> npt.NDArray[np.bool_]:
+def near_held_out(
+    ws: Workspace, ids: Sequence[str], looks: HashArrays, every: Sequence[Every]
+) -> npt.NDArray[np.bool_]:
     """Which rows are an item of a set that is held out, or near to one: bool[n]."""
-    rows = ws.catalog.rows(_LISTED)
+    rows = ws.catalog.all(_LISTED)
     found = np.zeros(len(ids), dtype=bool)
     if not rows or not len(ids):
         return found
@@ -203,11 +205,11 @@ def near_held_out(ws: Workspace, ids: Sequence[str], looks: Looks, every: Sequen
     return found
 
 
-def _mark_forms(ws: Workspace, found: npt.NDArray[np.bool_], looks: Looks) -> None:
+def _mark_forms(ws: Workspace, found: npt.NDArray[np.bool_], looks: HashArrays) -> None:
     """Note the rows that are near to an item in some orientation, or where one of the two is without its border."""
     config = ws.config.dedupe
     sql = "SELECT phash, signs, quality, inner_phash, inner_signs, inner_quality FROM held_out"
-    forms = [form for row in ws.catalog.rows(sql) for form in (row[:3], row[3:])[: 1 + config.borders]]
+    forms = [form for row in ws.catalog.all(sql) for form in (row[:3], row[3:])[: 1 + config.borders]]
     told = [(bits, signs) for bits, signs, quality in forms if bits and quality >= config.phash_quality]
     bits, signs = _array(one for one, _ in told), _array(one for _, one in told if one)
     turned = np.concatenate([turns.turned(signs, turn) for turn in EVERY])

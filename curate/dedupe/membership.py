@@ -36,10 +36,10 @@ class Members:
 
 def write(catalog: Catalog, found: Members, memory: Memory, conflicts: Iterable[Row], disputed: Iterable[Row]) -> None:
     """One transaction; rows that say what they said before are left alone. `disputed`: axes and samples."""
-    empty = catalog.one("SELECT 1 FROM members LIMIT 1") is None
+    empty = catalog.scalar("SELECT 1 FROM members LIMIT 1") is None
     changed, gone = (found.rows(), []) if empty else _differences(catalog, found.rows())
     fresh = (memory.splits < 0).nonzero()[0].tolist()
-    catalog.rows(f"PRAGMA cache_size = {CACHE}")
+    catalog.all(f"PRAGMA cache_size = {CACHE}")
     with catalog.tx() as db:
         for index in INDEXES if empty else ():
             db.execute(f"DROP INDEX {index}")  # a million rows are written faster, and indexed at once
@@ -69,7 +69,7 @@ def write(catalog: Catalog, found: Members, memory: Memory, conflicts: Iterable[
 def _differences(catalog: Catalog, rows: Iterator[Row]) -> tuple[list[Row], list[Row]]:
     """The rows that are not there as they are, and the samples (as rows of one) that are there and no more."""
     changed, gone = [], []
-    old = catalog.values("SELECT * FROM members ORDER BY sample")
+    old = catalog.iterate_tuples("SELECT * FROM members ORDER BY sample")
     known = next(old, None)
     for row in rows:
         while known is not None and str(known[0]) < str(row[0]):
@@ -108,7 +108,7 @@ def _parts(db: sqlite3.Connection, parts: Mapping[str, str]) -> None:
 
 def contested(catalog: Catalog) -> int:
     """How many samples look like others, or are in a set, about which sources or people contradict each other."""
-    return int(catalog.one(_CONTESTED))
+    return int(catalog.scalar(_CONTESTED))
 
 
 _CONTESTED = """

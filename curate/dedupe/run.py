@@ -24,17 +24,27 @@ from curate.coverage import over_some
 from curate.dedupe import conflicts as contradictions
 from curate.dedupe import sharing, similarity
 from curate.dedupe.animations import Animations
-from curate.dedupe.conflicts import Judged
-from curate.dedupe.groups import Alike, Grouping, Memory, Rows, assign, drawn, namesakes, stars, unite
+from curate.dedupe.conflicts import HumanLabels
+from curate.dedupe.groups import (
+    Alike,
+    Grouping,
+    Memory,
+    Rows,
+    assign,
+    cluster_by_representative,
+    hash_split,
+    merge_components,
+    remembered_pairs,
+)
 from curate.dedupe.held_out import REASON, near_held_out, upright_only
 from curate.dedupe.membership import Members, contested, write
 from curate.dedupe.search import Stage, by_cosine, by_forms, by_hash, by_orientation, joined
 from curate.dedupe.sharing import Every
-from curate.dedupe.similarity import Looks
+from curate.dedupe.similarity import HashArrays
 from curate.features import frames, hashes, scores
-from curate.features.detail import Grains
+from curate.features.detail import DetailMaps
 from curate.media import pdq, phash
-from curate.plugins import mark_of
+from curate.plugins import fingerprint_of
 from curate.progress import Progress
 from curate.records import SPLITS
 from curate.store import eligibility, holds
@@ -74,7 +84,7 @@ class Near:
         if not sharing.several(every):
             return self.labels
         started = time.monotonic()
-        found = unite(self.labels, sharing.joined(every, self.labels))
+        found = merge_components(self.labels, sharing.joined(every, self.labels))
         self.seconds["frames"] = time.monotonic() - started
         return found
 
@@ -115,17 +125,17 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         shared = near.shared(every)
         step()
         memory = _memory(ws.catalog, ids)
-        groups = unite(shared, np.concatenate([_albums(ws.catalog, ids), namesakes(memory)]))
-        grouping = assign(ids, groups, memory, partial(drawn, ws.config.export.salt, ws.config.export.splits))
+        groups = merge_components(shared, np.concatenate([_albums(ws.catalog, ids), remembered_pairs(memory)]))
+        grouping = assign(ids, groups, memory, partial(hash_split, ws.config.export.salt, ws.config.export.splits))
         step()
         judged = contradictions.judged(ws)
         tight = similarity.tight(looks, near.labels, ws.config.dedupe)
         rows = similarity.several(tight)
-        grains = Grains(ws, [ids[row] for row in rows.tolist()], rows, engine, progress)
+        grains = DetailMaps(ws, [ids[row] for row in rows.tolist()], rows, engine, progress)
         animations = Animations(ws, ids, active.frames, engine, progress)
         one_picture = similarity.one_picture(ws, ids, looks, tight, grains, animations)
         barred = near_held_out(ws, ids, looks, every)
-        survivor = stars(tight, _rank(active, barred | (grouping.merged >= 0), judged), one_picture)
+        survivor = cluster_by_representative(tight, _rank(active, barred | (grouping.merged >= 0), judged), one_picture)
         barred |= np.isin(survivor, survivor[barred])
         step()
         collapse = _collapse(ids, survivor)
@@ -140,7 +150,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
     if embedder is not None:
         unread.update(scores.unread(ws, [embedder], ids))
     return {
-        **over_some(len(ids), len(unread), ws.catalog.one("SELECT count(*) FROM samples")),
+        **over_some(len(ids), len(unread), ws.catalog.scalar("SELECT count(*) FROM samples")),
         "samples": len(ids),
         "held": len(holds.held(ws.catalog)),
         "groups": int((np.bincount(groups) > 1).sum()) if ids else 0,
@@ -164,7 +174,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
 def _active(catalog: Catalog) -> Active:
     out = eligibility.inactive(catalog)
     sql = "SELECT id, width * height, bytes, frames FROM samples ORDER BY id"
-    rows = [row for row in catalog.values(sql) if row[0] not in out]
+    rows = [row for row in catalog.iterate_tuples(sql) if row[0] not in out]
     pixels, size, count = (np.fromiter((row[at] for row in rows), dtype=np.int64, count=len(rows)) for at in (1, 2, 3))
     return Active([row[0] for row in rows], pixels, size, count)
 
@@ -172,9 +182,9 @@ def _active(catalog: Catalog) -> Active:
 def _memory(catalog: Catalog, ids: Sequence[str]) -> Memory:
     return Memory.of(
         ids,
-        catalog.values("SELECT sample, grp FROM group_names"),
-        catalog.values("SELECT sample, split FROM splits"),
-        {row[0]: row[1] for row in catalog.stream("SELECT grp, split FROM floors")},
+        catalog.iterate_tuples("SELECT sample, grp FROM group_names"),
+        catalog.iterate_tuples("SELECT sample, split FROM splits"),
+        {row[0]: row[1] for row in catalog.iterate("SELECT grp, split FROM floors")},
     )
 
 
@@ -186,7 +196,7 @@ def _albums(catalog: Catalog, ids: Sequence[str]) -> Rows:
     """
     first: dict[tuple[str, str], int] = {}
     pairs = []
-    for source, album, sample in catalog.stream(sql):
+    for source, album, sample in catalog.iterate(sql):
         row = bisect_left(ids, sample)
         if row < len(ids) and ids[row] == sample:
             pairs.append((first.setdefault((source, album), row), row))
@@ -196,8 +206,8 @@ def _albums(catalog: Catalog, ids: Sequence[str]) -> Rows:
 # -- what is near ----------------------------------------------------------------------------------------------------
 
 
-def _looks(ws: Workspace, ids: Sequence[str], embedder: Labeler | None) -> Looks:
-    looks = Looks.of(ws, ids)
+def _looks(ws: Workspace, ids: Sequence[str], embedder: Labeler | None) -> HashArrays:
+    looks = HashArrays.of(ws, ids)
     if embedder is None:
         return looks
     name = next(name for name, kind in embedder.columns.items() if "[" in kind)
@@ -208,30 +218,33 @@ def _looks(ws: Workspace, ids: Sequence[str], embedder: Labeler | None) -> Looks
     return replace(looks, vectors=vectors)
 
 
-def _stages(ws: Workspace, looks: Looks, embedder: Labeler | None) -> Iterator[tuple[Stage, Rows]]:
+def _stages(ws: Workspace, looks: HashArrays, embedder: Labeler | None) -> Iterator[tuple[Stage, Rows]]:
     """What is asked, with the rows that have an answer."""
     config = ws.config.dedupe
     if config.by_phash:
-        mark, told = f"{phash.mark(hashes.side(ws))} {config.phash_quality}", looks.told
+        mark, told = f"{phash.fingerprint_of(hashes.side(ws))} {config.phash_quality}", looks.told
         rows = np.flatnonzero(told.any(axis=1))
         yield by_forms(phash.NAME, mark, looks.both, told, config.group_radius, turned=False), rows
         if config.orientations:
             yield by_forms("turned", mark, looks.signs, told, config.turned_radius, turned=True), rows
-    mark, rows = f"{pdq.MARK} {config.pdq_quality}", np.flatnonzero(looks.by_pdq)
+    mark, rows = f"{pdq.FINGERPRINT} {config.pdq_quality}", np.flatnonzero(looks.by_pdq)
     if config.by_pdq:
         yield by_hash(pdq.NAME, mark, looks.pdq, config.pdq_group_radius), rows
     if config.orientations and len(looks.lacking):
         yield by_orientation(mark, looks.pdq, looks.lacking, looks.turned, config.pdq_group_radius), rows
     if embedder is not None:
-        yield by_cosine(mark_of(embedder), looks.vectors, config.cosine), np.flatnonzero(looks.vectors.any(axis=1))
+        yield (
+            by_cosine(fingerprint_of(embedder), looks.vectors, config.cosine),
+            np.flatnonzero(looks.vectors.any(axis=1)),
+        )
 
 
-def _near(ws: Workspace, ids: Sequence[str], looks: Looks, embedder: Labeler | None) -> Near:
+def _near(ws: Workspace, ids: Sequence[str], looks: HashArrays, embedder: Labeler | None) -> Near:
     near = Near(np.arange(len(ids)))
     for stage, rows in _stages(ws, looks, embedder):
         started = time.monotonic()
         labels, rebuilt = joined(ws, stage, ids, rows)
-        near.labels = unite(near.labels, np.stack([labels, np.arange(len(ids))], axis=1))
+        near.labels = merge_components(near.labels, np.stack([labels, np.arange(len(ids))], axis=1))
         near.rebuilt += rebuilt
         near.seconds[stage.name] = time.monotonic() - started
     return near
@@ -251,7 +264,7 @@ def _parts(ids: Sequence[str], near: Rows, alike: Alike) -> Parts:
     So no part is wider than twice the radius. Components that are one part are left out.
     """
     labels = np.where(np.bincount(near, minlength=len(near))[near] > 2, near, np.arange(len(near)))
-    centre = stars(labels, np.arange(len(ids)), alike)
+    centre = cluster_by_representative(labels, np.arange(len(ids)), alike)
     wide = np.zeros(len(ids), dtype=bool)
     wide[labels[centre != labels]] = True
     return Parts(int(wide.sum()), {ids[row]: ids[centre[row]] for row in np.flatnonzero(wide[labels]).tolist()})
@@ -260,7 +273,7 @@ def _parts(ids: Sequence[str], near: Rows, alike: Alike) -> Parts:
 # -- who survives, who leaves ----------------------------------------------------------------------------------------
 
 
-def _rank(active: Active, leaves: npt.NDArray[np.bool_], judged: Judged) -> Rows:
+def _rank(active: Active, leaves: npt.NDArray[np.bool_], judged: HumanLabels) -> Rows:
     """The order in which samples survive: those that stay, more axes judged by people, more pixels, more bytes, id."""
     humans = Counter(sample for labels in judged.values() for sample in labels)
     people = np.zeros(len(active.ids), dtype=np.int64)

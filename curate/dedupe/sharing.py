@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.dedupe.groups import Alike, Rows
-from curate.dedupe.similarity import FLAT, Looks, Told
+from curate.dedupe.similarity import FLAT, HashArrays, Told
 from curate.features import frames
 from curate.near import cross, groups
 from curate.store.workspace import Workspace
@@ -76,7 +76,7 @@ class Every:
         return np.unique(self.rows[near])
 
 
-def every(ws: Workspace, ids: Sequence[str], looks: Looks) -> tuple[Every, ...]:
+def every(ws: Workspace, ids: Sequence[str], looks: HashArrays) -> tuple[Every, ...]:
     """The hashes that dedupe groups by, of every frame; of the first frames alone where the config says so."""
     config = ws.config.dedupe
     several = frames.several(ws, ids) if config.frames == "any" else np.empty(0, dtype=np.int64)

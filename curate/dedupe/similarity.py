@@ -10,7 +10,7 @@ from curate.config import DedupeConfig
 from curate.dedupe.animations import Animations
 from curate.dedupe.groups import Alike, Rows
 from curate.features import hashes
-from curate.features.detail import Grains
+from curate.features.detail import DetailMaps
 from curate.media import pdq, phash
 from curate.near import cross, groups
 from curate.near import turns as near_turns
@@ -24,7 +24,7 @@ Told = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Looks:
+class HashArrays:
     """The hashes of samples, by row, and of whom they tell.
 
     `both` and `signs`, uint8[n, 2, 8], are pHash's bits, and those that mirrors and turns follow from, of the whole
@@ -47,7 +47,7 @@ class Looks:
     vectors: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
 
     @classmethod
-    def of(cls, ws: Workspace, ids: Sequence[str], config: DedupeConfig | None = None) -> "Looks":
+    def of(cls, ws: Workspace, ids: Sequence[str], config: DedupeConfig | None = None) -> "HashArrays":
         """Read those that the config asks for: the workspace's, where no other is given."""
         config, found = config or ws.config.dedupe, hashes.read(ws, ids)
         told = found.known[:, None] & (found.qualities >= config.phash_quality) & config.by_phash
@@ -73,7 +73,7 @@ class Looks:
         return self.told[:, 0]
 
 
-def near(looks: Looks, config: DedupeConfig) -> Alike:
+def near(looks: HashArrays, config: DedupeConfig) -> Alike:
     """Whether two rows are within the group radius of one of the hashes."""
     place = np.full(len(looks.pdq), -1, dtype=np.int64)
     place[looks.lacking] = np.arange(len(looks.lacking))
@@ -98,7 +98,7 @@ def near(looks: Looks, config: DedupeConfig) -> Alike:
     return alike
 
 
-def crossings(left: Looks, right: Looks, config: DedupeConfig) -> Iterator[tuple[str, int, Rows]]:
+def crossings(left: HashArrays, right: HashArrays, config: DedupeConfig) -> Iterator[tuple[str, int, Rows]]:
     """What of two sides is near by all but upright PDQ: how, its radius, rows of both as int64[m, 2]."""
     (rows, form), (others, other) = np.nonzero(left.told), np.nonzero(right.told)
     found = cross(left.both[rows, form], right.both[others, other], config.group_radius)
@@ -121,7 +121,7 @@ def _pairs(rows: Rows, others: Rows, found: Rows) -> Rows:
     return np.unique(np.stack([rows[found[:, 0]], others[found[:, 1]]], axis=1), axis=0)
 
 
-def tight(looks: Looks, grouped: Rows, config: DedupeConfig) -> Rows:
+def tight(looks: HashArrays, grouped: Rows, config: DedupeConfig) -> Rows:
     """Each row's smallest fellow in steps of the collapse radius: only such rows can be one picture."""
     told, hashed, radius = looks.by_phash, looks.phash, config.collapse_radius
     if not config.by_phash:
@@ -139,7 +139,7 @@ def several(labels: Rows) -> Rows:
 
 
 def one_picture(
-    ws: Workspace, ids: Sequence[str], looks: Looks, labels: Rows, grains: Grains, animations: Animations
+    ws: Workspace, ids: Sequence[str], looks: HashArrays, labels: Rows, grains: DetailMaps, animations: Animations
 ) -> Alike:
     """Whether two rows show the same picture all over, of rows that share a label with another.
 

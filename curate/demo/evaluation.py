@@ -84,7 +84,7 @@ class Demo:
 
     def fates(self) -> dict[str, str]:
         """How each candidate ended: `stored` or the reason."""
-        rows = self.ws.catalog.rows("SELECT locator, coalesce(reason, state) FROM candidates")
+        rows = self.ws.catalog.all("SELECT locator, coalesce(reason, state) FROM candidates")
         return {row[0]: row[1] for row in rows}
 
     def by_kind(self) -> list[tuple[str, str, int, int]]:
@@ -114,7 +114,7 @@ class Demo:
 
     def split_groups(self) -> int:
         """How many groups are in two splits of the catalog."""
-        rows = self.ws.catalog.rows("SELECT grp FROM members GROUP BY grp HAVING count(DISTINCT split) > 1")
+        rows = self.ws.catalog.all("SELECT grp FROM members GROUP BY grp HAVING count(DISTINCT split) > 1")
         return len(rows)
 
     def weak_labels(self) -> dict[str, Any]:
@@ -138,20 +138,20 @@ class Demo:
 
     def labels(self) -> dict[str, str]:
         """The class of every sample by provenance."""
-        rows = self.ws.catalog.rows("SELECT locator, sample FROM candidates WHERE sample IS NOT NULL")
+        rows = self.ws.catalog.all("SELECT locator, sample FROM candidates WHERE sample IS NOT NULL")
         return {row[1]: self.truth[row[0]].label for row in rows}
 
     def cross_validated(self, backbone: Labeler) -> dict[str, Any]:
         """The baseline by 5-fold grouped cross-validation on the survivors, labelled by provenance."""
         known = self.labels()
-        groups = {row[0]: row[1] for row in self.ws.catalog.rows("SELECT sample, grp FROM members")}
+        groups = {row[0]: row[1] for row in self.ws.catalog.all("SELECT sample, grp FROM members")}
         ids = sorted(self.survivors())
         features = read(self.ws, backbone, ids)["embedding"]
         return grouped_cross_validation(features, [known[i] for i in ids], [groups[i] for i in ids])
 
     def _by_url(self, column: str) -> dict[str, str]:
         sql = f"SELECT c.locator, m.{column} FROM candidates c JOIN members m ON m.sample = c.sample"  # noqa: S608
-        return {row[0]: row[1] for row in self.ws.catalog.rows(sql)}
+        return {row[0]: row[1] for row in self.ws.catalog.all(sql)}
 
 
 def tables(demo: Demo, account: Mapping[str, Any], folds: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -77,7 +77,7 @@ def account(ws: Workspace) -> dict[str, Any]:
     many of what is declared not safe are called safe, which must be none."""
     axis = ws.config.taxonomy.first
     known, declared = labels(ws, axis), samples.declared(ws.catalog, axis.name)
-    alive = [row[0] for row in ws.catalog.rows("SELECT sample FROM members WHERE survivor = sample")]
+    alive = [row[0] for row in ws.catalog.all("SELECT sample FROM members WHERE survivor = sample")]
     found: dict[str, Counter[str]] = {name: Counter() for name in axis.classes}
     for sample in alive:
         label = known.by_sample[sample].name if sample in known.by_sample else "unlabelled"

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from curate import errors
-from curate.contracts import Work
+from curate.contracts import Task
 from curate.engine._each import All
 from curate.errors import CurateError, ItemError
 from curate.records import Reason
@@ -61,7 +61,7 @@ class _Fault(msgspec.Struct):
     reason: Reason | None = None
 
 
-def kind_of(work: Work[Any, Any]) -> Any:
+def kind_of(work: Task[Any, Any]) -> Any:
     """The type of a work's answers, as its `__call__` declares it."""
     one = work.work if isinstance(work, All) else work
     return typing.get_type_hints(type(one).__call__).get("return", Any)

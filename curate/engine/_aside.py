@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic
 
 from curate.config import EngineConfig
-from curate.contracts import Needs, R, T, Work
+from curate.contracts import R, Resources, T, Task
 from curate.engine._made import alone
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ class Aside(Generic[T, R]):
     """Asks a work, under [engine]'s limits, in a worker that stays until `close`; begun with the first question."""
 
     config: EngineConfig
-    work: Work[T, R]
-    needs: Needs = field(default_factory=Needs)
+    work: Task[T, R]
+    needs: Resources = field(default_factory=Resources)
 
     def __post_init__(self) -> None:
         """Nothing starts before it is asked."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from curate.contracts import Engine, Needs, R, T, Work
+from curate.contracts import Engine, R, Resources, T, Task
 from curate.engine import _pace as pace
 
 MOST = 2**20  # bytes of an answer, where its work does not say another number
@@ -14,7 +14,7 @@ MOST = 2**20  # bytes of an answer, where its work does not say another number
 class All(Generic[T, R]):
     """The work on every item of a chunk; an exception is that item's result."""
 
-    work: Work[T, R]
+    work: Task[T, R]
 
     def load(self) -> None:
         """Load the work."""
@@ -33,10 +33,10 @@ class All(Generic[T, R]):
 
 
 def each(
-    engine: Engine, work: Work[T, R], chunks: Iterable[Sequence[T]], needs: Needs | None = None
+    engine: Engine, work: Task[T, R], chunks: Iterable[Sequence[T]], needs: Resources | None = None
 ) -> Iterator[tuple[T, R | Exception]]:
     """Every item with its result, as `Engine.map` has it; what one of a chunk does to its worker costs no other."""
-    for chunk, found in engine.map(All(work), chunks, needs or Needs()):
+    for chunk, found in engine.map(All(work), chunks, needs or Resources()):
         if isinstance(found, Exception):  # there is no worker at all
             yield from ((one, found) for one in chunk)
         else:
@@ -50,9 +50,9 @@ def slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 @dataclass(frozen=True)
 class Own:
-    """What a work may say of itself beside what it must (`contracts.Work`), and what stands where it says nothing."""
+    """What a work may say of itself beside what it must (`contracts.Task`), and what stands where it says nothing."""
 
-    work: Work[Any, Any]
+    work: Task[Any, Any]
 
     def bring(self, item: Any) -> Any:
         """What a worker is given for an item."""
@@ -76,6 +76,6 @@ class Own:
         return otherwise if method is None else method(*about)
 
 
-def own(work: Work[Any, Any]) -> Own:
+def own(work: Task[Any, Any]) -> Own:
     """What a work says of itself; that on a chunk says what the one on its items does."""
     return Own(work.work if isinstance(work, All) else work)

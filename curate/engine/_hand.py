@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate import ending
-from curate.contracts import Work
+from curate.contracts import Task
 from curate.engine import _answers
 from curate.engine import _limits as limits
 from curate.engine import _transport as parcel
@@ -63,7 +63,7 @@ class _LeftError(Exception):
 class Worker:
     """Runs a work on items, one at a time, in a process that is replaced when it ends."""
 
-    def __init__(self, work: Work[Any, Any], terms: Terms) -> None:
+    def __init__(self, work: Task[Any, Any], terms: Terms) -> None:
         self._work, self._terms, self._own = work, terms, own(work)
         self._several = isinstance(work, All)
         self._kind = _answers.kind_of(work)

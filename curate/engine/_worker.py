@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from curate.contracts import Work
+from curate.contracts import Task
 from curate.engine import _answers
 from curate.engine import _memory as memory
 from curate.engine import _pace as pace
@@ -28,7 +28,7 @@ from curate.records import Reason
 class Brief:
     """What a worker is told first. `door` is None where nothing confines it; `memory`: bytes that an item may take."""
 
-    work: Work[Any, Any]
+    work: Task[Any, Any]
     door: Door | None
     memory: int
 

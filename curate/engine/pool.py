@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from curate import ending
-from curate.contracts import Needs, R, T, Work
+from curate.contracts import R, Resources, T, Task
 from curate.engine import _forkserver as forks
 from curate.engine import _limits as limits
 from curate.engine._confine import door_of
@@ -40,7 +40,7 @@ class Pool:
         """
         forks.server([name for name in sys.modules if name.partition(".")[0] == "curate"])
 
-    def map(self, work: Work[T, R], items: Iterable[T], needs: Needs) -> Iterator[tuple[T, R | Exception]]:
+    def map(self, work: Task[T, R], items: Iterable[T], needs: Resources) -> Iterator[tuple[T, R | Exception]]:
         """Each item with its result as it comes. Items are pulled when a worker is free; nothing queues up unseen.
 
         Raises KeyboardInterrupt where the command was told to end: what is under way has a moment to be done.
@@ -70,11 +70,11 @@ class Pool:
                 except queue.Empty:
                     continue
 
-    def worker(self, work: Work[T, R], needs: Needs) -> Worker:
+    def worker(self, work: Task[T, R], needs: Resources) -> Worker:
         """One worker on the same terms, to be closed by whoever asks for it."""
         return Worker(work, self._terms(work, needs)[1])
 
-    def _terms(self, work: Any, needs: Needs) -> tuple[int, Terms]:
+    def _terms(self, work: Any, needs: Resources) -> tuple[int, Terms]:
         count, memory = limits.share(self.workers, self.item_memory, limits.machine_memory())
         door = door_of(work, needs, self.confine)
         return count, Terms(door, self.item_seconds, memory, self.load_seconds, max(1, needs.cpus), self.aloud)

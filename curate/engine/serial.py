@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from curate.contracts import Needs, R, T, Work
+from curate.contracts import R, Resources, T, Task
 from curate.engine._each import All, own
 
 
@@ -17,7 +17,7 @@ class Serial:
     def prepare(self) -> None:
         """Nothing: this process is there."""
 
-    def map(self, work: Work[T, R], items: Iterable[T], needs: Needs) -> Iterator[tuple[T, R | Exception]]:
+    def map(self, work: Task[T, R], items: Iterable[T], needs: Resources) -> Iterator[tuple[T, R | Exception]]:
         """Each item with its result, in order."""
         work.load()
         bring: Any = own(work).bring

@@ -13,7 +13,7 @@ from curate.config import EngineConfig
 from curate.contracts import Labeler
 from curate.engine import Aside
 from curate.errors import StoreError, UsageError
-from curate.features.inspect import Arrival
+from curate.features.inspect import FetchedBytes
 from curate.linear import Floats, Head, Probabilities
 from curate.media.decode import Bounds, open_image, scaled
 from curate.options import Plugin
@@ -65,11 +65,11 @@ class Preparing:
         height, width = self.recipe["size"]
         return int(4 * 3 * height * width) + 2**16
 
-    def fits(self, given: Arrival, answer: "np.ndarray") -> bool:
+    def fits(self, given: FetchedBytes, answer: "np.ndarray") -> bool:
         """Whether it has the network's shape."""
         return answer.shape == (3, *self.recipe["size"]) and answer.dtype == np.float32
 
-    def __call__(self, item: Arrival) -> "np.ndarray":
+    def __call__(self, item: FetchedBytes) -> "np.ndarray":
         """float32[3, height, width]; raises ItemError."""
         return pixels(scaled(open_image(item.data, Bounds(min_side=1)), self.recipe["shorter_side"]), self.recipe)
 
@@ -84,7 +84,7 @@ class Baseline:
     head: Head
 
     @cached_property
-    def _prepared(self) -> "Aside[Arrival, Floats]":
+    def _prepared(self) -> "Aside[FetchedBytes, Floats]":
         return Aside(EngineConfig(), Preparing(self.recipe))
 
     def predict(self, files: Sequence[bytes]) -> Probabilities:
@@ -96,7 +96,7 @@ class Baseline:
     def _features(self, data: bytes) -> Floats:
         import torch
 
-        prepared = self._prepared(Arrival(0, data))
+        prepared = self._prepared(FetchedBytes(0, data))
         with torch.inference_mode():
             features = self.network(torch.from_numpy(prepared[None]))[0].numpy()
         kind = str(self.recipe["features"]).partition("[")[0]  # the head was fitted on features of this precision

@@ -23,10 +23,10 @@ ITEM = 32  # samples that a worker looks at before it answers
 
 
 def _grain(data: bytes, bounds: Bounds) -> bytes:
-    return detail.of(open_image(data, bounds))
+    return detail.detail_map(open_image(data, bounds))
 
 
-class Grains:
+class DetailMaps:
     """Detail of samples, asked for a few at a time. `rebuilt` names the corrupt parts of the table.
 
     `ids` are of the samples that may be asked for, `rows` (ascending) the numbers that they are asked for by.

@@ -62,7 +62,7 @@ class Keys:
     pdq_quality: Bytes
 
 
-def of(data: bytes, bounds: Bounds) -> bytes:
+def frames_of(data: bytes, bounds: Bounds) -> bytes:
     """The rows (ROW, one after another) of a file's distinct frames; raises ItemError where one cannot be decoded."""
     every = [hashed for _, hashed in keyframes.each(open_image(data, bounds))]
     numbers = keyframes.distinct([one["thumb"] for one in every])
@@ -91,7 +91,7 @@ def others(data: bytes, bounds: Bounds, parts: Iterable[Pdq]) -> list[Other]:
     """
     turned = {one.part: (one.hashes[: pdq.BYTES], one.quality) for one in parts}
     found = []
-    for row in np.frombuffer(of(data, bounds), dtype=ROW):
+    for row in np.frombuffer(frames_of(data, bounds), dtype=ROW):
         number = int(row["frame"])
         if number:
             own = turned.get(f"frame:{number}") or turned.get(f"page:{number}") or (bytes(pdq.BYTES), 0)
@@ -106,7 +106,7 @@ def table(ws: Workspace) -> Table:
 
 def several(ws: Workspace, ids: Sequence[str]) -> Rows:
     """The places of those of `ids` (sorted) that have more than one frame."""
-    found = {row[0] for row in ws.catalog.values("SELECT id FROM samples WHERE frames > 1")}
+    found = {row[0] for row in ws.catalog.iterate_tuples("SELECT id FROM samples WHERE frames > 1")}
     return np.array([place for place, one in enumerate(ids) if one in found] if found else [], dtype=np.int64)
 
 
@@ -116,7 +116,10 @@ def complete(ws: Workspace, counts: Mapping[str, int], engine: Engine, progress:
     done = Completed(rebuilt=broken)
     missing = sorted(counts.keys() - known)
     work = Making(
-        ws.blobs.root, partial(of, bounds=Bounds(ws.config.fetch.max_pixels, 1)), ROW.itemsize, rows=keyframes.MOST
+        ws.blobs.root,
+        partial(frames_of, bounds=Bounds(ws.config.fetch.max_pixels, 1)),
+        ROW.itemsize,
+        rows=keyframes.MOST,
     )
     held: dict[str, bytes] = {}
     with progress.stage("frames", len(missing)) as step:

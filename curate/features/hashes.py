@@ -40,7 +40,7 @@ class Found:
     """What was made of one sample's bytes: its row of the phash table, its PDQ parts, as far as asked for."""
 
     id: str
-    phash: "phash.Row | None" = None
+    phash: "phash.HashRow | None" = None
     pdq: tuple[Pdq, ...] = ()
 
 
@@ -151,12 +151,12 @@ def side(ws: Workspace) -> int:
 
 def table(ws: Workspace) -> Table:
     """Where the pHashes are kept: one row a sample."""
-    return ws.table(phash.NAME, phash.mark(side(ws)))
+    return ws.table(phash.NAME, phash.fingerprint_of(side(ws)))
 
 
 def pdq_table(ws: Workspace) -> Table:
     """Where the PDQs are kept: a row for each part of a sample (id, part, pdq, quality), "main" always there."""
-    return ws.table(pdq.NAME, pdq.MARK)
+    return ws.table(pdq.NAME, pdq.FINGERPRINT)
 
 
 def complete(ws: Workspace, ids: Sequence[str], engine: Engine, progress: Progress) -> Completed:

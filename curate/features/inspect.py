@@ -17,7 +17,7 @@ from curate.records import Reason, Sample
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class FetchedBytes:
     """Bytes on their way in, with their sha256, sha1, md5 if they are known; pickled out of band where that can be."""
 
     candidate: int
@@ -25,14 +25,14 @@ class Arrival:
     digests: tuple[str, str, str] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Arrival, (self.candidate, PickleBuffer(self.data), self.digests)
+        return FetchedBytes, (self.candidate, PickleBuffer(self.data), self.digests)
 
     def __str__(self) -> str:
         return f"candidate {self.candidate}"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Inspection:
     """What one look at the bytes found: digests always, then either a sample with its hashes or the item's failure.
 
     `pdq` has one entry for each part of the file, "main" first; it is empty where the work was not asked for PDQ. Where
@@ -44,7 +44,7 @@ class Look:
     sha1: str
     md5: str
     sample: Sample | None = None
-    hashes: phash.Row | None = None
+    hashes: phash.HashRow | None = None
     failure: ItemError | None = None
     pdq: tuple[Pdq, ...] = ()
     rewritten: bytes | None = None
@@ -52,7 +52,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Intake:
+class Inspect:
     """The work that `fetch` maps over arrivals; with `pdq` where something is there to screen against.
 
     `side`: px of the decode that pHashes are made from (`hashes.side`). With `strip`, what holds too much
@@ -71,16 +71,16 @@ class Intake:
         if self.pdq:
             pdq.load()
 
-    def bring(self, item: Arrival) -> Arrival:
+    def bring(self, item: FetchedBytes) -> FetchedBytes:
         """The bytes with their digests: lists are asked for what this process made, not for what a decoder says."""
-        return Arrival(item.candidate, item.data, digests(item.data))
+        return FetchedBytes(item.candidate, item.data, digests(item.data))
 
     @property
     def most(self) -> int:
         """Bytes of an answer: a file that was rewritten comes with it."""
         return 2**26 if self.strip else MOST
 
-    def fits(self, given: Arrival, answer: Look) -> bool:
+    def fits(self, given: FetchedBytes, answer: Inspection) -> bool:
         """Whether the answer is about these bytes, or about what was made of them and comes with it; and whether what
         it says can be of a picture within bounds."""
         mine = given.digests or digests(given.data)
@@ -103,7 +103,7 @@ class Intake:
             and is_row(answer.hashes)
         )
 
-    def __call__(self, item: Arrival) -> Look:
+    def __call__(self, item: FetchedBytes) -> Inspection:
         """One look; an item that is no image we take is an answer, not an error."""
         look = self._look(item.data, item.digests or digests(item.data))
         if not self.strip or look.failure is None or look.failure.reason is not Reason.HIDDEN_DATA:
@@ -115,14 +115,14 @@ class Intake:
         again = self._look(smaller, digests(smaller))
         return look if again.failure else replace(again, rewritten=smaller, came=(look.sha256, look.sha1, look.md5))
 
-    def _look(self, data: bytes, known: tuple[str, str, str]) -> Look:
+    def _look(self, data: bytes, known: tuple[str, str, str]) -> Inspection:
         try:
             sample, row, parts = self._taken(data, known)
-            return Look(*known, sample, row, pdq=parts)
+            return Inspection(*known, sample, row, pdq=parts)
         except ItemError as failure:
-            return Look(*known, failure=failure)
+            return Inspection(*known, failure=failure)
 
-    def _taken(self, data: bytes, digests: tuple[str, str, str]) -> tuple[Sample, phash.Row, tuple[Pdq, ...]]:
+    def _taken(self, data: bytes, digests: tuple[str, str, str]) -> tuple[Sample, phash.HashRow, tuple[Pdq, ...]]:
         """One decode serves all: in full where PDQ is asked for, else scaled. What cannot be decoded is refused."""
         image = open_image(data, self.bounds)
         media_type = FORMATS[image.format or ""]

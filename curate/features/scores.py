@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from curate.contracts import Engine, Labeler, Needs
+from curate.contracts import Engine, Labeler, Resources
 from curate.errors import CurateError, ItemError, UsageError
 from curate.features.score_worker import Columns, Scores, Scoring, Task, batches, blank, fill, over_frames, read_bytes
 from curate.media.decode import Bounds
 from curate.media.decoded import StoredImage
-from curate.plugins import mark_of, name_of
+from curate.plugins import fingerprint_of, name_of
 from curate.progress import Progress
 from curate.records import Reason, Sample
 from curate.store import holds
@@ -61,7 +61,7 @@ def compute(
         for task, scores in _mapped(engine, work, tasks):
             ids = [sample.id for sample in task.samples]
             for name in task.labelers:
-                part = ws.table(name, mark_of(pixels[name]))
+                part = ws.table(name, fingerprint_of(pixels[name]))
                 rows = _to_table(ids, scores.columns[name], scores.failed)
                 part.write(f"{task.shard:06d}", _beside(part.part(f"{task.shard:06d}"), rows))
             for sample, why in scores.failed.items():
@@ -79,7 +79,7 @@ def read(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Columns:
     if labeler.needs.side == 0:
         return _without_pixels(ws, labeler, ids)
     columns = blank(labeler, len(ids))
-    table = ws.table(name_of(labeler), mark_of(labeler)).read(list(labeler.columns))
+    table = ws.table(name_of(labeler), fingerprint_of(labeler)).read(list(labeler.columns))
     if table is not None:
         where = pc.index_in(pa.array(ids, pa.string()), value_set=table.column("id").combine_chunks())
         found, places = where.is_valid().to_numpy(zero_copy_only=False), where.drop_null().to_numpy()
@@ -93,7 +93,9 @@ def unread(ws: Workspace, labelers: Sequence[Labeler], ids: Sequence[str]) -> li
     lacking: set[str] = set()
     for name, labeler in by_name(labelers).items():
         if labeler.needs.side:
-            known = {one for _, rows in ws.table(name, mark_of(labeler)).each([PROBLEM]) for one in _decoded(rows)}
+            known = {
+                one for _, rows in ws.table(name, fingerprint_of(labeler)).each([PROBLEM]) for one in _decoded(rows)
+            }
             lacking.update(one for one in ids if one not in known)
     return [one for one in ids if one in lacking]
 
@@ -116,7 +118,7 @@ def by_name(labelers: Sequence[Labeler]) -> dict[str, Labeler]:
 
 def samples(ws: Workspace) -> dict[str, Sample]:
     """Every sample by id, sorted."""
-    rows = ws.catalog.stream(f"SELECT {store_samples.SAMPLE_COLUMNS} FROM samples ORDER BY id")  # noqa: S608 (a constant)
+    rows = ws.catalog.iterate(f"SELECT {store_samples.SAMPLE_COLUMNS} FROM samples ORDER BY id")  # noqa: S608 (a constant)
     return {row["id"]: store_samples.sample(row) for row in rows}
 
 
@@ -148,7 +150,7 @@ def _missing(ws: Workspace, labelers: Mapping[str, Labeler]) -> tuple[list[Task]
     rebuilt = []
     again: dict[tuple[int, tuple[str, ...]], list[str]] = {}  # a shard and those of its samples, the labelers
     for name, labeler in labelers.items():
-        for part, table in ws.table(name, mark_of(labeler)).each():
+        for part, table in ws.table(name, fingerprint_of(labeler)).each():
             if table is None:
                 log.warning("table %s: part %s was corrupt, and is made again", name, part)
                 rebuilt.append(f"{name}/{part}")
@@ -220,10 +222,10 @@ def _joined(parts: Sequence[Scores]) -> dict[str, Columns]:
     }
 
 
-def _needs(work: Scoring) -> Needs:
-    each = [labeler.needs for labeler in work.labelers.values()] or [Needs()]
+def _needs(work: Scoring) -> Resources:
+    each = [labeler.needs for labeler in work.labelers.values()] or [Resources()]
     cpus, gpus = max(one.cpus for one in each), max(one.gpus for one in each)
-    return Needs(cpus, gpus, max(one.batch for one in each), max(one.side for one in each))
+    return Resources(cpus, gpus, max(one.batch for one in each), max(one.side for one in each))
 
 
 def _lost(result: object) -> bool:

@@ -73,7 +73,7 @@ class Metered:
         most = self.budget.limits.api_calls_per_hour
         if most is None:
             return
-        rows = self.catalog.rows(
+        rows = self.catalog.all(
             "SELECT minute, calls FROM api_calls WHERE host = ? AND minute > ? ORDER BY minute",
             (host, _minute() - HOUR),
         )

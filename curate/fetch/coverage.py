@@ -25,7 +25,7 @@ def verdict(catalog: Catalog, totals: Mapping[str, Any], unlisted: Mapping[str, 
     if unlisted:
         rest += f"; sources that could not be listed: {len(unlisted):,}"
     found = Coverage(stored, of, "candidates", rest, "stored")
-    asked = bool(catalog.one(_ASKED, (Reason.GATE_MATCH,)))
+    asked = bool(catalog.scalar(_ASKED, (Reason.GATE_MATCH,)))
     others = of - int(totals["reasons"].get(Reason.GATE_MATCH, 0))
     nothing = not stored and bool(unlisted or (others and (asked or not pending)))
     return found.facts(_why(totals["reasons"], unlisted) if nothing else None)
@@ -44,7 +44,7 @@ def went(ws: Workspace, held: int, stopped: bool) -> str:
     """What became of what matched, of what came with it, and of the rest."""
     kept = "sealed to your key" if ws.config.screening.on_match == "preserve" else "not kept"
     along = ", what came with them is held back" if held else ""
-    left = ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'pending'")
+    left = ws.catalog.scalar("SELECT count(*) FROM candidates WHERE state = 'pending'")
     rest = f"the run stopped, and {left:,} candidates are left" if left else "everything else was done"
     return f"Bytes are {kept}{along}, {rest if stopped else 'the run went on with the rest'}"
 
@@ -52,20 +52,20 @@ def went(ws: Workspace, held: int, stopped: bool) -> str:
 def left_out(catalog: Catalog) -> dict[str, int]:
     """How much of what kind the sources met and made no candidate of, as each was listed last."""
     found: Counter[str] = Counter()
-    for kind, subject, detail in catalog.rows("SELECT kind, subject, detail FROM notes ORDER BY kind, subject"):
+    for kind, subject, detail in catalog.all("SELECT kind, subject, detail FROM notes ORDER BY kind, subject"):
         found.update({subject: int(detail)} if kind == "left_out" else {kind: 1})
     return dict(found)
 
 
 def passing(ws: Workspace) -> int:
     """How many candidates failed for a reason that may be gone when they are asked for again."""
-    return int(ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'failed' AND retryable"))
+    return int(ws.catalog.scalar("SELECT count(*) FROM candidates WHERE state = 'failed' AND retryable"))
 
 
 def totals(ws: Workspace) -> dict[str, object]:
     """The workspace's candidates by what became of them."""
-    states = {row[0]: row[1] for row in ws.catalog.rows("SELECT state, count(*) FROM candidates GROUP BY state")}
-    reasons = ws.catalog.rows(
+    states = {row[0]: row[1] for row in ws.catalog.all("SELECT state, count(*) FROM candidates GROUP BY state")}
+    reasons = ws.catalog.all(
         "SELECT reason, count(*) FROM candidates WHERE state = 'failed' GROUP BY reason ORDER BY reason"
     )
     return {
@@ -75,15 +75,15 @@ def totals(ws: Workspace) -> dict[str, object]:
         "pending": states.get("pending", 0),
         "reasons": {row[0]: row[1] for row in reasons},
         "withheld": withheld_by_reason(ws.catalog),
-        "bytes": ws.catalog.one("SELECT coalesce(sum(bytes), 0) FROM samples"),
+        "bytes": ws.catalog.scalar("SELECT coalesce(sum(bytes), 0) FROM samples"),
     }
 
 
 def former(catalog: Catalog) -> tuple[int, int]:
     """Sources that curate.toml does not name any more and that named something, and what nobody else names of it."""
     asked = catalog.get(CONFIGURED) or "[]"
-    sources = int(catalog.one(_FORMER, (asked,)))
-    return sources, int(catalog.one(_LEFT, (asked,))) if sources else 0
+    sources = int(catalog.scalar(_FORMER, (asked,)))
+    return sources, int(catalog.scalar(_LEFT, (asked,))) if sources else 0
 
 
 _FORMER = """

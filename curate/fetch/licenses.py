@@ -14,7 +14,7 @@ _AGAIN = "UPDATE candidates SET state = 'pending', reason = NULL WHERE state = '
 _FAIL = "UPDATE candidates SET state = 'failed', reason = ?, retryable = 0 WHERE state = 'pending' AND "
 
 
-def judge_licences(catalog: Catalog, required: bool, accepted: Sequence[str]) -> None:
+def judge_licenses(catalog: Catalog, required: bool, accepted: Sequence[str]) -> None:
     """Fail what has no licence where one is `required`, and what has none of the `accepted` (`CC*`; empty: any)."""
     ours = (Reason.LICENSE_MISSING, Reason.LICENSE_DENIED)
     with catalog.tx() as db:

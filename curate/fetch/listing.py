@@ -64,7 +64,7 @@ async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: 
             "INSERT OR IGNORE INTO sources (source, plugin, options) VALUES (?, ?, ?)",
             (name, name_of(source), canonical(options_of(source))),
         )
-    cursor, listed, known = catalog.rows("SELECT cursor, listed, stamp FROM sources WHERE source = ?", (name,))[0]
+    cursor, listed, known = catalog.all("SELECT cursor, listed, stamp FROM sources WHERE source = ?", (name,))[0]
     stamp = source.stamp() if isinstance(source, Stamped) else None
     if listed and stamp == known:
         return

@@ -34,12 +34,12 @@ def follow(catalog: Catalog, sources: Sequence[Source], progress: Progress) -> i
     files are: a list with the same stamp, or a folder in which a stored file lies that has the bytes it had.
     """
     configured = {source_id(one): one for one in sources if isinstance(one, Stamped)}
-    known = {row[0] for row in catalog.rows("SELECT source FROM sources")}
+    known = {row[0] for row in catalog.all("SELECT source FROM sources")}
     found = 0
     for name, source in configured.items():
         if name in known or PATH not in options_of(source):
             continue
-        for row in catalog.rows(_FORMER, (name_of(source),)):
+        for row in catalog.all(_FORMER, (name_of(source),)):
             if row["source"] not in configured and _same_but_path(json.loads(row["options"]), options_of(source)):
                 places = _places(catalog, row["source"], source, progress)
                 if places or (row["stamp"] is not None and row["stamp"] == source.stamp()):
@@ -54,7 +54,7 @@ def _same_but_path(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def _places(catalog: Catalog, former: str, source: Any, progress: Progress) -> dict[int, str]:
     """The candidates of a former source whose files lie where the source is now, and the text of their paths."""
-    rows = catalog.rows(_FILES, (former,))
+    rows = catalog.all(_FILES, (former,))
     bases = Counter(base for row in rows if (base := _base(row)) is not None)
     if not bases:
         return {}

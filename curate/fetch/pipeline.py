@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from curate.contracts import Engine, Http
 from curate.engine import each
 from curate.errors import ItemError
-from curate.features.inspect import Arrival, Intake, Look
+from curate.features.inspect import FetchedBytes, Inspect, Inspection
 from curate.fetch.local_files import read
-from curate.fetch.recorder import Outcome, Recorder
+from curate.fetch.recorder import FetchResult, Recorder
 from curate.layouts.folder import path_of
 from curate.progress import Step
 from curate.records import Reason, Response
@@ -24,7 +24,7 @@ WAITING, WAITING_BYTES = 192, 256 * 2**20  # answers that wait to be looked at a
 CHUNK, CHUNK_BYTES = 4, 2**22  # answers that one worker looks at in a row
 
 
-class Client(Http, Protocol):
+class MediaClient(Http, Protocol):
     """The network, as `fetch` sees it: an Http that also fetches media, as long as there is `room` for the bytes."""
 
     room: asyncio.Event
@@ -33,7 +33,7 @@ class Client(Http, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class PendingCandidate:
     """One pending candidate."""
 
     candidate: int
@@ -42,7 +42,7 @@ class Task:
     host: str
 
 
-async def answered(client: Client, task: Task, max_bytes: int) -> Response | ItemError:
+async def answered(client: MediaClient, task: PendingCandidate, max_bytes: int) -> Response | ItemError:
     """The bytes that a candidate's locator names, or why there are none."""
     try:
         if task.kind == "url":
@@ -57,11 +57,11 @@ async def answered(client: Client, task: Task, max_bytes: int) -> Response | Ite
 class Line:
     """The line from the network to the catalog: workers look at bytes, then one thread records in batches."""
 
-    def __init__(self, engine: Engine, recorder: Recorder, intake: Intake) -> None:
+    def __init__(self, engine: Engine, recorder: Recorder, intake: Inspect) -> None:
         self._engine, self._recorder, self._intake = engine, recorder, intake
-        self._arrivals: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
-        self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
-        self._open: dict[int, tuple[Task, Response]] = {}
+        self._arrivals: queue.SimpleQueue[FetchedBytes | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[FetchResult | None] = queue.SimpleQueue()
+        self._open: dict[int, tuple[PendingCandidate, Response]] = {}
         self._threads = [threading.Thread(target=self._guard, args=(f,)) for f in (self._look, self._record)]
         self.step: Step = _unseen
         self.error: BaseException | None = None
@@ -75,14 +75,14 @@ class Line:
         for thread in self._threads:
             thread.start()
 
-    def put(self, task: Task, answer: Response | ItemError) -> None:
+    def put(self, task: PendingCandidate, answer: Response | ItemError) -> None:
         """Hand over what the network said of a candidate."""
         if isinstance(answer, ItemError):
-            self._outcomes.put(Outcome(task.candidate, None, answer, None))
+            self._outcomes.put(FetchResult(task.candidate, None, answer, None))
         else:
             self._open[task.candidate] = (task, answer)
             self._count(1, len(answer.body))
-            self._arrivals.put(Arrival(task.candidate, answer.body))
+            self._arrivals.put(FetchedBytes(task.candidate, answer.body))
 
     async def watch(self) -> None:
         """Raise what the threads failed with, as soon as they do; return when a match says stop."""
@@ -116,11 +116,11 @@ class Line:
             with contextlib.suppress(KeyboardInterrupt):  # what was not looked at stays pending
                 for item, answer in each(self._engine, self._intake, self._chunks()):
                     _, response = self._open.pop(item.candidate)
-                    self._outcomes.put(_outcome(item, answer, response))
+                    self._outcomes.put(_result(item, answer, response))
         finally:
             self._outcomes.put(None)
 
-    def _chunks(self) -> Iterator[list[Arrival]]:
+    def _chunks(self) -> Iterator[list[FetchedBytes]]:
         """What has arrived, a few at a time; nothing waits here for more."""
         while (one := self._arrivals.get()) is not None:
             chunk, size = [one], len(one.data)
@@ -145,7 +145,7 @@ class Line:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._done, batch)
 
-    def _done(self, batch: Sequence[Outcome]) -> None:
+    def _done(self, batch: Sequence[FetchResult]) -> None:
         self.step(len(batch))
         sizes = [len(outcome.response.body) for outcome in batch if outcome.response is not None]
         self._count(-len(sizes), -sum(sizes))
@@ -162,17 +162,17 @@ def _unseen(done: int = 1, *, total: int | None = None) -> None:
     """Progress that nobody follows."""
 
 
-def _outcome(item: Arrival, answer: Look | Exception, response: Response) -> Outcome:
-    if isinstance(answer, Look):
-        return Outcome(item.candidate, response, answer.failure, answer)
+def _result(item: FetchedBytes, answer: Inspection | Exception, response: Response) -> FetchResult:
+    if isinstance(answer, Inspection):
+        return FetchResult(item.candidate, response, answer.failure, answer)
     if isinstance(answer, ItemError):
-        return Outcome(item.candidate, response, answer, None)
-    return Outcome(item.candidate, response, ItemError(Reason.DECODE_ERROR, type(answer).__name__), None)
+        return FetchResult(item.candidate, response, answer, None)
+    return FetchResult(item.candidate, response, ItemError(Reason.DECODE_ERROR, type(answer).__name__), None)
 
 
 def _batches(
-    outcomes: "queue.SimpleQueue[Outcome | None]", most: int = 128, naps: int = 4, nap: float = 0.05
-) -> Iterator[list[Outcome]]:
+    outcomes: "queue.SimpleQueue[FetchResult | None]", most: int = 128, naps: int = 4, nap: float = 0.05
+) -> Iterator[list[FetchResult]]:
     """What is there, at most `most` at once; for more it sleeps `naps` times, which costs others less than waiting."""
     while (first := outcomes.get()) is not None:
         batch = [first]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from curate.contracts import Http, Planned, Source
+from curate.contracts import Http, Source, SupportsPlan
 from curate.coverage import Coverage
 from curate.errors import CurateError, ItemError
 from curate.fetch.budget import Budget, Metered, SpentError
@@ -31,7 +31,7 @@ API_SECONDS = 1.0  # one request of a series, with its answer
 SLOWEST = 10  # hosts named
 
 
-class Client(Http, Protocol):
+class PlanClient(Http, Protocol):
     """The network, as a plan sees it."""
 
     def pace(self, host: str) -> HostRule: ...
@@ -40,7 +40,7 @@ class Client(Http, Protocol):
 
 
 def plan(
-    ws: Workspace, sources: Sequence[Source], http: AbstractAsyncContextManager[Client], progress: Progress
+    ws: Workspace, sources: Sequence[Source], http: AbstractAsyncContextManager[PlanClient], progress: Progress
 ) -> dict[str, object]:
     """Items, bytes, API requests and seconds at the polite rate, by source and for the slowest hosts.
 
@@ -68,7 +68,7 @@ class _Plan:
     silent: int = 0  # sources that did not answer
 
     async def all(
-        self, sources: Sequence[Source], http: AbstractAsyncContextManager[Client], progress: Progress
+        self, sources: Sequence[Source], http: AbstractAsyncContextManager[PlanClient], progress: Progress
     ) -> dict[str, object]:
         budget = Budget(self.ws.config.run)
         async with http as client:
@@ -77,7 +77,7 @@ class _Plan:
             with progress.stage("plan") as step:
                 for source in sources:
                     try:
-                        if not self._listed(source) and isinstance(source, Planned):
+                        if not self._listed(source) and isinstance(source, SupportsPlan):
                             self._expect(source, await source.plan(metered))
                             step()
                         else:
@@ -118,7 +118,7 @@ class _Plan:
     def _expect(self, source: Source, estimates: Sequence[Estimate]) -> None:
         """Count what a source expects, less what a listing that was stopped has found of it already."""
         sql = "SELECT count(DISTINCT candidate) FROM mentions WHERE source = ?"
-        left = known = self.ws.catalog.one(sql, (source_id(source),))
+        left = known = self.ws.catalog.scalar(sql, (source_id(source),))
         for one in estimates:
             new = max(0, one.items - left)
             left = max(0, left - one.items)
@@ -133,7 +133,7 @@ class _Plan:
 
     def _known(self) -> None:
         """Count what is listed and not fetched yet, or is asked for again since a setting changed."""
-        for host, items, size, sized in self.ws.catalog.rows(_PENDING, (MALFORMED, self._again)):
+        for host, items, size, sized in self.ws.catalog.all(_PENDING, (MALFORMED, self._again)):
             self._count(host or "", items, size, items - sized)
 
     def _count(self, host: str, items: int, size: int, unknown: int) -> None:
@@ -145,10 +145,10 @@ class _Plan:
             self.unknown += unknown
 
     def _listed(self, source: Source) -> bool:
-        return bool(self.ws.catalog.one("SELECT listed FROM sources WHERE source = ?", (source_id(source),)))
+        return bool(self.ws.catalog.scalar("SELECT listed FROM sources WHERE source = ?", (source_id(source),)))
 
     def _pending(self, source: Source) -> int:
-        return int(self.ws.catalog.one(_PENDING_OF, (MALFORMED, self._again, source_id(source))))
+        return int(self.ws.catalog.scalar(_PENDING_OF, (MALFORMED, self._again, source_id(source))))
 
     @cached_property
     def _again(self) -> str:

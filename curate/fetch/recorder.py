@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from curate.errors import ItemError, StoreError
 from curate.features import hashes
-from curate.features.inspect import Look
+from curate.features.inspect import Inspection
 from curate.fetch import placeholders
 from curate.fetch.reopen import deciding
 from curate.fingerprint import canonical
@@ -17,7 +17,7 @@ from curate.media.placeholders import placeholder
 from curate.records import Digests, Reason, Response
 from curate.screening import history, preserve
 from curate.screening.gate import Gate, Match, Verdict
-from curate.screening.quarantine import company, hold, open_incident
+from curate.screening.quarantine import hold, open_incident, related_subjects
 from curate.store import lost
 from curate.store.catalog import now
 from curate.store.tombstones import Blocked, scrub
@@ -28,13 +28,13 @@ PART = 1000  # samples whose hashes make one table part
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FetchResult:
     """What became of a candidate: an answer of the network (or why none), and a look at its bytes (or why none)."""
 
     candidate: int
     response: Response | None
     failure: ItemError | None
-    look: Look | None
+    look: Inspection | None
 
 
 class Recorder:
@@ -45,7 +45,7 @@ class Recorder:
         self._blocked = Blocked(ws.catalog)
         self._missed = lost.missed(ws.catalog)
         self._hashes: dict[str, hashes.Found] = {}
-        self._held = ws.catalog.one("SELECT coalesce(sum(bytes), 0) FROM samples")
+        self._held = ws.catalog.scalar("SELECT coalesce(sum(bytes), 0) FROM samples")
         self.incidents: list[int] = []
         self.matched = self.recorded = 0
         self.held = 0  # albums, uploaders, list files and samples that were held back with what matched
@@ -72,7 +72,7 @@ class Recorder:
         """True where something was taken down with its PDQ, so that PDQ is wanted of everything that comes."""
         return self._blocked.by_look
 
-    def record(self, batch: Sequence[Outcome]) -> None:
+    def record(self, batch: Sequence[FetchResult]) -> None:
         """Make a batch durable; raises StoreError (a full disk, a full quota) with nothing half recorded."""
         verdicts = self._screened(batch)
         matched = {o.candidate: (o, match) for o in batch if (match := _verdict(verdicts, o).match) is not None}
@@ -103,7 +103,7 @@ class Recorder:
         if len(self._hashes) >= PART:
             self.flush()
 
-    def _write(self, db: sqlite3.Connection, outcome: Outcome, sha1: str | None) -> None:
+    def _write(self, db: sqlite3.Connection, outcome: FetchResult, sha1: str | None) -> None:
         if outcome.failure is None and outcome.look is not None and outcome.look.sample is not None:
             one = outcome.look.sample
             row = (one.id, one.sha1, one.md5, one.bytes, one.media_type, one.width, one.height, one.frames)
@@ -117,7 +117,7 @@ class Recorder:
         hashes.write(self._ws, list(self._hashes.values()), "fetch")
         self._hashes = {}
 
-    def _screened(self, batch: Sequence[Outcome]) -> dict[int, Verdict]:
+    def _screened(self, batch: Sequence[FetchResult]) -> dict[int, Verdict]:
         """What the gate says of everything that has bytes, by candidate."""
         seen = [(o, o.look) for o in batch if o.look is not None]
         digests = [Digests(look.sha256, look.sha1, look.md5) for _, look in seen]
@@ -129,14 +129,14 @@ class Recorder:
                 verdicts[n] = verdict
         return {o.candidate: verdict for (o, _), verdict in zip(seen, verdicts, strict=False)}
 
-    def _preserved(self, o: Outcome, match: Match) -> dict[str, object]:
+    def _preserved(self, o: FetchResult, match: Match) -> dict[str, object]:
         """Where the bytes of a match are sealed, if the operator's policy wants them."""
         options = self._ws.config.screening
         if options.on_match != "preserve" or options.public_key is None or o.response is None:
             return {}
         facts = {
             "sha256": o.look.sha256 if o.look else None,
-            "url": self._ws.catalog.one("SELECT locator FROM candidates WHERE candidate = ?", (o.candidate,)),
+            "url": self._ws.catalog.scalar("SELECT locator FROM candidates WHERE candidate = ?", (o.candidate,)),
             "at": now(),
             "list": match.list,
             "entry": match.entry,
@@ -145,16 +145,16 @@ class Recorder:
         name = preserve.seal(self._ws.work, preserve.public_key(options.public_key), facts, o.response.body)
         return {"sealed": name, "expires": preserve.expiry(options.preserve_days)}
 
-    def _let_in(self, o: Outcome) -> Outcome:
+    def _let_in(self, o: FetchResult) -> FetchResult:
         """The outcome, unless its bytes were taken down, or look like what was taken down with its PDQ."""
         if o.failure is not None or o.look is None or o.response is None:
             return o
         known = any(self._blocked.sha256(one) for one in (o.look.sha256, *(o.look.came or ())[:1]))
         if known or any(self._blocked.near(part) for part in self._pdq(o)):
-            return Outcome(o.candidate, None, ItemError(Reason.TAKEN_DOWN), o.look)
+            return FetchResult(o.candidate, None, ItemError(Reason.TAKEN_DOWN), o.look)
         return o
 
-    def _pdq(self, o: Outcome) -> list[bytes]:
+    def _pdq(self, o: FetchResult) -> list[bytes]:
         """The hashes that decide, of every part that says something; only where there is something to compare with."""
         if not self._blocked.by_look or o.look is None or o.response is None:
             return []
@@ -170,15 +170,15 @@ class Recorder:
         """The sha1 that a source says the bytes of a candidate have, where it says so."""
         marks = ",".join("?" * len(candidates))
         sql = f"SELECT candidate, min(sha1) FROM mentions WHERE sha1 IS NOT NULL AND candidate IN ({marks}) GROUP BY 1"  # noqa: S608
-        return {row[0]: row[1] for row in self._ws.catalog.rows(sql, candidates)}
+        return {row[0]: row[1] for row in self._ws.catalog.all(sql, candidates)}
 
-    def _reserve(self, kept: Sequence[Outcome]) -> None:
+    def _reserve(self, kept: Sequence[FetchResult]) -> None:
         most = self._ws.config.fetch.max_store
         self._held += sum(len(_body(o)) for o in kept)
         if most is not None and self._held > most:
             raise StoreError(f"the store would hold more than [fetch] max_store allows ({most} bytes)")
 
-    def _row(self, o: Outcome, sha1: str | None) -> tuple[object, ...]:
+    def _row(self, o: FetchResult, sha1: str | None) -> tuple[object, ...]:
         response, failure = o.response, o.failure
         headers = {k: response.headers[k] for k in KEPT_HEADERS if k in response.headers} if response else {}
         return (
@@ -202,16 +202,16 @@ class Recorder:
             o.candidate,
         )
 
-    def _gated(self, o: Outcome) -> str | None:
+    def _gated(self, o: FetchResult) -> str | None:
         """What the gate said of the bytes; None where there were none."""
         if o.look is None:
             return None
         said = {Reason.GATE_MATCH: "match", Reason.GATE_UNAVAILABLE: "unavailable"}.get(_reason(o) or Reason.DNS)
         return said or ("clear" if self._gate.active else "off")
 
-    def _incident(self, db: sqlite3.Connection, o: Outcome, match: Match, detail: Mapping[str, object]) -> int:
+    def _incident(self, db: sqlite3.Connection, o: FetchResult, match: Match, detail: Mapping[str, object]) -> int:
         """The row of a match, what came with it held back, and a row of the log that names ids only."""
-        catalog, sha256, held = self._ws.catalog, o.look.sha256 if o.look else "", company(db, o.candidate)
+        catalog, sha256, held = self._ws.catalog, o.look.sha256 if o.look else "", related_subjects(db, o.candidate)
         if db.execute("SELECT 1 FROM samples WHERE id = ?", (sha256,)).fetchone():
             held.append(("sample", sha256))  # stored before the list knew it; `curate screening rescan` removes it
         number = history.known(catalog, db, match) if self._holds else None
@@ -230,45 +230,45 @@ class Recorder:
         return number
 
 
-def _verdict(verdicts: Mapping[int, Verdict], o: Outcome) -> Verdict:
+def _verdict(verdicts: Mapping[int, Verdict], o: FetchResult) -> Verdict:
     """What the gate said of an outcome; nothing where there were no bytes."""
     return verdicts.get(o.candidate, Verdict())
 
 
-def _media(o: Outcome) -> dict[str, object]:
+def _media(o: FetchResult) -> dict[str, object]:
     """What may be known of a match that nobody looks at: its format and its size."""
     one = o.look.sample if o.look else None
     return {"media": f"{one.media_type} {one.width}x{one.height}"} if one else {}
 
 
-def _judged(o: Outcome, verdict: Verdict, sha1: str | None) -> Outcome:
+def _judged(o: FetchResult, verdict: Verdict, sha1: str | None) -> FetchResult:
     """The outcome after the gate, the source's own checksum and the placeholder table have spoken."""
     if verdict.match is not None:
-        return Outcome(o.candidate, None, ItemError(Reason.GATE_MATCH), o.look)
+        return FetchResult(o.candidate, None, ItemError(Reason.GATE_MATCH), o.look)
     if verdict.unavailable:
-        return Outcome(o.candidate, None, ItemError(Reason.GATE_UNAVAILABLE, verdict.unavailable), o.look)
+        return FetchResult(o.candidate, None, ItemError(Reason.GATE_UNAVAILABLE, verdict.unavailable), o.look)
     if o.failure is None and o.response is not None and o.look is not None:
         size = (o.look.sample.width, o.look.sample.height) if o.look.sample else None
         kind = placeholder(o.response, o.look.md5, size)
         if kind is not None:
-            return Outcome(o.candidate, o.response, ItemError(Reason.PLACEHOLDER, kind), o.look)
+            return FetchResult(o.candidate, o.response, ItemError(Reason.PLACEHOLDER, kind), o.look)
         if sha1 is not None and _sha1(o.look) != sha1.lower():
-            return Outcome(o.candidate, o.response, ItemError(Reason.HASH_MISMATCH, "sha1"), o.look)
+            return FetchResult(o.candidate, o.response, ItemError(Reason.HASH_MISMATCH, "sha1"), o.look)
     return o
 
 
-def _body(o: Outcome) -> bytes:
+def _body(o: FetchResult) -> bytes:
     """The bytes that are kept of an outcome."""
     rewritten = o.look.rewritten if o.look else None
     return rewritten if rewritten is not None else o.response.body if o.response else b""
 
 
-def _sha1(look: Look) -> str:
+def _sha1(look: Inspection) -> str:
     """Of what came."""
     return look.came[1] if look.came else look.sha1
 
 
-def _rewriting(look: Look | None) -> str | None:
+def _rewriting(look: Inspection | None) -> str | None:
     """What is on record of a sample that is stored without metadata."""
     if look is None or look.came is None:
         return None
@@ -285,11 +285,11 @@ def _count(db: sqlite3.Connection, verdicts: Mapping[int, Verdict]) -> None:
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (history.SCREENED, json.dumps(counts)))
 
 
-def _reason(o: Outcome) -> Reason | None:
+def _reason(o: FetchResult) -> Reason | None:
     return o.failure.reason if o.failure else None
 
 
-def _hash_check(o: Outcome, sha1: str | None) -> str | None:
+def _hash_check(o: FetchResult, sha1: str | None) -> str | None:
     """Whether the bytes have the sha1 that the source names: ok, mismatch, or absent (it names none)."""
     if o.look is None:
         return None

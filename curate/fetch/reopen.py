@@ -31,7 +31,7 @@ def changed(ws: Workspace) -> list[tuple[str, str, int]]:
     that changed, and how many failed so."""
     found = []
     sql = "SELECT decided_by, count(*) FROM candidates WHERE state = 'failed' AND decided_by IS NOT NULL GROUP BY 1"
-    for decided, count in ws.catalog.rows(sql):
+    for decided, count in ws.catalog.all(sql):
         before = json.loads(decided)
         now = json.loads(canonical({key: _value(ws.config, key) for key in before}))
         if key := next((key for key in before if before[key] != now[key]), None):

@@ -17,14 +17,14 @@ from functools import cached_property
 from curate.contracts import Engine, Http, Source
 from curate.errors import CurateError, GateError, ItemError, MatchError
 from curate.features import hashes
-from curate.features.inspect import Intake
+from curate.features.inspect import Inspect
 from curate.fetch import placeholders
 from curate.fetch.admission import admit
 from curate.fetch.budget import Budget, Metered
 from curate.fetch.coverage import left_out, totals, verdict, went
-from curate.fetch.licenses import judge_licences
+from curate.fetch.licenses import judge_licenses
 from curate.fetch.listing import list_source, source_id
-from curate.fetch.pipeline import Client, Line, Task, answered
+from curate.fetch.pipeline import Line, MediaClient, PendingCandidate, answered
 from curate.fetch.recorder import Recorder
 from curate.fetch.reopen import reopen
 from curate.fetch.sampling import Stratum, draw, estimate
@@ -42,7 +42,7 @@ PAGE = 500  # pending candidates of one host read at a time
 
 
 def fetch(  # the one verb with all of the outside world handed in
-    ws: Workspace, sources: Sequence[Source], http: "contextlib.AbstractAsyncContextManager[Client]", gate: Gate,
+    ws: Workspace, sources: Sequence[Source], http: "contextlib.AbstractAsyncContextManager[MediaClient]", gate: Gate,
     engine: Engine, progress: Progress, limit: int | None = None, sample: int | None = None,
 ) -> dict[str, object]:  # fmt: skip
     """Fetch what is pending; rerun = resume. `limit` bounds how many candidates this run takes on; `sample` has it take
@@ -54,8 +54,8 @@ def fetch(  # the one verb with all of the outside world handed in
     admit(ws.config, sources, gate)
     if gate.banner is not None:
         progress.note(gate.banner)
-    ws.catalog.put(CONFIGURED, canonical(sorted(source_id(one) for one in sources)))
-    ws.catalog.put("screening", summary := canonical(gate.summary()))
+    ws.catalog.set(CONFIGURED, canonical(sorted(source_id(one) for one in sources)))
+    ws.catalog.set("screening", summary := canonical(gate.summary()))
     with ws.catalog.tx() as db:
         db.execute("UPDATE runs SET screening = ? WHERE run = ?", (summary, ws.catalog.run))
     placeholders.reconsider(ws.catalog, ws.config.fetch.placeholder_urls)
@@ -122,16 +122,16 @@ class _Run:
         self.limit = self.budget.items(self.limit)
         self.left = self.limit if self.limit is not None else -1
 
-    async def all(self, sources: Sequence[Source], http: "contextlib.AbstractAsyncContextManager[Client]") -> None:
+    async def all(self, sources: Sequence[Source], http: "contextlib.AbstractAsyncContextManager[MediaClient]") -> None:
         limits = self.ws.config.fetch
         bounds = Bounds(limits.max_pixels, limits.min_side, limits.max_frames)
         wanted = self.gate.active or self.recorder.by_look
-        line = Line(self.engine, self.recorder, Intake(bounds, wanted, hashes.side(self.ws), limits.strip))
+        line = Line(self.engine, self.recorder, Inspect(bounds, wanted, hashes.side(self.ws), limits.strip))
         async with http as client:
             line.start(asyncio.get_running_loop(), client.room)  # its workers wake up while the sources are listed
             try:
                 await self._list_all(sources, Metered(client, self.ws.catalog, self.budget))
-                judge_licences(self.ws.catalog, limits.require_license, limits.licenses)
+                judge_licenses(self.ws.catalog, limits.require_license, limits.licenses)
                 if self.sample is not None:
                     self.strata = draw(self.ws.catalog, self.ws.config.taxonomy.first.name, self.sample)
                 pending = sum(count for _, count in self._by_host())
@@ -155,7 +155,7 @@ class _Run:
         except ItemError as error:
             self.unlisted[source_id(source)] = str(error)
 
-    async def _download(self, client: Client, line: "Line", step: Step) -> None:
+    async def _download(self, client: MediaClient, line: "Line", step: Step) -> None:
         line.step = step
         try:
             async with asyncio.TaskGroup() as group:
@@ -171,7 +171,7 @@ class _Run:
         finally:
             await line.end()
 
-    async def _hosts(self, client: Client, line: "Line") -> None:
+    async def _hosts(self, client: MediaClient, line: "Line") -> None:
         """Work through every host at once; the client says how much of that is under way."""
         await asyncio.gather(*(self._host(client, line, *row) for row in self._by_host()))
 
@@ -180,22 +180,22 @@ class _Run:
         if self.sample is not None:
             return sorted(Counter(task.host for task in self._drawn).items())
         sql = "SELECT host, count(*) FROM candidates WHERE state = 'pending' GROUP BY host ORDER BY host"
-        return [(host, count) for host, count in self.ws.catalog.rows(sql)]
+        return [(host, count) for host, count in self.ws.catalog.all(sql)]
 
     @cached_property
-    def _drawn(self) -> list[Task]:
+    def _drawn(self) -> list[PendingCandidate]:
         """The sample, in the order in which it was listed."""
         sql = "SELECT candidate, kind, locator, host FROM candidates WHERE candidate = ?"
         drawn = sorted(one for stratum in self.strata for one in stratum.drawn)
-        return [Task(*row) for one in drawn for row in self.ws.catalog.rows(sql, (one,))]
+        return [PendingCandidate(*row) for one in drawn for row in self.ws.catalog.all(sql, (one,))]
 
-    async def _host(self, client: Client, line: "Line", host: str, count: int) -> None:
+    async def _host(self, client: MediaClient, line: "Line", host: str, count: int) -> None:
         """Work through one host's pending candidates, a few at a time."""
         wide = self.ws.config.fetch.per_host if host else self.ws.config.fetch.concurrency
         tasks = self._pending(host)
         await asyncio.gather(*(self._worker(client, line, tasks) for _ in range(min(wide, count))))
 
-    async def _worker(self, client: Client, line: "Line", tasks: Iterator[Task]) -> None:
+    async def _worker(self, client: MediaClient, line: "Line", tasks: Iterator[PendingCandidate]) -> None:
         while not line.stopped and self.budget.seconds_left > 0:
             if self.left == 0 or (task := next(tasks, None)) is None:
                 return
@@ -207,7 +207,7 @@ class _Run:
                 return
             line.put(task, answer)
 
-    def _pending(self, host: str) -> Iterator[Task]:
+    def _pending(self, host: str) -> Iterator[PendingCandidate]:
         """The host's pending candidates in the order they were listed, read a page at a time."""
         if self.sample is not None:
             yield from (task for task in self._drawn if task.host == host)
@@ -217,6 +217,6 @@ class _Run:
             "SELECT candidate, kind, locator, host FROM candidates"
             " WHERE state = 'pending' AND host = ? AND candidate > ? ORDER BY candidate LIMIT ?"
         )
-        while rows := self.ws.catalog.rows(sql, (host, after, PAGE)):
-            yield from (Task(*row) for row in rows)
+        while rows := self.ws.catalog.all(sql, (host, after, PAGE)):
+            yield from (PendingCandidate(*row) for row in rows)
             after = rows[-1][0]

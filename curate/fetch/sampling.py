@@ -40,7 +40,7 @@ def draw(catalog: Catalog, axis: str, n: int) -> list[Stratum]:
     Raises UsageError where there are more classes than that.
     """
     found = defaultdict[tuple[str, str], list[tuple[bytes, int]]](list)
-    for candidate, host, locator, label in catalog.values(_PENDING, (axis,)):
+    for candidate, host, locator, label in catalog.iterate_tuples(_PENDING, (axis,)):
         digest = hashlib.sha256(f"{locator}".encode()).digest()
         found[label or UNLABELLED, host or HERE].append((digest, candidate))
     whole = sum(map(len, found.values()))
@@ -80,7 +80,7 @@ def estimate(catalog: Catalog, strata: Sequence[Stratum]) -> dict[str, Any]:
     nothing. `expected` is how many of all that was pending a whole fetch would store; `unasked` how many candidates are
     in strata of which nothing was answered, and are in no estimate.
     """
-    states = dict(map(tuple, catalog.rows(_STATES)))
+    states = dict(map(tuple, catalog.all(_STATES)))
     rows = [_row(one, Counter(states.get(candidate) for candidate in one.drawn)) for one in strata]
     labels = sorted({row["class"] for row in rows})
     classes = [{"class": label} | _over([row for row in rows if row["class"] == label]) for label in labels]

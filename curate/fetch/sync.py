@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 
-from curate.contracts import Http, Source, Synced
+from curate.contracts import Http, Source, SupportsSync
 from curate.coverage import Coverage
 from curate.errors import ItemError
 from curate.fetch.budget import Budget, Metered
@@ -35,11 +35,11 @@ def sync(
     `checked` counts items; the kinds count what is so now, `restored` what is no more. `withheld` are samples.
     """
     started = time.monotonic()
-    systems = {source.system: source for source in reversed(sources) if isinstance(source, Synced)}
+    systems = {source.system: source for source in reversed(sources) if isinstance(source, SupportsSync)}
     run = _Sync(ws)
     asyncio.run(run.all(systems, http, progress))
-    ws.catalog.note("sync", None, dict(run.counts))
-    states = ws.catalog.rows("SELECT kind, count(DISTINCT page_id) FROM changes WHERE ended_at IS NULL GROUP BY kind")
+    ws.catalog.log("sync", None, dict(run.counts))
+    states = ws.catalog.all("SELECT kind, count(DISTINCT page_id) FROM changes WHERE ended_at IS NULL GROUP BY kind")
     nothing = run.unsynced and not run.counts["checked"]
     lost = "; ".join(sorted(set(run.unsynced.values())))
     found = Coverage(len(systems) - len(run.unsynced), len(systems), "systems", "could not be asked")
@@ -49,7 +49,7 @@ def sync(
         **dict.fromkeys(("deleted", "withdrawn", "moved", "overwritten"), 0),
         **{row[0]: row[1] for row in states},
         "restored": run.counts["restored"],
-        "withheld": ws.catalog.one("SELECT count(DISTINCT sample) FROM withheld"),
+        "withheld": ws.catalog.scalar("SELECT count(DISTINCT sample) FROM withheld"),
         "unsynced": run.unsynced,
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -62,7 +62,7 @@ class _Sync:
     unsynced: dict[str, str] = field(default_factory=dict)
 
     async def all(
-        self, systems: Mapping[str, Synced], http: AbstractAsyncContextManager[Http], progress: Progress
+        self, systems: Mapping[str, SupportsSync], http: AbstractAsyncContextManager[Http], progress: Progress
     ) -> None:
         async with http as asked:
             client = Metered(asked, self.ws.catalog, Budget(self.ws.config.run))
@@ -73,7 +73,7 @@ class _Sync:
                     except ItemError as error:
                         self.unsynced[system] = str(error)
 
-    async def _one(self, system: str, source: Synced, client: Http, step: Step) -> None:
+    async def _one(self, system: str, source: SupportsSync, client: Http, step: Step) -> None:
         """All items of one system, a few hundred at a time, each lot committed with the place to go on from."""
         place = f"sync:{system}"
         after = self.ws.catalog.get(place) or ""
@@ -84,12 +84,12 @@ class _Sync:
             self._write(known, found, place, after)
             self.counts["checked"] += len(known)
             step(len(known))
-        self.ws.catalog.put(place, "")
+        self.ws.catalog.set(place, "")
 
-    async def _explained(self, source: Synced, client: Http, change: Change) -> Change:
+    async def _explained(self, source: SupportsSync, client: Http, change: Change) -> Change:
         """The change with what is known of it already, or else what its system says of it."""
         sql = "SELECT detail FROM changes WHERE page_id = ? AND sha1 = ? AND kind = ? AND ended_at IS NULL"
-        known = self.ws.catalog.one(sql, _key(change))
+        known = self.ws.catalog.scalar(sql, _key(change))
         if known is not None and not change.detail:
             return replace(change, detail=known)
         return change if known is not None else replace(change, detail=await source.explain(client, change))
@@ -97,9 +97,9 @@ class _Sync:
     def _known(self, system: str, after: str) -> Known:
         """The next items after a page id, and what each was when it was found."""
         found: dict[str, list[Upstream]] = {}
-        lot = self.ws.catalog.rows(_LOT, (f"{system}:", f"{system};", after, PAGES))
+        lot = self.ws.catalog.all(_LOT, (f"{system}:", f"{system};", after, PAGES))
         for (page,) in lot:
-            rows = self.ws.catalog.rows("SELECT DISTINCT upstream FROM mentions WHERE page_id = ?", (page,))
+            rows = self.ws.catalog.all("SELECT DISTINCT upstream FROM mentions WHERE page_id = ?", (page,))
             found[page] = [Upstream(**json.loads(row[0])) for row in rows]
         return found
 

@@ -104,7 +104,7 @@ def _human(one: views.Human) -> Label:
 
 def _contested(ws: "Workspace", axis: Axis) -> Iterator[str]:
     """Every member of a collapse set, one picture that is, to which people gave more than one answer, or a tie."""
-    members = {row[0]: row[1] for row in ws.catalog.stream("SELECT sample, collapse FROM members")}
+    members = {row[0]: row[1] for row in ws.catalog.iterate("SELECT sample, collapse FROM members")}
     answers: defaultdict[str, set[str | None]] = defaultdict(set)
     settled = views.precedents(ws.catalog, axis.name, ws.config.taxonomy.version)
     for sample, label in settled.items():

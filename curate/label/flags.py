@@ -78,7 +78,7 @@ def accusations(ws: "Workspace", axis: Axis, ids: Sequence[str], flagged: "np.nd
     import numpy as np
 
     sql = "SELECT s.id, coalesce(m.collapse, s.id) FROM samples s LEFT JOIN members m ON m.sample = s.id ORDER BY s.id"
-    collapse = {str(row[0]): str(row[1]) for row in ws.catalog.values(sql)}
+    collapse = {str(row[0]): str(row[1]) for row in ws.catalog.iterate_tuples(sql)}
     at = {name: n for n, name in enumerate(collapse)}
     numbers: dict[str, int] = {}
     place = np.array([numbers.setdefault(name, len(numbers)) for name in collapse.values()], dtype=np.int64)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.contracts import Labeler, Needs
+from curate.contracts import Labeler, Resources
 from curate.coverage import Coverage
 from curate.engine.serial import Serial
 from curate.errors import UsageError
@@ -64,7 +64,7 @@ def own(paths: Sequence[Path], axes: Sequence[Axis]) -> dict[str, list["Labeling
     for path in paths:
         trust.check(path)
         plain(path)
-    for path, module in Serial().map(_Run(), paths, Needs(side=0)):
+    for path, module in Serial().map(_Run(), paths, Resources(side=0)):
         if isinstance(module, Exception):
             raise UsageError(f"label.functions: {path}: {type(module).__name__}: {module}") from module
         axis, functions = module.get("AXIS", axes[0].name), _labelling(module)
@@ -194,7 +194,7 @@ def vote(
     for start in range(0, n, CHUNK):
         part = rows(start, min(start + CHUNK, n))
         for column, function in enumerate(functions):
-            answers = (answer for _, answer in Serial().map(_Ask(function, places[column]), part, Needs(side=0)))
+            answers = (answer for _, answer in Serial().map(_Ask(function, places[column]), part, Resources(side=0)))
             for place, answer in enumerate(answers, start):
                 if isinstance(answer, Exception):
                     _blame(votes, function.name, answer)

@@ -81,7 +81,7 @@ def label(
     columns = _columns(ws, labelers, known.samples)
     lost = frozenset(unread(ws, labelers, known.ids))
     blind = lost.intersection(known.survivors)
-    covered = over_some(len(known.survivors), len(blind), ws.catalog.one("SELECT count(*) FROM samples"))
+    covered = over_some(len(known.survivors), len(blind), ws.catalog.scalar("SELECT count(*) FROM samples"))
     found = []
     for axis in ws.config.taxonomy.axes:
         with progress.stage("vote", len(known.samples)) as step:
@@ -152,7 +152,7 @@ def _asked(ws: Workspace) -> Asked:
 def _columns(ws: Workspace, labelers: Sequence[Labeler], known: Sequence[Sample]) -> dict[str, Any]:
     """The fields of a row: what is known of the sample, and `<labeler>_<column>`."""
     found = "SELECT sample, min(locator) FROM candidates WHERE kind = 'url' AND sample IS NOT NULL GROUP BY sample"
-    urls = dict(map(tuple, ws.catalog.rows(found)))
+    urls = dict(map(tuple, ws.catalog.all(found)))
     ids = [sample.id for sample in known]
     columns: dict[str, Any] = {name: [getattr(one, name) for one in known] for name in ATTRIBUTES[:-1]}
     columns["url"] = [urls.get(name) for name in ids]
@@ -304,10 +304,10 @@ def _gold(ws: Workspace, axis: Axis, ids: Sequence[str]) -> "np.ndarray":
     """
     import numpy as np
 
-    test = {row[0] for row in ws.catalog.rows("SELECT sample FROM members WHERE split = 'test'")}
+    test = {row[0] for row in ws.catalog.all("SELECT sample FROM members WHERE split = 'test'")}
     taxonomy = ws.config.taxonomy.version
     humans = views.humans(ws.catalog, axis.name, taxonomy, axis.classes)
-    left_out = test | views.chosen(ws.catalog, axis.name, taxonomy)
+    left_out = test | views.selected_by_model(ws.catalog, axis.name, taxonomy)
     own = {name: one.label for name, one in humans.items() if not one.carried and name not in left_out}
     said = {name: axis.classes.index(label) for name, label in own.items()}
     return np.array([said.get(name, -1) for name in ids], dtype=np.int64)

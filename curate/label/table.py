@@ -89,7 +89,7 @@ def write(ws: "Workspace", axis: Axis, weak: Weak) -> None:
     digest = hashlib.sha256(to_parquet(table)).hexdigest()
     mark = fingerprint(axis.name, ws.config.taxonomy.version, means, digest)
     ws.table("weak", mark).write("all", table)
-    before = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
+    before = ws.catalog.scalar("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
     with ws.catalog.tx() as db:
         db.execute("INSERT OR REPLACE INTO labellings VALUES (?, ?, ?, ?)", (axis.name, mark, report, ws.catalog.run))
     if before not in (None, mark):
@@ -98,7 +98,7 @@ def write(ws: "Workspace", axis: Axis, weak: Weak) -> None:
 
 def report(ws: "Workspace", axis: Axis) -> dict[str, Any] | None:
     """The report in force on an axis; None before the first `curate label`."""
-    text = ws.catalog.one("SELECT report FROM labellings WHERE axis = ?", (axis.name,))
+    text = ws.catalog.scalar("SELECT report FROM labellings WHERE axis = ?", (axis.name,))
     return None if text is None else dict(json.loads(text))
 
 
@@ -110,7 +110,7 @@ def read(ws: "Workspace", axis: Axis) -> Weak | None:
     import numpy as np
 
     said = report(ws, axis)
-    mark = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
+    mark = ws.catalog.scalar("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
     table = ws.table("weak", mark).read() if mark else None
     if said is None or table is None or not {"classes", "sets", "voters"} <= said.keys():
         return None

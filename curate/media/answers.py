@@ -16,7 +16,7 @@ _PARTS = 10_000  # more parts than a file may have that is looked into
 _NAME = 100  # characters of a part's name
 
 
-def is_row(row: phash.Row) -> bool:
+def is_row(row: phash.HashRow) -> bool:
     """Whether it can be one of the table of pHashes."""
     sizes = {len(one) for one in (row["phash"], row["signs"], row["inner_phash"], row["inner_signs"])}
     inner = math.isnan(row["inner_quality"]) or 0 <= row["inner_quality"] < math.inf

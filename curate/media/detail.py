@@ -21,7 +21,7 @@ SAME = 0.33  # nats by which the detail of four cells may differ between two ver
 MARK = fingerprint(NAME, VERSION, DECODED, SIDE, CELLS)
 
 
-def of(image: Image.Image) -> bytes:
+def detail_map(image: Image.Image) -> bytes:
     """The variance of the luminance within each of 32x32 cells, on a log scale: 1,024 bytes, row by row.
 
     From an opened image; raises ItemError.

@@ -21,7 +21,7 @@ def spread(count: int, most: int = MOST) -> list[int]:
     return [round(n * (count - 1) / (some - 1)) for n in range(some)] if some > 1 else [0]
 
 
-def each(image: Image.Image) -> Iterator[tuple[Image.Image, phash.Row]]:
+def each(image: Image.Image) -> Iterator[tuple[Image.Image, phash.HashRow]]:
     """Every frame of an opened image in turn: whole, oriented, in grey, with its row as in the hash table.
 
     Raises ItemError where one cannot be decoded.

@@ -27,7 +27,7 @@ MAIN = "main"
 MIN_QUALITY = 50  # below it a hash says too little of its picture to be matched
 TOLERATED = 4  # bits by which the same pixels may have another hash here than by pdqhash
 RADIUS = 31  # bits within which two pictures are the same to a screening list
-MARK = fingerprint(NAME, VERSION)
+FINGERPRINT = fingerprint(NAME, VERSION)
 VOID = tuple(fingerprint(NAME, version) for version in range(1, VERSION))  # marks of tables by rules that do not hold
 _SMALLEST = 5  # px; a picture with a shorter side has no hash
 

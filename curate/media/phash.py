@@ -23,7 +23,7 @@ SAME_LEVELS = 8  # grey levels by which thumbnails of one picture may differ, an
 SAME_SHIFT = 8  # by one SAME_SHIFT-th of the step to the next pixel: resizing tools differ in where a pixel lies
 
 
-class Row(TypedDict):
+class HashRow(TypedDict):
     """A row of the hash table, as `row_of` makes it."""
 
     phash: bytes
@@ -38,7 +38,7 @@ class Row(TypedDict):
 FULL = 0  # the side of a decode that is not scaled
 
 
-def mark(side: int) -> str:
+def fingerprint_of(side: int) -> str:
     """What a table holds whose hashes are made from decodes that leave `side` px; another side can turn a bit."""
     return fingerprint(NAME, VERSION, side, THUMB, inner.VERSION)
 
@@ -48,7 +48,7 @@ VOID = tuple(  # marks of tables by rules that do not hold
 )
 
 
-def columns_of(image: Image.Image) -> Row:
+def columns_of(image: Image.Image) -> HashRow:
     """One row of the hash table, from an opened image: one scaled decode of its luminance; raises ItemError."""
     return row_of(luminance(image, SIDE))
 
@@ -70,7 +70,7 @@ def with_pdq(picture: Image.Image, part: str = pdq.MAIN) -> tuple[pdq.Pdq, Lumin
     return found, Luminance(Image.fromarray(grey), picture.size, scale)
 
 
-def row_of(seen: Luminance) -> Row:
+def row_of(seen: Luminance) -> HashRow:
     """One row of the hash table, from a decode that leaves SIDE px or more.
 
     `phash`: 8 bytes. `signs`: 8 bytes, a bit for each of the same coefficients that is above zero: those of the

@@ -12,7 +12,7 @@ CATEGORIES = frozenset({"categories", "category_path"})
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PolicyVerdict:
     """What the policy says of a candidate: `blocked` and `denied` say why it may not enter (None: it may)."""
 
     blocked: str | None = None  # a refused source: the failure blocked_source
@@ -20,7 +20,7 @@ class Verdict:
     may_depict_minors: bool = False
 
 
-def judge(candidate: Candidate, safe: Container[str | None]) -> Verdict:
+def judge(candidate: Candidate, safe: Container[str | None]) -> PolicyVerdict:
     """What a candidate's own words say of it; `safe` are the taxonomy's safe classes, and no label is not among them.
 
     Denied categories and refused sources hold for every class; a suggestion of minors bars from classes that are not
@@ -28,14 +28,14 @@ def judge(candidate: Candidate, safe: Container[str | None]) -> Verdict:
     """
     for text in _places(candidate):
         if (refusal := refused(text)) is not None:
-            return Verdict(blocked=refusal.id)
+            return PolicyVerdict(blocked=refusal.id)
     for name in _categories(candidate):
         if (refusal := denied_category(name)) is not None:
-            return Verdict(denied=f"denied category {refusal.id}")
+            return PolicyVerdict(denied=f"denied category {refusal.id}")
     found = suggests_minor(*_words(candidate))
     if found is not None and candidate.label not in safe:
-        return Verdict(denied=f"may depict minors: {found}")
-    return Verdict(may_depict_minors=found is not None)
+        return PolicyVerdict(denied=f"may depict minors: {found}")
+    return PolicyVerdict(may_depict_minors=found is not None)
 
 
 def _places(candidate: Candidate) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.contracts import Export
+from curate.contracts import ReleaseFormat
 from curate.errors import GateError
 from curate.records import Manifest
 from curate.release.reader import HEADER, PROVENANCE, files, load
@@ -32,7 +32,7 @@ from curate.release.versions import check_version
 log = logging.getLogger(__name__)
 
 
-def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progress: "Progress") -> dict[str, Any]:
+def export(ws: "Workspace", version: str, formats: Mapping[str, ReleaseFormat], progress: "Progress") -> dict[str, Any]:
     """Freeze the labelled survivors as release `version`, and write it in each format.
 
     Raises UsageError for a version that exists, is none or is no higher one, or where nothing is labelled; GateError if
@@ -46,7 +46,7 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, Export], progres
         step()
         if (left := ws.catalog.get(EXPORTING)) not in (None, version):
             _withdraw(ws, left)  # of a run that was killed
-        ws.catalog.put(EXPORTING, version)
+        ws.catalog.set(EXPORTING, version)
         with aside(ws.work / "releases", version) as folder:
             _write(ws, version, rows, folder, covered)
             step()
@@ -95,7 +95,7 @@ def _write(ws: "Workspace", version: str, rows: Rows, folder: Path, covered: Map
     write(folder / PROVENANCE, provenance_of(ws, {sample for sample, _ in rows.ids()}))
 
 
-def _write_formats(exports: Path, release: Manifest, formats: Mapping[str, Export]) -> None:
+def _write_formats(exports: Path, release: Manifest, formats: Mapping[str, ReleaseFormat]) -> None:
     with aside(exports, release.version) as folder:
         for name, one in formats.items():
             (folder / name).mkdir(mode=0o700)
@@ -107,7 +107,7 @@ def _record(ws: "Workspace", rows: Rows, release: Manifest) -> str:
     version = release.version
     sha256 = hashlib.sha256((release.path / HEADER).read_bytes()).hexdigest()
     keep(ws, f"releases/{version}", f"exports/{version}")
-    ws.catalog.note("export", version, {"sha256": sha256, "rows": release.header["rows"]})
+    ws.catalog.log("export", version, {"sha256": sha256, "rows": release.header["rows"]})
     parent = release.header["parent"]
     with ws.catalog.tx() as db:
         if late := held(ws.catalog) & {sample for sample, _ in rows.ids()}:
@@ -127,6 +127,6 @@ def _withdraw(ws: "Workspace", version: str) -> None:
     for one in (f"releases/{version}", f"exports/{version}"):
         forget(ws, one)
         shutil.rmtree(ws.work / one, ignore_errors=True)
-    ws.catalog.note("export", version, {"withdrawn": True})
+    ws.catalog.log("export", version, {"withdrawn": True})
     with ws.catalog.tx() as db:
         db.execute("DELETE FROM meta WHERE key = ?", (EXPORTING,))

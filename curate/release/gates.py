@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.config import Config, DedupeConfig
 from curate.dedupe import sharing
-from curate.dedupe.similarity import Looks, crossings
+from curate.dedupe.similarity import HashArrays, crossings
 from curate.errors import GateError, UsageError
 from curate.label.final import CONFLICT, CONTRADICTED
 from curate.records import SPLITS, Manifest
@@ -83,7 +83,7 @@ def check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
     """Every two splits by what dedupe grouped by; test and train by mirrors, turns and borders, whatever that is."""
     import numpy as np
 
-    known = {split: Looks.of(ws, ids[split]) for split in SPLITS}
+    known = {split: HashArrays.of(ws, ids[split]) for split in SPLITS}
     missing = [ids[split][n] for split in SPLITS for n in np.flatnonzero(~known[split].hashed)]
     if missing:
         raise GateError(
@@ -96,7 +96,7 @@ def check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
         _refuse(ids, (one, other), found, "run `curate dedupe` again")
     full = replace(ws.config.dedupe, orientations=True, borders=True)
     if full != ws.config.dedupe:
-        left, right = (Looks.of(ws, ids[split], full) for split in ASKED)
+        left, right = (HashArrays.of(ws, ids[split], full) for split in ASKED)
         remedy = "set orientations and borders to true in [dedupe], and run it again"
         _refuse(ids, ASKED, crossings(left, right, full), remedy)
 

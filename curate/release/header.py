@@ -76,7 +76,7 @@ def advice(ws: "Workspace") -> dict[str, Any]:
 
 def _parent(ws: "Workspace") -> dict[str, str] | None:
     """The release before this one, which is the highest."""
-    known = {row[0]: row[1] for row in ws.catalog.rows("SELECT version, sha256 FROM releases")}
+    known = {row[0]: row[1] for row in ws.catalog.all("SELECT version, sha256 FROM releases")}
     if not known:
         return None
     best = max(known, key=order)
@@ -90,7 +90,7 @@ def _screening(ws: "Workspace") -> dict[str, Any]:
     sql = "SELECT count(DISTINCT digest) FROM incidents WHERE kind IN ('match', 'rescan')"
     said = {key: summary.get(key) for key in ("matchers", "pdq_radius") if summary.get(key)}
     ignored = set_aside.summary(ws.catalog)
-    return {"lists": lists, "matched": ws.catalog.one(sql), **said} | ({"set_aside": ignored} if ignored else {})
+    return {"lists": lists, "matched": ws.catalog.scalar(sql), **said} | ({"set_aside": ignored} if ignored else {})
 
 
 def _approvals(ws: "Workspace") -> list[dict[str, str]]:
@@ -101,4 +101,4 @@ def _approvals(ws: "Workspace") -> list[dict[str, str]]:
         SELECT m.source FROM mentions m JOIN candidates c USING (candidate) WHERE c.sample IS NOT NULL)
     ORDER BY 1, 2, 3
     """
-    return [{"use": row[0], "reason": row[1] or "", "approved_by": row[2]} for row in ws.catalog.rows(sql)]
+    return [{"use": row[0], "reason": row[1] or "", "approved_by": row[2]} for row in ws.catalog.all(sql)]

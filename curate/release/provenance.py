@@ -26,7 +26,7 @@ def provenance_of(ws: "Workspace", released: set[str]) -> bytes:
     """A row for each mention of a released sample: what happened to be so when it was fetched. Not part of the hash."""
     import pyarrow as pa
 
-    facts = [row for row in ws.catalog.stream(_FACTS) if row["id"] in released]
+    facts = [row for row in ws.catalog.iterate(_FACTS) if row["id"] in released]
     text = {name: [row[name] for row in facts] for name in _TEXT}
     text["ref"] = [redact(row["ref"]) for row in facts]
     numbers = {name: [row[name] for row in facts] for name in ("attempts", "http_status", "may_depict_minors")}

@@ -46,7 +46,7 @@ class Redaction:
 
 def holding(ws: "Workspace", ids: Sequence[str]) -> list[str]:
     """The releases in whose files an id stands, as a row, a group's name or a parent, in order of their versions."""
-    known = [row[0] for row in ws.catalog.rows("SELECT version FROM releases ORDER BY created_at, version")]
+    known = [row[0] for row in ws.catalog.all("SELECT version FROM releases ORDER BY created_at, version")]
     gone = frozenset(ids)
     return [one for one in known if ids and any(_holds(path, gone) for path in _parquet(ws.work / "releases" / one))]
 
@@ -95,14 +95,14 @@ def removed_from(ws: "Workspace") -> list[dict[str, str]]:
 
 def _row(ws: "Workspace", version: str, receipt: str) -> Any:
     sql = "SELECT version, number, before, after FROM redactions WHERE version = ? AND receipt = ?"
-    return next(iter(ws.catalog.rows(sql, (version, receipt))), None)
+    return next(iter(ws.catalog.all(sql, (version, receipt))), None)
 
 
 def _release(ws: "Workspace", version: str, what: Redaction) -> None:
     """Files, header, receipt, each whole or as it was; then the catalog learns of it. May be done again."""
     folder = ws.work / "releases" / version
-    before = str(ws.catalog.one("SELECT sha256 FROM releases WHERE version = ?", (version,)))
-    number = 1 + int(ws.catalog.one("SELECT count(*) FROM redactions WHERE version = ?", (version,)))
+    before = str(ws.catalog.scalar("SELECT sha256 FROM releases WHERE version = ?", (version,)))
+    number = 1 + int(ws.catalog.scalar("SELECT count(*) FROM redactions WHERE version = ?", (version,)))
     _remember(folder, what)
     for path in _parquet(folder):
         _rewrite(path, what)

@@ -97,7 +97,7 @@ def collect(ws: "Workspace") -> Rows:
     origins = dict(_origins(ws.catalog))
     excluded: Counter[str] = Counter()
     rows: dict[str, list[tuple[object, ...]]] = {split: [] for split in SPLITS}
-    for sample, standing in zip(ws.catalog.stream(_SAMPLES), eligibility.standings(ws.catalog), strict=True):
+    for sample, standing in zip(ws.catalog.iterate(_SAMPLES), eligibility.standings(ws.catalog), strict=True):
         labelled, withheld = standing.id in known[0].by_sample, known[0].withheld.get(standing.id)
         shows_minors = standing.id in minors and _is_positive(standing.id, axes, known)
         if (reason := eligibility.unreleased(standing, labelled, withheld, shows_minors)) is not None:
@@ -150,7 +150,7 @@ def _turned(rows: list[tuple[object, ...]], width: int) -> list[list[object]]:
 
 def _origins(catalog: "Catalog") -> Iterator[tuple[str, tuple[str | None, ...]]]:
     """The one mention that a row names: (source, ref, url, upstream, license, attribution)."""
-    for sample, mentions in groupby(catalog.stream(_MENTIONS), key=lambda row: str(row["sample"])):
+    for sample, mentions in groupby(catalog.iterate(_MENTIONS), key=lambda row: str(row["sample"])):
         best = min(mentions, key=_preference)
         url = redact(best["locator"]) if best["kind"] == "url" else None
         said = (redact(best[name]) if best[name] else None for name in ("upstream", "license", "attribution"))

@@ -12,7 +12,7 @@ _NONE = "there is none yet; `curate export 1.0.0` makes one"
 
 def share(ws: Workspace, version: str, name: str) -> dict[str, Any]:
     """Note that `name` was given release `version`; the first time counts. Raises UsageError for no such release."""
-    known = [row[0] for row in ws.catalog.rows("SELECT version FROM releases ORDER BY version")]
+    known = [row[0] for row in ws.catalog.all("SELECT version FROM releases ORDER BY version")]
     if version not in known:
         raise UsageError(f"release {version}: no such release; {suggest(version, known) if known else _NONE}")
     if not name.strip():
@@ -21,5 +21,5 @@ def share(ws: Workspace, version: str, name: str) -> dict[str, Any]:
         row = (version, name.strip(), now(), ws.catalog.run)
         db.execute("INSERT OR IGNORE INTO shares VALUES (?, ?, ?, ?)", row)
         ws.catalog.append(db, "share", version, {})
-    rows = ws.catalog.rows("SELECT name FROM shares WHERE version = ? ORDER BY at, name", (version,))
+    rows = ws.catalog.all("SELECT name FROM shares WHERE version = ? ORDER BY at, name", (version,))
     return {"version": version, "recipients": [row[0] for row in rows]}

@@ -16,11 +16,11 @@ def check_version(ws: "Workspace", version: str) -> None:
     """Raise UsageError for a version that exists, is none, or is below the last."""
     if not _SEMVER.fullmatch(version):
         raise UsageError(f"version '{version}': give MAJOR.MINOR.PATCH, such as 1.0.0")
-    if ws.catalog.one("SELECT 1 FROM releases WHERE version = ?", (version,)):
+    if ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (version,)):
         raise UsageError(f"version {version}: there is such a release, and releases do not change; give a higher one")
-    if ws.catalog.one("SELECT 1 FROM forgotten WHERE path = ?", (f"releases/{version}",)):
+    if ws.catalog.scalar("SELECT 1 FROM forgotten WHERE path = ?", (f"releases/{version}",)):
         raise UsageError(f"version {version}: there was such a release, which was deleted; give a higher one")
-    known = [row[0] for row in ws.catalog.rows("SELECT version FROM releases")]
+    known = [row[0] for row in ws.catalog.all("SELECT version FROM releases")]
     if known and order(last := max(known, key=order)) > order(version):
         major, minor, patch = order(last)
         raise UsageError(

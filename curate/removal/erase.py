@@ -26,7 +26,7 @@ def group_name(catalog: Catalog, sample: str) -> str:
 
 def count(catalog: Catalog) -> dict[str, int]:
     """How much there is of the samples in `removing`, for the receipt."""
-    return {name: int(catalog.one(sql)) for name, sql in _COUNTED.items()}
+    return {name: int(catalog.scalar(sql)) for name, sql in _COUNTED.items()}
 
 
 def erase(ws: "Workspace", db: sqlite3.Connection, candidates: Sequence[int]) -> None:

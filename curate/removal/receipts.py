@@ -36,9 +36,9 @@ class Receipt:
 def earlier(catalog: "Catalog", name: str) -> Receipt | None:
     """The receipt of what was taken down under this sha256, locator or page, if something was."""
     asked = [(kind, catalog.digest(kind, name)) for kind in KINDS]
-    receipts = [catalog.one("SELECT receipt FROM tombstones WHERE kind = ? AND digest = ?", one) for one in asked]
+    receipts = [catalog.scalar("SELECT receipt FROM tombstones WHERE kind = ? AND digest = ?", one) for one in asked]
     for receipt in filter(None, receipts):
-        text = catalog.one("SELECT plan FROM removals WHERE receipt = ? AND state = 'done'", (receipt,))
+        text = catalog.scalar("SELECT plan FROM removals WHERE receipt = ? AND state = 'done'", (receipt,))
         return receipt_of(json.loads(text)) if text else Receipt(receipt, "", "")
     return None
 

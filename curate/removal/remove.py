@@ -81,16 +81,16 @@ def remove(
 def resume(ws: "Workspace") -> list[Receipt]:
     """Finish what was killed, and remove again what came back with an older catalog."""
     found = []
-    for state, text in ws.catalog.rows("SELECT state, plan FROM removals WHERE state != 'done' ORDER BY at"):
+    for state, text in ws.catalog.all("SELECT state, plan FROM removals WHERE state != 'done' ORDER BY at"):
         with disk():
             found.append(_finish(ws, _read(json.loads(text))) if state == "pending" else _scrubbed(ws, text, ()))
-    back = ws.catalog.rows("SELECT sample, receipt FROM removing WHERE sample IN (SELECT id FROM samples) ORDER BY 1")
+    back = ws.catalog.all("SELECT sample, receipt FROM removing WHERE sample IN (SELECT id FROM samples) ORDER BY 1")
     if back:
         first = ", ".join(sorted({str(row[1]) for row in back}))
         found.append(remove(ws, [row[0] for row in back], f"came back with an older catalog; taken down by {first}"))
-        redacted = [row[0] for row in ws.catalog.rows("SELECT DISTINCT version FROM redactions ORDER BY version")]
+        redacted = [row[0] for row in ws.catalog.all("SELECT DISTINCT version FROM redactions ORDER BY version")]
         keep(ws, *(f"{folder}/{one}" for one in redacted for folder in ("releases", "exports")))
-    if ws.catalog.one("SELECT 1 FROM removing"):
+    if ws.catalog.scalar("SELECT 1 FROM removing"):
         with ws.catalog.tx() as db:
             db.execute("DELETE FROM removing")
     return found
@@ -101,7 +101,7 @@ def confirm(ws: "Workspace", name: str, reason: str) -> None:
     asked = [(kind, ws.catalog.digest(kind, name)) for kind in KINDS]
     keys = [one for one in asked if ws.tombstones.reasons([one]) == {LISTED}]
     receipt = next(
-        (ws.catalog.one("SELECT receipt FROM tombstones WHERE kind = ? AND digest = ?", one) for one in keys), None
+        (ws.catalog.scalar("SELECT receipt FROM tombstones WHERE kind = ? AND digest = ?", one) for one in keys), None
     )
     if receipt is not None:
         ws.tombstones.append(
@@ -112,7 +112,7 @@ def confirm(ws: "Workspace", name: str, reason: str) -> None:
 def unfinished(catalog: "Catalog") -> bool:
     """Whether `resume` has something to do."""
     sql = "SELECT 1 FROM removals WHERE state != 'done' UNION ALL SELECT 1 FROM removing LIMIT 1"
-    return catalog.one(sql) is not None
+    return catalog.scalar(sql) is not None
 
 
 # -- what is to be removed -------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ def _plan(ws: "Workspace", receipt: Receipt, ids: Sequence[str], candidates: Seq
         digests={kind: [digest for one, digest in tombstones if one == kind] for kind in kinds},
         counts={"samples": len(ids), "candidates": len({row["candidate"] for row in places})} | count(catalog),
         recipients=_recipients(catalog, receipt.releases),
-        models=[row[0] for row in catalog.rows("SELECT model FROM models ORDER BY 1") if row[0] in receipt.releases],
+        models=[row[0] for row in catalog.all("SELECT model FROM models ORDER BY 1") if row[0] in receipt.releases],
         blocks_near=any(kind == "pdq" for kind, _ in tombstones),
     )
     exports = {version: redact.exported(ws, version) for version in receipt.releases}
@@ -142,14 +142,14 @@ def _with_frames(catalog: "Catalog", ids: Sequence[str]) -> list[str]:
     """The samples, and the frames that were cut from them, sorted."""
     found = set(ids)
     for one in ids:
-        found.update(row[0] for row in catalog.rows("SELECT id FROM samples WHERE parent = ?", (one,)))
+        found.update(row[0] for row in catalog.all("SELECT id FROM samples WHERE parent = ?", (one,)))
     return sorted(found)
 
 
 def _places(catalog: "Catalog", candidates: Sequence[int]) -> list[Any]:
     """Where the items were, and who they are upstream: one row for each mention of each candidate."""
     bare = set(candidates)
-    return [row for row in catalog.rows(_PLACES) if row["sample"] is not None or row["candidate"] in bare]
+    return [row for row in catalog.all(_PLACES) if row["sample"] is not None or row["candidate"] in bare]
 
 
 _PLACES = """
@@ -161,7 +161,7 @@ WHERE c.sample IN gone OR c.sample IS NULL
 
 def keys_of(catalog: "Catalog", sample: str) -> list[tuple[str, str]]:
     """What keeps a sample away once it is removed: its kinds of names, and their keyed digests."""
-    return sorted(_keys(catalog, [sample], catalog.rows(_NAMES, (sample,))))
+    return sorted(_keys(catalog, [sample], catalog.all(_NAMES, (sample,))))
 
 
 _NAMES = """
@@ -202,7 +202,7 @@ def _pdq(ws: "Workspace", ids: Sequence[str]) -> set[str]:
 
 def _recipients(catalog: "Catalog", versions: Sequence[str]) -> dict[str, list[str]]:
     """Who was given each of these releases."""
-    rows = catalog.rows("SELECT version, name FROM shares ORDER BY version, at, name")
+    rows = catalog.all("SELECT version, name FROM shares ORDER BY version, at, name")
     return {v: found for v in versions if (found := [row[1] for row in rows if row[0] == v])}
 
 
@@ -259,7 +259,7 @@ def _derived(ws: "Workspace") -> None:
 
 def pages(ws: "Workspace") -> list[Path]:
     """The pages that show pictures and are there: beside curate.toml, and where `report --out` put them."""
-    put = [row[0].removeprefix(PAGE) for row in ws.catalog.rows(_PUT, (f"{PAGE}*",))]
+    put = [row[0].removeprefix(PAGE) for row in ws.catalog.all(_PUT, (f"{PAGE}*",))]
     found = [*(ws.root / name for name in PAGES), *map(Path, put)]
     return [one for one in found if one.is_file() and not one.is_symlink() and _ours(one)]
 

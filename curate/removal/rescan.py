@@ -13,7 +13,7 @@ from curate.records import Digests
 from curate.removal.remove import keys_of, remove
 from curate.screening import preserve
 from curate.screening.gate import REMEDY, Gate, Match
-from curate.screening.quarantine import company, hold, open_incident
+from curate.screening.quarantine import hold, open_incident, related_subjects
 from curate.store.catalog import now
 from curate.store.tombstones import LISTED
 
@@ -33,7 +33,7 @@ def rescan(ws: "Workspace", gate: Gate, engine: "Engine", progress: "Progress") 
     started = time.monotonic()
     if gate.problems or not gate.active:
         raise GateError(f"screening: {(*gate.problems, 'no list is loaded')[0]}; nothing is screened; {REMEDY}")
-    ids = [row[0] for row in ws.catalog.rows("SELECT id FROM samples ORDER BY id")]
+    ids = [row[0] for row in ws.catalog.all("SELECT id FROM samples ORDER BY id")]
     done = hashes.complete(ws, ids, engine, progress)
     with progress.stage("rescan", len(ids)) as step:
         found = dict(_by_digest(ws, gate))
@@ -45,7 +45,7 @@ def rescan(ws: "Workspace", gate: Gate, engine: "Engine", progress: "Progress") 
     matched = {sample: found[sample] for sample in sorted(found) if sample in there}
     incidents = [_incident(ws, sample, match) for sample, match in matched.items()]
     receipt = remove(ws, list(matched), LISTED) if matched else None
-    ws.catalog.note("rescan", None, {"samples": len(ids), "matched": len(matched)})
+    ws.catalog.log("rescan", None, {"samples": len(ids), "matched": len(matched)})
     return {
         "samples": len(ids),
         "unhashed": len(done.unhashed),
@@ -60,7 +60,7 @@ def rescan(ws: "Workspace", gate: Gate, engine: "Engine", progress: "Progress") 
 
 
 def _by_digest(ws: "Workspace", gate: Gate) -> Iterator[tuple[str, Match]]:
-    rows = ws.catalog.rows("SELECT id, sha1, md5 FROM samples ORDER BY id")
+    rows = ws.catalog.all("SELECT id, sha1, md5 FROM samples ORDER BY id")
     values = {"sha256": [row["id"] for row in rows], "sha1": [row["sha1"] for row in rows]}
     values["md5"] = [row["md5"] for row in rows]
     for n, match in gate.known(values):
@@ -83,7 +83,7 @@ def _by_matcher(ws: "Workspace", gate: Gate, ids: Sequence[str]) -> Iterator[tup
     for at in range(0, len(ids), ASKED) if gate.matchers else ():
         some = ids[at : at + ASKED]
         marks = ",".join("?" * len(some))
-        rows = ws.catalog.rows(f"SELECT id, sha1, md5 FROM samples WHERE id IN ({marks})", some)  # noqa: S608
+        rows = ws.catalog.all(f"SELECT id, sha1, md5 FROM samples WHERE id IN ({marks})", some)  # noqa: S608
         known = hashes.read_pdq(ws, [row["id"] for row in rows])
         items = [
             Digests(row["id"], row["sha1"], row["md5"], tuple(one.tobytes().hex() for one in known.hashes[n]))
@@ -101,15 +101,15 @@ def _incident(ws: "Workspace", sample: str, match: Match) -> int:
     """The row of a match, with where it was found, since the catalog forgets that; it and its company are held back."""
     catalog, digest = ws.catalog, ws.catalog.digest("sha256", sample)
     sql = "SELECT incident FROM incidents WHERE kind = 'rescan' AND digest = ?"
-    if (known := catalog.one(sql, (digest,))) is not None:
+    if (known := catalog.scalar(sql, (digest,))) is not None:
         return int(known)
-    numbers = [row[0] for row in catalog.rows("SELECT candidate FROM candidates WHERE sample = ?", (sample,))]
-    places = [dict(row) for row in catalog.rows(_PLACES, (sample,))]
-    media = catalog.one("SELECT media_type || ' ' || width || 'x' || height FROM samples WHERE id = ?", (sample,))
+    numbers = [row[0] for row in catalog.all("SELECT candidate FROM candidates WHERE sample = ?", (sample,))]
+    places = [dict(row) for row in catalog.all(_PLACES, (sample,))]
+    media = catalog.scalar("SELECT media_type || ' ' || width || 'x' || height FROM samples WHERE id = ?", (sample,))
     detail: dict[str, object] = {"places": places, "media": media, "tombstones": keys_of(catalog, sample)}
     detail |= _preserved(ws, sample, match, places)
     with catalog.tx() as db:
-        held = {one for number in numbers for one in company(db, number)}
+        held = {one for number in numbers for one in related_subjects(db, number)}
         incident = open_incident(catalog, db, "rescan", sample, detail, match)
         hold(db, [("sample", sample), *sorted(held)], incident, f"came with what incident {incident} is about")
         catalog.append(db, "match", sample, {"incident": incident, "list": match.list, "held": len(held)})

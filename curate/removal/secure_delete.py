@@ -31,7 +31,7 @@ def scour(ws: "Workspace", words: Sequence[str]) -> None:
         return
     ws.catalog.vacuum()
     _fold(ws)
-    listed = {row[0] for row in ws.catalog.rows("SELECT value FROM set_aside")}  # a list's hashes, not what is here
+    listed = {row[0] for row in ws.catalog.all("SELECT value FROM set_aside")}  # a list's hashes, not what is here
     if left := [one for one in _traces(ws, words[:LOOKED_FOR]) if _HEX.fullmatch(one) and one not in listed]:
         raise StoreError(
             f"the catalog or the journal still holds {len(left)} of the removed ids; this is a bug of curate"
@@ -39,7 +39,7 @@ def scour(ws: "Workspace", words: Sequence[str]) -> None:
 
 
 def _fold(ws: "Workspace") -> None:
-    if not ws.catalog.fold():
+    if not ws.catalog.checkpoint():
         raise StoreError(
             "catalog.db: another process reads it, so its write-ahead log cannot be emptied; what was removed is held"
             " back. Close `curate review` and the like, and run the same again"
@@ -53,7 +53,7 @@ def _traces(ws: "Workspace", words: Sequence[str]) -> list[str]:
         if path.exists() and path.stat().st_size:
             with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 found += [one for one in words if data.find(one.encode()) >= 0]
-    return [one for one in found if _HEX.fullmatch(one) or not ws.catalog.one(_OTHERS, (one, one, one))]
+    return [one for one in found if _HEX.fullmatch(one) or not ws.catalog.scalar(_OTHERS, (one, one, one))]
 
 
 _OTHERS = """

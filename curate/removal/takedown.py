@@ -43,7 +43,7 @@ def takedown(
 
 def deleted(ws: "Workspace", reason: str) -> dict[str, Any]:
     """Remove what a source says was deleted where it came from."""
-    rows = ws.catalog.rows(_DELETED)
+    rows = ws.catalog.all(_DELETED)
     ids = {row["sample"] for row in rows if row["sample"] is not None}
     bare = [row["candidate"] for row in rows if row["sample"] is None]
     if not rows:
@@ -80,4 +80,4 @@ def said(receipt: Receipt, left: int) -> dict[str, Any]:
 def duplicates(catalog: "Catalog", ids: Iterable[str]) -> frozenset[str]:
     """The samples that were collapsed with one of these: the same picture in other bytes."""
     sql = "SELECT sample FROM members WHERE collapse = (SELECT collapse FROM members WHERE sample = ?)"
-    return frozenset(row[0] for one in ids for row in catalog.rows(sql, (one,))) - frozenset(ids)
+    return frozenset(row[0] for one in ids for row in catalog.all(sql, (one,))) - frozenset(ids)

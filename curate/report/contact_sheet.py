@@ -41,7 +41,7 @@ def dangers(ws: Workspace) -> list[str]:
             found.append(f"{axis.name}: '{label}' is not a class that the taxonomy calls safe")
         for name in weak.flagging(axis.safe) if weak else ():
             found.append(f"{axis.name}: the labelling function '{name}' finds some not safe, or failed on some")
-        if ws.catalog.one(_MENTION_WITHOUT, (axis.name,)) or ws.catalog.one(_SAMPLE_WITHOUT, (axis.name,)):
+        if ws.catalog.scalar(_MENTION_WITHOUT, (axis.name,)) or ws.catalog.scalar(_SAMPLE_WITHOUT, (axis.name,)):
             found.append(f"{axis.name}: not everything has a class that its source declares")
     known = {axis.name for axis in ws.config.taxonomy.axes}
     for stray in sorted(_values(ws, "SELECT DISTINCT axis FROM declared") - known):
@@ -64,7 +64,7 @@ SELECT 1 FROM samples s WHERE NOT EXISTS (SELECT 1 FROM candidates c JOIN declar
 
 
 def _values(ws: Workspace, sql: str, *params: str) -> set[str]:
-    return {row[0] for row in ws.catalog.rows(sql, params)}
+    return {row[0] for row in ws.catalog.all(sql, params)}
 
 
 def kept_apart(ws: Workspace) -> set[str]:
@@ -98,7 +98,7 @@ def _spread(names: Sequence[str], group: Mapping[str, str]) -> list[str]:
 
 def largest(ws: Workspace) -> list[dict[str, Any]]:
     """The largest near-duplicate groups, each with a few members: the survivors first. Held samples are left out."""
-    rows = ws.catalog.rows("SELECT sample, grp, sample = survivor AS survives FROM members ORDER BY sample")
+    rows = ws.catalog.all("SELECT sample, grp, sample = survivor AS survives FROM members ORDER BY sample")
     kept_back = inactive(ws.catalog).keys() | kept_apart(ws)
     members: dict[str, list[tuple[bool, str]]] = {}
     for row in rows:
@@ -116,7 +116,7 @@ def tiles(ws: Workspace, names: Iterable[str], clear: bool, progress: Progress) 
     wanted = sorted(set(names))
     group = _groups(ws)
     size = Counter(group.values())
-    frames = {row[0]: row[1] for row in ws.catalog.rows("SELECT id, frames FROM samples WHERE frames > 1")}
+    frames = {row[0]: row[1] for row in ws.catalog.all("SELECT id, frames FROM samples WHERE frames > 1")}
     found = {}
     with progress.stage("thumbnails", len(wanted)) as step:
         for name, picture in _pictures(ws, wanted, clear):
@@ -133,12 +133,12 @@ def tiles(ws: Workspace, names: Iterable[str], clear: bool, progress: Progress) 
 
 
 def _groups(ws: Workspace) -> dict[str, str]:
-    return {row[0]: row[1] for row in ws.catalog.rows("SELECT sample, grp FROM members")}
+    return {row[0]: row[1] for row in ws.catalog.all("SELECT sample, grp FROM members")}
 
 
 def _place(ws: Workspace, name: str) -> str | None:
     sql = "SELECT min(m.ref) FROM candidates c JOIN mentions m USING (candidate) WHERE c.sample = ?"
-    return place(ws.catalog.one(sql, (name,)))
+    return place(ws.catalog.scalar(sql, (name,)))
 
 
 def _tile(data: bytes, bounds: Bounds, clear: bool) -> bytes:

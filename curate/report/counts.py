@@ -31,12 +31,12 @@ def place(ref: str | None) -> str | None:
 
 
 def _pairs(ws: Workspace, sql: str) -> dict[str, int]:
-    return {row[0]: row[1] for row in ws.catalog.rows(sql)}
+    return {row[0]: row[1] for row in ws.catalog.all(sql)}
 
 
 def about(ws: Workspace) -> dict[str, Any]:
     """What was run, on which configuration, and how the last runs ended."""
-    runs = ws.catalog.rows("SELECT verb, status, tool, config, started_at, ended_at FROM runs ORDER BY started_at, run")
+    runs = ws.catalog.all("SELECT verb, status, tool, config, started_at, ended_at FROM runs ORDER BY started_at, run")
     return {
         "name": ws.root.name,
         "tool": __version__,
@@ -54,7 +54,7 @@ def screening(ws: Workspace) -> dict[str, Any]:
         "configured": [one.use for one in (*options.lists, *options.matchers)],
         "required": ws.config.screening.required,
         "passed": [*last["lists"], *last.get("matchers", ())] if last else None,
-        "matched": ws.catalog.one(
+        "matched": ws.catalog.scalar(
             "SELECT count(*) FROM candidates WHERE state = 'failed' AND reason = ?", (Reason.GATE_MATCH,)
         ),
         "incidents": _pairs(ws, "SELECT state, count(*) FROM incidents GROUP BY state ORDER BY state"),
@@ -65,14 +65,14 @@ def screening(ws: Workspace) -> dict[str, Any]:
 def candidates(ws: Workspace) -> dict[str, int]:
     """Candidates by state, and the samples and bytes that they are."""
     states = _pairs(ws, "SELECT state, count(*) FROM candidates GROUP BY state")
-    samples, size = ws.catalog.rows("SELECT count(*), coalesce(sum(bytes), 0) FROM samples")[0]
+    samples, size = ws.catalog.all("SELECT count(*), coalesce(sum(bytes), 0) FROM samples")[0]
     found = {state: states.get(state, 0) for state in ("stored", "failed", "pending")}
     return {"candidates": sum(states.values()), **found, "samples": samples, "bytes": size}
 
 
 def failures(ws: Workspace) -> list[dict[str, Any]]:
     """Failed candidates by reason, most first; `places` names a few mentions of each."""
-    rows = ws.catalog.rows(
+    rows = ws.catalog.all(
         "SELECT reason, count(*) AS n, max(retryable) AS retryable FROM candidates WHERE state = 'failed'"
         " GROUP BY reason ORDER BY n DESC, reason"
     )
@@ -93,13 +93,13 @@ def _places(ws: Workspace, reason: str) -> list[str]:
         "SELECT m.ref FROM candidates c JOIN mentions m USING (candidate)"
         " WHERE c.state = 'failed' AND c.reason = ? ORDER BY c.candidate, m.source, m.ref LIMIT ?"
     )
-    named = (found for (ref,) in ws.catalog.rows(sql, (reason, LOOKED_AT)) if (found := place(ref)) is not None)
+    named = (found for (ref,) in ws.catalog.all(sql, (reason, LOOKED_AT)) if (found := place(ref)) is not None)
     return list(islice(named, EXAMPLES))
 
 
 def sources(ws: Workspace) -> list[dict[str, Any]]:
     """Each source's candidates by state; one that two sources name is counted at both."""
-    rows = ws.catalog.rows(
+    rows = ws.catalog.all(
         "SELECT s.source, s.plugin, s.options, c.state, count(DISTINCT c.candidate) AS n FROM sources s"
         " LEFT JOIN mentions m USING (source) LEFT JOIN candidates c USING (candidate)"
         " GROUP BY s.source, c.state ORDER BY s.plugin, s.source, c.state"
@@ -124,12 +124,12 @@ def _subject(options: str) -> str:
 
 def duplicates(ws: Workspace) -> dict[str, Any]:
     """Groups (loose) and collapse sets (tight) of two and more, what dedupe left out, and who contradicts whom."""
-    one = ws.catalog.one
+    one = ws.catalog.scalar
     sized = "SELECT count(*) FROM (SELECT 1 FROM members GROUP BY {} HAVING count(*) > 1)"
     within = "SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM members GROUP BY {} HAVING n > 1)"
     left_out = "SELECT excluded, count(*) FROM members WHERE excluded IS NOT NULL GROUP BY excluded ORDER BY excluded"
     splits = _pairs(ws, "SELECT split, count(*) FROM members WHERE sample = survivor GROUP BY split")
-    conflicts = ws.catalog.rows("SELECT kind, subject, axis, reason FROM conflicts ORDER BY kind, subject, axis")
+    conflicts = ws.catalog.all("SELECT kind, subject, axis, reason FROM conflicts ORDER BY kind, subject, axis")
     return {
         "looked_at": one("SELECT count(*) FROM members"),
         "groups": one(sized.format("grp")),
@@ -175,7 +175,7 @@ def labels(ws: Workspace, axis: Axis) -> dict[str, Any]:
 
 def releases(ws: Workspace) -> list[dict[str, Any]]:
     """Each release, oldest first: rows by split and class, what was left out; `rows` is None where it is damaged."""
-    rows = ws.catalog.rows("SELECT version, sha256, parent, created_at FROM releases ORDER BY created_at, version")
+    rows = ws.catalog.all("SELECT version, sha256, parent, created_at FROM releases ORDER BY created_at, version")
     return [dict(row) | _header(ws.work / "releases" / row["version"] / HEADER, row["sha256"]) for row in rows]
 
 
@@ -193,5 +193,5 @@ def _header(path: Path, sha256: str) -> dict[str, Any]:
 
 def models(ws: Workspace) -> list[dict[str, Any]]:
     """What `curate train` found of each baseline, by release and name."""
-    rows = ws.catalog.rows("SELECT model, version, result FROM models ORDER BY version, model")
+    rows = ws.catalog.all("SELECT model, version, result FROM models ORDER BY version, model")
     return [json.loads(row["result"]) | {"model": row["model"], "release": row["version"]} for row in rows]

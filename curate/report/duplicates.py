@@ -66,7 +66,7 @@ def report(ws: Workspace, progress: Progress, clear: bool = False) -> Path:
 def _groups(ws: Workspace) -> dict[str, list[str]]:
     """The groups of two samples and more that are not held, by name: ids, sorted."""
     kept_back, found = inactive(ws.catalog), defaultdict(list)
-    for sample, name in ws.catalog.stream("SELECT sample, grp FROM members ORDER BY grp, sample"):
+    for sample, name in ws.catalog.iterate("SELECT sample, grp FROM members ORDER BY grp, sample"):
         if sample not in kept_back:
             found[name].append(sample)
     return {name: some for name, some in found.items() if len(some) > 1}
@@ -94,7 +94,7 @@ def _sources(ws: Workspace, groups: Mapping[str, Sequence[str]]) -> Table:
     )
     of: defaultdict[str, set[str]] = defaultdict(set)
     grouped = {one for some in groups.values() for one in some}
-    for sample, source in ws.catalog.stream(sql):
+    for sample, source in ws.catalog.iterate(sql):
         if sample in grouped:
             of[sample].add(source)
     common = Counter(source for sources in of.values() for source in sources)
@@ -116,7 +116,7 @@ def _splits(ws: Workspace) -> Table:
     """Samples by the split that they have and the one that their group has."""
     sql = "SELECT split, excluded, count(*) FROM members GROUP BY split, excluded"
     counts: Counter[tuple[str, str]] = Counter()
-    for split, excluded, n in ws.catalog.rows(sql):
+    for split, excluded, n in ws.catalog.all(sql):
         to = excluded.removeprefix("merged_with_") if excluded and excluded.startswith("merged_with_") else split
         counts[split, to] += n
     rows = [[split, *(counts[split, to] for to in SPLITS)] for split in SPLITS]

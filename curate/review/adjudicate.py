@@ -40,7 +40,7 @@ def adjudicate(ws: Workspace, ruling: Ruling) -> dict[str, object]:
         raise UsageError("adjudicate: say why (--reason); the next reviewer reads it")
     if holds.is_held(ws.catalog, sample):
         raise UsageError("adjudicate: the sample is held back")
-    who = {row["reviewer"] for row in ws.catalog.rows(_JUDGED, (axis.name, sample, sample))}
+    who = {row["reviewer"] for row in ws.catalog.all(_JUDGED, (axis.name, sample, sample))}
     if reviewer in who:
         raise UsageError(f"adjudicate: {reviewer} has judged it, or a duplicate of it; somebody else settles it")
     if not who:

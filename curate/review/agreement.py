@@ -62,7 +62,7 @@ def _axis(ws: Workspace, axis: Axis) -> dict[str, Any]:
     taxonomy = ws.config.taxonomy.version
     votes = views.votes(ws.catalog, axis.name, taxonomy)
     sql = "SELECT reviewer, label FROM in_force WHERE axis = ? AND taxonomy = ?"
-    given = ws.catalog.rows(sql, (axis.name, taxonomy))
+    given = ws.catalog.all(sql, (axis.name, taxonomy))
     blind = _blind(ws.catalog, axis, taxonomy)
     return {
         "axis": axis.name,
@@ -84,10 +84,10 @@ def _blind(catalog: Catalog, axis: Axis, taxonomy: str) -> _Blind:
     ORDER BY decision
     """
     by: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    for row in catalog.rows(sql, (axis.name, taxonomy)):
+    for row in catalog.all(sql, (axis.name, taxonomy)):
         if row["label"] in axis.classes:
             by[row["sample"]][row["reviewer"]] = row["label"]
-    group = {row["sample"]: row["grp"] for row in catalog.stream("SELECT sample, grp FROM members")}
+    group = {row["sample"]: row["grp"] for row in catalog.iterate("SELECT sample, grp FROM members")}
     return _Blind(axis, by, group)
 
 
@@ -175,7 +175,7 @@ def _gold(ws: Workspace, axis: Axis) -> list[dict[str, Any]]:
     """Each reviewer on gold items mixed in: how many right, and in blocks over time (drift); unsure is not right."""
     answers = views.settled(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes)
     given: defaultdict[str, list[tuple[str, bool]]] = defaultdict(list)
-    for row in ws.catalog.rows(_ON_GOLD, (axis.name, ws.config.taxonomy.version)):
+    for row in ws.catalog.all(_ON_GOLD, (axis.name, ws.config.taxonomy.version)):
         if row["sample"] in answers:
             given[row["reviewer"]].append((row["decided_at"], row["label"] == answers[row["sample"]]))
     named = {pseudonym(ws.catalog, name): rows for name, rows in given.items()}
@@ -207,17 +207,17 @@ def _queues(catalog: Catalog) -> list[dict[str, Any]]:
         (SELECT count(*) FROM in_force d WHERE d.queue = q.queue AND d.session IS NOT NULL) AS decisions
     FROM queues q ORDER BY q.created_at, q.queue
     """
-    return [dict(row) for row in catalog.rows(sql)]
+    return [dict(row) for row in catalog.all(sql)]
 
 
 def _own(ws: Workspace, reviewer: str) -> dict[str, Any]:
     """What is this person's business alone. `pace`: median seconds a decision; `days`: decisions and pace by day."""
-    rows = ws.catalog.rows("SELECT seconds, decided_at FROM in_force WHERE reviewer = ?", (reviewer,))
+    rows = ws.catalog.all("SELECT seconds, decided_at FROM in_force WHERE reviewer = ?", (reviewer,))
     days: defaultdict[str, list[float | None]] = defaultdict(list)
     for row in rows:
         days[row["decided_at"][:10]].append(row["seconds"])
     events = "SELECT kind, count(*) FROM review_events WHERE reviewer = ? GROUP BY kind"
-    kinds = {row[0]: row[1] for row in ws.catalog.rows(events, (reviewer,))}
+    kinds = {row[0]: row[1] for row in ws.catalog.all(events, (reviewer,))}
     return {
         "reviewer": reviewer,
         "pseudonym": pseudonym(ws.catalog, reviewer),

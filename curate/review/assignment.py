@@ -20,16 +20,16 @@ class Item:
     inclusion: float | None = None
 
 
-def left(catalog: Catalog, queue: str, reviewer: str, axis: str) -> list[Item]:
+def remaining_items(catalog: Catalog, queue: str, reviewer: str, axis: str) -> list[Item]:
     """What a reviewer neither judged nor declined, and not enough others have judged; what was skipped comes last."""
     judged: dict[str, set[str]] = {}
-    for row in catalog.rows("SELECT sample, reviewer FROM in_force WHERE queue = ? AND session IS NOT NULL", (queue,)):
+    for row in catalog.all("SELECT sample, reviewer FROM in_force WHERE queue = ? AND session IS NOT NULL", (queue,)):
         judged.setdefault(row["sample"], set()).add(row["reviewer"])
     declined, skipped = _set_aside(catalog, queue, reviewer)
     sql = "SELECT DISTINCT sample FROM in_force WHERE reviewer = ? AND axis = ?"
-    elsewhere = {row[0] for row in catalog.rows(sql, (reviewer, axis))}
+    elsewhere = {row[0] for row in catalog.all(sql, (reviewer, axis))}
     found = []
-    for row in there(catalog, queue):
+    for row in available_items(catalog, queue):
         by = judged.get(row["sample"], set())
         known = row["gold"] and row["sample"] in elsewhere  # whoever made an answer cannot be measured by it
         enough = 0 < row["raters"] <= len(by)
@@ -40,10 +40,10 @@ def left(catalog: Catalog, queue: str, reviewer: str, axis: str) -> list[Item]:
     return [_known(row, n, axis) for n, row in enumerate(found)]
 
 
-def there(catalog: Catalog, queue: str) -> list[sqlite3.Row]:
+def available_items(catalog: Catalog, queue: str) -> list[sqlite3.Row]:
     """Every item of a queue that is not held, not gone and not known by now to show minors, in the queue's order."""
     held = holds.held(catalog) | samples.minors(catalog)
-    return [row for row in catalog.rows(_ITEMS, (queue,)) if row["sample"] not in held]
+    return [row for row in catalog.all(_ITEMS, (queue,)) if row["sample"] not in held]
 
 
 _ITEMS = """
@@ -59,7 +59,7 @@ def _known(row: sqlite3.Row, position: int, axis: str) -> Item:
 def _set_aside(catalog: Catalog, queue: str, reviewer: str) -> tuple[set[str], dict[str, int]]:
     """What the reviewer declined, and what was skipped, by when it last was."""
     sql = "SELECT sample, kind, event FROM review_events WHERE queue = ? AND reviewer = ? ORDER BY event"
-    events = catalog.rows(sql, (queue, reviewer))
+    events = catalog.all(sql, (queue, reviewer))
     declined = {row["sample"] for row in events if row["kind"] == "decline"}
     return declined, {row["sample"]: int(row["event"]) for row in events if row["kind"] == "skip"}
 
@@ -72,7 +72,7 @@ def _places(catalog: Catalog, queue: str, reviewer: str, rows: Sequence[sqlite3.
     blind = {row["sample"]: f"{queue}\0{reviewer}\0{row['sample']}" for row in rows if row["blind"]}
     places = {sample: int(catalog.digest("order", key)[:12], 16) / 16**12 for sample, key in blind.items()}
     sql = "SELECT reviewer FROM sessions WHERE queue = ? GROUP BY reviewer ORDER BY min(session)"
-    who = [row[0] for row in catalog.rows(sql, (queue,))]
+    who = [row[0] for row in catalog.all(sql, (queue,))]
     me, n = (who.index(reviewer), len(who)) if reviewer in who else (len(who), len(who) + 1)
     plain = [row["sample"] for row in rows if not row["blind"]]
     mine = [one for turn in range(n) for one in plain[(me + turn) % n :: n]]

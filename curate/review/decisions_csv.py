@@ -67,7 +67,7 @@ FROM precedents WHERE taxonomy = ? ORDER BY sample, axis, precedent
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class DecisionRow:
     """One row of a file: who said what of which sample, when; `reason` makes it a precedent."""
 
     sample: str
@@ -100,7 +100,7 @@ def import_csv(ws: Workspace, path: Path) -> dict[str, object]:
         raise UsageError(f"{path}: no decisions in it, only names of columns")
     join = _Join(ws.catalog, [row for _, row in rows])
     axes = {axis.name: axis for axis in ws.config.taxonomy.axes}
-    found, missing = dict[int, Decision](), []
+    found, missing = dict[int, DecisionRow](), []
     for line, row in rows:
         where = f"{path}:{line}"
         sample = join.sample(row, where)
@@ -120,7 +120,7 @@ def import_csv(ws: Workspace, path: Path) -> dict[str, object]:
     return counts | {"not_found": len(missing), "lines": missing[:SHOWN], "incomplete": nothing}
 
 
-def _check_minds(ws: Workspace, path: Path, found: Mapping[int, Decision]) -> None:
+def _check_minds(ws: Workspace, path: Path, found: Mapping[int, DecisionRow]) -> None:
     """Refuse two answers of one person about one sample at one time: nobody could say which one is meant."""
     said: dict[tuple[str, ...], tuple[int, str]] = {}
     for line, one in found.items():
@@ -133,7 +133,7 @@ def _check_minds(ws: Workspace, path: Path, found: Mapping[int, Decision]) -> No
                 f"{path}:{line}: {shown(one.reviewer)} says {one.label} here and {label} in line {other}, of the same"
                 " sample at the same time; keep one of them"
             )
-        known = ws.catalog.one(_OTHERS, (*key, ws.config.taxonomy.version, one.label))
+        known = ws.catalog.scalar(_OTHERS, (*key, ws.config.taxonomy.version, one.label))
         if known is not None:
             raise UsageError(
                 f"{path}:{line}: {shown(one.reviewer)} says {one.label} here and {known} in the workspace, of the same"
@@ -141,10 +141,10 @@ def _check_minds(ws: Workspace, path: Path, found: Mapping[int, Decision]) -> No
             )
 
 
-def _warn_of_capitals(ws: Workspace, found: Iterable[Decision]) -> None:
+def _warn_of_capitals(ws: Workspace, found: Iterable[DecisionRow]) -> None:
     people = defaultdict[str, set[str]](set)
     new = {one.reviewer for one in found}
-    for name in new | {row[0] for row in ws.catalog.rows("SELECT DISTINCT reviewer FROM decisions")}:
+    for name in new | {row[0] for row in ws.catalog.all("SELECT DISTINCT reviewer FROM decisions")}:
         people[unicodedata.normalize("NFC", name).casefold()].add(name)
     for alike in people.values():
         if len(alike) > 1 and alike & new:
@@ -161,7 +161,7 @@ def export_csv(ws: Workspace, path: Path) -> dict[str, object]:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(EXPORTED)
     held, taxonomy = holds.held(ws.catalog), (ws.config.taxonomy.version,)
-    every = (ws.catalog.rows(sql, taxonomy) for sql in (_ALL, _PRECEDENTS))
+    every = (ws.catalog.all(sql, taxonomy) for sql in (_ALL, _PRECEDENTS))
     decisions, precedents = ([row for row in rows if row["sample"] not in held] for rows in every)
     for row in [*decisions, *precedents]:
         writer.writerow([table.guarded(cell) if isinstance(cell, str) else cell for cell in row])
@@ -173,7 +173,7 @@ def export_csv(ws: Workspace, path: Path) -> dict[str, object]:
     return {"rows": len(decisions) - undone, "undone": undone, "precedents": len(precedents), "path": str(path)}
 
 
-def _add(ws: Workspace, decisions: Sequence[Decision]) -> int:
+def _add(ws: Workspace, decisions: Sequence[DecisionRow]) -> int:
     """Append what is new, each with its row of the log, in one transaction."""
     added = 0
     with ws.catalog.tx() as db:
@@ -226,7 +226,7 @@ def _check_header(path: Path, names: Sequence[str]) -> None:
         raise UsageError(f"{path}: no column that names a sample; give one of {', '.join(KEYS)}")
 
 
-def _decision(sample: str, row: Mapping[str, str], where: str, axes: Mapping[str, Axis]) -> Decision:
+def _decision(sample: str, row: Mapping[str, str], where: str, axes: Mapping[str, Axis]) -> DecisionRow:
     for name in NEEDED:
         if not row[name]:
             raise UsageError(f"{where}: {name} is empty")
@@ -241,7 +241,7 @@ def _decision(sample: str, row: Mapping[str, str], where: str, axes: Mapping[str
         )
     if (kind == "precedent") != bool(row.get("reason")):
         raise UsageError(f"{where}: reason: a precedent has one, a decision has none")
-    return Decision(
+    return DecisionRow(
         sample, axis, row["annotator"], row["label"], _time(row["time"], where), row.get("guideline") or None,
         queue=row.get("queue") or None,
         inclusion=_number(row, "inclusion", where, 1.0),

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.contracts import Queue
+from curate.contracts import QueryStrategy
 from curate.errors import UsageError
 from curate.fingerprint import canonical
 from curate.options import suggest
 from curate.plugins import name_of, options_of
 from curate.records import Axis
-from curate.review.assignment import there
+from curate.review.assignment import available_items
 from curate.review.pool import Frame, frame
 from curate.store import views
 from curate.store.catalog import now
@@ -30,7 +30,7 @@ class Draw:
     again: bool = False
 
 
-def queue(ws: Workspace, plugin: Queue, asked: Draw) -> dict[str, Any]:
+def queue(ws: Workspace, plugin: QueryStrategy, asked: Draw) -> dict[str, Any]:
     """Draw a queue, or say what the one that is there holds: counts only, never an id.
 
     A queue bears its plug-in's name, on a further axis with that behind it, and from the second draw on a number.
@@ -40,7 +40,7 @@ def queue(ws: Workspace, plugin: Queue, asked: Draw) -> dict[str, Any]:
     kind = name_of(plugin)
     stem = kind if axis == ws.config.taxonomy.first else f"{kind}-{axis.name}"
     known = [
-        row[0] for row in ws.catalog.rows("SELECT queue FROM queues WHERE kind = ? AND axis = ?", (kind, axis.name))
+        row[0] for row in ws.catalog.all("SELECT queue FROM queues WHERE kind = ? AND axis = ?", (kind, axis.name))
     ]
     if known and not asked.again:
         return describe(ws, newest(ws, stem)) | {"made": False}
@@ -56,16 +56,16 @@ def queue(ws: Workspace, plugin: Queue, asked: Draw) -> dict[str, Any]:
 def newest(ws: Workspace, name: str) -> str:
     """The last draw under a name (`audit`: `audit-2`); the name itself where it was not drawn again."""
     sql = "SELECT queue FROM queues WHERE queue = ? OR queue GLOB ? ORDER BY created_at DESC, queue DESC LIMIT 1"
-    return str(ws.catalog.one(sql, (name, f"{name}-[0-9]*")) or name)
+    return str(ws.catalog.scalar(sql, (name, f"{name}-[0-9]*")) or name)
 
 
 def describe(ws: Workspace, name: str) -> dict[str, Any]:
     """What a queue holds, by stratum, and how far people have come: counts only, never an id."""
-    rows = ws.catalog.rows("SELECT * FROM queues WHERE queue = ?", (name,))
+    rows = ws.catalog.all("SELECT * FROM queues WHERE queue = ?", (name,))
     if not rows:
-        known = [row[0] for row in ws.catalog.rows("SELECT queue FROM queues ORDER BY queue")]
+        known = [row[0] for row in ws.catalog.all("SELECT queue FROM queues ORDER BY queue")]
         raise UsageError(f"queue {name}: none was drawn; {suggest(name, known) if known else 'there are none yet'}")
-    shown = there(ws.catalog, name)
+    shown = available_items(ws.catalog, name)
     sql = "SELECT count(DISTINCT sample) FROM in_force WHERE queue = ?"
     detail = json.loads(rows[0]["detail"])
     return {
@@ -73,7 +73,7 @@ def describe(ws: Workspace, name: str) -> dict[str, Any]:
         **{key: rows[0][key] for key in ("kind", "axis", "seed")},
         **{key: bool(rows[0][key]) for key in ("blind", "reported")},
         "gone": detail["items"] - len(shown),
-        "judged": ws.catalog.one(sql, (name,)),
+        "judged": ws.catalog.scalar(sql, (name,)),
         "double": sum(row["raters"] == 2 for row in shown),
         **detail,
     }
@@ -91,7 +91,7 @@ def _axis(ws: Workspace, name: str | None) -> Axis:
     return axes[name] if name is not None else ws.config.taxonomy.first
 
 
-def _rows(ws: Workspace, plugin: Queue, size: int, found: Frame, axis: Axis) -> list[Item]:
+def _rows(ws: Workspace, plugin: QueryStrategy, size: int, found: Frame, axis: Axis) -> list[Item]:
     """The queue's rows. Gold goes among what is not blind only: there it looks like what two people judge."""
     config, pool = ws.config.review, found.pool
     mixed = not plugin.blind and config.double > 0
@@ -119,7 +119,9 @@ def _ordered(ws: Workspace, found: Frame, rows: Iterable[int]) -> list[int]:
     return sorted(rows, key=lambda row: (unsafe[row], row))
 
 
-def _record(ws: Workspace, named: tuple[str, str, Axis], plugin: Queue, found: Frame, rows: Sequence[Item]) -> None:
+def _record(
+    ws: Workspace, named: tuple[str, str, Axis], plugin: QueryStrategy, found: Frame, rows: Sequence[Item]
+) -> None:
     name, kind, axis = named
     detail = canonical(
         {
@@ -129,7 +131,7 @@ def _record(ws: Workspace, named: tuple[str, str, Axis], plugin: Queue, found: F
             "left_out": dict(found.left_out),
             "options": options_of(plugin),
             "frame": {"n": len(found.pool.samples), "sha256": found.sha256},
-            "labelling": ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,)),
+            "labelling": ws.catalog.scalar("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,)),
         }
     )
     head = (name, kind, axis.name, ws.config.taxonomy.version, ws.config.review.seed, plugin.reported, plugin.blind)

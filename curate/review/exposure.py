@@ -20,7 +20,7 @@ class Exposure:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ExposureLimits:
     """When a pause is due, and how long it is; seconds."""
 
     seconds: float
@@ -28,12 +28,12 @@ class Limits:
     pause: float
 
     @classmethod
-    def of(cls, config: ReviewConfig) -> "Limits":
+    def of(cls, config: ReviewConfig) -> "ExposureLimits":
         """The limits that the config sets."""
         return cls(config.max_minutes * 60, config.max_reveals, config.pause_minutes * 60)
 
 
-def tick(db: sqlite3.Connection, reviewer: str, limits: Limits, now: float, act: Act = "look") -> Exposure:
+def tick(db: sqlite3.Connection, reviewer: str, limits: ExposureLimits, now: float, act: Act = "look") -> Exposure:
     """Count the time since the reviewer was last seen; a pause begins, or is over. `now` in Unix seconds.
 
     Time is over at any act. Originals are over when an item is done with, or at the one that would be too many, which
@@ -53,7 +53,7 @@ def tick(db: sqlite3.Connection, reviewer: str, limits: Limits, now: float, act:
     return found
 
 
-def _since(row: sqlite3.Row, limits: Limits, now: float) -> Exposure:
+def _since(row: sqlite3.Row, limits: ExposureLimits, now: float) -> Exposure:
     """What it has come to by now: nothing after a pause, whether it was enforced or taken."""
     gap, until = max(0.0, now - row["seen_at"]), row["pause_until"]
     if until is not None:

@@ -48,7 +48,7 @@ def precedents(catalog: Catalog, taxonomy: Taxonomy) -> list[Precedent]:
     sql = "SELECT * FROM precedents WHERE taxonomy = ? ORDER BY precedent"
     held = holds.held(catalog)
     last: dict[tuple[str, str], Row] = {}
-    for row in catalog.rows(sql, (taxonomy.version,)):
+    for row in catalog.all(sql, (taxonomy.version,)):
         if row["sample"] not in held:
             last.pop((row["sample"], row["axis"]), None)
             last[row["sample"], row["axis"]] = row

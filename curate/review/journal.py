@@ -18,8 +18,8 @@ from curate.errors import GoneError, PauseError, UsageError
 from curate.fingerprint import canonical
 from curate.options import suggest
 from curate.records import UNSURE, Axis
-from curate.review.assignment import Item, left, there
-from curate.review.exposure import Act, Exposure, Limits, tick
+from curate.review.assignment import Item, available_items, remaining_items
+from curate.review.exposure import Act, Exposure, ExposureLimits, tick
 from curate.review.guideline import read_by_people
 from curate.screening.quarantine import quarantine
 from curate.store import holds
@@ -90,7 +90,7 @@ class Journal:
 
         Left out is what is held or gone, what this reviewer judged or declined, and what enough others have judged.
         """
-        return left(self.catalog, self.queue, self.reviewer, self.axis.name)
+        return remaining_items(self.catalog, self.queue, self.reviewer, self.axis.name)
 
     # -- deciding ------------------------------------------------------------------------------------------------
 
@@ -182,12 +182,12 @@ class Journal:
 
         Possible during a pause, and for any sample, such as another member of a group.
         """
-        done = self.catalog.one(
+        done = self.catalog.scalar(
             "SELECT detail FROM review_events WHERE reviewer = ? AND nonce = ?", (self.reviewer, nonce)
         )
         if done is not None:
             return int(done)
-        if self.catalog.one("SELECT 1 FROM samples WHERE id = ?", (sample,)) is None:
+        if self.catalog.scalar("SELECT 1 FROM samples WHERE id = ?", (sample,)) is None:
             raise GoneError(f"{sample[:12]}: no such sample here; it may have been taken down")
         incident = quarantine(self.catalog, sample, reason, group=True, actor=self.reviewer)
         with self._write(nonce) as (db, repeated):
@@ -216,13 +216,13 @@ class Journal:
     def exposure(self) -> Exposure:
         """Where this reviewer stands, by now: asking counts as looking."""
         with self.catalog.tx() as db:
-            return tick(db, self.reviewer, Limits.of(self.config.review), self.clock())
+            return tick(db, self.reviewer, ExposureLimits.of(self.config.review), self.clock())
 
     def _account(self, db: sqlite3.Connection, act: Act) -> None:
         """Count an act; raises PauseError where a pause is under way, or begins before it."""
         before = db.execute("SELECT pause_until FROM exposure WHERE reviewer = ?", (self.reviewer,)).fetchone()
         now = self.clock()
-        after = tick(db, self.reviewer, Limits.of(self.config.review), now, act)
+        after = tick(db, self.reviewer, ExposureLimits.of(self.config.review), now, act)
         began = after.pause_until is not None and (before is None or before[0] is None or before[0] <= now)
         if after.pause_until is not None and not (began and act == "done"):  # what is done was looked at before
             raise _PauseDueError(act)
@@ -232,20 +232,20 @@ class Journal:
     def summary(self) -> dict[str, Any]:
         """This session's counts, for this reviewer alone, and what is left. `pace`: median seconds a decision."""
         session = (self.session or 0,)
-        decided = self.catalog.rows("SELECT label, seconds FROM in_force WHERE session = ?", session)
+        decided = self.catalog.all("SELECT label, seconds FROM in_force WHERE session = ?", session)
         kinds = "SELECT kind, count(*) FROM review_events WHERE session = ? GROUP BY kind"
-        events = {row[0]: row[1] for row in self.catalog.rows(kinds, session)}
+        events = {row[0]: row[1] for row in self.catalog.all(kinds, session)}
         undone = "SELECT count(*) FROM decisions WHERE session = ? AND undoes IS NOT NULL"
         spent = sorted(row["seconds"] for row in decided if row["seconds"] is not None)
         drawn = "SELECT json_extract(detail, '$.items') FROM queues WHERE queue = ?"
-        total = int(self.catalog.one(drawn, (self.queue,)))
+        total = int(self.catalog.scalar(drawn, (self.queue,)))
         return {
             "queue": self.queue, "reviewer": self.reviewer, "decided": len(decided),
-            "unsure": sum(row["label"] == UNSURE for row in decided), "undone": self.catalog.one(undone, session),
+            "unsure": sum(row["label"] == UNSURE for row in decided), "undone": self.catalog.scalar(undone, session),
             "skipped": events.get("skip", 0), "declined": events.get("decline", 0),
             "revealed": events.get("reveal", 0), "escalated": events.get("escalate", 0),
             "pace": spent[len(spent) // 2] if spent else None,
-            "items": total, "left": len(self.items()), "gone": total - len(there(self.catalog, self.queue)),
+            "items": total, "left": len(self.items()), "gone": total - len(available_items(self.catalog, self.queue)),
         }  # fmt: skip
 
     # -- shared --------------------------------------------------------------------------------------------------
@@ -269,7 +269,9 @@ class Journal:
             if not isinstance(error, _PauseDueError):
                 raise
             with self.catalog.tx() as db:
-                until = tick(db, self.reviewer, Limits.of(self.config.review), self.clock(), error.act).pause_until
+                until = tick(
+                    db, self.reviewer, ExposureLimits.of(self.config.review), self.clock(), error.act
+                ).pause_until
             when = datetime.fromtimestamp(until or self.clock(), UTC).astimezone().strftime("%H:%M")
             raise PauseError(f"a pause until {when}: nothing more is shown before, nothing was recorded") from None
 
@@ -299,7 +301,7 @@ class _PauseDueError(Exception):
 
 def find(catalog: Catalog, queue: str) -> sqlite3.Row:
     """The row of a queue; raises UsageError with those that there are."""
-    rows = {row["queue"]: row for row in catalog.rows("SELECT * FROM queues ORDER BY queue")}
+    rows = {row["queue"]: row for row in catalog.all("SELECT * FROM queues ORDER BY queue")}
     if queue not in rows:
         raise UsageError(f"queue {queue}: none was drawn; " + (suggest(queue, rows) if rows else "there are none yet"))
     return rows[queue]

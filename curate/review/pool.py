@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from curate.contracts import Pool
+from curate.contracts import CandidatePool
 from curate.errors import UsageError
 from curate.label import table
 from curate.label.final import CONTRADICTED, labels
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Frame:
     """The pool, how many samples were left out of it and why, and a digest of its ids."""
 
-    pool: Pool
+    pool: CandidatePool
     left_out: Mapping[str, int]
     sha256: str
 
@@ -43,7 +43,7 @@ def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
     withheld = labels(ws, axis).withheld
     contradicted = np.array([withheld.get(one) == CONTRADICTED for one in ids], dtype=bool)
     weak.probabilities[contradicted] = np.nan
-    pool = Pool(
+    pool = CandidatePool(
         samples=ids,
         probabilities=weak.probabilities,
         votes=weak.votes,
@@ -102,9 +102,9 @@ def _contested(ws: Workspace, axis: Axis, ids: Sequence[str], judged: Mapping[st
     """2: people contradict each other about it or a duplicate, or could not tell; 1: sources do; 0: nobody does."""
     import numpy as np
 
-    rows = ws.catalog.rows("SELECT subject FROM conflicts WHERE kind = 'human' AND axis = ?", (axis.name,))
+    rows = ws.catalog.all("SELECT subject FROM conflicts WHERE kind = 'human' AND axis = ?", (axis.name,))
     human, disputed = {row[0] for row in rows}, samples.disputed(ws.catalog, axis.name)
-    collapse = {row[0]: row[1] for row in ws.catalog.stream("SELECT sample, collapse FROM members")}
+    collapse = {row[0]: row[1] for row in ws.catalog.iterate("SELECT sample, collapse FROM members")}
     settled = views.precedents(ws.catalog, axis.name, ws.config.taxonomy.version)
     found = np.zeros(len(ids), dtype=np.int8)
     for n, name in enumerate(ids):

@@ -19,7 +19,7 @@ from curate.records import Algorithm, CorruptRow, Dated, ListedHash, SkippedRow
 from curate.screening.listed import LoadedList, Match, Terms
 
 if TYPE_CHECKING:
-    from curate.screening.index import Bytes, Digests, PdqIndex
+    from curate.screening.index import Bytes, DigestIndex, PdqIndex
 
 EXACT: tuple[Algorithm, ...] = ("sha256", "sha1", "md5")  # in the order in which they are asked
 NAMED = 20  # doubtful rows whose doubt is kept
@@ -61,7 +61,7 @@ class _Rows:
     values: bytearray = field(default_factory=bytearray)
     owners: "array[int]" = field(default_factory=lambda: array("H"))
     names: Names = field(default_factory=Names)
-    digests: "Digests | None" = None
+    digests: "DigestIndex | None" = None
     index: "PdqIndex | None" = None
 
     def extend(self, hashes: Sequence[ListedHash], owner: int) -> None:
@@ -72,12 +72,12 @@ class _Rows:
 
     def build(self, kind: Algorithm) -> None:
         """Make the index; raises GateError where it does not find its canary."""
-        from curate.screening.index import Digests, PdqIndex
+        from curate.screening.index import DigestIndex, PdqIndex
 
         if kind == "pdq":
             self.index = PdqIndex.of(self.values)
         else:
-            self.digests = Digests.of(self.values, WIDTHS[kind])
+            self.digests = DigestIndex.of(self.values, WIDTHS[kind])
             if self.digests.find(bytes(self.values[: WIDTHS[kind]])) is None:
                 raise GateError(f"the index of {kind} did not find its canary")
         self.values = bytearray()
@@ -199,7 +199,7 @@ class Entries:
             if rows.index is not None and not kind[2]:
                 yield kind, rows.index
 
-    def _known(self, kind: Algorithm) -> "Digests | None":
+    def _known(self, kind: Algorithm) -> "DigestIndex | None":
         rows = self._rows.get((kind, 0, False))
         return rows.digests if rows is not None else None
 

@@ -76,7 +76,7 @@ def describe(catalog: "Catalog", found: Found) -> dict[str, Any]:
         origin = found.lists[name].terms.origin if name in found.lists else name
         one: dict[str, Any] = {"list": name, "entries": sorted({row.entry for row in rows})}
         one |= {"algorithms": sorted({row.algorithm for row in rows})}
-        if (known := history.of(catalog, origin, found.value)) is not None:
+        if (known := history.entry_of(catalog, origin, found.value)) is not None:
             one |= known.said()
         one |= {"set_aside": bool(aside)}
         said.append(one | ({"reason": aside.reason, "by": aside.by, "since": aside.at} if aside else {}))

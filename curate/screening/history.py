@@ -104,13 +104,13 @@ def entries(catalog: Catalog, incident: int | None = None) -> list[Entry]:
     """Every entry that ever matched, the most files first; with `incident` those that it is about."""
     about = "WHERE (list, entry) IN (SELECT list, entry FROM matches WHERE incident = ?)" if incident else ""
     sql = _ENTRIES.format(about=about)
-    return [_entry(row) for row in catalog.rows(sql, (incident,) if incident else ())]
+    return [_entry(row) for row in catalog.all(sql, (incident,) if incident else ())]
 
 
-def of(catalog: Catalog, list_: str, value: str) -> Entry | None:
+def entry_of(catalog: Catalog, list_: str, value: str) -> Entry | None:
     """What one hash of a list has matched."""
     sql = _ENTRIES.format(about="WHERE list = ? AND entry = ?")
-    return next(map(_entry, catalog.rows(sql, (list_, digest(catalog, value)))), None)
+    return next(map(_entry, catalog.all(sql, (list_, digest(catalog, value)))), None)
 
 
 def _entry(row: sqlite3.Row) -> Entry:

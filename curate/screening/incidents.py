@@ -34,7 +34,7 @@ def incident(ws: "Workspace", number: int, for_report: bool) -> dict[str, Any]:
     Raises UsageError for a number that there is not. Never a picture, never a hash of one.
     """
     row = _row(ws.catalog, number)
-    held = ws.catalog.rows("SELECT kind, count(*) AS n FROM quarantine WHERE incident = ? GROUP BY kind", (number,))
+    held = ws.catalog.all("SELECT kind, count(*) AS n FROM quarantine WHERE incident = ? GROUP BY kind", (number,))
     detail = json.loads(row["detail"] or "{}")
     known = ("incident", "at", "kind", "state", "acknowledged_at", "acknowledged_by")
     said = {key: row[key] for key in (*known, "digest", "list", "entry", "source")}
@@ -44,7 +44,7 @@ def incident(ws: "Workspace", number: int, for_report: bool) -> dict[str, Any]:
     said |= {"disputed": detail.get("disputed"), "decided": detail.get("decided")}
     said |= {"next": following(number, row["kind"], row["state"])}
     if for_report:
-        ws.catalog.note("incident_report", None, {"incident": number})
+        ws.catalog.log("incident_report", None, {"incident": number})
         where = detail.get("places") or _places(ws.catalog, number, row["candidate"])
         said |= {"report": {"places": where, "tool": _tool(ws, row)}}
     return said
@@ -60,7 +60,7 @@ def following(number: int, kind: str, state: str) -> str | None:
 def _entry(catalog: "Catalog", number: int) -> dict[str, Any]:
     """What an incident is about without the picture: each item's format and distance, and its entry's whole history."""
     sql = "SELECT at, source, part, distance, quality, media FROM matches WHERE incident = ? ORDER BY match"
-    items = [dict(row) for row in catalog.rows(sql, (number,))]
+    items = [dict(row) for row in catalog.all(sql, (number,))]
     said: dict[str, Any] = {"items": len(items), "item": items[:PLACES]}
     for one in history.entries(catalog, number):
         said |= {"entry_history": one.said(), "entry_set_aside": set_aside.has(catalog, one.list, one.key)}
@@ -69,13 +69,13 @@ def _entry(catalog: "Catalog", number: int) -> dict[str, Any]:
 
 def places(catalog: "Catalog", candidate: int | None) -> list[dict[str, Any]]:
     """Where an item was found, when, and what the source says of it: one entry a mention."""
-    rows = catalog.rows(_PLACES, (candidate,))
+    rows = catalog.all(_PLACES, (candidate,))
     return [{key: value for key, value in dict(row).items() if value is not None} for row in rows]
 
 
 def _places(catalog: "Catalog", number: int, first: int | None) -> list[dict[str, Any]]:
     """The same of every item of an incident."""
-    rows = catalog.rows("SELECT DISTINCT candidate FROM matches WHERE incident = ? ORDER BY 1", (number,))
+    rows = catalog.all("SELECT DISTINCT candidate FROM matches WHERE incident = ? ORDER BY 1", (number,))
     return [place for one in dict.fromkeys([first, *(row[0] for row in rows)]) for place in places(catalog, one)]
 
 
@@ -143,7 +143,7 @@ def release(ws: "Workspace", number: int, reason: str, actor: str, entitled: Seq
     row = _row(catalog, number)
     if not reason.strip():
         raise UsageError("screening release: say why (--reason)")
-    subjects = catalog.rows("SELECT kind, subject FROM quarantine WHERE incident = ?", (number,))
+    subjects = catalog.all("SELECT kind, subject FROM quarantine WHERE incident = ?", (number,))
     before = holds.held(catalog)
     detail = json.loads(row["detail"] or "{}")
     kept_out = (
@@ -211,7 +211,7 @@ def _kept_out(catalog: "Catalog", number: int, undisputed: bool) -> str:
 
 def _items(catalog: "Catalog", row: "Row") -> set[str]:
     """The keyed digests of the very items that a list matched."""
-    rows = catalog.rows("SELECT digest FROM matches WHERE incident = ?", (row["incident"],))
+    rows = catalog.all("SELECT digest FROM matches WHERE incident = ?", (row["incident"],))
     return {row["digest"], *(one[0] for one in rows)}
 
 
@@ -226,7 +226,7 @@ UPDATE candidates SET state = 'pending', reason = NULL, detail = NULL WHERE stat
 
 def overview(ws: "Workspace") -> dict[str, Any]:
     """Incidents by state, what is sealed, and how much was screened, and how; expired seals are removed."""
-    states = ws.catalog.rows("SELECT state, count(*) FROM incidents GROUP BY state ORDER BY state")
+    states = ws.catalog.all("SELECT state, count(*) FROM incidents GROUP BY state ORDER BY state")
     waiting = holds.untold(ws.catalog)
     gone = expire(ws)
     counts = history.screened(ws.catalog)
@@ -265,17 +265,17 @@ def _seals(catalog: "Catalog") -> dict[str, tuple[int, str]]:
     FROM incidents WHERE json_extract(detail, '$.sealed') IS NOT NULL
     UNION SELECT sealed, incident, expires FROM matches WHERE sealed IS NOT NULL
     """
-    return {row["name"]: (row["incident"], row["expires"]) for row in catalog.rows(sql)}
+    return {row["name"]: (row["incident"], row["expires"]) for row in catalog.all(sql)}
 
 
 def _row(catalog: "Catalog", number: int) -> "Row":
-    rows = catalog.rows("SELECT * FROM incidents WHERE incident = ?", (number,))
+    rows = catalog.all("SELECT * FROM incidents WHERE incident = ?", (number,))
     if not rows:
         raise UsageError(f"incident {number}: there is no such incident; `curate screening status` counts them")
     return rows[0]
 
 
 def _tool(ws: "Workspace", row: "Row") -> dict[str, Any]:
-    found = ws.catalog.rows("SELECT tool, started_at, screening FROM runs WHERE run = ?", (row["run"],))
+    found = ws.catalog.all("SELECT tool, started_at, screening FROM runs WHERE run = ?", (row["run"],))
     run = dict(found[0]) if found else {}
     return {"version": run.get("tool"), "run_started_at": run.get("started_at"), "screening": run.get("screening")}

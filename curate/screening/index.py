@@ -26,14 +26,14 @@ NOTHING = 257  # a distance that is none
 
 
 @dataclass(frozen=True)
-class Digests:
+class DigestIndex:
     """Digests of one algorithm, sorted; `rows` are their numbers in the order they were listed."""
 
     values: npt.NDArray[np.bytes_]
     rows: Ints
 
     @classmethod
-    def of(cls, values: bytes | bytearray, width: int) -> "Digests":
+    def of(cls, values: bytes | bytearray, width: int) -> "DigestIndex":
         """From digests of `width` bytes, end to end, duplicates included."""
         array = np.frombuffer(values, dtype=f"S{width}")
         order = np.argsort(array, kind="stable")

@@ -27,7 +27,7 @@ def quarantine(  # the interface that review, gate and command share
     """
     if not reason.strip():
         raise UsageError("quarantine: say why (--reason)")
-    if not catalog.one("SELECT 1 FROM samples WHERE id = ?", (sample,)):
+    if not catalog.scalar("SELECT 1 FROM samples WHERE id = ?", (sample,)):
         raise UsageError("quarantine: no such sample")
     with catalog.tx() as db:
         held = [("sample", sample), *(_group(db, sample) if group else ())]
@@ -100,7 +100,7 @@ def _group(db: sqlite3.Connection, sample: str) -> list[Held]:
     return [("sample", one) for one in near] + [("album", one) for one in albums]
 
 
-def company(db: sqlite3.Connection, candidate: int) -> list[Held]:
+def related_subjects(db: sqlite3.Connection, candidate: int) -> list[Held]:
     """What a candidate came with: its albums, those who uploaded it, the list files that name it."""
     sql = """
     SELECT m.album, m.source, m.ref, s.plugin, json_extract(m.facts, '$.uploader') AS uploader

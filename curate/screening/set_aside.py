@@ -28,7 +28,7 @@ class Aside:
 def in_force(catalog: Catalog) -> list[Aside]:
     """All that is set aside."""
     sql = "SELECT list, value, name, reason, by, at FROM set_aside WHERE ended_at IS NULL ORDER BY list, value"
-    return [Aside(*row) for row in catalog.rows(sql)]
+    return [Aside(*row) for row in catalog.all(sql)]
 
 
 def values(catalog: Catalog) -> dict[str, frozenset[str]]:

@@ -14,7 +14,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Judged:
+class Predictions:
     """Rows of known class: truth int64[n] in 0..k-1, probabilities float64[n, k], groups[n] of what hangs together."""
 
     truth: Ints
@@ -23,7 +23,7 @@ class Judged:
     classes: Sequence[str]
 
 
-def evaluate(judged: Judged, safe: Sequence[str], borderline: Sequence[str], seed: int = 0) -> dict[str, Any]:
+def evaluate(judged: Predictions, safe: Sequence[str], borderline: Sequence[str], seed: int = 0) -> dict[str, Any]:
     """The figures of `curate train`: all in 0..1, 4 digits; None where a figure is undefined on these rows.
 
     Accuracy has a Wilson interval; the others' come from resampling whole groups, since near-duplicates are not news.
@@ -83,7 +83,7 @@ def _one_vs_rest(truth: Ints, probabilities: Floats) -> Questions:
     return [(truth == c, probabilities[:, c]) for c in sorted(set(truth.tolist()))]
 
 
-def _ranking(judged: Judged, prefix: str, questions: Questions, seed: int) -> dict[str, Any]:
+def _ranking(judged: Predictions, prefix: str, questions: Questions, seed: int) -> dict[str, Any]:
     """Area under the ROC curve and average precision, macro over the questions that have an answer."""
     found: dict[str, Any] = {}
     for name, score in (("roc_auc", roc_auc), ("average_precision", average_precision)):
@@ -150,7 +150,7 @@ def _divided(part: Floats, whole: Floats) -> Floats:
 # -- safe against not safe -------------------------------------------------------------------------------------------
 
 
-def _not_safe(judged: Judged, safe: Sequence[str], borderline: Sequence[str], seed: int) -> Mapping[str, Any]:
+def _not_safe(judged: Predictions, safe: Sequence[str], borderline: Sequence[str], seed: int) -> Mapping[str, Any]:
     """Safe against not safe, where both are there; borderline rows belong to neither and are counted apart."""
     between = np.array([name in borderline for name in judged.classes])
     bad = np.array([name not in safe and name not in borderline for name in judged.classes])
@@ -159,7 +159,7 @@ def _not_safe(judged: Judged, safe: Sequence[str], borderline: Sequence[str], se
     if not positive.any() or not (~positive & ~apart).any():
         return {}
     rows = ~apart
-    part = Judged(judged.truth[rows], judged.probabilities[rows], _chosen(judged.groups, rows), judged.classes)
+    part = Predictions(judged.truth[rows], judged.probabilities[rows], _chosen(judged.groups, rows), judged.classes)
     flagged = looks >= 0.5
     return {
         "not_safe_n": int(positive.sum()),

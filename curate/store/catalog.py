@@ -83,7 +83,7 @@ class Catalog:
                 if self.standing == "older":
                     sql = "INSERT OR IGNORE INTO meta VALUES ('older', ?)"
                     self._db.execute(sql, (f"seen {now()}",))
-            if self.one("SELECT 1 FROM outbox WHERE seq IS NULL LIMIT 1") is not None:
+            if self.scalar("SELECT 1 FROM outbox WHERE seq IS NULL LIMIT 1") is not None:
                 with self.tx():  # of a catalog that never had a journal
                     pass
 
@@ -104,22 +104,22 @@ class Catalog:
 
     # -- reading and writing -------------------------------------------------------------------------------------
 
-    def rows(self, sql: str, params: Iterable[object] = ()) -> list[Row]:
+    def all(self, sql: str, params: Iterable[object] = ()) -> list[Row]:
         """Every row of a query."""
         with translated(), self._lock:
             return self._db.execute(sql, tuple(params)).fetchall()
 
-    def one(self, sql: str, params: Iterable[object] = ()) -> Any:
+    def scalar(self, sql: str, params: Iterable[object] = ()) -> Any:
         """The first column of the first row, or None."""
-        found = self.rows(sql, params)
+        found = self.all(sql, params)
         return found[0][0] if found else None
 
-    def stream(self, sql: str, params: Iterable[object] = ()) -> Iterator[Row]:
+    def iterate(self, sql: str, params: Iterable[object] = ()) -> Iterator[Row]:
         """The rows of a query, a few at a time; do not write while it runs."""
         with translated():
             yield from self._db.execute(sql, tuple(params))
 
-    def values(self, sql: str, params: Iterable[object] = ()) -> Iterator[tuple[Any, ...]]:
+    def iterate_tuples(self, sql: str, params: Iterable[object] = ()) -> Iterator[tuple[Any, ...]]:
         """As `stream`, rows as plain tuples: what millions are read as."""
         with translated():
             cursor = self._db.cursor()
@@ -142,12 +142,12 @@ class Catalog:
                     raise
                 self.journal.flush(self._db)
             if (size := self._logged()) > self._folded + FOLD_AT:
-                self.fold(0)
+                self.checkpoint(0)
                 self._folded = min(size, self._logged())  # what a reader keeps back is not tried again at once
 
     # -- the file ------------------------------------------------------------------------------------------------
 
-    def fold(self, patience: int = 5000) -> bool:
+    def checkpoint(self, patience: int = 5000) -> bool:
         """Fold the write-ahead log into the file, sealed, and empty it.
 
         False where a reader or a writer in another process prevents it for `patience` milliseconds.
@@ -210,7 +210,7 @@ class Catalog:
         """Take the file as it is; for one whose seal was lost, and whose content was checked."""
         with self._lock:
             self.seal.found()
-        self.fold()
+        self.checkpoint()
 
     def _count(self) -> None:
         """Have the first page say how often something was folded in: by its digest an older seal, or file, is told."""
@@ -241,10 +241,10 @@ class Catalog:
 
     def get(self, key: str) -> str | None:
         """A small fact by name."""
-        value = self.one("SELECT value FROM meta WHERE key = ?", (key,))
+        value = self.scalar("SELECT value FROM meta WHERE key = ?", (key,))
         return None if value is None else str(value)
 
-    def put(self, key: str, value: str) -> None:
+    def set(self, key: str, value: str) -> None:
         """Remember a small fact."""
         with self.tx() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
@@ -258,7 +258,7 @@ class Catalog:
 
     def rekey(self, secret: str) -> None:
         """Take over the key of an older catalog's digests; for a catalog that holds nothing yet."""
-        self.put("secret", secret)
+        self.set("secret", secret)
         self._key = bytes.fromhex(secret)
 
     def digest(self, kind: str, value: str) -> str:
@@ -287,7 +287,7 @@ class Catalog:
             )
         self.run = None
 
-    def note(self, action: str, subject: str | None = None, detail: Mapping[str, object] | None = None) -> None:
+    def log(self, action: str, subject: str | None = None, detail: Mapping[str, object] | None = None) -> None:
         """Append one row to the hash-chained log; `subject` is kept as a keyed digest."""
         with self.tx() as db:
             self.append(db, action, subject, detail or {})
@@ -306,7 +306,7 @@ class Catalog:
     def broken_links(self) -> list[int]:
         """The `seq` of every log row whose digest or predecessor does not fit; empty when the chain is whole."""
         broken, prev, expected = [], GENESIS, 1
-        for row in self.stream("SELECT * FROM log ORDER BY seq"):
+        for row in self.iterate("SELECT * FROM log ORDER BY seq"):
             values = list(row)
             if values[0] != expected or values[7] != prev or _chain(values[:8]) != values[8]:
                 broken.append(int(values[0]))

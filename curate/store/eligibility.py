@@ -56,9 +56,9 @@ def unreleased(one: Standing, labelled: bool, withheld: str | None, shows_minors
 def inactive(catalog: Catalog) -> dict[str, str]:
     """Every stored sample that counts nowhere, with the reason: quarantined, withheld and why, taken down."""
     found = dict.fromkeys(holds.held(catalog), HELD) | holds.withheld(catalog)
-    gone = {row[0] for row in catalog.rows("SELECT digest FROM tombstones WHERE kind = 'sha256'")}
+    gone = {row[0] for row in catalog.all("SELECT digest FROM tombstones WHERE kind = 'sha256'")}
     if gone:  # an older catalog may bring back what was taken down
-        ids = (row[0] for row in catalog.values("SELECT id FROM samples"))
+        ids = (row[0] for row in catalog.iterate_tuples("SELECT id FROM samples"))
         found |= {one: GONE for one in ids if catalog.digest("sha256", one) in gone}
     return found
 
@@ -66,7 +66,7 @@ def inactive(catalog: Catalog) -> dict[str, str]:
 def standings(catalog: Catalog) -> Iterator[Standing]:
     """Every stored sample, by id."""
     held = inactive(catalog)
-    for one, survivor, excluded in catalog.values(_STANDINGS):
+    for one, survivor, excluded in catalog.iterate_tuples(_STANDINGS):
         yield Standing(one, held.get(one), survivor is not None, survivor not in (None, one), excluded)
 
 

@@ -31,7 +31,7 @@ def forget(ws: "Workspace", folder: str) -> None:
 
 def problems(ws: "Workspace", but: Iterable[str] = ()) -> Iterator[tuple[str, str, str]]:
     """(kind, path, problem) of every file that is not as it was kept, apart from those in `but`."""
-    known = {row[0]: row[1] for row in ws.catalog.rows("SELECT path, sha256 FROM files ORDER BY path")}
+    known = {row[0]: row[1] for row in ws.catalog.all("SELECT path, sha256 FROM files ORDER BY path")}
     skipped = set(but)
     for path, wanted in known.items():
         if path in skipped:

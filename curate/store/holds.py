@@ -24,43 +24,43 @@ _HELD = {  # what a row of `quarantine` holds back, by its kind
 def held(catalog: Catalog) -> set[str]:
     """Every sample that is quarantined, by itself or by what it came with, withheld, or on its way out: in no queue,
     view or release."""
-    kinds = [row[0] for row in catalog.rows("SELECT DISTINCT kind FROM quarantine")]
-    found = {row[0] for kind in kinds for row in catalog.rows(_HELD[kind])}
-    found |= {row[0] for row in catalog.rows("SELECT sample FROM removing")}
+    kinds = [row[0] for row in catalog.all("SELECT DISTINCT kind FROM quarantine")]
+    found = {row[0] for kind in kinds for row in catalog.all(_HELD[kind])}
+    found |= {row[0] for row in catalog.all("SELECT sample FROM removing")}
     return found | withheld(catalog).keys()
 
 
 def held_by(catalog: Catalog, incident: int) -> set[str]:
     """Every stored sample that is quarantined on behalf of one incident, by itself or by what it came with."""
-    kinds = [row[0] for row in catalog.rows("SELECT DISTINCT kind FROM quarantine WHERE incident = ?", (incident,))]
+    kinds = [row[0] for row in catalog.all("SELECT DISTINCT kind FROM quarantine WHERE incident = ?", (incident,))]
     own = "JOIN (SELECT kind, subject FROM quarantine WHERE incident = ?) q"
     asked = (_HELD[kind].replace("JOIN quarantine q", own) for kind in kinds)
-    return {row[0] for sql in asked for row in catalog.rows(sql, (incident,))}
+    return {row[0] for sql in asked for row in catalog.all(sql, (incident,))}
 
 
 def withheld(catalog: Catalog) -> dict[str, str]:
     """Samples that fetch keeps back, with the reason: `upstream_deleted`, `source_withdrawn`, `placeholder`."""
-    return {row[0]: row[1] for row in catalog.rows("SELECT sample, max(reason) FROM withheld GROUP BY sample")}
+    return {row[0]: row[1] for row in catalog.all("SELECT sample, max(reason) FROM withheld GROUP BY sample")}
 
 
 def is_held(catalog: Catalog, sample: str) -> bool:
     """`held`, asked of one sample."""
-    kinds = [row[0] for row in catalog.rows("SELECT DISTINCT kind FROM quarantine")]
+    kinds = [row[0] for row in catalog.all("SELECT DISTINCT kind FROM quarantine")]
     asked = "WITH held (id) AS ({}) SELECT count(*) FROM held WHERE id = ?"
-    if catalog.one(
+    if catalog.scalar(
         "SELECT 1 FROM removing WHERE sample = ? UNION SELECT 1 FROM withheld WHERE sample = ?", [sample] * 2
     ):
         return True
-    return any(catalog.one(asked.format(_HELD[kind]), (sample,)) for kind in kinds)
+    return any(catalog.scalar(asked.format(_HELD[kind]), (sample,)) for kind in kinds)
 
 
 def untold(catalog: Catalog) -> list[int]:
     """Incidents that nobody has acknowledged: until somebody does, every verb says so, and `fetch` ends with 5."""
     sql = "SELECT incident FROM incidents WHERE acknowledged_at IS NULL AND state = 'open' ORDER BY incident"
-    return [row[0] for row in catalog.rows(sql)]
+    return [row[0] for row in catalog.all(sql)]
 
 
 def withheld_by_reason(catalog: Catalog) -> dict[str, int]:
     """How many samples fetch keeps back, by reason."""
     sql = "SELECT reason, count(*) FROM withheld GROUP BY reason ORDER BY reason"
-    return {row[0]: row[1] for row in catalog.rows(sql)}
+    return {row[0]: row[1] for row in catalog.all(sql)}

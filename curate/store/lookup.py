@@ -35,10 +35,10 @@ def find(catalog: Catalog, name: str) -> Named:
 
     Raises UsageError where more than one sample's id begins so.
     """
-    found = [row for sql, values in _questions(catalog, name) for row in catalog.values(sql, values)]
+    found = [row for sql, values in _questions(catalog, name) for row in catalog.iterate_tuples(sql, values)]
     ids = {sample for sample, _ in found if sample is not None}
     if _ID.fullmatch(prefix := name.lower()):
-        begun = [row[0] for row in catalog.rows(_BY_ID, (prefix, f"{prefix}g"))]
+        begun = [row[0] for row in catalog.all(_BY_ID, (prefix, f"{prefix}g"))]
         if len(begun) > 1:
             raise UsageError(f"{name} names more than one sample; give the whole sha256")
         ids |= set(begun)
@@ -72,7 +72,7 @@ def spellings(catalog: Catalog, name: str) -> tuple[str, ...]:
     if _ID.fullmatch(name.lower()):
         found.append(name.lower())
     if page := _PAGE.fullmatch(name.lower()):
-        systems = catalog.rows(_SYSTEMS, (page["source"],))
+        systems = catalog.all(_SYSTEMS, (page["source"],))
         found += [name.lower(), *(f"{row[0]}{page['number']}" for row in systems)]
     return tuple(dict.fromkeys(found))
 
@@ -123,12 +123,12 @@ def index(catalog: Catalog, kind: str, asked: set[str]) -> dict[str, set[str]]:
 
 
 def _ids(catalog: Catalog) -> Pairs:
-    return ((row[0], row[0]) for row in catalog.values("SELECT id FROM samples"))
+    return ((row[0], row[0]) for row in catalog.iterate_tuples("SELECT id FROM samples"))
 
 
 def _urls(catalog: Catalog) -> Pairs:
     sql = "SELECT locator, final_url, sample FROM candidates WHERE kind = 'url' AND sample IS NOT NULL"
-    for listed, final, sample in catalog.values(sql):
+    for listed, final, sample in catalog.iterate_tuples(sql):
         yield listed, sample
         if final is not None:
             yield final, sample
@@ -137,7 +137,7 @@ def _urls(catalog: Catalog) -> Pairs:
 def _endings(catalog: Catalog) -> Pairs:
     """Every end of a path, composed (NFC), that starts at a folder or at the file's name."""
     sql = "SELECT locator, sample FROM candidates WHERE kind = 'path' AND sample IS NOT NULL"
-    for locator, sample in catalog.values(sql):
+    for locator, sample in catalog.iterate_tuples(sql):
         parts = unicodedata.normalize("NFC", locator).split("/")
         for n in range(len(parts)):
             yield "/".join(parts[n:]), sample
@@ -145,7 +145,7 @@ def _endings(catalog: Catalog) -> Pairs:
 
 def _pages(catalog: Catalog) -> Pairs:
     """`commons.wikimedia.org:123`, `commons:123`, and `123` alone."""
-    for page, plugin, sample in catalog.values(_ALL_PAGES):
+    for page, plugin, sample in catalog.iterate_tuples(_ALL_PAGES):
         number = page.rpartition(":")[2]
         yield from ((name, sample) for name in (page, f"{plugin}:{number}", number))
 

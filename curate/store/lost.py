@@ -16,7 +16,7 @@ def note(ws: Workspace) -> dict[str, Any]:
 
     The answer is incomplete as long as `curate verify --repair` was not told to ask for them again.
     """
-    rows = {row[0]: row[1] for row in ws.catalog.values("SELECT id, bytes FROM samples")}
+    rows = {row[0]: row[1] for row in ws.catalog.iterate_tuples("SELECT id, bytes FROM samples")}
     gone = rows.keys() - {name for name, size in _sizes(ws) if rows.get(name) == size}
     with ws.catalog.tx() as db:
         known = {row[0]: row[1] for row in db.execute("SELECT sample, detail FROM withheld WHERE reason = ?", (BYTES,))}
@@ -34,7 +34,7 @@ def note(ws: Workspace) -> dict[str, Any]:
 def given_up(catalog: Catalog) -> set[str]:
     """The samples that were asked for again, and are not back."""
     sql = "SELECT sample FROM withheld WHERE reason = ? AND detail = ?"
-    return {row[0] for row in catalog.rows(sql, (BYTES, ASKED))}
+    return {row[0] for row in catalog.all(sql, (BYTES, ASKED))}
 
 
 def reopen(ws: Workspace, samples: Collection[str]) -> int:
@@ -54,14 +54,14 @@ def reopen(ws: Workspace, samples: Collection[str]) -> int:
 
 def missed(catalog: Catalog) -> set[str]:
     """The samples whose bytes are to be written anew where they come again."""
-    return {row[0] for row in catalog.rows("SELECT sample FROM withheld WHERE reason = ?", (BYTES,))}
+    return {row[0] for row in catalog.all("SELECT sample FROM withheld WHERE reason = ?", (BYTES,))}
 
 
 def found_again(ws: Workspace) -> None:
     """Let go of samples whose bytes are back, and of those that a source names again."""
-    if ws.catalog.one("SELECT 1 FROM withheld WHERE reason IN (?, ?) LIMIT 1", (BYTES, ORIGIN)) is None:
+    if ws.catalog.scalar("SELECT 1 FROM withheld WHERE reason IN (?, ?) LIMIT 1", (BYTES, ORIGIN)) is None:
         return
-    rows = ws.catalog.rows(_BACK, (BYTES,))
+    rows = ws.catalog.all(_BACK, (BYTES,))
     back = [row[0] for row in rows if ws.blobs.path(row[0]).exists()]
     with ws.catalog.tx() as db:
         db.executemany("DELETE FROM withheld WHERE sample = ? AND reason = ?", ((one, BYTES) for one in back))

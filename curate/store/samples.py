@@ -18,8 +18,8 @@ def minors(catalog: Catalog) -> set[str]:
 
     Never a positive: a label that is not safe keeps it out of a release. Never shown beside what is not safe.
     """
-    marked = {row[0] for row in catalog.rows(_MARKED)}
-    return marked | {row[0] for row in catalog.rows(_MARKED_GROUPS)} if marked else marked
+    marked = {row[0] for row in catalog.all(_MARKED)}
+    return marked | {row[0] for row in catalog.all(_MARKED_GROUPS)} if marked else marked
 
 
 _MARKED = "SELECT DISTINCT sample FROM candidates WHERE may_depict_minors AND sample IS NOT NULL"
@@ -35,11 +35,11 @@ def declared(catalog: Catalog, axis: str) -> dict[str, tuple[str, ...]]:
         "SELECT DISTINCT c.sample, d.label FROM declared d JOIN candidates c USING (candidate)"
         " WHERE d.axis = ? AND c.sample IS NOT NULL"
     )
-    for name, label in catalog.stream(sql, (axis,)):
+    for name, label in catalog.iterate(sql, (axis,)):
         found[name].add(label)
     return {name: tuple(sorted(labels)) for name, labels in found.items()}
 
 
 def disputed(catalog: Catalog, axis: str) -> set[str]:
     """The samples about which, or about whose look-alikes, sources contradict each other."""
-    return {row[0] for row in catalog.rows("SELECT sample FROM disputed WHERE axis = ?", (axis,))}
+    return {row[0] for row in catalog.all("SELECT sample FROM disputed WHERE axis = ?", (axis,))}

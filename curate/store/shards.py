@@ -9,13 +9,13 @@ SIZE = 256
 
 def assign(catalog: Catalog, size: int = SIZE) -> dict[int, list[str]]:
     """Each shard with its samples, both sorted. Samples that have none are cut, by id, into new shards of `size`."""
-    fresh = [row[0] for row in catalog.rows("SELECT id FROM samples WHERE shard IS NULL ORDER BY id")]
+    fresh = [row[0] for row in catalog.all("SELECT id FROM samples WHERE shard IS NULL ORDER BY id")]
     if fresh:
-        first = catalog.one("SELECT coalesce(max(shard) + 1, 0) FROM samples")
+        first = catalog.scalar("SELECT coalesce(max(shard) + 1, 0) FROM samples")
         cut = [(first + n // size, sample) for n, sample in enumerate(fresh)]
         with catalog.tx() as db:
             db.executemany("UPDATE samples SET shard = ? WHERE id = ?", cut)
     shards: defaultdict[int, list[str]] = defaultdict(list)
-    for shard, sample in catalog.stream("SELECT shard, id FROM samples ORDER BY shard, id"):
+    for shard, sample in catalog.iterate("SELECT shard, id FROM samples ORDER BY shard, id"):
         shards[shard].append(sample)
     return dict(shards)

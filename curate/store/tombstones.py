@@ -78,7 +78,7 @@ class Tombstones:
             return
         secret = next((one["secret"] for one in lines if "secret" in one), None)
         if secret is not None and secret != self._catalog.get("secret"):
-            if self._catalog.one("SELECT 1 FROM candidates UNION ALL SELECT 1 FROM samples LIMIT 1"):
+            if self._catalog.scalar("SELECT 1 FROM candidates UNION ALL SELECT 1 FROM samples LIMIT 1"):
                 raise StoreError(f"{self.path}: it belongs to another catalog.db; put the right one of the two back")
             self._catalog.rekey(secret)
         self._apply(self.records(), None if self._lost(lines) else lines[-1]["digest"])
@@ -87,11 +87,11 @@ class Tombstones:
     def rebuild(self) -> None:
         """Write the file anew from what the catalog knows; for one that was damaged."""
         catalog, found = self._catalog, dict[str, dict[str, Any]]()
-        for kind, digest, reason, receipt, at in catalog.rows("SELECT * FROM tombstones WHERE receipt IS NOT NULL"):
+        for kind, digest, reason, receipt, at in catalog.all("SELECT * FROM tombstones WHERE receipt IS NOT NULL"):
             one = found.setdefault(receipt, {"receipt": receipt, "at": at, "reason": reason, "tombstones": []})
             one["tombstones"].append([kind, digest])
         records = sorted(found.values(), key=lambda one: (one["at"], one["receipt"]))
-        for version, number, receipt, before, after, at in catalog.rows("SELECT * FROM redactions ORDER BY at, number"):
+        for version, number, receipt, before, after, at in catalog.all("SELECT * FROM redactions ORDER BY at, number"):
             entry = {"version": version, "number": number, "before": before, "after": after}
             records.append({"receipt": receipt, "at": at, "redacted": [entry]})
         data, prev = b"", chain.GENESIS
@@ -112,7 +112,7 @@ class Tombstones:
     def reasons(self, keys: Sequence[Sequence[str]]) -> set[str]:
         """Why these (kind, digest) stay away, as far as they do."""
         sql = "SELECT reason FROM tombstones WHERE kind = ? AND digest = ?"
-        return {str(found) for one in keys if (found := self._catalog.one(sql, tuple(one))) is not None}
+        return {str(found) for one in keys if (found := self._catalog.scalar(sql, tuple(one))) is not None}
 
     def _apply(self, records: Sequence[Mapping[str, Any]], last: str | None) -> None:
         with self._catalog.tx() as db:
@@ -135,9 +135,9 @@ class Tombstones:
         """Hold the samples that are here although they were taken down; forget where candidates without bytes were."""
         catalog = self._catalog
         gone: dict[str, dict[str, str]] = {}
-        for kind, digest, receipt in catalog.rows("SELECT kind, digest, receipt FROM tombstones"):
+        for kind, digest, receipt in catalog.all("SELECT kind, digest, receipt FROM tombstones"):
             gone.setdefault(kind, {})[digest] = receipt
-        samples = [row[0] for row in catalog.rows("SELECT id FROM samples")]
+        samples = [row[0] for row in catalog.all("SELECT id FROM samples")]
         back = [(one, gone["sha256"].get(catalog.digest("sha256", one))) for one in samples if "sha256" in gone]
         with catalog.tx() as db:
             db.executemany("INSERT OR IGNORE INTO removing VALUES (?, ?)", (row for row in back if row[1] is not None))
@@ -152,7 +152,7 @@ class Blocked:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._known: dict[str, set[str]] = {}
-        for kind, digest in catalog.rows("SELECT kind, digest FROM tombstones"):
+        for kind, digest in catalog.all("SELECT kind, digest FROM tombstones"):
             self._known.setdefault(kind, set()).add(digest)
         self._pdq = b"".join(bytes.fromhex(one) for one in sorted(self._known.get("pdq", ())))
 

@@ -27,7 +27,7 @@ def votes(catalog: Catalog, axis: str, taxonomy: str) -> dict[str, Counter[str]]
     """
     sql = "SELECT sample, reviewer, label FROM in_force WHERE axis = ? AND taxonomy = ? ORDER BY decision"
     last: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    for name, reviewer, label in catalog.stream(sql, (axis, taxonomy)):
+    for name, reviewer, label in catalog.iterate(sql, (axis, taxonomy)):
         last[name][reviewer] = label
     return {name: Counter(by.values()) for name, by in last.items()}
 
@@ -35,7 +35,7 @@ def votes(catalog: Catalog, axis: str, taxonomy: str) -> dict[str, Counter[str]]
 def precedents(catalog: Catalog, axis: str, taxonomy: str) -> dict[str, str]:
     """What somebody who had not judged a sample settled about it; the last word counts."""
     sql = "SELECT sample, label FROM precedents WHERE axis = ? AND taxonomy = ? ORDER BY precedent"
-    return {row[0]: row[1] for row in catalog.stream(sql, (axis, taxonomy))}
+    return {row[0]: row[1] for row in catalog.iterate(sql, (axis, taxonomy))}
 
 
 def settled(catalog: Catalog, axis: str, taxonomy: str, classes: tuple[str, ...]) -> dict[str, str]:
@@ -47,18 +47,18 @@ def settled(catalog: Catalog, axis: str, taxonomy: str, classes: tuple[str, ...]
     WHERE d.axis = ? AND d.taxonomy = ? AND NOT coalesce(i.gold, 0) GROUP BY d.sample
     HAVING count(DISTINCT d.label) = 1 AND count(DISTINCT CASE WHEN d.shown = 'blind' THEN d.reviewer END) > 1
     """
-    agreed = {row["sample"]: row["label"] for row in catalog.rows(sql, (axis, taxonomy))}
+    agreed = {row["sample"]: row["label"] for row in catalog.all(sql, (axis, taxonomy))}
     known = agreed | precedents(catalog, axis, taxonomy)
     return {name: label for name, label in known.items() if label in classes}
 
 
-def chosen(catalog: Catalog, axis: str, taxonomy: str) -> set[str]:
+def selected_by_model(catalog: Catalog, axis: str, taxonomy: str) -> set[str]:
     """Samples that people judged only because the machine was unsure, or somebody contradicted it: no measure of it."""
     sql = """
     SELECT d.sample FROM in_force d LEFT JOIN queues q ON q.queue = d.queue WHERE d.axis = ? AND d.taxonomy = ?
     GROUP BY d.sample HAVING sum(d.queue IS NULL OR coalesce(q.blind, 0)) = 0
     """
-    return {row[0] for row in catalog.rows(sql, (axis, taxonomy))}
+    return {row[0] for row in catalog.all(sql, (axis, taxonomy))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def audited(catalog: Catalog, axis: str, taxonomy: str) -> list[Audited]:
     WHERE d.axis = ? AND d.taxonomy = ? AND d.session IS NOT NULL AND d.shown = 'blind'
     ORDER BY d.queue, d.sample, d.reviewer
     """
-    return [Audited(*row) for row in catalog.rows(sql, (axis, taxonomy))]
+    return [Audited(*row) for row in catalog.all(sql, (axis, taxonomy))]
 
 
 def humans(catalog: Catalog, axis: str, taxonomy: str, classes: tuple[str, ...]) -> dict[str, Human]:
@@ -103,7 +103,7 @@ def humans(catalog: Catalog, axis: str, taxonomy: str, classes: tuple[str, ...])
         if label in classes:
             own[name] = _ruled(label, given.get(name, Counter()), classes)
     sets: defaultdict[str, list[str]] = defaultdict(list)
-    for row in catalog.stream("SELECT sample, collapse FROM members ORDER BY sample"):
+    for row in catalog.iterate("SELECT sample, collapse FROM members ORDER BY sample"):
         sets[row["collapse"]].append(row["sample"])
     return own | _carried(own, sets)
 

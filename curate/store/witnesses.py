@@ -129,8 +129,8 @@ def _tombstones(ws: "Workspace") -> Iterator[str]:
 
 
 def _releases(ws: "Workspace") -> Iterator[str]:
-    root, removing = ws.work / "releases", ws.catalog.one(_REMOVING) is not None
-    known = {row[0]: row[1] for row in ws.catalog.rows("SELECT version, sha256 FROM releases ORDER BY version")}
+    root, removing = ws.work / "releases", ws.catalog.scalar(_REMOVING) is not None
+    known = {row[0]: row[1] for row in ws.catalog.all("SELECT version, sha256 FROM releases ORDER BY version")}
     for version, wanted in known.items():
         if (why := _release(root / version, None if removing else wanted)) is not None:
             yield (
@@ -141,7 +141,7 @@ def _releases(ws: "Workspace") -> Iterator[str]:
 
 def _strange(ws: "Workspace") -> Iterator[str]:
     root, made = ws.work / "releases", ws.catalog.get(EXPORTING)
-    known = {row[0] for row in ws.catalog.rows("SELECT version FROM releases")}
+    known = {row[0] for row in ws.catalog.all("SELECT version FROM releases")}
     there = [path.name for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     if strange := [one for one in there if one not in known and one != made and any((root / one).iterdir())]:
         yield (
@@ -153,7 +153,7 @@ def _strange(ws: "Workspace") -> Iterator[str]:
 def _receipts(ws: "Workspace") -> Iterator[str]:
     """A removal is a row of the catalog before its receipt is there; what it keeps away came with tombstones.log."""
     sql = "SELECT receipt FROM removals UNION SELECT receipt FROM tombstones"
-    known = {row[0] for row in ws.catalog.rows(sql)}
+    known = {row[0] for row in ws.catalog.all(sql)}
     there = [path for path in sorted((ws.work / "receipts").glob("*.json")) if path.stem not in known]
     if strange := [path.name for path in there if _receipt(path)]:
         yield (
@@ -197,7 +197,7 @@ def _release(folder: Path, wanted: str | None) -> str | None:
 def _blobs(ws: "Workspace") -> Iterator[str]:
     """Whether the bytes are there, of the first and the last that were fetched; what is known to be lost apart."""
     for order in ("", "DESC"):
-        rows = ws.catalog.rows(_ENDS.format(order), (SOME,))
+        rows = ws.catalog.all(_ENDS.format(order), (SOME,))
         missing = sum(not _whole(ws.blobs.path(row[0]), row[1]) for row in rows)
         if not missing or 2 * missing < len(rows):  # a few: `label`, `export` and `verify` say so
             continue
@@ -209,7 +209,7 @@ def _blobs(ws: "Workspace") -> Iterator[str]:
 
 
 def _bare(ws: "Workspace") -> Iterator[str]:
-    known = ws.catalog.one("SELECT 1 FROM samples LIMIT 1") is not None
+    known = ws.catalog.scalar("SELECT 1 FROM samples LIMIT 1") is not None
     if not known and not (ws.work / "landing").exists() and _any(ws.work / "blobs"):
         yield f"blobs/ holds bytes, and {CATALOG} knows of none. Ways back: put a backup of it back; {REBUILD}"
 

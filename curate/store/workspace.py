@@ -26,7 +26,7 @@ PARTIAL = ("releases/.*", "releases/*/.*", "exports/.*", "exports/*/.*", "models
 LANDING = "landing"
 _ID = re.compile(r"[0-9a-f]{64}")
 _CACHEDIR = f"Signature: 8a477f597d28d172789f06886806bc55\n# Not to be indexed or backed up: {WORKSPACE.decode()}.\n"
-MARKS = {TAG: _CACHEDIR, ".nomedia": "", ".metadata_never_index": ""}
+CACHE_TAGS = {TAG: _CACHEDIR, ".nomedia": "", ".metadata_never_index": ""}
 
 
 class Workspace:
@@ -49,7 +49,7 @@ class Workspace:
             with disk():
                 for folder in (self.work, self.work / "blobs", self.work / "tables", self.work / "releases"):
                     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                mark(self.work)
+                write_cache_tags(self.work)
         self.catalog = witnesses.catalog(borrowed or self.work)
         self.blobs = LocalBlobs(self.work / "blobs")
         self.tombstones = Tombstones(self.work / TOMBSTONES, self.catalog)
@@ -59,9 +59,9 @@ class Workspace:
         """What says that something was lost, with the ways back: then nothing but `verify` may write here."""
         return witnesses.doubts(self)
 
-    def table(self, name: str, mark: str) -> Table:
+    def table(self, name: str, fingerprint: str) -> Table:
         """A table of columns by name and fingerprint."""
-        return Table(self.work / "tables", name, mark)
+        return Table(self.work / "tables", name, fingerprint)
 
     def close(self) -> None:
         """Close the catalog."""
@@ -114,7 +114,7 @@ class Workspace:
         path = self.work / LANDING
         if path.exists():
             for sample in path.read_text(encoding="utf-8").split():
-                if _ID.fullmatch(sample) and not self.catalog.one(
+                if _ID.fullmatch(sample) and not self.catalog.scalar(
                     "SELECT count(*) FROM samples WHERE id = ?", (sample,)
                 ):
                     self.blobs.delete(sample)
@@ -150,8 +150,8 @@ def refuse_synced(path: Path) -> None:
             raise StoreError(f"{path}: '{part}' syncs to a cloud drive; keep a workspace on a local disk")
 
 
-def mark(work: Path) -> None:
+def write_cache_tags(work: Path) -> None:
     """Say to indexers and backups that this folder is not for them."""
-    for name, text in MARKS.items():
+    for name, text in CACHE_TAGS.items():
         if not (work / name).exists():
             (work / name).write_text(text, encoding="utf-8")

@@ -8,7 +8,7 @@ import numpy as np
 from curate.config import TrainConfig
 from curate.errors import UsageError
 from curate.linear import Examples, Floats, Ints, fit
-from curate.stats.metrics import Judged, evaluate
+from curate.stats.metrics import Predictions, evaluate
 
 
 def grouped_cross_validation(
@@ -33,7 +33,7 @@ def grouped_cross_validation(
         head = fit(rows.pick(train), rows.pick(val), len(classes), TrainConfig())
         judged[fold] = head.probabilities(rows.features[fold])
         accuracy.append(round(float((judged[fold].argmax(axis=1) == truth[fold]).mean()), 4))
-    overall = evaluate(Judged(truth, judged, groups, classes), safe=classes, borderline=(), seed=seed)
+    overall = evaluate(Predictions(truth, judged, groups, classes), safe=classes, borderline=(), seed=seed)
     mean = round(sum(accuracy) / len(accuracy), 4)
     return {"k": k, "accuracy_per_fold": accuracy, "accuracy_mean": mean, "overall": overall}
 

@@ -19,7 +19,7 @@ from curate.options import suggest
 from curate.records import SPLITS, Manifest
 from curate.release.reader import load
 from curate.stats.intervals import wilson
-from curate.stats.metrics import Judged, against, evaluate, said_by
+from curate.stats.metrics import Predictions, against, evaluate, said_by
 from curate.store import holds
 from curate.store.blobs import disk, write
 from curate.store.file_digests import forget, keep
@@ -72,7 +72,7 @@ def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, pro
 
 
 def _release(ws: "Workspace", version: str) -> Manifest:
-    known = {row["version"]: row["sha256"] for row in ws.catalog.rows("SELECT version, sha256 FROM releases")}
+    known = {row["version"]: row["sha256"] for row in ws.catalog.all("SELECT version, sha256 FROM releases")}
     if version not in known:
         raise UsageError(f"release {version}: no such release; {suggest(version, known) if known else _NONE}")
     return load(ws.work / "releases" / version, known[version])
@@ -154,7 +154,7 @@ def _result(release: Manifest, classes: list[str], parts: dict[str, _Part], head
     axis = release.header["taxonomy"]["axes"][0]
     test = parts["test"]
     probabilities = head.probabilities(test.examples.features)
-    judged = Judged(test.examples.classes, probabilities, test.groups, classes)
+    judged = Predictions(test.examples.classes, probabilities, test.groups, classes)
     return {
         **_coverage(parts),
         "version": release.version,
@@ -168,7 +168,7 @@ def _result(release: Manifest, classes: list[str], parts: dict[str, _Part], head
     }
 
 
-def _people(judged: Judged, test: _Part) -> dict[str, Any]:
+def _people(judged: Predictions, test: _Part) -> dict[str, Any]:
     """How often the model says what people say, on the test rows that people labelled."""
     theirs = np.array([source == "human" for source in test.sources], dtype=bool)
     n = int(theirs.sum())

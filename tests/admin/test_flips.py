@@ -138,13 +138,13 @@ def test_a_damaged_page_stays_named_when_it_is_written_anew(sound: Path, tmp_pat
     root = tmp_path / "w"
     shutil.copytree(sound, root)
     ws = Workspace(root, Config())
-    ws.catalog.put("note", "7" * 64)
+    ws.catalog.set("note", "7" * 64)
     ws.close()
     path = root / "work" / "catalog.db"
     data = path.read_bytes()
     path.write_bytes(data.replace(b"7" * 64, b"0" * 63 + b"1"))
     ws = Workspace(root, Config())
-    ws.catalog.put("another note", "2")
+    ws.catalog.set("another note", "2")
     ws.close()
     assert named(root) == {"catalog.db"}
 
@@ -185,13 +185,13 @@ def test_the_log_is_folded_in_as_it_grows_and_not_under_a_reader(
     monkeypatch.setattr("curate.store.catalog.FOLD_AT", 20_000)
     ws = Workspace(root, Config())
     for n in range(40):
-        rows = ws.catalog.stream("SELECT id FROM samples ORDER BY id")
+        rows = ws.catalog.iterate("SELECT id FROM samples ORDER BY id")
         next(rows)  # begun, and not at its end
         for m in range(5):
-            ws.catalog.put(f"note {n} {m}", "x" * 500)
+            ws.catalog.set(f"note {n} {m}", "x" * 500)
         rows.close()  # type: ignore[attr-defined]
         for _ in range(4):
-            ws.catalog.put("last", str(n))
+            ws.catalog.set("last", str(n))
     assert ws.catalog.get("last") == "39"
     assert (root / "work" / "catalog.db-wal").stat().st_size < 200_000
     assert ws.catalog.broken_pages() == []

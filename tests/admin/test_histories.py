@@ -86,7 +86,7 @@ def act(ws: Workspace, told: Told, what: str, number: int, backup: Path) -> None
         told.decided = {row for row in told.decided if row[0] != one}
         told.held = {incident: sample for incident, sample in told.held.items() if sample != one}
     elif what == "backup":
-        ws.catalog.fold()
+        ws.catalog.checkpoint()
         shutil.rmtree(backup, ignore_errors=True)
         shutil.copytree(ws.work, backup)
 
@@ -139,15 +139,15 @@ def mended(root: Path) -> Workspace:
 
 def check(ws: Workspace, told: Told) -> None:
     """Everything that was told is so, and nothing is wrong."""
-    rows = ws.catalog.rows(
+    rows = ws.catalog.all(
         "SELECT sample, reviewer, label FROM decisions UNION SELECT sample, reviewer, label FROM precedents"
     )
     assert {tuple(row) for row in rows} == told.decided
-    assert {row[0] for row in ws.catalog.rows("SELECT id FROM samples")} == set(told.here)
-    origin = {row[0] for row in ws.catalog.rows("SELECT sample FROM withheld WHERE reason = ?", (lost.ORIGIN,))}
+    assert {row[0] for row in ws.catalog.all("SELECT id FROM samples")} == set(told.here)
+    origin = {row[0] for row in ws.catalog.all("SELECT sample FROM withheld WHERE reason = ?", (lost.ORIGIN,))}
     assert held(ws.catalog) - origin == set(told.held.values()) - origin
     assert set(told.held.values()) <= held(ws.catalog)
-    assert {row[0] for row in ws.catalog.rows("SELECT incident FROM quarantine")} >= set(told.held)
+    assert {row[0] for row in ws.catalog.all("SELECT incident FROM quarantine")} >= set(told.held)
     assert {one.value for one in set_aside.in_force(ws.catalog)} == told.aside
     assert ws.doubts() == []
     assert verify(ws, QUIET)["items"] == []

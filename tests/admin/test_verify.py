@@ -43,7 +43,7 @@ def stocked(root: Path) -> Workspace:
     ws.catalog.begin("dedupe", "")
     dedupe(ws, Serial(), QUIET)
     ws.catalog.end("done")
-    ws.catalog.note("export", "1.0.0", {"rows": 6})
+    ws.catalog.log("export", "1.0.0", {"rows": 6})
     folder = ws.work / "releases" / "1.0.0"
     folder.mkdir()
     for name, data in FILES.items():
@@ -64,7 +64,7 @@ def flip(path: Path, place: int, bit: int = 0) -> None:
 
 
 def ids(ws: Workspace) -> list[str]:
-    return [row[0] for row in ws.catalog.rows("SELECT id FROM samples ORDER BY id")]
+    return [row[0] for row in ws.catalog.all("SELECT id FROM samples ORDER BY id")]
 
 
 def test_a_sound_workspace(ws: Workspace) -> None:
@@ -145,8 +145,8 @@ def named(ws: Workspace) -> str:
 def test_a_bit_of_the_catalog(ws: Workspace) -> None:
     """In an indexed value, in a sample's digests, in what two tables say, in a page's structure, in the log."""
     one = ids(ws)[0]
-    row = ws.catalog.rows("SELECT sha1, md5 FROM samples WHERE id = ?", (one,))[0]
-    split = ws.catalog.one("SELECT split FROM splits WHERE sample = ?", (one,))
+    row = ws.catalog.all("SELECT sha1, md5 FROM samples WHERE id = ?", (one,))[0]
+    split = ws.catalog.scalar("SELECT split FROM splits WHERE sample = ?", (one,))
     ws.close()
     path = ws.work / "catalog.db"
     whole = path.read_bytes()
@@ -194,7 +194,7 @@ def test_an_orphan_is_named_and_removed_when_asked(ws: Workspace) -> None:
     assert verify(ws, QUIET, repair=True) == found
     assert verify(ws, QUIET) == clean(6)
     assert not list(ws.blobs.root.glob("??/.*"))
-    assert ws.catalog.one("SELECT detail FROM log ORDER BY seq DESC LIMIT 1") == '{"orphans":1}'
+    assert ws.catalog.scalar("SELECT detail FROM log ORDER BY seq DESC LIMIT 1") == '{"orphans":1}'
 
 
 def test_while_the_catalog_is_in_doubt_no_blob_is_removed(ws: Workspace) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from curate.checks import dataset
-from curate.checks.dataset import Row
+from curate.checks.dataset import DatasetRow
 from curate.checks.duplicates import Pictures, alike
 from curate.checks.page import write_page
 from curate.checks.run import Checked, check
@@ -345,7 +345,7 @@ def test_leaks_and_conflicts_of_animations_are_those_of_brute_force(made: list[t
         signs = np.random.default_rng(n).bytes(16)  # far from everybody's, however turned
         seen = Seen(str(n), f"{n:064x}", "", 9, 9, 9, "", frames[0][0] + bytes(8), signs, 50.0, pdq=bytes(256))
         looks[str(n)] = replace(seen, others=others)
-        rows.append(Row(str(n), str(n), "cat" if cat else "dog", "train" if left else "test", ""))
+        rows.append(DatasetRow(str(n), str(n), "cat" if cat else "dog", "train" if left else "test", ""))
     found = alike(rows, Pictures.of(rows, looks), ["train", "test"], ["cat", "dog"])
 
     def near(a: int, b: int, whole: bool) -> bool:

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 import cli
-from curate.commands.context import Session
+from curate.commands.context import Context
 from curate.config import load
 from curate.review.journal import Journal
 from curate.store.workspace import Workspace
@@ -186,7 +186,7 @@ def test_nothing_that_strangers_wrote_is_obeyed_by_a_terminal(
     """Escape sequences of seven and of eight bits, and what turns the direction of text."""
     evil = "a\x1b]0;x\x07\x9b2J\u202e\ud800\nb"
     for as_json in (False, True):
-        session = Session(None, None, as_json, False, False)
+        session = Context(None, None, as_json, False, False)
         session.say({"a": evil, "b": {"c": evil}, "d": [{"e": evil}], "é": "è"})
         session.note(evil)
         said = capsys.readouterr()

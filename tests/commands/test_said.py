@@ -110,7 +110,7 @@ def test_where_redirects_ended_is_found_by_an_index(tmp_path: Path) -> None:
         db.execute("UPDATE candidates SET final_url = 'https://cdn.example.org/x.jpg' WHERE sample = ?", (one,))
     assert lookup.one(ws.catalog, "https://cdn.example.org/x.jpg") == one
     for sql, value in lookup._questions(ws.catalog, "https://cdn.example.org/x.jpg"):
-        steps = [row[3] for row in ws.catalog.rows(f"EXPLAIN QUERY PLAN {sql}", value)]
+        steps = [row[3] for row in ws.catalog.all(f"EXPLAIN QUERY PLAN {sql}", value)]
         assert all("SCAN" not in step for step in steps), steps
     ws.close()
 
@@ -135,7 +135,7 @@ def test_a_train_that_fails_keeps_the_model_that_was_there(tmp_path: Path, monke
             train(ws, "1.0.0", Serial(), Tiny(), QUIET)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [one for one in verify(ws, QUIET)["items"] if one["id"].startswith("models/")] == []
-    assert ws.catalog.one("SELECT count(*) FROM models") == 1
+    assert ws.catalog.scalar("SELECT count(*) FROM models") == 1
     ws.close()
 
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
 from curate.config import Config, DedupeConfig, ScreeningConfig
-from curate.contracts import Needs
+from curate.contracts import Resources
 from curate.dedupe import animations
-from curate.dedupe.groups import unite
+from curate.dedupe.groups import merge_components
 from curate.dedupe.held_out import forget, hold_out
 from curate.dedupe.run import dedupe
 from curate.dedupe.sharing import Every, alike, joined
@@ -135,8 +135,8 @@ def test_a_card_at_the_end_of_many_is_one_group_and_no_contradiction(ws: Workspa
         for n, said in enumerate(["neutral", "porn"] * 3)
     ]
     assert groups(ws, *ids) == 1
-    assert ws.catalog.one("SELECT count(*) FROM conflicts") == 0
-    assert ws.catalog.one("SELECT count(*) FROM group_parts") == 0, "each is within the radius of the first"
+    assert ws.catalog.scalar("SELECT count(*) FROM conflicts") == 0
+    assert ws.catalog.scalar("SELECT count(*) FROM group_parts") == 0, "each is within the radius of the first"
 
 
 def test_a_contradiction_within_a_wide_group_is_about_those_that_look_alike(ws: Workspace) -> None:
@@ -225,7 +225,7 @@ class Counting(Serial):
     def __init__(self) -> None:
         self.seen: Counter[str] = Counter()
 
-    def map(self, work: Any, items: Iterable[Any], needs: Needs) -> Iterator[tuple[Any, Any]]:
+    def map(self, work: Any, items: Iterable[Any], needs: Resources) -> Iterator[tuple[Any, Any]]:
         for found in super().map(work, items, needs):
             self.seen[maker(work)] += 1
             yield found
@@ -251,7 +251,7 @@ def test_frames_are_decoded_once(ws: Workspace) -> None:
 class Stopping(Serial):
     """Is interrupted at the third animation."""
 
-    def map(self, work: Any, items: Iterable[Any], needs: Needs) -> Iterator[tuple[Any, Any]]:
+    def map(self, work: Any, items: Iterable[Any], needs: Resources) -> Iterator[tuple[Any, Any]]:
         for n, found in enumerate(super().map(work, items, needs)):
             if maker(work) == "curate.features.frames" and n == 2:
                 raise KeyboardInterrupt
@@ -326,7 +326,7 @@ def test_groups_are_those_of_comparing_everything(shown: list[list[int]]) -> Non
         return any(abs(one - other) <= 1 for one in a for other in b)
 
     firsts = components([[some[0]] for some in shown], near)
-    found = unite(firsts, joined([every], firsts))
+    found = merge_components(firsts, joined([every], firsts))
     assert found.tolist() == components(shown, near).tolist()
     left, right = (side.ravel() for side in np.indices((len(shown), len(shown))))
     told = alike([every], lambda a, _: np.zeros(len(a), dtype=bool))(left, right)

@@ -296,7 +296,7 @@ def test_held_and_taken_down_samples_are_in_no_group(ws: Workspace) -> None:
         )
     assert run(ws)["samples"] == 1
     assert members(ws).keys() == {rough}
-    assert ws.catalog.one("SELECT count(*) FROM splits") == 3  # remembered all the same
+    assert ws.catalog.scalar("SELECT count(*) FROM splits") == 3  # remembered all the same
 
 
 def test_an_album_shares_a_split_within_its_source(ws: Workspace) -> None:
@@ -319,7 +319,7 @@ def test_radii_that_make_no_sense_are_refused() -> None:
 
 
 def conflicts(ws: Workspace) -> list[tuple[str, ...]]:
-    return [tuple(row)[:4] for row in ws.catalog.rows("SELECT * FROM conflicts ORDER BY 1, 2, 3")]
+    return [tuple(row)[:4] for row in ws.catalog.all("SELECT * FROM conflicts ORDER BY 1, 2, 3")]
 
 
 def test_sources_that_contradict_each_other_become_a_row_until_they_do_not(ws: Workspace) -> None:

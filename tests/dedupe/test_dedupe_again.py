@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curate.config import Config, DedupeConfig
-from curate.contracts import Needs
+from curate.contracts import Resources
 from curate.dedupe.run import dedupe
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
@@ -67,10 +67,10 @@ def test_running_it_again_changes_nothing(ws: Workspace) -> None:
     twice(ws)
     add(ws, encode(texture(1)), "neutral")
     first = run(ws)
-    before, changes = dump(ws), ws.catalog.one("SELECT total_changes()")
+    before, changes = dump(ws), ws.catalog.scalar("SELECT total_changes()")
     assert run(ws) == first
     assert dump(ws) == before
-    assert ws.catalog.one("SELECT total_changes()") == changes  # and writes nothing
+    assert ws.catalog.scalar("SELECT total_changes()") == changes  # and writes nothing
 
 
 def test_the_engine_leaves_no_trace(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ class Fragile:
         self.poison = poison
 
     def map(
-        self, work: object, items: Iterable[Sequence[tuple[str, ...]]], needs: Needs
+        self, work: object, items: Iterable[Sequence[tuple[str, ...]]], needs: Resources
     ) -> Iterator[tuple[object, object]]:
         for item in items:
             yield item, [self._one(work, one) for one in item]

@@ -74,12 +74,12 @@ def test_the_path_leads_to_the_one_that_the_group_is_named_after(ws: Workspace) 
         add(ws, encode(photo.crop((x, 0, x + 380, 400)).resize((190, 200)), "PNG"), "neutral")
     dedupe(ws, Serial(), QUIET)
     sizes: dict[str, int] = {}
-    for row in ws.catalog.rows("SELECT grp FROM members"):
+    for row in ws.catalog.all("SELECT grp FROM members"):
         sizes[row[0]] = sizes.get(row[0], 0) + 1
     name = max(sizes, key=lambda one: sizes[one])
     paths = [
         explain(ws, row[0])["path"]
-        for row in ws.catalog.rows("SELECT sample FROM members WHERE grp = ? AND sample <> grp", (name,))
+        for row in ws.catalog.all("SELECT sample FROM members WHERE grp = ? AND sample <> grp", (name,))
     ]
     assert sizes[name] > 5
     assert max(map(len, paths)) > 1

@@ -13,11 +13,11 @@ from curate.config import Config, DedupeConfig, ScreeningConfig
 from curate.dedupe.animations import Animations
 from curate.dedupe.held_out import hold_out
 from curate.dedupe.run import dedupe
-from curate.dedupe.similarity import Looks, one_picture
+from curate.dedupe.similarity import HashArrays, one_picture
 from curate.engine.serial import Serial
 from curate.errors import GateError
 from curate.features import hashes
-from curate.features.detail import Grains
+from curate.features.detail import DetailMaps
 from curate.media import phash
 from curate.progress import Progress
 from curate.release.export import export
@@ -132,7 +132,13 @@ def test_what_has_no_row_is_told_from_a_black_picture(tmp_path: Path) -> None:
     assert not by_phash.phash.any()
     assert not by_pdq.hashes.any()
     assert not thumbs.any()
-    for mask in (by_phash.known, by_pdq.known, known, Looks.of(ws, asked).hashed, ~Looks.of(ws, asked).missing):
+    for mask in (
+        by_phash.known,
+        by_pdq.known,
+        known,
+        HashArrays.of(ws, asked).hashed,
+        ~HashArrays.of(ws, asked).missing,
+    ):
         assert mask.tolist() == [True, False]
     assert hashes.unread(ws, asked) == ["f" * 64]
     ws.close()
@@ -158,7 +164,7 @@ def test_a_held_out_release_whose_hash_is_lost_says_so_and_bars_nothing_black(tm
         assert rows is not None
         table.write("all", rows.filter([name != Item("one").id for name in rows.column("id").to_pylist()]))
     assert hold_out(ws, "1.0.0", Serial(), QUIET)["unreadable"] == 1
-    kept = {row[0]: (row[1], row[2]) for row in ws.catalog.rows("SELECT item, phash, pdq FROM held_out")}
+    kept = {row[0]: (row[1], row[2]) for row in ws.catalog.all("SELECT item, phash, pdq FROM held_out")}
     assert kept[Item("one").id] == (b"", b"")
     assert len(kept[Item("two").id][0]) == phash.BITS // 8
     ws.close()
@@ -176,12 +182,14 @@ def test_two_samples_whose_thumbnails_are_lost_are_not_one_picture(tmp_path: Pat
     ws = workspace(tmp_path)
     ids = sorted(add(ws, encode(photograph(), "JPEG", quality=quality)) for quality in (95, 90))
     hashes.complete(ws, ids, Serial(), QUIET)
-    looks, pair = Looks.of(ws, ids), (np.array([0]), np.array([1]))
+    looks, pair = HashArrays.of(ws, ids), (np.array([0]), np.array([1]))
     labels = np.zeros(2, dtype=np.int64)
-    assert one_picture(ws, ids, looks, labels, cast(Grains, Same()), cast(Animations, Same()))(*pair).tolist() == [True]
+    assert one_picture(ws, ids, looks, labels, cast(DetailMaps, Same()), cast(Animations, Same()))(*pair).tolist() == [
+        True
+    ]
     for part in hashes.table(ws).parts():
         hashes.table(ws).remove(part)
-    assert one_picture(ws, ids, looks, labels, cast(Grains, Same()), cast(Animations, Same()))(*pair).tolist() == [
+    assert one_picture(ws, ids, looks, labels, cast(DetailMaps, Same()), cast(Animations, Same()))(*pair).tolist() == [
         False
     ]
     ws.close()

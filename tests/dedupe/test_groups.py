@@ -11,11 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.dedupe import groups
-from curate.dedupe.groups import Memory, assign, drawn, namesakes, stars, unite
+from curate.dedupe.groups import (
+    Memory,
+    assign,
+    cluster_by_representative,
+    hash_split,
+    merge_components,
+    remembered_pairs,
+)
 from curate.records import SPLITS
 
 SHARES = {"train": 0.5, "val": 0.25, "test": 0.25}
-draw = partial(drawn, "salt", SHARES)
+draw = partial(hash_split, "salt", SHARES)
 
 
 def named(number: int) -> str:
@@ -24,7 +31,7 @@ def named(number: int) -> str:
 
 
 def one_drawn(salt: str, shares: dict[str, float], name: str) -> str:
-    return SPLITS[drawn(salt, shares, [name])[0]]
+    return SPLITS[hash_split(salt, shares, [name])[0]]
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ def one_run(ids: list[str], edges: list[tuple[str, str]], past: Past) -> tuple[F
     at = {one: row for row, one in enumerate(ids)}
     memory = Memory.of(ids, past.names.items(), past.splits.items(), past.floors)
     tied = np.array([(at[a], at[b]) for a, b in edges if a in at and b in at], dtype=np.int64).reshape(-1, 2)
-    together = unite(unite(np.arange(len(ids)), tied), namesakes(memory))
+    together = merge_components(merge_components(np.arange(len(ids)), tied), remembered_pairs(memory))
     grouping = assign(ids, together, memory, draw)
     excluded = [None if split < 0 else f"merged_with_{SPLITS[split]}" for split in grouping.merged]
     found = Found(grouping.names, [SPLITS[split] for split in grouping.splits], excluded)
@@ -152,7 +159,7 @@ def test_the_split_of_a_name_is_golden() -> None:
         for split in shares
     }
     assert fell == {"train": "2345678abcf", "val": "d", "test": "019e"}
-    counts = Counter(SPLITS[place] for place in drawn("other", shares, [str(n) for n in range(20_000)]))
+    counts = Counter(SPLITS[place] for place in hash_split("other", shares, [str(n) for n in range(20_000)]))
     for split, share in shares.items():
         assert counts[split] / 20_000 == pytest.approx(share, abs=0.01)
 
@@ -182,25 +189,27 @@ def test_stars_are_what_a_greedy_walk_finds(placed: list[tuple[int, int]], radiu
             for other in range(len(placed)):
                 if other not in wanted and labels[other] == labels[row] and abs(where[other] - where[row]) <= radius:
                     wanted[other] = row
-    assert stars(labels, rank, alike).tolist() == [wanted[row] for row in range(len(placed))]
+    assert cluster_by_representative(labels, rank, alike).tolist() == [wanted[row] for row in range(len(placed))]
 
 
 def test_a_chain_of_look_alikes_does_not_collapse_into_one() -> None:
     """0-1-2-3-4 in steps of the radius: the middle one survives its neighbours, not the ends."""
     where = np.arange(5)
-    found = stars(np.zeros(5, dtype=np.int64), np.array([2, 1, 0, 3, 4]), lambda a, b: np.abs(where[a] - where[b]) <= 1)
+    found = cluster_by_representative(
+        np.zeros(5, dtype=np.int64), np.array([2, 1, 0, 3, 4]), lambda a, b: np.abs(where[a] - where[b]) <= 1
+    )
     assert found.tolist() == [0, 2, 2, 2, 4]
 
 
 def test_past_the_bound_the_rest_stays_uncollapsed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(groups, "STARS", 2)
     where = np.array([0, 0, 10, 10, 20, 20])
-    found = stars(np.zeros(6, dtype=np.int64), np.arange(6), lambda a, b: where[a] == where[b])
+    found = cluster_by_representative(np.zeros(6, dtype=np.int64), np.arange(6), lambda a, b: where[a] == where[b])
     assert found.tolist() == [0, 0, 2, 2, 4, 5]
 
 
 def test_nothing_has_no_survivor() -> None:
     empty = np.empty(0, dtype=np.int64)
-    assert stars(empty, empty, lambda a, b: a == b).tolist() == []
+    assert cluster_by_representative(empty, empty, lambda a, b: a == b).tolist() == []
     assert one_run([], [], Past())[0] == Found([], [], [])
-    assert unite(empty, empty.reshape(-1, 2)).tolist() == []
+    assert merge_components(empty, empty.reshape(-1, 2)).tolist() == []

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from curate.config import Config, DedupeConfig
-from curate.contracts import Needs
+from curate.contracts import Resources
 from curate.dedupe.held_out import forget, hold_out
 from curate.dedupe.run import dedupe
 from curate.engine.pool import Pool
@@ -120,7 +120,7 @@ def test_what_is_taken_down_is_in_no_held_out_set_either(ws: Workspace) -> None:
         )
     run(ws)
     remove(ws, [one], "asked")
-    assert [row[0] for row in ws.catalog.rows("SELECT item FROM held_out")] == [other]
+    assert [row[0] for row in ws.catalog.all("SELECT item FROM held_out")] == [other]
     assert run(ws)["samples"] == 1
 
 
@@ -148,7 +148,7 @@ def test_a_group_that_chains_is_split_into_parts_that_share_its_split(ws: Worksp
     assert (found["groups"], found["chained"]) == (2, 1)
     rows = members(ws)
     assert {(rows[one]["grp"], rows[one]["split"]) for one in ids} == {(ids[0], rows[ids[0]]["split"])}
-    parts = dict(tuple(row) for row in ws.catalog.rows("SELECT sample, part FROM group_parts"))
+    parts = dict(tuple(row) for row in ws.catalog.all("SELECT sample, part FROM group_parts"))
     assert parts == dict(zip(ids, [ids[0], ids[0], ids[2], ids[2], ids[4]], strict=True))
     with ws.catalog.tx() as db:
         db.execute(
@@ -158,7 +158,7 @@ def test_a_group_that_chains_is_split_into_parts_that_share_its_split(ws: Worksp
             "INSERT INTO quarantine (kind, subject, reason, at) VALUES ('sample', ?, 'looked wrong', '')", (ids[3],)
         )
     run(ws)
-    held = dict(tuple(row) for row in ws.catalog.rows("SELECT sample, part FROM group_parts"))
+    held = dict(tuple(row) for row in ws.catalog.all("SELECT sample, part FROM group_parts"))
     assert held == {ids[0]: ids[0], ids[1]: ids[0], ids[2]: ids[2]}
 
 
@@ -189,7 +189,7 @@ class Means:
     """Its vector is the mean of each quarter of the picture: a stand-in for a network."""
 
     version: ClassVar[int] = 1
-    needs: ClassVar[Needs] = Needs(side=256)
+    needs: ClassVar[Resources] = Resources(side=256)
     columns: ClassVar[Mapping[str, str]] = {"embedding": "float16[12]"}
 
     def load(self) -> None:

@@ -17,7 +17,7 @@ from curate.demo.corpus import Item, Pin, collect, default_cache, pins
 from curate.demo.server import Server
 from curate.demo.web import STORED, Site, build
 from curate.errors import CurateError, ItemError
-from curate.features.inspect import Arrival, Intake
+from curate.features.inspect import FetchedBytes, Inspect
 from curate.media.decode import Bounds, open_image, scaled
 from curate.media.phash import phash
 from curate.media.placeholders import placeholder
@@ -185,19 +185,19 @@ def test_a_copy_shares_no_folder_with_anything(site: Site) -> None:
 
 
 async def test_every_line_ends_as_its_truth_says(site: Site) -> None:
-    intake = Intake(Bounds())
+    intake = Inspect(Bounds())
     with Server(site) as server:
         async with Client(Limits(contact="a@example.org", allow_private=(server.authority,), backoff=0.01)) as client:
             for url, truth in site.truth(server.base_url).items():
                 assert await outcome(client, intake, url) == truth.expected, url
 
 
-async def outcome(client: Client, intake: Intake, url: str) -> str:
+async def outcome(client: Client, intake: Inspect, url: str) -> str:
     try:
         response = await client.media(url)
     except ItemError as error:
         return error.reason.value
-    look = intake(Arrival(0, response.body))
+    look = intake(FetchedBytes(0, response.body))
     if placeholder(response, look.md5):
         return Reason.PLACEHOLDER.value
     return look.failure.reason.value if look.failure else STORED

@@ -19,7 +19,7 @@ from PIL import Image
 import curate
 from curate.checks.page import Obscuring
 from curate.checks.scan import Looking, Seen
-from curate.contracts import Needs
+from curate.contracts import Resources
 from curate.dedupe.held_out import Reading
 from curate.engine import _answers
 from curate.engine._each import All
@@ -28,17 +28,17 @@ from curate.errors import CurateError, ItemError, UsageError, plain
 from curate.evaluate.bundle import Preparing
 from curate.features.blobwork import Making
 from curate.features.hashes import Found, Hashing
-from curate.features.inspect import Arrival, Intake, digests
+from curate.features.inspect import FetchedBytes, Inspect, digests
 from curate.features.score_worker import Scores, Scoring, Task
 from curate.media import phash
 from curate.media.decode import Bounds
 from curate.media.pdq import Pdq
 from curate.records import Reason, Sample
-from curate.review.app.thumbnails import Look, Rendering, Revealing
+from curate.review.app.thumbnails import Rendering, Revealing, ThumbnailStyle
 from tests.support.pictures import encode, texture
 
 DATA = encode(texture(1))
-ARRIVAL = Arrival(0, DATA, digests(DATA))
+ARRIVAL = FetchedBytes(0, DATA, digests(DATA))
 HERE = Path()
 RECIPE = {"size": (8, 8), "shorter_side": 8, "mean": [0, 0, 0], "std": [1, 1, 1]}
 OURS = {"All", "_Run", "_Ask"}  # a chunk of another work; what runs in this process alone
@@ -63,13 +63,13 @@ def test_every_work_says_what_can_be_an_answer() -> None:
     assert {type(work).__name__ for work, *_ in CASES} == found.keys(), "each is tried below"
 
 
-LOOK = Intake(Bounds())(ARRIVAL)
+LOOK = Inspect(Bounds())(ARRIVAL)
 SAMPLE = LOOK.sample
 assert SAMPLE is not None
 assert LOOK.hashes is not None
 ROW = LOOK.hashes
-SEEN = Looking(Intake(Bounds()))(ARRIVAL)
-READ = Reading(Intake(Bounds()), 2**20)(ARRIVAL)
+SEEN = Looking(Inspect(Bounds()))(ARRIVAL)
+READ = Reading(Inspect(Bounds()), 2**20)(ARRIVAL)
 assert READ is not None
 JPEG, PNG = encode(texture(2)), encode(texture(2), "PNG")
 TASK = Task(0, (replace(SAMPLE, id="a" * 64), replace(SAMPLE, id="b" * 64)), ("one",))
@@ -78,7 +78,7 @@ TASK = Task(0, (replace(SAMPLE, id="a" * 64), replace(SAMPLE, id="b" * 64)), ("o
 class One:
     """A labeler of one column."""
 
-    version, needs, columns = 1, Needs(), {"x": "float32", "said": "string"}
+    version, needs, columns = 1, Resources(), {"x": "float32", "said": "string"}
 
 
 SCORING = Scoring({"one": One()}, None, Bounds())  # type: ignore[dict-item, arg-type]
@@ -95,7 +95,7 @@ def sample(**other: Any) -> Any:
 
 
 def row(**other: Any) -> Any:
-    return phash.Row(**{**ROW, **other})  # type: ignore[typeddict-item]
+    return phash.HashRow(**{**ROW, **other})  # type: ignore[typeddict-item]
 
 
 def columns(**other: Any) -> Scores:
@@ -113,7 +113,7 @@ def read(place: int, value: Any) -> Any:
 MAIN = LOOK.pdq[0]
 # a work, what it is given, what it may answer, and what it may not
 CASES: list[tuple[Any, Any, list[Any], list[Any]]] = [
-    (Intake(Bounds()), ARRIVAL, [LOOK, look(sample=None, hashes=None, pdq=(), failure=ItemError(Reason.TRUNCATED))], [
+    (Inspect(Bounds()), ARRIVAL, [LOOK, look(sample=None, hashes=None, pdq=(), failure=ItemError(Reason.TRUNCATED))], [
         look(sha256="0" * 64), look(sha1="0" * 40), look(md5="0" * 32), look(pdq=()), look(sample=None),
         look(failure=ItemError(Reason.BOMB)), look(hashes=None), look(sample=None, hashes=None, pdq=()),
         look(came=("a", "b", "c")),
@@ -135,20 +135,20 @@ CASES: list[tuple[Any, Any, list[Any], list[Any]]] = [
     (Making(HERE, bytes, 10), "a", [None, bytes(10), bytes(90)], [b"", bytes(9), bytes(95)]),
     (Making(HERE, bytes, kind="jpeg"), "a", [None, JPEG], [PNG, b"<svg>"]),
     (Making(HERE, bytes, kind="png"), "a", [None, PNG], [JPEG, b'"><script>']),
-    (Looking(Intake(Bounds())), ARRIVAL, [SEEN, Seen("", SEEN.sha256, SEEN.md5, SEEN.size, reason="truncated")], [
+    (Looking(Inspect(Bounds())), ARRIVAL, [SEEN, Seen("", SEEN.sha256, SEEN.md5, SEEN.size, reason="truncated")], [
         replace(SEEN, sha256=""), replace(SEEN, md5=""), replace(SEEN, size=0), replace(SEEN, width=-1),
         replace(SEEN, media_type="text/html"), replace(SEEN, phash=b""), replace(SEEN, pdq=bytes(31)),
         replace(SEEN, quality=float("nan")), replace(SEEN, pdq_quality=1000), replace(SEEN, reason="truncated"),
         Seen("", SEEN.sha256, SEEN.md5, SEEN.size, reason="made up"),
         Seen("", SEEN.sha256, SEEN.md5, SEEN.size, reason="truncated", detail="\x1b]0;title\x07"),
     ]),
-    (Looking(Intake(Bounds())), Seen("", reason="not_a_file"), [Seen("", reason="not_a_file")], [SEEN, Seen("")]),
-    (Reading(Intake(Bounds()), 2**20), ARRIVAL, [READ, None], [
+    (Looking(Inspect(Bounds())), Seen("", reason="not_a_file"), [Seen("", reason="not_a_file")], [SEEN, Seen("")]),
+    (Reading(Inspect(Bounds()), 2**20), ARRIVAL, [READ, None], [
         ("0" * 64, READ[1]), (READ[0], []), (READ[0], READ[1] * 34), read(2, float("nan")), read(3, bytes(33)),
         read(0, -1), read(0, 2**40), read(1, bytes(7)), read(4, -1), read(4, 101),
     ]),
-    (Reading(Intake(Bounds()), 2**20), None, [None], [READ]),
-    (Rendering(HERE, Look(), Bounds()), "a", [JPEG], [PNG, b"", b"<html>"]),
+    (Reading(Inspect(Bounds()), 2**20), None, [None], [READ]),
+    (Rendering(HERE, ThumbnailStyle(), Bounds()), "a", [JPEG], [PNG, b"", b"<html>"]),
     (Revealing(HERE, Bounds()), "a", [(JPEG, "image/jpeg"), (b"RIFF", "image/webp")], [
         (JPEG, "text/html"), (JPEG, "image/svg+xml"), (b"<script>", "image/jpeg"), (PNG, "image/webp"),
     ]),
@@ -270,7 +270,7 @@ class Plugin(Raising):
 
 def raised(work: Any, confine: Any, wrap: Callable[[Any], Any] = lambda one: one) -> dict[Any, str]:
     items = ["bug", "usage", "reason", "denied", "memory"]
-    found = dict(Pool(1, confine=confine).map(wrap(work), items, Needs()))
+    found = dict(Pool(1, confine=confine).map(wrap(work), items, Resources()))
     return {item: f"{type(one).__name__}: {one}" for item, one in found.items()}
 
 
@@ -298,11 +298,11 @@ def test_a_load_that_fails_ends_the_run_in_a_line(how: str) -> None:
         "cannot be read": "cannot be made here",
     }[how]  # fmt: skip
     with pytest.raises((CurateError, RuntimeError), match=said):
-        list(Pool(2, load_seconds=1.0 if how == "hangs" else 60.0).map(work, ["a", "b"], Needs()))
+        list(Pool(2, load_seconds=1.0 if how == "hangs" else 60.0).map(work, ["a", "b"], Resources()))
 
 
 def test_a_load_that_dies_once_is_done_again(tmp_path: Path) -> None:
-    found = dict(Pool(1).map(Loading(str(tmp_path / "died")), ["a", "b"], Needs()))
+    found = dict(Pool(1).map(Loading(str(tmp_path / "died")), ["a", "b"], Resources()))
     assert found == {"a": "a", "b": "b"}
 
 
@@ -348,22 +348,25 @@ def _unreadable() -> None:
 
 def test_a_fault_of_ours_is_traced_with_v(capfd: pytest.CaptureFixture[str]) -> None:
     for aloud in (False, True):
-        list(Pool(1, aloud=aloud).map(Raising(), ["bug"], Needs()))
+        list(Pool(1, aloud=aloud).map(Raising(), ["bug"], Resources()))
         said = capfd.readouterr().err
         assert ("Traceback" in said) == ("TypeError: a bug of ours" in said) == aloud
 
 
 def test_a_chunk_has_the_same() -> None:
-    found = list(Pool(1).map(All(Raising()), [["bug", "reason"]], Needs()))
+    found = list(Pool(1).map(All(Raising()), [["bug", "reason"]], Resources()))
     assert [str(one) for one in found[0][1]] == ["worker_died: TypeError: a bug of ours", "truncated: cut"]  # type: ignore[union-attr]
 
 
 def test_a_picture_is_refused_before_it_is_decoded() -> None:
     """4 bytes a pixel of colour, 1 of grey: what an item's memory cannot hold is not tried."""
     grey, colour = (encode(Image.new(mode, (9000, 9000)), "PNG") for mode in ("L", "RGB"))
-    work = Intake(Bounds(), pdq=False, side=phash.SIDE)
+    work = Inspect(Bounds(), pdq=False, side=phash.SIDE)
     pool = Pool(1, item_memory=300 * 2**20)
-    found = {item.candidate: one for item, one in pool.map(work, [Arrival(0, grey), Arrival(1, colour)], Needs())}
+    found = {
+        item.candidate: one
+        for item, one in pool.map(work, [FetchedBytes(0, grey), FetchedBytes(1, colour)], Resources())
+    }
     assert found[0].failure is None, found[0].failure  # type: ignore[union-attr]
     failure = found[1].failure  # type: ignore[union-attr]
     assert failure is not None

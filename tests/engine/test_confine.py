@@ -17,7 +17,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from curate.contracts import Decoded, Needs
+from curate.contracts import Decoded, Resources
 from curate.engine import _confine, each
 from curate.engine._confine import Door, filter, lacking, syscalls
 from curate.engine.pool import Pool
@@ -31,7 +31,7 @@ from tests.support.pictures import encode, texture
 from tests.support.takenover import ANSWERS, CALLS, TakenOver, Target
 
 needs_kernel = pytest.mark.skipif(lacking() is not None, reason=f"workers cannot be confined here: {lacking()}")
-NEEDS = Needs()
+NEEDS = Resources()
 
 
 @pytest.fixture
@@ -138,8 +138,8 @@ READS = {  # what only Landlock holds: to look, where no name is changed
 
 
 @needs_kernel
-@pytest.mark.parametrize("needs", [Needs(cpus=2), Needs(gpus=1)], ids=["cpus", "gpus"])
-def test_what_holds_a_labeler_that_keeps_its_threads(needs: Needs, target: Target) -> None:
+@pytest.mark.parametrize("needs", [Resources(cpus=2), Resources(gpus=1)], ids=["cpus", "gpus"])
+def test_what_holds_a_labeler_that_keeps_its_threads(needs: Resources, target: Target) -> None:
     """Its own thread is held as every other; those of its libraries reach nobody, and change nothing."""
     before = state(target.folder)
     assert not [a for a in dict(Pool(1).map(TakenOver(target), ["read a secret"], needs)).values() if a == "success"]
@@ -200,7 +200,7 @@ class Reader:
     network: bool = False
     connects: int = 0
     version: ClassVar[int] = 1
-    needs: ClassVar[Needs] = Needs(side=32)
+    needs: ClassVar[Resources] = Resources(side=32)
     columns: ClassVar[Mapping[str, str]] = {"size": "float32"}
 
     def load(self) -> None:
@@ -345,10 +345,10 @@ def test_what_lies_beside_the_code_is_not_reachable(tmp_path: Path, monkeypatch:
 def test_the_environment_of_workers_holds_no_tokens(target: Target) -> None:
     code = """
 import os
-from curate.contracts import Needs
+from curate.contracts import Resources
 from curate.engine.pool import Pool
 from tests.engine.test_confine import Environment
-print(dict(Pool(1).map(Environment(), ["HUB_TOKEN", "LANG"], Needs())))
+print(dict(Pool(1).map(Environment(), ["HUB_TOKEN", "LANG"], Resources())))
 """
     environment = {**os.environ, "HUB_TOKEN": "hunter2", "LANG": "C.UTF-8"}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from curate.contracts import Needs
+from curate.contracts import Resources
 from curate.engine import _forkserver as forks
 from curate.engine.pool import Pool
 from curate.errors import ItemError
@@ -23,13 +23,13 @@ from tests.support.pictures import encode, texture
 WORK = """
 import hashlib, sys
 from curate import ending
-from curate.contracts import Needs
+from curate.contracts import Resources
 from curate.engine.pool import Pool
 from tests.engine.test_ending import Stuck
 ending.PATIENCE = 2.0
 try:
     with ending.watched():
-        for item, answer in Pool(2).map(Stuck(), [0, 0, 1, 1, 0, 0], Needs()):
+        for item, answer in Pool(2).map(Stuck(), [0, 0, 1, 1, 0, 0], Resources()):
             print(item, answer, flush=True)
             if {alone}:
                 hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
@@ -149,7 +149,7 @@ def test_workers_end_with_what_drives_them(tmp_path: Path) -> None:
 
 def test_workers_end_with_what_they_come_from() -> None:
     """kill -9 of the process they are forked from: what was under way is lost, named; the rest goes on in a new one."""
-    results = Pool(2).map(Stuck(), iter([0, 1, 1, *[0] * 6]), Needs())
+    results = Pool(2).map(Stuck(), iter([0, 1, 1, *[0] * 6]), Resources())
     next(results)
     server = psutil.Process(forks.server().pid)
     until = time.monotonic() + 30

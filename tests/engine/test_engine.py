@@ -19,18 +19,18 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from curate.contracts import Engine, Needs
+from curate.contracts import Engine, Resources
 from curate.engine import _transport as parcel
 from curate.engine import each, slices
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import ItemError
-from curate.features.inspect import Arrival
+from curate.features.inspect import FetchedBytes
 from curate.records import Reason
 from tests.support.pictures import encode
 
 ENGINES = [Serial(), Pool(1), Pool(3)]
-NEEDS = Needs()
+NEEDS = Resources()
 
 
 @dataclass
@@ -137,13 +137,13 @@ def test_a_worker_of_a_prepared_engine_has_our_modules_and_one_thread(prepared: 
     """`curate.dedupe.groups` imports numpy, whose threads, were there any, a fork would not survive."""
     code = f"""
 import curate.dedupe.groups
-from curate.contracts import Needs
+from curate.contracts import Resources
 from curate.engine.pool import Pool
 from tests.engine.test_engine import Born
 pool = Pool(1)
 if {prepared}:
     pool.prepare()
-print(list(pool.map(Born(), [0], Needs())))
+print(list(pool.map(Born(), [0], Resources())))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment())
     assert run.stdout.strip() == f"[(0, ({prepared}, 1))]", run.stderr
@@ -238,7 +238,7 @@ class Digest:
 
     def load(self) -> None: ...
 
-    def __call__(self, item: Arrival) -> tuple[int, str, str]:
+    def __call__(self, item: FetchedBytes) -> tuple[int, str, str]:
         return item.candidate, type(item.data).__name__, hashlib.sha256(item.data).hexdigest()
 
 
@@ -250,7 +250,7 @@ def test_bytes_arrive_as_they_left(engine: Pool, shared: bool, monkeypatch: pyte
     if not shared:
         monkeypatch.setattr(parcel.Room, "make", lambda: None)
     sizes = [0, 1, 100, 2**16 + 1, 2**20, 3 * 2**20 - 1, 3 * 2**20, 3 * 2**20 + 1, 5 * 2**20, 7, 0]
-    items = [Arrival(n, random.Random(n).randbytes(size)) for n, size in enumerate(sizes)]
+    items = [FetchedBytes(n, random.Random(n).randbytes(size)) for n, size in enumerate(sizes)]
     found = [answer for _, answer in engine.map(Digest(), items, NEEDS)]
     assert sorted(found) == [(n, "bytes", hashlib.sha256(one.data).hexdigest()) for n, one in enumerate(items)]  # type: ignore[type-var]
     together = [answer for _, answer in each(engine, Digest(), [items[:6], items[6:]])]
@@ -261,7 +261,7 @@ def test_bytes_arrive_as_they_left(engine: Pool, shared: bool, monkeypatch: pyte
 def test_bytes_do_not_go_through_the_pipe() -> None:
     room = parcel.Room.make()
     assert room is not None
-    items = [Arrival(1, b"x" * 100_000), Arrival(2, b"y" * 70_000)]
+    items = [FetchedBytes(1, b"x" * 100_000), FetchedBytes(2, b"y" * 70_000)]
     sent = parcel.packed(items, room)
     assert len(sent) < 1000
     assert parcel.unpacked(sent, room) == items

@@ -11,19 +11,19 @@ import pytest
 from PIL import Image
 
 from curate.config import EngineConfig, load
-from curate.contracts import Decoded, Needs
+from curate.contracts import Decoded, Resources
 from curate.engine import _limits as limits
 from curate.engine import each, engine_of, slices
 from curate.engine.pool import Pool
 from curate.errors import ItemError, UsageError
-from curate.features.inspect import Arrival, Intake, digests
+from curate.features.inspect import FetchedBytes, Inspect, digests
 from curate.features.score_worker import Scoring, Task
 from curate.media.decode import Bounds
 from curate.records import Reason, Sample
 from curate.store.blobs import LocalBlobs
 from tests.support.pictures import encode, texture
 
-NEEDS = Needs()
+NEEDS = Resources()
 MIB = 2**20
 
 
@@ -80,7 +80,7 @@ class Slow:
 
     seconds: float
     version: ClassVar[int] = 1
-    needs: ClassVar[Needs] = Needs(side=32)
+    needs: ClassVar[Resources] = Resources(side=32)
     columns: ClassVar[Mapping[str, str]] = {"one": "float32"}
 
     def load(self) -> None:
@@ -221,7 +221,7 @@ def test_a_machine_with_a_gigabyte(monkeypatch: pytest.MonkeyPatch) -> None:
     """One worker, that takes an ordinary picture, and refuses what would be too large before it is decoded."""
     monkeypatch.setattr(limits, "machine_memory", lambda: 2**30)
     monkeypatch.setattr(limits, "cores", lambda: 8)
-    count, terms = Pool()._terms(Intake(Bounds()), NEEDS)
+    count, terms = Pool()._terms(Inspect(Bounds()), NEEDS)
     assert (count, terms.memory) == (1, 384 * MIB)
     honest, large = (
         encode(texture(1, (4000, 3000))),
@@ -229,7 +229,9 @@ def test_a_machine_with_a_gigabyte(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     found = {
         item.candidate: look
-        for item, look in Pool().map(Intake(Bounds(max_pixels=2**30)), [Arrival(0, honest), Arrival(1, large)], NEEDS)
+        for item, look in Pool().map(
+            Inspect(Bounds(max_pixels=2**30)), [FetchedBytes(0, honest), FetchedBytes(1, large)], NEEDS
+        )
     }
     assert found[0].failure is None  # type: ignore[union-attr]
     assert str(found[1].failure) == "too_large: 1 x 10000x10100 RGB are 385 MiB, once decoded"  # type: ignore[union-attr]
@@ -241,5 +243,5 @@ def test_a_cgroup_that_is_below_is_what_counts(tmp_path: Path, monkeypatch: pyte
     real = limits.machine_memory
     monkeypatch.setattr(limits, "machine_memory", lambda: real(root))
     monkeypatch.setattr(limits, "cores", lambda: 2)
-    assert Pool()._terms(Intake(Bounds()), NEEDS)[0] == 2
-    assert Pool()._terms(Intake(Bounds()), NEEDS)[1].memory == 256 * MIB
+    assert Pool()._terms(Inspect(Bounds()), NEEDS)[0] == 2
+    assert Pool()._terms(Inspect(Bounds()), NEEDS)[1].memory == 256 * MIB

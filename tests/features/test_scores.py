@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curate.contracts import Engine, Labeler, Needs
+from curate.contracts import Engine, Labeler, Resources
 from curate.engine._confine import lacking
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import CurateError, UsageError
 from curate.features.score_worker import Task
 from curate.features.scores import compute, read
-from curate.plugins import mark_of, name_of
+from curate.plugins import fingerprint_of, name_of
 from curate.progress import Progress
 from curate.store.shards import assign
 from curate.store.workspace import Workspace
@@ -42,7 +42,7 @@ class Watched:
     def prepare(self) -> None:
         pass
 
-    def map(self, work: Any, items: Iterable[Any], needs: Needs) -> Iterator[tuple[Any, Any]]:
+    def map(self, work: Any, items: Iterable[Any], needs: Resources) -> Iterator[tuple[Any, Any]]:
         for item, result in Serial().map(work, items, needs):
             self.tasks.append(item)
             yield item, result
@@ -56,7 +56,7 @@ def asked(ws: Workspace, labelers: Sequence[Labeler]) -> list[tuple[int, list[st
 
 
 def folder(ws: Workspace, labeler: Any) -> Path:
-    return ws.table(name_of(labeler), mark_of(labeler)).path
+    return ws.table(name_of(labeler), fingerprint_of(labeler)).path
 
 
 def part(ws: Workspace, labeler: Any, name: str) -> Path:

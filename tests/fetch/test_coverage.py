@@ -243,8 +243,8 @@ def test_train_says_which_rows_have_no_features(curate: Command) -> None:
     bad = 5
     curate("run", "1.0.0", "-q")
     ws = Workspace(curate.root, load(curate.root))
-    released = [row[0] for row in ws.catalog.rows("SELECT sample FROM released WHERE split = 'train'")]
-    total = ws.catalog.one("SELECT count(*) FROM released")
+    released = [row[0] for row in ws.catalog.all("SELECT sample FROM released WHERE split = 'train'")]
+    total = ws.catalog.scalar("SELECT count(*) FROM released")
     ws.close()
     damage(curate.root, bad, released)
     said = curate("train", "1.0.0", "--json", code=3).json

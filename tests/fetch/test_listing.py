@@ -58,7 +58,7 @@ def test_a_source_that_cannot_be_asked_does_not_hold_up_the_others(ws: Workspace
     said = run(ws, Listing(broken=True), Local(tmp_path / "images", label="neutral"))
     assert said["stored"] == 1
     assert list(said["unlisted"].values()) == ["maxlag: asked for 10 minutes"]  # type: ignore[attr-defined]
-    assert ws.catalog.one("SELECT listed FROM sources WHERE plugin = 'test_listing'") == 0
+    assert ws.catalog.scalar("SELECT listed FROM sources WHERE plugin = 'test_listing'") == 0
 
 
 def test_the_policy_speaks_before_anything_is_opened(ws: Workspace, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_the_policy_speaks_before_anything_is_opened(ws: Workspace, tmp_path: Pa
     said = run(ws, Listing((denied, marked, plain)))
     assert said["reasons"] == {"denied_category": 1}
     assert said["stored"] == 2
-    found = ws.catalog.rows("SELECT locator FROM candidates WHERE may_depict_minors = 1")
+    found = ws.catalog.all("SELECT locator FROM candidates WHERE may_depict_minors = 1")
     assert [row[0] for row in found] == [marked.locator.value]
 
 
@@ -82,7 +82,7 @@ def test_what_one_mention_marks_no_other_makes_a_positive(
     both = (replace(marked, facts={"description": "children at play"}), replace(marked, ref="elsewhere", label=other))
     said = run(ws, Listing(tuple(both[n] for n in order)))
     assert said["reasons"] == {"denied_category": 1}
-    assert ws.catalog.one("SELECT detail FROM candidates") == "may depict minors: by another mention of it"
+    assert ws.catalog.scalar("SELECT detail FROM candidates") == "may depict minors: by another mention of it"
 
 
 def test_bytes_that_are_not_what_the_source_said_are_refused(ws: Workspace, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_bytes_that_are_not_what_the_source_said_are_refused(ws: Workspace, tmp_
     said = run(ws, Listing(tuple(Candidate(c.locator, c.ref, c.label, sha1=right) for c in (good, bad))))
     assert said["reasons"] == {"hash_mismatch": 1}
     assert said["stored"] == 1
-    checks = ws.catalog.rows("SELECT hash_check, gate FROM candidates ORDER BY candidate")
+    checks = ws.catalog.all("SELECT hash_check, gate FROM candidates ORDER BY candidate")
     assert [tuple(row) for row in checks] == [("ok", "off"), ("mismatch", "off")]
 
 
@@ -120,13 +120,11 @@ def test_a_licence_may_be_asked_for(ws: Workspace, tmp_path: Path) -> None:
 
 def test_notes_are_rows(ws: Workspace) -> None:
     run(ws, Listing())
-    assert [tuple(row)[1:] for row in ws.catalog.rows("SELECT * FROM notes")] == [
-        ("skipped", "File:A.ogg", "audio/ogg")
-    ]
+    assert [tuple(row)[1:] for row in ws.catalog.all("SELECT * FROM notes")] == [("skipped", "File:A.ogg", "audio/ogg")]
 
 
 def test_a_refused_source_is_refused_by_name(ws: Workspace, tmp_path: Path) -> None:
     image(tmp_path / "nudenet_dataset", "a.jpg", 1)
     with pytest.raises(GateError, match="NudeNet"):
         run(ws, Local(tmp_path / "nudenet_dataset", label="neutral"))
-    assert ws.catalog.one("SELECT count(*) FROM candidates") == 0
+    assert ws.catalog.scalar("SELECT count(*) FROM candidates") == 0

@@ -86,15 +86,15 @@ def test_what_is_listed_is_counted_exactly(ws: Workspace, world: Wiki) -> None:
     """A plan before, one after a part was fetched, one when all is done; nothing is fetched by it."""
     source = tree(world, depth=0)
     before = plan(ws, [source], client(world), QUIET)
-    assert ws.catalog.one("SELECT count(*) FROM candidates") == 0
-    assert before["asked"] == ws.catalog.one("SELECT sum(calls) FROM api_calls")
+    assert ws.catalog.scalar("SELECT count(*) FROM candidates") == 0
+    assert before["asked"] == ws.catalog.scalar("SELECT sum(calls) FROM api_calls")
     gate = Gate(required=False)
     said = fetch(ws, [source], client(world), gate, Serial(), QUIET, limit=1)
     total = int(str(said["candidates"]))
     rest = plan(ws, [source], client(world, HostRule(rate=0.5)), QUIET)
     assert (rest["items"], rest["api_calls"], rest["asked"]) == (total - 1, 0, 0)
     assert rest["seconds"] == pytest.approx((total - 1) / 0.5)
-    sized = ws.catalog.one("SELECT count(*) FROM candidates WHERE state = 'pending' AND locator NOT LIKE '%.svg%'")
+    sized = ws.catalog.scalar("SELECT count(*) FROM candidates WHERE state = 'pending' AND locator NOT LIKE '%.svg%'")
     assert rest["bytes_unknown"] == total - 1 - sized
     fetch(ws, [source], client(world), gate, Serial(), QUIET)
     assert plan(ws, [source], client(world), QUIET)["items"] == 0
@@ -151,7 +151,7 @@ def test_a_refused_source_is_not_planned(ws: Workspace, tmp_path: Path) -> None:
     path.write_text("http://a.example/1.jpg\n")
     with pytest.raises(GateError, match="NudeNet"):
         plan(ws, [Urllist(path, label="neutral")], Offline("none"), QUIET)
-    assert ws.catalog.one("SELECT count(*) FROM candidates") == 0
+    assert ws.catalog.scalar("SELECT count(*) FROM candidates") == 0
 
 
 def test_the_default_rate_is_ten_a_second(ws: Workspace, tmp_path: Path) -> None:

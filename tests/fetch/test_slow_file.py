@@ -11,7 +11,7 @@ import pytest
 
 from curate.checks import page, scan
 from curate.config import EngineConfig
-from curate.contracts import Needs
+from curate.contracts import Resources
 from curate.dedupe import held_out
 from curate.engine import each
 from curate.engine.pool import Pool
@@ -19,7 +19,7 @@ from curate.errors import ItemError, UsageError
 from curate.evaluate import bundle
 from curate.features import detail, frames, hashes
 from curate.features.blobwork import Making
-from curate.features.inspect import Arrival
+from curate.features.inspect import FetchedBytes
 from curate.features.scores import compute
 from curate.media.decode import Bounds
 from curate.progress import Progress
@@ -61,7 +61,7 @@ def ids(ws: Workspace) -> tuple[str, str, str]:
 
 def test_dedupe(ws: Workspace, ids: tuple[str, str, str]) -> None:
     assert hashes.complete(ws, sorted(ids), POOL, QUIET).unhashed == [ids[1]]
-    for make in (detail._grain, frames.of):
+    for make in (detail._grain, frames.frames_of):
         work = Making(ws.blobs.root, partial(make, bounds=Bounds()))
         assert _slow([answer for _, answer in each(POOL, work, [ids])]) == [False, True, False]
 
@@ -96,7 +96,7 @@ def test_review(ws: Workspace, ids: tuple[str, str, str], tmp_path: Path) -> Non
     """A grey field in its place; asked for in clear, a line."""
     from curate.engine import Aside
 
-    look = thumbnails.Look()
+    look = thumbnails.ThumbnailStyle()
     assert thumbnails.make(ws, list(ids), tmp_path / "media", look) == list(ids)
     sizes = [len((tmp_path / "media" / thumbnails.name_of(one, look)).read_bytes()) for one in ids]
     assert sizes[1] < min(sizes[0], sizes[2])
@@ -112,12 +112,15 @@ def test_review(ws: Workspace, ids: tuple[str, str, str], tmp_path: Path) -> Non
 
 def test_a_trained_model(ws: Workspace) -> None:
     work = bundle.Preparing(RECIPE)
-    found = [answer for _, answer in POOL.map(work, [Arrival(0, encode(texture(1))), Arrival(1, SLOW)], Needs())]
+    found = [
+        answer
+        for _, answer in POOL.map(work, [FetchedBytes(0, encode(texture(1))), FetchedBytes(1, SLOW)], Resources())
+    ]
     assert isinstance(found[0], np.ndarray)
     assert _slow(found) == [False, True]
     model = bundle.Baseline(("a", "b"), RECIPE, None, None)  # type: ignore[arg-type]
     with pytest.raises(ItemError, match="too_slow"):
-        model._prepared(Arrival(0, SLOW))
+        model._prepared(FetchedBytes(0, SLOW))
 
 
 def _slow(found: list[Any]) -> list[bool]:

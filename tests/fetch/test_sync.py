@@ -54,7 +54,7 @@ def said(ws: Workspace, world: Wiki, source: Commons) -> dict[str, object]:
 
 
 def query(ws: Workspace, sql: str) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in ws.catalog.rows(sql)]
+    return [tuple(row) for row in ws.catalog.all(sql)]
 
 
 def test_what_changes_upstream_is_marked_and_unmarked(empty: Workspace, world: Wiki) -> None:
@@ -89,7 +89,7 @@ def test_what_changes_upstream_is_marked_and_unmarked(empty: Workspace, world: W
     said(ws, world, source)
     ws.catalog.begin("takedown", "")
     assert deleted(ws, "deleted upstream")["removed"] == 1, "what is marked is what takedown removes"
-    assert ws.catalog.one("SELECT count(*) FROM samples WHERE id = ?", (sample,)) == 0
+    assert ws.catalog.scalar("SELECT count(*) FROM samples WHERE id = ?", (sample,)) == 0
     assert query(ws, "SELECT * FROM withheld") == []
 
 
@@ -177,7 +177,7 @@ def test_a_system_that_stops_answering_keeps_its_place(ws: Workspace) -> None:
     assert (result["withdrawn"], result["withheld"]) == (2, 2)
     assert set(holds.withheld(ws.catalog).values()) == {"source_withdrawn"}
     assert sorted(source.explained + again.explained) == ["11", "7"], "the reason is asked for once"
-    assert [row[0] for row in ws.catalog.rows("SELECT DISTINCT detail FROM changes")] == ["why"]
+    assert [row[0] for row in ws.catalog.all("SELECT DISTINCT detail FROM changes")] == ["why"]
     assert holds.held(ws.catalog) == holds.withheld(ws.catalog).keys()
 
 

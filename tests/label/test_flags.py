@@ -305,7 +305,7 @@ def test_contradicted_rows_are_a_stratum_and_the_severest(tmp_path: Path) -> Non
     drawn = queue(ws, Audit(), Draw(size=30))
     assert {name: one["inclusion"] > 0 for name, one in drawn["strata"].items()} == dict.fromkeys(
         ("0.00-0.20", "contradicted", "unlabelled"), True)  # fmt: skip
-    rows = ws.catalog.rows("SELECT sample FROM queue_items WHERE stratum = 'contradicted'")
+    rows = ws.catalog.all("SELECT sample FROM queue_items WHERE stratum = 'contradicted'")
     assert {row[0] for row in rows} <= {*IDS[:20]}
     assert len(rows) == drawn["strata"]["contradicted"]["n"]
 
@@ -395,7 +395,7 @@ def test_a_function_may_advise_where_audits_bound_its_misses(
     if refused is not None:
         with pytest.raises(UsageError, match=refused):
             run(ws, asked)
-        assert ws.catalog.one("SELECT count(*) FROM labellings") == 0
+        assert ws.catalog.scalar("SELECT count(*) FROM labellings") == 0
         return
     assert run(ws, asked)["contradicted"] == 0
     assert ways(ws, IDS[39]) == "neutral"
@@ -450,7 +450,7 @@ def test_a_vote_that_says_nothing_is_refused(tmp_path: Path, sets: Any, message:
     ws = workspace(tmp_path, 2)
     with pytest.raises(UsageError, match=message):
         run(ws, voting(sets))
-    assert ws.catalog.one("SELECT count(*) FROM labellings") == 0
+    assert ws.catalog.scalar("SELECT count(*) FROM labellings") == 0
 
 
 def test_a_user_s_function_may_vote_for_several_classes(tmp_path: Path) -> None:

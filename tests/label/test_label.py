@@ -21,7 +21,7 @@ from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.label.functions import Functions, Votes, functions_of, report
 from curate.label.run import agreement, balance, decide, label
-from curate.plugins import mark_of, name_of
+from curate.plugins import fingerprint_of, name_of
 from curate.progress import Progress
 from curate.records import Axis, Taxonomy
 from curate.review.journal import Journal
@@ -68,7 +68,7 @@ def run(
 
 
 def weak(ws: Workspace, axis: str = "content") -> dict[str, tuple[str | None, float | None]]:
-    mark = ws.catalog.one("SELECT fingerprint FROM labellings WHERE axis = ?", (axis,))
+    mark = ws.catalog.scalar("SELECT fingerprint FROM labellings WHERE axis = ?", (axis,))
     table = ws.table("weak", mark).read()
     assert table is not None
     assert table.schema.names == ["id", "label", "probability", "probabilities", "votes"]
@@ -87,7 +87,7 @@ def test_what_a_label_rests_on_is_kept_beside_it(tmp_path: Path) -> None:
     ws = workspace(tmp_path, shades(10, 240, 140))
     run(ws, voting(low=lambda x: DRAWN if x.brightness_mean < 0.4 else -1,
                    both=lambda x: DRAWN if x.brightness_mean < 0.8 else -1))  # fmt: skip
-    mark = ws.catalog.one("SELECT fingerprint FROM labellings")
+    mark = ws.catalog.scalar("SELECT fingerprint FROM labellings")
     table = ws.table("weak", mark).read()
     assert table is not None
     rows = {one["label"]: one for one in table.to_pylist()}
@@ -102,7 +102,7 @@ def test_what_the_machine_was_unsure_of_is_no_measure_of_it(tmp_path: Path) -> N
     """Decisions in `uncertain` and `conflict` are labels, and leave every function's accuracy as it was."""
     ws = workspace(tmp_path, shades(10, 20, 240, 250))
     functions = voting(low=lambda x: DRAWN if x.brightness_mean < 0.4 else -1)
-    ids = sorted(row[0] for row in ws.catalog.rows("SELECT id FROM samples"))
+    ids = sorted(row[0] for row in ws.catalog.all("SELECT id FROM samples"))
     for name, blind in (("uncertain", False), ("audit", True)):
         queue(ws, name, ids, blind=blind)
         Journal(ws.catalog, ws.config, name, "ada").decide(ids[blind], "porn")
@@ -126,7 +126,7 @@ def test_votes_become_labels(tmp_path: Path) -> None:
     assert {"coverage": 0.4, "overlap": 0.0, "conflict": 0.0, "accuracy": None}.items() <= result["functions"][
         0
     ].items()
-    kept = json.loads(ws.catalog.one("SELECT report FROM labellings"))
+    kept = json.loads(ws.catalog.scalar("SELECT report FROM labellings"))
     assert kept["functions"] == result["functions"]
     assert json.loads(json.dumps(result)) == result
 
@@ -148,7 +148,7 @@ def test_the_same_input_gives_the_same_table(tmp_path: Path) -> None:
         for wave in waves:
             store(ws, wave)
             run(ws, THREE, engine=engine)
-        marks.append(ws.catalog.one("SELECT fingerprint FROM labellings"))
+        marks.append(ws.catalog.scalar("SELECT fingerprint FROM labellings"))
         parts.append([path.read_bytes() for path in (ws.table("weak", marks[-1]).path).glob("*.parquet")])
     assert marks[0] == marks[1]
     assert parts[0] == parts[1]
@@ -176,7 +176,7 @@ def test_nothing_is_labelled_where_there_is_nothing(tmp_path: Path) -> None:
     result = run(ws, THREE)
     assert (result["samples"], result["labelled"], result["abstained"]) == (0, 0, 0)
     assert [one["coverage"] for one in result["functions"]] == [0, 0, 0]
-    mark = ws.catalog.one("SELECT fingerprint FROM labellings")
+    mark = ws.catalog.scalar("SELECT fingerprint FROM labellings")
     assert ws.table("weak", mark).read().num_rows == 0  # type: ignore[union-attr]
     store(ws, shades(1, 2))
     assert run(ws, voting(), labelers=[])["abstained"] == 2
@@ -234,14 +234,14 @@ def test_a_wrong_config_is_found_before_anything_is_computed(
     ws = workspace(tmp_path, shades(1, 2), configured(**options))
     with pytest.raises(UsageError, match=message):
         run(ws, THREE)
-    assert not ws.table(name_of(Brightness()), mark_of(Brightness())).path.exists()
+    assert not ws.table(name_of(Brightness()), fingerprint_of(Brightness())).path.exists()
 
 
 def test_snorkel_by_name_needs_three_functions(tmp_path: Path) -> None:
     ws = workspace(tmp_path, shades(10, 240), configured(model="snorkel"))
     with pytest.raises(UsageError, match=r"snorkel needs 3 labelling functions that vote, and there are 1"):
         run(ws, voting(a=bright(0.5)))
-    assert ws.catalog.one("SELECT count(*) FROM labellings") == 0
+    assert ws.catalog.scalar("SELECT count(*) FROM labellings") == 0
 
 
 def test_two_functions_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from curate.errors import UsageError
 from curate.features.score_worker import blank, fill
 from curate.features.scores import compute, read
 from curate.media.decoded import StoredImage
-from curate.plugins import mark_of
+from curate.plugins import fingerprint_of
 from curate.progress import Progress
 from curate.records import Sample
 from curate.store.workspace import Workspace
@@ -146,4 +146,4 @@ def test_what_ships_with_us(ws: Workspace) -> None:
     for name in ("ground", "smooth", "colours"):
         assert found[name][0] == pytest.approx(np.mean(found[name][1:]), abs=1e-6)
     assert (Drawing.version, OpenNsfw.version, EfficientnetLite0.version) == (2, 2, 1), "whose answers changed"
-    assert mark_of(OpenNsfw()) != mark_of(type("OpenNsfw", (OpenNsfw,), {"version": 1})())
+    assert fingerprint_of(OpenNsfw()) != fingerprint_of(type("OpenNsfw", (OpenNsfw,), {"version": 1})())

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from curate.contracts import Needs
+from curate.contracts import Resources
 from curate.engine import each, slices
 from curate.engine.pool import Pool
-from curate.features.inspect import Arrival, Intake, Look
+from curate.features.inspect import FetchedBytes, Inspect, Inspection
 from curate.media import phash
 from curate.media.decode import Bounds
 from curate.records import Reason
@@ -124,13 +124,13 @@ def damaged(count: int, seed: int) -> Iterator[tuple[str, bytes, bool]]:
 def test_damage_is_a_reason_or_nothing(count: int) -> None:
     assert len(KINDS) == 17
     files = list(damaged(count, count))
-    kinds = [Intake(Bounds()), Intake(Bounds(), pdq=False, side=phash.SIDE, strip=True)]
+    kinds = [Inspect(Bounds()), Inspect(Bounds(), pdq=False, side=phash.SIDE, strip=True)]
     reasons, lost = Counter[str](), []
     for part, work in enumerate(kinds):
-        items = [Arrival(n, data) for n, (_, data, _) in enumerate(files) if n % 2 == part]
-        for item, found in each(Pool(2), work, slices(items, 8), Needs()):
+        items = [FetchedBytes(n, data) for n, (_, data, _) in enumerate(files) if n % 2 == part]
+        for item, found in each(Pool(2), work, slices(items, 8), Resources()):
             kind, _, intact = files[item.candidate]
-            assert isinstance(found, Look), (kind, item.candidate, found)
+            assert isinstance(found, Inspection), (kind, item.candidate, found)
             failure = found.failure
             assert failure is None or failure.reason not in OURS, (kind, item.candidate, failure)
             reasons["stored" if failure is None else str(failure.reason)] += 1

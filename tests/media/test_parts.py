@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
 from curate.errors import ItemError
-from curate.features.inspect import Arrival, Intake
+from curate.features.inspect import FetchedBytes, Inspect
 from curate.media import pdq, phash
 from curate.media.decode import Bounds, open_image, scaled
 from curate.media.parts import parts
@@ -24,7 +24,7 @@ from tests.support.pictures import encode, photograph, texture
 
 SIZE = (320, 240)
 ONE, TWO = photograph("coffee.png").resize(SIZE), photograph("chelsea.png").resize(SIZE)
-INTAKE = Intake(Bounds(min_side=1))
+INTAKE = Inspect(Bounds(min_side=1))
 BUDGET = Budget(10**8, 100, steps=10**9, scans=10**9)
 
 
@@ -43,14 +43,14 @@ def near(found: tuple[pdq.Pdq, ...], picture: Image.Image) -> list[str]:
 
 def looked(data: bytes) -> tuple[pdq.Pdq, ...]:
     """What screening sees of a file: at fetch and whenever it is looked at again, which is the same."""
-    look = INTAKE(Arrival(0, data))
+    look = INTAKE(FetchedBytes(0, data))
     assert look.failure is None, look.failure
     assert look.pdq == parts(data, INTAKE.bounds)
     return look.pdq
 
 
 def refused(data: bytes) -> tuple[Reason, str]:
-    failure = INTAKE(Arrival(0, data)).failure
+    failure = INTAKE(FetchedBytes(0, data)).failure
     assert failure is not None
     return failure.reason, failure.detail
 
@@ -112,8 +112,8 @@ def test_scans_of_many_pages_are_ordinary_up_to_the_limit_of_frames(
         data = chained([saved(one, "TIFF", compression=compression) for one in pages])
     assert Image.open(io.BytesIO(data)).n_frames == count  # type: ignore[attr-defined]
     assert data.count(b"II*\0") == (count if appended else 1)
-    for intake in (INTAKE, Intake(INTAKE.bounds, pdq=False)):
-        look = intake(Arrival(0, data))
+    for intake in (INTAKE, Inspect(INTAKE.bounds, pdq=False)):
+        look = intake(FetchedBytes(0, data))
         if count > INTAKE.bounds.max_frames:
             assert look.failure is not None
             assert (look.failure.reason, look.failure.detail) == (Reason.TOO_MANY_FRAMES, "more than 100")
@@ -152,8 +152,10 @@ def test_a_picture_too_small_for_pdq_has_its_main_part(size: tuple[int, int]) ->
 def test_too_many_frames_are_refused() -> None:
     data = saved(ONE.resize((20, 20)), "GIF", *(texture(n, (20, 20)) for n in range(100)))
     assert refused(data) == (Reason.TOO_MANY_FRAMES, "more than 100")
-    many = Intake(Bounds(max_pixels=2000))
-    failure = many(Arrival(0, saved(texture(1, (40, 40)), "GIF", *(texture(n, (40, 40)) for n in range(9))))).failure
+    many = Inspect(Bounds(max_pixels=2000))
+    failure = many(
+        FetchedBytes(0, saved(texture(1, (40, 40)), "GIF", *(texture(n, (40, 40)) for n in range(9))))
+    ).failure
     assert failure is not None
     assert failure.reason is Reason.TOO_MANY_PIXELS
 
@@ -244,7 +246,7 @@ def test_what_is_something_else_as_well_is_refused(name: str, more: bytes, says:
 @pytest.mark.parametrize("name", KINDS)
 def test_padding_and_a_cameras_trailer_are_let_pass(name: str) -> None:
     for more in (bytes(20_000), b"Image_UTC_Data1700000000" + b"SEFT" * 20):
-        assert INTAKE(Arrival(0, KINDS[name] + more)).failure is None
+        assert INTAKE(FetchedBytes(0, KINDS[name] + more)).failure is None
 
 
 def test_polyglots_that_hide_in_metadata() -> None:
@@ -261,7 +263,7 @@ def test_a_zips_four_bytes_by_chance_are_no_zip() -> None:
     body = KINDS["JPEG"]
     stray = b"PK\x05\x06" + b"\xaa" * 40
     assert (
-        INTAKE(Arrival(0, body[:2] + b"\xff\xfe" + struct.pack(">H", len(stray) + 2) + stray + body[2:])).failure
+        INTAKE(FetchedBytes(0, body[:2] + b"\xff\xfe" + struct.pack(">H", len(stray) + 2) + stray + body[2:])).failure
         is None
     )
 
@@ -312,7 +314,7 @@ def test_exif_orientation_is_applied(turn: int, size: tuple[int, int]) -> None:
     data = saved(
         photograph("coffee.png").resize(size, Image.Resampling.BICUBIC), "JPEG", exif=exif.tobytes(), quality=92
     )
-    look = INTAKE(Arrival(0, data))
+    look = INTAKE(FetchedBytes(0, data))
     decided = pdq.compute(scaled(open_image(data, Bounds()), None))
     assert look.sample is not None
     assert (look.sample.width, look.sample.height) == (size if turn < 5 else size[::-1])

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from curate.errors import ItemError
-from curate.features.inspect import Arrival, Intake
+from curate.features.inspect import FetchedBytes, Inspect
 from curate.media import decode, pdq, phash
 from curate.media.decode import Bounds, open_image, scaled
 from curate.media.parts import parts
@@ -21,7 +21,7 @@ from tests.support.pictures import photograph, texture
 SHOT = photograph("coffee.png").resize((160, 120))
 SHOT.info = {}
 JUNK = b"nothing that a camera wrote " * 5
-WAYS = (Intake(Bounds()), Intake(Bounds(), pdq=False, side=phash.SIDE))
+WAYS = (Inspect(Bounds()), Inspect(Bounds(), pdq=False, side=phash.SIDE))
 
 
 def text(size: int) -> PngImagePlugin.PngInfo:
@@ -89,7 +89,7 @@ DAMAGED = {
 def test_damaged_metadata_costs_no_picture(name: str) -> None:
     wanted = pdq.compute(SHOT).array[0]
     for intake in WAYS:
-        look = intake(Arrival(0, DAMAGED[name]))
+        look = intake(FetchedBytes(0, DAMAGED[name]))
         assert look.failure is None
         assert look.sample is not None
         assert (look.sample.width, look.sample.height) == (160, 120)
@@ -103,7 +103,7 @@ def test_a_tiffs_damaged_directory_of_exif_costs_no_picture() -> None:
         for place in (2**31, 3, 390):
             data = tiff(SHOT.size, 3, SHOT.tobytes(), (tag, 4, 1, place))
             assert parts(data, Bounds())[0] == pdq.compute(SHOT)
-            assert WAYS[1](Arrival(0, data)).failure is None
+            assert WAYS[1](FetchedBytes(0, data)).failure is None
 
 
 def lab() -> bytes:
@@ -115,7 +115,7 @@ def lab() -> bytes:
 
 def test_lab_is_converted() -> None:
     for intake in WAYS:
-        assert intake(Arrival(0, lab())).failure is None
+        assert intake(FetchedBytes(0, lab())).failure is None
     apart = np.asarray(scaled(open_image(lab(), Bounds()), None)).astype(int) - np.asarray(SHOT)
     assert np.abs(apart).mean() < 3
 
@@ -136,12 +136,12 @@ def test_whatever_a_decoder_raises_is_the_items_reason(error: Exception, monkeyp
         with monkeypatch.context() as patch:
             patch.setattr(place, broken)
             for intake in WAYS:
-                failure = intake(Arrival(0, data)).failure
+                failure = intake(FetchedBytes(0, data)).failure
                 assert failure is not None
                 assert failure.reason in (Reason.DECODE_ERROR, Reason.UNSUPPORTED_MIME)
     with monkeypatch.context() as patch:
         patch.setattr("PIL.Image.Image.getexif", broken)
-        assert WAYS[0](Arrival(0, data)).failure is None
+        assert WAYS[0](FetchedBytes(0, data)).failure is None
 
 
 def test_memory_that_is_not_there_is_too_large_and_an_interrupt_is_nobodys_reason(
@@ -149,13 +149,13 @@ def test_memory_that_is_not_there_is_too_large_and_an_interrupt_is_nobodys_reaso
 ) -> None:
     data = saved(SHOT, "WEBP")
     monkeypatch.setattr("PIL.WebPImagePlugin.WebPImageFile.load", _raises(MemoryError()))
-    failure = WAYS[0](Arrival(0, data)).failure
+    failure = WAYS[0](FetchedBytes(0, data)).failure
     assert failure is not None
     assert failure.reason is Reason.TOO_LARGE
     for passes in (KeyboardInterrupt(), SystemExit(3)):
         monkeypatch.setattr("PIL.WebPImagePlugin.WebPImageFile.load", _raises(passes))
         with pytest.raises(type(passes)):
-            WAYS[0](Arrival(0, data))
+            WAYS[0](FetchedBytes(0, data))
 
 
 def _raises(error: BaseException) -> Callable[..., None]:
@@ -178,7 +178,7 @@ def test_a_later_frame_that_fails_is_the_items_reason_with_a_list_or_without() -
         half = len(data) // 2
         data[half:-20] = b"\xff" * (len(data) - 20 - half)
         for intake in WAYS:
-            failure = intake(Arrival(0, bytes(data))).failure
+            failure = intake(FetchedBytes(0, bytes(data))).failure
             assert failure is not None, kind
             assert failure.reason in (Reason.DECODE_ERROR, Reason.TRUNCATED, Reason.POLYGLOT), kind
 

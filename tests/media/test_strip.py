@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from curate.errors import ItemError
-from curate.features.inspect import Arrival, Intake
+from curate.features.inspect import FetchedBytes, Inspect
 from curate.media.decode import Bounds
 from curate.media.hidden import inspect
 from curate.media.strip import stripped
@@ -112,15 +112,15 @@ def test_other_formats_stay_refused() -> None:
     with pytest.raises(ItemError) as caught:
         stripped(data, "TIFF", BOUNDS)
     assert caught.value.reason is Reason.HIDDEN_DATA
-    look = Intake(BOUNDS, pdq=False, strip=True)(Arrival(0, data))
+    look = Inspect(BOUNDS, pdq=False, strip=True)(FetchedBytes(0, data))
     assert look.failure is not None
     assert look.failure.reason is Reason.HIDDEN_DATA
 
 
 def test_intake_knows_both_digests() -> None:
     data = jpeg()
-    assert Intake(BOUNDS, pdq=False)(Arrival(0, data)).failure is not None
-    look = Intake(BOUNDS, pdq=False, strip=True)(Arrival(0, data))
+    assert Inspect(BOUNDS, pdq=False)(FetchedBytes(0, data)).failure is not None
+    look = Inspect(BOUNDS, pdq=False, strip=True)(FetchedBytes(0, data))
     assert look.failure is None
     assert look.rewritten is not None
     assert look.sha256 == hashlib.sha256(look.rewritten).hexdigest()
@@ -129,7 +129,7 @@ def test_intake_knows_both_digests() -> None:
     assert look.came is not None
     assert look.came[0] == hashlib.sha256(data).hexdigest()
     plain = encode(texture(1), "JPEG")
-    assert Intake(BOUNDS, pdq=False, strip=True)(Arrival(0, plain)).came is None
+    assert Inspect(BOUNDS, pdq=False, strip=True)(FetchedBytes(0, plain)).came is None
 
 
 def local(root: Path, data: bytes, more: str) -> Path:

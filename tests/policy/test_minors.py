@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.policy import Verdict, judge
+from curate.policy import PolicyVerdict, judge
 from curate.policy.minors import languages, suggests_minor, version
 from curate.records import Candidate, Locator, Upstream
 
@@ -166,22 +166,25 @@ SAFE = frozenset({"neutral", "drawings"})
 
 @pytest.mark.parametrize("label", ["porn", "sexy", "hentai", None])
 def test_barred_from_what_is_not_safe(label: str | None) -> None:
-    assert judge(candidate(label, "File:Girl.jpg"), SAFE) == Verdict(denied="may depict minors: en:girl*")
-    assert judge(candidate(label, "File:Statue.jpg"), SAFE) == Verdict()
+    assert judge(candidate(label, "File:Girl.jpg"), SAFE) == PolicyVerdict(denied="may depict minors: en:girl*")
+    assert judge(candidate(label, "File:Statue.jpg"), SAFE) == PolicyVerdict()
 
 
 def test_marked_where_it_is_safe() -> None:
-    assert judge(candidate("neutral", "File:Girl.jpg"), SAFE) == Verdict(may_depict_minors=True)
+    assert judge(candidate("neutral", "File:Girl.jpg"), SAFE) == PolicyVerdict(may_depict_minors=True)
     assert judge(candidate("neutral", "File:A.jpg", categories=("Youth sport",)), SAFE).may_depict_minors
     assert judge(candidate("neutral", "File:A.jpg", description="ein Kind am See"), SAFE).may_depict_minors
-    assert judge(candidate("neutral", "File:A.jpg", description="a kind of lake"), SAFE) == Verdict()
+    assert judge(candidate("neutral", "File:A.jpg", description="a kind of lake"), SAFE) == PolicyVerdict()
 
 
 def test_who_made_it_says_nothing_of_what_it_shows() -> None:
-    assert judge(candidate("neutral", "File:A.jpg", author="Lola Kindermann", uploader="CrazyKid"), SAFE) == Verdict()
+    assert (
+        judge(candidate("neutral", "File:A.jpg", author="Lola Kindermann", uploader="CrazyKid"), SAFE)
+        == PolicyVerdict()
+    )
 
 
 def test_a_path_counts_below_the_folder_that_was_named() -> None:
     one = Candidate(Locator("path", "/home/student/a/b.jpg"), ref="a/b.jpg", label="neutral")
-    assert judge(one, SAFE) == Verdict()
+    assert judge(one, SAFE) == PolicyVerdict()
     assert judge(Candidate(one.locator, ref="kids/b.jpg", label="neutral"), SAFE).may_depict_minors

@@ -6,7 +6,7 @@ import pytest
 
 from curate.errors import GateError, UsageError
 from curate.plugins import name_of, options_of
-from curate.policy import Verdict, judge
+from curate.policy import PolicyVerdict, judge
 from curate.policy.refusals import (
     check_approvals,
     check_sources,
@@ -183,12 +183,12 @@ def test_what_a_walk_comes_upon_is_judged_too() -> None:
     safe = frozenset({"neutral"})
     url = Locator("url", "https://a.example/1.jpg")
     path = ("Category:Clothing", "Category:Upskirt photography")
-    assert judge(Candidate(url, "x", "neutral", facts={"category_path": path}), safe) == Verdict(
+    assert judge(Candidate(url, "x", "neutral", facts={"category_path": path}), safe) == PolicyVerdict(
         denied="denied category *upskirt*"
     )
     tainted = Locator("url", "https://a.example/laion2B-en/1.jpg")
-    assert judge(Candidate(tainted, "x", "neutral"), safe) == Verdict(blocked="laion_5b")
-    assert judge(Candidate(url, "urls_neutral.txt:1", "neutral"), safe) == Verdict()
+    assert judge(Candidate(tainted, "x", "neutral"), safe) == PolicyVerdict(blocked="laion_5b")
+    assert judge(Candidate(url, "urls_neutral.txt:1", "neutral"), safe) == PolicyVerdict()
 
 
 def test_the_list_has_a_version() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import curate.release.export as verb
 from curate.config import Config, ExportConfig
-from curate.contracts import Export
+from curate.contracts import ReleaseFormat
 from curate.errors import GateError, UsageError
 from curate.features import frames, hashes
 from curate.media import pdq
@@ -45,7 +45,7 @@ from tests.support.releases import (
 )
 
 
-def released(ws: Workspace, version: str = "1.0.0", formats: dict[str, Export] | None = None) -> dict[str, Any]:
+def released(ws: Workspace, version: str = "1.0.0", formats: dict[str, ReleaseFormat] | None = None) -> dict[str, Any]:
     return export(ws, version, FORMATS if formats is None else formats, QUIET)
 
 
@@ -98,7 +98,7 @@ def test_order_of_arrival_place_and_time_leave_no_trace(golden: Workspace, tmp_p
         name: data for name, data in contents(other.work / "releases").items() if "provenance" in name
     }
     assert contents(other.work / "exports") == contents(golden.work / "exports")
-    assert result["sha256"] == golden.catalog.one("SELECT sha256 FROM releases")
+    assert result["sha256"] == golden.catalog.scalar("SELECT sha256 FROM releases")
 
 
 def test_nothing_of_this_machine_or_of_a_secret_gets_out(golden: Workspace) -> None:
@@ -152,11 +152,11 @@ def test_every_sample_is_released_or_counted_with_its_reason(tmp_path: Path) -> 
         "quarantined": 1,
         "unlabelled": 1,
     }
-    samples = ws.catalog.one("SELECT count(*) FROM samples")
+    samples = ws.catalog.scalar("SELECT count(*) FROM samples")
     assert samples == sum(result["rows"].values()) + sum(result["excluded"].values())
-    assert ws.catalog.one("SELECT count(*) FROM released WHERE version = '1.0.0'") == 6
+    assert ws.catalog.scalar("SELECT count(*) FROM released WHERE version = '1.0.0'") == 6
     assert ws.catalog.broken_links() == []
-    assert ws.catalog.rows("SELECT action FROM log")[-1][0] == "export"
+    assert ws.catalog.all("SELECT action FROM log")[-1][0] == "export"
 
 
 def test_the_header_says_what_it_was_made_under(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_the_header_says_what_it_was_made_under(tmp_path: Path) -> None:
         "corrupt": 0,
         "modified": "2026-01-01",
     }
-    ws.catalog.put("screening", json.dumps({"required": True, "lists": [entry]}))
+    ws.catalog.set("screening", json.dumps({"required": True, "lists": [entry]}))
     first = released(ws, "1.0.0")
     released(ws, "1.1.0")
     released(ws, "10.0.0")
@@ -194,7 +194,7 @@ def test_versions_go_up(tmp_path: Path, version: str) -> None:
 
 def nothing_left(ws: Workspace) -> bool:
     made = [p.name for top in ("releases", "exports") for p in (ws.work / top).glob("*")]
-    return not made and not ws.catalog.rows("SELECT 1 FROM releases") and not ws.catalog.rows("SELECT 1 FROM released")
+    return not made and not ws.catalog.all("SELECT 1 FROM releases") and not ws.catalog.all("SELECT 1 FROM released")
 
 
 @pytest.mark.parametrize("version", ["1", "1.0", "v1.0.0", "1.0.0 ", "01.0.0", "1.0.0-rc1", "../1.0.0", "１.0.0", ""])
@@ -212,7 +212,7 @@ def test_a_release_does_not_change(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is such a release"):
         released(ws)
     assert contents(ws.work / "releases") | contents(ws.work / "exports") == before
-    assert ws.catalog.one("SELECT count(*) FROM releases") == 1
+    assert ws.catalog.scalar("SELECT count(*) FROM releases") == 1
 
 
 def test_nothing_labelled_is_nothing_to_release(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_a_frame_in_common_in_two_splits_is_refused(tmp_path: Path) -> None:
 
 def test_near_duplicates_by_pdq_alone_are_refused(tmp_path: Path) -> None:
     ws = stocked(tmp_path, [Item("a"), Item("b", "test"), Item("c", "val")])
-    ids = [row[0] for row in ws.catalog.rows("SELECT sample FROM members WHERE split <> 'val' ORDER BY 1")]
+    ids = [row[0] for row in ws.catalog.all("SELECT sample FROM members WHERE split <> 'val' ORDER BY 1")]
     for quality in (40, 90):  # a picture without texture has a hash that says nothing
         gates.check_near(ws, {"train": ids[:1], "val": [], "test": ids[1:]})
         twins = [hashes.Found(one, None, (pdq.Pdq(pdq.MAIN, bytes(range(256)), quality),)) for one in ids]
@@ -312,14 +312,14 @@ def test_what_is_held_back_while_a_release_is_written_is_not_in_it(
 ) -> None:
     """Quarantine waits for no other verb: whoever was told that it holds the sample back must not find it released."""
     ws = stocked(tmp_path, [Item("a"), Item("b")])
-    one, other = (row[0] for row in ws.catalog.rows("SELECT id FROM samples ORDER BY id"))
+    one, other = (row[0] for row in ws.catalog.all("SELECT id FROM samples ORDER BY id"))
     with monkeypatch.context() as patch:
         late = lambda *_: quarantine(ws.catalog, one, "seen just now", actor="ann")  # noqa: E731
         patch.setattr(verb, "_write_formats", late)
         with pytest.raises(GateError, match="1 items were held back while"):
             released(ws)
     assert nothing_left(ws)
-    assert not ws.catalog.rows("SELECT 1 FROM files")
+    assert not ws.catalog.all("SELECT 1 FROM files")
     released(ws, "1.0.1")
     assert list(rows(ws, "1.0.1")) == [other]
 
@@ -366,11 +366,11 @@ def test_killed_at_any_step_it_is_no_release_and_redone_it_is_the_same(
         patch.setattr(verb, "write", deadly(blobs.write))
         patch.setattr(Path, "rename", deadly(Path.rename))
         patch.setattr("curate.release.rows.shutil.rmtree", lambda *_, **__: None)
-        patch.setattr(ws.catalog, "note", deadly(ws.catalog.note))
+        patch.setattr(ws.catalog, "note", deadly(ws.catalog.log))
         patch.setattr(ws.catalog, "tx", deadly(ws.catalog.tx))
         with pytest.raises(Killed):
             released(ws)
-    assert not ws.catalog.rows("SELECT 1 FROM releases")
+    assert not ws.catalog.all("SELECT 1 FROM releases")
     with ws.driver("export"):
         released(ws)
     for top in ("releases", "exports"):

@@ -52,19 +52,19 @@ def test_by_digest_and_by_look_from_what_is_stored(ws: Workspace, tmp_path: Path
         path.chmod(0o000)
     found = rescan(ws, gate(tmp_path, *listed), Serial(), QUIET)
     assert (found["samples"], found["matched"]) == (len(fine) + len(near) + 2, len(near) + 2)
-    assert {row[0] for row in ws.catalog.rows("SELECT id FROM samples")} == set(fine)
+    assert {row[0] for row in ws.catalog.all("SELECT id FROM samples")} == set(fine)
     assert {path.name for path in (ws.work / "blobs").glob("*/*")} == set(fine)
     assert {row["id"] for row in pdq_table(ws).read(["part"]).to_pylist()} == set(fine)  # type: ignore[union-attr]
-    algorithms = [json.loads(row[0])["algorithm"] for row in ws.catalog.rows("SELECT detail FROM incidents")]
+    algorithms = [json.loads(row[0])["algorithm"] for row in ws.catalog.all("SELECT detail FROM incidents")]
     assert sorted(algorithms) == sorted(["md5", "sha1"] + ["pdq"] * len(near))
-    assert not any(one in str(ws.catalog.rows("SELECT * FROM log")) for one in (*near, *exact))
+    assert not any(one in str(ws.catalog.all("SELECT * FROM log")) for one in (*near, *exact))
     assert rescan(ws, gate(tmp_path, *listed), Serial(), QUIET)["matched"] == 0
 
 
 def test_what_came_with_it_is_held_and_it_can_be_reported(ws: Workspace, tmp_path: Path) -> None:
     bad, beside = add(ws, encode(PHOTO), album="gallery"), add(ws, encode(texture(1)), album="gallery")
     other = add(ws, encode(texture(2)), source="urllist:b")
-    url = ws.catalog.one("SELECT locator FROM candidates WHERE sample = ?", (bad,))
+    url = ws.catalog.scalar("SELECT locator FROM candidates WHERE sample = ?", (bad,))
     found = rescan(ws, gate(tmp_path, bad), Serial(), QUIET)
     assert holds.held(ws.catalog) == {beside}
     assert other not in holds.held(ws.catalog)
@@ -85,7 +85,7 @@ def test_what_matched_is_never_let_go_of(ws: Workspace, tmp_path: Path, monkeypa
     assert (said["released"], said["kept"]) == (2, 1)
     assert holds.held(ws.catalog) == {bad}
     assert rescan(ws, gate(tmp_path, bad), Serial(), QUIET)["incidents"] == [1]
-    assert {row[0] for row in ws.catalog.rows("SELECT id FROM samples")} == {beside}
+    assert {row[0] for row in ws.catalog.all("SELECT id FROM samples")} == {beside}
 
 
 def test_hashes_by_earlier_rules_are_void_and_made_again_from_the_bytes(ws: Workspace, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_hashes_by_earlier_rules_are_void_and_made_again_from_the_bytes(ws: Work
     old.write("fetch-1", pdq_rows([(hidden, pdq.compute(negative)), (other, pdq.compute(texture(3)))]))
     found = rescan(ws, gate(tmp_path, pdq.compute(PHOTO.convert("L")).hashes[:32].hex()), Serial(), QUIET)
     assert (found["matched"], found["void"], old.path.exists()) == (1, [old.path.name], False)
-    assert {row[0] for row in ws.catalog.rows("SELECT id FROM samples")} == {other}
+    assert {row[0] for row in ws.catalog.all("SELECT id FROM samples")} == {other}
     assert rescan(ws, gate(tmp_path, "0" * 64), Serial(), QUIET)["void"] == [], "said once"
 
 
@@ -105,7 +105,7 @@ def test_a_gate_that_cannot_answer_removes_nothing(ws: Workspace, tmp_path: Path
     for broken in (Gate(True), Gate(False), load([("lines:1", Lines(tmp_path / "none"))], True, None, 1)):
         with pytest.raises(GateError, match="nothing is screened"):
             rescan(ws, broken, Serial(), QUIET)
-    assert ws.catalog.one("SELECT count(*) FROM samples") == 1
+    assert ws.catalog.scalar("SELECT count(*) FROM samples") == 1
 
 
 def test_the_next_release_is_without_it_and_the_last_one_says_so(tmp_path: Path) -> None:

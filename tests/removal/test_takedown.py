@@ -63,7 +63,7 @@ def ws(start: Path, tmp_path: Path) -> Iterator[Workspace]:
 
 def words(ws: Workspace, sample: str) -> list[bytes]:
     """What must be found nowhere: its bytes, its name, and where it was."""
-    urls = [row[0] for row in ws.catalog.rows("SELECT locator FROM candidates WHERE sample = ?", (sample,))]
+    urls = [row[0] for row in ws.catalog.all("SELECT locator FROM candidates WHERE sample = ?", (sample,))]
     with ws.blobs.open(sample) as blob:
         return [blob.read()[-300:], sample.encode(), bytes.fromhex(sample), *(url.encode() for url in urls)]
 
@@ -88,7 +88,7 @@ def released(ws: Workspace) -> str:
     SELECT min(r.sample) FROM released r JOIN members m ON m.survivor = r.sample AND m.sample != r.sample
     WHERE r.split = 'train'
     """
-    return str(ws.catalog.one(sql))
+    return str(ws.catalog.scalar(sql))
 
 
 # -- nothing is left -------------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def test_nothing_is_left(ws: Workspace) -> None:
     assert one in (ws.work / "releases/1.0.0/removed.csv").read_text()
     assert not (ws.root / "report.html").exists()
     assert not (ws.work / "review").exists()
-    assert ws.catalog.one("SELECT count(*) FROM decisions WHERE sample = ?", (one,)) == 0
+    assert ws.catalog.scalar("SELECT count(*) FROM decisions WHERE sample = ?", (one,)) == 0
     assert verify(ws, QUIET)["items"] == []
 
 
@@ -124,12 +124,12 @@ def test_every_table_about_samples_is_emptied(ws: Workspace) -> None:
         db.execute("INSERT INTO of_tomorrow VALUES (?, 'something')", (one,))
     takedown(ws, one, "asked for")
     assert one.encode() not in ws.catalog.path.read_bytes()
-    assert ws.catalog.one("SELECT count(*) FROM of_tomorrow") == 0
+    assert ws.catalog.scalar("SELECT count(*) FROM of_tomorrow") == 0
 
 
 def test_an_id_in_a_place_that_nobody_thought_of_is_no_success(ws: Workspace) -> None:
     one = released(ws)
-    ws.catalog.put("a place", one)
+    ws.catalog.set("a place", one)
     with pytest.raises(StoreError, match="still holds 1 of the removed ids"):
         takedown(ws, one, "asked for")
     assert unfinished(ws.catalog)
@@ -137,14 +137,14 @@ def test_an_id_in_a_place_that_nobody_thought_of_is_no_success(ws: Workspace) ->
 
 def test_what_another_program_left_in_free_pages_goes_too(ws: Workspace) -> None:
     one = released(ws)
-    url = ws.catalog.one("SELECT locator FROM candidates WHERE sample = ?", (one,))
-    ws.catalog.rows("PRAGMA secure_delete = OFF")
+    url = ws.catalog.scalar("SELECT locator FROM candidates WHERE sample = ?", (one,))
+    ws.catalog.all("PRAGMA secure_delete = OFF")
     with ws.catalog.tx() as db:
         db.executemany("INSERT INTO meta VALUES (?, ?)", ((f"{url} {n}", f"{one} {n}") for n in range(200)))
     with ws.catalog.tx() as db:
         db.execute("DELETE FROM meta WHERE value LIKE ?", (f"{one}%",))
-    ws.catalog.fold()
-    ws.catalog.rows("PRAGMA secure_delete = ON")
+    ws.catalog.checkpoint()
+    ws.catalog.all("PRAGMA secure_delete = ON")
     gone = words(ws, one)
     assert ws.catalog.path.read_bytes().count(one.encode()) > 200
     takedown(ws, one, "asked for")
@@ -154,7 +154,7 @@ def test_what_another_program_left_in_free_pages_goes_too(ws: Workspace) -> None
 
 def test_many_at_once(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(removal, "LOOKED_FOR", 4)
-    some = [row[0] for row in ws.catalog.rows("SELECT id FROM samples ORDER BY id LIMIT 9")]
+    some = [row[0] for row in ws.catalog.all("SELECT id FROM samples ORDER BY id LIMIT 9")]
     gone = [word for one in some for word in words(ws, one)]
     assert remove(ws, some, "a list changed").counts["samples"] == 9
     assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
@@ -175,7 +175,7 @@ def test_the_receipt_names_nothing(ws: Workspace) -> None:
 
 def test_the_same_again_answers_with_the_receipt(ws: Workspace) -> None:
     one = released(ws)
-    url = ws.catalog.one("SELECT locator FROM candidates WHERE sample = ?", (one,))
+    url = ws.catalog.scalar("SELECT locator FROM candidates WHERE sample = ?", (one,))
     said = takedown(ws, url, "asked for")
     assert takedown(ws, url, "again")["receipt"] == takedown(ws, one, "again")["receipt"] == said["receipt"]
 
@@ -220,10 +220,10 @@ def test_somebody_who_reviews_is_asked_to_close(ws: Workspace) -> None:
 def test_a_release_is_redacted(ws: Workspace) -> None:
     one = released(ws)
     folder = ws.work / "releases/1.0.0"
-    before = ws.catalog.one("SELECT sha256 FROM releases")
+    before = ws.catalog.scalar("SELECT sha256 FROM releases")
     was = load(folder)
     takedown(ws, one, "asked for")
-    after = ws.catalog.one("SELECT sha256 FROM releases")
+    after = ws.catalog.scalar("SELECT sha256 FROM releases")
     release = load(folder, after)
     for split, table in was.rows.items():
         kept = [row for row in table.to_pylist() if row["id"] != one]
@@ -235,7 +235,7 @@ def test_a_release_is_redacted(ws: Workspace) -> None:
     assert (receipt["before"], receipt["after"]) == (before, after)
     for path in (ws.work / "exports/1.0.0").rglob("*.csv"):
         assert one not in path.read_text()
-    again = takedown(ws, ws.catalog.one("SELECT max(sample) FROM released"), "another")
+    again = takedown(ws, ws.catalog.scalar("SELECT max(sample) FROM released"), "another")
     assert again["releases_affected"] == ["1.0.0"]
     assert json.loads((folder / "receipt-2.json").read_text())["before"] == after
     assert verify(ws, QUIET)["items"] == []
@@ -319,17 +319,17 @@ def test_an_older_catalog_brings_nothing_back(ws: Workspace) -> None:
     backup = {path.name: path.read_bytes() for path in ws.work.glob("catalog.db*")}
     again = Workspace(ws.root, Config())
     takedown(again, one, "asked for")
-    sha256 = again.catalog.one("SELECT sha256 FROM releases")
+    sha256 = again.catalog.scalar("SELECT sha256 FROM releases")
     again.close()
     for name, data in backup.items():
         (ws.work / name).write_bytes(data)
     back = Workspace(ws.root, Config())
     assert one in held(back.catalog)  # at once, for readers as well
-    assert back.catalog.one("SELECT sha256 FROM releases") == sha256
+    assert back.catalog.scalar("SELECT sha256 FROM releases") == sha256
     _settle(back)
     assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
     assert (
-        back.catalog.one(
+        back.catalog.scalar(
             "SELECT reason FROM candidates WHERE locator = ?", (SCRUBBED + back.catalog.digest("url", url),)
         )
         == "taken_down"
@@ -348,7 +348,7 @@ def test_a_new_catalog_knows_what_was_taken_down(ws: Workspace) -> None:
     with pytest.raises(WitnessError, match=r"catalog\.db is missing"):
         Workspace(ws.root, Config())
     new = Workspace(ws.root, Config(), anew=True)
-    assert new.catalog.one("SELECT 1 FROM tombstones WHERE digest = ?", (new.catalog.digest("sha256", one),))
+    assert new.catalog.scalar("SELECT 1 FROM tombstones WHERE digest = ?", (new.catalog.digest("sha256", one),))
     new.close()
 
 
@@ -374,7 +374,7 @@ def test_what_was_deleted_upstream_goes_the_same_way(ws: Workspace) -> None:
 
 def test_no_column_of_the_schema_keeps_an_id(ws: Workspace) -> None:
     """The id in every text column of every table that may name a sample, as a value of its own: all are emptied."""
-    one, other = released(ws), str(ws.catalog.one("SELECT max(sample) FROM released"))
+    one, other = released(ws), str(ws.catalog.scalar("SELECT max(sample) FROM released"))
     sql = "INSERT INTO queue_items (queue, sample, place, raters, blind, gold) VALUES ('q', ?, 0, 0, 0, 0)"
     with ws.catalog.tx() as db:
         db.execute("INSERT INTO queues VALUES ('q', 'audit', 'content', '1', 0, 0, 0, '{}', '2026', NULL)")
@@ -398,4 +398,4 @@ def test_no_column_of_the_schema_keeps_an_id(ws: Workspace) -> None:
         )
     takedown(ws, one, "asked for")
     assert one.encode() not in ws.catalog.path.read_bytes()
-    assert ws.catalog.one("SELECT count(*) FROM decisions WHERE sample = ?", (other,)) == 1  # its own stays
+    assert ws.catalog.scalar("SELECT count(*) FROM decisions WHERE sample = ?", (other,)) == 1  # its own stays

@@ -96,18 +96,18 @@ def chosen(start: Path) -> tuple[str, list[bytes]]:
 def state(root: Path, gone: list[bytes]) -> dict[str, object]:
     """What must be the same, however it was reached."""
     ws = Workspace(root, Config())
-    release = load(ws.work / "releases/1.0.0", ws.catalog.one("SELECT sha256 FROM releases"))
+    release = load(ws.work / "releases/1.0.0", ws.catalog.scalar("SELECT sha256 FROM releases"))
     found = {
         "traces": traces(root, gone) - LISTED,
         "verify": verify(ws, QUIET)["items"],
         "unfinished": unfinished(ws.catalog),
         "members": members(ws),
         "rows": {split: table.to_pylist() for split, table in release.rows.items()},
-        "tombstones": sorted(tuple(row) for row in ws.catalog.rows("SELECT kind, digest FROM tombstones")),
+        "tombstones": sorted(tuple(row) for row in ws.catalog.all("SELECT kind, digest FROM tombstones")),
         "receipts": len(list((ws.work / "receipts").iterdir())),
         "listed": len((ws.work / "releases/1.0.0/removed.csv").read_text().splitlines()),
         "exports": sorted(path.relative_to(root).as_posix() for path in (ws.work / "exports").rglob("*")),
-        "redactions": ws.catalog.one("SELECT count(*) FROM redactions"),
+        "redactions": ws.catalog.scalar("SELECT count(*) FROM redactions"),
     }
     ws.close()
     return found

@@ -38,7 +38,7 @@ def _holds(path: Path, words: list[bytes]) -> bool:
 def test_one_of_many_leaves_no_trace(tmp_path: Path, n: int) -> None:
     ws = stocked(tmp_path, n)
     number = n * 2 // 3
-    sample = str(ws.catalog.one("SELECT sample FROM candidates WHERE locator = ?", (url(number),)))
+    sample = str(ws.catalog.scalar("SELECT sample FROM candidates WHERE locator = ?", (url(number),)))
     with ws.blobs.open(sample) as blob:
         data = blob.read()
     digests = [hashlib.new(name, data, usedforsecurity=False).hexdigest() for name in ("sha256", "sha1", "md5")]
@@ -53,5 +53,5 @@ def test_one_of_many_leaves_no_trace(tmp_path: Path, n: int) -> None:
     assert found(ws.work, words) == {"releases/1.0.0/removed.csv"}
     again = Workspace(tmp_path, Config())
     assert verify(again, QUIET)["items"] == []
-    assert again.catalog.one("SELECT count(*) FROM samples") == n - 1
+    assert again.catalog.scalar("SELECT count(*) FROM samples") == n - 1
     again.close()

@@ -28,7 +28,7 @@ from curate.release.export import export
 from curate.report import contact_sheet
 from curate.report import counts as figures
 from curate.report.run import gather, matrix, report
-from curate.stats.metrics import Judged, evaluate, said_by
+from curate.stats.metrics import Predictions, evaluate, said_by
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
 from tests.support.releases import Item, stocked
@@ -100,7 +100,7 @@ class Builder:
             "INSERT INTO decisions (sample, axis, taxonomy, reviewer, label, decided_at, shown, undoes)"
             " VALUES (?, ?, '1', 'ann', ?, ?, 'imported', ?)", name, axis, label, now(), undoes,
         )  # fmt: skip
-        return int(self.ws.catalog.one("SELECT max(decision) FROM decisions"))
+        return int(self.ws.catalog.scalar("SELECT max(decision) FROM decisions"))
 
     def release(self, version: str, counts: Mapping[str, Mapping[str, int]], excluded: Mapping[str, int]) -> Path:
         path = self.ws.work / "releases" / version / "release.json"
@@ -309,7 +309,7 @@ def test_the_baselines_figures_and_matrix(build: Builder) -> None:
     truth = np.array([0] * 30 + [1] * 10)
     sure = np.where(truth == 1, 0.9, 0.1)
     sure[:3] = 0.8
-    judged = Judged(truth, np.column_stack([1 - sure, sure]), [str(n) for n in range(40)], ["drawings", "neutral"])
+    judged = Predictions(truth, np.column_stack([1 - sure, sure]), [str(n) for n in range(40)], ["drawings", "neutral"])
     test = evaluate(judged, ["drawings", "neutral"], []) | said_by(["human"] * 40)
     build.model("1.0.0", {"version": "1.0.0", "classes": ["drawings", "neutral"], "test": test})
     page = Page(written(build))
@@ -337,7 +337,7 @@ def test_the_baselines_figures_and_matrix(build: Builder) -> None:
 )
 def test_what_a_machine_labelled_is_never_called_accuracy(build: Builder, given: dict[str, int], heading: str) -> None:
     truth = np.arange(40) % 2
-    judged = Judged(truth, np.eye(2)[truth] * 0.8 + 0.1, [str(n) for n in range(40)], ["drawings", "neutral"])
+    judged = Predictions(truth, np.eye(2)[truth] * 0.8 + 0.1, [str(n) for n in range(40)], ["drawings", "neutral"])
     sources = [who for who, n in given.items() for _ in range(n)]
     theirs = {"human": {"n": given.get("human", 0), "accuracy": 1.0, "interval": [0.5, 1.0]}}
     test = evaluate(judged, ["drawings", "neutral"], []) | said_by(sources) | theirs
@@ -354,7 +354,7 @@ def test_screening_says_what_the_last_fetch_passed(tmp_path: Path) -> None:
     builder = Builder(tmp_path, config)
     assert "Nothing has been fetched yet." in Page(written(builder)).text
     passed = [{"name": "mine.txt", "provider": "self", "entries": 1234}]
-    builder.ws.catalog.put("screening", json.dumps({"lists": passed}))
+    builder.ws.catalog.set("screening", json.dumps({"lists": passed}))
     builder.fail(builder.source("urllist:aa"), "gate_match")
     text = Page(written(builder)).text
     assert "Screening is on." in text
@@ -428,7 +428,7 @@ def test_hostile_words_stay_words(tmp_path: Path) -> None:
     builder.model(HOSTILE, {"test": {"n": 2, "accuracy": 1.0, "confusion": confusion}})
     builder.ws.catalog.begin(HOSTILE, HOSTILE)
     builder.ws.catalog.end(HOSTILE)
-    builder.ws.catalog.put("screening", json.dumps({"lists": [{"name": HOSTILE, "provider": HOSTILE, "entries": 1}]}))
+    builder.ws.catalog.set("screening", json.dumps({"lists": [{"name": HOSTILE, "provider": HOSTILE, "entries": 1}]}))
     extra = {"title": HOSTILE, "columns": [HOSTILE], "rows": [[HOSTILE], ["data:image/png;base64,AA http://evil.test"]]}
     page = assert_sealed(written(builder, {"tables": [extra | {"note": HOSTILE}]}))
     assert len(page.of("img")) == 3

@@ -35,7 +35,7 @@ def test_a_ruling_ends_a_tie(ws: Workspace) -> None:
     assert [(one.label, one.reason) for one in precedents(ws.catalog, ws.config.taxonomy)] == [
         ("neutral", "a statue; see 2.1")
     ]
-    logged = ws.catalog.one("SELECT subject FROM log WHERE action = 'adjudicate'")
+    logged = ws.catalog.scalar("SELECT subject FROM log WHERE action = 'adjudicate'")
     assert logged == ws.catalog.digest("id", IDS[0])
 
 
@@ -44,7 +44,7 @@ def test_a_ruling_wins_over_a_majority_and_the_last_one_counts(ws: Workspace) ->
     for label in ("sexy", "neutral"):
         adjudicate(ws, Ruling(IDS[0], label, "eve", "because"))
     assert labels(ws, ws.config.taxonomy.first).by_sample[IDS[0]].name == "neutral"
-    assert ws.catalog.one("SELECT count(*) FROM precedents") == 2
+    assert ws.catalog.scalar("SELECT count(*) FROM precedents") == 2
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_ruling_that_cannot_be_is_refused(  # one parameter a column
         db.execute("UPDATE members SET collapse = ?, survivor = ? WHERE sample = ?", (IDS[0], IDS[0], IDS[1]))
     with pytest.raises(UsageError, match=message):
         adjudicate(ws, Ruling(sample, label, reviewer, reason))
-    assert ws.catalog.one("SELECT count(*) FROM precedents") == 0
+    assert ws.catalog.scalar("SELECT count(*) FROM precedents") == 0
 
 
 def test_who_took_a_vote_back_has_voted(ws: Workspace) -> None:

@@ -53,7 +53,7 @@ def file(tmp_path: Path, *lines: str, encoding: str = "utf-8") -> Path:
 
 
 def rows(ws: Workspace, columns: str = "sample, label, reviewer") -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in ws.catalog.rows(f"SELECT {columns} FROM decisions ORDER BY decision")]
+    return [tuple(row) for row in ws.catalog.all(f"SELECT {columns} FROM decisions ORDER BY decision")]
 
 
 # -- joining ---------------------------------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ def test_each_decision_is_in_the_log(ws: Workspace, tmp_path: Path) -> None:
     path = file(tmp_path, f"sha256,{HEAD}", *(f"{one},neutral,ada,{WHEN}" for one in IDS))
     import_csv(ws, path)
     import_csv(ws, path)
-    logged = ws.catalog.rows("SELECT subject FROM log WHERE action = 'decision' ORDER BY seq")
+    logged = ws.catalog.all("SELECT subject FROM log WHERE action = 'decision' ORDER BY seq")
     assert [row[0] for row in logged] == [ws.catalog.digest("id", one) for one in IDS]
     assert ws.catalog.broken_links() == []
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from curate.config import Config, ReviewConfig
 from curate.errors import PauseError
-from curate.review.exposure import GAP, Act, Limits, tick
+from curate.review.exposure import GAP, Act, ExposureLimits, tick
 from curate.review.journal import Journal
 from curate.store.workspace import Workspace
 from tests.support.queues import IDS, Clock, queue, workspace
@@ -44,8 +44,8 @@ def test_time_at_work_ends_in_a_pause(ws: Workspace) -> None:
     for act in acts:
         with pytest.raises(PauseError, match=r"a pause until \d\d:\d\d"):
             act(IDS[11])
-    assert ws.catalog.one("SELECT count(*) FROM decisions") == 11
-    assert ws.catalog.one("SELECT count(*) FROM review_events") == 0
+    assert ws.catalog.scalar("SELECT count(*) FROM decisions") == 11
+    assert ws.catalog.scalar("SELECT count(*) FROM review_events") == 0
 
 
 def test_nothing_ends_a_pause_but_time(ws: Workspace) -> None:
@@ -81,7 +81,7 @@ def test_the_last_original_allowed_may_be_judged(ws: Workspace) -> None:
         assert one.exposure().pause_until is None  # looking on does not begin it
         one.decide(IDS[n], "porn")
     assert one.exposure().pause_until is not None
-    assert [row[0] for row in ws.catalog.rows("SELECT shown FROM decisions")] == ["revealed"] * 3
+    assert [row[0] for row in ws.catalog.all("SELECT shown FROM decisions")] == ["revealed"] * 3
 
 
 def test_in_a_pause_one_may_still_help(ws: Workspace) -> None:
@@ -138,7 +138,7 @@ def test_nobody_looks_for_longer_than_is_set(acts: list[tuple[float, Act]]) -> N
     db = sqlite3.connect(":memory:")
     db.row_factory = sqlite3.Row
     db.execute("CREATE TABLE exposure (reviewer TEXT PRIMARY KEY, seconds, reveals, seen_at, pause_until)")
-    limits, now = Limits.of(LIMITS), 0.0
+    limits, now = ExposureLimits.of(LIMITS), 0.0
     looked, reveals, resting, seen = 0.0, 0, None, None
     for gap, act in acts:
         now += gap

@@ -38,7 +38,7 @@ def journal(ws: Workspace, clock: Clock, reviewer: str = "ada", name: str = "unc
 def test_a_decision_is_kept_as_it_was_given(ws: Workspace, clock: Clock) -> None:
     one = journal(ws, clock)
     number = one.decide(IDS[0], "neutral", 2.5, nonce="a")
-    row = dict(ws.catalog.rows("SELECT * FROM decisions WHERE decision = ?", (number,))[0])
+    row = dict(ws.catalog.all("SELECT * FROM decisions WHERE decision = ?", (number,))[0])
     assert row["seconds"] == 2.5
     said = {
         "sample": IDS[0], "label": "neutral", "reviewer": "ada", "queue": "uncertain", "shown": "obscured",
@@ -55,8 +55,8 @@ def test_a_repeated_request_records_once(ws: Workspace, clock: Clock) -> None:
     taken = one.undo(nonce="c")
     assert taken is not None
     assert one.undo(nonce="c") == taken
-    assert ws.catalog.one("SELECT count(*) FROM decisions") == 2
-    assert ws.catalog.one("SELECT count(*) FROM review_events") == 1
+    assert ws.catalog.scalar("SELECT count(*) FROM decisions") == 2
+    assert ws.catalog.scalar("SELECT count(*) FROM review_events") == 1
     with pytest.raises(UsageError, match="nonce"):
         one.decide(IDS[3], "porn", nonce="a")
 
@@ -80,7 +80,7 @@ def test_what_is_held_is_gone(ws: Workspace, clock: Clock) -> None:
     one = journal(ws, clock)
     one.escalate(IDS[4], "possible minor", nonce="x")
     assert one.escalate(IDS[4], "possible minor", nonce="x")
-    assert ws.catalog.one("SELECT count(*) FROM incidents") == 1
+    assert ws.catalog.scalar("SELECT count(*) FROM incidents") == 1
     assert IDS[4] not in {item.sample for item in journal(ws, clock, "bob").items()}
     with pytest.raises(GoneError):
         journal(ws, clock, "bob").decide(IDS[4], "porn")
@@ -128,7 +128,7 @@ def test_the_guideline_goes_with_every_decision(tmp_path: Path, clock: Clock) ->
     path.write_text("# Statues are drawings.\n")
     changed = journal(ws, clock)
     changed.decide(IDS[1], "drawings")
-    first, second = (row[0] for row in ws.catalog.rows("SELECT guideline FROM decisions ORDER BY decision"))
+    first, second = (row[0] for row in ws.catalog.all("SELECT guideline FROM decisions ORDER BY decision"))
     assert first != second == changed.guideline.version
     adjudicate(ws, Ruling(IDS[0], "drawings", "eve", "a statue"))
     text = journal(ws, clock).guideline.text
@@ -153,7 +153,7 @@ def test_odd_names_are_names(ws: Workspace, clock: Clock, name: str) -> None:
     journal(ws, clock, name).decide(IDS[0], "porn")
     again = journal(ws, clock, unicodedata.normalize("NFD", f" {name}"))
     assert IDS[0] not in {item.sample for item in again.items()}
-    assert ws.catalog.one("SELECT count(*) FROM decisions") == 1
+    assert ws.catalog.scalar("SELECT count(*) FROM decisions") == 1
 
 
 def test_reviewers_begin_at_different_items_and_leave_nothing_out(ws: Workspace, clock: Clock) -> None:
@@ -174,7 +174,7 @@ def test_blind_items_come_in_an_order_of_ones_own(tmp_path: Path, clock: Clock) 
     one = journal(ws, clock, "ada", "audit")
     one.reveal(orders["ada"][0])
     one.decide(orders["ada"][0], "porn")
-    row = ws.catalog.rows("SELECT shown, media, inclusion FROM decisions")[0]
+    row = ws.catalog.all("SELECT shown, media, inclusion FROM decisions")[0]
     assert tuple(row) == ("blind", "revealed", 0.5)
 
 
@@ -187,7 +187,7 @@ def test_what_is_skipped_comes_last_and_what_is_declined_goes_to_others(ws: Work
     assert second in {item.sample for item in journal(ws, clock, "bob").items()}
     counts = one.summary()
     assert [counts[key] for key in ("skipped", "declined", "decided", "left", "gone")] == [1, 1, 0, 19, 0]
-    assert ws.catalog.one("SELECT count(*) FROM decisions") == 0
+    assert ws.catalog.scalar("SELECT count(*) FROM decisions") == 0
 
 
 def test_what_was_taken_down_vanishes_and_is_counted(ws: Workspace, clock: Clock) -> None:

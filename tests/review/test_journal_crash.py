@@ -59,7 +59,7 @@ def said(output: str) -> list[dict[str, object]]:
 
 
 def recorded(ws: Workspace) -> Counter[str]:
-    return Counter(row[0] for row in ws.catalog.rows("SELECT nonce FROM decisions WHERE nonce IS NOT NULL"))
+    return Counter(row[0] for row in ws.catalog.all("SELECT nonce FROM decisions WHERE nonce IS NOT NULL"))
 
 
 def test_a_kill_loses_nothing_that_was_answered_and_repeats_nothing(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def killed(tmp_path: Path, seeds: range) -> None:
             answered.add(str(last["ask"]))
     assert recorded(ws) == Counter(answered | (recorded(ws).keys() & asked))
     assert ws.catalog.broken_links() == []
-    assert ws.catalog.one("PRAGMA integrity_check") == "ok"
+    assert ws.catalog.scalar("PRAGMA integrity_check") == "ok"
     assert kills > 1, "no kill came: the test says nothing"
     assert len(answered) > 5, "the kills came too soon: the test says nothing"
 
@@ -111,10 +111,10 @@ def test_two_reviewers_in_two_processes_overwrite_nothing(tmp_path: Path) -> Non
     for who, lines in output.items():
         assert lines[-1] == {"end": True}
         done = {str(one["done"]) for one in lines if "done" in one}
-        rows = ws.catalog.rows("SELECT nonce FROM decisions WHERE reviewer = ?", (who,))
+        rows = ws.catalog.all("SELECT nonce FROM decisions WHERE reviewer = ?", (who,))
         assert {row[0] for row in rows} == done
         assert len(rows) == len(done)
-    found = ws.catalog.rows("SELECT sample, count(*), count(DISTINCT reviewer) FROM in_force GROUP BY sample")
+    found = ws.catalog.all("SELECT sample, count(*), count(DISTINCT reviewer) FROM in_force GROUP BY sample")
     assert [(row[1], row[2]) for row in found] == [(2, 2)] * 60
     assert ws.catalog.broken_links() == []
 
@@ -137,8 +137,8 @@ def test_a_full_disk_is_one_line_and_records_nothing_by_halves(tmp_path: Path) -
             pytest.fail("the disk was never full: the test says nothing")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert [row[0] for row in ws.catalog.rows("SELECT decision FROM decisions ORDER BY decision")] == done
-    assert ws.catalog.one("SELECT count(*) FROM log WHERE action = 'decision'") == len(done)
+    assert [row[0] for row in ws.catalog.all("SELECT decision FROM decisions ORDER BY decision")] == done
+    assert ws.catalog.scalar("SELECT count(*) FROM log WHERE action = 'decision'") == len(done)
     done.append(journal.decide(IDS[n], "porn", nonce=str(n)))
-    assert ws.catalog.one("SELECT count(*) FROM decisions WHERE session = ?", (journal.session,)) == len(done)
+    assert ws.catalog.scalar("SELECT count(*) FROM decisions WHERE session = ?", (journal.session,)) == len(done)
     assert ws.catalog.broken_links() == []

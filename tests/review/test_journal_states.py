@@ -131,12 +131,12 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def every_row_is_there_and_no_other(self) -> None:
-        assert self.ws.catalog.one("SELECT count(*) FROM decisions") == self.rows
-        assert self.ws.catalog.one("SELECT count(*) FROM review_events") == self.events
+        assert self.ws.catalog.scalar("SELECT count(*) FROM decisions") == self.rows
+        assert self.ws.catalog.scalar("SELECT count(*) FROM review_events") == self.events
 
     @invariant()
     def what_is_in_force_is_what_was_given_last(self) -> None:
-        rows = self.ws.catalog.rows("SELECT queue, reviewer, sample, label FROM in_force ORDER BY decision")
+        rows = self.ws.catalog.all("SELECT queue, reviewer, sample, label FROM in_force ORDER BY decision")
         found: defaultdict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
         for row in rows:
             found[row["queue"], row["reviewer"]].append((row["sample"], row["label"]))
@@ -145,7 +145,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def time_goes_forward(self) -> None:
         for who in ("ada", "bob"):
-            rows = self.ws.catalog.rows("SELECT decided_at FROM decisions WHERE reviewer = ? ORDER BY decision", (who,))
+            rows = self.ws.catalog.all("SELECT decided_at FROM decisions WHERE reviewer = ? ORDER BY decision", (who,))
             times = [row[0] for row in rows]
             assert times == sorted(set(times))
 

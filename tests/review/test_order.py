@@ -45,7 +45,7 @@ def test_two_rulings_in_one_millisecond(ws: Workspace, monkeypatch: pytest.Monke
         adjudicate(ws, Ruling(IDS[0], label, "eve", "because"))
         assert views.precedents(ws.catalog, "content", "1") == {IDS[0]: label}
         assert precedents(ws.catalog, ws.config.taxonomy)[-1].label == label
-    assert ws.catalog.one("SELECT count(DISTINCT decided_at) FROM precedents") == 5
+    assert ws.catalog.scalar("SELECT count(DISTINCT decided_at) FROM precedents") == 5
     at -= timedelta(days=300)
     adjudicate(ws, Ruling(IDS[0], "sexy", "eve", "because"))
     assert views.precedents(ws.catalog, "content", "1") == {IDS[0]: "sexy"}
@@ -63,7 +63,7 @@ def test_a_time_of_2099_does_not_beat_later_words(ws: Workspace) -> None:
     assert says(ws) == {"neutral": 1}
     adjudicate(ws, Ruling(IDS[0], "sexy", "eve", "because"))
     assert views.precedents(ws.catalog, "content", "1") == {IDS[0]: "sexy"}
-    assert ws.catalog.one("SELECT max(decided_at) < '2099' FROM precedents WHERE label = 'sexy'")
+    assert ws.catalog.scalar("SELECT max(decided_at) < '2099' FROM precedents WHERE label = 'sexy'")
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=10), timedelta(hours=3), timedelta(days=26_000)])
@@ -84,5 +84,5 @@ def test_a_files_own_times_order_what_it_says(ws: Workspace) -> None:
     export_csv(ws, ws.root / "out.csv")
     other = workspace(ws.root / "other")
     import_csv(other, ws.root / "out.csv")
-    assert other.catalog.one("SELECT count(*) FROM decisions") == 3
+    assert other.catalog.scalar("SELECT count(*) FROM decisions") == 3
     assert says(other) == {"neutral": 1}, "what was exported means the same elsewhere"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.config import Config, ReviewConfig
-from curate.contracts import Pool, Queue
+from curate.contracts import CandidatePool, QueryStrategy
 from curate.errors import UsageError
 from curate.options import Plugin
 from curate.plugins import make, names
@@ -48,7 +48,7 @@ def score(n: int) -> float | None:
 
 def items(ws: Workspace, name: str) -> list[dict[str, Any]]:
     sql = "SELECT * FROM queue_items WHERE queue = ? ORDER BY place"
-    return [dict(row) for row in ws.catalog.rows(sql, (name,))]
+    return [dict(row) for row in ws.catalog.all(sql, (name,))]
 
 
 def tuned(ws: Workspace, **given: Any) -> Workspace:
@@ -119,13 +119,13 @@ def test_audit_estimates_without_bias(ws: Workspace) -> None:
 
 
 def views_newest(ws: Workspace) -> str:
-    return str(ws.catalog.one("SELECT queue FROM queues ORDER BY rowid DESC LIMIT 1"))
+    return str(ws.catalog.scalar("SELECT queue FROM queues ORDER BY rowid DESC LIMIT 1"))
 
 
 def test_fewer_items_than_strata_are_refused(ws: Workspace) -> None:
     with pytest.raises(UsageError, match="audit: 4 items for 5 strata"):
         queue(ws, Audit(), Draw(size=4))
-    assert ws.catalog.one("SELECT count(*) FROM queues") == 0
+    assert ws.catalog.scalar("SELECT count(*) FROM queues") == 0
 
 
 @given(st.lists(st.integers(1, 10**6), min_size=1, max_size=12), st.integers(0, 3000), st.floats(0, 1))
@@ -141,11 +141,11 @@ def test_what_is_given_to_strata_adds_up(sizes: list[int], total: int, even: flo
     st.integers(0, 40), st.integers(0, 60), st.integers(0, 2**32 - 1), st.sampled_from(names("curate.review.queues"))
 )
 def test_every_queue_takes_any_pool(n: int, size: int, seed: int, name: str) -> None:
-    plugin: Queue = make("curate.review.queues", Plugin(name, where="queues"), "queue")
+    plugin: QueryStrategy = make("curate.review.queues", Plugin(name, where="queues"), "queue")
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.ones(3), n)
     probabilities[rng.random(n) < 0.3] = np.nan
-    pool = Pool(
+    pool = CandidatePool(
         [f"{at:064x}" for at in range(n)], probabilities, rng.integers(-1, 4, (n, 4)).astype(np.int8),
         np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]], dtype=bool), 1 - probabilities[:, 0],
         np.isnan(probabilities[:, 0]) & (rng.random(n) < 0.5),
@@ -187,7 +187,7 @@ def test_an_empty_queue_is_not_made(tmp_path: Path) -> None:
     for plugin in (Uncertain(), Audit(), Gold(), Conflict()):
         with pytest.raises(UsageError, match="nothing to ask"):
             queue(ws, plugin, Draw())
-    assert ws.catalog.one("SELECT count(*) FROM queues") == 0
+    assert ws.catalog.scalar("SELECT count(*) FROM queues") == 0
 
 
 def test_labels_of_other_classes_are_no_labels(ws: Workspace) -> None:
@@ -198,7 +198,7 @@ def test_labels_of_other_classes_are_no_labels(ws: Workspace) -> None:
 
 
 def test_labels_that_are_gone_are_no_labels(ws: Workspace) -> None:
-    ws.table("weak", ws.catalog.one("SELECT fingerprint FROM labellings")).remove("all")
+    ws.table("weak", ws.catalog.scalar("SELECT fingerprint FROM labellings")).remove("all")
     with pytest.raises(UsageError, match="run `curate label` again"):
         queue(ws, Audit(), Draw(size=20))
 
@@ -259,7 +259,7 @@ def test_what_turns_out_to_show_minors_leaves_every_queue(ws: Workspace) -> None
         db.execute("UPDATE members SET grp = 'g' WHERE sample IN (?, ?)", IDS[:2])
         row = "(kind, locator, state, sample, may_depict_minors) VALUES ('url', 'u', 'stored', ?, 1)"
         db.execute(f"INSERT INTO candidates {row}", (IDS[0],))
-    assert [item["sample"] for item in assignment.there(ws.catalog, drawn)] == IDS[2:4]
+    assert [item["sample"] for item in assignment.available_items(ws.catalog, drawn)] == IDS[2:4]
 
 
 def test_a_share_is_judged_by_two_and_blind(ws: Workspace) -> None:
@@ -313,7 +313,7 @@ def test_only_audit_feeds_reported_figures(ws: Workspace) -> None:
     sizes = {row["sample"]: row["inclusion"] for row in items(ws, "audit")}
     assert all(one.inclusion == sizes[one.sample] for one in found)
     sql = "SELECT count(*) FROM decisions WHERE inclusion IS NOT NULL AND queue <> 'audit'"
-    assert ws.catalog.one(sql) == 0
+    assert ws.catalog.scalar(sql) == 0
 
 
 def test_a_taxonomy_that_changed_ends_a_queue(ws: Workspace) -> None:

@@ -38,7 +38,7 @@ def never_kept(root: Path, made: Iterable[tuple[str, bytes]]) -> dict[str, int]:
     listed(later, [hash_of(LISTED)])
     ws = opened(later)
     found = rescan(ws, gate(ws), Serial(), QUIET)
-    left = int(ws.catalog.one("SELECT count(*) FROM samples") or 0)
+    left = int(ws.catalog.scalar("SELECT count(*) FROM samples") or 0)
     ws.close()
     assert found["matched"] == kept
     return {"files": len(names), "stored": stored, "unlisted": kept, "left": left}

@@ -60,8 +60,8 @@ def test_a_hot_entry_neither_passes_what_it_matches_nor_ends_the_run(tmp_path: P
     fate = fates(ws)
     assert {name for name, one in fate.items() if one == "gate_match"} == {"050.jpg", "150.jpg", "250.jpg"}
     assert sum(one == "stored" for one in fate.values()) == 297
-    assert ws.catalog.rows("SELECT incident, state FROM incidents")[0][:] == (1, "open")
-    assert ws.catalog.one("SELECT count(*) FROM incidents") == 1
+    assert ws.catalog.all("SELECT incident, state FROM incidents")[0][:] == (1, "open")
+    assert ws.catalog.scalar("SELECT count(*) FROM incidents") == 1
     assert len(list((tmp_path / "work" / "blobs").glob("*/*"))) == 297
     said = incident(ws, 1, for_report=True)
     assert (said["items"], said["entry_history"]["items"], len(said["report"]["places"])) == (3, 3, 3)
@@ -103,8 +103,8 @@ def test_an_entry_has_one_incident(tmp_path: Path, after: int) -> None:
         assert untold(ws.catalog) == []
         ws.close()
     ws = opened(tmp_path)
-    assert ws.catalog.one("SELECT count(*) FROM incidents") == 1
-    assert ws.catalog.one("SELECT count(*) FROM matches") == 4
+    assert ws.catalog.scalar("SELECT count(*) FROM incidents") == 1
+    assert ws.catalog.scalar("SELECT count(*) FROM matches") == 4
     assert len([one for one in logged(ws) if one["action"] == "match"]) == 4
     assert ws.catalog.broken_links() == []
     ws.close()
@@ -140,8 +140,8 @@ def test_a_bank_of_a_remote_matcher_is_no_hot_entry(tmp_path: Path) -> None:
     both = replace(gate(ws), matchers=(("hma:1", Bank()),), stop_after_matches=3)
     with ws.driver("fetch"), pytest.raises(MatchError, match="everything else was done"):
         fetch(ws, pick.sources(ws.config), Offline("no network"), both, Serial(), QUIET)
-    count = ws.catalog.one("SELECT count(*) FROM matches")
-    assert ws.catalog.one("SELECT count(*) FROM incidents") == count >= 3
+    count = ws.catalog.scalar("SELECT count(*) FROM matches")
+    assert ws.catalog.scalar("SELECT count(*) FROM incidents") == count >= 3
     assert suspicious(ws.catalog, both) == []
     ws.close()
 
@@ -170,8 +170,8 @@ def test_what_came_with_each_of_them_is_held(tmp_path: Path) -> None:
     put(tmp_path, "b.jpg", encode(PHOTO, quality=60))  # the bytes that are stored
     fetched(tmp_path)
     ws = opened(tmp_path)
-    assert ws.catalog.one("SELECT count(*) FROM incidents") == 1
-    stored = ws.catalog.one("SELECT id FROM samples")
+    assert ws.catalog.scalar("SELECT count(*) FROM incidents") == 1
+    stored = ws.catalog.scalar("SELECT id FROM samples")
     assert held(ws.catalog) == {stored}
     assert release(ws, 1, "the source was looked into", "ann")["kept"] == 1
     assert held(ws.catalog) == {stored}
@@ -256,8 +256,8 @@ def test_killed_while_a_hot_entry_is_held_nothing_is_lost_or_counted_twice(tmp_p
     killed(tmp_path, "match", after, "fetch")
     assert "4 item(s)" in curate(tmp_path, "fetch", ok=(5,))["error"]
     ws = opened(tmp_path)
-    assert ws.catalog.one("SELECT count(*) FROM matches") == 4
-    assert ws.catalog.one("SELECT count(*) FROM incidents") == 1
+    assert ws.catalog.scalar("SELECT count(*) FROM matches") == 4
+    assert ws.catalog.scalar("SELECT count(*) FROM incidents") == 1
     assert sum(one == "stored" for one in fates(ws).values()) == 20
     assert ws.catalog.broken_links() == []
     ws.close()
@@ -399,6 +399,6 @@ def test_a_digest_that_was_set_aside_does_not_stand_in_the_way_of_a_removal(tmp_
     else:
         curate(tmp_path, "takedown", entry, "--reason", "asked for")
     ws = opened(tmp_path)
-    assert ws.catalog.one("SELECT count(*) FROM samples") == 0
-    assert ws.catalog.one("SELECT state FROM removals") == "done"
+    assert ws.catalog.scalar("SELECT count(*) FROM samples") == 0
+    assert ws.catalog.scalar("SELECT state FROM removals") == "done"
     ws.close()

@@ -51,7 +51,7 @@ def test_one_sample_leaves_everything_at_once(ws: Workspace, tmp_path: Path) -> 
         assert sorted(row["sha256"] for row in csv.DictReader(file)) == sorted(ids[1:])
     dedupe(ws, Serial(), QUIET)
     assert sorted(members(ws)) == sorted(ids[1:])
-    row = dict(ws.catalog.rows("SELECT * FROM incidents")[0])
+    row = dict(ws.catalog.all("SELECT * FROM incidents")[0])
     assert (row["incident"], row["kind"], row["state"]) == (incident, "person", "open")
     assert row["digest"] == ws.catalog.digest("sha256", ids[0])
     assert json.loads(row["detail"]) == {"reason": "looks wrong", "actor": "ann"}
@@ -60,7 +60,7 @@ def test_one_sample_leaves_everything_at_once(ws: Workspace, tmp_path: Path) -> 
 def test_the_log_names_who_and_the_keyed_digest_only(ws: Workspace) -> None:
     one = add(ws, encode(texture(1)))
     quarantine(ws.catalog, one, "see http://example.org/x", actor="ann")
-    row = dict(ws.catalog.rows("SELECT * FROM log ORDER BY seq DESC LIMIT 1")[0])
+    row = dict(ws.catalog.all("SELECT * FROM log ORDER BY seq DESC LIMIT 1")[0])
     assert (row["actor"], row["action"], row["subject"]) == ("ann", "quarantine", ws.catalog.digest("id", one))
     assert one not in str(row)
     assert "http" not in str(row)
@@ -98,7 +98,7 @@ def test_what_came_from_the_same_list_file_or_uploader(ws: Workspace) -> None:
 
 def test_names_that_resolve(ws: Workspace) -> None:
     one, two = add(ws, encode(texture(1))), add(ws, encode(texture(2)))
-    url = ws.catalog.one("SELECT locator FROM candidates WHERE sample = ?", (one,))
+    url = ws.catalog.scalar("SELECT locator FROM candidates WHERE sample = ?", (one,))
     with ws.catalog.tx() as db:
         sql = "UPDATE mentions SET page_id = 'commons:7' WHERE candidate = (SELECT min(candidate) FROM candidates)"
         db.execute(sql)

@@ -13,7 +13,7 @@ from curate.errors import GateError
 from curate.screening import index as index_module
 from curate.screening import kernels
 from curate.screening.entries import Entries, Names
-from curate.screening.index import CANARIES, LONG, NOTHING, RADIUS, Bytes, Digests, Nearest, PdqIndex, Words
+from curate.screening.index import CANARIES, LONG, NOTHING, RADIUS, Bytes, DigestIndex, Nearest, PdqIndex, Words
 from curate.screening.lists.lines import Lines
 
 ENDLESS = 1 << 60
@@ -261,12 +261,12 @@ def test_digests(width: int) -> None:
     rng = np.random.default_rng(width)
     values = [rng.bytes(width) for _ in range(300)] + [b"\0" * width, b"\1" + b"\0" * (width - 1), b"\xff" * width]
     listed = values[:-1] + values[:5]
-    found = Digests.of(b"".join(listed), width)
+    found = DigestIndex.of(b"".join(listed), width)
     for number, value in enumerate(values[:-1]):
         assert found.find(value) == number
     assert found.find(values[-1]) is None
     assert found.find(rng.bytes(width)) is None
-    assert Digests.of(values[0], width).find(values[0]) == 0
+    assert DigestIndex.of(values[0], width).find(values[0]) == 0
 
 
 def test_names() -> None:

@@ -90,7 +90,7 @@ def test_the_whole_way_by_the_command(root: Path) -> None:
     ws = opened(root)
     said = [one for one in logged(ws) if one["action"] in ("set_aside", "restore")]
     assert [(one["action"], one["list"]) for one in said] == [(a, "lines list.txt") for a in ("set_aside", "restore")]
-    assert HASH not in str(ws.catalog.rows("SELECT * FROM log"))
+    assert HASH not in str(ws.catalog.all("SELECT * FROM log"))
     assert ws.catalog.broken_links() == []
     ws.close()
 
@@ -238,7 +238,8 @@ def test_somebody_entitled_disputes_and_sees_no_picture(root: Path) -> None:
     ws = opened(root)
     said = incident(ws, 1, for_report=False)
     assert said["item"][0] | {"at": ""} == {
-        "at": "", "source": ws.catalog.one("SELECT source FROM sources"), "part": "main", "distance": said["distance"],
+        "at": "", "source": ws.catalog.scalar("SELECT source FROM sources"),
+        "part": "main", "distance": said["distance"],
         "quality": 100, "media": "image/jpeg 512x512",
     }  # fmt: skip
     assert (said["entry_history"]["matches"], said["entry_set_aside"], said["disputed"]) == (1, False, None)
@@ -294,7 +295,7 @@ def test_a_stored_sample_is_free_again(root: Path, monkeypatch: pytest.MonkeyPat
     set_it_aside(root, HASH)
     assert release(ws, 1, "a logo", "ann")["kept"] == 0
     assert rescan(ws, gate(ws), Serial(), QUIET)["matched"] == 0
-    assert ws.catalog.one("SELECT count(*) FROM samples") == 4
+    assert ws.catalog.scalar("SELECT count(*) FROM samples") == 4
     ws.close()
 
 
@@ -331,7 +332,7 @@ def test_what_a_rescan_removed_is_asked_for_again(root: Path, copies: int) -> No
 def labelled(root: Path) -> list[tuple[str, str]]:
     ws = opened(root)
     sql = "SELECT c.locator, d.label FROM candidates c JOIN declared d USING (candidate) ORDER BY 1, 2"
-    found = [tuple(row) for row in ws.catalog.rows(sql)]
+    found = [tuple(row) for row in ws.catalog.all(sql)]
     ws.close()
     return found
 
@@ -392,7 +393,7 @@ def test_what_was_lifted_outlives_an_older_catalog(root: Path) -> None:
         path.unlink()
     (root / "work" / "catalog.db").write_bytes(older)
     ws = opened(root)
-    assert ws.catalog.one("SELECT count(*) FROM tombstones") == 0
+    assert ws.catalog.scalar("SELECT count(*) FROM tombstones") == 0
     ws.tombstones.rebuild()
     assert ws.tombstones.records() == []
     ws.close()

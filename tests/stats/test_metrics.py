@@ -12,16 +12,16 @@ from curate.config import TrainConfig
 from curate.errors import UsageError
 from curate.linear import Examples, fit
 from curate.stats.intervals import at_most, bootstrap, wilson
-from curate.stats.metrics import Judged, average_precision, evaluate, roc_auc, said_by
+from curate.stats.metrics import Predictions, average_precision, evaluate, roc_auc, said_by
 from curate.train.crossval import grouped_cross_validation
 
 FIVE = ("drawings", "hentai", "neutral", "porn", "sexy")
 SAFE, BORDERLINE = ("drawings", "neutral"), ("sexy",)
 
 
-def judged(truth: list[int], probabilities: np.ndarray, classes: tuple[str, ...] = FIVE) -> Judged:
+def judged(truth: list[int], probabilities: np.ndarray, classes: tuple[str, ...] = FIVE) -> Predictions:
     groups = [f"g{n}" for n in range(len(truth))]
-    return Judged(np.array(truth, dtype=np.int64), np.asarray(probabilities, dtype=np.float64), groups, classes)
+    return Predictions(np.array(truth, dtype=np.int64), np.asarray(probabilities, dtype=np.float64), groups, classes)
 
 
 def auc(positive: np.ndarray, looks: np.ndarray) -> float:
@@ -113,7 +113,7 @@ def test_safe_against_not_safe_needs_both(truth: list[int]) -> None:
 def test_no_interval_is_a_point(n: int) -> None:
     """Resamples of what holds no error hold none: n rows without one do not show that there is none."""
     truth = np.arange(n) % 2
-    perfect = Judged(truth, np.eye(2)[truth], [str(row) for row in range(n)], ["safe", "bad"])
+    perfect = Predictions(truth, np.eye(2)[truth], [str(row) for row in range(n)], ["safe", "bad"])
     found = evaluate(perfect, ["safe"], [])
     for name, value in found.items():
         if name.endswith("_interval"):
@@ -122,7 +122,7 @@ def test_no_interval_is_a_point(n: int) -> None:
     low, high = found["not_safe_roc_auc_interval"]
     assert high == 1.0
     assert low == pytest.approx((n // 2) / (n // 2 + 1.959964**2), abs=2e-4), "of the smaller side's groups, Wilson's"
-    alike = Judged(truth, np.eye(2)[truth], ["one"] * n, ["safe", "bad"])
+    alike = Predictions(truth, np.eye(2)[truth], ["one"] * n, ["safe", "bad"])
     assert evaluate(alike, ["safe"], [])["roc_auc_interval"] == wilson(1, 1), "one group is one piece of news"
 
 

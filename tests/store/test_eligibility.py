@@ -99,7 +99,7 @@ def test_every_stage_counts_the_same(pictures: list[bytes], fates: list[tuple[st
         assert {one for one, _ in rows.ids()} <= set(frame.pool.samples)
         active = {one.id for one in standings(ws.catalog) if one.held is None}
         assert dedupe(ws, Serial(), QUIET)["samples"] == len(active)
-        assert {row[0] for row in ws.catalog.rows("SELECT sample FROM members")} == active
+        assert {row[0] for row in ws.catalog.all("SELECT sample FROM members")} == active
         ws.close()
 
 

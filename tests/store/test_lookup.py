@@ -47,7 +47,7 @@ def stored(ws: Workspace, folder: Path) -> tuple[str, dict[str, str]]:
         mention = "INSERT INTO mentions (candidate, source, ref, page_id) VALUES (?, 'commons:1', ?, ?)"
         db.executemany(mention, [(number, "x", PAGE), (_other(db, one), "y", "commons.example.org:8080:77")])
     dedupe(ws, Serial(), QUIET)
-    url = ws.catalog.one("SELECT locator FROM candidates WHERE kind = 'url' AND sample = ?", (one,))
+    url = ws.catalog.scalar("SELECT locator FROM candidates WHERE kind = 'url' AND sample = ?", (one,))
     return one, {
         "id": one, "capitals": one.upper(), "prefix": one[:8], "capital prefix": one[:11].upper(), "path": path,
         "relative path": os.path.relpath(path), "url": url, "after redirects": FINAL, "page": PAGE,
@@ -64,15 +64,15 @@ WAYS = ("id", "capitals", "prefix", "capital prefix", "path", "relative path", "
 
 
 def _adjudicated(ws: Workspace, name: str) -> str:
-    number = ws.catalog.one("SELECT count(*) FROM precedents")
+    number = ws.catalog.scalar("SELECT count(*) FROM precedents")
     adjudicate(ws, Ruling(name, "neutral", f"eve {number}", "because"))  # two in one millisecond are by two people
-    return str(ws.catalog.one("SELECT sample FROM precedents ORDER BY precedent DESC LIMIT 1"))
+    return str(ws.catalog.scalar("SELECT sample FROM precedents ORDER BY precedent DESC LIMIT 1"))
 
 
 def _taken_down(ws: Workspace, name: str) -> str:
-    before = {row[0] for row in ws.catalog.rows("SELECT id FROM samples")}
+    before = {row[0] for row in ws.catalog.all("SELECT id FROM samples")}
     takedown(ws, name, "asked for")
-    (gone,) = before - {row[0] for row in ws.catalog.rows("SELECT id FROM samples")}
+    (gone,) = before - {row[0] for row in ws.catalog.all("SELECT id FROM samples")}
     return str(gone)
 
 
@@ -82,7 +82,7 @@ def _explained(ws: Workspace, name: str) -> str:
 
 def _quarantined(ws: Workspace, name: str) -> str:
     quarantine(ws.catalog, lookup.one(ws.catalog, name), "why", actor="ann")
-    return str(ws.catalog.one("SELECT subject FROM quarantine"))
+    return str(ws.catalog.scalar("SELECT subject FROM quarantine"))
 
 
 VERBS: dict[str, Callable[[Workspace, str], str]] = {
@@ -109,7 +109,7 @@ def test_takedown_by_every_name_and_again(ws: Workspace, tmp_path: Path, way: st
 
 
 def _receipt(ws: Workspace) -> str:
-    return str(ws.catalog.one("SELECT receipt FROM removals"))
+    return str(ws.catalog.scalar("SELECT receipt FROM removals"))
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -159,7 +159,7 @@ def test_a_csv_knows_where_redirects_ended(ws: Workspace, tmp_path: Path) -> Non
     one, _ = stored(ws, tmp_path)
     (tmp_path / "d.csv").write_text(f"url,label,annotator,time\n{FINAL},neutral,ann,2026-01-01\n")
     assert import_csv(ws, tmp_path / "d.csv")["added"] == 1
-    assert ws.catalog.one("SELECT sample FROM decisions") == one
+    assert ws.catalog.scalar("SELECT sample FROM decisions") == one
 
 
 @pytest.mark.parametrize("page", ["7", "commons:7", PAGE])
@@ -167,4 +167,4 @@ def test_a_csv_names_pages_as_the_command_does(ws: Workspace, tmp_path: Path, pa
     one, _ = stored(ws, tmp_path)
     (tmp_path / "d.csv").write_text(f"page_id,label,annotator,time\n{page},neutral,ann,2026-01-01\n")
     assert import_csv(ws, tmp_path / "d.csv")["added"] == 1
-    assert ws.catalog.one("SELECT sample FROM decisions") == one
+    assert ws.catalog.scalar("SELECT sample FROM decisions") == one

@@ -55,7 +55,7 @@ def test_opening_again_changes_nothing(ws: Workspace) -> None:
     ws.close()
     again = Workspace(ws.root, Config())
     assert again.catalog.digest("id", "x") == secret
-    assert again.catalog.one("PRAGMA user_version") == len(MIGRATIONS)
+    assert again.catalog.scalar("PRAGMA user_version") == len(MIGRATIONS)
     again.close()
 
 
@@ -87,7 +87,7 @@ def test_a_transaction_is_all_or_nothing(catalog: Catalog, error: type[BaseExcep
     ],
 )
 def test_history_is_append_only(ws: Workspace, sql: str) -> None:
-    ws.catalog.note("export", "an id")
+    ws.catalog.log("export", "an id")
     decide(ws, "a sample", "neutral")
     with pytest.raises(sqlite3.IntegrityError, match="append-only"), ws.catalog.tx() as db:
         db.execute(sql)
@@ -110,7 +110,7 @@ def test_a_row_may_not_name_what_is_not_there(catalog: Catalog) -> None:
 )
 def test_the_logs_chain_shows_what_was_changed(catalog: Catalog, sql: str, broken: list[int]) -> None:
     for number in range(4):
-        catalog.note("export", f"id {number}", {"n": number})
+        catalog.log("export", f"id {number}", {"n": number})
     assert catalog.broken_links() == []
     with catalog.tx() as db:
         db.execute("DROP TRIGGER log_no_update")
@@ -120,16 +120,16 @@ def test_the_logs_chain_shows_what_was_changed(catalog: Catalog, sql: str, broke
 
 
 def test_the_log_names_no_id(catalog: Catalog) -> None:
-    catalog.note("takedown", "a very secret id")
-    assert "secret" not in str([tuple(row) for row in catalog.rows("SELECT * FROM log")])
+    catalog.log("takedown", "a very secret id")
+    assert "secret" not in str([tuple(row) for row in catalog.all("SELECT * FROM log")])
 
 
 def test_a_run_is_recorded(catalog: Catalog) -> None:
     run = catalog.begin("fetch", "digest")
     catalog.end("done", {"stored": 3})
-    row = catalog.rows("SELECT verb, status, config, result FROM runs WHERE run = ?", (run,))[0]
+    row = catalog.all("SELECT verb, status, config, result FROM runs WHERE run = ?", (run,))[0]
     assert tuple(row) == ("fetch", "done", "digest", '{"stored":3}')
-    assert catalog.one("SELECT run FROM log WHERE action = 'fetch'") == run
+    assert catalog.scalar("SELECT run FROM log WHERE action = 'fetch'") == run
 
 
 # -- the workspace ---------------------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def test_a_new_driver_clears_what_a_killed_one_left(ws: Workspace) -> None:
     with ws.driver("export"):
         assert not (ws.work / "spool").exists()
         assert not list((ws.work / "releases").iterdir())
-        assert ws.catalog.one("SELECT status FROM runs WHERE run = ?", (run,)) == "killed"
+        assert ws.catalog.scalar("SELECT status FROM runs WHERE run = ?", (run,)) == "killed"
 
 
 @pytest.mark.parametrize("folder", ["Dropbox", "OneDrive - Work", "Google Drive", "dropbox (personal)", "Nextcloud"])

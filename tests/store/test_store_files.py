@@ -183,7 +183,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, resource.RLIM_INFINITY))
 number = 0
 try:
     for number in range(10_000):
-        ws.catalog.put(f"key {number}", "x" * 5_000)
+        ws.catalog.set(f"key {number}", "x" * 5_000)
 except DiskFullError as error:
     print(number, error)
 try:
@@ -203,9 +203,9 @@ def test_a_full_disk_loses_nothing_that_was_committed(ws: Workspace) -> None:
     assert text.count("free some space") == 2  # and the second time it says the same
     assert 10 < int(count) < 10_000
     again = Workspace(ws.root, Config())
-    assert again.catalog.one("SELECT count(*) FROM meta WHERE key LIKE 'key %'") == int(count)
-    assert again.catalog.one("PRAGMA integrity_check") == "ok"
-    again.catalog.put("and", "on it goes")
+    assert again.catalog.scalar("SELECT count(*) FROM meta WHERE key LIKE 'key %'") == int(count)
+    assert again.catalog.scalar("PRAGMA integrity_check") == "ok"
+    again.catalog.set("and", "on it goes")
     again.close()
 
 

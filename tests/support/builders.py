@@ -71,7 +71,7 @@ def add_hashed(ws: Workspace, hashes: Mapping[str, bytes], part: str, quality: f
         db.executemany(f"INSERT INTO samples {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     grains.write(ws, {one: bytes(detail.CELLS**2) for one in ids})
     made = {one: bare(value) | {"quality": quality} for one, value in hashes.items()}
-    write(ws, [Found(one, cast(phash.Row, made[one]), (far_pdq(one),)) for one in ids], part)
+    write(ws, [Found(one, cast(phash.HashRow, made[one]), (far_pdq(one),)) for one in ids], part)
 
 
 def bare(hashed: bytes) -> dict[str, object]:
@@ -104,7 +104,7 @@ def decide(ws: Workspace, sample: str, label: str, reviewer: str = "ann") -> Non
 
 def members(ws: Workspace) -> dict[str, dict[str, str | None]]:
     """The rows that dedupe wrote, by sample."""
-    return {row["sample"]: dict(row) for row in ws.catalog.rows("SELECT * FROM members")}
+    return {row["sample"]: dict(row) for row in ws.catalog.all("SELECT * FROM members")}
 
 
 def dump(
@@ -113,6 +113,6 @@ def dump(
     """All rows of the tables that dedupe writes, without the run that wrote them."""
     found: dict[str, list[str]] = {}
     for table in tables:
-        rows = [dict(row) for row in ws.catalog.rows(f"SELECT * FROM {table}")]
+        rows = [dict(row) for row in ws.catalog.all(f"SELECT * FROM {table}")]
         found[table] = sorted(str({key: value for key, value in row.items() if key != "run"}) for row in rows)
     return found

@@ -108,7 +108,7 @@ def _tables(ws: Workspace, ids: list[str]) -> None:
             "pdq": [rng.bytes(pdq.ORIENTATIONS * pdq.BYTES) for _ in part],
             "quality": np.full(len(part), 90, dtype=np.uint8),
         }
-        ws.table(pdq.NAME, pdq.MARK).write(f"fetch-{part[0][:16]}", to_table(screened))
+        ws.table(pdq.NAME, pdq.FINGERPRINT).write(f"fetch-{part[0][:16]}", to_table(screened))
     for shard, names in assign(ws.catalog).items():
         scores = {"id": names, "nsfw": rng.random(len(names), dtype=np.float32)}
         ws.table("open_nsfw", "0123456789ab").write(f"{shard:06d}", to_table(scores))

@@ -143,7 +143,7 @@ def environment() -> dict[str, str]:
 def decisions(root: Path, name: str = "uncertain") -> list[tuple[str, str]]:
     """Every decision in force, in the order given."""
     ws = Workspace(root, load(root))
-    rows = ws.catalog.rows(
+    rows = ws.catalog.all(
         "SELECT sample, label FROM in_force WHERE queue = ? AND session IS NOT NULL ORDER BY decision", (name,)
     )
     ws.close()

@@ -77,10 +77,10 @@ def fetched(root: Path, relist: bool = True) -> tuple[dict[str, Any], str]:
 
 def fates(ws: Workspace) -> dict[str, str]:
     """What became of each file, by its name."""
-    rows = ws.catalog.rows("SELECT locator, coalesce(reason, state) FROM candidates ORDER BY 1")
+    rows = ws.catalog.all("SELECT locator, coalesce(reason, state) FROM candidates ORDER BY 1")
     return {Path(row[0]).name: row[1] for row in rows}
 
 
 def logged(ws: Workspace) -> list[dict[str, Any]]:
     """The log, oldest first."""
-    return [dict(row) | json.loads(row["detail"]) for row in ws.catalog.rows("SELECT * FROM log ORDER BY seq")]
+    return [dict(row) | json.loads(row["detail"]) for row in ws.catalog.all("SELECT * FROM log ORDER BY seq")]

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil  # noqa: F401  (it asks for the platform where it is imported)
 import pytest
 
-from curate.contracts import Needs
+from curate.contracts import Resources
 from curate.engine import _limits as limits
 from curate.engine import _transport as parcel
 from curate.engine._confine import filter, lacking, syscalls
@@ -53,12 +53,12 @@ for how in ("auto", "require"):
     print(_confinement(Config(engine=EngineConfig(confine=how))))
 """
 SQUARES = """
-from curate.contracts import Needs
+from curate.contracts import Resources
 from curate.engine import _transport as _parcel
 from curate.engine.pool import Pool
 from tests.engine.test_engine import Square
 assert _parcel.Room.make() is None
-print(sorted(dict(Pool(2).map(Square(), range(1, 5), Needs())).values()))
+print(sorted(dict(Pool(2).map(Square(), range(1, 5), Resources())).values()))
 """
 ENOSYS, EOPNOTSUPP, EPERM, ENOSPC = 38, 95, 1, 28
 LANDLOCK, MEMFD = [444, 445, 446], [319]
@@ -211,7 +211,7 @@ def test_a_system_that_lacks_what_linux_has(monkeypatch: pytest.MonkeyPatch, roo
     monkeypatch.setattr(sys, "platform", "darwin")
     assert limits.cores() == os.cpu_count()
     assert parcel.Room.make() is None
-    assert dict(Pool(2).map(Square(), range(1, 7), Needs())) == {n: n * n for n in range(1, 7)}
+    assert dict(Pool(2).map(Square(), range(1, 7), Resources())) == {n: n * n for n in range(1, 7)}
     assert limits.machine_memory(root) > 2**28, "no /proc"
 
 

@@ -119,7 +119,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for verb in (("dedupe",), ("label",), ("export", "1.0.0")):
         assert command(root, *verb, "-q")[0] == 0
     ws = Workspace(root, pick_config(root))
-    ids = [row[0] for row in ws.catalog.rows("SELECT id FROM samples ORDER BY id")]
+    ids = [row[0] for row in ws.catalog.all("SELECT id FROM samples ORDER BY id")]
     ws.close()
     for name, some in (("decisions.csv", ids), ("first.csv", ids[:3])):
         label = "neutral" if name == "first.csv" else "drawings"
@@ -163,12 +163,12 @@ def state(root: Path) -> dict[str, object]:
     """What must be the same, however it was reached; and that nothing is wrong with it."""
     ws = Workspace(root, pick_config(root))
     try:
-        found: dict[str, object] = {one: ws.catalog.one(f"SELECT count(*) FROM {one}") for one in COUNTED}
+        found: dict[str, object] = {one: ws.catalog.scalar(f"SELECT count(*) FROM {one}") for one in COUNTED}
         found["doubts"], found["wrong"] = ws.doubts(), verify(ws, QUIET)["items"]
-        found["acknowledged"] = ws.catalog.one("SELECT count(*) FROM incidents WHERE acknowledged_at IS NOT NULL")
-        found["withheld"] = Counter(row[0] for row in ws.catalog.rows("SELECT reason FROM withheld"))
-        found["models"] = [row[0] for row in ws.catalog.rows("SELECT model FROM models")]
-        found["unfinished"] = ws.catalog.one("SELECT count(*) FROM removals WHERE state != 'done'")
+        found["acknowledged"] = ws.catalog.scalar("SELECT count(*) FROM incidents WHERE acknowledged_at IS NOT NULL")
+        found["withheld"] = Counter(row[0] for row in ws.catalog.all("SELECT reason FROM withheld"))
+        found["models"] = [row[0] for row in ws.catalog.all("SELECT model FROM models")]
+        found["unfinished"] = ws.catalog.scalar("SELECT count(*) FROM removals WHERE state != 'done'")
         found["page"] = (root / "report.html").exists()
         return found
     finally:

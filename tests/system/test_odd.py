@@ -61,7 +61,7 @@ def _agree(root: Path, unreadable: dict[str, int]) -> None:
     """Whatever check cannot read, fetch did not store, but for what is too small, of which each has its own limit."""
     ws = Workspace(root, load(root))
     failed = dict(
-        map(tuple, ws.catalog.rows("SELECT reason, count(*) FROM candidates WHERE state = 'failed' GROUP BY reason"))
+        map(tuple, ws.catalog.all("SELECT reason, count(*) FROM candidates WHERE state = 'failed' GROUP BY reason"))
     )
     ws.close()
     ours, theirs = ({k: n for k, n in of.items() if k != Reason.TOO_SMALL} for of in (failed, unreadable))

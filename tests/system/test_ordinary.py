@@ -30,7 +30,7 @@ label = "neutral"
 ABLE = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import PIL, curate'], check=True)"
 CALLS = """
 import json, os, sys
-from curate.contracts import Needs
+from curate.contracts import Resources
 from curate.engine import each; from curate.engine import _transport as _parcel
 from curate.engine.pool import Pool
 from curate.errors import ItemError
@@ -38,7 +38,7 @@ from tests.support.takenover import CALLS, TakenOver, Target
 folder, port = sys.argv[1:]
 assert _parcel.Room.make() is not None
 work, pool = TakenOver(Target(folder, os.getpid(), int(port))), Pool(2, confine="require", item_seconds=10)
-found = dict(pool.map(work, list(CALLS), Needs()))
+found = dict(pool.map(work, list(CALLS), Resources()))
 print(json.dumps({"tried": len(found), "got": [n for n, a in found.items() if not isinstance(a, ItemError)]}))
 """
 pytestmark = [

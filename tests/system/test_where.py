@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from curate.contracts import Needs
+from curate.contracts import Resources
 from curate.engine import _limits as limits
 from curate.engine import _transport as parcel
 from curate.engine import each, slices
@@ -132,4 +132,4 @@ def test_no_memory_to_share(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "memfd_create", refuse)
-    assert dict(Pool(1).map(Square(), range(1, 4), Needs())) == {1: 1, 2: 4, 3: 9}
+    assert dict(Pool(1).map(Square(), range(1, 4), Resources())) == {1: 1, 2: 4, 3: 9}

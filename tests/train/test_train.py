@@ -14,13 +14,13 @@ from PIL import Image, ImageDraw
 
 from curate.commands import pick
 from curate.config import Config, TrainConfig
-from curate.contracts import Decoded, Needs
+from curate.contracts import Decoded, Resources
 from curate.engine.serial import Serial
 from curate.errors import StoreError, UsageError
 from curate.evaluate.bundle import load_model, pixels
 from curate.features.scores import read
 from curate.options import Plugin
-from curate.plugins import make, mark_of
+from curate.plugins import fingerprint_of, make
 from curate.release.export import export
 from curate.release.reader import load
 from curate.store.workspace import Workspace
@@ -38,7 +38,7 @@ class Tiny:
     """A backbone that costs nothing: 16 coarse pixels, three colours each."""
 
     version: ClassVar[int] = 1
-    needs: ClassVar[Needs] = Needs(side=256)
+    needs: ClassVar[Resources] = Resources(side=256)
     columns: ClassVar[Mapping[str, str]] = {"embedding": "float16[48]"}
 
     def load(self) -> None:
@@ -105,7 +105,7 @@ def test_it_says_what_it_found(done: tuple[Workspace, dict[str, Any]]) -> None:
     assert test["accuracy_interval"] == (0.6756, 1.0)
     assert test["confusion"] == {"classes": ["drawings", "neutral"], "rows": [[4, 0], [0, 4]]}
     assert not [name for name in test if name.startswith("not_safe")]
-    row = ws.catalog.rows("SELECT model, version, result FROM models")[0]
+    row = ws.catalog.all("SELECT model, version, result FROM models")[0]
     assert (row["model"], row["version"]) == ("1.0.0", "1.0.0")
     assert json.loads(row["result"])["test"]["n"] == 8
     assert {p.name for p in Path(result["path"]).iterdir()} == {
@@ -161,7 +161,7 @@ def test_trained_again_it_is_the_same_to_the_byte(done: tuple[Workspace, dict[st
     assert contents(Path(other["path"])) == before
     trained(ws)
     assert contents(Path(result["path"])) == before
-    assert ws.catalog.one("SELECT count(*) FROM models") == 1
+    assert ws.catalog.scalar("SELECT count(*) FROM models") == 1
 
 
 def test_test_rows_teach_nothing_and_val_rows_only_stop(done: tuple[Workspace, dict[str, Any]], tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_rows_that_are_held_since_are_not_looked_at(tmp_path: Path) -> None:
     with ws.catalog.tx() as db:
         db.execute("INSERT INTO quarantine VALUES ('sample', ?, NULL, 'why', '')", (held,))
     assert trained(ws)["rows"] == {"train": 23, "val": 8, "test": 8}
-    scored = ws.table("test_train", mark_of(Tiny())).read()
+    scored = ws.table("test_train", fingerprint_of(Tiny())).read()
     assert scored is not None
     assert held not in scored.column("id").to_pylist()
 

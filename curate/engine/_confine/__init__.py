@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.contracts import Needs, Work
+from curate.contracts import Resources, Task
 from curate.engine._confine.denied import Denied
 from curate.errors import UsageError
 
@@ -90,7 +90,7 @@ class Door:
             yield from _NETWORK
 
 
-def door_of(work: Work[Any, Any], needs: Needs, confine: str) -> Door | None:
+def door_of(work: Task[Any, Any], needs: Resources, confine: str) -> Door | None:
     """The door of a work's workers; None where nothing confines them. Raises UsageError where something must."""
     if confine == "off" or ((why := lacking()) is not None and confine != "require"):
         return None
@@ -107,7 +107,7 @@ def door_of(work: Work[Any, Any], needs: Needs, confine: str) -> Door | None:
     )
 
 
-def _single(needs: Needs) -> bool:
+def _single(needs: Resources) -> bool:
     """Whether it must do without the threads that load() started: where it can, and the door shuts behind one only."""
     import landlockpy
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from curate.errors import GoneError
 from curate.records import UNSURE
-from curate.review.app.thumbnails import Look, name_of
-from curate.review.assignment import Item, there
+from curate.review.app.thumbnails import ThumbnailStyle, name_of
+from curate.review.assignment import Item, available_items
 from curate.review.journal import Journal
 from curate.store.reviewer import pseudonym
 
@@ -21,25 +21,25 @@ IDLE = 600.0  # seconds; more is not believed to have been spent on one item
 
 
 Vanish = Callable[[list[str]], None]
-Readmit = Callable[[str], "Card | None"]
+Readmit = Callable[[str], "ItemView | None"]
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class ItemView:
     """An item as the browser knows it: `key` is FiftyOne's id of it."""
 
     key: str
     item: Item
 
 
-class Desk:
+class Controller:
     """One reviewer at work. Calls come from several threads.
 
     `vanish` takes samples out of what FiftyOne shows, `readmit` puts one in that an earlier session was done with.
     """
 
     def __init__(
-        self, journal: Journal, cards: Sequence[Card], media: Path, look: Look, vanish: Vanish,
+        self, journal: Journal, cards: Sequence[ItemView], media: Path, look: ThumbnailStyle, vanish: Vanish,
         readmit: Readmit = lambda _: None,
     ) -> None:  # fmt: skip
         self.journal, self.media, self.look, self._vanish, self._readmit = journal, media, look, vanish, readmit
@@ -192,7 +192,7 @@ class Desk:
 
     def paused(self) -> bool:
         """Whether a pause is under way."""
-        until = self.journal.catalog.one(
+        until = self.journal.catalog.scalar(
             "SELECT pause_until FROM exposure WHERE reviewer = ?", (self.journal.reviewer,)
         )
         return until is not None and until > self.journal.clock()
@@ -200,11 +200,11 @@ class Desk:
     def refresh(self, *, force: bool = False) -> None:
         """Look again at what is held, gone or judged by others, where the catalog has changed since."""
         catalog = self.journal.catalog
-        version = catalog.one("PRAGMA data_version")
+        version = catalog.scalar("PRAGMA data_version")
         if version == self._version and not force:
             return
         self._version = version
-        here = {row["sample"] for row in there(catalog, self.journal.queue)}
+        here = {row["sample"] for row in available_items(catalog, self.journal.queue)}
         off = [key for key, card in self._cards.items() if card.item.sample not in here]
         if off:
             self.gone += len(off)
@@ -212,7 +212,7 @@ class Desk:
         left = {item.sample for item in self.journal.items()}
         self._pending = {key for key, card in self._cards.items() if card.item.sample in left}
         mine = "SELECT sample, label FROM in_force WHERE queue = ? AND reviewer = ? AND session IS NOT NULL"
-        rows = catalog.rows(mine, (self.journal.queue, self.journal.reviewer))
+        rows = catalog.all(mine, (self.journal.queue, self.journal.reviewer))
         self._labels = {self._keys[row[0]]: row[1] for row in rows if row[0] in self._keys}
 
     def first(self) -> str | None:
@@ -223,13 +223,13 @@ class Desk:
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
-    def _admit(self, card: Card | None) -> None:
+    def _admit(self, card: ItemView | None) -> None:
         if card is not None:
             self._cards[card.key], self._keys[card.item.sample] = card, card.key
             self._order.append(card.key)
             self._purged += 1  # the browser does not know it yet: it loads the page anew
 
-    def _card(self, key: str) -> Card:
+    def _card(self, key: str) -> ItemView:
         self.refresh()
         if key not in self._cards:
             raise GoneError("this item is not here any more; the next one is another")

@@ -154,14 +154,14 @@ def _origins(ws: Workspace, asked: Mapping[str, bool]) -> Iterator[tuple[str, tu
         "SELECT c.sample, min(m.source), max(m.license) FROM candidates c JOIN mentions m USING (candidate)"
         " WHERE c.sample IS NOT NULL GROUP BY c.sample"
     )
-    return ((row[0], (row[1], row[2])) for row in ws.catalog.rows(sql) if row[0] in asked)
+    return ((row[0], (row[1], row[2])) for row in ws.catalog.all(sql) if row[0] in asked)
 
 
 def _members(ws: Workspace, asked: Mapping[str, bool]) -> dict[str, tuple[str, ...]]:
     """The other members of each item's near-duplicate group."""
     groups: dict[str, list[str]] = {}
     mine: dict[str, str] = {}
-    for sample, group in ws.catalog.rows("SELECT sample, grp FROM members ORDER BY sample"):
+    for sample, group in ws.catalog.all("SELECT sample, grp FROM members ORDER BY sample"):
         groups.setdefault(group, []).append(sample)
         if sample in asked:
             mine[sample] = group
@@ -170,7 +170,7 @@ def _members(ws: Workspace, asked: Mapping[str, bool]) -> dict[str, tuple[str, .
 
 def _frames(ws: Workspace) -> dict[str, str]:
     """How many there are, where there are several: a thumbnail shows a few."""
-    rows = ws.catalog.rows("SELECT id, frames FROM samples WHERE frames > 1")
+    rows = ws.catalog.all("SELECT id, frames FROM samples WHERE frames > 1")
     return {row[0]: f"{row[1]}, {min(row[1], FRAMES)} at most shown" for row in rows}
 
 

@@ -43,7 +43,7 @@ _TYPES = {".jpg": b"image/jpeg", ".png": b"image/png"}
 
 
 @dataclass(frozen=True)
-class Door:
+class ReviewDoor:
     """What one session lets in: its scheme (http, https), the authorities it answers to, its token, its media folder.
 
     `dataset` is the only dataset that a request may name. `shows` says whether a file of the media folder may be seen
@@ -72,7 +72,7 @@ def cookie(token: str) -> str:
 class Guard:
     """An ASGI application: `inner` behind the door, and `own` (the session's routes, under /curate/) beside it."""
 
-    def __init__(self, inner: App, own: App, door: Door) -> None:
+    def __init__(self, inner: App, own: App, door: ReviewDoor) -> None:
         self._inner, self._own, self._door = inner, own, door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,7 +127,7 @@ class Guard:
 # -- who asks, and how -----------------------------------------------------------------------------------------------
 
 
-def refuse(scope: Scope, door: Door) -> Refusal | None:
+def refuse(scope: Scope, door: ReviewDoor) -> Refusal | None:
     """Why a request goes no further; None where it may. Bodies are judged when they are read."""
     for check in (_shape, _framing, _host, _origin, _site, _token):
         if (refusal := check(scope, door)) is not None:
@@ -139,7 +139,7 @@ def _values(scope: Scope, name: bytes) -> list[bytes]:
     return [value for key, value in scope["headers"] if key.lower() == name]
 
 
-def _shape(scope: Scope, _: Door) -> Refusal | None:
+def _shape(scope: Scope, _: ReviewDoor) -> Refusal | None:
     """A target that two parsers could read in two ways: encodings, dots, doubled slashes, absolute forms."""
     raw = bytes(scope.get("raw_path") or scope["path"].encode())
     if scope["http_version"] != "1.1":
@@ -149,7 +149,7 @@ def _shape(scope: Scope, _: Door) -> Refusal | None:
     return None
 
 
-def _framing(scope: Scope, _: Door) -> Refusal | None:
+def _framing(scope: Scope, _: ReviewDoor) -> Refusal | None:
     """What makes a proxy and a server disagree on where a request ends, or what it asks."""
     lengths, codings = _values(scope, b"content-length"), _values(scope, b"transfer-encoding")
     if len(lengths) > 1 or (lengths and codings) or len(codings) > 1:
@@ -164,14 +164,14 @@ def _framing(scope: Scope, _: Door) -> Refusal | None:
     return None
 
 
-def _host(scope: Scope, door: Door) -> Refusal | None:
+def _host(scope: Scope, door: ReviewDoor) -> Refusal | None:
     hosts = _values(scope, b"host")
     if len(hosts) != 1 or hosts[0].decode("latin1").lower() not in door.authorities:
         return Refusal(421, "this server has another name")
     return None
 
 
-def _origin(scope: Scope, door: Door) -> Refusal | None:
+def _origin(scope: Scope, door: ReviewDoor) -> Refusal | None:
     """A page of another origin, a sandboxed one (null), or a form without one changes nothing and reads nothing."""
     origins = _values(scope, b"origin")
     own = f"{door.scheme}://{_values(scope, b'host')[0].decode('latin1').lower()}"
@@ -182,7 +182,7 @@ def _origin(scope: Scope, door: Door) -> Refusal | None:
     return None
 
 
-def _site(scope: Scope, door: Door) -> Refusal | None:
+def _site(scope: Scope, door: ReviewDoor) -> Refusal | None:
     """What the browser says of who asks; another port of this host is another site here."""
     sites = _values(scope, b"sec-fetch-site")
     if sites and sites != [b"same-origin"] and sites != [b"none"]:
@@ -192,13 +192,13 @@ def _site(scope: Scope, door: Door) -> Refusal | None:
     return None
 
 
-def _token(scope: Scope, door: Door) -> Refusal | None:
+def _token(scope: Scope, door: ReviewDoor) -> Refusal | None:
     if _carried(scope, door) or (scope["path"] == "/" and scope["type"] == "http" and _asked(scope, door)):
         return None
     return Refusal(403, "no token: open the address that `curate review` printed")
 
 
-def _carried(scope: Scope, door: Door) -> bool:
+def _carried(scope: Scope, door: ReviewDoor) -> bool:
     """Whether a cookie bears the token."""
     for header in _values(scope, b"cookie"):
         for pair in header.decode("latin1").split(";"):  # of others' cookies nothing is asked: not even that they parse
@@ -208,13 +208,13 @@ def _carried(scope: Scope, door: Door) -> bool:
     return False
 
 
-def _asked(scope: Scope, door: Door) -> bool:
+def _asked(scope: Scope, door: ReviewDoor) -> bool:
     """Whether the query bears the token, once, in a GET."""
     given = [value for key, value in _query(scope) if key == "token"]
     return scope["method"] == "GET" and len(given) == 1 and _same(given[0], door)
 
 
-def _same(given: str, door: Door) -> bool:
+def _same(given: str, door: ReviewDoor) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), door.token.encode())
 
 
@@ -228,7 +228,7 @@ def _query(scope: Scope) -> list[tuple[str, str]]:
 # -- for what --------------------------------------------------------------------------------------------------------
 
 
-def _file(scope: Scope, door: Door) -> Path | Refusal:
+def _file(scope: Scope, door: ReviewDoor) -> Path | Refusal:
     """The one file that the query names, inside the session's folder after every link and `..` is followed."""
     query = _query(scope)
     if len(query) != 1 or query[0][0] != "filepath":
@@ -247,7 +247,7 @@ def _file(scope: Scope, door: Door) -> Path | Refusal:
     return path if door.shows(path.name) else Refusal(404, "no longer shown")
 
 
-def _judge(path: str, body: bytes, door: Door) -> Refusal | None:
+def _judge(path: str, body: bytes, door: ReviewDoor) -> Refusal | None:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
@@ -304,7 +304,7 @@ async def _refused(scope: Scope, send: Send, refusal: Refusal) -> None:
     await answer(scope, _hardened(scope, send), refusal.status, body, kind)
 
 
-async def _entry(door: Door, scope: Scope, send: Send) -> None:
+async def _entry(door: ReviewDoor, scope: Scope, send: Send) -> None:
     """The printed address: the token moves from the address to a cookie, and a script of ours goes on from there.
 
     A page, not a redirect: a Strict cookie would not follow a redirect that began on another site.

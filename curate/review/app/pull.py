@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate.errors import CurateError, GoneError, UsageError
-from curate.review.app.controller import Desk, choices
+from curate.review.app.controller import Controller, choices
 from curate.review.app.dataset import EDIT
 
 
@@ -38,7 +38,7 @@ def edits(dataset: Any) -> Iterator[Edit]:
         yield Edit(str(row["_id"]), str(row.get("sample")), tuple(map(str, row.get("tags") or ())), text)
 
 
-def pull(dataset: Any, desk: Desk) -> int:
+def pull(dataset: Any, desk: Controller) -> int:
     """Journal every edit, then take it out of FiftyOne, in this order: a kill in between does it again, to no effect.
 
     How many became decisions. One that meets a pause, or a full disk, stays where it is.

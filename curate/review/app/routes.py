@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from curate.errors import CurateError, DiskFullError, GoneError, PauseError, UsageError
-from curate.review.app.controller import Desk
+from curate.review.app.controller import Controller
 
 STATUS: tuple[tuple[type[CurateError], int], ...] = (
     (PauseError, 423), (GoneError, 410), (UsageError, 400), (DiskFullError, 507), (CurateError, 503),
@@ -22,7 +22,7 @@ Original = Callable[[str], tuple[bytes, str]]
 class Routes:
     """What the plugin asks. `original` gives a sample's bytes and media type; `close` ends the session."""
 
-    def __init__(self, desk: Desk, original: Original, dataset: str, close: Callable[[], None]) -> None:
+    def __init__(self, desk: Controller, original: Original, dataset: str, close: Callable[[], None]) -> None:
         self._desk, self._original, self._dataset, self._close = desk, original, dataset, close
 
     def app(self) -> Starlette:

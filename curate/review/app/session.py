@@ -17,12 +17,12 @@ from curate.engine import Aside
 from curate.errors import BusyError, ItemError, UsageError
 from curate.review.app import dataset as slice_
 from curate.review.app import pull, server, thumbnails
-from curate.review.app.controller import Card, Desk
-from curate.review.app.guard import Door, Guard
+from curate.review.app.controller import Controller, ItemView
+from curate.review.app.guard import Guard, ReviewDoor
 from curate.review.app.mongod import Mongod
 from curate.review.app.routes import Routes
 from curate.review.app.server import Options, Serving, Watch
-from curate.review.app.thumbnails import Look, name_of
+from curate.review.app.thumbnails import ThumbnailStyle, name_of
 from curate.review.assignment import Item
 from curate.review.journal import Journal
 from curate.store.workspace import Workspace
@@ -56,7 +56,7 @@ class _Session:
     def __init__(self, ws: Workspace, journal: Journal, folder: Path, options: Options) -> None:
         self.ws, self.journal, self.folder, self.options = ws, journal, folder, options
         config = ws.config.review
-        self.look = Look(config.blur, config.greyscale, options.unobscured)
+        self.look = ThumbnailStyle(config.blur, config.greyscale, options.unobscured)
         self.media = folder / "media"
         self._revealed = Aside(ws.config.engine, thumbnails.Revealing(ws.blobs.root, thumbnails.limits(ws)))
         self.summary: dict[str, Any] = {}
@@ -68,7 +68,7 @@ class _Session:
         app = _fiftyone(sock.getsockname()[1])
         desk = self.desk()
         token = secrets.token_urlsafe(24)
-        door = Door(
+        door = ReviewDoor(
             self.options.scheme, server.authorities(sock, self.options.scheme), token, self.media, slice_.NAME,
             desk.shows, desk.paused,
         )  # fmt: skip
@@ -90,14 +90,14 @@ class _Session:
             (self.folder / "open.html").unlink(missing_ok=True)
         return signal.Signals(serving.signal).name if serving.signal else "close"
 
-    def desk(self) -> Desk:
+    def desk(self) -> Controller:
         """The dataset, its pictures, and who sits before them. What an earlier session left unpulled comes first."""
         before = slice_.existing()
         self.journal.begin({"unobscured": True} if self.options.unobscured else {})
         if before is not None:
             self.dataset = before
-            cards = [Card(str(row["_id"]), Item(row["sample"], 0, "", False)) for row in _rows(before)]
-            pull.pull(before, Desk(self.journal, cards, self.media, self.look, lambda _: None))
+            cards = [ItemView(str(row["_id"]), Item(row["sample"], 0, "", False)) for row in _rows(before)]
+            pull.pull(before, Controller(self.journal, cards, self.media, self.look, lambda _: None))
         items = self.journal.items()
         there = set(thumbnails.make(self.ws, [item.sample for item in items], self.media, self.look))
         self.missing = len(items) - len(there)
@@ -106,8 +106,8 @@ class _Session:
             raise UsageError(f"queue {self.journal.queue}: nothing is left for {self.journal.reviewer}")
         facts = slice_.known(self.ws, items, self.journal.axis)
         self.dataset = slice_.build(items, facts, self.paths(items), self.journal.axis)
-        cards = [Card(str(row["_id"]), item) for row, item in zip(_rows(self.dataset), items, strict=True)]
-        return Desk(self.journal, cards, self.media, self.look, self.vanish, self.readmit)
+        cards = [ItemView(str(row["_id"]), item) for row, item in zip(_rows(self.dataset), items, strict=True)]
+        return Controller(self.journal, cards, self.media, self.look, self.vanish, self.readmit)
 
     def paths(self, items: Sequence[Item]) -> Mapping[str, Path]:
         """The picture of each item."""
@@ -118,7 +118,7 @@ class _Session:
         if self.dataset is not None:
             self.dataset.delete_samples(keys)
 
-    def readmit(self, sample: str) -> Card | None:
+    def readmit(self, sample: str) -> ItemView | None:
         """An item of an earlier session, whose decision was taken back."""
         item = next((one for one in self.journal.items() if one.sample == sample), None)
         if item is None:
@@ -127,7 +127,7 @@ class _Session:
         if not thumbnails.one(self.ws, sample, self.media / name_of(sample, self.look), self.look):
             return None
         facts = slice_.known(self.ws, [item], self.journal.axis)
-        return Card(slice_.add(self.dataset, [item], facts, self.paths([item]))[0], item)
+        return ItemView(slice_.add(self.dataset, [item], facts, self.paths([item]))[0], item)
 
     def original(self, sample: str) -> tuple[bytes, str]:
         """What is stored at full size, as the pixels that were screened; never the file itself."""

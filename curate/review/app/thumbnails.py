@@ -35,7 +35,7 @@ _ANY = Bounds(min_side=1)
 
 
 @dataclass(frozen=True)
-class Look:
+class ThumbnailStyle:
     """How pictures are obscured: the side in px of what becomes one average, of a picture of 256 px, and its colour.
 
     What lies within `blur` px is averaged away, not only smeared, so that no sharpening brings it back.
@@ -51,7 +51,7 @@ class Look:
         return f"{'clear' if self.unobscured else f'b{self.blur}' + ('g' if self.greyscale else 'c')}-{FRAMES}"
 
 
-def name_of(sample: str, look: Look) -> str:
+def name_of(sample: str, look: ThumbnailStyle) -> str:
     """The file name of a sample's thumbnail."""
     return f"{sample}.{look.mark}.jpg"
 
@@ -61,7 +61,7 @@ class Rendering:
     """The work that is mapped over samples: what a session shows of each."""
 
     root: Path
-    look: Look
+    look: ThumbnailStyle
     bounds: Bounds
 
     @property
@@ -121,7 +121,7 @@ def limits(ws: Workspace) -> Bounds:
     return Bounds(ws.config.fetch.max_pixels, 1, ws.config.fetch.max_frames)
 
 
-def render(data: bytes, look: Look, bounds: Bounds = _ANY) -> bytes:
+def render(data: bytes, look: ThumbnailStyle, bounds: Bounds = _ANY) -> bytes:
     """A JPEG of an image's bytes as a session shows it; raises ItemError where they are no image."""
     numbers = keyframes.numbers(open_image(data, bounds), FRAMES)
     side = SIDE if not look.unobscured else CLEAR if len(numbers) == 1 else CLEAR // 2
@@ -182,7 +182,7 @@ def _of_one_size(pictures: Sequence[Image.Image]) -> Iterator[Image.Image]:
             yield made
 
 
-def _obscured(image: Image.Image, look: Look) -> Image.Image:
+def _obscured(image: Image.Image, look: ThumbnailStyle) -> Image.Image:
     grey = image.convert("L") if look.greyscale else image
     cells = (max(1, round(grey.width / look.blur)), max(1, round(grey.height / look.blur)))
     return grey.resize(cells, Image.Resampling.BOX).resize(grey.size, Image.Resampling.BICUBIC)
@@ -195,7 +195,7 @@ def encoded(image: Image.Image, quality: int = _QUALITY) -> bytes:
     return out.getvalue()
 
 
-def make(ws: Workspace, samples: list[str], folder: Path, look: Look) -> list[str]:
+def make(ws: Workspace, samples: list[str], folder: Path, look: ThumbnailStyle) -> list[str]:
     """Write what is missing of the samples' thumbnails; the samples whose bytes are there, in the order given.
 
     One that cannot be decoded (any more) is shown as a grey field. What is in the folder for others is removed.
@@ -215,7 +215,7 @@ def make(ws: Workspace, samples: list[str], folder: Path, look: Look) -> list[st
     return there
 
 
-def one(ws: Workspace, sample: str, path: Path, look: Look) -> bool:
+def one(ws: Workspace, sample: str, path: Path, look: ThumbnailStyle) -> bool:
     """Whether the sample has its bytes; its thumbnail goes with them."""
     if not _there(ws, sample, path):
         return False

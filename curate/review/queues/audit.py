@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from curate.contracts import Pick, Pool
+from curate.contracts import CandidatePool, Selection
 from curate.errors import UsageError
 
 UNLABELLED, CONTRADICTED = "unlabelled", "contradicted"
@@ -32,7 +32,7 @@ class Audit:
         if self.strata < 1 or not 0 <= self.even <= 1:
             raise ValueError("strata must be 1 and more, even between 0 and 1")
 
-    def pick(self, pool: Pool, size: int) -> Sequence[Pick]:
+    def pick(self, pool: CandidatePool, size: int) -> Sequence[Selection]:
         """The first rows of each stratum in the pool's random order; the chance of each is n of N of its stratum.
 
         Raises UsageError for fewer items than strata: what has no chance at all says nothing of the whole.
@@ -42,7 +42,7 @@ class Audit:
             raise UsageError(f"audit: {size} items for {len(parts)} strata; take {len(parts)} or more, one of each")
         shares = allocate([len(rows) for rows in parts.values()], size, self.even)
         return [
-            Pick(int(row), name, n / len(rows))
+            Selection(int(row), name, n / len(rows))
             for (name, rows), n in zip(parts.items(), shares, strict=True)
             for row in rows[:n]
         ]

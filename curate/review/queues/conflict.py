@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from curate.contracts import Pick, Pool
+from curate.contracts import CandidatePool, Selection
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Conflict:
     reported: ClassVar[bool] = False
     blind: ClassVar[bool] = False
 
-    def pick(self, pool: Pool, size: int) -> Sequence[Pick]:
+    def pick(self, pool: CandidatePool, size: int) -> Sequence[Selection]:
         """One row a sample, under the first stratum that it is in; functions that are split evenly come first."""
         open_ = ~pool.judged & ~pool.contradicted
         split = _minority(pool.votes, pool.sets)
@@ -30,7 +30,7 @@ class Conflict:
         functions = np.flatnonzero((pool.contested == 0) & open_ & (split > 0))
         functions = functions[np.argsort(-split[functions], kind="stable")]
         strata = (("contradicted", kept_back), ("people", people), ("sources", sources), ("functions", functions))
-        return [Pick(int(row), name) for name, rows in strata for row in rows][:size]
+        return [Selection(int(row), name) for name, rows in strata for row in rows][:size]
 
 
 def _minority(votes: np.ndarray, sets: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from curate.contracts import Pick, Pool
+from curate.contracts import CandidatePool, Selection
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Gold:
         if not 0 <= self.double <= 1:
             raise ValueError("double must lie between 0 and 1")
 
-    def pick(self, pool: Pool, size: int) -> Sequence[Pick]:
+    def pick(self, pool: CandidatePool, size: int) -> Sequence[Selection]:
         """The first rows of the pool, which is in a random order."""
         n = min(size, len(pool.samples))
         twice = round(self.double * n)
-        return [Pick(row, people=2 if row < twice else 1) for row in range(n)]
+        return [Selection(row, people=2 if row < twice else 1) for row in range(n)]

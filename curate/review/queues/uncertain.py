@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from curate.contracts import Pick, Pool
+from curate.contracts import CandidatePool, Selection
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Uncertain:
     reported: ClassVar[bool] = False
     blind: ClassVar[bool] = False
 
-    def pick(self, pool: Pool, size: int) -> Sequence[Pick]:
+    def pick(self, pool: CandidatePool, size: int) -> Sequence[Selection]:
         """The smallest margins first; where they are equal, in the pool's order. What has no label is left out."""
         ordered = np.sort(np.nan_to_num(pool.probabilities, nan=-1.0), axis=1)
         margins = ordered[:, -1] - ordered[:, -2]
         asked = np.flatnonzero((ordered[:, -1] >= 0) & ~pool.judged)
-        return [Pick(int(row)) for row in asked[np.argsort(margins[asked], kind="stable")][:size]]
+        return [Selection(int(row)) for row in asked[np.argsort(margins[asked], kind="stable")][:size]]

@@ -10,7 +10,7 @@ from curate.errors import ItemError
 from curate.media import pdq, thumbnail
 from curate.media.decode import Bounds, frames, load, open_image, scaled
 from curate.media.parts import parts
-from curate.review.app.thumbnails import FRAMES, Look, render, revealed
+from curate.review.app.thumbnails import FRAMES, ThumbnailStyle, render, revealed
 from tests.support.hiding import found_in, inverting, mask, saved
 from tests.support.pictures import clip, photograph, texture
 
@@ -40,7 +40,7 @@ def test_what_is_shown_holds_nothing_but_what_we_show(name: str) -> None:
     assert found_in(data, grey)
     assert "main" not in found_in(data, grey)
     first = scaled(open_image(data, Bounds()), None)
-    clear = render(data, Look(unobscured=True))
+    clear = render(data, ThumbnailStyle(unobscured=True))
     for shown in (revealed(data)[0], clear, thumbnail.clear(first), thumbnail.obscured(first)):
         assert found_in(shown, grey) == []
         info = Image.open(io.BytesIO(shown)).info
@@ -86,7 +86,7 @@ def test_a_thumbnail_of_an_animation_is_a_strip_of_its_distinct_frames(kind: str
     """Eight pictures of which one is held for three frames: the first, the last, and three between."""
     pictures = [texture(n, (160, 120)) for n in range(8)]
     shown = [*pictures[:3], pictures[2], pictures[2], *pictures[3:]]
-    made = Image.open(io.BytesIO(render(clip(kind, shown), Look(unobscured=True))))
+    made = Image.open(io.BytesIO(render(clip(kind, shown), ThumbnailStyle(unobscured=True))))
     assert made.size == (FRAMES * 160 + (FRAMES - 1) * 4, 120)
     for place, number in enumerate((0, 2, 4, 5, 7)):
         frame = made.crop((164 * place, 0, 164 * place + 160, 120))
@@ -95,7 +95,7 @@ def test_a_thumbnail_of_an_animation_is_a_strip_of_its_distinct_frames(kind: str
 
 def test_a_strip_is_obscured_frame_by_frame_as_a_still_is() -> None:
     pictures = [texture(n, (640, 480)) for n in (1, 2)]
-    for look in (Look(), Look(blur=40), Look(greyscale=False)):
+    for look in (ThumbnailStyle(), ThumbnailStyle(blur=40), ThumbnailStyle(greyscale=False)):
         strip = Image.open(io.BytesIO(render(clip("PNG", pictures, (640, 480)), look)))
         assert strip.size == (2 * 256 + 4, 192)
         assert strip.mode == ("L" if look.greyscale else "RGB")
@@ -108,7 +108,7 @@ def test_a_strip_is_obscured_frame_by_frame_as_a_still_is() -> None:
 def test_one_frame_and_equal_frames_are_no_strip() -> None:
     one = texture(1, (160, 120))
     for data in (clip("GIF", [one]), clip("TIFF", [one, one, one])):
-        assert Image.open(io.BytesIO(render(data, Look(unobscured=True)))).size == (160, 120)
+        assert Image.open(io.BytesIO(render(data, ThumbnailStyle(unobscured=True)))).size == (160, 120)
 
 
 def test_a_reveal_of_pages_has_all_of_them() -> None:
@@ -121,7 +121,7 @@ def test_a_reveal_of_pages_has_all_of_them() -> None:
         made.seek(number)
         assert np.abs(grey(made.crop((0, 0, *page.size))) - grey(page)).mean() < 12
         assert made.info["duration"] == 2000 or number == 0
-    strip = Image.open(io.BytesIO(render(saved(pages[0], "TIFF", *pages[1:]), Look(unobscured=True))))
+    strip = Image.open(io.BytesIO(render(saved(pages[0], "TIFF", *pages[1:]), ThumbnailStyle(unobscured=True))))
     assert strip.size == (160 + 4 + 100 + 4 + 512, 384), "pages are as large as they are"
 
 

@@ -82,7 +82,7 @@ def press(page: Page, key: str) -> None:
 def rows(root: Path, sql: str) -> list[tuple[Any, ...]]:
     """What the catalog holds."""
     ws = Workspace(root, load(root))
-    found = [tuple(row) for row in ws.catalog.rows(sql)]
+    found = [tuple(row) for row in ws.catalog.all(sql)]
     ws.close()
     return found
 

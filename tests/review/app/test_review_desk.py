@@ -16,10 +16,10 @@ from PIL import Image
 from curate.config import load
 from curate.errors import BusyError, CurateError, DiskFullError, GoneError, PauseError, UsageError
 from curate.review.app import dataset, mongod, pull, server, thumbnails
-from curate.review.app.controller import Card, Desk, choices
+from curate.review.app.controller import Controller, ItemView, choices
 from curate.review.app.routes import Routes
 from curate.review.app.session import _alone, _folder_name
-from curate.review.app.thumbnails import Look
+from curate.review.app.thumbnails import ThumbnailStyle
 from curate.review.assignment import Item
 from curate.review.journal import Journal
 from curate.screening.quarantine import quarantine
@@ -38,15 +38,15 @@ def ws(tmp_path: Path) -> Iterator[Workspace]:
     one.close()
 
 
-def desk(ws: Workspace, name: str = "uncertain", reviewer: str = "ann") -> tuple[Desk, list[str], list[str]]:
+def desk(ws: Workspace, name: str = "uncertain", reviewer: str = "ann") -> tuple[Controller, list[str], list[str]]:
     """A desk with pictures; what it took away, and the samples in order."""
     journal = Journal(ws.catalog, ws.config, name, reviewer)
     items = journal.items()
     media = ws.work / "review" / reviewer
-    thumbnails.make(ws, [item.sample for item in items], media, Look())
+    thumbnails.make(ws, [item.sample for item in items], media, ThumbnailStyle())
     gone: list[str] = []
-    cards = [Card(f"k{n}", item) for n, item in enumerate(items)]
-    return Desk(journal, cards, media, Look(), gone.extend), gone, [item.sample for item in items]
+    cards = [ItemView(f"k{n}", item) for n, item in enumerate(items)]
+    return Controller(journal, cards, media, ThumbnailStyle(), gone.extend), gone, [item.sample for item in items]
 
 
 def test_a_stale_tab_overrules_nothing(ws: Workspace) -> None:
@@ -55,28 +55,28 @@ def test_a_stale_tab_overrules_nothing(ws: Workspace) -> None:
     assert one.decide("k0", "neutral", 1.0, "b", None)["already"] == "porn"
     assert one.state("k0")["item"]["label"] == "porn"
     assert "already" not in one.decide("k0", "neutral", 1.0, "c", "porn"), "one who saw it may change it"
-    assert ws.catalog.rows("SELECT label FROM in_force")[0][0] == "neutral"
+    assert ws.catalog.all("SELECT label FROM in_force")[0][0] == "neutral"
 
 
 def test_one_keypress_is_recorded_once(ws: Workspace) -> None:
     one, _, _ = desk(ws)
     for _ in range(3):
         one.decide("k1", "sexy", 1.0, "same", None)
-    assert ws.catalog.one("SELECT count(*) FROM decisions") == 1
+    assert ws.catalog.scalar("SELECT count(*) FROM decisions") == 1
 
 
 def test_time_on_an_item_is_believed_within_reason(ws: Workspace) -> None:
     one, _, _ = desk(ws)
     for key, seconds in (("k0", -5.0), ("k1", 1e9)):
         one.decide(key, "sexy", seconds, key, None)
-    assert [row[0] for row in ws.catalog.rows("SELECT seconds FROM decisions ORDER BY decision")] == [0.0, 600.0]
+    assert [row[0] for row in ws.catalog.all("SELECT seconds FROM decisions ORDER BY decision")] == [0.0, 600.0]
 
 
 def test_an_original_is_served_once_after_its_reveal_is_on_record(ws: Workspace) -> None:
     one, _, samples = desk(ws)
     assert one.redeem("guess") is None
     ticket = one.reveal("k0", "n1")
-    assert ws.catalog.one("SELECT count(*) FROM review_events WHERE kind = 'reveal'") == 1
+    assert ws.catalog.scalar("SELECT count(*) FROM review_events WHERE kind = 'reveal'") == 1
     assert one.redeem(ticket) == samples[0]
     assert one.redeem(ticket) is None
     first, second = one.reveal("k1", "n2"), None
@@ -101,7 +101,7 @@ def test_what_is_held_is_taken_off_every_desk(ws: Workspace) -> None:
     quarantine(other.catalog, two._cards["k1"].item.sample, "a test", actor="eve")
     other.close()
     assert two.redeem(ticket) is None
-    assert not two.shows(thumbnails.name_of(held, Look()))
+    assert not two.shows(thumbnails.name_of(held, ThumbnailStyle()))
     assert others[0] == "k0"
     assert not list(one.media.glob(f"{held}*"))
     with pytest.raises(GoneError):
@@ -123,9 +123,9 @@ def test_what_was_taken_down_meanwhile_vanishes_and_is_counted(ws: Workspace) ->
 
 def test_a_blob_that_is_missing_has_no_picture(ws: Workspace, tmp_path: Path) -> None:
     samples = [item.sample for item in Journal(ws.catalog, ws.config, "uncertain", "ann").items()]
-    thumbnails.make(ws, samples, tmp_path / "media", Look())
+    thumbnails.make(ws, samples, tmp_path / "media", ThumbnailStyle())
     ws.blobs.delete(samples[0])
-    assert thumbnails.make(ws, samples, tmp_path / "media", Look()) == samples[1:]
+    assert thumbnails.make(ws, samples, tmp_path / "media", ThumbnailStyle()) == samples[1:]
     assert len(list((tmp_path / "media").iterdir())) == len(samples) - 1
 
 
@@ -149,7 +149,7 @@ def test_undo_brings_the_item_back(ws: Workspace) -> None:
 class Web:
     """The session's own routes, asked in process: the status, the headers, the body."""
 
-    def __init__(self, one: Desk) -> None:
+    def __init__(self, one: Controller) -> None:
         self._app = Routes(one, lambda sample: (b"x", "image/png"), "queue", lambda: None).app()
 
     def ask(self, path: str, body: bytes | None = None, kind: bytes = b"application/json") -> tuple[int, str, bytes]:
@@ -236,13 +236,13 @@ def test_an_obscured_picture_has_no_detail_no_colour_and_no_metadata() -> None:
     exif[0x010E] = "a secret caption"
     out = io.BytesIO()
     photograph().save(out, "JPEG", exif=exif, comment=b"another secret")
-    data = thumbnails.render(out.getvalue(), Look())
+    data = thumbnails.render(out.getvalue(), ThumbnailStyle())
     assert b"secret" not in data
     image = Image.open(io.BytesIO(data))
     assert (image.mode, max(image.size), dict(image.getexif())) == ("L", 256, {})
     clear = photograph().convert("L").resize(image.size)
     assert fine(image) < 0.02 * fine(clear), "what is finer than 8 px of 256 is gone, not only smeared"
-    assert b"secret" not in thumbnails.render(out.getvalue(), Look(unobscured=True))
+    assert b"secret" not in thumbnails.render(out.getvalue(), ThumbnailStyle(unobscured=True))
 
 
 def fine(image: Image.Image) -> float:
@@ -256,17 +256,18 @@ def fine(image: Image.Image) -> float:
 def test_blur_and_colour_are_options() -> None:
     data = encode(photograph())
     plain = [
-        Image.open(io.BytesIO(thumbnails.render(data, look))) for look in (Look(), Look(blur=40), Look(greyscale=False))
+        Image.open(io.BytesIO(thumbnails.render(data, look)))
+        for look in (ThumbnailStyle(), ThumbnailStyle(blur=40), ThumbnailStyle(greyscale=False))
     ]
     assert plain[2].mode == "RGB"
     rough = [np.abs(np.diff(np.asarray(one.convert("L"), dtype=float))).mean() for one in plain]
     assert rough[1] < rough[0]
-    assert Image.open(io.BytesIO(thumbnails.render(data, Look(unobscured=True)))).size == (512, 512)
+    assert Image.open(io.BytesIO(thumbnails.render(data, ThumbnailStyle(unobscured=True)))).size == (512, 512)
 
 
 def test_what_cannot_be_decoded_is_a_grey_field(ws: Workspace, tmp_path: Path) -> None:
     ws.blobs.put([("ab" * 32, b"no image")])
-    assert thumbnails.one(ws, "ab" * 32, tmp_path / "x.jpg", Look())
+    assert thumbnails.one(ws, "ab" * 32, tmp_path / "x.jpg", ThumbnailStyle())
     assert Image.open(tmp_path / "x.jpg").getextrema() == (128, 128)
 
 
@@ -347,6 +348,6 @@ def test_a_long_path_gets_its_socket_elsewhere(tmp_path: Path) -> None:
 
 def test_pictures_of_a_texture_stay_apart() -> None:
     """So that the obscured ones are pictures at all."""
-    one, two = (thumbnails.render(encode(texture(seed)), Look()) for seed in (1, 2))
+    one, two = (thumbnails.render(encode(texture(seed)), ThumbnailStyle()) for seed in (1, 2))
     assert one != two
-    assert replace(Look(), blur=3).mark != Look().mark
+    assert replace(ThumbnailStyle(), blur=3).mark != ThumbnailStyle().mark

@@ -233,4 +233,6 @@ def test_the_environment_is_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 def test_other_programs_cookies_do_not_matter(cookie: str, carried: bool) -> None:
     cookie = cookie.replace("OWN", guard.cookie("abc")).replace("OTHER", guard.cookie("other"))
     scope = {"headers": [(b"cookie", cookie.encode("latin1"))]}
-    assert guard._carried(scope, guard.Door("http", frozenset(), "abc", Path(), "queue", lambda _: True)) is carried
+    assert (
+        guard._carried(scope, guard.ReviewDoor("http", frozenset(), "abc", Path(), "queue", lambda _: True)) is carried
+    )

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from curate.contracts import Decoded, Needs
+from curate.contracts import Decoded, Resources
 
 
 @dataclass
@@ -14,7 +14,7 @@ class Brightness:
     """The mean of all channels, 0 to 1, and the mean of each."""
 
     version: ClassVar[int] = 1
-    needs: ClassVar[Needs] = Needs(batch=3, side=256)
+    needs: ClassVar[Resources] = Resources(batch=3, side=256)
     columns: ClassVar[Mapping[str, str]] = {"mean": "float32", "channels": "float16[3]"}
 
     def load(self) -> None:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from curate.contracts import Decoded, Needs
+from curate.contracts import Decoded, Resources
 
 
 @dataclass
@@ -14,7 +14,7 @@ class Careless:
     """One number, however many samples there are."""
 
     version: ClassVar[int] = 1
-    needs: ClassVar[Needs] = Needs(side=256)
+    needs: ClassVar[Resources] = Resources(side=256)
     columns: ClassVar[Mapping[str, str]] = {"one": "float32"}
 
     def load(self) -> None:

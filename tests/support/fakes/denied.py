@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from curate.contracts import Decoded, Needs
+from curate.contracts import Decoded, Resources
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Denied:
 
     victims: tuple[str, ...] = ()
     version: ClassVar[int] = 1
-    needs: ClassVar[Needs] = Needs(batch=2, side=8)
+    needs: ClassVar[Resources] = Resources(batch=2, side=8)
     columns: ClassVar[Mapping[str, str]] = {"one": "float32"}
 
     def load(self) -> None:

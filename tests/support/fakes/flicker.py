@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from curate.contracts import Decoded, Needs
+from curate.contracts import Decoded, Resources
 
 
 @dataclass
@@ -14,7 +14,7 @@ class Flicker:
     """The mean of each channel, 0 to 255, five times; nothing is said of a picture without any blue."""
 
     version: ClassVar[int] = 1
-    needs: ClassVar[Needs] = Needs(batch=2, side=256)
+    needs: ClassVar[Resources] = Resources(batch=2, side=256)
     columns: ClassVar[Mapping[str, str]] = {
         "most": "float32", "least": "float32", "mean": "float32", "first": "float32", "all": "float16[3]",
         "said": "string",

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from curate.contracts import Decoded, Needs
+from curate.contracts import Decoded, Resources
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Killer:
     victims: tuple[str, ...] = ()
     always: bool = False
     version: ClassVar[int] = 1
-    needs: ClassVar[Needs] = Needs(side=256)
+    needs: ClassVar[Resources] = Resources(side=256)
     columns: ClassVar[Mapping[str, str]] = {"alive": "float32"}
 
     def load(self) -> None:
