@@ -119,7 +119,7 @@ def table(folder: Path) -> str:
     lines.append(f"|---|{'---:|' * len(SETTINGS)}")
     found: dict[str, dict[str, float]] = {}
     for name, config in SETTINGS.items():
-        alike = near(HashArrays.of(ws, ids, config), config)
+        alike = near(HashArrays.from_workspace(ws, ids, config), config)
         found[name] = {how: _share(alike, [[at[a], at[b]] for a, b in some]) for how, some in pairs.items()}
     for how in EDITS:
         lines.append(f"| {how} | {' | '.join(f'{of[how]:.2f}' for of in found.values())} |")

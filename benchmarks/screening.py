@@ -148,7 +148,7 @@ def skewed(count: int, rng: np.random.Generator) -> None:
     lists = {"nothing": even, "a slot of each": np.where(np.arange(32) < 2, one, even), "a word of each": word}
     lists |= {"a twentieth, near each other": part, "all alike": np.repeat(one, count, axis=0)}
     for name, listed in lists.items():
-        index = PdqIndex.of(listed.tobytes())
+        index = PdqIndex.from_bytes(listed.tobytes())
         with timed(f"skew: {name}", len(queries), rate=True):
             index.nearest(queries, RADIUS)
 

@@ -134,7 +134,7 @@ class ScreeningConfig:
     preserve_days: int = 365
 
     def __post_init__(self) -> None:
-        """Refuse to preserve for nobody."""
+        """Require an operator and a key when matches are preserved."""
         if self.on_match == "preserve" and not (self.operator and self.public_key):
             raise ValueError('on_match = "preserve" needs operator (who answers for it) and public_key')
         if self.preserve_days < 1 or self.stop_after_matches < 0:

@@ -73,7 +73,7 @@ class PauseError(CurateError):
 
 
 class GoneError(CurateError):
-    """An item is there no more for whoever judges: it is held, was taken down, or is in no such queue."""
+    """The item is no longer available to the reviewer: held, taken down, or not in this queue."""
 
 
 class ItemError(CurateError):

@@ -190,7 +190,7 @@ def _blobs(ws: Workspace, found: Findings, progress: Progress, repair: bool | No
 
 
 def _problem(path: Path, row: tuple[object, ...] | None) -> tuple[str, str] | None:
-    """What is wrong with a blob. `row`: what the catalog says of it; () where it says nothing, None where it cannot."""
+    """What is wrong with a blob. `row`: its catalog row; () if absent, None if the catalog is unreadable."""
     try:
         sha256, *rest = _digests(path)
     except OSError as error:
@@ -245,7 +245,7 @@ def _files(ws: Workspace, found: Findings, repair: bool) -> None:
 
 
 def _mend(ws: Workspace, kind: str, path: str) -> None:
-    """What of a file can be made again: exports are written anew, what nobody finished is removed, marks are set."""
+    """Repair a file: rewrite exports, delete unfinished files, restore cache tags."""
     top, _, rest = path.partition("/")
     if kind == "orphans":
         (ws.work / path).unlink(missing_ok=True)

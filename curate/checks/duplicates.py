@@ -76,10 +76,10 @@ class Pictures:
     rows: list[list[int]]
     hashes: tuple[Hashes, ...]  # upright pHash and PDQ, of every distinct frame
     measures: tuple[Measure, ...]  # of the first ones, in every way
-    group: Ids  # each picture's smallest fellow
+    group: Ids  # each picture's component label
 
     @classmethod
-    def of(cls, rows: Sequence[DatasetRow], looks: dict[str, Seen]) -> "Pictures":
+    def from_rows(cls, rows: Sequence[DatasetRow], looks: dict[str, Seen]) -> "Pictures":
         """The readable pictures, in the order of their digests."""
         at: defaultdict[str, list[int]] = defaultdict(list)
         seen: dict[str, Seen] = {}
@@ -133,7 +133,7 @@ class Pair:
 class Alike:
     """What is alike. `leaks`: (split, other) -> rows of `other` near to one of `split`; `shared`: groups in both.
 
-    `within`: split -> rows that have a fellow in their own split. `torn`: rows with a fellow of another label, and
+    `within`: split -> rows with a near-duplicate in their own split. `torn`: rows with one of another label, and
     `contradicted`: those whose very bytes have two labels.
     """
 
@@ -152,7 +152,7 @@ class Alike:
 def alike(rows: Sequence[DatasetRow], pictures: Pictures, splits: Sequence[str], labels: Sequence[str]) -> Alike:
     """Everything that is alike."""
     found = Alike()
-    sides = _Sides.of(rows, pictures, splits, labels)
+    sides = _Sides.from_rows(rows, pictures, splits, labels)
     members = defaultdict(list)
     for picture, group in enumerate(pictures.group.tolist()):
         members[group].append(picture)
@@ -179,7 +179,7 @@ class _Sides:
     label: Ids
 
     @classmethod
-    def of(
+    def from_rows(
         cls, rows: Sequence[DatasetRow], pictures: Pictures, splits: Sequence[str], labels: Sequence[str]
     ) -> "_Sides":
         split_at, label_at = ({name: n for n, name in enumerate(names)} for names in (splits, labels))

@@ -164,6 +164,6 @@ def _duplicates(facts: Mapping[str, Any]) -> Table:
         ["Groups of two and more", found["groups"]],
         ["Pictures in them", found["pictures"]],
         ["The largest group", found["largest"]],
-        *([f"In {split}: with a fellow in the same split", n] for split, n in found["within"].items()),
+        *([f"In {split}: with a near-duplicate in the same split", n] for split, n in found["within"].items()),
     ]
     return table("Duplicates", ["", "Pictures"], rows)

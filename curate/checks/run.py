@@ -45,7 +45,7 @@ def check(found: Dataset, engine: Engine, progress: Progress) -> Checked:
     rows, splits, labels = found.rows, found.splits, found.labels
     looks = look([row.path for row in rows], engine, progress)
     with progress.stage("compare", 2) as step:
-        pictures = near.Pictures.of(rows, looks)
+        pictures = near.Pictures.from_rows(rows, looks)
         alike = near.alike(rows, pictures, splits, labels)
         step()
         readable = sorted(place for places in pictures.rows for place in places)

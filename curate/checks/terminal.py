@@ -66,7 +66,7 @@ def _splits(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _verdict(facts: Mapping[str, Any], name: str) -> Iterator[str]:
-    """Why there is nothing to name: because there is none, because it was not asked, or because nobody can say."""
+    """Why there is nothing to name: because there is none, because it was not asked, or because it has no answer."""
     one = facts["verdicts"][name]
     if one["verdict"] != "found":
         yield _line(name, f"{one['verdict']}: {one['said']}")
@@ -94,7 +94,7 @@ def _duplicates(facts: Mapping[str, Any]) -> Iterator[str]:
     if not found["groups"]:
         return
     within = ", ".join(f"{split} {n:,}" for split, n in found["within"].items() if n)
-    own = f"; with a fellow in their own split: {within}" if within else ""
+    own = f"; with a near-duplicate in their own split: {within}" if within else ""
     yield _line(
         "duplicates",
         f"{_n(found['groups'], 'group')} of {found['pictures']:,} pictures, the largest of {found['largest']:,}; "

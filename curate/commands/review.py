@@ -28,7 +28,7 @@ def review(
     address: Annotated[str, typer.Option(help="Anything but loopback needs --cert and --key.")] = "127.0.0.1",
     cert: Annotated[Path | None, typer.Option(help="TLS certificate chain (PEM).")] = None,
     key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
-    stats: Annotated[bool, typer.Option("--stats", help="Only say what decisions are worth: agreement, gold.")] = False,
+    stats: Annotated[bool, typer.Option("--stats", help="Only print agreement and accuracy on gold items.")] = False,
 ) -> None:
     """Work through a queue in the browser: obscured by default, blind where it counts, one key a decision."""
     from curate.review.app.server import Options, say_url

@@ -25,7 +25,7 @@ def takedown(
         bool, typer.Option("--upstream-deleted", help="All that `fetch --sync` found deleted upstream.")
     ] = False,
 ) -> None:
-    """Let go of an item for good: bytes, rows, everything made of it, its rows in releases; it does not come back."""
+    """Delete an item for good: bytes, rows, everything made of it, its rows in releases; it does not come back."""
     from curate.removal.takedown import deleted, takedown
 
     if bool(name) == upstream_deleted:

@@ -36,7 +36,7 @@ class Disputes:
 def declared(ws: Workspace, ids: Sequence[str], near: Rows, names: Sequence[str]) -> Disputes:
     """Groups in which sources declare different classes for samples that look alike as a whole.
 
-    `near` is each row's smallest fellow by that: an album, or one frame in common, alone is no conflict.
+    `near` has component labels (int64[n]) by that: an album, or one frame in common, alone is no conflict.
     """
     at = {one: row for row, one in enumerate(ids)}
     found = Disputes([], [])

@@ -56,9 +56,9 @@ class Group:
     every: tuple[Every, ...]  # what is compared frame by frame
 
     @classmethod
-    def of(cls, ws: Workspace, ids: list[str]) -> "Group":
+    def from_samples(cls, ws: Workspace, ids: list[str]) -> "Group":
         """Read the members' hashes."""
-        looks = HashArrays.of(ws, ids)
+        looks = HashArrays.from_workspace(ws, ids)
         return cls(ids, looks, _albums(ws, ids), ws.config.dedupe, sharing.every(ws, ids, looks))
 
     def measures(self, row: int) -> list[Measure]:
@@ -143,7 +143,7 @@ def explain(ws: Workspace, name: str) -> dict[str, Any]:
     members = [
         one[0] for one in ws.catalog.all("SELECT sample FROM members WHERE grp = ? ORDER BY sample", (me["grp"],))
     ]
-    group = Group.of(ws, members)
+    group = Group.from_samples(ws, members)
     place = members.index(sample)
     sets = ws.catalog.all("SELECT sample FROM members WHERE collapse = ? ORDER BY sample", (me["collapse"],))
     return {

@@ -49,18 +49,22 @@ class Names:
 class Memory:
     """What earlier runs said of each row: its group's name (a number of `known`), its split (a place in SPLITS).
 
-    `floors` is the strongest split that the group of that name had of members who were taken down since. int64[n] each;
+    `minimum_splits`: the strongest split that the group of that name had of members taken down since. int64[n] each;
     -1 where nothing was said. Nothing here is forgotten.
     """
 
     known: Names
     names: Rows
     splits: Rows
-    floors: Rows
+    minimum_splits: Rows
 
     @classmethod
-    def of(
-        cls, ids: Sequence[str], names: Iterable[Said], splits: Iterable[Said], floors: Mapping[str, str] | None = None
+    def from_remembered(
+        cls,
+        ids: Sequence[str],
+        names: Iterable[Said],
+        splits: Iterable[Said],
+        minimum_splits: Mapping[str, str] | None = None,
     ) -> "Memory":
         """From what is remembered, as (id, name) and (id, split); those who are not there count for nothing."""
         at = {one: row for row, one in enumerate(ids)}
@@ -69,8 +73,8 @@ class Memory:
         found, kept, least = (np.full(len(ids), -1, dtype=np.int64) for _ in range(3))
         for row, to, name in here:
             found[row] = known.of_gone(name) if to < 0 else known.of_rows[to]
-            if floors and name in floors:
-                least[row] = SPLITS.index(floors[name])
+            if minimum_splits and name in minimum_splits:
+                least[row] = SPLITS.index(minimum_splits[name])
         for one, split in splits:
             if one in at:
                 kept[at[one]] = SPLITS.index(split)
@@ -91,7 +95,7 @@ class Grouping:
 
 
 def merge_components(near: Rows, tied: Rows) -> Rows:
-    """Each row's smallest fellow (int64[n]), as `near` has it and with the pairs of `tied` (int64[m, 2]) joined."""
+    """Component labels (int64[n], each the smallest row): `near`'s, merged along the pairs `tied` (int64[m, 2])."""
     parent = near.copy()
     union(parent, tied[:, 0], tied[:, 1])
     return flatten(parent)
@@ -112,7 +116,7 @@ def remembered_pairs(memory: Memory) -> Rows:
 
 
 def assign(ids: Sequence[str], groups: Rows, memory: Memory, draw: Callable[[Sequence[str]], Rows]) -> Grouping:
-    """Names and splits of groups (int64[n], each row's smallest fellow).
+    """Names and splits of groups, which are given as component labels (int64[n], the smallest row of each).
 
     A group takes the smallest name that one of its members remembers, else the smallest id among them. It takes the
     strongest split that one of them remembers (test, then val, then train: what is tested on must not be trained on),
@@ -123,7 +127,7 @@ def assign(ids: Sequence[str], groups: Rows, memory: Memory, draw: Callable[[Seq
     np.minimum.at(name, groups, np.where(memory.names < 0, nobody, memory.names))
     name = np.where(name == nobody, memory.known.of_rows, name)
     split = np.full(len(ids), -1, dtype=np.int64)
-    np.maximum.at(split, groups, np.maximum(memory.splits, memory.floors))
+    np.maximum.at(split, groups, np.maximum(memory.splits, memory.minimum_splits))
     spelled = memory.known.spelled()
     heads = np.flatnonzero((groups == np.arange(len(ids))) & (split < 0))
     split[heads] = draw([spelled[number] for number in name[heads].tolist()])

@@ -67,7 +67,7 @@ def write(catalog: Catalog, found: Members, memory: Memory, conflicts: Iterable[
 
 
 def _differences(catalog: Catalog, rows: Iterator[Row]) -> tuple[list[Row], list[Row]]:
-    """The rows that are not there as they are, and the samples (as rows of one) that are there and no more."""
+    """Rows to insert or update, and ids to delete (as rows of one)."""
     changed, gone = [], []
     old = catalog.iterate_tuples("SELECT * FROM members ORDER BY sample")
     known = next(old, None)
@@ -89,9 +89,9 @@ def _differences(catalog: Catalog, rows: Iterator[Row]) -> tuple[list[Row], list
 def _floors(db: sqlite3.Connection, found: Members, memory: Memory) -> None:
     """What a group owes to members that were taken down, under the name that it has now."""
     owed: dict[str, int] = {}
-    for row in (memory.floors >= 0).nonzero()[0].tolist():
+    for row in (memory.minimum_splits >= 0).nonzero()[0].tolist():
         name = found.grouping.names[row]
-        owed[name] = max(owed.get(name, 0), int(memory.floors[row]))
+        owed[name] = max(owed.get(name, 0), int(memory.minimum_splits[row]))
     known = dict(db.execute("SELECT grp, split FROM floors").fetchall()) if owed else {}
     for name, split in owed.items():
         floor = max(SPLITS[split], known.get(name, SPLITS[split]), key=SPLITS.index)

@@ -70,7 +70,7 @@ class Active:
 
 @dataclass
 class Near:
-    """Each row's smallest fellow by all stages, what each took (s), and the corrupt parts they made again.
+    """Component labels by all stages (int64[n]), what each took (s), and the corrupt parts they made again.
 
     The stages look at first frames: what these join looks alike as a whole.
     """
@@ -80,7 +80,7 @@ class Near:
     rebuilt: list[str] = field(default_factory=list)
 
     def shared(self, every: Sequence[Every]) -> Rows:
-        """Each row's smallest fellow where a frame after the first counts as well."""
+        """Component labels where a frame after the first counts as well."""
         if not sharing.several(every):
             return self.labels
         started = time.monotonic()
@@ -180,7 +180,7 @@ def _active(catalog: Catalog) -> Active:
 
 
 def _memory(catalog: Catalog, ids: Sequence[str]) -> Memory:
-    return Memory.of(
+    return Memory.from_remembered(
         ids,
         catalog.iterate_tuples("SELECT sample, grp FROM group_names"),
         catalog.iterate_tuples("SELECT sample, split FROM splits"),
@@ -207,7 +207,7 @@ def _albums(catalog: Catalog, ids: Sequence[str]) -> Rows:
 
 
 def _looks(ws: Workspace, ids: Sequence[str], embedder: Labeler | None) -> HashArrays:
-    looks = HashArrays.of(ws, ids)
+    looks = HashArrays.from_workspace(ws, ids)
     if embedder is None:
         return looks
     name = next(name for name, kind in embedder.columns.items() if "[" in kind)

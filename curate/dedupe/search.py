@@ -112,7 +112,7 @@ def by_cosine(mark: str, vectors: npt.NDArray[np.float32], least: float) -> Stag
 
 def _turned(features: Bytes, place: Rows, turned: Bytes, old: Rows, radius: int) -> Rows:
     """`place`: where among the rows those are whose orientations are asked; the first len(old) have an answer."""
-    classes = Classes.of(features.view(np.uint64))  # who is equal in every orientation is searched for once
+    classes = Classes.from_words(features.view(np.uint64))  # who is equal in every orientation is searched for once
     first, known = classes.first, len(old)
     labels = np.concatenate([old, np.arange(known, len(features))])
     union(labels, first[classes.label], np.arange(len(features)))
@@ -137,7 +137,7 @@ def _turned(features: Bytes, place: Rows, turned: Bytes, old: Rows, radius: int)
 
 
 def joined(ws: Workspace, stage: Stage, ids: Sequence[str], rows: Rows) -> tuple[Rows, list[str]]:
-    """Each row's smallest fellow by one stage, int64[n]; and the corrupt parts of its table, which are made again.
+    """Component labels by one stage, int64[n]; and the corrupt parts of its table, which are made again.
 
     `ids` are sorted; `rows` (ascending) are those that have the feature, the others are near to nothing. Only what the
     stage's table does not know is searched for; what it did not know, it does then.
@@ -183,5 +183,5 @@ def _recalled(known: "pa.Table | None", ids: "pa.Array", digest: npt.NDArray[np.
     whole = np.bincount(component[same], minlength=int(component.max()) + 1)[component] == size
     old, new = place[whole].astype(np.int64), np.ones(len(ids), dtype=bool)
     new[old] = False
-    _, first, fellow = np.unique(component[whole], return_index=True, return_inverse=True)
-    return np.concatenate([old, np.flatnonzero(new)]), first[fellow]
+    _, first, inverse = np.unique(component[whole], return_index=True, return_inverse=True)
+    return np.concatenate([old, np.flatnonzero(new)]), first[inverse]

@@ -103,13 +103,13 @@ def several(hashes: Sequence[Every]) -> bool:
 def joined(hashes: Sequence[Every], near: Rows) -> Rows:
     """The samples that a frame after the first joins to others, in pairs: int64[m, 2].
 
-    `near` is each row's smallest fellow by the first frames, and what else united them: these are not compared again.
+    `near` has the component labels by first frames and what else united them: these are not compared again.
     """
     found = [np.empty((0, 2), dtype=np.int64)]
     for one in hashes:
         if (firsts := one.firsts) < len(one.rows):
-            _, first, fellow = np.unique(near[one.rows[:firsts]], return_index=True, return_inverse=True)
-            labels = groups(one.hashes, one.radius, old=first[fellow].astype(np.int64))
+            _, first, inverse = np.unique(near[one.rows[:firsts]], return_index=True, return_inverse=True)
+            labels = groups(one.hashes, one.radius, old=first[inverse].astype(np.int64))
             found.append(np.stack([one.rows, one.rows[labels]], axis=1))
     return np.concatenate(found)
 

@@ -47,7 +47,7 @@ class HashArrays:
     vectors: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
 
     @classmethod
-    def of(cls, ws: Workspace, ids: Sequence[str], config: DedupeConfig | None = None) -> "HashArrays":
+    def from_workspace(cls, ws: Workspace, ids: Sequence[str], config: DedupeConfig | None = None) -> "HashArrays":
         """Read those that the config asks for: the workspace's, where no other is given."""
         config, found = config or ws.config.dedupe, hashes.read(ws, ids)
         told = found.known[:, None] & (found.qualities >= config.phash_quality) & config.by_phash
@@ -122,7 +122,7 @@ def _pairs(rows: Rows, others: Rows, found: Rows) -> Rows:
 
 
 def tight(looks: HashArrays, grouped: Rows, config: DedupeConfig) -> Rows:
-    """Each row's smallest fellow in steps of the collapse radius: only such rows can be one picture."""
+    """Component labels under the collapse radius: only rows of one component can be one picture."""
     told, hashed, radius = looks.by_phash, looks.phash, config.collapse_radius
     if not config.by_phash:
         told, hashed, radius = looks.by_pdq, looks.pdq, config.pdq_collapse_radius

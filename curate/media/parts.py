@@ -40,7 +40,7 @@ class _Budget:
     unseen: Reason = Reason.DECODE_ERROR  # why a frame is refused that others can read
 
     @classmethod
-    def of(cls, bounds: Bounds) -> "_Budget":
+    def from_bounds(cls, bounds: Bounds) -> "_Budget":
         """All that a file may have."""
         return cls(bounds, 2 * SEVERAL * bounds.max_pixels, RENDERED * bounds.max_pixels)  # raw frames count again
 
@@ -69,7 +69,7 @@ def whole(data: bytes, bounds: Bounds, opened: Image.Image | None = None) -> Who
     """
     image = open_image(data, bounds) if opened is None else opened
     concealed = hidden.inspect(data, image.format or "", bounds).pictures
-    budget = _Budget.of(bounds)
+    budget = _Budget.from_bounds(bounds)
     found = chain(_pictures(data, image, budget), _concealed(concealed, budget))
     name, first = next(found)
     main, grey = phash.with_pdq(first, name)  # now: what shows a later frame may draw it over this one

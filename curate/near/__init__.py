@@ -27,7 +27,7 @@ def pairs(hashes: Hashes, radius: int, *, max_pairs: int = 10_000_000) -> Ids:
     `max_pairs`, before they fill the memory: one placeholder seen 50,000 times is 1.25 billion pairs (see `groups`).
     """
     words = _words(hashes, radius)
-    classes = Classes.of(words)
+    classes = Classes.from_words(words)
     sizes = classes.sizes
     room = _spend(max_pairs, int((sizes * (sizes - 1) // 2).sum()), max_pairs)
     twins = np.flatnonzero(sizes > 1)
@@ -59,14 +59,14 @@ def cross(a: Hashes, b: Hashes, radius: int, *, max_pairs: int = 10_000_000) -> 
 
 
 def groups(hashes: Hashes, radius: int, *, old: Ids | None = None) -> Ids:
-    """Which rows hang together through steps of at most `radius` bits, as int64[n]: each row's smallest fellow.
+    """Connected components under Hamming distance <= `radius`: int64[n], labels are the smallest rows.
 
     `hashes` is uint8[n, 8 or 32]. Pairs are never all in memory. `old` is the answer for the first len(old) rows at
     the same radius: with it only the later rows are searched for (among themselves and against the old ones), and the
     answer is the same. Components chain: two rows of one may be far apart.
     """
     words = _words(hashes, radius)
-    classes = Classes.of(words)
+    classes = Classes.from_words(words)
     parent, first = classes.first[classes.label], classes.first
     if old is None:
         searches: list[tuple[Ids, Ids | None]] = [(first, None)]
@@ -116,7 +116,7 @@ def _stretches(words: Words) -> Iterator[tuple[int, Words]]:
 
 
 def _crossed(left: Words, right: Words, radius: int, room: int, limit: int) -> Iterator[Ids]:
-    here, there = Classes.of(left), Classes.of(right)
+    here, there = Classes.from_words(left), Classes.from_words(right)
     words = np.concatenate([left, right])
     for near in join(words, (here.first, there.first + len(left)), radius, np.arange(len(words))):
         mine, theirs = here.label[near[:, 0]], there.label[near[:, 1] - len(left)]
@@ -136,7 +136,7 @@ def _check_old(old: Ids, rows: int) -> None:
     if old.dtype != np.int64 or old.ndim != 1 or len(old) > rows:
         raise ValueError(f"old must be int64[at most {rows}], not {old.dtype}{list(old.shape)}")
     if (old < 0).any() or (old > np.arange(len(old))).any():
-        raise ValueError("old must hold an earlier answer: each row's smallest fellow, so never a later row")
+        raise ValueError("old must hold an earlier answer: component labels, none of a later row")
 
 
 def _spend(room: int, count: int, limit: int) -> int:

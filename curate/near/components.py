@@ -25,16 +25,16 @@ class Classes:
     starts: Ids
 
     @classmethod
-    def of(cls, words: Words) -> "Classes":
+    def from_words(cls, words: Words) -> "Classes":
         """Collapse the equal rows of uint64[n, any]."""
         members, begins = _side_by_side(words)
         starts = np.flatnonzero(begins)
         sizes = np.diff(starts, append=len(words))
         smallest = np.minimum.reduceat(members, starts) if len(words) else members
-        fellow = np.empty(len(words), dtype=np.int64)
-        fellow[members] = np.repeat(smallest, sizes)
-        is_first = fellow == np.arange(len(words))
-        label = (np.cumsum(is_first) - 1)[fellow]
+        labels = np.empty(len(words), dtype=np.int64)
+        labels[members] = np.repeat(smallest, sizes)
+        is_first = labels == np.arange(len(words))
+        label = (np.cumsum(is_first) - 1)[labels]
         by_first = np.empty(len(starts), dtype=np.int64)
         by_first[label[smallest]] = np.arange(len(starts))
         return cls(np.flatnonzero(is_first), label, sizes[by_first], members, starts[by_first])

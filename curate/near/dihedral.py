@@ -14,7 +14,7 @@ from curate.near.turns import ORDER, QUARTERS, SIDE, Hashes, turned
 
 
 def groups(hashes: Hashes, radius: int, *, old: Ids | None = None) -> Ids:
-    """Which rows hang together through steps of at most `radius` bits in some orientation: each row's smallest fellow.
+    """Connected components under Hamming distance <= `radius` in some orientation; labels as in `near.groups`.
 
     `hashes` is uint8[n, 8]. With `old`, an answer for the first len(old) rows at the same radius, only the later ones
     are searched for, and the answer is the same. Upright neighbours are found as well.
@@ -22,7 +22,7 @@ def groups(hashes: Hashes, radius: int, *, old: Ids | None = None) -> Ids:
     if hashes.dtype != np.uint8 or hashes.ndim != 2 or hashes.shape[1] != SIDE:
         raise ValueError(f"hashes must be uint8[n, {SIDE}], not {hashes.dtype}{list(hashes.shape)}")
     words = np.ascontiguousarray(hashes).view(np.uint64)
-    classes = Classes.of(words)
+    classes = Classes.from_words(words)
     parent, first, known = classes.first[classes.label], classes.first, 0
     if old is not None:
         union(parent, np.arange(len(old)), old)

@@ -29,7 +29,7 @@ class _Side:
     columns: Words
 
     @classmethod
-    def of(cls, words: Words, ids: Ids) -> "_Side":
+    def from_words(cls, words: Words, ids: Ids) -> "_Side":
         return cls(ids, np.stack([words[ids, word] for word in range(words.shape[1])]))
 
     def __len__(self) -> int:
@@ -102,8 +102,8 @@ class _Job:
 
 def join_slots(words: Words, sides: Sides, radius: int, joined: Ids) -> Iterator[Ids]:
     """As `join`, compiled and on all cores, in the memory of a few copies of the hashes."""
-    left = _Side.of(words, sides[0])
-    jobs = [_Job(left, left if sides[1] is None else _Side.of(words, sides[1]))]
+    left = _Side.from_words(words, sides[0])
+    jobs = [_Job(left, left if sides[1] is None else _Side.from_words(words, sides[1]))]
     pool, none = ThreadPoolExecutor(_cores()), np.empty(0, dtype=np.int64)
     try:
         while jobs:

@@ -1,4 +1,4 @@
-"""Text of strangers in one form: words in lower case with one space between them, in every script."""
+"""Normalise untrusted text: words in lower case with one space between them, in every script."""
 
 import re
 import unicodedata

@@ -83,7 +83,7 @@ def check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
     """Every two splits by what dedupe grouped by; test and train by mirrors, turns and borders, whatever that is."""
     import numpy as np
 
-    known = {split: HashArrays.of(ws, ids[split]) for split in SPLITS}
+    known = {split: HashArrays.from_workspace(ws, ids[split]) for split in SPLITS}
     missing = [ids[split][n] for split in SPLITS for n in np.flatnonzero(~known[split].hashed)]
     if missing:
         raise GateError(
@@ -96,7 +96,7 @@ def check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
         _refuse(ids, (one, other), found, "run `curate dedupe` again")
     full = replace(ws.config.dedupe, orientations=True, borders=True)
     if full != ws.config.dedupe:
-        left, right = (HashArrays.of(ws, ids[split], full) for split in ASKED)
+        left, right = (HashArrays.from_workspace(ws, ids[split], full) for split in ASKED)
         remedy = "set orientations and borders to true in [dedupe], and run it again"
         _refuse(ids, ASKED, crossings(left, right, full), remedy)
 

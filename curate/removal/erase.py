@@ -20,7 +20,7 @@ _COUNTED = {
 
 
 def group_name(catalog: Catalog, sample: str) -> str:
-    """What a group is called that was named after a sample that is removed: it stays one, and tells nobody of it."""
+    """Replacement name for a group named after a removed sample: a keyed digest, so the id is not disclosed."""
     return catalog.digest("group", sample)
 
 

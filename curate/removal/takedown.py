@@ -1,4 +1,4 @@
-"""`curate takedown`: lets go of an item, and of everything that was made of it, for good."""
+"""`curate takedown`: permanently delete an item and everything derived from it."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any

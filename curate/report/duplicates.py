@@ -131,7 +131,7 @@ def _splits(ws: Workspace) -> Table:
 
 
 def _histograms(ws: Workspace, groups: Mapping[str, Sequence[str]], progress: Progress) -> list[dict[str, Any]]:
-    """Of each sample in a group, the bits to its nearest fellow, by each hash that says something of both."""
+    """Of each sample in a group, the bits to its nearest neighbour in it, by each hash that says something of both."""
     some: list[Sequence[str]] = []
     for members in groups.values():
         if sum(map(len, some)) >= MEASURED:

@@ -1,4 +1,4 @@
-"""What decisions are worth, as tables of a page: reviewers under pseudonyms, nobody's pace."""
+"""Inter-annotator agreement as tables of a page: reviewers under pseudonyms, nobody's pace."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from curate.report.html import Table, table
 
 _CONSENSUS = {
     "settled": "settled by somebody else, with a reason",
-    "unanimous": "everybody of one mind",
+    "unanimous": "unanimous",
     "majority": "more for one class than for any other",
     "tie": "as many for one as for another: no label",
     "unsure": "nobody could tell: no label",

@@ -1,4 +1,4 @@
-"""What people's decisions are worth: how far they agree, with each other and with known answers; how far they came.
+"""Inter-annotator agreement, accuracy on gold items, and progress.
 
 Reviewers appear under pseudonyms; how fast somebody works, and what somebody looked at, is told to that person alone.
 """
@@ -92,7 +92,7 @@ def _blind(catalog: Catalog, axis: Axis, taxonomy: str) -> _Blind:
 
 
 def _consensus(ws: Workspace, axis: Axis, votes: Mapping[str, Counter[str]]) -> dict[str, int]:
-    """How each judged sample got its label, or why it has none: settled, of one mind, by most, a tie, nobody sure."""
+    """How each judged sample got its label, or why it has none: adjudicated, unanimous, majority, tie, all unsure."""
     settled = views.precedents(ws.catalog, axis.name, ws.config.taxonomy.version)
     kinds = Counter(_kind(name in settled, counts, axis) for name, counts in votes.items())
     return {kind: kinds[kind] for kind in ("settled", "unanimous", "majority", "tie", "unsure")}

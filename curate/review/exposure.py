@@ -28,7 +28,7 @@ class ExposureLimits:
     pause: float
 
     @classmethod
-    def of(cls, config: ReviewConfig) -> "ExposureLimits":
+    def from_config(cls, config: ReviewConfig) -> "ExposureLimits":
         """The limits that the config sets."""
         return cls(config.max_minutes * 60, config.max_reveals, config.pause_minutes * 60)
 

@@ -216,13 +216,13 @@ class Journal:
     def exposure(self) -> Exposure:
         """Where this reviewer stands, by now: asking counts as looking."""
         with self.catalog.tx() as db:
-            return tick(db, self.reviewer, ExposureLimits.of(self.config.review), self.clock())
+            return tick(db, self.reviewer, ExposureLimits.from_config(self.config.review), self.clock())
 
     def _account(self, db: sqlite3.Connection, act: Act) -> None:
         """Count an act; raises PauseError where a pause is under way, or begins before it."""
         before = db.execute("SELECT pause_until FROM exposure WHERE reviewer = ?", (self.reviewer,)).fetchone()
         now = self.clock()
-        after = tick(db, self.reviewer, ExposureLimits.of(self.config.review), now, act)
+        after = tick(db, self.reviewer, ExposureLimits.from_config(self.config.review), now, act)
         began = after.pause_until is not None and (before is None or before[0] is None or before[0] <= now)
         if after.pause_until is not None and not (began and act == "done"):  # what is done was looked at before
             raise _PauseDueError(act)
@@ -270,7 +270,7 @@ class Journal:
                 raise
             with self.catalog.tx() as db:
                 until = tick(
-                    db, self.reviewer, ExposureLimits.of(self.config.review), self.clock(), error.act
+                    db, self.reviewer, ExposureLimits.from_config(self.config.review), self.clock(), error.act
                 ).pause_until
             when = datetime.fromtimestamp(until or self.clock(), UTC).astimezone().strftime("%H:%M")
             raise PauseError(f"a pause until {when}: nothing more is shown before, nothing was recorded") from None

@@ -84,7 +84,7 @@ def _pictures() -> "tuple[list[str], PdqIndex]":
             for one in (levels, 255 - levels):
                 found += _turned(np.repeat(one[..., None], 3, axis=2))
                 names += [name] * 8
-    return names, PdqIndex.of(b"".join(found))
+    return names, PdqIndex.from_bytes(b"".join(found))
 
 
 def _turned(pixels: "np.ndarray") -> list[bytes]:

@@ -75,9 +75,9 @@ class _Rows:
         from curate.screening.index import DigestIndex, PdqIndex
 
         if kind == "pdq":
-            self.index = PdqIndex.of(self.values)
+            self.index = PdqIndex.from_bytes(self.values)
         else:
-            self.digests = DigestIndex.of(self.values, WIDTHS[kind])
+            self.digests = DigestIndex.from_bytes(self.values, WIDTHS[kind])
             if self.digests.find(bytes(self.values[: WIDTHS[kind]])) is None:
                 raise GateError(f"the index of {kind} did not find its canary")
         self.values = bytearray()

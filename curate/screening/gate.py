@@ -28,7 +28,7 @@ UNSAID = ("doubts", "newest", "origin", "matched")  # what is no matter of a rel
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate says of one item: a match, why nobody can say (`unavailable`), or neither.
+    """What the gate says of one item: a match, why there is no answer (`unavailable`), or neither.
 
     `exact_only`: the picture says too little for PDQ (quality below 50), so only its digests were looked up.
     """
@@ -146,7 +146,7 @@ class Gate:
     def _remote(
         self, items: Sequence[Digests], pictures: Sequence[Sequence[Pdq] | None], verdicts: list[Verdict]
     ) -> None:
-        """Ask the matchers for what no list knows; where one does not answer, nobody can say."""
+        """Ask the matchers for what no list knows; an unanswered query makes the verdict `unavailable`."""
         told = [
             n for n, one in enumerate(verdicts) if not one.match and not one.unavailable and pictures[n] is not None
         ]

@@ -33,7 +33,7 @@ class DigestIndex:
     rows: Ints
 
     @classmethod
-    def of(cls, values: bytes | bytearray, width: int) -> "DigestIndex":
+    def from_bytes(cls, values: bytes | bytearray, width: int) -> "DigestIndex":
         """From digests of `width` bytes, end to end, duplicates included."""
         array = np.frombuffer(values, dtype=f"S{width}")
         order = np.argsort(array, kind="stable")
@@ -69,7 +69,7 @@ class PdqIndex:
     slots: "Slots | None" = None  # of a long list
 
     @classmethod
-    def of(cls, values: bytes | bytearray) -> "PdqIndex":
+    def from_bytes(cls, values: bytes | bytearray) -> "PdqIndex":
         """From hashes of 32 bytes, end to end; raises GateError where it misses its canary."""
         columns = np.frombuffer(values, dtype=np.uint64).reshape(-1, 4).T.copy()
         if columns.shape[1] < LONG:

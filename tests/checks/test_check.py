@@ -346,7 +346,7 @@ def test_leaks_and_conflicts_of_animations_are_those_of_brute_force(made: list[t
         seen = Seen(str(n), f"{n:064x}", "", 9, 9, 9, "", frames[0][0] + bytes(8), signs, 50.0, pdq=bytes(256))
         looks[str(n)] = replace(seen, others=others)
         rows.append(DatasetRow(str(n), str(n), "cat" if cat else "dog", "train" if left else "test", ""))
-    found = alike(rows, Pictures.of(rows, looks), ["train", "test"], ["cat", "dog"])
+    found = alike(rows, Pictures.from_rows(rows, looks), ["train", "test"], ["cat", "dog"])
 
     def near(a: int, b: int, whole: bool) -> bool:
         pairs = itertools.product(made[a][0][: 1 if whole else None], made[b][0][: 1 if whole else None])

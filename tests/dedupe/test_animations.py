@@ -336,7 +336,7 @@ def test_groups_are_those_of_comparing_everything(shown: list[list[int]]) -> Non
 
 
 def components(shown: Sequence[list[int]], near: Callable[[list[int], list[int]], bool]) -> npt.NDArray[np.int64]:
-    """Each one's smallest fellow, by comparing all with all."""
+    """Component labels, by comparing all with all."""
     found = np.arange(len(shown))
     for _ in shown:
         for a, b in itertools.combinations(range(len(shown)), 2):

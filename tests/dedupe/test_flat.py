@@ -136,8 +136,8 @@ def test_what_has_no_row_is_told_from_a_black_picture(tmp_path: Path) -> None:
         by_phash.known,
         by_pdq.known,
         known,
-        HashArrays.of(ws, asked).hashed,
-        ~HashArrays.of(ws, asked).missing,
+        HashArrays.from_workspace(ws, asked).hashed,
+        ~HashArrays.from_workspace(ws, asked).missing,
     ):
         assert mask.tolist() == [True, False]
     assert hashes.unread(ws, asked) == ["f" * 64]
@@ -182,7 +182,7 @@ def test_two_samples_whose_thumbnails_are_lost_are_not_one_picture(tmp_path: Pat
     ws = workspace(tmp_path)
     ids = sorted(add(ws, encode(photograph(), "JPEG", quality=quality)) for quality in (95, 90))
     hashes.complete(ws, ids, Serial(), QUIET)
-    looks, pair = HashArrays.of(ws, ids), (np.array([0]), np.array([1]))
+    looks, pair = HashArrays.from_workspace(ws, ids), (np.array([0]), np.array([1]))
     labels = np.zeros(2, dtype=np.int64)
     assert one_picture(ws, ids, looks, labels, cast(DetailMaps, Same()), cast(Animations, Same()))(*pair).tolist() == [
         True

@@ -40,7 +40,7 @@ class Past:
 
     names: dict[str, str] = field(default_factory=dict)
     splits: dict[str, str] = field(default_factory=dict)
-    floors: dict[str, str] = field(default_factory=dict)
+    minimum_splits: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Found:
 def one_run(ids: list[str], edges: list[tuple[str, str]], past: Past) -> tuple[Found, Past, np.ndarray]:
     """What dedupe does with edges between ids, and what it remembers then."""
     at = {one: row for row, one in enumerate(ids)}
-    memory = Memory.of(ids, past.names.items(), past.splits.items(), past.floors)
+    memory = Memory.from_remembered(ids, past.names.items(), past.splits.items(), past.minimum_splits)
     tied = np.array([(at[a], at[b]) for a, b in edges if a in at and b in at], dtype=np.int64).reshape(-1, 2)
     together = merge_components(merge_components(np.arange(len(ids)), tied), remembered_pairs(memory))
     grouping = assign(ids, together, memory, draw)
@@ -66,7 +66,7 @@ def one_run(ids: list[str], edges: list[tuple[str, str]], past: Past) -> tuple[F
     }
     names = {**past.names, **dict(zip(ids, found.names, strict=True))}
     splits = {**dict(zip(ids, found.splits, strict=True)), **past.splits}
-    return found, Past(names, splits, past.floors), together
+    return found, Past(names, splits, past.minimum_splits), together
 
 
 numbers = st.integers(0, 25)

@@ -115,7 +115,7 @@ def test_groups_are_those_of_eight_joins_and_grow_the_same(path: str, seed: int,
 @pytest.mark.parametrize("radius", [0, 3, 6, 8, 10, 13])
 def test_the_large_join_finds_every_pair_and_no_other(radius: int) -> None:
     found = hashes(radius, 2500, radius)
-    first = Classes.of(found.view(np.uint64)).first
+    first = Classes.from_words(found.view(np.uint64)).first
     wanted = eight_joins(found[first], radius)
     assert len(wanted) > 100
 

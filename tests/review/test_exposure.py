@@ -138,7 +138,7 @@ def test_nobody_looks_for_longer_than_is_set(acts: list[tuple[float, Act]]) -> N
     db = sqlite3.connect(":memory:")
     db.row_factory = sqlite3.Row
     db.execute("CREATE TABLE exposure (reviewer TEXT PRIMARY KEY, seconds, reveals, seen_at, pause_until)")
-    limits, now = ExposureLimits.of(LIMITS), 0.0
+    limits, now = ExposureLimits.from_config(LIMITS), 0.0
     looked, reveals, resting, seen = 0.0, 0, None, None
     for gap, act in acts:
         now += gap

@@ -91,7 +91,7 @@ def test_every_distance_of_every_size(way: str, size: int, twice: bool, tmp_path
     entries.add("lines:1", Lines(path, algorithm="pdq"))
     entries.build()
     (own,) = (one for _, one in entries._pdq())
-    index, wanted = PdqIndex.of(listed.tobytes()), brute(listed, queries)
+    index, wanted = PdqIndex.from_bytes(listed.tobytes()), brute(listed, queries)
     for radius in RADII:
         same(index.nearest(queries, radius), wanted, radius)
         same(own.nearest(queries, radius), wanted, radius)
@@ -103,7 +103,7 @@ def test_every_distance_of_every_size(way: str, size: int, twice: bool, tmp_path
 def test_a_hundred_thousand(way: str) -> None:
     listed = balanced(100_000, 1)
     queries = np.concatenate([flipped(listed[37 * d], d, d)[None] for d in range(49)] + [balanced(8, 2)])
-    found = PdqIndex.of(listed.tobytes())
+    found = PdqIndex.from_bytes(listed.tobytes())
     for radius in (0, 15, 16, 30, 31, 47):
         nearest = found.nearest(queries, radius)
         assert nearest.distance[: radius + 1].tolist() == list(range(radius + 1))
@@ -124,7 +124,7 @@ def test_flips_that_leave_one_slot_to_find_it(way: str, slot: int) -> None:
     inside = edge.copy()
     inside[slot] = 0
     queries = np.packbits((last ^ np.stack([inside, edge, flips])).reshape(3, 256), axis=1)
-    found = PdqIndex.of(listed.tobytes()).nearest(queries, RADIUS)
+    found = PdqIndex.from_bytes(listed.tobytes()).nearest(queries, RADIUS)
     assert found.distance.tolist() == [30, 31, NOTHING]
     assert found.row.tolist() == [299, 299, -1]
 
@@ -134,7 +134,7 @@ def test_of_equals_the_first_whichever_slot_finds_it(way: str) -> None:
     query = balanced(1, 1)
     first, last = query ^ CANARIES[1], query ^ CANARIES[16]
     for listed in (np.concatenate([first, last]), np.concatenate([last, first])):
-        found = PdqIndex.of(listed.tobytes()).nearest(query, RADIUS)
+        found = PdqIndex.from_bytes(listed.tobytes()).nearest(query, RADIUS)
         assert (found.distance.tolist(), found.row.tolist()) == ([31], [0])
 
 
@@ -160,7 +160,7 @@ def test_lists_of_any_shape(data: st.DataObject) -> None:
             _take(patch, way)
             patch.setattr(kernels, "PIECE", data.draw(st.sampled_from([1 << 19, 7])))
             patch.setattr(kernels, "HEAVY", data.draw(st.sampled_from([ENDLESS, 0.5, 0.05])))
-            same(PdqIndex.of(listed.tobytes()).nearest(queries, radius), wanted, radius)
+            same(PdqIndex.from_bytes(listed.tobytes()).nearest(queries, radius), wanted, radius)
 
 
 def test_a_skewed_list_costs_no_more_than_comparing_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +174,7 @@ def test_a_skewed_list_costs_no_more_than_comparing_all(monkeypatch: pytest.Monk
         return every(columns, asked, radius)
 
     monkeypatch.setattr(kernels, "_all", counted)
-    index = PdqIndex.of(listed.tobytes())
+    index = PdqIndex.from_bytes(listed.tobytes())
     alike = np.stack([flipped(listed[row], n, n) for n, row in enumerate(mass[:16])])
     others = np.stack([flipped(row, 20, 1) for row in np.delete(listed, mass, axis=0)[:50]])
     compared.clear()
@@ -187,7 +187,7 @@ def test_a_skewed_list_costs_no_more_than_comparing_all(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("size", [1000, LONG])
 def test_one_at_a_time_or_all_at_once(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = balanced(size, 3)
-    index = PdqIndex.of(listed.tobytes())
+    index = PdqIndex.from_bytes(listed.tobytes())
     queries = np.concatenate([listed[::500], *(flipped(listed[n], n, n)[None] for n in range(40)), anything(40, 9)])
     whole = index.nearest(queries, RADIUS)
     for step in (1, 8, 33):
@@ -223,12 +223,12 @@ def test_an_index_that_misses_its_canary_is_refused(monkeypatch: pytest.MonkeyPa
     blind = Nearest(np.full(17, NOTHING, np.uint16), np.full(17, -1, np.int64))
     monkeypatch.setattr(PdqIndex, "nearest", lambda self, queries, radius: blind)
     with pytest.raises(GateError, match="canary"):
-        PdqIndex.of(balanced(1, 1).tobytes())
+        PdqIndex.from_bytes(balanced(1, 1).tobytes())
 
 
 def test_the_canary_proves_each_slot() -> None:
     """A long list of which one slot alone finds nothing is refused: each is asked for what only it can find."""
-    index = PdqIndex.of(anything(LONG, 4).tobytes())
+    index = PdqIndex.from_bytes(anything(LONG, 4).tobytes())
     assert index.slots is not None
     for slot in range(16):
         kept = index.slots.words[slot].copy()
@@ -245,7 +245,7 @@ def test_ten_million() -> None:
     listed, rng = anything(10_000_000, 0), np.random.default_rng(0)
     half, noise = len(listed) // 2, np.packbits(rng.random((1000, 256)) < 0.1, axis=1)
     listed[:half] = balanced(5000, 1)[rng.integers(0, 5000, half)] ^ noise[rng.integers(0, 1000, half)]
-    index = PdqIndex.of(listed.tobytes())
+    index = PdqIndex.from_bytes(listed.tobytes())
     rows = rng.integers(0, len(listed), 80)
     queries = np.stack([flipped(listed[row], n % 40, n) for n, row in enumerate(rows)] + list(balanced(20, 7)))
     words, asked = np.ascontiguousarray(listed).view(np.uint64), queries.view(np.uint64)
@@ -261,12 +261,12 @@ def test_digests(width: int) -> None:
     rng = np.random.default_rng(width)
     values = [rng.bytes(width) for _ in range(300)] + [b"\0" * width, b"\1" + b"\0" * (width - 1), b"\xff" * width]
     listed = values[:-1] + values[:5]
-    found = DigestIndex.of(b"".join(listed), width)
+    found = DigestIndex.from_bytes(b"".join(listed), width)
     for number, value in enumerate(values[:-1]):
         assert found.find(value) == number
     assert found.find(values[-1]) is None
     assert found.find(rng.bytes(width)) is None
-    assert DigestIndex.of(values[0], width).find(values[0]) == 0
+    assert DigestIndex.from_bytes(values[0], width).find(values[0]) == 0
 
 
 def test_names() -> None:
@@ -279,6 +279,6 @@ def test_names() -> None:
 
 
 def test_nothing_asked_and_nothing_listed() -> None:
-    empty, one = PdqIndex.of(b""), PdqIndex.of(balanced(1, 1).tobytes())
+    empty, one = PdqIndex.from_bytes(b""), PdqIndex.from_bytes(balanced(1, 1).tobytes())
     assert empty.nearest(balanced(2, 1), 31).row.tolist() == [-1, -1]
     assert one.nearest(balanced(1, 1)[:0], 31).row.tolist() == []
