@@ -34,7 +34,7 @@ label_from = "folder"
 LIST = """
 import asyncio, sys
 from pathlib import Path
-from curate.commands import pick
+from curate import configured as pick
 from curate.config import load
 from curate.fetch.listing import list_source
 from curate.store.workspace import Workspace

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from curate.coverage import Coverage
 from curate.errors import StoreError
 from curate.progress import Progress
 from curate.release.reader import HEADER
 from curate.release.redact import export_again
+from curate.stats.coverage import Coverage
 from curate.store import file_digests, lost
 from curate.store.chain import broken
 from curate.store.tables import Table

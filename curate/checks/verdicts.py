@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from curate.checks.dataset import Dataset
-from curate.coverage import Coverage
+from curate.stats.coverage import Coverage
 
 Verdict = dict[str, str]  # verdict: found, none, not asked, unknown; said: the same in words
 

@@ -1,17 +1,14 @@
 """Looking after a workspace: `curate init`, `status`, `log`, `doctor`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from curate.commands import pick
+from curate import configured
 from curate.commands.app import verb
 from curate.commands.context import Context
 from curate.errors import CurateError
-
-if TYPE_CHECKING:
-    pass
 
 
 @verb
@@ -61,8 +58,8 @@ def doctor(ctx: Context) -> None:
     if root is not None and (root / CONFIG_NAME).is_file():
         try:
             ctx.obey()
-            pick.check(ctx.config)
-            gate = pick.gate(ctx.config)
+            configured.check(ctx.config)
+            gate = configured.gate(ctx.config)
         except CurateError as error:
             wrong = str(error)
     checks = doctor(root, gate, wrong)

@@ -13,8 +13,8 @@ import typer
 
 from curate import __version__, ending
 from curate.commands.context import Context
-from curate.coverage import incomplete
 from curate.errors import CurateError, MatchError
+from curate.stats.coverage import incomplete
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace

@@ -1,15 +1,12 @@
 """`curate check`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from curate.commands.app import REFUSED, finish, verb
 from curate.commands.context import Context
-
-if TYPE_CHECKING:
-    pass
 
 
 @verb

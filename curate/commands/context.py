@@ -13,12 +13,12 @@ from typing import Any, Literal, TextIO, TypeVar
 from curate.commands.wording import worded
 from curate.config import CONFIG_NAME, Config, digest, load
 from curate.contracts import Engine
-from curate.coverage import headline, rest
 from curate.engine import engine_of
 from curate.errors import CurateError, DiskFullError, MatchError, UsageError, WitnessError
 from curate.layouts.folder import shown
 from curate.policy import trust
 from curate.progress import Progress
+from curate.stats.coverage import headline, rest
 from curate.store import borrowed, catalog, holds, witnesses
 from curate.store.workspace import Workspace, find_root
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curate.commands import pick
+from curate import configured
 from curate.commands.app import NAME, finish, verb
 from curate.commands.context import Context
 
@@ -36,7 +36,7 @@ def dedupe(
     from curate.dedupe.held_out import hold_out
 
     with ctx.drive("dedupe") as ws:
-        pick.check(ws.config)
+        configured.check(ws.config)
         if forget is not None:
             let_go(ws, forget)
         held = {} if against is None else {"against": hold_out(ws, against, ctx.engine(ws.config), ctx.progress)}
@@ -52,7 +52,7 @@ def group(ctx: Context, ws: "Workspace") -> Mapping[str, Any]:
     """Find duplicates, with the embedder that the configuration names; the answer as JSON has it."""
     from curate.dedupe.run import dedupe
 
-    result: Mapping[str, Any] = dedupe(ws, ctx.engine(ws.config), ctx.progress, pick.embedder(ws.config))
+    result: Mapping[str, Any] = dedupe(ws, ctx.engine(ws.config), ctx.progress, configured.embedder(ws.config))
     ctx.note_void(result)
     for name in result["held_out_upright"]:
         ctx.note(f"{name}: held out before mirrored, turned and bordered copies were found; give it to --against again")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curate import configured
 from curate.commands import dedupe as dedupe_command
 from curate.commands import fetch as fetch_command
 from curate.commands import label as label_command
-from curate.commands import pick
 from curate.commands import release as release_command
 from curate.commands import train as train_command
 from curate.commands.app import finish, verb
@@ -46,7 +46,7 @@ def demo(ctx: Context, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] 
                 "train": train_command.baseline(here, ws, "1.0.0"),
             }
             done = Demo(ws, site.truth(server.base_url), site.pairs(server.base_url))
-            account, folds = done.account(), done.cross_validated(pick.backbone(ws.config))
+            account, folds = done.account(), done.cross_validated(configured.backbone(ws.config))
             five = _five(ctx, folder / "five", items)
             shown = [*tables(done, account, folds), five.pop("table")]
             result |= {"demo": account, "crossvalidation": folds, "five": five}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curate.commands import pick
+from curate import configured
 from curate.commands.app import MATCHED, finish, verb
 from curate.commands.context import NO_CONTACT, Context
 from curate.errors import CurateError, UsageError
@@ -52,7 +52,7 @@ def fetch(
     if sample is not None and ctx.limit is not None:
         raise UsageError("fetch: --sample says how many; take --limit out")
     with ctx.drive("fetch", tells=True) as ws:
-        pick.check(ws.config)
+        configured.check(ws.config)
         if relist:
             begin_again(ws.catalog)
         if retry_failed:
@@ -75,7 +75,7 @@ def run(ctx: Context, ws: "Workspace", sample: int | None = None) -> dict[str, A
 
     config = ws.config
     engine = ctx.engine(config)
-    sources, gate = pick.sources(config), pick.gate(config, ws.catalog)
+    sources, gate = configured.sources(config), configured.gate(config, ws.catalog)
     expire(ws, strays=True)
     moved = follow(ws.catalog, sources, ctx.progress)
     found = fetch(ws, sources, ctx.client(config), gate, engine, ctx.progress, ctx.limit, sample) | {"moved": moved}
@@ -114,13 +114,13 @@ def left_over(ws: "Workspace", found: dict[str, Any]) -> list[str]:
 def _sync(ctx: Context, ws: "Workspace") -> dict[str, Any]:
     from curate.fetch.sync import sync
 
-    return sync(ws, pick.sources(ws.config), ctx.client(ws.config), ctx.progress)
+    return sync(ws, configured.sources(ws.config), ctx.client(ws.config), ctx.progress)
 
 
 def _plan(ctx: Context, ws: "Workspace") -> dict[str, Any]:
     from curate.fetch.plan import plan
 
-    sources = pick.sources(ws.config)
+    sources = configured.sources(ws.config)
     found = plan(ws, sources, ctx.client(ws.config), ctx.progress)
     why = _refusal(ws, sources) or (NO_CONTACT if found["hosts"] and ws.config.fetch.contact is None else None)
     if why:
@@ -133,7 +133,7 @@ def _refusal(ws: "Workspace", sources: "Sequence[Source]") -> str | None:
     from curate.fetch.admission import admit
 
     try:
-        admit(ws.config, sources, pick.gate(ws.config, ws.catalog))
+        admit(ws.config, sources, configured.gate(ws.config, ws.catalog))
     except CurateError as error:
         return str(error)
     return None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from curate.commands import pick
+from curate import configured
 from curate.commands.app import finish, verb
 from curate.commands.context import Context
 
@@ -27,6 +27,6 @@ def weak_labels(ctx: Context, ws: "Workspace") -> Mapping[str, Any]:
     from curate.label.run import label
     from curate.store import lost
 
-    labelers = pick.labelers(ws.config)
+    labelers = configured.labelers(ws.config)
     gone = lost.note(ws)
     return label(ws, ctx.engine(ws.config), labelers, functions_of(labelers), ctx.progress) | gone

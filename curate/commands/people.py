@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from curate.commands import pick
+from curate import configured
 from curate.commands.app import NAME, finish, verb
 from curate.commands.context import Context
 
@@ -30,7 +30,7 @@ def queue(
         ):
             ctx.say(describe(ws, name) | {"made": False})
         else:
-            drawn = queue(ws, pick.queue(ws.config, name), Draw(axis, size, again))
+            drawn = queue(ws, configured.queue(ws.config, name), Draw(axis, size, again))
             ctx.say(drawn)
             if not drawn["made"]:
                 ctx.note(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curate.commands import pick
+from curate import configured
 from curate.commands.app import finish, verb
 from curate.commands.context import Context
 
@@ -27,7 +27,7 @@ def release(ctx: Context, ws: "Workspace", version: str) -> Mapping[str, Any]:
     from curate.store import lost
 
     gone = lost.note(ws)
-    return export(ws, version, pick.formats(ws.config), ctx.progress) | gone
+    return export(ws, version, configured.formats(ws.config), ctx.progress) | gone
 
 
 @verb

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.commands import pick
+from curate import configured
 from curate.commands.app import verb
 from curate.commands.context import Context
 from curate.errors import UsageError
@@ -60,5 +60,5 @@ def _drawn(ws: "Workspace", name: str, size: int) -> str:
 
     found = newest(ws, name)
     if ws.catalog.scalar("SELECT 1 FROM queues WHERE queue = ?", (found,)) is None:
-        queue(ws, pick.queue(ws.config, name), Draw(None, size))
+        queue(ws, configured.queue(ws.config, name), Draw(None, size))
     return newest(ws, name)

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from curate import configured
 from curate.commands import dedupe as dedupe_command
 from curate.commands import fetch as fetch_command
 from curate.commands import label as label_command
-from curate.commands import pick
 from curate.commands import release as release_command
 from curate.commands.app import MATCHED, finish, verb
 from curate.commands.context import Context
-from curate.coverage import incomplete
 from curate.errors import MatchError
+from curate.stats.coverage import incomplete
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
@@ -24,7 +24,7 @@ def run(ctx: Context, version: str) -> None:
     from curate.store.holds import untold
 
     with ctx.drive("run", tells=True) as ws:
-        pick.check(ws.config)
+        configured.check(ws.config)
         known = {row[0] for row in ws.catalog.all("SELECT version FROM releases")}
         if version not in known:
             check_version(ws, version)  # now, and not after hours

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curate.commands import pick
+from curate import configured
 from curate.commands.app import MATCHED, NAME, finish, verb
 from curate.commands.context import Context, untold_said
-from curate.coverage import over
 from curate.errors import UsageError
+from curate.stats.coverage import over
 
 if TYPE_CHECKING:
     from curate.screening.gate import Gate
@@ -50,7 +50,7 @@ def screening_status(ctx: Context) -> None:
     from curate.screening.set_aside import in_force
 
     def look(ws: "Workspace") -> tuple["Gate", dict[str, Any]]:
-        gate = pick.gate(ctx.config, ws.catalog)
+        gate = configured.gate(ctx.config, ws.catalog)
         doubted = suspicious(ws.catalog, gate)
         result = gate.summary() | overview(ws) | {"suspicious": doubted[:SHOWN], "suspected": len(doubted)}
         return gate, result | {"set_aside": [asdict(one) for one in in_force(ws.catalog)]}
@@ -86,7 +86,7 @@ def screening_entry(
     if set_aside and restore:
         raise UsageError("screening entry: --set-aside and --restore go alone")
     with ctx.drive("entry") if set_aside or restore else ctx.open() as ws:
-        found = entry.find(ws.catalog, pick.lists(ctx.config), name)
+        found = entry.find(ws.catalog, configured.lists(ctx.config), name)
         act = entry.aside if set_aside else entry.restore if restore else None
         chosen = found.chosen(only, all_lists or not (act or report))
         result = act(ws.catalog, found, chosen, who, reason) if act else entry.describe(ws.catalog, found)
@@ -162,7 +162,7 @@ def screening_rescan(ctx: Context) -> None:
     from curate.store.holds import untold
 
     with ctx.drive("rescan", tells=True) as ws:
-        result = rescan(ws, pick.gate(ctx.config, ws.catalog), ctx.engine(ws.config), ctx.progress)
+        result = rescan(ws, configured.gate(ctx.config, ws.catalog), ctx.engine(ws.config), ctx.progress)
         waiting = untold(ws.catalog)
     ctx.note_void(result)
     if new := [one for one in waiting if one in result["incidents"]]:

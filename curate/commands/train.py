@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from curate.commands import pick
+from curate import configured
 from curate.commands.app import finish, verb
 from curate.commands.context import Context
 
@@ -25,4 +25,4 @@ def baseline(ctx: Context, ws: "Workspace", version: str) -> Mapping[str, Any]:
     """Train, with the backbone that the configuration names; the answer as JSON has it."""
     from curate.train.run import train
 
-    return train(ws, version, ctx.engine(ws.config), pick.backbone(ws.config), ctx.progress)
+    return train(ws, version, ctx.engine(ws.config), configured.backbone(ws.config), ctx.progress)

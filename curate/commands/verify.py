@@ -7,8 +7,8 @@ import typer
 
 from curate.commands.app import finish, verb
 from curate.commands.context import Context
-from curate.coverage import incomplete
 from curate.errors import UsageError
+from curate.stats.coverage import incomplete
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace

@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.contracts import Engine, Labeler
-from curate.coverage import over_some
 from curate.dedupe import conflicts as contradictions
 from curate.dedupe import sharing, similarity
 from curate.dedupe.animations import Animations
@@ -47,6 +46,7 @@ from curate.media import pdq, phash
 from curate.plugins import fingerprint_of
 from curate.progress import Progress
 from curate.records import SPLITS
+from curate.stats.coverage import over_some
 from curate.store import eligibility, holds
 from curate.store.catalog import Catalog
 from curate.store.eligibility import UNHASHED

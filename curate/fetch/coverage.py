@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from curate.coverage import Coverage
 from curate.records import Reason
+from curate.stats.coverage import Coverage
 from curate.store.catalog import CONFIGURED, Catalog
 from curate.store.holds import withheld_by_reason
 from curate.store.workspace import Workspace

@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import Protocol
 
 from curate.contracts import Http, Source, SupportsPlan
-from curate.coverage import Coverage
 from curate.errors import CurateError, ItemError
 from curate.fetch.budget import Budget, Metered, SpentError
 from curate.fetch.listing import classes, list_source, source_id
@@ -25,6 +24,7 @@ from curate.plugins import name_of, options_of
 from curate.policy.refusals import check_sources
 from curate.progress import Progress
 from curate.records import Estimate, Reason
+from curate.stats.coverage import Coverage
 from curate.store.workspace import Workspace
 
 API_SECONDS = 1.0  # one request of a series, with its answer

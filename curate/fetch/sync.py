@@ -13,11 +13,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 
 from curate.contracts import Http, Source, SupportsSync
-from curate.coverage import Coverage
 from curate.errors import ItemError
 from curate.fetch.budget import Budget, Metered
 from curate.progress import Progress, Step
 from curate.records import Change, Reason, Upstream
+from curate.stats.coverage import Coverage
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Labeler, Resources
-from curate.coverage import Coverage
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.label.flags import ABSTAIN, FAILED
@@ -18,6 +17,7 @@ from curate.layouts.table import plain
 from curate.options import suggest
 from curate.policy import trust
 from curate.records import Axis
+from curate.stats.coverage import Coverage
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from curate.config import LabelConfig
 from curate.contracts import Engine, Evidence, Labeler, LabelModel
-from curate.coverage import over_some
 from curate.errors import UsageError
 from curate.features.scores import by_name, compute, read, samples, unread
 from curate.label import flags, table
@@ -25,6 +24,7 @@ from curate.options import build, suggest
 from curate.plugins import module, plugin_class
 from curate.progress import Progress
 from curate.records import Axis, Sample
+from curate.stats.coverage import over_some
 from curate.store import eligibility, holds, views
 from curate.store.workspace import Workspace
 

@@ -3,15 +3,11 @@
 import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING
 
 from yarl import URL
 
 from curate.errors import ItemError
 from curate.records import Reason
-
-if TYPE_CHECKING:
-    pass
 
 MAX_URL = 16_384
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

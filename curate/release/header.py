@@ -5,7 +5,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from curate import __version__
-from curate.coverage import over
 from curate.features import frames, hashes
 from curate.label import table as weak_table
 from curate.label.final import vanished
@@ -13,6 +12,7 @@ from curate.policy import minors, refusals
 from curate.release.redact import removed
 from curate.release.rows import SCHEMA, Rows, config_sha256
 from curate.screening import set_aside
+from curate.stats.coverage import over
 from curate.store import eligibility
 
 if TYPE_CHECKING:

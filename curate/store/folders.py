@@ -5,13 +5,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from curate.store.blobs import sync
-
-if TYPE_CHECKING:
-    pass
-
 
 # -- writing and reading back ----------------------------------------------------------------------------------------
 

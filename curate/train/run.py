@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curate.contracts import Engine
-from curate.coverage import Coverage
 from curate.errors import CurateError, UsageError
 from curate.evaluate.bundle import Backbone, save
 from curate.features.scores import compute, read
@@ -18,6 +17,7 @@ from curate.linear import Examples, Head, fit
 from curate.options import suggest
 from curate.records import SPLITS, Manifest
 from curate.release.reader import load
+from curate.stats.coverage import Coverage
 from curate.stats.intervals import wilson
 from curate.stats.metrics import Predictions, against, evaluate, said_by
 from curate.store import holds

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from curate.admin.verify import verify
-from curate.coverage import Coverage
 from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import StoreError
 from curate.features import hashes
 from curate.progress import Progress
+from curate.stats.coverage import Coverage
 from curate.store.workspace import Workspace
 from tests.support.builders import add, workspace
 from tests.support.pictures import encode, texture

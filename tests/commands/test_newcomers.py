@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from curate.commands.context import _lines
-from curate.coverage import over, rest
 from curate.dedupe.explain import explain, lines
 from curate.engine.serial import Serial
 from curate.features import hashes
 from curate.progress import Progress
 from curate.removal.rescan import rescan
+from curate.stats.coverage import over, rest
 from tests.removal.test_rescan import gate
 from tests.support.builders import add, workspace
 from tests.support.calling import Command

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.commands import pick
+from curate import configured
 from curate.config import load as load_config
 from curate.errors import UsageError
 from curate.media.pdq import Pdq
@@ -92,7 +92,7 @@ def test_a_nearer_entry_of_a_narrow_list_hides_nothing(tmp_path: Path) -> None:
 def test_terms_that_are_none(tmp_path: Path, line: str, why: str) -> None:
     configure(tmp_path, lists=f'[[screening.lists]]\nuse = "lines"\npath = "list.txt"\n{line}\n')
     with pytest.raises(UsageError, match=why):
-        pick.lists(load_config(tmp_path))
+        configured.lists(load_config(tmp_path))
 
 
 def test_the_radius_is_said(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_a_report_needs_the_entry_to_be_set_aside(tmp_path: Path) -> None:
     ws = opened(tmp_path)
 
     def known() -> object:
-        return find(ws.catalog, pick.lists(ws.config), pdq(1))
+        return find(ws.catalog, configured.lists(ws.config), pdq(1))
 
     with pytest.raises(UsageError, match="set the hash aside first"):
         report(ws.catalog, known(), ["lines:1"], tmp_path / "out")  # type: ignore[arg-type]

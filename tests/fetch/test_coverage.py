@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from curate.config import load
-from curate.coverage import Coverage, headline, incomplete, over, rest
+from curate.stats.coverage import Coverage, headline, incomplete, over, rest
 from curate.store.workspace import Workspace
 from tests.support.calling import Command
 from tests.support.pictures import encode, photograph

@@ -15,7 +15,7 @@ import pdqhash
 import pytest
 from PIL import Image
 
-from curate.commands import pick
+from curate import configured
 from curate.engine.serial import Serial
 from curate.errors import GateError, MatchError, UsageError
 from curate.fetch.run import fetch
@@ -69,7 +69,7 @@ def test_a_hot_entry_neither_passes_what_it_matches_nor_ends_the_run(tmp_path: P
     assert entry["why"] == ["it matched 3 different files of 300 that were screened"]
     assert (entry["list"], entry["entry"], entry["items"], entry["share"]) == ("lines:1", "line 1", 3, 0.01)
     assert entry["hash"] == hash_of(PHOTO)[:12]
-    found = find(ws.catalog, pick.lists(ws.config), hash_of(PHOTO))
+    found = find(ws.catalog, configured.lists(ws.config), hash_of(PHOTO))
     aside(ws.catalog, found, ["lines:1"], "ann", "it matches logos")
     assert release(ws, 1, "logos", "ann")["asked_again"] == 3
     assert suspicious(ws.catalog, gate(ws))[0]["set_aside"] is True
@@ -139,7 +139,7 @@ def test_a_bank_of_a_remote_matcher_is_no_hot_entry(tmp_path: Path) -> None:
     ws = opened(tmp_path)
     both = replace(gate(ws), matchers=(("hma:1", Bank()),), stop_after_matches=3)
     with ws.driver("fetch"), pytest.raises(MatchError, match="everything else was done"):
-        fetch(ws, pick.sources(ws.config), Offline("no network"), both, Serial(), QUIET)
+        fetch(ws, configured.sources(ws.config), Offline("no network"), both, Serial(), QUIET)
     count = ws.catalog.scalar("SELECT count(*) FROM matches")
     assert ws.catalog.scalar("SELECT count(*) FROM incidents") == count >= 3
     assert suspicious(ws.catalog, both) == []
@@ -357,7 +357,7 @@ def test_an_entry_that_a_negative_list_has_is_matched_all_the_same(tmp_path: Pat
     assert "harmless pictures has it: tx_csv:3 line 2" in found["line 2"]["why"][0]
     assert (found["line 1"]["list"], found["line 1"]["items"]) == ("lines:1", 1)
     with pytest.raises(UsageError, match="only lists of harmless pictures"):
-        find(ws.catalog, pick.lists(ws.config), hash_of(texture(2)))
+        find(ws.catalog, configured.lists(ws.config), hash_of(texture(2)))
     ws.close()
 
 

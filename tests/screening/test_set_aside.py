@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from curate.commands import pick
+from curate import configured
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.media import pdq
@@ -43,7 +43,7 @@ def set_it_aside(
 ) -> dict[str, Any]:
     ws = opened(root)
     try:
-        found = find(ws.catalog, pick.lists(ws.config), name)
+        found = find(ws.catalog, configured.lists(ws.config), name)
         return aside(ws.catalog, found, found.chosen(only, every), "ann", reason)
     finally:
         ws.close()
@@ -170,7 +170,7 @@ def test_it_survives_whatever_becomes_of_the_lists(root: Path) -> None:
     assert fetched(root)[0]["reasons"] == {"gate_match": 1}
     listed(root, ["1" * 40])  # the list took it back itself; the operator tidies up
     ws = opened(root)
-    found = find(ws.catalog, pick.lists(ws.config), HASH)
+    found = find(ws.catalog, configured.lists(ws.config), HASH)
     assert restore(ws.catalog, found, ["lines:2"], "ann", "")["restored"] == ["lines:2"]
     assert set_aside.in_force(ws.catalog) == []
     ws.close()
@@ -215,7 +215,7 @@ def test_a_neighbour_in_the_list_still_matches(root: Path) -> None:
     assert totals["reasons"] == {"gate_match": 1}
     assert "incident 2" in told
     ws = opened(root)
-    said = describe(ws.catalog, find(ws.catalog, pick.lists(ws.config), near))["lists"][0]
+    said = describe(ws.catalog, find(ws.catalog, configured.lists(ws.config), near))["lists"][0]
     assert (said["matches"], said["set_aside"], said["distance"][1] <= pdq.RADIUS) == (1, False, True)
     ws.close()
 

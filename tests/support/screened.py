@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from curate.commands import pick
+from curate import configured
 from curate.config import load as load_config
 from curate.engine.serial import Serial
 from curate.errors import MatchError
@@ -51,7 +51,7 @@ def opened(root: Path) -> Workspace:
 
 def gate(ws: Workspace) -> Gate:
     """The gate as the command makes it."""
-    return pick.gate(ws.config, ws.catalog)
+    return configured.gate(ws.config, ws.catalog)
 
 
 def fetched(root: Path, relist: bool = True) -> tuple[dict[str, Any], str]:
@@ -66,7 +66,7 @@ def fetched(root: Path, relist: bool = True) -> tuple[dict[str, Any], str]:
             if relist:
                 begin_again(ws.catalog)
             try:
-                fetch(ws, pick.sources(ws.config), Offline("no network"), gate(ws), Serial(), QUIET)
+                fetch(ws, configured.sources(ws.config), Offline("no network"), gate(ws), Serial(), QUIET)
             except MatchError as error:
                 said = str(error)
             ws.catalog.end("done")

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import cli
+from curate import configured
 from curate.admin.verify import verify
-from curate.commands import pick
 from curate.store.workspace import Workspace
 from tests.admin.test_witnesses import HEAD
 from tests.support.calling_here import command
@@ -80,7 +80,7 @@ def started(root: Path, *args: str) -> int:
             os.dup2(null, 2)
             os.chdir(root)
             sys.argv = ["curate", *args, "-w", str(root)]
-            pick.backbone = lambda config: Tiny()
+            configured.backbone = lambda config: Tiny()
             random.seed()
             cli.main()
         except SystemExit as end:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageDraw
 
-from curate.commands import pick
+from curate import configured
 from curate.config import Config, TrainConfig
 from curate.contracts import Decoded, Resources
 from curate.engine.serial import Serial
@@ -262,8 +262,8 @@ def test_rows_that_are_held_since_are_not_looked_at(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["open_nsfw", "declared", "drawing"])
 def test_a_backbone_without_vectors_is_refused_before_anything_else(name: str) -> None:
     with pytest.raises(UsageError, match=f"no vectors from '{name}'; there are: .*efficientnet_lite0"):
-        pick.backbone(Config(train=TrainConfig(backbone=name)))
-    assert pick.backbone(Config()).columns["embedding"]
+        configured.backbone(Config(train=TrainConfig(backbone=name)))
+    assert configured.backbone(Config()).columns["embedding"]
 
 
 def test_a_split_without_a_row_is_no_fault() -> None:
