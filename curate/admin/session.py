@@ -1,0 +1,202 @@
+"""A workspace for one verb: opened, its witnesses asked, its lock taken, the run recorded however it ends."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from curate.config import CONFIG_NAME, Config, digest, load
+from curate.contracts import Engine
+from curate.engine import engine_of
+from curate.errors import CurateError, DiskFullError, MatchError, UsageError, WitnessError
+from curate.layouts.folder import shown
+from curate.policy import trust
+from curate.progress import Progress
+from curate.removal.remove import resume, unfinished
+from curate.store import borrowed, holds, witnesses
+from curate.store.workspace import Workspace
+
+Doubts = Literal["refuse", "leave"]  # what becomes of a verb where something of the workspace is missing
+FETCHING = ("fetch", "run", "demo")  # verbs that ask for candidates
+NO_CONTACT = "fetch.contact: missing; who asks must be reachable (it goes into the User-Agent)"
+SHOWN = 5  # incidents that are named
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Session:
+    """Opens the workspace in `root`. `quiet`: no progress, no notes; `verbose`: workers' words on stderr."""
+
+    root: Path
+    quiet: bool = False
+    verbose: bool = False
+
+    @property
+    def config(self) -> Config:
+        """The parsed curate.toml."""
+        return load(self.root)
+
+    @property
+    def progress(self) -> Progress:
+        """Bars or lines on stderr, or nothing."""
+        return Progress(self.quiet)
+
+    def engine(self, config: Config) -> Engine:
+        """Where work runs; it gets ready meanwhile."""
+        engine = engine_of(config.engine, self.verbose)
+        engine.prepare()
+        return engine
+
+    def client(self, config: Config) -> Any:
+        """The network under the config's limits; without a contact, nobody is asked for anything."""
+        from dataclasses import fields
+
+        from curate.net.client import Client
+        from curate.net.limits import Limits
+        from curate.net.offline import Offline
+
+        if config.fetch.contact is None:
+            return Offline(NO_CONTACT)
+        shared = {f.name for f in fields(Limits)} & {f.name for f in fields(config.fetch)} - {"tokens"}
+        tokens = {host: _secret(host, name) for host, name in config.fetch.tokens.items()}
+        return Client(Limits(**{name: getattr(config.fetch, name) for name in shared}, tokens=tokens))
+
+    def obey(self) -> None:
+        """Raise UsageError where somebody else could have written what says what is run here."""
+        for one in (self.root / CONFIG_NAME, self.root / "work"):
+            trust.check(one)
+
+    @contextmanager
+    def open(self, doubts: Doubts = "refuse", late: bool = False) -> Iterator[Workspace]:
+        """The workspace. Incidents that nobody has acknowledged are said, also where `--quiet` is: first, or (`late`)
+        last, where the verb may be what acknowledges one.
+
+        Raises WitnessError where something says that more was lost than it knows, unless that is left to the verb.
+        """
+        ws = Workspace(self.root, self.config)
+        try:
+            _begin(ws, doubts)
+            if not late:
+                _say_untold(ws)
+            try:
+                yield ws
+            finally:
+                if late:
+                    _say_untold(ws)
+        finally:
+            ws.close()
+
+    def read(self, act: Callable[[Workspace], T], doubts: Doubts = "refuse") -> T:
+        """What `act`, which only reads, says of the workspace; of a copy of its catalog where it cannot be written."""
+        if borrowed.writable(self.root / "work"):
+            try:
+                with self.open(doubts) as ws:
+                    return act(ws)
+            except DiskFullError:  # SQLite writes even where it reads
+                pass
+        witnesses.no_catalog((self.root / "work").resolve())
+        with borrowed.copy((self.root / "work").resolve()) as copy:
+            ws = Workspace(self.root, self.config, copy)
+            try:
+                _begin(ws, doubts)
+                _say_untold(ws)
+                return act(ws)
+            finally:
+                ws.close()
+
+    @contextmanager
+    def drive(
+        self, verb: str, obeying: bool = True, tells: bool = False, doubts: Doubts = "refuse", late: bool = False
+    ) -> Iterator[Workspace]:
+        """The workspace, held by one verb, whose run is recorded however it ends.
+
+        `tells`: the verb ends with 5 while an incident waits to be acknowledged, whatever else it failed with; where it
+        did not fail, the command looks at `views.untold`. Raises UsageError where somebody else could have written what
+        says what is run, unless the verb runs nothing of it (`obeying` False).
+        """
+        if obeying:
+            self.obey()
+        with self.open(doubts, late) as ws, self.driven(ws, verb, tells):
+            if doubts == "refuse" or not ws.doubts():
+                _finish_removal(ws)
+            yield ws
+
+    @contextmanager
+    def driven(self, ws: Workspace, verb: str, tells: bool = False) -> Iterator[None]:
+        """`drive`, of a workspace that is open."""
+        with ws.driver(verb):
+            ws.catalog.begin(verb, digest(self.root))
+            status = "failed"
+            try:
+                yield
+                status = "done"
+            except KeyboardInterrupt:
+                status = "interrupted"
+                if verb in FETCHING:
+                    left = ws.catalog.scalar("SELECT count(*) FROM candidates WHERE state = 'pending'")
+                    self.note(f"curate: {left} candidates are left to fetch")
+                raise
+            except CurateError as error:
+                waiting = holds.untold(ws.catalog) if tells and not isinstance(error, MatchError) else []
+                if waiting:
+                    print(f"curate: {shown(str(error))}", file=sys.stderr)
+                    raise MatchError(untold_said(waiting)) from error
+                raise
+            finally:
+                ws.catalog.end(status)
+
+    def note(self, text: str) -> None:
+        """Say something on stderr."""
+        if not self.quiet:
+            print(shown(text), file=sys.stderr)
+
+    def note_void(self, names: Sequence[str]) -> None:
+        """Say which tables of hashes were made by rules that no longer hold; they are gone, so it is said once."""
+        for name in names:
+            self.note(f"{name}: hashes of an earlier version, which saw less of a file; made again from what is stored")
+
+
+def _finish_removal(ws: Workspace) -> None:
+    """Finish a removal that was killed."""
+    if unfinished(ws.catalog):
+        resume(ws)
+
+
+def _begin(ws: Workspace, doubts: Doubts) -> None:
+    if doubts == "refuse":
+        refuse(ws.doubts())
+
+
+def _say_untold(ws: Workspace) -> None:
+    if waiting := holds.untold(ws.catalog):
+        print(f"curate: {untold_said(waiting)}", file=sys.stderr)
+
+
+def refuse(doubts: Sequence[str]) -> None:
+    """Raise WitnessError where something of the workspace is missing."""
+    if doubts:
+        for one in doubts[:-1]:
+            print(f"curate: {shown(one)}", file=sys.stderr)
+        raise WitnessError(doubts[-1])
+
+
+def untold_said(numbers: Sequence[int]) -> str:
+    """What is said of incidents that nobody has acknowledged."""
+    some = f"{', '.join(map(str, numbers[:SHOWN]))}{', ...' if len(numbers) > SHOWN else ''}"
+    what = f"incident {some} is open" if len(numbers) == 1 else f"{len(numbers)} incidents are open ({some})"
+    return (
+        f"{what}, and nobody has said that they know of it: follow docs/screening.md; `curate screening acknowledge"
+        f" {numbers[0]} --by NAME` ends this message and the exit code 5, and lets go of nothing"
+    )
+
+
+def _secret(host: str, name: str) -> str:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise UsageError(f"fetch.tokens: {host}: the environment has no {name}; set it, or take the line out")
+    return value
+
+
