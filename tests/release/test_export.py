@@ -365,8 +365,8 @@ def test_killed_at_any_step_it_is_no_release_and_redone_it_is_the_same(
     with monkeypatch.context() as patch:
         patch.setattr(verb, "write", deadly(blobs.write))
         patch.setattr(Path, "rename", deadly(Path.rename))
-        patch.setattr("curate.release.rows.shutil.rmtree", lambda *_, **__: None)
-        patch.setattr(ws.catalog, "note", deadly(ws.catalog.log))
+        patch.setattr("curate.store.folders.shutil.rmtree", lambda *_, **__: None)
+        patch.setattr(ws.catalog, "log", deadly(ws.catalog.log))
         patch.setattr(ws.catalog, "tx", deadly(ws.catalog.tx))
         with pytest.raises(Killed):
             released(ws)

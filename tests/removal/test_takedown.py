@@ -21,6 +21,7 @@ from curate.release.export import export
 from curate.release.reader import load
 from curate.release.share import share
 from curate.removal import remove as removal
+from curate.removal import secure_delete
 from curate.removal.remove import remove, unfinished
 from curate.removal.takedown import deleted, takedown
 from curate.store.holds import held, is_held
@@ -109,9 +110,9 @@ def test_nothing_is_left(ws: Workspace) -> None:
 
 
 def test_every_page_with_pictures_is_known() -> None:
-    here = Path(removal.__file__).parent
+    here = Path(removal.__file__).parents[1]
     said = {
-        name for p in here.glob("*.py") for name in re.findall(r'^NAME = "(.*\.html)"', p.read_text(), re.MULTILINE)
+        name for p in here.rglob("*.py") for name in re.findall(r'^NAME = "(.*\.html)"', p.read_text(), re.MULTILINE)
     }
     assert said == set(removal.PAGES)
 
@@ -153,7 +154,7 @@ def test_what_another_program_left_in_free_pages_goes_too(ws: Workspace) -> None
 
 
 def test_many_at_once(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removal, "LOOKED_FOR", 4)
+    monkeypatch.setattr(secure_delete, "LOOKED_FOR", 4)
     some = [row[0] for row in ws.catalog.all("SELECT id FROM samples ORDER BY id LIMIT 9")]
     gone = [word for one in some for word in words(ws, one)]
     assert remove(ws, some, "a list changed").counts["samples"] == 9
@@ -192,7 +193,7 @@ def test_a_reader_in_the_way_is_said_and_the_same_again_finishes(
 ) -> None:
     one = released(ws)
     gone = words(ws, one)
-    monkeypatch.setattr(type(ws.catalog), "fold", lambda _: False)
+    monkeypatch.setattr(type(ws.catalog), "checkpoint", lambda _: False)
     with pytest.raises(StoreError, match="another process reads it"):
         takedown(ws, one, "asked for")
     monkeypatch.undo()

@@ -73,7 +73,7 @@ def test_a_file_that_changes_while_it_is_read_is_kept_as_it_was_seen(
         return data
 
     plain = local_files.read
-    monkeypatch.setattr("curate.fetch.run.read", read)
+    monkeypatch.setattr("curate.fetch.pipeline.read", read)
     totals, said = fetched(tmp_path)
     stored = [path.read_bytes() for path in (tmp_path / "work" / "blobs").glob("*/*")]
     assert (totals["stored"], stored, bool(said)) == ((1, [fine], False) if after else (0, [], True))
