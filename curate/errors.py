@@ -41,7 +41,14 @@ class StoreError(CurateError):
 
 
 class WitnessError(StoreError):
-    """Something is missing, older or other than what the workspace had; the message says what, and the ways back."""
+    """Something is missing, older or other than what the workspace had; the message says what, and the ways back.
+
+    `facts`: what a verb that only reads could say all the same.
+    """
+
+    def __init__(self, message: str, facts: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.facts = facts or {}
 
 
 class BusyError(StoreError):

@@ -1,62 +1,34 @@
 """A project from Python: `curate.open(folder)`. The commands call the same methods, and print what they return."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from html import escape
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import configured
+from curate.admin import configured, stages
+from curate.admin.incidents import Incidents
+from curate.admin.result import Result
 from curate.admin.session import NO_CONTACT, Session, refuse
-from curate.config import CONFIG_NAME
-from curate.errors import CurateError, MatchError, UsageError
-from curate.stats.coverage import incomplete, over
-from curate.store import catalog, holds, lookup, lost
-from curate.store.workspace import Workspace
+from curate.admin.tables import Tables
+from curate.config import CONFIG_NAME, Config
+from curate.errors import MatchError, UsageError
+from curate.stats.coverage import incomplete
+from curate.store.workspace import Workspace, find_root
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from curate.contracts import Source
+    from curate.admin.doctor import Check
+    from curate.checks.run import Checked
     from curate.release.access import Release
-
-SHOWN = 20  # corrupt and doubtful rows of lists that are named
-
-
-@dataclass(frozen=True, repr=False)
-class Result(Mapping[str, Any]):
-    """What a verb found, by name; `open_incidents` are those that nobody has acknowledged (docs/screening.md)."""
-
-    facts: Mapping[str, Any]
-    open_incidents: tuple[int, ...] = ()
-
-    def __getitem__(self, name: str) -> Any:
-        return self.facts[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.facts)
-
-    def __len__(self) -> int:
-        return len(self.facts)
-
-    def __repr__(self) -> str:
-        return "\n".join(f"{name:<26} {value}" for name, value in self.facts.items())
-
-    def _repr_html_(self) -> str:
-        rows = (f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in self.facts.items())
-        return f"<table>{''.join(rows)}</table>"
 
 
 @dataclass(frozen=True)
-class Project:
+class Project(Tables, Incidents):
     """A folder with curate.toml and the workspace beside it.
 
     It holds nothing open: each method opens the workspace, and those that write hold its lock and record their run, as
     the command of that name does. Raises the errors of `curate.errors`: UsageError for what is asked wrongly, BusyError
     where another process drives, GateError and MatchError where screening or a gate of a release says no.
     """
-
-    session: Session
 
     def __repr__(self) -> str:
         return f"curate.open({str(self.session.root)!r})"
@@ -80,22 +52,22 @@ class Project:
             if relist:
                 begin_again(ws.catalog)
             if retry is not None:
-                self._note(f"{reopen(ws.catalog, list(retry), force)} failed candidates are asked for again")
-            return self._waiting(ws, self.fetched(ws, limit, sample))
+                self.session.note(f"{reopen(ws.catalog, list(retry), force)} failed candidates are asked for again")
+            return Result.waiting(ws, stages.fetched(self.session, ws, limit, sample))
 
     def plan(self) -> Result:
-        """How much the sources hold and what it will cost; nothing is fetched. `refusal` is why `fetch` would say no."""
+        """How much the sources hold and what it will cost; nothing is fetched. `refusal`: why `fetch` would say no."""
         from curate.fetch.plan import plan
 
         with self.session.drive("fetch", tells=True) as ws:
             configured.check(ws.config)
             sources = configured.sources(ws.config)
             found = plan(ws, sources, self.session.client(ws.config), self.session.progress)
-            why = self._refusal(ws, sources)
+            why = stages.refusal(ws, sources)
             why = why or (NO_CONTACT if found["hosts"] and ws.config.fetch.contact is None else None)
             if why:
-                self._note(f"`curate fetch` would refuse this: {why}")
-            return self._waiting(ws, found | {"refusal": why})
+                self.session.note(f"`curate fetch` would refuse this: {why}")
+            return Result.waiting(ws, found | {"refusal": why})
 
     def sync(self) -> Result:
         """Mark what is deleted or changed upstream; nothing is fetched."""
@@ -105,7 +77,7 @@ class Project:
         with self.session.drive("fetch", tells=True) as ws:
             configured.check(ws.config)
             sources, client = configured.sources(ws.config), self.session.client(ws.config)
-            return self._waiting(ws, {"sync": sync(ws, sources, client, self.session.progress), **totals(ws)})
+            return Result.waiting(ws, {"sync": sync(ws, sources, client, self.session.progress), **totals(ws)})
 
     def dedupe(
         self, against: str | None = None, forget: str | None = None, report: bool = False, clear: bool = False
@@ -124,7 +96,7 @@ class Project:
                 let_go(ws, forget)
             engine, progress = self.session.engine(ws.config), self.session.progress
             held = {} if against is None else {"against": hold_out(ws, against, engine, progress)}
-            result = self.grouped(ws)
+            result = stages.grouped(self.session, ws)
             if report:
                 from curate.report.duplicates import report as page
 
@@ -142,18 +114,19 @@ class Project:
         from curate.admin.following import following
 
         with self.session.drive("label") as ws:
-            return Result({**self.labelled(ws), **following(ws)})
+            return Result({**stages.labelled(self.session, ws), **following(ws)})
 
     def export(self, version: str) -> "Release":
         """Freeze a release behind the gates; raises GateError where one refuses."""
+        from curate.release.access import released
+
         with self.session.drive("export") as ws:
-            result = self.exported(ws, version)
-        return self.release(version, result)
+            return released(ws, version, stages.exported(self.session, ws, version))
 
     def train(self, version: str) -> Result:
         """Train and measure the baseline classifier on a release."""
         with self.session.drive("train") as ws:
-            return Result(self.trained(ws, version))
+            return Result(stages.trained(self.session, ws, version))
 
     def run(self, version: str) -> Result:
         """Fetch, dedupe, label and export; a version that exists is left as it is."""
@@ -165,15 +138,15 @@ class Project:
             if version not in known:
                 check_version(ws, version)  # now, and not after hours
             try:
-                result: dict[str, Any] = {"fetch": self.fetched(ws)}
+                result: dict[str, Any] = {"fetch": stages.fetched(self.session, ws)}
             except MatchError as error:  # what it did stands under the verb's name, as the rest does
                 raise MatchError(str(error), {"fetch": error.facts}) from error
-            result |= {"dedupe": self.grouped(ws), "label": self.labelled(ws)}
+            result |= {"dedupe": stages.grouped(self.session, ws), "label": stages.labelled(self.session, ws)}
             if version in known:
-                self._note(f"release {version} exists and is left as it is; a higher version takes what is new")
+                self.session.note(f"release {version} exists and is left as it is; a higher version takes what is new")
             elif result["fetch"]["stored"] or not incomplete(result["fetch"]):
-                result["export"] = self.exported(ws, version)
-            return self._waiting(ws, result)
+                result["export"] = stages.exported(self.session, ws, version)
+            return Result.waiting(ws, result)
 
     # -- people --------------------------------------------------------------------------------------------------------
 
@@ -232,75 +205,7 @@ class Project:
 
         return self._said(lambda ws: export_csv(ws, Path(file)))
 
-    # -- screening and removal -----------------------------------------------------------------------------------------
-
-    def quarantine(self, name: str, reason: str, group: bool = False) -> Result:
-        """Hold a sample back at once, with its near-duplicates and albums where `group`, until the operator decides."""
-        from curate.screening.incidents import following
-        from curate.screening.quarantine import quarantine
-
-        with self.session.open() as ws:
-            sample = lookup.one(ws.catalog, name)
-            incident = quarantine(ws.catalog, sample, reason, group=group, actor=catalog.user(), told=True)
-            held = len(holds.held_by(ws.catalog, incident))
-        return Result({"incident": incident, "held_samples": held, "next": following(incident, "person", "open")})
-
-    def screening_status(self) -> Result:
-        """Which lists are loaded and how old they are, which entries are in doubt, and which incidents there are."""
-        from dataclasses import asdict
-
-        from curate.screening.incidents import overview
-        from curate.screening.misfires import suspicious
-        from curate.screening.set_aside import in_force
-
-        def look(ws: Workspace) -> dict[str, Any]:
-            gate = configured.gate(ws.config, ws.catalog)
-            doubted = suspicious(ws.catalog, gate)
-            result = gate.summary() | overview(ws) | {"suspicious": doubted[:SHOWN], "suspected": len(doubted)}
-            if gate.banner is not None and not result["problems"]:
-                self._note(gate.banner)
-            rows = {one.name: [*one.corrupt, *one.doubts][:SHOWN] for one in gate.lists}
-            return result | {"set_aside": [asdict(one) for one in in_force(ws.catalog)], "rows": rows}
-
-        return Result(self.session.read(look))
-
-    def incident(self, number: int, for_report: bool = False) -> Result:
-        """What is on record of a match or a report; `for_report`: also what a hotline asks for. Never a picture."""
-        from curate.screening.incidents import incident
-
-        with self.session.open() as ws:
-            return Result(incident(ws, number, for_report))
-
-    def acknowledge(self, number: int, by: str) -> Result:
-        """Say that somebody knows of an incident. Lets go of nothing."""
-        from curate.screening.incidents import acknowledge
-
-        with self.session.open(late=True) as ws:
-            return Result(acknowledge(ws.catalog, number, by))
-
-    def dispute(self, number: int, by: str, reason: str) -> Result:
-        """Mark a match as false, from what is on record of it. Lets go of nothing."""
-        from curate.screening.incidents import dispute
-
-        with self.session.open(late=True) as ws:
-            return Result(dispute(ws, number, by, reason))
-
-    def release_incident(self, number: int, reason: str) -> Result:
-        """Let go of what came with a match; of a match itself once its entry is set aside."""
-        from curate.screening.incidents import release
-
-        with self.session.drive("release", late=True) as ws:
-            return Result(release(ws, number, reason, catalog.user(), ws.config.screening.entitled))
-
-    def rescan(self) -> Result:
-        """Screen all stored samples again, from stored hashes; remove what matches."""
-        from curate.removal.rescan import rescan
-
-        with self.session.drive("rescan", tells=True) as ws:
-            gate, engine = configured.gate(ws.config, ws.catalog), self.session.engine(ws.config)
-            result = rescan(ws, gate, engine, self.session.progress)
-            self.session.note_void(result["void"])
-            return self._waiting(ws, over(result["samples"], result["unhashed"]) | result)
+    # -- removal -------------------------------------------------------------------------------------------------------
 
     def takedown(
         self, name: str, reason: str, with_duplicates: bool = False, block_near: bool = False
@@ -354,3 +259,81 @@ class Project:
             return report(ws, self.session.progress, out=out)
 
         return self.session.read(write)
+
+    def verify(self, repair: bool = False, rebuild: bool = False, forget: str | None = None) -> Result:
+        """Hash every blob again; check catalog, log, journal, tables and releases. `items` says what is wrong.
+
+        `repair` makes again what can be; with `rebuild` also the catalog, from what lies beside it; `forget` names
+        something that was deleted on purpose, and does nothing else.
+        """
+        from curate.admin import verifying
+
+        if forget is not None:
+            return Result(verifying.forgotten(self.session, forget))
+        return Result(verifying.verified(self.session, repair, rebuild))
+
+    def doctor(self) -> "list[Check]":
+        """What this machine has and lacks, and how to mend it."""
+        from curate.admin.verifying import examined
+
+        return examined(self.session.root, self.session)
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    def _said(self, act: Callable[[Workspace], Mapping[str, Any]]) -> Result:
+        """What `act` says of the workspace, in any case; then raise WitnessError where something is missing."""
+        result, doubts = self.session.read(lambda ws: (act(ws), ws.doubts()), "leave")
+        refuse(doubts, result)
+        return Result(result)
+
+
+def open(folder: str | Path = ".", quiet: bool = False) -> Project:
+    """The project in a folder with curate.toml, or in the nearest folder above that has one.
+
+    `quiet`: no progress and no notes on stderr. Raises UsageError where there is none.
+    """
+    found = find_root(Path(folder).resolve())
+    if found is None:
+        raise UsageError(f"{folder}: no {CONFIG_NAME} there or in a folder above; `curate.init` makes one")
+    return Project(Session(found, quiet))
+
+
+def init(folder: str | Path, quiet: bool = False) -> Project:
+    """Write a commented curate.toml and make an empty workspace; raises UsageError where there is one."""
+    from curate.admin.init import write_config
+    from curate.config import load
+
+    root = Path(folder)
+    write_config(root)
+    Workspace(root, load(root)).close()
+    return Project(Session(root, quiet))
+
+
+def load_release(folder: str | Path) -> "Release":
+    """A release from its folder; with its pictures where that lies in a workspace, else rows alone.
+
+    Raises StoreError for a file that is missing or is not the one that was released.
+    """
+    from curate.release.access import Release
+    from curate.release.reader import load
+
+    path = Path(folder).resolve()
+    root = path.parents[2] if len(path.parents) > 2 else path
+    if path.parent == root / "work" / "releases" and (root / CONFIG_NAME).is_file():
+        return Project(Session(root, quiet=True)).release(path.name)
+    return Release(load(path))
+
+
+def check(folder: str | Path | None = None, list: str | Path | None = None, splits: Sequence[str] = ()) -> "Checked":
+    """Ask of a dataset on disk: leaks across splits, duplicates, label conflicts, what gives labels away.
+
+    `folder` holds <split>/<class>/x.jpg or <class>/x.jpg, `list` is a CSV or Parquet of path, label, split; needs no
+    project, and writes nothing.
+    """
+    from curate.checks import dataset
+    from curate.checks.run import check as ask
+
+    session = Session(Path(), quiet=True)
+    root, table = (None if one is None else Path(one) for one in (folder, list))
+    found = dataset.read(root, table, splits, outside=False)
+    return ask(found, session.engine(Config()), session.progress)

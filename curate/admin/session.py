@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +121,7 @@ class Session:
             self.obey()
         with self.open(doubts, late) as ws, self.driven(ws, verb, tells):
             if doubts == "refuse" or not ws.doubts():
-                _finish_removal(ws)
+                finish_removal(ws)
             yield ws
 
     @contextmanager
@@ -159,7 +159,7 @@ class Session:
             self.note(f"{name}: hashes of an earlier version, which saw less of a file; made again from what is stored")
 
 
-def _finish_removal(ws: Workspace) -> None:
+def finish_removal(ws: Workspace) -> None:
     """Finish a removal that was killed."""
     if unfinished(ws.catalog):
         resume(ws)
@@ -175,12 +175,12 @@ def _say_untold(ws: Workspace) -> None:
         print(f"curate: {untold_said(waiting)}", file=sys.stderr)
 
 
-def refuse(doubts: Sequence[str]) -> None:
+def refuse(doubts: Sequence[str], facts: Mapping[str, Any] | None = None) -> None:
     """Raise WitnessError where something of the workspace is missing."""
     if doubts:
         for one in doubts[:-1]:
             print(f"curate: {shown(one)}", file=sys.stderr)
-        raise WitnessError(doubts[-1])
+        raise WitnessError(doubts[-1], facts)
 
 
 def untold_said(numbers: Sequence[int]) -> str:
@@ -198,5 +198,3 @@ def _secret(host: str, name: str) -> str:
     if not value:
         raise UsageError(f"fetch.tokens: {host}: the environment has no {name}; set it, or take the line out")
     return value
-
-

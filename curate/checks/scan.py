@@ -66,7 +66,7 @@ class Looking:
         try:
             if not regular(item):
                 return Seen("", reason="not_a_file")
-            with open(item, "rb") as file:  # noqa: PTH123
+            with open(item, "rb") as file:  # noqa: PTH123 (names may hold bytes that are no text)
                 before = os.fstat(file.fileno())
                 if before.st_size > MAX_BYTES:
                     return Seen("", size=before.st_size, reason=Reason.TOO_LARGE)

@@ -17,7 +17,7 @@ from curate.errors import CurateError, MatchError
 from curate.stats.coverage import incomplete
 
 if TYPE_CHECKING:
-    from curate.store.workspace import Workspace
+    pass
 
 INCOMPLETE, REFUSED, MATCHED = 3, 4, 5
 NAME = "sha256 (8 digits and more), URL, path or commons:PAGEID."  # how a sample is named
@@ -60,7 +60,7 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     def command(*args: Any, **given: Any) -> None:
         common = {name: given.pop(name) for name in _COMMON}
         try:
-            session = Context(**common, settle=_settle, out=sys.stdout)
+            session = Context(**common, out=sys.stdout)
             with redirect_stdout(sys.stderr) if session.json else nullcontext():  # what a plug-in prints
                 function(session, *args, **given)
         except MatchError as error:
@@ -92,14 +92,6 @@ def finish(
         ctx.note(f"curate: not everything was looked at: {'; '.join(missing)}")
     if code or missing:
         raise typer.Exit(code or INCOMPLETE)
-
-
-def _settle(ws: "Workspace") -> None:
-    """Finish a removal that was killed."""
-    from curate.removal.remove import resume, unfinished
-
-    if unfinished(ws.catalog):
-        resume(ws)
 
 
 OPTIONS = frozenset({"--workspace", "-w", "--limit", "--json", "--quiet", "-q", "--verbose", "-v"})

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from curate.admin.session import Session
 from curate.commands.app import REFUSED, finish, verb
 from curate.commands.context import Context
 
@@ -26,8 +27,9 @@ def check(
     from curate.config import Config
 
     found = dataset.read(folder, list_, [one.strip() for one in splits.split(",") if one.strip()], outside)
-    done = check(dataset.some(found, ctx.limit) if ctx.limit else found, ctx.engine(Config()), ctx.progress)
+    session = Session(Path(), ctx.quiet, ctx.verbose)
+    done = check(dataset.some(found, ctx.limit) if ctx.limit else found, session.engine(Config()), session.progress)
     result = done.facts
     if report is not None:
-        result = result | {"report": str(write_page(report, folder or list_, done, ctx.progress))}
+        result = result | {"report": str(write_page(report, folder or list_, done, session.progress))}
     finish(ctx, result, lines, REFUSED if done.leak else 0)

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from curate.admin.session import Session
 from curate.commands.wording import worded
 from curate.config import CONFIG_NAME
-from curate.errors import UsageError
+from curate.errors import UsageError, WitnessError
 from curate.layouts.folder import shown
 from curate.project import Project
 from curate.stats.coverage import headline, rest
@@ -61,6 +61,15 @@ class Context:
         elif not self.quiet:
             for line in (*headline(result), *(lines(result) if lines else _lines(worded(rest(result))))):
                 print(shown(line), file=self.out)
+
+    def said(self, ask: Callable[..., Mapping[str, Any]], *args: Any) -> None:
+        """Print what a method that only reads says, also where something of the workspace is missing."""
+        try:
+            self.say(ask(*args))
+        except WitnessError as error:
+            if error.facts:
+                self.say(error.facts)
+            raise
 
     def note(self, text: str) -> None:
         """Say something on stderr."""

@@ -1,16 +1,14 @@
 """`curate dedupe`."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate import configured
 from curate.commands.app import NAME, finish, verb
 from curate.commands.context import Context
 
 if TYPE_CHECKING:
-    from curate.store.workspace import Workspace
+    pass
 
 
 @verb
@@ -28,32 +26,8 @@ def dedupe(
 ) -> None:
     """Find exact and near duplicates: groups, survivors, label conflicts."""
     if explain is not None:
-        from curate.dedupe import explain as why
+        from curate.dedupe.explain import lines
 
-        ctx.say(ctx.read(lambda ws: why.explain(ws, explain)), why.lines)
+        ctx.say(ctx.project.explain(explain), lines)
         return
-    from curate.dedupe.held_out import forget as let_go
-    from curate.dedupe.held_out import hold_out
-
-    with ctx.drive("dedupe") as ws:
-        configured.check(ws.config)
-        if forget is not None:
-            let_go(ws, forget)
-        held = {} if against is None else {"against": hold_out(ws, against, ctx.engine(ws.config), ctx.progress)}
-        result = group(ctx, ws)
-        if report:
-            from curate.report.duplicates import report as page
-
-            result = {**result, "report": str(page(ws, ctx.progress, clear))}
-    finish(ctx, {**result, **held})
-
-
-def group(ctx: Context, ws: "Workspace") -> Mapping[str, Any]:
-    """Find duplicates, with the embedder that the configuration names; the answer as JSON has it."""
-    from curate.dedupe.run import dedupe
-
-    result: Mapping[str, Any] = dedupe(ws, ctx.engine(ws.config), ctx.progress, configured.embedder(ws.config))
-    ctx.note_void(result)
-    for name in result["held_out_upright"]:
-        ctx.note(f"{name}: held out before mirrored, turned and bordered copies were found; give it to --against again")
-    return result
+    finish(ctx, ctx.project.dedupe(against, forget, report, clear))

@@ -6,24 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curate import configured
-from curate.commands import dedupe as dedupe_command
-from curate.commands import fetch as fetch_command
-from curate.commands import label as label_command
-from curate.commands import release as release_command
-from curate.commands import train as train_command
+from curate.admin import configured, stages
+from curate.admin.session import Session
 from curate.commands.app import finish, verb
 from curate.commands.context import Context
 
 if TYPE_CHECKING:
     from curate.demo.corpus import Item
+    from curate.store.workspace import Workspace
 
 
 @verb
 def demo(ctx: Context, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo")) -> None:
     """Run the whole way on real, harmless images behind a loopback server that behaves as badly as the web."""
-    from dataclasses import replace
-
     from curate.demo.corpus import absent, collect, default_cache
     from curate.demo.evaluation import Demo, prepare, summary, tables
     from curate.demo.server import Server
@@ -37,35 +32,34 @@ def demo(ctx: Context, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] 
     with Server(site) as server:
         prepare(folder, server.authority)
         site.write_lists(server.base_url, folder)
-        here = replace(ctx, workspace=folder)
+        here = Session(folder, ctx.quiet, ctx.verbose)
         with here.drive("demo") as ws:
-            result: dict[str, Any] = {"fetch": fetch_command.run(here, ws)}
-            result |= {"dedupe": dedupe_command.group(here, ws), "label": label_command.weak_labels(here, ws)}
-            result |= {
-                "export": release_command.release(here, ws, "1.0.0"),
-                "train": train_command.baseline(here, ws, "1.0.0"),
-            }
+            result: dict[str, Any] = _whole_way(here, ws) | {"train": stages.trained(here, ws, "1.0.0")}
             done = Demo(ws, site.truth(server.base_url), site.pairs(server.base_url))
             account, folds = done.account(), done.cross_validated(configured.backbone(ws.config))
             five = _five(ctx, folder / "five", items)
             shown = [*tables(done, account, folds), five.pop("table")]
             result |= {"demo": account, "crossvalidation": folds, "five": five}
-            result["report"] = str(report(ws, ctx.progress, {"tables": shown}))
+            result["report"] = str(report(ws, here.progress, {"tables": shown}))
     finish(ctx, result, lambda _: iter(summary(shown, result)))
 
 
 def _five(ctx: Context, folder: Path, items: "Sequence[Item]") -> dict[str, Any]:
     """The demo's second workspace: what becomes of five declared classes."""
-    from dataclasses import replace
-
     from curate.demo.five import account, prepare, table
 
     prepare(folder, items)
-    here = replace(ctx, workspace=folder)
+    here = Session(folder, ctx.quiet, ctx.verbose)
     with here.drive("demo") as ws:
-        fetch_command.run(here, ws)
-        dedupe_command.group(here, ws)
-        label_command.weak_labels(here, ws)
-        release_command.release(here, ws, "1.0.0")
+        _whole_way(here, ws)
         found = account(ws)
     return found | {"table": table(found)}
+
+
+def _whole_way(session: Session, ws: "Workspace") -> dict[str, Any]:
+    return {
+        "fetch": stages.fetched(session, ws),
+        "dedupe": stages.grouped(session, ws),
+        "label": stages.labelled(session, ws),
+        "export": stages.exported(session, ws, "1.0.0"),
+    }

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from curate import configured
 from curate.commands.app import NAME, finish, verb
 from curate.commands.context import Context
 
@@ -22,21 +21,13 @@ def queue(
 ) -> None:
     """Draw what people look at next, or say how far a queue has come. Prints counts, never an id."""
     from curate.plugins import names
-    from curate.review.draw import Draw, describe, queue
 
-    with ctx.open() as ws:
-        if name not in names("curate.review.queues") and ws.catalog.scalar(
-            "SELECT 1 FROM queues WHERE queue = ?", (name,)
-        ):
-            ctx.say(describe(ws, name) | {"made": False})
-        else:
-            drawn = queue(ws, configured.queue(ws.config, name), Draw(axis, size, again))
-            ctx.say(drawn)
-            if not drawn["made"]:
-                ctx.note(
-                    f"{drawn['queue']} was drawn before, and --size draws nothing anew: `--again` draws another one"
-                )
-            ctx.note(f"next: `curate review {drawn['queue']} --reviewer NAME` works through it")
+    drawn = ctx.project.queue(name, size, axis, again)
+    ctx.say(drawn)
+    if name in names("curate.review.queues"):
+        if not drawn["made"]:
+            ctx.note(f"{drawn['queue']} was drawn before, and --size draws nothing anew: `--again` draws another one")
+        ctx.note(f"next: `curate review {drawn['queue']} --reviewer NAME` works through it")
 
 
 @verb
@@ -49,10 +40,7 @@ def adjudicate(
     axis: Annotated[str | None, typer.Option(help="The axis that is settled (default: the first).")] = None,
 ) -> None:
     """Settle what people contradict each other about: the last word, by somebody else, with a reason."""
-    from curate.review.adjudicate import Ruling, adjudicate
-
-    with ctx.open() as ws:
-        ctx.say(adjudicate(ws, Ruling(sample, label, reviewer, reason, axis)))
+    ctx.say(ctx.project.adjudicate(sample, label, reviewer, reason, axis))
 
 
 @decisions.command("import")
@@ -62,10 +50,7 @@ def decisions_import(ctx: Context, file: Path) -> None:
 
     Exit 3 when no sample that it names is here.
     """
-    from curate.review.decisions_csv import import_csv
-
-    with ctx.drive("decisions import") as ws:
-        result = import_csv(ws, file)
+    result = ctx.project.import_decisions(file)
     if result["not_found"]:
         ctx.note(f"{result['not_found']} of {result['rows']} rows name no sample that is here; `lines` are their lines")
     finish(ctx, result)
@@ -75,6 +60,4 @@ def decisions_import(ctx: Context, file: Path) -> None:
 @verb
 def decisions_export(ctx: Context, file: Path) -> None:
     """Write every human label to a CSV file that another workspace can import."""
-    from curate.review.decisions_csv import export_csv
-
-    ctx.tell(lambda ws: export_csv(ws, file))
+    ctx.said(ctx.project.export_decisions, file)

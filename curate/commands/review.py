@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate import configured
 from curate.commands.app import verb
 from curate.commands.context import Context
 from curate.errors import UsageError
 
 if TYPE_CHECKING:
-    from curate.store.workspace import Workspace
+    pass
 
 INTERRUPTED = 130
 
@@ -32,33 +31,14 @@ def review(
 ) -> None:
     """Work through a queue in the browser: obscured by default, blind where it counts, one key a decision."""
     from curate.review.app.server import Options, say_url
-    from curate.review.app.session import review
 
     if stats:
-        return _stats(ctx, reviewer)
+        ctx.say(ctx.project.agreement(reviewer))
+        return
     if reviewer is None:
         raise UsageError("review: say who judges (--reviewer NAME)")
     options = Options(port, address, cert, key, not no_browser, unobscured)
-    ctx.obey()
-    with ctx.open() as ws:
-        result = review(ws, _drawn(ws, queue, size), reviewer, options, ctx.note if ctx.json else say_url)
+    result = ctx.project.review(queue, reviewer, options, size, ctx.note if ctx.json else say_url)
     ctx.say(result)
     if result["closed_by"] == "SIGINT":
         raise typer.Exit(INTERRUPTED)
-
-
-def _stats(ctx: Context, reviewer: str | None) -> None:
-    from curate.review.agreement import stats
-
-    with ctx.open() as ws:
-        ctx.say(stats(ws, reviewer))
-
-
-def _drawn(ws: "Workspace", name: str, size: int) -> str:
-    """The queue's name; one that is not there yet is drawn."""
-    from curate.review.draw import Draw, newest, queue
-
-    found = newest(ws, name)
-    if ws.catalog.scalar("SELECT 1 FROM queues WHERE queue = ?", (found,)) is None:
-        queue(ws, configured.queue(ws.config, name), Draw(None, size))
-    return newest(ws, name)

@@ -1,21 +1,18 @@
 """`curate screening ...` and `curate quarantine`."""
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate import configured
+from curate.admin.session import untold_said
 from curate.commands.app import MATCHED, NAME, finish, verb
-from curate.commands.context import Context, untold_said
+from curate.commands.context import Context
 from curate.errors import UsageError
-from curate.stats.coverage import over
 
 if TYPE_CHECKING:
-    from curate.screening.gate import Gate
-    from curate.store.workspace import Workspace
+    pass
 
 group = typer.Typer(no_args_is_help=True, help="The screening gate: lists, incidents, screening again.")
 SHOWN = 20  # corrupt and doubtful rows that are named
@@ -29,15 +26,7 @@ def quarantine(
     group: Annotated[bool, typer.Option("--group", help="Also its near-duplicates and its albums.")] = False,
 ) -> None:
     """Hold a sample back at once: out of queues, views, tables and the next release, until the operator decides."""
-    from curate.screening.incidents import following
-    from curate.screening.quarantine import quarantine
-    from curate.store import holds, lookup
-
-    with ctx.open() as ws:
-        sample = lookup.one(ws.catalog, name)
-        incident = quarantine(ws.catalog, sample, reason, group=group, actor=ctx.user, told=True)
-        held = len(holds.held_by(ws.catalog, incident))
-    ctx.say({"incident": incident, "held_samples": held, "next": following(incident, "person", "open")})
+    ctx.say(ctx.project.quarantine(name, reason, group))
 
 
 @group.command("status")
@@ -45,22 +34,11 @@ def quarantine(
 def screening_status(ctx: Context) -> None:
     """Say which lists are loaded, how old they are, which entries are in doubt, and which incidents there are."""
     from curate.screening.gate import REMEDY
-    from curate.screening.incidents import overview
-    from curate.screening.misfires import suspicious
-    from curate.screening.set_aside import in_force
 
-    def look(ws: "Workspace") -> tuple["Gate", dict[str, Any]]:
-        gate = configured.gate(ctx.config, ws.catalog)
-        doubted = suspicious(ws.catalog, gate)
-        result = gate.summary() | overview(ws) | {"suspicious": doubted[:SHOWN], "suspected": len(doubted)}
-        return gate, result | {"set_aside": [asdict(one) for one in in_force(ws.catalog)]}
-
-    gate, result = ctx.read(look)
+    result = ctx.project.screening_status()
     if result["problems"]:
         ctx.note(f"screening cannot answer, so that nothing is fetched: {result['problems'][0]}; {REMEDY}")
-    elif gate.banner is not None:
-        ctx.note(gate.banner)
-    ctx.say(result | {"rows": {one.name: [*one.corrupt, *one.doubts][:SHOWN] for one in gate.lists}})
+    ctx.say(result)
     if result["problems"]:
         raise typer.Exit(4)
 
@@ -79,20 +57,10 @@ def screening_entry(
     report: Annotated[Path | None, typer.Option(help="Write for the list's owner that it is wrong.")] = None,
 ) -> None:
     """Say what one hash of the lists has matched; set it aside where it is wrong, or report it. Shows no picture."""
-    from curate.screening import entry
-    from curate.store.reviewer import reviewer_name
-
-    who = ctx.user if by is None else reviewer_name(by, "--by")
     if set_aside and restore:
         raise UsageError("screening entry: --set-aside and --restore go alone")
-    with ctx.drive("entry") if set_aside or restore else ctx.open() as ws:
-        found = entry.find(ws.catalog, configured.lists(ctx.config), name)
-        act = entry.aside if set_aside else entry.restore if restore else None
-        chosen = found.chosen(only, all_lists or not (act or report))
-        result = act(ws.catalog, found, chosen, who, reason) if act else entry.describe(ws.catalog, found)
-        if report is not None:
-            result |= entry.report(ws.catalog, found, chosen, report)
-    ctx.say(result)
+    act = "set aside" if set_aside else "restore" if restore else None
+    ctx.say(ctx.project.screening_entry(name, act, reason, by, only, all_lists, report))
 
 
 @group.command("incident")
@@ -105,10 +73,7 @@ def screening_incident(
     ] = False,
 ) -> None:
     """Say what is on record of a match or a report, and what else its entry has matched. Never a picture."""
-    from curate.screening.incidents import incident
-
-    with ctx.open() as ws:
-        ctx.say(incident(ws, number, for_report))
+    ctx.say(ctx.project.incident(number, for_report))
 
 
 @group.command("acknowledge")
@@ -119,10 +84,7 @@ def screening_acknowledge(
     by: Annotated[str, typer.Option(help="Who was told, and follows the procedure.")],
 ) -> None:
     """Say that somebody knows of an incident: `fetch` ends with 5 no longer for it. Lets go of nothing."""
-    from curate.screening.incidents import acknowledge
-
-    with ctx.open(late=True) as ws:
-        ctx.say(acknowledge(ws.catalog, number, by))
+    ctx.say(ctx.project.acknowledge(number, by))
 
 
 @group.command("dispute")
@@ -134,10 +96,7 @@ def screening_dispute(
     reason: Annotated[str, typer.Option(help="Why; kept with the incident.")],
 ) -> None:
     """Mark a match as false, from what is on record of it. Lets go of nothing."""
-    from curate.screening.incidents import dispute
-
-    with ctx.open(late=True) as ws:
-        ctx.say(dispute(ws, number, by, reason))
+    ctx.say(ctx.project.dispute(number, by, reason))
 
 
 @group.command("release")
@@ -148,25 +107,14 @@ def screening_release(
     reason: Annotated[str, typer.Option(help="Why; kept with the incident.")],
 ) -> None:
     """Let go of what came with a match, or of what a person reported; of a match itself once its entry is set aside."""
-    from curate.screening.incidents import release
-
-    with ctx.drive("release", late=True) as ws:
-        ctx.say(release(ws, number, reason, ctx.user, ws.config.screening.entitled))
+    ctx.say(ctx.project.release_incident(number, reason))
 
 
 @group.command("rescan")
 @verb
 def screening_rescan(ctx: Context) -> None:
     """Screen all stored samples again, from stored hashes; remove what matches. Exit 5 when something did."""
-    from curate.removal.rescan import rescan
-    from curate.store.holds import untold
-
-    with ctx.drive("rescan", tells=True) as ws:
-        result = rescan(ws, configured.gate(ctx.config, ws.catalog), ctx.engine(ws.config), ctx.progress)
-        waiting = untold(ws.catalog)
-    ctx.note_void(result)
-    if new := [one for one in waiting if one in result["incidents"]]:
+    result = ctx.project.rescan()
+    if new := [one for one in result.open_incidents if one in result["incidents"]]:
         print(f"curate: {untold_said(new)}", file=sys.stderr)
-    finish(
-        ctx, over(result["samples"], result["unhashed"]) | result, code=MATCHED if result["matched"] or waiting else 0
-    )
+    finish(ctx, result, code=MATCHED if result["matched"] or result.open_incidents else 0)

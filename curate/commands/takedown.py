@@ -26,15 +26,12 @@ def takedown(
     ] = False,
 ) -> None:
     """Delete an item for good: bytes, rows, everything made of it, its rows in releases; it does not come back."""
-    from curate.removal.takedown import deleted, takedown
-
     if bool(name) == upstream_deleted:
         raise UsageError("takedown: name one item, or give --upstream-deleted")
-    with ctx.drive("takedown") as ws:
-        if upstream_deleted:
-            result = deleted(ws, reason or "deleted upstream")
-        else:
-            result = takedown(ws, name, reason, with_duplicates, block_near)
+    if upstream_deleted:
+        result = ctx.project.takedown_deleted(reason or "deleted upstream")
+    else:
+        result = ctx.project.takedown(name, reason, with_duplicates, block_near)
     ctx.say(result)
     if result.get("before"):
         ctx.note(f"it was taken down before, and nothing more was removed: {result['receipt']} says what went then")

@@ -1,14 +1,12 @@
 """`curate train`."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from curate import configured
 from curate.commands.app import finish, verb
 from curate.commands.context import Context
 
 if TYPE_CHECKING:
-    from curate.store.workspace import Workspace
+    pass
 
 
 @verb
@@ -16,13 +14,4 @@ def train(ctx: Context, version: str) -> None:
     """Train and measure the baseline classifier on a release."""
     from curate.train.run import lines
 
-    with ctx.drive("train") as ws:
-        result = baseline(ctx, ws, version)
-    finish(ctx, result, lines)
-
-
-def baseline(ctx: Context, ws: "Workspace", version: str) -> Mapping[str, Any]:
-    """Train, with the backbone that the configuration names; the answer as JSON has it."""
-    from curate.train.run import train
-
-    return train(ws, version, ctx.engine(ws.config), configured.backbone(ws.config), ctx.progress)
+    finish(ctx, ctx.project.train(version), lines)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from curate.admin.session import finish_removal
 from curate.admin.verify import verify
-from curate.commands.app import _settle
 from curate.config import Config
 from curate.errors import StoreError
 from curate.removal.takedown import takedown
@@ -50,7 +50,7 @@ def named(root: Path, repair: bool = False) -> set[str]:
             return {item["id"] for item in verify(ws, QUIET)["items"]}
         with ws.driver("verify"):
             ws.catalog.begin("verify", "")
-            _settle(ws)
+            finish_removal(ws)
             found = verify(ws, QUIET, repair)
             ws.catalog.end("done")
         return {item["id"] for item in found["items"]}

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curate.admin import rebuild
+from curate.admin.session import finish_removal
 from curate.admin.verify import verify
-from curate.commands.app import _settle
 from curate.config import Config
 from curate.engine.serial import Serial
 from curate.errors import StoreError
@@ -133,7 +133,7 @@ def mended(root: Path) -> Workspace:
             rebuild.rebuild(made, wrong, Serial(), QUIET)
         ws = Workspace(root, Config())
     with ws.driver("fetch"):
-        _settle(ws)
+        finish_removal(ws)
     return ws
 
 

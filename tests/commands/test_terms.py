@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate import configured
+from curate.admin import configured
 from curate.config import load as load_config
 from curate.errors import UsageError
 from curate.media.pdq import Pdq

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from curate.commands.context import Context
+from curate.admin.session import Session
 from curate.config import Config, FetchConfig, RunConfig, ScreeningConfig
 from curate.engine.serial import Serial
 from curate.errors import ItemError
@@ -165,7 +165,7 @@ def test_a_token_is_named_by_its_variable(tmp_path: Path, monkeypatch: pytest.Mo
         assert "has no WIKI_TOKEN" in curate(root, "fetch", ok=(2,))["error"]
         assert not site.asked
         monkeypatch.setenv("WIKI_TOKEN", "s3cret-t0ken")
-        session = Context(root, None, False, True, False)
+        session = Session(root, quiet=True)
         assert session.client(session.config)._limits.tokens == {site.origin: "s3cret-t0ken"}
         said = curate(root, "fetch")
         assert said["stored"] == 1

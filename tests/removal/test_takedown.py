@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from curate.admin.session import finish_removal
 from curate.admin.verify import verify
-from curate.commands.app import _settle
 from curate.config import Config
 from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
@@ -197,7 +197,7 @@ def test_a_reader_in_the_way_is_said_and_the_same_again_finishes(
     with pytest.raises(StoreError, match="another process reads it"):
         takedown(ws, one, "asked for")
     monkeypatch.undo()
-    _settle(ws)
+    finish_removal(ws)
     assert takedown(ws, one, "asked for")["removed"] == 1
     assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
 
@@ -210,7 +210,7 @@ def test_somebody_who_reviews_is_asked_to_close(ws: Workspace) -> None:
         with pytest.raises(BusyError, match="session is open; what is to be removed is held back"):
             takedown(ws, one, "asked for")
         assert is_held(ws.catalog, one)
-    _settle(ws)
+    finish_removal(ws)
     assert not (ws.work / "review").exists()
     assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
 
@@ -327,7 +327,7 @@ def test_an_older_catalog_brings_nothing_back(ws: Workspace) -> None:
     back = Workspace(ws.root, Config())
     assert one in held(back.catalog)  # at once, for readers as well
     assert back.catalog.scalar("SELECT sha256 FROM releases") == sha256
-    _settle(back)
+    finish_removal(back)
     assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
     assert (
         back.catalog.scalar(

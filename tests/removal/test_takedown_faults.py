@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from curate.admin.session import finish_removal
 from curate.admin.verify import verify
-from curate.commands.app import _settle
 from curate.config import Config
 from curate.errors import BusyError, DiskFullError
 from curate.release.reader import load
@@ -77,7 +77,7 @@ def take(root: Path, sample: str, prepare: Callable[[], None]) -> Callable[[], N
         ws = Workspace(root, Config())
         prepare()
         with ws.driver("takedown"):
-            _settle(ws)
+            finish_removal(ws)
             takedown(ws, sample, "asked for", block_near=True)
         ws.close()
 

@@ -15,7 +15,7 @@ import pdqhash
 import pytest
 from PIL import Image
 
-from curate import configured
+from curate.admin import configured
 from curate.engine.serial import Serial
 from curate.errors import GateError, MatchError, UsageError
 from curate.fetch.run import fetch

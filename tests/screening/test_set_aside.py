@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from curate import configured
+from curate.admin import configured
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.media import pdq

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from curate import configured
+from curate.admin import configured
 from curate.config import load as load_config
 from curate.engine.serial import Serial
 from curate.errors import MatchError

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import cli
-from curate import configured
+from curate.admin import configured
 from curate.admin.verify import verify
 from curate.store.workspace import Workspace
 from tests.admin.test_witnesses import HEAD

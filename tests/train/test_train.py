@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageDraw
 
-from curate import configured
+from curate.admin import configured
 from curate.config import Config, TrainConfig
 from curate.contracts import Decoded, Resources
 from curate.engine.serial import Serial

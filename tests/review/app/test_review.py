@@ -219,7 +219,7 @@ def _body(response: Response) -> str:
         return response.url
     try:
         return response.url + "\n" + response.body().decode("utf-8", "replace")
-    except Exception:  # noqa: BLE001  a page that was left took it along
+    except Exception:  # noqa: BLE001 (whatever is wrong with a profile)
         return response.url
 
 

@@ -1,0 +1,5 @@
+"""`python -m curate`: the command."""
+
+from cli import main
+
+main()

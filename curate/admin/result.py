@@ -1,0 +1,38 @@
+"""What a verb answers, for Python and notebooks."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from curate.store import holds
+from curate.store.workspace import Workspace
+
+
+@dataclass(frozen=True, repr=False)
+class Result(Mapping[str, Any]):
+    """What a verb found, by name; `open_incidents` are those that nobody has acknowledged (docs/screening.md)."""
+
+    facts: Mapping[str, Any]
+    open_incidents: tuple[int, ...] = ()
+
+    @classmethod
+    def waiting(cls, ws: Workspace, facts: Mapping[str, Any]) -> "Result":
+        """With the incidents that wait to be acknowledged."""
+        return cls(facts, tuple(holds.untold(ws.catalog)))
+
+    def __getitem__(self, name: str) -> Any:
+        return self.facts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.facts)
+
+    def __len__(self) -> int:
+        return len(self.facts)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name:<26} {value}" for name, value in self.facts.items())
+
+    def _repr_html_(self) -> str:
+        rows = (f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in self.facts.items())
+        return f"<table>{''.join(rows)}</table>"

@@ -1,0 +1,104 @@
+"""The stages of the pipeline with what curate.toml names: sources, gate, labelers, formats, backbone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from curate.admin import configured
+from curate.admin.session import Session
+from curate.contracts import Source
+from curate.errors import CurateError
+from curate.store import lost
+from curate.store.workspace import Workspace
+
+
+def fetched(session: Session, ws: Workspace, limit: int | None = None, sample: int | None = None) -> dict[str, Any]:
+    """Fetch, as the configuration says."""
+    from curate.fetch.moved import follow
+    from curate.fetch.run import fetch
+    from curate.screening.incidents import expire
+
+    config = ws.config
+    engine = session.engine(config)
+    sources, gate = configured.sources(config), configured.gate(config, ws.catalog)
+    expire(ws, strays=True)
+    moved = follow(ws.catalog, sources, session.progress)
+    found = fetch(ws, sources, session.client(config), gate, engine, session.progress, limit, sample) | {"moved": moved}
+    for line in _left_over(ws, found):
+        session.note(line)
+    return found
+
+
+def _left_over(ws: Workspace, found: dict[str, Any]) -> list[str]:
+    """What a fetch left for another one, each with the command that asks for it."""
+    from curate.fetch.coverage import former, passing
+    from curate.fetch.reasons import table_of
+
+    lines = [
+        f"{n} that failed by [{table_of(key)}] {key} were asked again: it has changed"
+        for key, n in found["reopened"].items()
+    ]
+    if found["moved"]:
+        lines.append(f"{found['moved']} files are known again, at another place")
+    if hosts := found["deferred_hosts"]:
+        lines.append(
+            f"{hosts} hosts kept failing, or want long waits, and were left alone: what was not asked of them is still"
+            " pending; `curate fetch` asks again"
+        )
+    sources, candidates = former(ws.catalog)
+    if candidates:
+        lines.append(
+            f"{sources} sources that curate.toml does not name any more have {candidates} candidates that stay; `curate"
+            " status` lists them, `curate takedown` removes what is not wanted"
+        )
+    if failed := passing(ws):
+        lines.append(f"{failed} failed for a reason that may pass; `curate fetch --retry-failed` asks again")
+    return lines
+
+
+def refusal(ws: Workspace, sources: Sequence[Source]) -> str | None:
+    """Why `fetch` would not begin with these sources; None where it would."""
+    from curate.fetch.admission import admit
+
+    try:
+        admit(ws.config, sources, configured.gate(ws.config, ws.catalog))
+    except CurateError as error:
+        return str(error)
+    return None
+
+
+def grouped(session: Session, ws: Workspace) -> Mapping[str, Any]:
+    """Find duplicates, with the embedder that is configured."""
+    from curate.dedupe.run import dedupe
+
+    result: Mapping[str, Any] = dedupe(ws, session.engine(ws.config), session.progress, configured.embedder(ws.config))
+    session.note_void(result["void"])
+    for name in result["held_out_upright"]:
+        session.note(
+            f"{name}: held out before mirrored, turned and bordered copies were found; give it to --against again"
+        )
+    return result
+
+
+def labelled(session: Session, ws: Workspace) -> Mapping[str, Any]:
+    """Score, vote and label, with the labelers that are configured."""
+    from curate.label.functions import functions_of
+    from curate.label.run import label
+
+    labelers = configured.labelers(ws.config)
+    gone = lost.note(ws)
+    return label(ws, session.engine(ws.config), labelers, functions_of(labelers), session.progress) | gone
+
+
+def exported(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]:
+    """Write a release, in the formats that are configured."""
+    from curate.release.export import export
+
+    gone = lost.note(ws)
+    return export(ws, version, configured.formats(ws.config), session.progress) | gone
+
+
+def trained(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]:
+    """Train on a release, with the backbone that is configured."""
+    from curate.train.run import train
+
+    return train(ws, version, session.engine(ws.config), configured.backbone(ws.config), session.progress)

@@ -1,0 +1,93 @@
+"""A release in the hand: its rows as a DataFrame, its pictures as bytes, its splits as torch datasets."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from curate.errors import StoreError, UsageError
+from curate.records import SPLITS, Manifest
+from curate.release.reader import load
+from curate.store.blobs import LocalBlobs
+from curate.store.eligibility import inactive
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from curate.release.datasets import Pictures
+    from curate.store.workspace import Workspace
+
+
+@dataclass(frozen=True, repr=False)
+class Release:
+    """A frozen release; `blobs` is where its pictures lie, None where only its rows are here.
+
+    `held` are ids that are held back since: their rows and bytes are not given. `facts` is what `export` said of it,
+    empty for one that was opened later.
+    """
+
+    manifest: Manifest
+    blobs: LocalBlobs | None = None
+    held: Collection[str] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """Its semantic version."""
+        return self.manifest.version
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels that its rows bear, sorted; a torch target is a place in it."""
+        return tuple(sorted({label for rows in self.manifest.rows.values() for label in set(_labels(rows))}))
+
+    def frame(self, split: str | None = None) -> "pd.DataFrame":
+        """The rows of a split, or of all, a row a picture (docs/releases.md has the columns)."""
+        import pyarrow as pa
+
+        splits = SPLITS if split is None else (split,)
+        found: pd.DataFrame = pa.concat_tables(self._rows(one) for one in splits).to_pandas()
+        return found
+
+    def open(self, id: str) -> BinaryIO:
+        """The bytes of one picture, as they were stored; raises StoreError where they are not here."""
+        if id in self.held:
+            raise StoreError(f"{id}: held back since this release was made")
+        if self.blobs is None:
+            raise StoreError(f"{self.manifest.path}: rows alone; the pictures are in the workspace that made it")
+        return self.blobs.open(id)
+
+    def torch(self, split: str, transform: Callable[[Any], Any] | None = None) -> "Pictures":
+        """A dataset for torch's DataLoader: (transform(RGB picture), place of its label in `classes`).
+
+        Pictures are turned as their EXIF says; without `transform` they are PIL images.
+        """
+        from curate.release.datasets import Pictures
+
+        table = self._rows(split)
+        return Pictures(self, table.column("id").to_pylist(), _labels(table), transform)
+
+    def _rows(self, split: str) -> Any:
+        if split not in self.manifest.rows:
+            raise UsageError(f"'{split}' is no split; there are: {', '.join(SPLITS)}")
+        rows = self.manifest.rows[split]
+        return rows.filter([one not in self.held for one in rows.column("id").to_pylist()]) if self.held else rows
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{split} {len(rows):,}" for split, rows in self.manifest.rows.items())
+        return f"release {self.version}: {sizes}; classes {', '.join(self.classes)}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>"
+
+
+def released(ws: "Workspace", version: str, facts: Mapping[str, Any] | None = None) -> Release:
+    """A release of a workspace, with its pictures; raises UsageError where there is none of this version."""
+    folder = ws.work / "releases" / version
+    if not folder.is_dir():
+        raise UsageError(f"release {version}: {folder} is not there; `curate status` lists releases")
+    return Release(load(folder), ws.blobs, frozenset(inactive(ws.catalog)), facts or {})
+
+
+def _labels(rows: Any) -> list[str]:
+    return list(rows.column("label").to_pylist())
