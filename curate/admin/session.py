@@ -15,7 +15,6 @@ from curate.errors import CurateError, DiskFullError, MatchError, UsageError, Wi
 from curate.layouts.folder import shown
 from curate.policy import trust
 from curate.progress import Progress
-from curate.removal.remove import resume, unfinished
 from curate.store import borrowed, holds, witnesses
 from curate.store.workspace import Workspace
 
@@ -161,6 +160,8 @@ class Session:
 
 def finish_removal(ws: Workspace) -> None:
     """Finish a removal that was killed."""
+    from curate.removal.remove import resume, unfinished
+
     if unfinished(ws.catalog):
         resume(ws)
 

@@ -97,7 +97,7 @@ _NAMED = (
 def _survivors(db: sqlite3.Connection) -> None:
     """Collapse sets that lose their survivor, or the member that named them, get another of their own."""
     sets = db.execute(
-        """  # noqa: S608
+        """
     SELECT m.collapse, m.sample, m.survivor FROM members m JOIN samples s ON s.id = m.sample
     WHERE m.sample NOT IN gone AND m.collapse IN (
         SELECT collapse FROM members WHERE sample IN gone OR survivor IN gone UNION SELECT sample FROM gone

@@ -217,7 +217,7 @@ def test_snorkel_leaves_the_process_as_it_was(capfd: pytest.CaptureFixture[str])
 
 _PROGRAM = """
 import hashlib, sys
-import numpy as np  # noqa: F401
+import numpy as np
 from curate.contracts import Evidence
 from curate.label.models.snorkel import Snorkel
 votes = np.random.default_rng(5).integers(-1, 3, (300, 4)).astype(np.int8)

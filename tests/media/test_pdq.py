@@ -218,7 +218,7 @@ def test_loops_are_compiled_where_no_cache_can_be_written(monkeypatch: pytest.Mo
 @pytest.mark.soak
 def test_no_loop_leaves_its_arrays(tmp_path: Path) -> None:
     code = """
-import numpy as np  # noqa: F401
+import numpy as np
 from PIL import Image
 from curate.media import pdq
 sides = [*range(5, 70), 127, 128, 129, 130, 255, 256, 257, 300, 1023, 1024, 1025, 2049]

@@ -68,7 +68,7 @@ def at_step(n: int, full: bool = False) -> None:
 
     for owner, name in ((os, "fsync"), (Path, "unlink"), (Path, "replace"), (Path, "rename"), (shutil, "rmtree")):
         setattr(owner, name, before(getattr(owner, name)))
-    for name in ("tx", "fold", "vacuum"):
+    for name in ("tx", "checkpoint", "vacuum"):
         setattr(Catalog, name, before(getattr(Catalog, name)))
 
 

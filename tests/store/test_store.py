@@ -200,7 +200,7 @@ def test_columns_become_arrow_without_pandas() -> None:
     """What is built by hand is what pyarrow would have built; pandas stays out, since it costs half a second."""
     code = """
 import sys
-import numpy as np  # noqa: F401
+import numpy as np
 from curate.store.tables import to_parquet, to_table
 columns = {"id": ["a", "é", ""], "b": [b"", b"x", b"yz"]}
 columns |= {"q": np.array([1, 2, 3], np.float32), "f": np.array([0, 1, 1], bool)}
