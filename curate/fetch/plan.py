@@ -4,7 +4,6 @@ Sources that can estimate are asked to, with few requests. Others (lists and fol
 `fetch` then need not do again.
 """
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from curate.fetch.budget import Budget, Metered, SpentError
 from curate.fetch.listing import classes, list_source, source_id
 from curate.fetch.reopen import changed
 from curate.net.limits import HostRule
+from curate.net.loops import finished
 from curate.net.urls import MALFORMED
 from curate.plugins import name_of, options_of
 from curate.policy.refusals import check_sources
@@ -51,7 +51,7 @@ def plan(
     """
     check_sources([{"use": name_of(one), **options_of(one), "classes": one.classes()} for one in sources])
     classes(sources, ws.config.taxonomy)
-    return asyncio.run(_Plan(ws).all(sources, http, progress))
+    return finished(_Plan(ws).all(sources, http, progress))
 
 
 @dataclass

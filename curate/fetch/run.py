@@ -30,6 +30,7 @@ from curate.fetch.reopen import reopen
 from curate.fetch.sampling import Stratum, draw, estimate
 from curate.fingerprint import canonical
 from curate.media.decode import Bounds
+from curate.net.loops import finished
 from curate.progress import Progress, Step
 from curate.records import Reason
 from curate.screening.gate import REMEDY, Gate
@@ -62,7 +63,7 @@ def fetch(  # the one verb with all of the outside world handed in
     reopened = reopen(ws)
     run = _Run(ws, gate, engine, progress, Budget(ws.config.run), limit, sample)
     with _settled():
-        asyncio.run(run.all(sources, http))
+        finished(run.all(sources, http))
     lost.found_again(ws)
     whole = totals(ws)
     result = {

@@ -4,7 +4,6 @@ Nothing is removed here. What is gone upstream is withheld from every queue, vie
 back in where it returns; `curate takedown --upstream-deleted` removes it.
 """
 
-import asyncio
 import json
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from curate.contracts import Http, Source, SupportsSync
 from curate.errors import ItemError
 from curate.fetch.budget import Budget, Metered
+from curate.net.loops import finished
 from curate.progress import Progress, Step
 from curate.records import Change, Reason, Upstream
 from curate.stats.coverage import Coverage
@@ -37,7 +37,7 @@ def sync(
     started = time.monotonic()
     systems = {source.system: source for source in reversed(sources) if isinstance(source, SupportsSync)}
     run = _Sync(ws)
-    asyncio.run(run.all(systems, http, progress))
+    finished(run.all(systems, http, progress))
     ws.catalog.log("sync", None, dict(run.counts))
     states = ws.catalog.all("SELECT kind, count(DISTINCT page_id) FROM changes WHERE ended_at IS NULL GROUP BY kind")
     nothing = run.unsynced and not run.counts["checked"]
