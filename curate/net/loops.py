@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
+OFTEN = 0.2  # s between two looks for an interruption
 T = TypeVar("T")
 
 
@@ -29,10 +30,13 @@ def finished(main: Coroutine[Any, Any, T]) -> T:
     with ThreadPoolExecutor(max_workers=1) as pool:
         done = pool.submit(asyncio.run, named())
         try:
+            while not wait([done], timeout=OFTEN).done:
+                pass  # a signal may have met another thread: this one sees it when it wakes
             return done.result()
         except KeyboardInterrupt:
             for loop, task in running:
-                loop.call_soon_threadsafe(task.cancel)
+                with contextlib.suppress(RuntimeError):  # it has ended
+                    loop.call_soon_threadsafe(task.cancel)
             with contextlib.suppress(asyncio.CancelledError):
                 done.result()
             raise
