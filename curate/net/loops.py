@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import threading
+import time
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, TypeVar
+from concurrent.futures import Future, wait
+from typing import Any, Generic, TypeVar
 
 OFTEN = 0.2  # s between two looks for an interruption
 T = TypeVar("T")
@@ -19,24 +21,45 @@ def finished(main: Coroutine[Any, Any, T]) -> T:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(main)
-    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+    return _Aside(main).finished()
 
-    async def named() -> T:
+
+class _Aside(Generic[T]):
+    """A coroutine that runs in a thread with an event loop of its own."""
+
+    def __init__(self, main: Coroutine[Any, Any, T]) -> None:
+        self._main = main
+        self._result: Future[T] = Future()
+        self._task: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
+        self._thread = threading.Thread(target=self._run)
+
+    def finished(self) -> T:
+        """What it returns, or raises."""
+        try:
+            self._thread.start()
+            while not wait([self._result], timeout=OFTEN).done:
+                pass  # a signal may have met another thread: this one sees it when it wakes
+        except KeyboardInterrupt:
+            self._cancel()
+            raise
+        return self._result.result()
+
+    def _cancel(self) -> None:
+        while self._task is None and not self._result.done():
+            time.sleep(OFTEN / 10)  # it is about to begin
+        if self._task is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended
+                self._task[0].call_soon_threadsafe(self._task[1].cancel)
+        wait([self._result])
+
+    def _run(self) -> None:
+        try:
+            self._result.set_result(asyncio.run(self._named()))
+        except BaseException as error:  # noqa: BLE001  raised again where it is waited for
+            self._result.set_exception(error)
+
+    async def _named(self) -> T:
         task = asyncio.current_task()
         assert task is not None
-        running.append((asyncio.get_running_loop(), task))
-        return await main
-
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        done = pool.submit(asyncio.run, named())
-        try:
-            while not wait([done], timeout=OFTEN).done:
-                pass  # a signal may have met another thread: this one sees it when it wakes
-            return done.result()
-        except KeyboardInterrupt:
-            for loop, task in running:
-                with contextlib.suppress(RuntimeError):  # it has ended
-                    loop.call_soon_threadsafe(task.cancel)
-            with contextlib.suppress(asyncio.CancelledError):
-                done.result()
-            raise
+        self._task = (asyncio.get_running_loop(), task)
+        return await self._main
