@@ -4,7 +4,7 @@ One mechanism for every verb: its result holds `coverage`, and `incomplete` wher
 command prints these first, then the rest, and ends with exit 3.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,10 +47,10 @@ def over(of: int, unread: int) -> dict[str, Any]:
     return found.facts(found.short)
 
 
-def over_some(of: int, unread: int, stored: int) -> dict[str, Any]:
-    """As `over`, of a verb that has nothing to do where no sample is stored: its answer is incomplete, too."""
+def over_some(of: int, unread: int, nothing: Callable[[], str]) -> dict[str, Any]:
+    """As `over`, of a verb whose answer over no sample is incomplete, too: `nothing` says why there is none."""
     found = Coverage(of - unread, of)
-    return found.facts(found.short if stored else "there is no sample to look at; `curate fetch` comes first")
+    return found.facts(found.short if of else nothing())
 
 
 def incomplete(result: Mapping[str, Any]) -> list[str]:

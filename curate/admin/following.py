@@ -19,8 +19,11 @@ def _command(ws: Workspace) -> str | None:
     held = holds.held(catalog)
     if any(row[0] not in held for row in catalog.all(_UNGROUPED)):
         return "dedupe"
+    survivors = {*eligibility.survivors(catalog)}
+    if not survivors:
+        return eligibility.remedy(catalog)
     known = labels(ws, ws.config.taxonomy.first)
-    if not known.by_sample.keys() & {*eligibility.survivors(catalog)}:
+    if not known.by_sample.keys() & survivors:
         return "label"
     return None if catalog.scalar("SELECT count(*) FROM releases") else "export 1.0.0"
 

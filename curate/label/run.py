@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,7 @@ def label(
     columns = _columns(ws, labelers, known.samples)
     lost = frozenset(unread(ws, labelers, known.ids))
     blind = lost.intersection(known.survivors)
-    covered = over_some(len(known.survivors), len(blind), ws.catalog.scalar("SELECT count(*) FROM samples"))
+    covered = over_some(len(known.survivors), len(blind), partial(eligibility.nothing, ws.catalog))
     found = []
     for axis in ws.config.taxonomy.axes:
         with progress.stage("vote", len(known.samples)) as step:

@@ -6,13 +6,14 @@ from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from curate.config import Config, DedupeConfig
+from curate.config import DedupeConfig
 from curate.dedupe import sharing
 from curate.dedupe.similarity import HashArrays, crossings
 from curate.errors import GateError, UsageError
 from curate.label.final import CONFLICT, CONTRADICTED
 from curate.records import SPLITS, Manifest
 from curate.release.rows import Rows
+from curate.store import eligibility
 from curate.store.eligibility import NOT_DEDUPED
 
 if TYPE_CHECKING:
@@ -29,12 +30,12 @@ _SHOWN = 3  # ids that a refusal names
 # -- the gates -------------------------------------------------------------------------------------------------------
 
 
-def check_rows(rows: Rows, config: Config) -> None:
+def check_rows(ws: "Workspace", rows: Rows) -> None:
     """Refuse a release without rows (UsageError), or with rows that lack a licence that they need (GateError)."""
     if not any(table.num_rows for table in rows.tables.values()):
         why = ", ".join(f"{n} {reason}" for reason, n in rows.excluded.items()) or "the workspace is empty"
-        raise UsageError(f"nothing to release ({why}); {_remedy(rows.excluded, config)}")
-    if config.export.require_license:
+        raise UsageError(f"nothing to release ({why}); {_remedy(ws, rows.excluded)}")
+    if ws.config.export.require_license:
         bare = [
             sample
             for table in rows.tables.values()
@@ -47,7 +48,7 @@ def check_rows(rows: Rows, config: Config) -> None:
             )
 
 
-def _remedy(excluded: Mapping[str, int], config: Config) -> str:
+def _remedy(ws: "Workspace", excluded: Mapping[str, int]) -> str:
     """What comes next where there is nothing to release: the first step that has not been taken."""
     if not excluded:
         return "`curate fetch` comes first"
@@ -60,7 +61,7 @@ def _remedy(excluded: Mapping[str, int], config: Config) -> str:
             "people settle what is contradicted: `curate queue conflict`, then `curate review`; where a labelling"
             " function failed, mend it, then `curate label`"
         )
-    return "`curate status` and `curate verify` say more"
+    return "`curate status` and `curate verify` say more" if eligibility.survivors(ws.catalog) else eligibility.nothing(ws.catalog)
 
 
 def check_leakage(ws: "Workspace", release: Manifest) -> None:
