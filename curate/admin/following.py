@@ -21,7 +21,8 @@ def _command(ws: Workspace) -> str | None:
         return "dedupe"
     survivors = {*eligibility.survivors(catalog)}
     if not survivors:
-        return eligibility.remedy(catalog)
+        out = eligibility.inactive(catalog)
+        return eligibility.remedy({*out.values()} if len(out) == samples else {eligibility.DUPLICATE})
     known = labels(ws, ws.config.taxonomy.first)
     if not known.by_sample.keys() & survivors:
         return "label"

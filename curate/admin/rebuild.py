@@ -84,7 +84,7 @@ def opened(root: Path, config: Config) -> Iterator[tuple[Workspace, str]]:
 
 
 def _missing(ws: Workspace) -> str:
-    """How much the catalog that is there lacks: all, what came after it was copied, or nothing that anybody knows of."""
+    """How much the catalog that is there lacks: all, what came after it was copied, or nothing that is known."""
     if ws.catalog.scalar("SELECT 1 FROM samples UNION ALL SELECT 1 FROM candidates LIMIT 1") is None:
         return ALL
     return LATER if outdated(ws) else ""
@@ -123,7 +123,9 @@ def rebuild(ws: Workspace, wrong: str, engine: Engine, progress: Progress) -> di
         _hold_all(ws, found)
     missing = ws.catalog.get(MISSING) or (LATER if found.counts["samples"] else "")
     if missing:
-        found.lacks += GONE if missing == ALL else [f"of what came after this catalog was copied: {one}" for one in GONE]
+        found.lacks += (
+            GONE if missing == ALL else [f"of what came after this catalog was copied: {one}" for one in GONE]
+        )
     _finish(ws, found)
     waiting = ws.catalog.scalar("SELECT count(*) FROM withheld WHERE reason = ?", (lost.ORIGIN,))
     then = "`curate fetch` asks the sources what they are; `curate screening rescan` screens what is stored"

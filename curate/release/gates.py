@@ -13,8 +13,7 @@ from curate.errors import GateError, UsageError
 from curate.label.final import CONFLICT, CONTRADICTED
 from curate.records import SPLITS, Manifest
 from curate.release.rows import Rows
-from curate.store import eligibility
-from curate.store.eligibility import NOT_DEDUPED
+from curate.store.eligibility import DUPLICATE, NOT_DEDUPED, WAYS, remedy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +33,7 @@ def check_rows(ws: "Workspace", rows: Rows) -> None:
     """Refuse a release without rows (UsageError), or with rows that lack a licence that they need (GateError)."""
     if not any(table.num_rows for table in rows.tables.values()):
         why = ", ".join(f"{n} {reason}" for reason, n in rows.excluded.items()) or "the workspace is empty"
-        raise UsageError(f"nothing to release ({why}); {_remedy(ws, rows.excluded)}")
+        raise UsageError(f"nothing to release ({why}); {_remedy(rows.excluded)}")
     if ws.config.export.require_license:
         bare = [
             sample
@@ -48,7 +47,7 @@ def check_rows(ws: "Workspace", rows: Rows) -> None:
             )
 
 
-def _remedy(ws: "Workspace", excluded: Mapping[str, int]) -> str:
+def _remedy(excluded: Mapping[str, int]) -> str:
     """What comes next where there is nothing to release: the first step that has not been taken."""
     if not excluded:
         return "`curate fetch` comes first"
@@ -61,7 +60,9 @@ def _remedy(ws: "Workspace", excluded: Mapping[str, int]) -> str:
             "people settle what is contradicted: `curate queue conflict`, then `curate review`; where a labelling"
             " function failed, mend it, then `curate label`"
         )
-    return "`curate status` and `curate verify` say more" if eligibility.survivors(ws.catalog) else eligibility.nothing(ws.catalog)
+    if DUPLICATE not in excluded and remedy(excluded) != "status":
+        return WAYS[remedy(excluded)]
+    return "`curate status` and `curate verify` say more"
 
 
 def check_leakage(ws: "Workspace", release: Manifest) -> None:

@@ -6,7 +6,7 @@ survives. It is *released* where it survives, dedupe has seen it and lets it in,
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from curate.store import holds, lost
@@ -81,25 +81,20 @@ def nothing(catalog: Catalog) -> str:
     stored, out = catalog.scalar("SELECT count(*) FROM samples"), inactive(catalog)
     if not stored:
         return "there is no sample to look at; `curate fetch` comes first"
-    why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(Counter(out.values()).items()))
-    duplicates = f", {stored - len(out):,} {DUPLICATE}" if stored > len(out) else ""
-    return f"not one of {stored:,} samples counts ({why}{duplicates}); {_WAYS[remedy(catalog)]}"
+    reasons = Counter(out.values()) + Counter({DUPLICATE: stored - len(out)})
+    why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(reasons.items()))
+    return f"not one of {stored:,} samples counts ({why}); {WAYS[remedy(reasons)]}"
 
 
-def remedy(catalog: Catalog) -> str:
-    """The command that helps where samples are stored and none counts."""
-    out = inactive(catalog)
-    if len(out) < catalog.scalar("SELECT count(*) FROM samples"):
-        return "dedupe"
-    reasons = {*out.values()}
-    if lost.ORIGIN in reasons:
-        return "fetch"
-    if lost.BYTES in reasons:
-        return "fetch" if len(lost.given_up(catalog)) == len(lost.missed(catalog)) else "verify --repair"
-    return "screening status" if HELD in reasons else "status"
+def remedy(reasons: Collection[str]) -> str:
+    """The command that helps where samples are stored and none counts, for these reasons."""
+    return next((command for reason, command in _REMEDIES.items() if reason in reasons), "status")
 
 
-_WAYS = {
+_REMEDIES = {
+    DUPLICATE: "dedupe", lost.ORIGIN: "fetch", lost.BYTES: "verify --repair", HELD: "screening status",
+}  # fmt: skip
+WAYS = {
     "dedupe": "`curate dedupe` chooses anew which of each set survives",
     "fetch": "`curate fetch` asks the sources for them: what one names again counts again",
     "verify --repair": "`curate verify --repair`, then `curate fetch`, asks for their bytes again",

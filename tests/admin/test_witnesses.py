@@ -341,10 +341,10 @@ def test_where_everything_waits_for_its_source_no_verb_says_done(root: Path) -> 
 def test_what_came_after_an_older_catalog_is_named_as_lost(root: Path, days: Path) -> None:
     yesterdays(root / "work", days / "yesterday", *PAIR)
     command(root, "verify", "--repair", "-q")
-    said = done(root, "verify", "--repair", "--rebuild", code=1)["rebuilt"]
+    said = done(root, "verify", "--repair", "--rebuild")["rebuilt"]
     assert isinstance(said, dict)
     assert any("the log" in one for one in said["lacks"])
-    again = done(root, "verify", "--repair", "--rebuild", code=1)["rebuilt"]
+    again = done(root, "verify", "--repair", "--rebuild")["rebuilt"]
     assert isinstance(again, dict)
     assert again["lacks"] == [], "a catalog that is up to date lacks nothing"
 
