@@ -158,13 +158,15 @@ def _pairs(ws: Workspace, sql: str, *params: str) -> list[tuple[str, int]]:
 
 def lately(catalog: Catalog, count: int) -> list[dict[str, Any]]:
     """The last rows of the log, oldest first; the row that a run begins with says how it `ended`, as `runs` has it:
-    done, failed, interrupted, or running where it is not over (or was killed)."""
+    done, incomplete, failed, interrupted, or running where it is not over (or was killed); and `why`, if it is not
+    done."""
     rows = (dict(row) for row in reversed(catalog.all(_LOG, (count,))))
-    return [{name: value for name, value in row.items() if name != "ended" or value is not None} for row in rows]
+    optional = ("ended", "why")
+    return [{name: value for name, value in row.items() if name not in optional or value is not None} for row in rows]
 
 
 _LOG = """
-SELECT l.seq, l.at, l.actor, l.action, r.status AS ended, l.detail
+SELECT l.seq, l.at, l.actor, l.action, r.status AS ended, json_extract(r.result, '$.why') AS why, l.detail
 FROM log l LEFT JOIN runs r ON r.run = l.run AND r.verb = l.action AND l.detail = '{}'
 ORDER BY l.seq DESC LIMIT ?
 """

@@ -13,7 +13,7 @@ from typing import Any, Literal, TextIO, TypeVar
 from curate.commands.wording import worded
 from curate.config import CONFIG_NAME, Config, digest, load
 from curate.contracts import Engine
-from curate.coverage import headline, rest
+from curate.coverage import headline, incomplete, rest, unnamed
 from curate.engine import engine_of
 from curate.errors import CurateError, DiskFullError, MatchError, UsageError, WitnessError
 from curate.layouts.folder import shown
@@ -158,10 +158,11 @@ class Context:
         """`drive`, of a workspace that is open."""
         with ws.driver(verb):
             ws.catalog.begin(verb, digest(self.root))
-            status = "failed"
+            status, why = "failed", ""
             try:
                 yield
-                status = "done"
+                why = "; ".join(incomplete(ws.said))
+                status = "incomplete" if why else "done"
             except KeyboardInterrupt:
                 status = "interrupted"
                 if verb in FETCHING:
@@ -169,13 +170,14 @@ class Context:
                     self.note(f"curate: {left} candidates are left to fetch")
                 raise
             except CurateError as error:
+                why = f"exit {error.exit_code}: {error}"
                 waiting = holds.untold(ws.catalog) if tells and not isinstance(error, MatchError) else []
                 if waiting:
                     print(f"curate: {shown(str(error))}", file=sys.stderr)
                     raise MatchError(untold_said(waiting)) from error
                 raise
             finally:
-                ws.catalog.end(status)
+                ws.catalog.end(status, {"why": unnamed(why)} if why else {})
 
     def say(self, result: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]] | None = None) -> None:
         """Print what a verb found: one JSON object, or lines for people."""

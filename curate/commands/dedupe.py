@@ -40,7 +40,7 @@ def dedupe(
         if forget is not None:
             let_go(ws, forget)
         held = {} if against is None else {"against": hold_out(ws, against, ctx.engine(ws.config), ctx.progress)}
-        result = group(ctx, ws)
+        ws.said = result = group(ctx, ws)
         if report:
             from curate.report.duplicates import report as page
 

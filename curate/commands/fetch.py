@@ -61,9 +61,9 @@ def fetch(
             result: dict[str, Any] = {"sync": _sync(ctx, ws), **totals(ws)}
         else:
             result = _plan(ctx, ws) if plan else run(ctx, ws, sample)
-        waiting = untold(ws.catalog)
-    if why := too_many(result, max_failures):
-        result = dict(result) | {"incomplete": why}
+        if why := too_many(result, max_failures):
+            result = dict(result) | {"incomplete": why}
+        waiting, ws.said = untold(ws.catalog), result
     finish(ctx, result, code=MATCHED if waiting else 0)
 
 

@@ -17,7 +17,7 @@ def label(ctx: Context) -> None:
     from curate.admin.following import following
 
     with ctx.drive("label") as ws:
-        result = {**weak_labels(ctx, ws), **following(ws)}
+        ws.said = result = {**weak_labels(ctx, ws), **following(ws)}
     finish(ctx, result)
 
 

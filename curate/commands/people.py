@@ -65,7 +65,7 @@ def decisions_import(ctx: Context, file: Path) -> None:
     from curate.review.decisions_csv import import_csv
 
     with ctx.drive("decisions import") as ws:
-        result = import_csv(ws, file)
+        ws.said = result = import_csv(ws, file)
     if result["not_found"]:
         ctx.note(f"{result['not_found']} of {result['rows']} rows name no sample that is here; `lines` are their lines")
     finish(ctx, result)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def export(ctx: Context, version: str) -> None:
     """Freeze a release: train, val and test, behind the gates."""
     with ctx.drive("export") as ws:
-        result = release(ctx, ws, version)
+        ws.said = result = release(ctx, ws, version)
     finish(ctx, result)
 
 

@@ -35,7 +35,7 @@ def run(ctx: Context, version: str) -> None:
             ctx.note(f"release {version} exists and is left as it is; a higher version takes what is new")
         elif not nothing:
             result["export"] = release_command.release(ctx, ws, version)
-        waiting = untold(ws.catalog)
+        waiting, ws.said = untold(ws.catalog), result
     finish(ctx, result, code=MATCHED if waiting else 0)
 
 

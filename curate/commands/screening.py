@@ -163,10 +163,9 @@ def screening_rescan(ctx: Context) -> None:
 
     with ctx.drive("rescan", tells=True) as ws:
         result = rescan(ws, pick.gate(ctx.config, ws.catalog), ctx.engine(ws.config), ctx.progress)
-        waiting = untold(ws.catalog)
+        result = over(result["samples"], result["unhashed"]) | result
+        waiting, ws.said = untold(ws.catalog), result
     ctx.note_void(result)
     if new := [one for one in waiting if one in result["incidents"]]:
         print(f"curate: {untold_said(new)}", file=sys.stderr)
-    finish(
-        ctx, over(result["samples"], result["unhashed"]) | result, code=MATCHED if result["matched"] or waiting else 0
-    )
+    finish(ctx, result, code=MATCHED if result["matched"] or waiting else 0)

@@ -17,7 +17,7 @@ def train(ctx: Context, version: str) -> None:
     from curate.train.run import lines
 
     with ctx.drive("train") as ws:
-        result = baseline(ctx, ws, version)
+        ws.said = result = baseline(ctx, ws, version)
     finish(ctx, result, lines)
 
 

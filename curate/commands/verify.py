@@ -51,7 +51,8 @@ def _repaired(ctx: Context) -> dict[str, Any]:
         if ws.catalog.broken_pages():
             return verify(ws, ctx.progress)
     with ctx.drive("verify", doubts="leave") as ws:  # the catalog is sound, and may be written
-        return verify(ws, ctx.progress, repair=True)
+        ws.said = result = verify(ws, ctx.progress, repair=True)
+    return result
 
 
 def _verified(ctx: Context, ws: "Workspace") -> dict[str, Any]:
@@ -62,7 +63,8 @@ def _verified(ctx: Context, ws: "Workspace") -> dict[str, Any]:
         return verify(ws, ctx.progress)
     ws.close()
     with ctx.drive("verify", obeying=False, doubts="leave") as own:
-        return verify(own, ctx.progress)
+        own.said = result = verify(own, ctx.progress)
+    return result
 
 
 def _rebuilt(ctx: Context) -> dict[str, Any]:

@@ -19,6 +19,7 @@ WORDS = {  # 25 characters at most
     "held": "held back",
     "held_out_upright": "held out, upright only",
     "human": "by people",
+    "left_in_source": "left in your own folder",
     "license_missing": "without a licence",
     "overruled": "called safe by people",
     "precedents": "settled (adjudicate)",

@@ -36,7 +36,10 @@ def _pairs(ws: Workspace, sql: str) -> dict[str, int]:
 
 def about(ws: Workspace) -> dict[str, Any]:
     """What was run, on which configuration, and how the last runs ended."""
-    runs = ws.catalog.all("SELECT verb, status, tool, config, started_at, ended_at FROM runs ORDER BY started_at, run")
+    runs = ws.catalog.all(
+        "SELECT verb, status, json_extract(result, '$.why') AS why, tool, config, started_at, ended_at FROM runs"
+        " ORDER BY started_at, run"
+    )
     return {
         "name": ws.root.name,
         "tool": __version__,
