@@ -8,6 +8,7 @@ from typing import Any
 
 from curate.dedupe.membership import contested
 from curate.errors import UsageError
+from curate.fetch.coverage import left_out
 from curate.label.final import labels
 from curate.net.redact import redact
 from curate.records import UNSURE
@@ -97,14 +98,13 @@ SELECT source, state, reason, count(*) AS n, sum(NOT licensed) AS bare FROM (
     GROUP BY m.candidate, m.source)
 GROUP BY source, state, reason ORDER BY source, reason
 """
-_NOTES = "SELECT kind, count(*) FROM notes WHERE source = ? GROUP BY kind ORDER BY kind"
 
 
 def _sources(ws: Workspace, since: str) -> list[dict[str, object]]:
     """Each source with its candidates by what became of them; what two sources name counts in both.
 
     `of` is what it lists; `former`: curate.toml named it once, and did not when `fetch` ran last. `license_missing`
-    counts stored candidates for which the source names no licence; `notes` what it met and left out.
+    counts stored candidates for which the source names no licence; `notes` what it left out, as `fetch` says it.
     """
     rows = groupby(ws.catalog.all(_EACH, (since,)), key=lambda row: str(row["source"]))
     known = {source: [dict(row) for row in each] for source, each in rows}
@@ -129,7 +129,7 @@ def _source(ws: Workspace, source: Row, each: list[dict[str, Any]]) -> dict[str,
         **{state: sum(row["n"] for row in each if row["state"] == state) for state in ("stored", "pending")},
         "failed": {row["reason"]: row["n"] for row in each if row["state"] == "failed"},
         "license_missing": sum(bare),
-        "notes": dict(_pairs(ws, _NOTES, name)),
+        "notes": left_out(ws.catalog, name),
     }
 
 

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TextIO, TypeVar
 
@@ -25,6 +25,7 @@ from curate.store.workspace import Workspace, find_root
 Doubts = Literal["refuse", "leave"]  # what becomes of a verb where something of the workspace is missing
 FETCHING = ("fetch", "run", "demo")  # verbs that ask for candidates
 NO_CONTACT = "fetch.contact: missing; who asks must be reachable (it goes into the User-Agent)"
+WIDE = 120  # characters of a list that stands in one line
 SHOWN = 5  # incidents that are named
 T = TypeVar("T")
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")  # that JSON lets pass
@@ -41,6 +42,7 @@ class Context:
     verbose: bool
     settle: Callable[[Workspace], object] = bool  # what must be finished before a verb drives
     out: TextIO | None = None  # where answers go; None: stdout
+    answered: list[bool] = field(default_factory=list)  # as often as an object was printed
 
     @property
     def root(self) -> Path:
@@ -182,6 +184,7 @@ class Context:
     def say(self, result: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]] | None = None) -> None:
         """Print what a verb found: one JSON object, or lines for people."""
         if self.json:
+            self.answered.append(True)
             print(
                 _UNPRINTABLE.sub(lambda c: json.dumps(c[0])[1:-1], json.dumps(result, ensure_ascii=False)),
                 file=self.out,
@@ -189,6 +192,12 @@ class Context:
         elif not self.quiet:
             for line in (*headline(result), *(lines(result) if lines else _lines(worded(rest(result))))):
                 print(shown(line), file=self.out)
+
+    def fail(self, error: CurateError) -> None:
+        """With `--json`, print an error as the one object, where none was printed yet."""
+        if self.json and not self.answered:
+            facts = error.facts if isinstance(error, MatchError) else {}
+            self.say({**facts, "error": str(error), "exit": error.exit_code})
 
     def note_void(self, result: Mapping[str, Any]) -> None:
         """Say which tables of hashes were made by rules that no longer hold; they are gone, so it is said once."""
@@ -244,6 +253,9 @@ def _lines(result: Mapping[str, Any], indent: str = "") -> Iterator[str]:
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             yield f"{indent}{name}:"
             yield from (f"{indent}  " + "  ".join(f"{k}={_short(v)}" for k, v in row.items()) for row in value)
+        elif isinstance(value, list) and all(isinstance(one, str) for one in value) and sum(map(len, value)) > WIDE:
+            yield f"{indent}{name}:"
+            yield from (f"{indent}  - {one}" for one in value)
         else:
             yield f"{indent}{name:<{26 - len(indent)}} {_short(value)}"
 

@@ -73,8 +73,12 @@ def decisions_import(ctx: Context, file: Path) -> None:
 
 @decisions.command("export")
 @verb
-def decisions_export(ctx: Context, file: Path) -> None:
+def decisions_export(
+    ctx: Context,
+    file: Path,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file where there is one.")] = False,
+) -> None:
     """Write every human label to a CSV file that another workspace can import."""
     from curate.review.decisions_csv import export_csv
 
-    ctx.tell(lambda ws: export_csv(ws, file))
+    ctx.tell(lambda ws: export_csv(ws, file, force))

@@ -10,6 +10,7 @@ from curate.config import DedupeConfig
 from curate.dedupe import sharing
 from curate.dedupe.similarity import HashArrays, crossings
 from curate.errors import GateError, UsageError
+from curate.features import hashes
 from curate.label.final import CONFLICT, CONTRADICTED
 from curate.records import SPLITS, Manifest
 from curate.release.rows import Rows
@@ -87,6 +88,11 @@ def check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
 
     known = {split: HashArrays.from_workspace(ws, ids[split]) for split in SPLITS}
     missing = [ids[split][n] for split in SPLITS for n in np.flatnonzero(~known[split].hashed)]
+    if missing and (n := hashes.outdated(ws, missing)):
+        raise GateError(
+            f"leakage: {n} items have a perceptual hash of another configuration only ({some_of(missing)}): [screening]"
+            " has changed since; `curate dedupe` makes those of this one"
+        )
     if missing:
         raise GateError(
             f"leakage: {len(missing)} items have no perceptual hash ({some_of(missing)});"
