@@ -11,6 +11,7 @@ if importlib.util.find_spec("fcntl") is None:
     sys.exit("curate: needs Linux or macOS: on Windows no verb runs (the Windows Subsystem for Linux is Linux)")
 
 import gc
+import json
 import logging
 import os
 import traceback
@@ -79,6 +80,8 @@ def main() -> None:
             print(error.format_message(), file=sys.stderr)
         else:
             print(f"curate: {shown(_wording(error))}; `--help` says what there is", file=sys.stderr)
+            if "--json" in sys.argv:
+                print(json.dumps({"error": _wording(error), "exit": UsageError.exit_code}))
         sys.exit(UsageError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         print(ending.SAID, file=sys.stderr)

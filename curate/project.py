@@ -37,13 +37,15 @@ class Project(Tables, Incidents):
 
     def fetch(
         self, limit: int | None = None, sample: int | None = None, relist: bool = False,
-        retry: Sequence[str] | None = None, force: bool = False,
+        retry: Sequence[str] | None = None, force: bool = False, max_failures: int | None = None,
     ) -> Result:  # fmt: skip
         """Run every source; what is stored is not asked for again.
 
         `limit`: candidates of this run at most; `sample`: about so many, drawn by class and host; `relist`: list every
         source anew; `retry`: reasons of failures to ask again for ([]: all that may pass; `force`: also answers).
+        `max_failures`: more than that make the answer incomplete.
         """
+        from curate.fetch.coverage import too_many
         from curate.fetch.listing import relist as begin_again
         from curate.fetch.reopen import retry as reopen
 
@@ -53,7 +55,9 @@ class Project(Tables, Incidents):
                 begin_again(ws.catalog)
             if retry is not None:
                 self.session.note(f"{reopen(ws.catalog, list(retry), force)} failed candidates are asked for again")
-            return Result.waiting(ws, stages.fetched(self.session, ws, limit, sample))
+            facts = stages.fetched(self.session, ws, limit, sample)
+            why = too_many(facts, max_failures)
+            return Result.waiting(ws, facts | {"incomplete": why} if why else facts)
 
     def plan(self) -> Result:
         """How much the sources hold and what it will cost; nothing is fetched. `refusal`: why `fetch` would say no."""
@@ -96,7 +100,7 @@ class Project(Tables, Incidents):
                 let_go(ws, forget)
             engine, progress = self.session.engine(ws.config), self.session.progress
             held = {} if against is None else {"against": hold_out(ws, against, engine, progress)}
-            result = stages.grouped(self.session, ws)
+            ws.said = result = stages.grouped(self.session, ws)
             if report:
                 from curate.report.duplicates import report as page
 
@@ -114,19 +118,22 @@ class Project(Tables, Incidents):
         from curate.admin.following import following
 
         with self.session.drive("label") as ws:
-            return Result({**stages.labelled(self.session, ws), **following(ws)})
+            ws.said = facts = {**stages.labelled(self.session, ws), **following(ws)}
+        return Result(facts)
 
     def export(self, version: str) -> "Release":
         """Freeze a release behind the gates; raises GateError where one refuses."""
         from curate.release.access import released
 
         with self.session.drive("export") as ws:
-            return released(ws, version, stages.exported(self.session, ws, version))
+            ws.said = facts = stages.exported(self.session, ws, version)
+            return released(ws, version, facts)
 
     def train(self, version: str) -> Result:
         """Train and measure the baseline classifier on a release."""
         with self.session.drive("train") as ws:
-            return Result(stages.trained(self.session, ws, version))
+            ws.said = facts = stages.trained(self.session, ws, version)
+        return Result(facts)
 
     def run(self, version: str) -> Result:
         """Fetch, dedupe, label and export; a version that exists is left as it is."""
@@ -197,13 +204,14 @@ class Project(Tables, Incidents):
         from curate.review.decisions_csv import import_csv
 
         with self.session.drive("decisions import") as ws:
-            return Result(import_csv(ws, Path(file)))
+            ws.said = facts = import_csv(ws, Path(file))
+        return Result(facts)
 
-    def export_decisions(self, file: Path) -> Result:
-        """Write every human label to a CSV file that another workspace can import."""
+    def export_decisions(self, file: Path, force: bool = False) -> Result:
+        """Write every human label to a CSV file that another workspace can import; `force` replaces one."""
         from curate.review.decisions_csv import export_csv
 
-        return self._said(lambda ws: export_csv(ws, Path(file)))
+        return self._said(lambda ws: export_csv(ws, Path(file), force))
 
     # -- removal -------------------------------------------------------------------------------------------------------
 

@@ -22,9 +22,10 @@ from urllib.parse import urlsplit
 
 from curate import __version__
 from curate.config import CONFIG_NAME, Config, load
-from curate.errors import CurateError
+from curate.errors import CurateError, WitnessError
 from curate.screening.gate import BANNER, REMEDY, Gate
 from curate.store.migrations import MIGRATIONS
+from curate.store.witnesses import no_catalog
 from curate.store.workspace import refuse_synced
 
 DISTRIBUTION = "curate-media"
@@ -278,7 +279,14 @@ def _sqlite(root: Path | None) -> Check:
 
 def _catalog(root: Path | None) -> Check:
     path = root.resolve() / "work" / "catalog.db" if root is not None else None
-    if path is None or not path.exists():
+    if path is None:
+        return Check("catalog", None, "none yet")
+    try:
+        no_catalog(path.parent)
+    except WitnessError as error:
+        what, _, ways = str(error).partition(". Ways back: ")
+        return Check("catalog", False, what, ways)
+    if not path.exists():
         return Check("catalog", None, "none yet")
     how = (
         "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"

@@ -1,6 +1,10 @@
 """Which verb comes next, by what a workspace lacks."""
 
+from curate.features import hashes
+from curate.label import table
 from curate.label.final import labels
+from curate.label.functions import mend
+from curate.stats.coverage import FEW
 from curate.store import eligibility, holds
 from curate.store.workspace import Workspace
 
@@ -8,7 +12,17 @@ from curate.store.workspace import Workspace
 def following(ws: Workspace) -> dict[str, str]:
     """`next`: the command that does what is missing; nothing where nothing is."""
     command = _command(ws)
+    if command in AFTER_LABELS and (broken := _broken(ws)):
+        return {"next": f"{broken}, then `curate label`"}
     return {"next": f"`curate {command}`"} if command else {}
+
+
+def _broken(ws: Workspace) -> str | None:
+    """The labelling functions that fail on more than 5 %, by the report in force, and what is to be done about them."""
+    reports = (table.report(ws, axis) or {} for axis in ws.config.taxonomy.axes)
+    each = ((one, said.get("samples", 0)) for said in reports for one in said.get("functions", ()))
+    failing = [one for one, samples in each if FEW * one.get("faults", 0) > samples]
+    return ", ".join(mend(one["name"], one.get("file")) for one in failing) or None
 
 
 def _command(ws: Workspace) -> str | None:
@@ -17,13 +31,20 @@ def _command(ws: Workspace) -> str | None:
     if not samples or pending:
         return "fetch"
     held = holds.held(catalog)
-    if any(row[0] not in held for row in catalog.all(_UNGROUPED)):
+    grouped = [row[0] for row in catalog.iterate_tuples(_GROUPED) if row[0] not in held]
+    if any(row[0] not in held for row in catalog.all(_UNGROUPED)) or hashes.outdated(ws, grouped):
         return "dedupe"
+    survivors = {*eligibility.survivors(catalog)}
+    if not survivors:
+        out = eligibility.inactive(catalog)
+        return eligibility.remedy({*out.values()} if len(out) == samples else {eligibility.DUPLICATE})
     known = labels(ws, ws.config.taxonomy.first)
-    if not known.by_sample.keys() & {*eligibility.survivors(catalog)}:
+    if not known.by_sample.keys() & survivors:
         return "label"
     return None if catalog.scalar("SELECT count(*) FROM releases") else "export 1.0.0"
 
 
+AFTER_LABELS = ("label", "export 1.0.0", None)  # what needs labels, or has them
 _PENDING = "SELECT count(*) FROM candidates WHERE state = 'pending'"
+_GROUPED = "SELECT sample FROM members WHERE excluded IS NULL ORDER BY sample"
 _UNGROUPED = "SELECT id FROM samples WHERE id NOT IN (SELECT sample FROM members)"

@@ -31,13 +31,15 @@ from curate.store import chain, journal_log, lost
 from curate.store.catalog import now
 from curate.store.file_digests import keep
 from curate.store.tombstones import Blocked
-from curate.store.witnesses import CATALOG, EXPORTING, OLDER, REBUILDING
+from curate.store.witnesses import CATALOG, EXPORTING, OLDER, REBUILDING, outdated
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 WRONG = "journal_wrong"  # the catalog's note, while it is made, of what was wrong with the journal at first
+MISSING = "rebuild_missing"  # the same, of what the catalog lacked at first: ALL, LATER, or nothing
+ALL, LATER = "all", "later"
 CHUNK = 16  # samples that a worker looks at in a row
 GONE = (
     "the log, and how earlier runs ended", "what failed and why, what sources list (`fetch` asks them again)",
@@ -72,11 +74,20 @@ def opened(root: Path, config: Config) -> Iterator[tuple[Workspace, str]]:
         ws = Workspace(root, config, anew=True)
     try:
         wrong = wrong or ws.catalog.get(WRONG) or ""  # found by a run that was killed, which wrote to the journal
+        missing = ws.catalog.get(MISSING) or _missing(ws)
         with ws.catalog.tx() as db:
-            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?), (?, ?)", (OLDER, REBUILDING, WRONG, wrong))
+            known = (OLDER, REBUILDING, WRONG, wrong, MISSING, missing)
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?), (?, ?), (?, ?)", known)
         yield ws, wrong
     finally:
         ws.close()
+
+
+def _missing(ws: Workspace) -> str:
+    """How much the catalog that is there lacks: all, what came after it was copied, or nothing that is known."""
+    if ws.catalog.scalar("SELECT 1 FROM samples UNION ALL SELECT 1 FROM candidates LIMIT 1") is None:
+        return ALL
+    return LATER if outdated(ws) else ""
 
 
 def _sound(root: Path, config: Config) -> Workspace | None:
@@ -110,8 +121,11 @@ def rebuild(ws: Workspace, wrong: str, engine: Engine, progress: Progress) -> di
     _receipts(ws)
     if not sure:
         _hold_all(ws, found)
-    if fresh:
-        found.lacks += GONE
+    missing = ws.catalog.get(MISSING) or (LATER if found.counts["samples"] else "")
+    if missing:
+        found.lacks += (
+            GONE if missing == ALL else [f"of what came after this catalog was copied: {one}" for one in GONE]
+        )
     _finish(ws, found)
     waiting = ws.catalog.scalar("SELECT count(*) FROM withheld WHERE reason = ?", (lost.ORIGIN,))
     then = "`curate fetch` asks the sources what they are; `curate screening rescan` screens what is stored"
@@ -342,7 +356,7 @@ def _hold_all(ws: Workspace, found: Found) -> None:
 def _finish(ws: Workspace, found: Found) -> None:
     catalog = ws.catalog
     with catalog.tx() as db:
-        db.execute("DELETE FROM meta WHERE key IN (?, ?, ?)", (OLDER, WRONG, EXPORTING))
+        db.execute("DELETE FROM meta WHERE key IN (?, ?, ?, ?)", (OLDER, WRONG, MISSING, EXPORTING))
         catalog.append(db, "rebuild", None, found.counts)
         catalog.journal.renew(db)
     catalog.standing = ""

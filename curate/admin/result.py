@@ -18,7 +18,8 @@ class Result(Mapping[str, Any]):
 
     @classmethod
     def waiting(cls, ws: Workspace, facts: Mapping[str, Any]) -> "Result":
-        """With the incidents that wait to be acknowledged."""
+        """With the incidents that wait to be acknowledged; the record of the run says whether it is complete."""
+        ws.said = facts
         return cls(facts, tuple(holds.untold(ws.catalog)))
 
     def __getitem__(self, name: str) -> Any:

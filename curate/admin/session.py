@@ -15,6 +15,7 @@ from curate.errors import CurateError, DiskFullError, MatchError, UsageError, Wi
 from curate.layouts.folder import shown
 from curate.policy import trust
 from curate.progress import Progress
+from curate.stats.coverage import incomplete, unnamed
 from curate.store import borrowed, holds, witnesses
 from curate.store.workspace import Workspace
 
@@ -128,10 +129,11 @@ class Session:
         """`drive`, of a workspace that is open."""
         with ws.driver(verb):
             ws.catalog.begin(verb, digest(self.root))
-            status = "failed"
+            status, why = "failed", ""
             try:
                 yield
-                status = "done"
+                why = "; ".join(incomplete(ws.said))
+                status = "incomplete" if why else "done"
             except KeyboardInterrupt:
                 status = "interrupted"
                 if verb in FETCHING:
@@ -139,13 +141,14 @@ class Session:
                     self.note(f"curate: {left} candidates are left to fetch")
                 raise
             except CurateError as error:
+                why = f"exit {error.exit_code}: {error}"
                 waiting = holds.untold(ws.catalog) if tells and not isinstance(error, MatchError) else []
                 if waiting:
                     print(f"curate: {shown(str(error))}", file=sys.stderr)
                     raise MatchError(untold_said(waiting)) from error
                 raise
             finally:
-                ws.catalog.end(status)
+                ws.catalog.end(status, {"why": unnamed(why)} if why else {})
 
     def note(self, text: str) -> None:
         """Say something on stderr."""

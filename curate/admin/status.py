@@ -8,6 +8,7 @@ from typing import Any
 
 from curate.dedupe.membership import contested
 from curate.errors import UsageError
+from curate.fetch.coverage import left_out
 from curate.label.final import labels
 from curate.net.redact import redact
 from curate.records import UNSURE
@@ -97,14 +98,13 @@ SELECT source, state, reason, count(*) AS n, sum(NOT licensed) AS bare FROM (
     GROUP BY m.candidate, m.source)
 GROUP BY source, state, reason ORDER BY source, reason
 """
-_NOTES = "SELECT kind, count(*) FROM notes WHERE source = ? GROUP BY kind ORDER BY kind"
 
 
 def _sources(ws: Workspace, since: str) -> list[dict[str, object]]:
     """Each source with its candidates by what became of them; what two sources name counts in both.
 
     `of` is what it lists; `former`: curate.toml named it once, and did not when `fetch` ran last. `license_missing`
-    counts stored candidates for which the source names no licence; `notes` what it met and left out.
+    counts stored candidates for which the source names no licence; `notes` what it left out, as `fetch` says it.
     """
     rows = groupby(ws.catalog.all(_EACH, (since,)), key=lambda row: str(row["source"]))
     known = {source: [dict(row) for row in each] for source, each in rows}
@@ -129,7 +129,7 @@ def _source(ws: Workspace, source: Row, each: list[dict[str, Any]]) -> dict[str,
         **{state: sum(row["n"] for row in each if row["state"] == state) for state in ("stored", "pending")},
         "failed": {row["reason"]: row["n"] for row in each if row["state"] == "failed"},
         "license_missing": sum(bare),
-        "notes": dict(_pairs(ws, _NOTES, name)),
+        "notes": left_out(ws.catalog, name),
     }
 
 
@@ -158,13 +158,15 @@ def _pairs(ws: Workspace, sql: str, *params: str) -> list[tuple[str, int]]:
 
 def lately(catalog: Catalog, count: int) -> list[dict[str, Any]]:
     """The last rows of the log, oldest first; the row that a run begins with says how it `ended`, as `runs` has it:
-    done, failed, interrupted, or running where it is not over (or was killed)."""
+    done, incomplete, failed, interrupted, or running where it is not over (or was killed); and `why`, if it is not
+    done."""
     rows = (dict(row) for row in reversed(catalog.all(_LOG, (count,))))
-    return [{name: value for name, value in row.items() if name != "ended" or value is not None} for row in rows]
+    optional = ("ended", "why")
+    return [{name: value for name, value in row.items() if name not in optional or value is not None} for row in rows]
 
 
 _LOG = """
-SELECT l.seq, l.at, l.actor, l.action, r.status AS ended, l.detail
+SELECT l.seq, l.at, l.actor, l.action, r.status AS ended, json_extract(r.result, '$.why') AS why, l.detail
 FROM log l LEFT JOIN runs r ON r.run = l.run AND r.verb = l.action AND l.detail = '{}'
 ORDER BY l.seq DESC LIMIT ?
 """

@@ -38,7 +38,8 @@ def _repaired(session: Session) -> dict[str, Any]:
         if ws.catalog.broken_pages():
             return verify(ws, session.progress)
     with session.drive("verify", doubts="leave") as ws:  # the catalog is sound, and may be written
-        return verify(ws, session.progress, repair=True)
+        ws.said = result = verify(ws, session.progress, repair=True)
+    return result
 
 
 def _verified(session: Session, ws: Workspace) -> dict[str, Any]:
@@ -49,7 +50,8 @@ def _verified(session: Session, ws: Workspace) -> dict[str, Any]:
         return verify(ws, session.progress)
     ws.close()
     with session.drive("verify", obeying=False, doubts="leave") as own:
-        return verify(own, session.progress)
+        own.said = result = verify(own, session.progress)
+    return result
 
 
 def _rebuilt(session: Session) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +13,7 @@ import typer
 
 from curate import __version__, ending
 from curate.commands.context import Context
-from curate.errors import CurateError, MatchError
+from curate.errors import CurateError
 from curate.stats.coverage import incomplete
 
 if TYPE_CHECKING:
@@ -59,19 +59,13 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(*args: Any, **given: Any) -> None:
         common = {name: given.pop(name) for name in _COMMON}
+        ctx = Context(**common, out=sys.stdout)
         try:
-            session = Context(**common, out=sys.stdout)
-            with redirect_stdout(sys.stderr) if session.json else nullcontext():  # what a plug-in prints
-                function(session, *args, **given)
-        except MatchError as error:
-            if session.json:
-                session.say({**error.facts, "error": str(error)})
+            with _staying(), redirect_stdout(sys.stderr) if ctx.json else nullcontext():  # what a plug-in prints
+                function(ctx, *args, **given)
+        except CurateError as error:
+            ctx.fail(error)
             raise
-        except SystemExit as error:  # nothing of ours does that: a plug-in's file, or what it imports
-            theirs = [one for one in traceback.extract_tb(error.__traceback__) if one.filename != ending.__file__][-1]
-            raise CurateError(
-                f"{theirs.filename}:{theirs.lineno}: it called sys.exit() or os._exit(), in the middle of the run"
-            ) from error
 
     shared = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
@@ -79,6 +73,19 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     ]
     command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
     return command
+
+
+@contextmanager
+def _staying() -> Iterator[None]:
+    """What ends the process in the middle of a verb is an error; nothing of ours does that: a plug-in's file, or what
+    it imports."""
+    try:
+        yield
+    except SystemExit as error:
+        theirs = [one for one in traceback.extract_tb(error.__traceback__) if one.filename != ending.__file__][-1]
+        raise CurateError(
+            f"{theirs.filename}:{theirs.lineno}: it called sys.exit() or os._exit(), in the middle of the run"
+        ) from error
 
 
 def finish(

@@ -4,19 +4,20 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from curate.admin.session import Session
 from curate.commands.wording import worded
 from curate.config import CONFIG_NAME
-from curate.errors import UsageError, WitnessError
+from curate.errors import CurateError, MatchError, UsageError, WitnessError
 from curate.layouts.folder import shown
 from curate.project import Project
 from curate.stats.coverage import headline, rest
 from curate.store.workspace import find_root
 
+WIDE = 120  # characters of a list that stands in one line
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")  # that JSON lets pass
 
 
@@ -30,6 +31,7 @@ class Context:
     quiet: bool
     verbose: bool
     out: TextIO | None = None  # where answers go; None: stdout
+    answered: list[bool] = field(default_factory=list)  # as often as an object was printed
 
     @property
     def root(self) -> Path:
@@ -54,6 +56,7 @@ class Context:
     def say(self, result: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]] | None = None) -> None:
         """Print what a verb found: one JSON object, or lines for people."""
         if self.json:
+            self.answered.append(True)
             print(
                 _UNPRINTABLE.sub(lambda c: json.dumps(c[0])[1:-1], json.dumps(dict(result), ensure_ascii=False)),
                 file=self.out,
@@ -61,6 +64,12 @@ class Context:
         elif not self.quiet:
             for line in (*headline(result), *(lines(result) if lines else _lines(worded(rest(result))))):
                 print(shown(line), file=self.out)
+
+    def fail(self, error: CurateError) -> None:
+        """With `--json`, print an error as the one object, where none was printed yet."""
+        if self.json and not self.answered:
+            facts = error.facts if isinstance(error, MatchError) else {}
+            self.say({**facts, "error": str(error), "exit": error.exit_code})
 
     def said(self, ask: Callable[..., Mapping[str, Any]], *args: Any) -> None:
         """Print what a method that only reads says, also where something of the workspace is missing."""
@@ -86,6 +95,9 @@ def _lines(result: Mapping[str, Any], indent: str = "") -> Iterator[str]:
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             yield f"{indent}{name}:"
             yield from (f"{indent}  " + "  ".join(f"{k}={_short(v)}" for k, v in row.items()) for row in value)
+        elif isinstance(value, list) and all(isinstance(one, str) for one in value) and sum(map(len, value)) > WIDE:
+            yield f"{indent}{name}:"
+            yield from (f"{indent}  - {one}" for one in value)
         else:
             yield f"{indent}{name:<{26 - len(indent)}} {_short(value)}"
 

@@ -35,8 +35,6 @@ def fetch(
     max_failures: Annotated[int | None, typer.Option(help="Exit 3 when more candidates failed.")] = None,
 ) -> None:
     """Run every source; what is stored is not asked for again."""
-    from curate.fetch.coverage import too_many
-
     if reasons and not retry_failed:
         raise UsageError(f"fetch {reasons[0]}: reasons go with --retry-failed")
     if force and not retry_failed:
@@ -49,11 +47,9 @@ def fetch(
     if plan or sync:
         found = project.plan() if plan else project.sync()
     else:
-        found = project.fetch(ctx.limit, sample, relist, (reasons or []) if retry_failed else None, force)
-    result = dict(found)
-    if why := too_many(result, max_failures):
-        result |= {"incomplete": why}
-    finish(ctx, result, code=MATCHED if found.open_incidents else 0)
+        again = (reasons or []) if retry_failed else None
+        found = project.fetch(ctx.limit, sample, relist, again, force, max_failures)
+    finish(ctx, found, code=MATCHED if found.open_incidents else 0)
 
 
 @group.command("inspect")

@@ -58,6 +58,10 @@ def decisions_import(ctx: Context, file: Path) -> None:
 
 @decisions.command("export")
 @verb
-def decisions_export(ctx: Context, file: Path) -> None:
+def decisions_export(
+    ctx: Context,
+    file: Path,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file where there is one.")] = False,
+) -> None:
     """Write every human label to a CSV file that another workspace can import."""
-    ctx.said(ctx.project.export_decisions, file)
+    ctx.said(ctx.project.export_decisions, file, force)

@@ -35,6 +35,11 @@ def takedown(
     ctx.say(result)
     if result.get("before"):
         ctx.note(f"it was taken down before, and nothing more was removed: {result['receipt']} says what went then")
+    if result["left_in_source"]:
+        ctx.note(
+            "still there, since curate never deletes what a source of yours holds; delete it yourself: "
+            + ", ".join(map(shown, result["left_in_source"]))
+        )
     if result["reports_removed"]:
         ctx.note(
             "removed, since they showed pictures; make them anew: " + ", ".join(map(shown, result["reports_removed"]))

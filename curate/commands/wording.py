@@ -12,13 +12,14 @@ WORDS = {  # 25 characters at most
     "conflicts": "label conflicts",
     "contested": "samples in a conflict",
     "contradicted": "kept back as not safe",
-    "double": "judged twice",
+    "double": "to be judged by two",
     "exact_only": "by exact copy only",
     "faults": "failed on",
     "gold": "gold (people's labels)",
     "held": "held back",
     "held_out_upright": "held out, upright only",
     "human": "by people",
+    "left_in_source": "left in your own folder",
     "license_missing": "without a licence",
     "overruled": "called safe by people",
     "precedents": "settled (adjudicate)",
@@ -35,14 +36,20 @@ WORDS = {  # 25 characters at most
     "void": "outdated, made again",
     "withheld": "kept back by fetch",
 }
+ANEW = "catalog made anew"
 REASONS = ("failed", "reasons")  # what counts failures by reason
 
 
 def worded(value: Any) -> Any:
     """An answer, or a part of it, with its names in words; beside a failure's reason the setting that decides it."""
     if isinstance(value, Mapping):
-        return {WORDS.get(key, key): _beside(one) if key in REASONS else worded(one) for key, one in value.items()}
+        return {_word(key, one): _beside(one) if key in REASONS else worded(one) for key, one in value.items()}
     return [_row(one) for one in value] if isinstance(value, list) else value
+
+
+def _word(key: str, value: Any) -> str:
+    """What a name is called; `rebuilt` is a catalog where it is more than names of what was."""
+    return ANEW if key == "rebuilt" and isinstance(value, Mapping) else WORDS.get(key, key)
 
 
 def _row(one: Any) -> Any:

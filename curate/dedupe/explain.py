@@ -131,8 +131,11 @@ def _apart(one: npt.NDArray[np.uint8], others: npt.NDArray[np.uint8]) -> Bits:
 def explain(ws: Workspace, name: str) -> dict[str, Any]:
     """Everything that dedupe says of one sample, named in any way that `lookup` knows. Names no URL.
 
-    Raises UsageError where the name means no sample, or more than one, and where dedupe has not seen it.
+    Of a candidate that is no sample, only what became of it. Raises UsageError where the name means nothing, or more
+    than one sample, and where dedupe has not seen it.
     """
+    if fate := lookup.fate(ws.catalog, name):
+        return fate
     sample = lookup.one(ws.catalog, name)
     row = ws.catalog.all("SELECT * FROM members WHERE sample = ?", (sample,))
     if sample in holds.held(ws.catalog):
@@ -236,6 +239,10 @@ def _count(samples: int) -> str:
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The same, for people."""
+    if "state" in found:
+        detail = f" ({found['detail']})" if found["detail"] else ""
+        yield f"{found['state']}: {found['reason']}{detail}" if found["reason"] else found["state"]
+        return
     group, survives = found["group"], found["survives"]
     yield f"sample     {found['sample'][:SHORT]}"
     leaves = f", and leaves the next release: {group['leaves']}" if group["leaves"] else ""

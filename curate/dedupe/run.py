@@ -150,7 +150,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
     if embedder is not None:
         unread.update(scores.unread(ws, [embedder], ids))
     return {
-        **over_some(len(ids), len(unread), ws.catalog.scalar("SELECT count(*) FROM samples")),
+        **over_some(len(ids), len(unread), partial(eligibility.nothing, ws.catalog)),
         "samples": len(ids),
         "held": len(holds.held(ws.catalog)),
         "groups": int((np.bincount(groups) > 1).sum()) if ids else 0,

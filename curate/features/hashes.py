@@ -154,6 +154,14 @@ def table(ws: Workspace) -> Table:
     return ws.table(phash.NAME, phash.fingerprint_of(side(ws)))
 
 
+def outdated(ws: Workspace, ids: Sequence[str]) -> int:
+    """How many samples have a pHash of another configuration only: `complete` makes those of this one."""
+    other = ws.table(phash.NAME, phash.fingerprint_of(phash.SIDE if side(ws) == phash.FULL else phash.FULL))
+    if not ids or not other.path.is_dir():
+        return 0
+    return int((_lacking(table(ws), ids, Completed()) & ~_lacking(other, ids, Completed())).sum())
+
+
 def pdq_table(ws: Workspace) -> Table:
     """Where the PDQs are kept: a row for each part of a sample (id, part, pdq, quality), "main" always there."""
     return ws.table(pdq.NAME, pdq.FINGERPRINT)

@@ -1,9 +1,12 @@
 """What a fetch may say of itself: how much of what the sources name is stored, and whether that is an answer at all."""
 
+import os
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from curate.layouts.folder import path_of
 from curate.records import Reason
 from curate.stats.coverage import Coverage
 from curate.store.catalog import CONFIGURED, Catalog
@@ -49,17 +52,39 @@ def went(ws: Workspace, held: int, stopped: bool) -> str:
     return f"Bytes are {kept}{along}, {rest if stopped else 'the run went on with the rest'}"
 
 
-def left_out(catalog: Catalog) -> dict[str, int]:
-    """How much of what kind the sources met and made no candidate of, as each was listed last."""
+def left_out(catalog: Catalog, source: str | None = None) -> dict[str, int]:
+    """How much of what kind the sources (or one of them) met and made no candidate of, as each was listed last."""
     found: Counter[str] = Counter()
-    for kind, subject, detail in catalog.all("SELECT kind, subject, detail FROM notes ORDER BY kind, subject"):
+    sql = "SELECT kind, subject, detail FROM notes WHERE ?1 IS NULL OR source = ?1 ORDER BY kind, subject"
+    for kind, subject, detail in catalog.all(sql, (source,)):
         found.update({subject: int(detail)} if kind == "left_out" else {kind: 1})
     return dict(found)
 
 
+# Of candidates: a file on this machine gives the same answer again, unless it was the gate that could give none.
+WORTH_RETRYING = "(retryable AND (kind != 'path' OR reason = 'gate_unavailable'))"
+
+
 def passing(ws: Workspace) -> int:
-    """How many candidates failed for a reason that may be gone when they are asked for again."""
-    return int(ws.catalog.scalar("SELECT count(*) FROM candidates WHERE state = 'failed' AND retryable"))
+    """How many candidates failed for a reason that may be gone when they are asked for again: files, if they changed
+    since."""
+    count = int(ws.catalog.scalar(f"SELECT count(*) FROM candidates WHERE state = 'failed' AND {WORTH_RETRYING}"))  # noqa: S608
+    return count + sum(_changed(*row) for row in ws.catalog.iterate_tuples(_FILES))
+
+
+def _changed(locator: str, asked: str) -> bool:
+    """Whether a file was written, or put in its place, since it was asked for."""
+    try:
+        known = os.stat(path_of(locator))  # noqa: PTH116 (names may hold bytes that are no text)
+    except OSError:
+        return False
+    return max(known.st_mtime, known.st_ctime) > datetime.fromisoformat(asked).timestamp()
+
+
+_FILES = f"""
+SELECT locator, fetched_at FROM candidates
+WHERE state = 'failed' AND retryable AND NOT {WORTH_RETRYING} AND fetched_at IS NOT NULL
+"""  # noqa: S608
 
 
 def totals(ws: Workspace) -> dict[str, object]:

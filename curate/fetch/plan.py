@@ -5,6 +5,7 @@ Sources that can estimate are asked to, with few requests. Others (lists and fol
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -17,6 +18,7 @@ from curate.errors import CurateError, ItemError
 from curate.fetch.budget import Budget, Metered, SpentError
 from curate.fetch.listing import classes, list_source, source_id
 from curate.fetch.reopen import changed
+from curate.layouts.folder import path_of
 from curate.net.limits import HostRule
 from curate.net.loops import finished
 from curate.net.urls import MALFORMED
@@ -82,7 +84,9 @@ class _Plan:
                             step()
                         else:
                             await list_source(self.ws.catalog, source, metered, self.ws.config.taxonomy, step)
-                            self.parts.append(_part(source, Estimate(self._pending(source), 0)))
+                            sizes = self._files(source)
+                            known = None if not sizes or None in sizes else sum(size or 0 for size in sizes)
+                            self.parts.append(_part(source, Estimate(self._pending(source), 0, known)))
                     except ItemError as error:
                         self.unplanned[source_id(source)] = str(error)
                         self.silent += not isinstance(error, SpentError)
@@ -135,6 +139,8 @@ class _Plan:
         """Count what is listed and not fetched yet, or is asked for again since a setting changed."""
         for host, items, size, sized in self.ws.catalog.all(_PENDING, (MALFORMED, self._again)):
             self._count(host or "", items, size, items - sized)
+        files = self._files(None)
+        self._count("", len(files), sum(size or 0 for size in files), files.count(None))
 
     def _count(self, host: str, items: int, size: int, unknown: int) -> None:
         if host and (why := self.denied(host)):
@@ -150,6 +156,11 @@ class _Plan:
     def _pending(self, source: Source) -> int:
         return int(self.ws.catalog.scalar(_PENDING_OF, (MALFORMED, self._again, source_id(source))))
 
+    def _files(self, source: Source | None) -> list[int | None]:
+        """The sizes in bytes of the files on this machine that would be read (of one source, or all); None: unknown."""
+        rows = self.ws.catalog.all(_PENDING_FILES, (self._again, source and source_id(source)))
+        return [_size(row[0]) for row in rows]
+
     @cached_property
     def _again(self) -> str:
         return json.dumps([decided for decided, _, _ in changed(self.ws)])
@@ -164,6 +175,13 @@ class _Plan:
         return max(waits, self.calls * API_SECONDS)
 
 
+def _size(locator: str) -> int | None:
+    try:
+        return os.stat(path_of(locator)).st_size  # noqa: PTH116 (names may hold bytes that are no text)
+    except OSError:
+        return None
+
+
 def _part(source: Source, one: Estimate) -> dict[str, object]:
     said = {"items": one.items, "bytes": one.bytes, "api_calls": one.api_calls, "exact": one.exact}
     return {"source": source_id(source), "use": name_of(source), **said}
@@ -173,9 +191,14 @@ _PENDING = """
 SELECT host, count(*), coalesce(sum(size), 0), count(size) FROM (
     SELECT c.host, max(CAST(json_extract(m.facts, '$.bytes') AS INTEGER)) AS size
     FROM candidates c JOIN mentions m USING (candidate)
-    WHERE c.host IS NOT ? AND (c.state = 'pending'
+    WHERE c.host IS NOT ? AND c.kind != 'path' AND (c.state = 'pending'
         OR c.state = 'failed' AND c.decided_by IN (SELECT value FROM json_each(?))) GROUP BY c.candidate)
 GROUP BY host
+"""
+_PENDING_FILES = """
+SELECT DISTINCT c.locator FROM candidates c JOIN mentions m USING (candidate)
+WHERE c.kind = 'path' AND (c.state = 'pending'
+    OR c.state = 'failed' AND c.decided_by IN (SELECT value FROM json_each(?1))) AND (?2 IS NULL OR m.source = ?2)
 """
 _PENDING_OF = """
 SELECT count(DISTINCT candidate) FROM candidates JOIN mentions USING (candidate)

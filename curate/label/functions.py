@@ -1,6 +1,7 @@
 """Labelling functions: where they come from, what they vote, and how they fare beside each other and beside people."""
 
 import importlib.util
+import inspect
 import operator
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -42,6 +43,21 @@ class Votes:
     matrix: "np.ndarray"
     sets: "np.ndarray"
     faults: dict[str, tuple[int, str]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)  # where each function is, as far as that is known
+
+    def mend(self, name: str) -> str:
+        """What helps where a function fails."""
+        return mend(name, self.files.get(name))
+
+
+def mend(name: str, file: str | None) -> str:
+    """What to do about a labelling function that fails."""
+    return f"mend {name}{f' in {file}' if file else ''}"
+
+
+def _file(function: "LabelingFunction") -> str | None:
+    code = getattr(inspect.unwrap(function._f), "__code__", None)
+    return code.co_filename if code is not None else None
 
 
 def functions_of(labelers: Sequence[Labeler]) -> Functions:
@@ -190,7 +206,8 @@ def vote(
 
     sets, places = _coded(functions, axis)
     matrix = np.full((n, len(functions)), ABSTAIN, dtype=np.int8)
-    votes = Votes(tuple(one.name for one in functions), matrix, sets)
+    files = {one.name: path for one in functions if (path := _file(one)) is not None}
+    votes = Votes(tuple(one.name for one in functions), matrix, sets, files=files)
     for start in range(0, n, CHUNK):
         part = rows(start, min(start + CHUNK, n))
         for column, function in enumerate(functions):
@@ -217,7 +234,7 @@ def failing(votes: Votes) -> Iterator[str]:
             len(votes.matrix) - count, len(votes.matrix), "samples", f"made {name} fail, first with {first}"
         )
         if said.short:
-            yield f"labelling function {name}: {said.short}"
+            yield f"labelling function {name}: {said.short}; {votes.mend(name)}, then `curate label`"
 
 
 def _blame(votes: Votes, name: str, error: Exception) -> None:
@@ -234,7 +251,7 @@ def report(votes: Votes, gold: "np.ndarray") -> Iterator[dict[str, object]]:
     Functions are in conflict on a row where no class is in all of their votes; a vote is right where it holds the class
     of the gold. `gold` int[n]: the place of the class that people gave, -1 where they gave none. `gold` in the report
     is how many rows the accuracy is of (null where there are none), `faults` how many rows the function failed on, and
-    `fault` the first why.
+    `fault` the first why; of one that failed, `file` is where it is.
     """
     import numpy as np
 
@@ -256,6 +273,7 @@ def report(votes: Votes, gold: "np.ndarray") -> Iterator[dict[str, object]]:
             "accuracy": _share(votes.sets[votes.matrix[known, column], gold[known]]) if known.any() else None,
             "gold": int(known.sum()),
             **dict(zip(("faults", "fault"), votes.faults.get(name, (0, None)), strict=True)),
+            **({"file": votes.files.get(name)} if name in votes.faults else {}),
         }
 
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,7 @@ def label(
     columns = _columns(ws, labelers, known.samples)
     lost = frozenset(unread(ws, labelers, known.ids))
     blind = lost.intersection(known.survivors)
-    covered = over_some(len(known.survivors), len(blind), ws.catalog.scalar("SELECT count(*) FROM samples"))
+    covered = over_some(len(known.survivors), len(blind), partial(eligibility.nothing, ws.catalog))
     found = []
     for axis in ws.config.taxonomy.axes:
         with progress.stage("vote", len(known.samples)) as step:
@@ -176,7 +177,11 @@ def _labelling(ws: Workspace, axis: Axis, votes: Votes, asked: Asked) -> Weak:
 
     for name, (count, first) in votes.faults.items():
         log.warning(
-            "labelling function %s failed on %d samples, first with %s; no machine calls these safe", name, count, first
+            "labelling function %s failed on %d samples, first with %s; no machine calls these safe: %s",
+            name,
+            count,
+            first,
+            votes.mend(name),
         )
     safe = [name in axis.safe for name in axis.classes]
     said = flags.accusations(ws, axis, asked.ids, flags.flags(votes.matrix, votes.sets, safe))
@@ -228,10 +233,12 @@ def _warn(axis: Axis, found: Mapping[str, Any]) -> None:
     n = found["samples"]
     for one in found["functions"]:
         if one["alone"] > flags.LOUD * n:
+            then = "look at them (`curate queue conflict`), raise its threshold, or see label.advise"
+            if 2 * one["faults"] > one["alone"]:  # it kept back what it failed on, mostly
+                then = f"{voting.mend(one['name'], one['file'])}, then `curate label`"
             log.warning(
-                "labelling function %s alone keeps back %d of %d samples (%.1f %%), more than %.0f %%: look at them"
-                " (`curate queue conflict`), raise its threshold, or see label.advise",
-                one["name"], one["alone"], n, 100 * one["alone"] / n, 100 * flags.LOUD,
+                "labelling function %s alone keeps back %d of %d samples (%.1f %%), more than %.0f %%: %s",
+                one["name"], one["alone"], n, 100 * one["alone"] / n, 100 * flags.LOUD, then,
             )  # fmt: skip
     if found["vanished"]:
         log.warning("axis %s: sources declare %s, and nothing has that label", axis.name, ", ".join(found["vanished"]))

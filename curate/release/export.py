@@ -41,7 +41,7 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, ReleaseFormat], 
     check_version(ws, version)
     with progress.stage("export", 4) as step, disk():
         rows = collect(ws)
-        check_rows(rows, ws.config)
+        check_rows(ws, rows)
         covered = coverage_of(ws)
         step()
         if (left := ws.catalog.get(EXPORTING)) not in (None, version):

@@ -6,14 +6,15 @@ from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from curate.config import Config, DedupeConfig
+from curate.config import DedupeConfig
 from curate.dedupe import sharing
 from curate.dedupe.similarity import HashArrays, crossings
 from curate.errors import GateError, UsageError
+from curate.features import hashes
 from curate.label.final import CONFLICT, CONTRADICTED
 from curate.records import SPLITS, Manifest
 from curate.release.rows import Rows
-from curate.store.eligibility import NOT_DEDUPED
+from curate.store.eligibility import DUPLICATE, NOT_DEDUPED, WAYS, remedy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,12 +30,12 @@ _SHOWN = 3  # ids that a refusal names
 # -- the gates -------------------------------------------------------------------------------------------------------
 
 
-def check_rows(rows: Rows, config: Config) -> None:
+def check_rows(ws: "Workspace", rows: Rows) -> None:
     """Refuse a release without rows (UsageError), or with rows that lack a licence that they need (GateError)."""
     if not any(table.num_rows for table in rows.tables.values()):
         why = ", ".join(f"{n} {reason}" for reason, n in rows.excluded.items()) or "the workspace is empty"
-        raise UsageError(f"nothing to release ({why}); {_remedy(rows.excluded, config)}")
-    if config.export.require_license:
+        raise UsageError(f"nothing to release ({why}); {_remedy(rows.excluded)}")
+    if ws.config.export.require_license:
         bare = [
             sample
             for table in rows.tables.values()
@@ -47,7 +48,7 @@ def check_rows(rows: Rows, config: Config) -> None:
             )
 
 
-def _remedy(excluded: Mapping[str, int], config: Config) -> str:
+def _remedy(excluded: Mapping[str, int]) -> str:
     """What comes next where there is nothing to release: the first step that has not been taken."""
     if not excluded:
         return "`curate fetch` comes first"
@@ -60,6 +61,8 @@ def _remedy(excluded: Mapping[str, int], config: Config) -> str:
             "people settle what is contradicted: `curate queue conflict`, then `curate review`; where a labelling"
             " function failed, mend it, then `curate label`"
         )
+    if DUPLICATE not in excluded and remedy(excluded) != "status":
+        return WAYS[remedy(excluded)]
     return "`curate status` and `curate verify` say more"
 
 
@@ -85,6 +88,11 @@ def check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
 
     known = {split: HashArrays.from_workspace(ws, ids[split]) for split in SPLITS}
     missing = [ids[split][n] for split in SPLITS for n in np.flatnonzero(~known[split].hashed)]
+    if missing and (n := hashes.outdated(ws, missing)):
+        raise GateError(
+            f"leakage: {n} items have a perceptual hash of another configuration only ({some_of(missing)}): [screening]"
+            " has changed since; `curate dedupe` makes those of this one"
+        )
     if missing:
         raise GateError(
             f"leakage: {len(missing)} items have no perceptual hash ({some_of(missing)});"

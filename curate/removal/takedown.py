@@ -1,9 +1,11 @@
 """`curate takedown`: permanently delete an item and everything derived from it."""
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
+from curate.layouts.folder import path_of
 from curate.removal.receipts import Receipt, earlier
 from curate.removal.remove import confirm, pages, remove
 from curate.store import lookup
@@ -32,13 +34,14 @@ def takedown(
             confirm(ws, text, reason)
         receipts = (earlier(ws.catalog, text) for text in spellings)
         if (receipt := next(filter(None, receipts), None)) is not None:
-            return said(receipt, 0) | {"reports_removed": [], "before": True}
+            left = [one for one in spellings if os.path.isabs(one) and os.path.isfile(one)]  # noqa: PTH113, PTH117
+            return said(receipt, 0) | {"reports_removed": [], "left_in_source": left, "before": True}
         raise UsageError(f"{lookup.shown(name)} names nothing that is here; give {lookup.FORMS}")
     twins = duplicates(ws.catalog, target.ids)
     ids = target.ids | twins if with_duplicates else target.ids
-    shown = pages(ws)
+    shown, files = pages(ws), _files(ws.catalog, ids, target.candidates)
     receipt = remove(ws, sorted(ids), reason, sorted(target.candidates), block_near)
-    return said(receipt, len(twins - ids)) | _gone(shown)
+    return said(receipt, len(twins - ids)) | _gone(shown) | _left(files)
 
 
 def deleted(ws: "Workspace", reason: str) -> dict[str, Any]:
@@ -47,9 +50,10 @@ def deleted(ws: "Workspace", reason: str) -> dict[str, Any]:
     ids = {row["sample"] for row in rows if row["sample"] is not None}
     bare = [row["candidate"] for row in rows if row["sample"] is None]
     if not rows:
-        return {"removed": 0, "releases_affected": [], "receipt": None, "recipients": {}, "reports_removed": []}
-    shown = pages(ws)
-    return said(remove(ws, sorted(ids), reason, bare), len(duplicates(ws.catalog, ids))) | _gone(shown)
+        nothing: dict[str, Any] = {"removed": 0, "releases_affected": [], "receipt": None, "recipients": {}}
+        return nothing | {"reports_removed": [], "left_in_source": []}
+    shown, files = pages(ws), _files(ws.catalog, ids, bare)
+    return said(remove(ws, sorted(ids), reason, bare), len(duplicates(ws.catalog, ids))) | _gone(shown) | _left(files)
 
 
 def _gone(shown: "Sequence[Path]") -> dict[str, Any]:
@@ -57,6 +61,19 @@ def _gone(shown: "Sequence[Path]") -> dict[str, Any]:
     return {"reports_removed": [str(one) for one in shown if not one.exists()]}
 
 
+def _files(catalog: "Catalog", ids: Iterable[str], candidates: Iterable[int]) -> list[str]:
+    """The files on this machine, as the catalog has their paths, that samples and candidates were read from."""
+    asked = [(_OF_SAMPLE, one) for one in ids] + [(_OF_CANDIDATE, one) for one in candidates]
+    return sorted({row[0] for sql, one in asked for row in catalog.all(sql, (one,))})
+
+
+def _left(files: "Sequence[str]") -> dict[str, Any]:
+    """Those that are there still: what a `local` source reads is its owner's, and is never deleted."""
+    return {"left_in_source": [one for one in files if os.path.lexists(path_of(one))]}
+
+
+_OF_SAMPLE = "SELECT locator FROM candidates WHERE kind = 'path' AND sample = ?"
+_OF_CANDIDATE = "SELECT locator FROM candidates WHERE kind = 'path' AND candidate = ?"
 _DELETED = """
 SELECT candidate, sample FROM candidates WHERE reason IN ('upstream_deleted', 'source_withdrawn')
 UNION SELECT c.candidate, c.sample FROM candidates c JOIN withheld w USING (sample)

@@ -10,6 +10,7 @@ from typing import Any
 
 from curate import __version__
 from curate.config import CONFIG_NAME, digest
+from curate.fetch.coverage import WORTH_RETRYING
 from curate.fetch.reasons import MEANING
 from curate.label.final import labels as release_labels
 from curate.records import SPLITS, Axis, Reason
@@ -36,7 +37,10 @@ def _pairs(ws: Workspace, sql: str) -> dict[str, int]:
 
 def about(ws: Workspace) -> dict[str, Any]:
     """What was run, on which configuration, and how the last runs ended."""
-    runs = ws.catalog.all("SELECT verb, status, tool, config, started_at, ended_at FROM runs ORDER BY started_at, run")
+    runs = ws.catalog.all(
+        "SELECT verb, status, json_extract(result, '$.why') AS why, tool, config, started_at, ended_at FROM runs"
+        " ORDER BY started_at, run"
+    )
     return {
         "name": ws.root.name,
         "tool": __version__,
@@ -73,7 +77,7 @@ def candidates(ws: Workspace) -> dict[str, int]:
 def failures(ws: Workspace) -> list[dict[str, Any]]:
     """Failed candidates by reason, most first; `places` names a few mentions of each."""
     rows = ws.catalog.all(
-        "SELECT reason, count(*) AS n, max(retryable) AS retryable FROM candidates WHERE state = 'failed'"
+        f"SELECT reason, count(*) AS n, max({WORTH_RETRYING}) AS retryable FROM candidates WHERE state = 'failed'"  # noqa: S608
         " GROUP BY reason ORDER BY n DESC, reason"
     )
     return [
@@ -90,11 +94,13 @@ def failures(ws: Workspace) -> list[dict[str, Any]]:
 
 def _places(ws: Workspace, reason: str) -> list[str]:
     sql = (
-        "SELECT m.ref FROM candidates c JOIN mentions m USING (candidate)"
+        "SELECT m.ref, c.kind FROM candidates c JOIN mentions m USING (candidate)"
         " WHERE c.state = 'failed' AND c.reason = ? ORDER BY c.candidate, m.source, m.ref LIMIT ?"
     )
-    named = (found for (ref,) in ws.catalog.all(sql, (reason, LOOKED_AT)) if (found := place(ref)) is not None)
-    return list(islice(named, EXAMPLES))
+    rows = ws.catalog.all(sql, (reason, LOOKED_AT))
+    files = reason != Reason.GATE_MATCH  # nobody is led to what matched
+    named = (ref if kind == "path" and files else place(ref) for ref, kind in rows)
+    return list(islice(filter(None, named), EXAMPLES))
 
 
 def sources(ws: Workspace) -> list[dict[str, Any]]:

@@ -172,11 +172,12 @@ def tables(facts: Mapping[str, Any]) -> dict[str, Table]:
         "conflicts": _conflicts(facts["duplicates"]),
         "runs": table(
             "Runs",
-            ["Verb", "Ended as", "Tool", "Config", "Started", "Ended"],
+            ["Verb", "Ended as", "Why", "Tool", "Config", "Started", "Ended"],
             [
                 [
                     run["verb"],
                     run["status"],
+                    run["why"],
                     run["tool"],
                     (run["config"] or "")[:12],
                     run["started_at"],

@@ -10,6 +10,7 @@ are not read. Paths are compared composed (NFC), rows without any value are pass
 import csv
 import io
 import logging
+import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -152,11 +153,14 @@ def _warn_of_capitals(ws: Workspace, found: Iterable[DecisionRow]) -> None:
                         ", ".join(map(shown, sorted(alike))), len(alike))  # fmt: skip
 
 
-def export_csv(ws: Workspace, path: Path) -> dict[str, object]:
+def export_csv(ws: Workspace, path: Path, force: bool = False) -> dict[str, object]:
     """Write every decision of this taxonomy version, with those that were taken back, and the precedents, in an order
     of its own. Carried ones belong to another sample and are left out, and so is what is said of samples that are held
     back. What a spreadsheet would run gets an apostrophe, which `import_csv` takes off. `rows` counts those in force.
+    Raises UsageError where the file cannot be written, or is there and may not be replaced (`force`).
     """
+    if not force and os.path.lexists(path):
+        raise UsageError(f"{path}: is there already; name another file, or --force replaces it")
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(EXPORTED)

@@ -4,10 +4,16 @@ One mechanism for every verb: its result holds `coverage`, and `incomplete` wher
 command prints these first, then the rest, and ends with exit 3.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from curate.errors import plain
+
+KEPT = 300  # characters of a reason in the record of a run
+_ID, _CUT = re.compile("[0-9a-f]{8}", re.IGNORECASE), "..."
 FEW = 20  # one of so many may be unread; with more, the answer is incomplete
 
 
@@ -47,10 +53,10 @@ def over(of: int, unread: int) -> dict[str, Any]:
     return found.facts(found.short)
 
 
-def over_some(of: int, unread: int, stored: int) -> dict[str, Any]:
-    """As `over`, of a verb that has nothing to do where no sample is stored: its answer is incomplete, too."""
+def over_some(of: int, unread: int, nothing: Callable[[], str]) -> dict[str, Any]:
+    """As `over`, of a verb whose answer over no sample is incomplete, too: `nothing` says why there is none."""
     found = Coverage(of - unread, of)
-    return found.facts(found.short if stored else "there is no sample to look at; `curate fetch` comes first")
+    return found.facts(found.short if of else nothing())
 
 
 def incomplete(result: Mapping[str, Any]) -> list[str]:
@@ -58,6 +64,13 @@ def incomplete(result: Mapping[str, Any]) -> list[str]:
     own = [str(result["incomplete"])] if result.get("incomplete") else []
     parts = ((name, part) for name, part in result.items() if isinstance(part, Mapping))
     return own + [f"{name}: {why}" for name, part in parts for why in incomplete(part)]
+
+
+def unnamed(why: str) -> str:
+    """A reason as the record of a run keeps it: one line, without what names an item, which a takedown would have to
+    find (ids, URLs, paths)."""
+    words = (_CUT if "/" in word or _ID.search(word) else word for word in plain(why).split())
+    return textwrap.shorten(" ".join(words), KEPT, placeholder=f" {_CUT}")
 
 
 def headline(result: Mapping[str, Any]) -> Iterator[str]:

@@ -279,7 +279,7 @@ class Catalog:
         return self.run
 
     def end(self, status: str, result: Mapping[str, object] | None = None) -> None:
-        """Close the run: done, failed or interrupted, with what the verb printed."""
+        """Close the run: done, incomplete, failed or interrupted; `result` says `why` where it is not done."""
         with self.tx() as db:
             db.execute(
                 "UPDATE runs SET status = ?, ended_at = ?, result = ? WHERE run = ?",

@@ -5,10 +5,11 @@ where it is active and nothing says that it shows the same picture as a better o
 survives. It is *released* where it survives, dedupe has seen it and lets it in, and it has a label (`unreleased`).
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from curate.store import holds
+from curate.store import holds, lost
 from curate.store.catalog import Catalog
 
 HELD, GONE = "quarantined", "taken_down"
@@ -75,4 +76,29 @@ def survivors(catalog: Catalog) -> list[str]:
     return [one.id for one in standings(catalog) if one.survives]
 
 
+def nothing(catalog: Catalog) -> str:
+    """Why no sample counts, and what comes next, where none does."""
+    stored, out = catalog.scalar("SELECT count(*) FROM samples"), inactive(catalog)
+    if not stored:
+        return "there is no sample to look at; `curate fetch` comes first"
+    reasons = Counter(out.values()) + Counter({DUPLICATE: stored - len(out)})
+    why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(reasons.items()))
+    return f"not one of {stored:,} samples counts ({why}); {WAYS[remedy(reasons)]}"
+
+
+def remedy(reasons: Collection[str]) -> str:
+    """The command that helps where samples are stored and none counts, for these reasons."""
+    return next((command for reason, command in _REMEDIES.items() if reason in reasons), "status")
+
+
+_REMEDIES = {
+    DUPLICATE: "dedupe", lost.ORIGIN: "fetch", lost.BYTES: "verify --repair", HELD: "screening status",
+}  # fmt: skip
+WAYS = {
+    "dedupe": "`curate dedupe` chooses anew which of each set survives",
+    "fetch": "`curate fetch` asks the sources for them: what one names again counts again",
+    "verify --repair": "`curate verify --repair`, then `curate fetch`, asks for their bytes again",
+    "screening status": "`curate screening status` says which incidents hold them back, and what lets go of them",
+    "status": "`curate status` says what became of them; `curate fetch` brings others",
+}
 _STANDINGS = "SELECT s.id, m.survivor, m.excluded FROM samples s LEFT JOIN members m ON m.sample = s.id ORDER BY s.id"

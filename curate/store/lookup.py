@@ -3,7 +3,8 @@
 A name is a sha256 or the beginning of one that no other sample has (eight digits and more, in small letters or
 capitals), a path or a URL as a source lists it, the URL where redirects ended, or a page by its number: behind the
 system's name (`commons.wikimedia.org:1234`) or the source's (`commons:1234`: of every wiki that such a source names).
-A path may also be given as it is seen from the working directory.
+A path may also be given as it is seen from the working directory, and, where only one item has it, as a release's `ref`
+has it: the name in its source, or the end of the path.
 """
 
 import os
@@ -17,6 +18,7 @@ from curate.errors import UsageError
 from curate.store.catalog import Catalog
 
 FORMS = "a sha256 (eight hex digits and more), a URL, a path or commons:PAGEID"
+NAMED, SHORT = 5, 12  # items that a message names; digits of an id in it
 _ID = re.compile(r"[0-9a-f]{8,64}")
 _PAGE = re.compile(r"(?P<source>[^/]+):(?P<number>[0-9]+)")
 Pairs = Iterator[tuple[str, str]]  # a name, and a sample that it means
@@ -33,7 +35,7 @@ class Named:
 def find(catalog: Catalog, name: str) -> Named:
     """Everything that a name stands for; a page, or a URL where redirects end, may be several samples.
 
-    Raises UsageError where more than one sample's id begins so.
+    Raises UsageError where more than one sample's id begins so, or more than one item's path ends so.
     """
     found = [row for sql, values in _questions(catalog, name) for row in catalog.iterate_tuples(sql, values)]
     ids = {sample for sample, _ in found if sample is not None}
@@ -42,7 +44,21 @@ def find(catalog: Catalog, name: str) -> Named:
         if len(begun) > 1:
             raise UsageError(f"{name} names more than one sample; give the whole sha256")
         ids |= set(begun)
+    found = found or ([] if ids else _by_ref(catalog, name))
+    ids |= {sample for sample, _ in found if sample is not None}
     return Named(frozenset(ids), frozenset(candidate for sample, candidate in found if sample is None))
+
+
+def _by_ref(catalog: Catalog, name: str) -> list[tuple[str | None, int]]:
+    """What a source calls by this name, as a release's `ref` has it, or what has a path that ends so; one item."""
+    texts = [text for text in spellings(catalog, name) if not text.startswith("/")]
+    asked = ((sql, (text,)) for text in texts for sql in (_BY_REF, _BY_END))
+    found = sorted({row for sql, values in asked for row in catalog.iterate_tuples(sql, values)}, key=str)
+    if len({candidate if sample is None else sample for sample, candidate, _ in found}) > 1:
+        named = ", ".join(path or (sample or "one without bytes")[:SHORT] for sample, _, path in found[:NAMED])
+        more = f" and {len(found) - NAMED} more" * (len(found) > NAMED)
+        raise UsageError(f"{shown(name)} may be {named}{more}: give the whole path, or the sha256")
+    return [(sample, candidate) for sample, candidate, _ in found]
 
 
 def one(catalog: Catalog, name: str) -> str:
@@ -54,6 +70,15 @@ def one(catalog: Catalog, name: str) -> str:
     if len(ids) > 1:
         raise UsageError(f"{shown(name)} names more than one sample; give its sha256")
     return next(iter(ids))
+
+
+def fate(catalog: Catalog, name: str) -> dict[str, str | None] | None:
+    """What became of the candidate that a name means, where it means one and no sample: state, reason, detail."""
+    found = find(catalog, name)
+    if found.ids or not found.candidates:
+        return None
+    rows = [tuple(catalog.all(_FATE, (candidate,))[0]) for candidate in sorted(found.candidates)]
+    return dict(zip(("state", "reason", "detail"), rows[0], strict=True)) if len({*rows}) == 1 else None
 
 
 def shown(name: str) -> str:
@@ -86,8 +111,16 @@ def _is_text(name: str) -> bool:
     return True
 
 
+_FATE = "SELECT state, reason, detail FROM candidates WHERE candidate = ?"
 _BY_ID = "SELECT id FROM samples WHERE id >= ? AND id < ? ORDER BY id LIMIT 2"
 _BY_LOCATOR = "SELECT sample, candidate FROM candidates WHERE kind IN ('url', 'path') AND locator = ?"
+_BY_REF = """
+SELECT sample, candidate, CASE kind WHEN 'path' THEN locator END FROM candidates JOIN mentions USING (candidate)
+WHERE ref = ?
+"""
+_BY_END = """
+SELECT sample, candidate, locator FROM candidates WHERE kind = 'path' AND substr(locator, -length(?1) - 1) = '/' || ?1
+"""
 _BY_FINAL = "SELECT sample, candidate FROM candidates WHERE final_url = ?"
 _SYSTEMS = """
 SELECT DISTINCT rtrim(page_id, '0123456789') FROM mentions JOIN sources USING (source)

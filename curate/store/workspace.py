@@ -7,9 +7,10 @@ import re
 import shutil
 import socket
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from curate.config import CONFIG_NAME, Config
 from curate.errors import BusyError, StoreError
@@ -54,6 +55,7 @@ class Workspace:
         self.blobs = LocalBlobs(self.work / "blobs")
         self.tombstones = Tombstones(self.work / TOMBSTONES, self.catalog)
         self.tombstones.merge()
+        self.said: Mapping[str, Any] = {}  # what the verb that drives it answers: its run is recorded as that ended
 
     def doubts(self) -> list[str]:
         """What says that something was lost, with the ways back: then nothing but `verify` may write here."""

@@ -20,7 +20,7 @@ from curate.release.reader import load
 from curate.stats.coverage import Coverage
 from curate.stats.intervals import wilson
 from curate.stats.metrics import Predictions, against, evaluate, said_by
-from curate.store import holds
+from curate.store import eligibility, holds
 from curate.store.blobs import disk, write
 from curate.store.file_digests import forget, keep
 from curate.store.folders import aside
@@ -54,7 +54,7 @@ def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, pro
         contradicted = {split: len(rows[split]) - len(kept[split]) for split in SPLITS}
         parts = {split: _part(ws, backbone, kept[split], classes) for split in SPLITS}
         step()
-        _check_train(release, parts["train"], contradicted["train"])
+        _check_train(ws, release, parts["train"], len(rows["train"]), contradicted["train"])
         head = fit(parts["train"].examples, parts["val"].examples, len(classes), ws.config.train)
         step()
         result = _result(release, classes, parts, head, ws.config.train.seed) | {"contradicted": contradicted}
@@ -88,10 +88,16 @@ def _classes(release: Manifest) -> list[str]:
     return [name for name in release.header["taxonomy"]["axes"][0]["classes"] if name in there]
 
 
-def _check_train(release: Manifest, part: "_Part", contradicted: int) -> None:
-    """Refuse to learn from a split of which too little is left; CurateError where that is for what is damaged."""
+def _check_train(ws: "Workspace", release: Manifest, part: "_Part", rows: int, contradicted: int) -> None:
+    """Refuse to learn from a split of which too little is left, with why; CurateError where that is for what is damaged
+    or held back, `rows` of it being left."""
     if len(set(part.examples.classes.tolist())) > 1:
         return
+    if held := len(release.rows["train"]) - rows:
+        why = eligibility.nothing(ws.catalog) if not eligibility.survivors(ws.catalog) else "`curate status` says why"
+        raise CurateError(
+            f"release {release.version}: {held} of {held + rows} rows of its train split are held back: {why}"
+        )
     left = f"release {release.version}: fewer than two classes are left in its train split"
     if part.skipped:
         of = part.skipped + len(part.groups)

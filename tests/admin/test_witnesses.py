@@ -195,7 +195,7 @@ def test_journal_and_catalog_gone_at_once_holds_everything(root: Path) -> None:
     assert done(root, "fetch", "--relist", code=5)["stored"] == 8
     assert done(root, "status")["held"] == 8
     command(root, "dedupe", "-q")
-    assert command(root, "label", "-q")[0] == 0
+    assert command(root, "label", "-q")[0] == 3, "no sample counts"
     assert command(root, "export", "9.0.0", "-q")[0] == 2, "there is nothing to release"
     done(root, "screening", "release", "1", "--reason", "looked through")
     assert done(root, "status")["held"] == 0
@@ -318,3 +318,41 @@ def test_a_workspace_of_the_version_before_gains_its_journal(root: Path) -> None
     assert done(root, "verify")["items"] == []
     tables = {one.get("put") for one in chain.records(work / "journal.log")}
     assert {"decisions", "quarantine", "incidents", "releases", "runs"} <= tables
+
+
+# -- what a rebuild says of itself, and what comes next ---------------------------------------------------------------
+
+
+def test_where_everything_waits_for_its_source_no_verb_says_done(root: Path) -> None:
+    removed(root / "work", root, *PAIR)
+    done(root, "verify", "--repair", "--rebuild", code=0)
+    for verb in ("label", "dedupe"):
+        said = done(root, verb, code=3)
+        assert "`curate fetch`" in str(said["incomplete"]), verb
+        assert "8 origin_lost" in str(said["incomplete"]), verb
+    assert done(root, "label", code=3)["next"] == "`curate fetch`"
+    assert done(root, "status")["next"] == "`curate fetch`"
+    _, _, err = command(root, "export", "9.0.0", "-q")
+    assert ("8 origin_lost" in err, "`curate fetch`" in err) == (True, True), err
+    done(root, "fetch", "--relist")
+    assert done(root, "dedupe")["incomplete"] is None
+
+
+def test_what_came_after_an_older_catalog_is_named_as_lost(root: Path, days: Path) -> None:
+    yesterdays(root / "work", days / "yesterday", *PAIR)
+    command(root, "verify", "--repair", "-q")
+    said = done(root, "verify", "--repair", "--rebuild")["rebuilt"]
+    assert isinstance(said, dict)
+    assert any("the log" in one for one in said["lacks"])
+    again = done(root, "verify", "--repair", "--rebuild")["rebuilt"]
+    assert isinstance(again, dict)
+    assert again["lacks"] == [], "a catalog that is up to date lacks nothing"
+
+
+@pytest.mark.parametrize("damage", [removed, emptied])
+def test_the_doctor_knows_that_there_was_a_catalog(root: Path, damage: Callable[..., None]) -> None:
+    damage(root / "work", root, *PAIR)
+    said = done(root, "doctor", code=1)
+    assert isinstance(said["checks"], list)
+    found = next(one for one in said["checks"] if one["name"] == "catalog")
+    assert (found["ok"], "journal.log" in found["detail"], "--rebuild" in found["remedy"]) == (False, True, True)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from curate.admin.verify import verify
-from curate.config import Config
 from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import StoreError
@@ -62,7 +61,7 @@ def test_what_is_next_is_what_was_not_done(curate: Command) -> None:
     said = curate("export", "1.0.0", code=2).err
     assert "1 unlabelled" in said
     assert "first" not in said
-    assert "`curate queue conflict`" in _remedy({"duplicate": 2, "conflict": 1}, Config())
+    assert "`curate queue conflict`" in _remedy({"duplicate": 2, "conflict": 1})
     assert "there is none yet; `curate export 1.0.0` makes one" in curate("train", "1.0", code=2).err
 
 
@@ -139,8 +138,10 @@ def test_a_train_that_fails_keeps_the_model_that_was_there(tmp_path: Path, monke
     ws.close()
 
 
-def test_where_every_sample_is_held_back_there_is_an_answer(curate: Command) -> None:
+def test_where_every_sample_is_held_back_there_is_no_verdict(curate: Command) -> None:
     curate("fetch")
     curate("quarantine", str(curate.root / "images" / "1.png"), "--reason", "asked")
     for verb in ("dedupe", "label"):
-        assert curate(verb, "--json").json["incomplete"] is None
+        said = curate(verb, "--json", code=3).json
+        assert "(1 quarantined); `curate screening status`" in said["incomplete"]
+    assert said["next"] == "`curate screening status`"

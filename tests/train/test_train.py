@@ -16,7 +16,7 @@ from curate.admin import configured
 from curate.config import Config, TrainConfig
 from curate.contracts import Decoded, Resources
 from curate.engine.serial import Serial
-from curate.errors import StoreError, UsageError
+from curate.errors import CurateError, StoreError, UsageError
 from curate.evaluate.bundle import load_model, pixels
 from curate.features.scores import read
 from curate.options import Plugin
@@ -270,3 +270,12 @@ def test_a_split_without_a_row_is_no_fault() -> None:
     """As small releases have them: nothing is left of nothing."""
     rows = pa.table({"id": pa.array([], pa.string())})
     assert _without(rows, set()).num_rows == _without(rows, {"a"}).num_rows == 0
+
+
+def test_what_is_held_back_is_no_lack_of_classes(tmp_path: Path) -> None:
+    ws = released(tmp_path, items())
+    with ws.catalog.tx() as db:
+        db.execute("INSERT INTO withheld (sample, reason, detail, at) SELECT id, 'origin_lost', '', 'now' FROM samples")
+    with pytest.raises(CurateError, match=r"24 of 24 rows of its train split are held back: .*`curate fetch`"):
+        trained(ws)
+    ws.close()
