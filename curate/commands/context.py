@@ -27,7 +27,9 @@ FETCHING = ("fetch", "run", "demo")  # verbs that ask for candidates
 NO_CONTACT = "fetch.contact: missing; who asks must be reachable (it goes into the User-Agent)"
 SHOWN = 5  # incidents that are named
 T = TypeVar("T")
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")  # that JSON lets pass
+_UNPRINTABLE = re.compile(
+    "[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
+)  # that JSON lets pass
 
 
 @dataclass(frozen=True)
