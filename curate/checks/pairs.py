@@ -68,12 +68,12 @@ class Group:
         """
         weights = np.where(np.arange(len(self._some)) < last, self._counts, 2 * self._counts)
         self._near += int(self._counts[block] @ ((bits < FAR) @ weights)) - int(self._counts[block].sum())
+        mine = np.flatnonzero((self._at >= block[0]) & (self._at <= block[-1]))
         if self._first is None:
-            left, right = np.triu_indices(len(self._rows), 1)
-            chosen = bits[self._at[left], self._at[right]] < FAR
+            left, right = (some + mine[0] for some in np.triu_indices(len(mine), 1, len(self._rows) - mine[0]))
+            chosen = bits[self._at[left] - block[0], self._at[right]] < FAR
             self._keep(left[chosen], right[chosen], block, bits, whole)
             return
-        mine = np.flatnonzero((self._at >= block[0]) & (self._at <= block[-1]))
         for left, rows in self._nearest(self._first, mine, block, bits, whole):
             self._keep(left, rows, block, bits, whole)
 
