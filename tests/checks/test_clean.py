@@ -144,6 +144,11 @@ def test_the_terminal_ends_with_the_next_command_until_nothing_is_left(curate: C
     said = curate("check", "my data", "--keep", "train", "--splits", "train,test", code=4).out.splitlines()
     want = "curate check 'my data' --splits=train,test --keep train --out leaks-2 --fix clean-2"
     assert said[-1].strip() == want
+    put(root, "val/cat/copy.jpg", (root / "train/cat/1.jpg").read_bytes())
+    args = ("check", "my data", "--keep", "train", "--splits", "train,val,test", "--fix", "whole")
+    said = curate(*args, code=4).out.splitlines()
+    assert said[-1].strip() == "curate check whole --splits=train,test", "nothing of val stays"
+    curate(*shlex.split(said[-1])[1:])
 
 
 def test_the_next_command_is_one_wherever_it_is_asked_and_whatever_things_are_called(
