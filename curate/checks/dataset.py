@@ -51,6 +51,7 @@ class Dataset:
     licensed: bool = False  # whether there is a licence column at all
     listed: bool = False  # whether it came from a list
     unlisted: int = 0  # folders that could not be read: nobody knows what is in them
+    root: str = ""  # the folder, links resolved
 
     @property
     def splits(self) -> list[str]:
@@ -111,6 +112,11 @@ def some(found: Dataset, limit: int) -> Dataset:
     return replace(found, rows=[row for row in found.rows if id(row) in names])
 
 
+def relative(path: str, root: str) -> str:
+    """A path within the folder; whole, and so absolute, where it lies outside."""
+    return path.removeprefix(root.rstrip("/") + "/") if root else path
+
+
 def _order(split: str) -> tuple[int, str]:
     return SPLIT_NAMES.get(split.lower(), len(SPLIT_NAMES)), split
 
@@ -128,7 +134,8 @@ def _left(found: Dataset) -> str:
 
 def _folder(root: Path, splits: Sequence[str], outside: bool) -> Dataset:
     """An ImageFolder: `<split>/<class>/x.jpg` or `<class>/x.jpg`; deeper folders are part of their class."""
-    found, base = Dataset(), os.path.realpath(root)
+    base = os.path.realpath(root)
+    found = Dataset(root=base)
     names = list(pictures(base, outside, "--outside", found.leave))
     found.unlisted += sum(n for kind, n in found.left.items() if kind.startswith(UNREADABLE))
     known = set(splits) or _split_folders(names)
@@ -161,7 +168,8 @@ def _split_folders(names: Sequence[str]) -> set[str]:
 
 def _list(root: Path, table: Path, outside: bool) -> Dataset:
     """The rows of a CSV, TSV or Parquet file; paths are relative to the folder."""
-    found, base, seen = Dataset(listed=True), os.path.realpath(root), set[DatasetRow]()
+    base, seen = os.path.realpath(root), set[DatasetRow]()
+    found = Dataset(listed=True, root=base)
     header, rows = _parquet(table) if table.suffix.lower() in (".parquet", ".pq") else _csv(table)
     columns = {ours: name for ours, theirs in COLUMNS.items() for name in theirs if name in header}
     if "path" not in columns:

@@ -14,19 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.checks.dataset import DatasetRow
-from curate.checks.measures import FAR, PDQ_RADIUS, RADIUS, SAID, Measure, measures
+from curate.checks.measures import FAR, PDQ_RADIUS, RADIUS, SAID, SAME_BYTES, Measure, measures
+from curate.checks.pairs import Group, Listed
 from curate.checks.scan import Seen
+from curate.checks.sides import Counts, Ids, Sides
 from curate.media import pdq, phash
 from curate.near import groups as near_groups
 from curate.near.components import flatten, union
 
-Ids = npt.NDArray[np.int64]
-Counts = npt.NDArray[np.int64]
-
 BLOCK = 512  # pictures of a component that are compared with all of it at once
 WIDEST = 30_000  # pictures of one component that are compared with each other; the rest of it with these only
 EXAMPLES = 5
-SAME_BYTES = -1  # the distance of a picture from itself, where two rows mention it
+# What becomes of a row: it stays, or it goes since it cannot be read, since its picture is near to one that stays, or
+# since that looks like one of another label.
+STAYS, UNREAD, NEAR, TORN = range(4)
 
 
 @dataclass(frozen=True)
@@ -147,19 +148,33 @@ class Alike:
     torn_pairs: list[Pair] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)  # rows of each group of two rows and more, the largest first
     largest: list[list[int]] = field(default_factory=list)  # the rows of the largest groups
+    listed: Listed = field(default_factory=Listed)
+    fate: npt.NDArray[np.int8] = field(default_factory=lambda: np.empty(0, dtype=np.int8))  # of each row
 
 
-def alike(rows: Sequence[DatasetRow], pictures: Pictures, splits: Sequence[str], labels: Sequence[str]) -> Alike:
-    """Everything that is alike."""
-    found = Alike()
-    sides = _Sides.from_rows(rows, pictures, splits, labels)
+def alike(
+    rows: Sequence[DatasetRow],
+    pictures: Pictures,
+    splits: Sequence[str],
+    labels: Sequence[str],
+    order: Ids | None = None,
+) -> Alike:
+    """Everything that is alike. `order` int64[rows]: where each row stands among those that may stay."""
+    order = np.arange(len(rows)) if order is None else order
+    found = Alike(fate=np.full(len(rows), UNREAD, dtype=np.int8))
+    sides = Sides.from_rows(rows, pictures.rows, splits, labels)
+    first = np.array([min(places, key=order.__getitem__) for places in pictures.rows], dtype=np.int64)
+    for places in pictures.rows:
+        found.fate[places] = NEAR
+    found.fate[first] = STAYS
     members = defaultdict(list)
     for picture, group in enumerate(pictures.group.tolist()):
         members[group].append(picture)
     groups = [some for some in members.values() if len(some) > 1 or len(pictures.rows[some[0]]) > 1]
-    for some in groups:
-        _component(found, np.array(some), pictures, sides)
     sized = sorted(((sum(len(pictures.rows[p]) for p in some), some) for some in groups), key=lambda s: (-s[0], s[1]))
+    for number, (_, some) in enumerate(sized, start=1):
+        by_order = np.array(some)[np.argsort(order[first[some]])]
+        _component(found, number, by_order, first, pictures, sides)
     found.sizes = [size for size, _ in sized]
     found.largest = [[row for p in some for row in pictures.rows[p]] for _, some in sized[:EXAMPLES]]
     for pairs in (*found.leak_pairs.values(), found.torn_pairs):
@@ -167,45 +182,15 @@ def alike(rows: Sequence[DatasetRow], pictures: Pictures, splits: Sequence[str],
     return found
 
 
-@dataclass(frozen=True)
-class _Sides:
-    """How many rows of each split and of each label every picture has: int64[n, splits], int64[n, labels]."""
-
-    splits: Sequence[str]
-    labels: Sequence[str]
-    by_split: Counts
-    by_label: Counts
-    split: Ids  # of each row, -1: none
-    label: Ids
-
-    @classmethod
-    def from_rows(
-        cls, rows: Sequence[DatasetRow], pictures: Pictures, splits: Sequence[str], labels: Sequence[str]
-    ) -> "_Sides":
-        split_at, label_at = ({name: n for n, name in enumerate(names)} for names in (splits, labels))
-        split = np.array([split_at.get(row.split or "", -1) if row.split else -1 for row in rows], dtype=np.int64)
-        label = np.array([label_at.get(row.label or "", -1) if row.label else -1 for row in rows], dtype=np.int64)
-        return cls(
-            splits, labels, _counted(pictures, split, len(splits)), _counted(pictures, label, len(labels)), split, label
-        )
-
-
-def _counted(pictures: Pictures, of: Ids, width: int) -> Counts:
-    counts = np.zeros((len(pictures), width), dtype=np.int64)
-    for picture, places in enumerate(pictures.rows):
-        for place in places:
-            if of[place] >= 0:
-                counts[picture, of[place]] += 1
-    return counts
-
-
-def _component(found: Alike, some: Ids, pictures: Pictures, sides: _Sides) -> None:
-    """Count what one component shares, by its pairs within the radius, and keep its closest pairs as examples."""
+def _component(found: Alike, number: int, some: Ids, first: Ids, pictures: Pictures, sides: Sides) -> None:
+    """Count what one component shares, by its pairs within the radius, list pairs, and say who stays of it."""
     by_split, by_label = sides.by_split[some], sides.by_label[some]
     best: dict[tuple[str, str], Pair] = {}
     torn: list[Pair] = []
-    torn_rows = 0
-    for block, bits, whole in _near(some[:WIDEST], some, pictures):
+    torn_rows, last = 0, min(len(some), WIDEST)
+    group = Group(pictures.rows, some, sides)
+    stays, odd = np.zeros((2, len(some)), dtype=bool)
+    for block, bits, whole in _near(some[:last], some, pictures):
         near = (bits < FAR).astype(np.int64)
         alike = near if whole is bits else (whole < FAR).astype(np.int64)
         splits, labels = near @ by_split, alike @ by_label
@@ -217,8 +202,14 @@ def _component(found: Alike, some: Ids, pictures: Pictures, sides: _Sides) -> No
         for pair, one in _closest_leaks(_Places(some, block, near, bits, pictures), sides):
             if pair not in best or one.bits < best[pair].bits:
                 best[pair] = one
-        places = _Places(some, block, alike, whole, pictures)
-        torn += _closest_torn(places, sides) if (other[own_label > 0] > 0).any() else []
+        odd[block] = (other * own_label > 0).any(axis=1)
+        torn += _closest_torn(_Places(some, block, alike, whole, pictures), sides) if odd[block].any() else []
+        _stay(stays, odd, block, near > 0)
+        group.take(block, bits, whole, last)
+    found.listed.add(*group.pairs(number, last))
+    found.fate[first[some[~stays]]] = NEAR
+    for picture in some[odd].tolist():
+        found.fate[pictures.rows[picture]] = TORN
     for pair, one in best.items():
         found.leak_pairs[pair].append(one)
         found.shared[pair] += 1
@@ -226,6 +217,12 @@ def _component(found: Alike, some: Ids, pictures: Pictures, sides: _Sides) -> No
     if torn_rows:
         found.torn_groups += 1
         found.torn_pairs.append(min(torn, key=lambda pair: (pair.bits, pair.left, pair.right)))
+
+
+def _stay(stays: npt.NDArray[np.bool_], odd: npt.NDArray[np.bool_], block: Ids, near: npt.NDArray[np.bool_]) -> None:
+    """Let those of a block stay, in place, that look like none of another label and are near to none that stays."""
+    for row, place in enumerate(block.tolist()):
+        stays[place] = not odd[place] and not (near[row] & stays).any()
 
 
 def _count_splits(found: Alike, near: Counts, own: Counts, splits: Sequence[str]) -> None:
@@ -299,7 +296,7 @@ class _Places:
         return int(far.flat[at]), int(self.some[self.block[row]]), int(self.some[column])
 
 
-def _closest_leaks(places: _Places, sides: _Sides) -> Iterator[tuple[tuple[str, str], Pair]]:
+def _closest_leaks(places: _Places, sides: Sides) -> Iterator[tuple[tuple[str, str], Pair]]:
     """For each two splits of a block, their closest pair."""
     has = sides.by_split[places.some] > 0
     group = int(places.pictures.group[places.some[0]])
@@ -312,7 +309,7 @@ def _closest_leaks(places: _Places, sides: _Sides) -> Iterator[tuple[tuple[str, 
                 yield (sides.splits[here], sides.splits[there]), Pair(bits, left, right, group)
 
 
-def _closest_torn(places: _Places, sides: _Sides) -> list[Pair]:
+def _closest_torn(places: _Places, sides: Sides) -> list[Pair]:
     """For each label of a block, its closest pair with another label."""
     labels = sides.by_label[places.some]
     group, pairs = int(places.pictures.group[places.some[0]]), []
@@ -331,13 +328,19 @@ def _row(places: _Places, picture: int, of: Ids, value: int) -> int:
     return next(row for row in places.pictures.rows[picture] if of[row] == value)
 
 
-def how(step: int) -> str:
-    """How alike two pictures are, in words."""
+def measured(step: int) -> tuple[str, int, int]:
+    """By which measure two pictures are alike, how many bits apart, and of how many."""
     if step == SAME_BYTES:
-        return "same bytes"
+        return "same bytes", 0, 0
     place, bits = divmod(step % 10_000, 1000)
     name, of, _ = SAID[place]
-    return f"{name} {bits} of {of} bits apart"
+    return name, bits, of
+
+
+def how(step: int) -> str:
+    """How alike two pictures are, in words."""
+    name, bits, of = measured(step)
+    return f"{name} {bits} of {of} bits apart" if of else name
 
 
 def facts(pair: Pair, rows: Sequence[DatasetRow]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ SAID = (
     ("mirrored or turned pHash", phash.BITS, TURNED_RADIUS), ("mirrored or turned PDQ", pdq.BITS, PDQ_RADIUS),
 )  # fmt: skip
 FAR = 1 << 30
+SAME_BYTES = -1  # the distance of a picture from itself, where two rows mention it
 EVERY = range(pdq.ORIENTATIONS)
 TURNS = EVERY[1:]
 

@@ -2,11 +2,12 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curate.checks.dataset import Dataset, DatasetRow
+from curate.checks.lists import PairRow, pair_rows
 from curate.checks.scan import LEAST, Seen, look
 from curate.checks.verdicts import coverage, verdicts
 from curate.contracts import Engine
@@ -15,13 +16,22 @@ from curate.media.placeholders import placeholder
 from curate.progress import Progress
 from curate.records import Response
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from curate.checks.pairs import Listed
+
 REPEATED = 5  # rows with the same bytes from which they are said to be a placeholder, or a slip
 NAMED = 20  # unreadable files that are named in the answer
 
 
 @dataclass(frozen=True)
 class Checked:
-    """The answer: `facts` is what `--json` prints; rows and their frames (0: unreadable) are what a page shows."""
+    """The answer: `facts` is what `--json` prints; rows and their frames (0: unreadable) are what a page shows.
+
+    `pairs` has the rows that are listed; which files stay says `curate.checks.lists.paths`.
+    """
 
     facts: dict[str, Any]
     rows: Sequence[DatasetRow]
@@ -29,16 +39,26 @@ class Checked:
     leaks: Sequence[Sequence[int]]  # for the page: rows that are alike across splits, the closest first
     conflicts: Sequence[Sequence[int]]
     largest: Sequence[Sequence[int]]
+    dataset: Dataset
+    looks: Mapping[str, Seen]
+    listed: "Listed"
+    fate: "npt.NDArray[np.int8]"  # of each row: what `duplicates` calls STAYS, UNREAD, NEAR, TORN
+    placeholders: Sequence[tuple[str, int]]  # kind, place of a row
 
     @property
     def leak(self) -> bool:
         """Whether a picture and its near-duplicate are in two splits."""
         return bool(self.facts["leak"])
 
+    def pairs(self, kind: str) -> Iterator[PairRow]:
+        """The rows of `leaks`, `conflicts`, `duplicates`, `unreadable` or `placeholders`, made while they are asked."""
+        return pair_rows(self, kind)
 
-def check(found: Dataset, engine: Engine, progress: Progress) -> Checked:
-    """Look at every file and answer; needs no workspace and no config."""
+
+def check(found: Dataset, engine: Engine, progress: Progress, keep: str = "test") -> Checked:
+    """Look at every file and answer; needs no workspace and no config. `keep` (`keep.KEEPS`) says which copies stay."""
     from curate.checks import duplicates as near
+    from curate.checks.keep import order
     from curate.checks.shortcuts import shortcuts
 
     started = time.monotonic()
@@ -46,7 +66,7 @@ def check(found: Dataset, engine: Engine, progress: Progress) -> Checked:
     looks = look([row.path for row in rows], engine, progress)
     with progress.stage("compare", 2) as step:
         pictures = near.Pictures.from_rows(rows, looks)
-        alike = near.alike(rows, pictures, splits, labels)
+        alike = near.alike(rows, pictures, splits, labels, order(rows, looks, keep))
         step()
         readable = sorted(place for places in pictures.rows for place in places)
         group = {place: int(pictures.group[p]) for p, places in enumerate(pictures.rows) for place in places}
@@ -54,6 +74,7 @@ def check(found: Dataset, engine: Engine, progress: Progress) -> Checked:
             [rows[n] for n in readable], [looks[rows[n].path] for n in readable], [group[n] for n in readable]
         )
         step()
+    gone = list(_placeholders(rows, looks, pictures))
     unread = frozenset(path for path, one in looks.items() if one.reason is not None)
     facts: dict[str, Any] = {
         **coverage(found, unread),
@@ -74,7 +95,8 @@ def check(found: Dataset, engine: Engine, progress: Progress) -> Checked:
             "groups": alike.torn_groups,
             "examples": [near.facts(pair, rows) for pair in alike.torn_pairs[: near.EXAMPLES]],
         },
-        "placeholders": _placeholders(rows, looks, pictures),
+        "clean": _clean(keep, alike.fate.tolist()),
+        "placeholders": _by_kind(rows, gone),
         "shortcuts": [
             {"by": s.by, "auc": s.auc, "chance": s.chance, "rows": s.rows, "found": s.found, "verdict": s.verdict}
             for s in telling
@@ -94,7 +116,21 @@ def check(found: Dataset, engine: Engine, progress: Progress) -> Checked:
         [(pair.left, pair.right) for pair in closest],
         [(pair.left, pair.right) for pair in alike.torn_pairs],
         alike.largest,
+        found,
+        looks,
+        alike.listed,
+        alike.fate,
+        gone,
     )
+
+
+def _clean(keep: str, fate: Sequence[int]) -> dict[str, Any]:
+    """How many rows stay by the rule, and why the others do not."""
+    from curate.checks.duplicates import NEAR, STAYS, TORN, UNREAD
+
+    counts = Counter(fate)
+    reasons = {"near_duplicates": counts[NEAR], "conflicts": counts[TORN], "unreadable": counts[UNREAD]}
+    return {"rule": keep, "keep": counts[STAYS], "remove": sum(reasons.values()), "reasons": reasons}
 
 
 def _frames(counts: Sequence[int]) -> dict[str, int]:
@@ -155,19 +191,24 @@ def _duplicates(
     }
 
 
-def _placeholders(rows: Sequence[DatasetRow], looks: Mapping[str, Seen], pictures: Any) -> list[dict[str, Any]]:
-    """Pictures that say "this picture is gone", by their bytes or address; and the same bytes many times."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    for row in rows:
+def _placeholders(rows: Sequence[DatasetRow], looks: Mapping[str, Seen], pictures: Any) -> Iterator[tuple[str, int]]:
+    """Pictures that say "this picture is gone", by their bytes or address; the same bytes many times; what is bare."""
+    for place, row in enumerate(rows):
         one = looks[row.path]
         if one.reason is None and (kind := placeholder(Response(row.url or "", 200, {}, b""), one.md5)):
-            found[kind].append(row.name)
+            yield kind, place
     for places in pictures.rows:
         if len(places) >= REPEATED:
-            found["the same bytes many times"] += [rows[place].name for place in places]
+            yield from (("the same bytes many times", place) for place in places)
     bare = [place for p, places in enumerate(pictures.rows) if not pictures.textured[p] for place in places]
     for place in bare:
         small = looks[rows[place].path].small
         kind = f"less than {LEAST} px a side: too small to compare" if small else "flat: too little in it to compare"
-        found[kind].append(rows[place].name)
-    return [{"kind": kind, "pictures": len(names), "example": min(names)} for kind, names in sorted(found.items())]
+        yield kind, place
+
+
+def _by_kind(rows: Sequence[DatasetRow], found: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for kind, place in found:
+        names[kind].append(rows[place].name)
+    return [{"kind": kind, "pictures": len(some), "example": min(some)} for kind, some in sorted(names.items())]

@@ -17,6 +17,7 @@ def lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield from _placeholders(facts)
     yield from _shortcuts(facts)
     yield from _licences(facts)
+    yield from _clean(facts)
     yield from _next(facts)
 
 
@@ -141,6 +142,22 @@ def _licences(facts: Mapping[str, Any]) -> Iterator[str]:
         yield _line("licence", f"{found['missing']:,} of {found['of']:,} have none")
 
 
+def _clean(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What stays by the rule, and what was written of it."""
+    found = facts["clean"]
+    if found["remove"]:
+        names = {"near_duplicates": "near-duplicates", "conflicts": "conflicts of labels", "unreadable": "unreadable"}
+        why = ", ".join(f"{names[reason]} {n:,}" for reason, n in found["reasons"].items() if n)
+        yield _line("clean", f"{found['keep']:,} stay, {found['remove']:,} go (--keep {found['rule']}): {why}")
+    if "out" in facts:
+        counts = ", ".join(f"{name} {n:,}" for name, n in facts["out"]["files"].items())
+        yield _line("written", f"{facts['out']['folder']}: {counts}")
+        if facts["out"]["left_out"]:
+            yield _line("", f"{_n(facts['out']['left_out'], 'pair')} of large groups left out; each row is in one")
+    if "fix" in facts:
+        yield _line("copied", f"{_n(facts['fix']['files'], 'file')} to {facts['fix']['folder']}")
+
+
 def _next(facts: Mapping[str, Any]) -> Iterator[str]:
     """What to do, the worst first."""
     todo = []
@@ -158,3 +175,5 @@ def _next(facts: Mapping[str, Any]) -> Iterator[str]:
         todo.append("balance the classes over what gives them away")
     for n, one in enumerate(todo or ["nothing that this command can see"]):
         yield _line("" if n else "next", one)
+    if facts.get("next_command"):
+        yield _line("", facts["next_command"])

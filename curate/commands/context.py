@@ -18,7 +18,9 @@ from curate.stats.coverage import headline, rest
 from curate.store.workspace import find_root
 
 WIDE = 120  # characters of a list that stands in one line
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")  # that JSON lets pass
+_UNPRINTABLE = re.compile(
+    "[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
+)  # that JSON lets pass
 
 
 @dataclass(frozen=True)
