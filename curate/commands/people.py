@@ -21,13 +21,10 @@ def queue(
     again: Annotated[bool, typer.Option("--again", help="Draw anew, beside what was drawn before.")] = False,
 ) -> None:
     """Draw what people look at next, or say how far a queue has come. Prints counts, never an id."""
-    from curate.plugins import names
     from curate.review.draw import Draw, describe, queue
 
     with ctx.open() as ws:
-        if name not in names("curate.review.queues") and ws.catalog.scalar(
-            "SELECT 1 FROM queues WHERE queue = ?", (name,)
-        ):
+        if name not in pick.queues(ws.config) and ws.catalog.scalar("SELECT 1 FROM queues WHERE queue = ?", (name,)):
             ctx.say(describe(ws, name) | {"made": False})
         else:
             drawn = queue(ws, pick.queue(ws.config, name), Draw(axis, size, again))
