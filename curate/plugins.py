@@ -14,7 +14,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -25,7 +25,7 @@ from typing import Any
 import curate
 from curate import contracts
 from curate.errors import UsageError
-from curate.fingerprint import fingerprint
+from curate.fingerprint import canonical, fingerprint
 from curate.layouts.table import plain
 from curate.options import Plugin, build, join, own_file, suggest
 from curate.policy import trust
@@ -123,16 +123,10 @@ def make(package: str, table: Plugin, kind: str) -> Any:
     given = options.pop("name", None) if package in NAMED else None
     if given is not None:
         _check_name(package, given, where)
-    file = sys.modules[cls.__module__].__file__
-    if (said := getattr(cls, "contract", contracts.VERSION)) != contracts.VERSION:
-        raise UsageError(
-            f"{where}: {file}: {cls.__name__} keeps version {said} of its contract, and this is version"
-            f" {contracts.VERSION}; curate/contracts.py says what a {kind} has"
-        )
-    if cls in _FROM:
-        with running(where, str(file)):
-            made = build(cls, options, where, table.base)
-    else:
+    file = str(sys.modules[cls.__module__].__file__)
+    for problem in _refused(package, cls):
+        raise UsageError(f"{where}: {file}: {cls.__name__} {problem}")
+    with running(where, file) if cls in _FROM else nullcontext():
         made = build(cls, options, where, table.base)
     for problem in broken(package, made):
         raise UsageError(f"{where}: {file}: {cls.__name__} {problem}; curate/contracts.py says what a {kind} has")
@@ -202,7 +196,7 @@ def _place(entry: metadata.EntryPoint) -> str:
 
 def _located(entry: metadata.EntryPoint, where: str) -> Outside:
     """The file of an entry point; each package that leads to it is trusted before it is run."""
-    parts, file = entry.module.split("."), None
+    parts, file, top = entry.module.split("."), None, None
     for n in range(1, len(parts) + 1):
         name = ".".join(parts[:n])
         with running(where, _place(entry)):
@@ -210,14 +204,20 @@ def _located(entry: metadata.EntryPoint, where: str) -> Outside:
         if spec is None:
             raise UsageError(f"{where}: {_place(entry)}: no module {name}")
         file = spec.origin if spec.has_location else None
+        top = top or file
         for place in [file] if file else spec.submodule_search_locations or ():
             trust.check(Path(place), like=Path(curate.__file__))
-    if file is None:
+    if file is None or top is None:
         raise UsageError(f"{where}: {_place(entry)}: {entry.module} is no file")
     version = entry.dist.version if entry.dist else ""
-    said = f"{version} {hashlib.sha256(Path(file).read_bytes()).hexdigest()}"  # the version stands for its other files
-    digest = hashlib.sha256(said.encode()).hexdigest()
-    return Outside(entry.name, file, digest, None, entry.module, entry.attr or "")
+    return Outside(entry.name, file, _whole(Path(top), version), None, entry.module, entry.attr or "")
+
+
+def _whole(top: Path, version: str) -> str:
+    """The digest of a package's Python files, or of a module's; the version stands for what else it has."""
+    files = sorted(top.parent.rglob("*.py")) if top.name == "__init__.py" else [top]
+    each = [(str(one.relative_to(top.parent)), hashlib.sha256(one.read_bytes()).hexdigest()) for one in files]
+    return hashlib.sha256(canonical([version, each]).encode()).hexdigest()
 
 
 class _Source(importlib.abc.ExecutionLoader):
@@ -277,10 +277,17 @@ def _again(found: Outside) -> Any:
 
 def broken(package: str, made: Any) -> Iterator[str]:
     """What is wrong with a plug-in, or with its class, by its contract."""
-    options = {one.name for one in dataclasses.fields(made)}
-    for name in sorted(options & {"use", *(["name"] if package in NAMED else [])}):
-        yield f"has an option `{name}`, which is its table's own key"
-    yield from contracts.broken(CONTRACTS[package], made, options)
+    yield from _refused(package, made)
+    yield from contracts.broken(CONTRACTS[package], made, [one.name for one in dataclasses.fields(made)])
+
+
+def _refused(package: str, made: Any) -> Iterator[str]:
+    """What is looked at before one is built: the version of its contract, and options that are its table's own."""
+    if (said := getattr(made, "contract", contracts.VERSION)) != contracts.VERSION:
+        yield f"keeps version {said!r} of its contract, and this is version {contracts.VERSION}"
+    for one in dataclasses.fields(made):
+        if one.name in ("use", *(["name"] if package in NAMED else [])):
+            yield f"has an option `{one.name}`, which is its table's own key"
 
 
 def plugin_class(found: ModuleType, name: str = "") -> type[Any]:

@@ -1,4 +1,4 @@
-"""Looking after a workspace: `curate init`, `status`, `log`, `doctor`."""
+"""Looking after a workspace: `curate init`, `new`, `status`, `log`, `doctor`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,8 @@ from curate.commands.context import Context
 from curate.errors import CurateError
 
 if TYPE_CHECKING:
-    pass
+    from curate.admin.doctor import Check
+    from curate.config import Config
 
 
 @verb
@@ -28,6 +29,19 @@ def init(ctx: Context, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] 
     ctx.say(
         {"config": str(root / CONFIG_NAME), "workspace": str(root / "work"), "next": f"{then}; then `curate fetch`"}
     )
+
+
+@verb
+def new(
+    ctx: Context,
+    kind: Annotated[str, typer.Argument(help="source, labeler, format.")],
+    name: Annotated[str, typer.Argument(help="What it is called: small letters, digits, _.")],
+) -> None:
+    """Write a commented plug-in of your own, beside curate.toml, to start from."""
+    from curate.admin.new import new
+    from curate.store.workspace import find_root
+
+    ctx.say(new(kind, name, ctx.workspace or find_root(Path.cwd()) or Path()))
 
 
 @verb
@@ -51,21 +65,34 @@ def log(ctx: Context) -> None:
 
 
 @verb
-def doctor(ctx: Context) -> None:
+def doctor(
+    ctx: Context,
+    plugin: Annotated[Path | None, typer.Option(help="Only try this file, a plug-in of your own.")] = None,
+) -> None:
     """Say what this machine has and lacks, and how to mend it. Exit 1 when something is broken."""
     from curate.admin.doctor import doctor, lines
     from curate.config import CONFIG_NAME
     from curate.store.workspace import find_root
 
     root, gate, wrong = ctx.workspace or find_root(Path.cwd()), None, ""
-    if root is not None and (root / CONFIG_NAME).is_file():
+    there = root is not None and (root / CONFIG_NAME).is_file()
+    if plugin is None and there:
         try:
             ctx.obey()
             pick.check(ctx.config)
             gate = pick.gate(ctx.config)
         except CurateError as error:
             wrong = str(error)
-    checks = doctor(root, gate, wrong)
+    checks = doctor(root, gate, wrong) if plugin is None else _plugin(plugin, ctx.config if there else None)
     ctx.say({"checks": [vars(check) for check in checks]}, lines)
     if any(check.ok is False for check in checks):
         raise typer.Exit(1)
+
+
+def _plugin(path: Path, config: "Config | None") -> "list[Check]":
+    from curate.admin.doctor import Check
+    from curate.testing.diagnosis import diagnose
+
+    remedy = "CONTRIBUTING.md has examples, curate/contracts.py the contracts"
+    tables = pick.tables(config) if config is not None else []
+    return [Check(*one, remedy) for one in diagnose(path, tables)]

@@ -14,7 +14,7 @@ import typer
 from curate import __version__, ending
 from curate.commands.context import Context
 from curate.coverage import incomplete
-from curate.errors import CurateError, MatchError
+from curate.errors import MatchError, UsageError
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
@@ -69,7 +69,7 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
             raise
         except SystemExit as error:  # nothing of ours does that: a plug-in's file, or what it imports
             theirs = [one for one in traceback.extract_tb(error.__traceback__) if one.filename != ending.__file__][-1]
-            raise CurateError(
+            raise UsageError(
                 f"{theirs.filename}:{theirs.lineno}: it called sys.exit() or os._exit(), in the middle of the run"
             ) from error
 

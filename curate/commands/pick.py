@@ -157,6 +157,12 @@ def queue(config: "Config", name: str) -> Any:
     return make("curate.review.queues", tables[0] if tables else Plugin(name, where="queue"), "queue")
 
 
+def tables(config: "Config") -> "list[Plugin]":
+    """Every table that names a plug-in with options."""
+    screening = (*config.screening.lists, *config.screening.matchers)
+    return [*config.sources, *config.labelers, *config.queues, *screening]
+
+
 def queues(config: "Config") -> list[str]:
     """The queues that can be drawn: ours, and those that curate.toml names."""
     from curate.plugins import called, names

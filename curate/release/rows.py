@@ -82,7 +82,8 @@ SELECT s.id, s.parent, s.at_ms, s.media_type, s.width, s.height, m.grp, m.split
 FROM samples s LEFT JOIN members m ON m.sample = s.id ORDER BY s.id
 """
 _MENTIONS = """
-SELECT c.sample, c.kind, c.locator, s.plugin, m.ref, m.license, m.attribution, m.upstream
+SELECT c.sample, c.kind, c.locator, substr(s.source, 1, instr(s.source, ':') - 1) AS plugin, m.ref, m.license,
+    m.attribution, m.upstream
 FROM candidates c JOIN mentions m USING (candidate) JOIN sources s USING (source)
 WHERE c.sample IS NOT NULL ORDER BY c.sample
 """

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from curate import contracts
 from curate.contracts import Resources
 from curate.plugins import broken
 
@@ -24,8 +23,6 @@ def shape(package: str, plugin: Any) -> Iterator[str]:
         return
     if not (cls.__doc__ or "").strip() or (cls.__doc__ or "").startswith(f"{cls.__name__}("):  # what dataclasses write
         yield "has no docstring"
-    if (said := getattr(cls, "contract", contracts.VERSION)) != contracts.VERSION:
-        yield f"keeps version {said!r} of its contract, and this is version {contracts.VERSION}"
     lacking = list(broken(package, plugin))
     yield from lacking
     if not lacking:
