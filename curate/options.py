@@ -95,7 +95,7 @@ def plugin_name(use: str, where: str, base: Path) -> str:
     if not own_file(use):
         return use
     path, home = Path(use), base.resolve()
-    if path.is_absolute() or ".." in path.parts or not (home / path).resolve().is_relative_to(home):
+    if not (home / path).resolve().is_relative_to(home):
         raise UsageError(f"{join(where, use)}: a plug-in of one's own lies below the folder of curate.toml (./mine.py)")
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise UsageError(

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from curate import plugins
+from curate.commands import pick
 from curate.config import load
 from curate.engine._confine import lacking
 from curate.errors import UsageError
 from curate.options import Plugin
-from curate.plugins import GROUPS, digest_of, fingerprint_of, make, name_of, names
+from curate.plugins import GROUPS, digest_of, fingerprint_of, identity_of, make, name_of, names
 from curate.release.rows import config_sha256
 from curate.testing import problems
 from tests.support import outside
@@ -236,6 +237,15 @@ def test_a_name_that_two_have_is_refused_with_both(package: str, site: Path, tmp
         make(package, Plugin("twice"), "thing")
 
 
+def test_two_formats_of_one_name_are_refused(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "my_format.py").write_text(text("manifests"))
+    furnish(tmp_path, SAFE + SOURCE + '[export]\nformats = ["./a/my_format.py", "./b/my_format.py"]\n')
+    with pytest.raises(UsageError, match="two are called 'my_format'"):
+        pick.formats(load(tmp_path))
+
+
 def fresh() -> None:
     """Packages are looked for anew."""
     plugins._entries.cache_clear()
@@ -270,6 +280,8 @@ def test_a_named_labeler_has_its_own_columns_and_fingerprint(tmp_path: Path) -> 
         (tmp_path / f"{use}.py").write_text(text("labelers", use.title().replace("_", "")))
         return make("labelers", Plugin(str(tmp_path / f"{use}.py"), {"name": name}), "labeler")
 
+    assert identity_of(make("labelers", Plugin("declared", {"name": "said"}), "labeler")) == ["declared"]
+    assert identity_of(make("labelers", Plugin("declared"), "labeler")) == []
     one = named("twice")
     assert name_of(one) == "twice"
     assert fingerprint_of(one) != fingerprint_of(named("twice", "other"))

@@ -16,7 +16,7 @@ BY_COMPANY = """for one in batch]
         means = [one + len(batch) for one in means]"""
 ODD = {
     "sources": ("yield Page(tuple", AT_RANDOM, "lists something else|goes on elsewhere"),
-    "labelers": ("for one in batch]", BY_COMPANY, "gives another mean"),
+    "labelers": ("for one in batch]", BY_COMPANY, "gives another mean for a picture that comes alone"),
     "manifests": ('{one} {TOLD}"', '{one} {id(out)} {out}"', "writes other bytes the second time"),
     "curate.label.models": ("np.eye(k)[first]", "np.eye(k)[first] * 2", "probabilities that are none"),
     "curate.review.queues": ("Selection(row)", "Selection(0)", "one twice"),

@@ -138,6 +138,10 @@ def formats(config: "Config") -> dict[str, Any]:
     from curate.plugins import called, make
 
     tables = [Plugin(use, where="export.formats") for use in config.export.formats]
+    places = {called(one): one.use for one in tables}
+    for one in tables:
+        if places[called(one)] != one.use:
+            raise UsageError(f"export.formats: two are called '{called(one)}', and would be written to one folder")
     return {called(one): make("manifests", one, "format") for one in tables}
 
 
