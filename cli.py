@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     pass
 
 for _command in (
-    admin.init, fetch.fetch, dedupe.dedupe, label.label, people.queue, review.review, people.adjudicate, release.export,
-    train.train, run.run, check.check, admin.status, report.report, admin.log, screening.quarantine, takedown.takedown,
-    release.share, verify.verify, admin.doctor, demo.demo,
+    admin.init, admin.new, fetch.fetch, dedupe.dedupe, label.label, people.queue, review.review, people.adjudicate,
+    release.export, train.train, run.run, check.check, admin.status, report.report, admin.log, screening.quarantine,
+    takedown.takedown, release.share, verify.verify, admin.doctor, demo.demo,
 ):  # fmt: skip
     app.command()(_command)
 for _name, _group in (

@@ -40,7 +40,7 @@ from curate.fetch.listing import list_source
 from curate.store.workspace import Workspace
 root = Path(sys.argv[1])
 ws = Workspace(root, load(root))
-for source in pick.sources(ws.config):
+for source in configured.sources(ws.config):
     asyncio.run(list_source(ws.catalog, source, None, ws.config.taxonomy, lambda done=1, total=None: None))
 ws.close()
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from curate.errors import UsageError
-from curate.options import Bytes, Plugin, build
+from curate.options import Bytes, Plugin, PluginName, build
 from curate.records import SPLITS, UNSURE, Taxonomy
 
 CONFIG_NAME = "curate.toml"
@@ -162,7 +162,7 @@ class DedupeConfig:
     orientations: bool = True
     turned_radius: int = 6
     borders: bool = True
-    embeddings: str | None = None
+    embeddings: PluginName | None = None
     cosine: float = 0.95
     frames: Literal["any", "first"] = "any"
 
@@ -197,7 +197,7 @@ class LabelConfig:
     `advise` names labelling functions whose flags keep nothing back: votes like any other, once audits say so.
     """
 
-    model: str = "auto"
+    model: PluginName = "auto"
     seed: int = 0
     balance: Mapping[str, float] = field(default_factory=dict)
     functions: tuple[Path, ...] = ()
@@ -237,7 +237,7 @@ class ExportConfig:
 
     splits: Mapping[str, float] = field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
     salt: str = "curate"
-    formats: tuple[str, ...] = ("parquet", "csv")
+    formats: tuple[PluginName, ...] = ("parquet", "csv")
     require_license: bool = False
 
     def __post_init__(self) -> None:
@@ -254,7 +254,7 @@ class ExportConfig:
 class TrainConfig:
     """The baseline: a linear head on a frozen backbone."""
 
-    backbone: str = "efficientnet_lite0"
+    backbone: PluginName = "efficientnet_lite0"
     epochs: int = 200
     patience: int = 20
     weight_decay: float = 0.03

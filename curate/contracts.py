@@ -1,9 +1,10 @@
 """What a plug-in promises: a dataclass in a file of its own; its fields are its options, the file's name its name."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+import inspect
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from curate.records import (
     Change,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+VERSION = 1  # raise it when a contract changes so that a plug-in that kept it does not; theirs is `contract: ClassVar`
 T = TypeVar("T")
 R = TypeVar("R")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -239,3 +241,50 @@ class Engine(Protocol):
 
     def prepare(self) -> None: ...
     def map(self, work: Task[T, R], items: Iterable[T], needs: Resources) -> Iterator[tuple[T, R | Exception]]: ...
+
+
+# -- what a contract asks for ----------------------------------------------------------------------------------------
+
+
+def broken(contract: Any, made: object, fields: Collection[str]) -> Iterator[str]:
+    """What is wrong with a plug-in by its contract, or with its class, of which `fields` are data of each."""
+    for name, asked in sorted(promised(contract).items()):
+        if problem := _broken(made, name, asked, fields):
+            yield problem
+
+
+def likeness(contract: Any, cls: type[Any], fields: Collection[str]) -> float:
+    """Which share of what a contract asks for a class has, by name."""
+    asked = promised(contract)
+    return sum(hasattr(cls, name) or name in fields for name in asked) / len(asked)
+
+
+def promised(contract: Any) -> dict[str, Any]:
+    """What a contract asks for, by name; annotations without a value are data."""
+    bases = [one for one in contract.__mro__ if one not in (object, Protocol) and one.__module__ == contract.__module__]
+    found: dict[str, Any] = {}
+    for base in reversed(bases):
+        found |= dict.fromkeys(base.__annotations__) | vars(base)
+    return {name: value for name, value in found.items() if not name.startswith("_")}
+
+
+def _broken(made: object, name: str, promise: Any, fields: Collection[str]) -> str | None:
+    """What is wrong with one thing that a contract asks for; None where it is as it should be."""
+    method, missing = inspect.isfunction(promise), object()
+    found = inspect.getattr_static(made, name, missing)
+    if found is missing and not (isinstance(made, type) and name in fields):
+        return f"lacks {name}()" if method else f"lacks `{name}`"
+    if not method:
+        return None
+    given = getattr(made, name, None)
+    if not callable(given):
+        return f"has `{name}`, which is no method"
+    asked = list(inspect.signature(promise).parameters)[1:]
+    itself = [made] if isinstance(made, type) and inspect.isfunction(found) else []
+    try:
+        inspect.signature(given).bind(*itself, *asked)
+    except TypeError:
+        return f"has {name}() that does not take ({', '.join(asked)})"
+    except ValueError:  # compiled, without a signature
+        return None
+    return None

@@ -8,11 +8,14 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NewType, TypeVar
+from typing import Annotated, Any, Literal, NewType, TypeVar
 
 from curate.errors import UsageError
 
 Bytes = NewType("Bytes", int)  # "64 MiB" in the file
+PluginName = Annotated[
+    str, "plug-in"
+]  # its name, or "./mine.py": a file below the folder of curate.toml, then its path
 T = TypeVar("T")
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
@@ -22,7 +25,7 @@ _NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true
 
 @dataclass(frozen=True)
 class Plugin:
-    """A table with `use`: the name of a plug-in, and its options as they stand in the file."""
+    """A table with `use`: a plug-in's name or its file's whole path, and its options as they stand in curate.toml."""
 
     use: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -33,7 +36,7 @@ class Plugin:
 def build(cls: type[T], table: Mapping[str, Any], where: str, base: Path) -> T:
     """The dataclass `cls` from a table; `where` names it in errors, paths are relative to `base`; raises UsageError."""
     known = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     for key in table:
         if key not in known:
             raise UsageError(f"{join(where, key)}: no such key; {suggest(key, known)}")
@@ -53,6 +56,10 @@ def convert(kind: Any, value: Any, where: str, base: Path) -> Any:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return value
+    if kind == PluginName:
+        return plugin_name(_expect(str, value, where, "the name of a plug-in"), where, base)
+    if origin is Annotated:
+        return convert(args[0], value, where, base)
     if origin in (types.UnionType, typing.Union):
         return convert(next(a for a in args if a is not type(None)), value, where, base)
     if origin is Literal:
@@ -78,7 +85,28 @@ def plugin(table: Mapping[str, Any], where: str, base: Path) -> Plugin:
     use = options.pop("use", None)
     if not isinstance(use, str):
         raise UsageError(f'{where}: this table needs use = "NAME"')
-    return Plugin(use, options, re.sub(r"\[\d+\]$", "", where), base)
+    where = re.sub(r"\[\d+\]$", "", where)
+    return Plugin(plugin_name(use, where, base), options, where, base)
+
+
+def plugin_name(use: str, where: str, base: Path) -> str:
+    """A plug-in's name as it stands, and of a file of one's own its whole path; raises UsageError for a file that does
+    not lie below `base`, or that a link leads out of it."""
+    if not own_file(use):
+        return use
+    path, home = Path(use), base.resolve()
+    if not (home / path).resolve().is_relative_to(home):
+        raise UsageError(f"{join(where, use)}: a plug-in of one's own lies below the folder of curate.toml (./mine.py)")
+    if path.suffix != ".py" or not path.stem.isidentifier():
+        raise UsageError(
+            f"{join(where, use)}: a plug-in of one's own is a Python file whose name is a name (./mine.py)"
+        )
+    return str(home / path)
+
+
+def own_file(use: str) -> bool:
+    """Whether a plug-in is named by a file of one's own."""
+    return "/" in use or use.endswith(".py")
 
 
 def _scalar(kind: Any, value: Any, where: str, base: Path) -> Any:
@@ -90,6 +118,8 @@ def _scalar(kind: Any, value: Any, where: str, base: Path) -> Any:
         return float(value)
     if kind is int and isinstance(value, bool):
         raise UsageError(f"{where}: {value!r} is not {_NAMES[int]}")
+    if kind not in _NAMES:
+        raise UsageError(f"{where}: no option can be a {kind}; str, int, float, bool, Path, and tuples of these can")
     return _expect(kind, value, where, _NAMES[kind])
 
 

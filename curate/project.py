@@ -159,12 +159,11 @@ class Project(Tables, Incidents):
 
     def queue(self, name: str, size: int = 200, axis: str | None = None, again: bool = False) -> Result:
         """Draw what people look at next, or say how far a queue has come: counts, never an id."""
-        from curate.plugins import names
         from curate.review.draw import Draw, describe, queue
 
         with self.session.open() as ws:
             drawn = ws.catalog.scalar("SELECT 1 FROM queues WHERE queue = ?", (name,))
-            if name not in names("curate.review.queues") and drawn:
+            if name not in configured.queues(ws.config) and drawn:
                 return Result(describe(ws, name) | {"made": False})
             return Result(queue(ws, configured.queue(ws.config, name), Draw(axis, size, again)))
 

@@ -62,7 +62,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_an_unknown_plugin_is_named_with_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"labelers.opn_nsfw: no such labeler; did you mean 'open_nsfw'"):
         make("labelers", Plugin("opn_nsfw", where="labelers"), "labeler")
-    with pytest.raises(UsageError, match=r"sources.xyz: no such source; there are: .*local.*file in .*sources\)"):
+    with pytest.raises(UsageError, match=r"sources.xyz: no such source; there are: .*local.*a file: \"\./xyz\.py\"\)"):
         make("sources", Plugin("xyz", where="sources"), "source")
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from curate.contracts import Source
+from curate.contracts import Source, promised
 from curate.errors import UsageError
 from curate.options import Plugin
-from curate.plugins import CONTRACTS, _promised, make
+from curate.plugins import CONTRACTS, make
 from tests.fetch.test_fetch import curate
 from tests.support.pictures import encode, texture
 
@@ -55,7 +55,7 @@ def test_a_whole_one_is_taken(package: str, tmp_path: Path) -> None:
 
 
 def test_what_it_lacks_is_named_with_its_file(package: str, tmp_path: Path) -> None:
-    for name in _promised(CONTRACTS[package]):
+    for name in promised(CONTRACTS[package]):
         sys.modules.pop(f"{package}.my_own", None)
         for path in tmp_path.glob("__pycache__/*"):
             path.unlink()
@@ -101,7 +101,7 @@ def test_one_that_anybody_may_write_is_not_run(package: str, tmp_path: Path) -> 
 
 
 def test_a_contract_is_read_from_its_protocol() -> None:
-    assert set(_promised(Source)) == {"classes", "pages"}
+    assert set(promised(Source)) == {"classes", "pages"}
 
 
 LEAVING = """

@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from curate.config import Config
+    from curate.options import Plugin
     from curate.screening.gate import Gate
     from curate.screening.listed import Configured
     from curate.store.catalog import Catalog
@@ -16,10 +19,11 @@ def check(config: "Config") -> None:
 
     Lists and matchers are built where they are loaded.
     """
-    from curate.plugins import make, module
+    from curate.plugins import make, named
 
     for table in config.sources:
         make("sources", table, "source")
+    _apart(config.labelers)
     labelers(config)
     embedder(config)
     backbone(config)
@@ -27,7 +31,20 @@ def check(config: "Config") -> None:
     for table in config.queues:
         make("curate.review.queues", table, "queue")
     if config.label.model != "auto":
-        module("curate.label.models", config.label.model, "label.model", "label model")
+        named("curate.label.models", config.label.model, "label.model", "label model")
+
+
+def _apart(tables: "Sequence[Plugin]") -> None:
+    """Refuse two tables that are called alike: their columns would be, too."""
+    from curate.plugins import called
+
+    known: set[str] = set()
+    for name in map(called, tables):
+        if name in known:
+            raise UsageError(
+                f'labelers.{name}: configured twice; keep one of the two tables, or give one a name = "..."'
+            )
+        known.add(name)
 
 
 def sources(config: "Config") -> list[Any]:
@@ -42,7 +59,7 @@ def sources(config: "Config") -> list[Any]:
 def lists(config: "Config", catalog: "Catalog | None" = None) -> "list[Configured]":
     """Every configured list, on its terms: those of its table, and what the catalog knows to be set aside of it."""
     from curate.options import Plugin, build, join
-    from curate.plugins import make
+    from curate.plugins import called, make
     from curate.screening.listed import Configured, Terms
     from curate.screening.set_aside import values
 
@@ -50,22 +67,22 @@ def lists(config: "Config", catalog: "Catalog | None" = None) -> "list[Configure
     for n, table in enumerate(config.screening.lists, start=1):
         own = {key: value for key, value in table.options.items() if key in ("radius", "negative")}
         rest = {key: value for key, value in table.options.items() if key not in own}
-        terms = build(Terms, own, join(table.where, table.use), table.base)
-        origin = f"{table.use} {rest.get('path')}"
+        terms = build(Terms, own, join(table.where, called(table)), table.base)
+        origin = f"{called(table)} {rest.get('path')}"
         reader = make("curate.screening.lists", Plugin(table.use, rest, table.where, table.base), "hash list")
         terms = Terms(terms.radius, terms.negative, origin, aside.get(origin, frozenset()))
-        found.append(Configured(f"{table.use}:{n}", reader, terms))
+        found.append(Configured(f"{called(table)}:{n}", reader, terms))
     return found
 
 
 def gate(config: "Config", catalog: "Catalog | None" = None) -> "Gate":
     """The gate over the configured lists and matchers. Without a catalog nothing of the lists is set aside."""
-    from curate.plugins import make
+    from curate.plugins import called, make
     from curate.screening.gate import load
 
     known = lists(config, catalog)
     matchers = [
-        (f"{table.use}:{n}", make("curate.screening.matchers", table, "matcher"))
+        (f"{called(table)}:{n}", make("curate.screening.matchers", table, "matcher"))
         for n, table in enumerate(config.screening.matchers, start=1)
     ]
     options, terms = config.screening, {one.name: one.terms for one in known}
@@ -83,13 +100,15 @@ def labelers(config: "Config") -> list[Any]:
 def embedder(config: "Config") -> Any:
     """The labeler whose vectors dedupe compares; None where none is asked for. Its options are those of `labelers`."""
     from curate.options import Plugin
-    from curate.plugins import make
+    from curate.plugins import called, make
 
     name = config.dedupe.embeddings
     if name is None:
         return None
-    table = next((one for one in config.labelers if one.use == name), Plugin(name, where="dedupe.embeddings"))
-    found = make("labelers", table, "labeler")
+    tables = [one for one in config.labelers if called(one) == name] or [
+        one for one in config.labelers if one.use == name
+    ]
+    found = make("labelers", tables[0] if tables else Plugin(name, where="dedupe.embeddings"), "labeler")
     if not any("[" in kind for kind in found.columns.values()):
         raise UsageError(f"dedupe.embeddings: '{name}' gives no embedding")
     return found
@@ -98,11 +117,11 @@ def embedder(config: "Config") -> Any:
 def backbone(config: "Config") -> Any:
     """The network that the baseline is made on; raises UsageError for a labeler that gives no vectors."""
     from curate.options import Plugin
-    from curate.plugins import make, module, names, plugin_class
+    from curate.plugins import make, named, names
 
     found = make("labelers", Plugin(config.train.backbone, where="train.backbone"), "labeler")
     if not _gives_vectors(found):
-        classes = {name: plugin_class(module("labelers", name, "labelers", "labeler")) for name in names("labelers")}
+        classes = {name: named("labelers", name, "labelers", "labeler") for name in names("labelers")}
         there = ", ".join(name for name, one in classes.items() if _gives_vectors(one))
         raise UsageError(f"train.backbone: no vectors from '{config.train.backbone}'; there are: {there}")
     return found
@@ -116,17 +135,40 @@ def _gives_vectors(labeler: Any) -> bool:
 def formats(config: "Config") -> dict[str, Any]:
     """Every configured format, by name."""
     from curate.options import Plugin
-    from curate.plugins import make
+    from curate.plugins import called, make
 
-    return {name: make("manifests", Plugin(name, where="export.formats"), "format") for name in config.export.formats}
+    tables = [Plugin(use, where="export.formats") for use in config.export.formats]
+    places = {called(one): one.use for one in tables}
+    for one in tables:
+        if places[called(one)] != one.use:
+            raise UsageError(f"export.formats: two are called '{called(one)}', and would be written to one folder")
+    return {called(one): make("manifests", one, "format") for one in tables}
 
 
 def queue(config: "Config", name: str) -> Any:
-    """The queue of that name, with the options of its table of curate.toml if there is one."""
-    from curate.options import Plugin
-    from curate.plugins import make
+    """The queue of that name, with the options of its table of curate.toml; what is not ours has one."""
+    from curate.options import Plugin, suggest
+    from curate.plugins import called, make
 
-    tables = [table for table in config.queues if table.use == name]
+    tables = [table for table in config.queues if called(table) == name]
     if len(tables) > 1:
         raise UsageError(f"queues: '{name}' is there twice; give one table its options")
+    known = queues(config)
+    if name not in known:
+        raise UsageError(
+            f"queue.{name}: no such queue; {suggest(name, known)} (one of your own is named in [[queues]])"
+        )
     return make("curate.review.queues", tables[0] if tables else Plugin(name, where="queue"), "queue")
+
+
+def tables(config: "Config") -> "list[Plugin]":
+    """Every table that names a plug-in with options."""
+    screening = (*config.screening.lists, *config.screening.matchers)
+    return [*config.sources, *config.labelers, *config.queues, *screening]
+
+
+def queues(config: "Config") -> list[str]:
+    """The queues that can be drawn: ours, and those that curate.toml names."""
+    from curate.plugins import called, names
+
+    return sorted({*names("curate.review.queues"), *map(called, config.queues)})

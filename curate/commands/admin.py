@@ -1,12 +1,16 @@
-"""Looking after a workspace: `curate init`, `status`, `log`, `doctor`."""
+"""Looking after a workspace: `curate init`, `new`, `status`, `log`, `doctor`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from curate.commands.app import verb
 from curate.commands.context import Context
+
+if TYPE_CHECKING:
+    from curate.admin.doctor import Check
+    from curate.admin.session import Session
 
 
 @verb
@@ -24,6 +28,19 @@ def init(ctx: Context, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] 
 
 
 @verb
+def new(
+    ctx: Context,
+    kind: Annotated[str, typer.Argument(help="source, labeler, format.")],
+    name: Annotated[str, typer.Argument(help="What it is called: small letters, digits, _.")],
+) -> None:
+    """Write a commented plug-in of your own, beside curate.toml, to start from."""
+    from curate.admin.new import new
+    from curate.store.workspace import find_root
+
+    ctx.say(new(kind, name, ctx.workspace or find_root(Path.cwd()) or Path()))
+
+
+@verb
 def status(
     ctx: Context, since: Annotated[str | None, typer.Option(help="Also what came since: 2026-11-01, 24h, 7d.")] = None
 ) -> None:
@@ -38,7 +55,10 @@ def log(ctx: Context) -> None:
 
 
 @verb
-def doctor(ctx: Context) -> None:
+def doctor(
+    ctx: Context,
+    plugin: Annotated[Path | None, typer.Option(help="Only try this file, a plug-in of your own.")] = None,
+) -> None:
     """Say what this machine has and lacks, and how to mend it. Exit 1 when something is broken."""
     from curate.admin.doctor import lines
     from curate.admin.session import Session
@@ -46,7 +66,20 @@ def doctor(ctx: Context) -> None:
     from curate.store.workspace import find_root
 
     root = ctx.workspace or find_root(Path.cwd())
-    checks = examined(root, None if root is None else Session(root, ctx.quiet, ctx.verbose))
+    session = None if root is None else Session(root, ctx.quiet, ctx.verbose)
+    checks = examined(root, session) if plugin is None else _plugin(plugin, session)
     ctx.say({"checks": [vars(check) for check in checks]}, lines)
     if any(check.ok is False for check in checks):
         raise typer.Exit(1)
+
+
+def _plugin(path: Path, session: "Session | None") -> "list[Check]":
+    from curate.admin import configured
+    from curate.admin.doctor import Check
+    from curate.config import CONFIG_NAME
+    from curate.testing.diagnosis import diagnose
+
+    remedy = "CONTRIBUTING.md has examples, curate/contracts.py the contracts"
+    there = session is not None and (session.root / CONFIG_NAME).is_file()
+    tables = configured.tables(session.config) if session is not None and there else []
+    return [Check(*one, remedy) for one in diagnose(path, tables)]

@@ -7,17 +7,14 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from curate import __version__, ending
 from curate.commands.context import Context
-from curate.errors import CurateError
+from curate.errors import CurateError, UsageError
 from curate.stats.coverage import incomplete
-
-if TYPE_CHECKING:
-    pass
 
 INCOMPLETE, REFUSED, MATCHED = 3, 4, 5
 NAME = "sha256 (8 digits and more), URL, path or commons:PAGEID."  # how a sample is named
@@ -83,7 +80,7 @@ def _staying() -> Iterator[None]:
         yield
     except SystemExit as error:
         theirs = [one for one in traceback.extract_tb(error.__traceback__) if one.filename != ending.__file__][-1]
-        raise CurateError(
+        raise UsageError(
             f"{theirs.filename}:{theirs.lineno}: it called sys.exit() or os._exit(), in the middle of the run"
         ) from error
 

@@ -20,11 +20,11 @@ def queue(
     again: Annotated[bool, typer.Option("--again", help="Draw anew, beside what was drawn before.")] = False,
 ) -> None:
     """Draw what people look at next, or say how far a queue has come. Prints counts, never an id."""
-    from curate.plugins import names
+    from curate.admin import configured
 
     drawn = ctx.project.queue(name, size, axis, again)
     ctx.say(drawn)
-    if name in names("curate.review.queues"):
+    if name in configured.queues(ctx.session.config):
         if not drawn["made"]:
             ctx.note(f"{drawn['queue']} was drawn before, and --size draws nothing anew: `--again` draws another one")
         ctx.note(f"next: `curate review {drawn['queue']} --reviewer NAME` works through it")

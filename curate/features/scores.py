@@ -112,7 +112,7 @@ def by_name(labelers: Sequence[Labeler]) -> dict[str, Labeler]:
     named: dict[str, Labeler] = {}
     for labeler in labelers:
         if named.setdefault(name_of(labeler), labeler) is not labeler:
-            raise UsageError(f"labelers.{name_of(labeler)}: configured twice; keep one of the two tables")
+            raise UsageError(f"labelers.{name_of(labeler)}: configured twice; keep one of the two tables, or name one")
     return named
 
 

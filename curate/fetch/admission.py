@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from curate.config import Config
 from curate.contracts import Source
 from curate.fetch.listing import classes, place
-from curate.plugins import name_of, options_of
+from curate.plugins import kind_of, options_of
 from curate.policy.refusals import check_approvals, check_sources
 from curate.screening.gate import Gate
 
@@ -13,7 +13,7 @@ from curate.screening.gate import Gate
 def admit(config: Config, sources: Sequence[Source], gate: Gate) -> None:
     """Say yes to the sources, or raise: GateError for a refused one and where screening cannot answer, UsageError where
     nobody approves of what is not safe."""
-    described = [{"use": name_of(source), **options_of(source)} for source in sources]
+    described = [{"use": kind_of(source), **options_of(source)} for source in sources]
     check_sources(described)
     safe = config.taxonomy.first.safe
     gate.admit(classes(sources, config.taxonomy), safe, lambda label: place(sources, label))

@@ -10,7 +10,7 @@ from curate.fingerprint import canonical, fingerprint
 from curate.layouts.folder import shown
 from curate.net.urls import host
 from curate.options import suggest
-from curate.plugins import name_of, options_of
+from curate.plugins import digest_of, kind_of, name_of, options_of
 from curate.policy import judge
 from curate.records import LATER, Candidate, Page, Reason, Taxonomy
 from curate.store.catalog import now
@@ -53,7 +53,8 @@ def source_id(source: Source) -> str:
     """
     later = {one.name for one in fields(source) if one.metadata.get(LATER) and getattr(source, one.name) == one.default}  # type: ignore[arg-type]
     named = {name: value for name, value in options_of(source).items() if name not in later}
-    return f"{name_of(source)}:{fingerprint(named)}"
+    own = [kind_of(source)] if name_of(source) != kind_of(source) else []
+    return f"{name_of(source)}:{fingerprint(named, *own)}"
 
 
 async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: Taxonomy, step: "Step") -> None:
@@ -62,13 +63,15 @@ async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: 
     with catalog.tx() as db:
         db.execute(
             "INSERT OR IGNORE INTO sources (source, plugin, options) VALUES (?, ?, ?)",
-            (name, name_of(source), canonical(options_of(source))),
+            (name, kind_of(source), canonical(options_of(source))),
         )
     cursor, listed, known = catalog.all("SELECT cursor, listed, stamp FROM sources WHERE source = ?", (name,))[0]
-    stamp = source.stamp() if isinstance(source, Stamped) else None
+    stamp = stamp_of(source)
     if listed and stamp == known:
         return
-    if listed or cursor is None:  # from the start; what changes meanwhile is noticed by the next run
+    if (
+        listed or cursor is None or (stamp != known and digest_of(source) is not None)
+    ):  # from the start; what changes meanwhile is noticed by the next run
         cursor = None
         with catalog.tx() as db:
             sql = "UPDATE sources SET stamp = ?, cursor = NULL, listed = 0 WHERE source = ?"
@@ -90,6 +93,12 @@ async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: 
             db.execute(_LISTED, after)
         cursor = page.cursor
         step(len(page.candidates))
+
+
+def stamp_of(source: Source) -> str | None:
+    """Another text where it may list something else: by what it says itself, and by its file where that is not ours."""
+    said = [source.stamp()] if isinstance(source, Stamped) else []
+    return " ".join([*said, *filter(None, [digest_of(source)])]) or None
 
 
 def relist(catalog: "Catalog") -> None:

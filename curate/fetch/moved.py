@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from curate.contracts import Source, Stamped
-from curate.fetch.listing import source_id
+from curate.fetch.listing import source_id, stamp_of
 from curate.fingerprint import canonical
 from curate.layouts.folder import path_of, shown, text_of
-from curate.plugins import name_of, options_of
+from curate.plugins import kind_of, options_of
 from curate.progress import Progress
 from curate.store.catalog import Catalog, Row
 
@@ -39,10 +39,10 @@ def follow(catalog: Catalog, sources: Sequence[Source], progress: Progress) -> i
     for name, source in configured.items():
         if name in known or PATH not in options_of(source):
             continue
-        for row in catalog.all(_FORMER, (name_of(source),)):
+        for row in catalog.all(_FORMER, (kind_of(source),)):
             if row["source"] not in configured and _same_but_path(json.loads(row["options"]), options_of(source)):
                 places = _places(catalog, row["source"], source, progress)
-                if places or (row["stamp"] is not None and row["stamp"] == source.stamp()):
+                if places or (row["stamp"] is not None and row["stamp"] == stamp_of(source)):
                     found += _rename(catalog, row["source"], name, source, places)
                     break
     return found

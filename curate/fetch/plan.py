@@ -22,7 +22,7 @@ from curate.layouts.folder import path_of
 from curate.net.limits import HostRule
 from curate.net.loops import finished
 from curate.net.urls import MALFORMED
-from curate.plugins import name_of, options_of
+from curate.plugins import kind_of, name_of, options_of
 from curate.policy.refusals import check_sources
 from curate.progress import Progress
 from curate.records import Estimate, Reason
@@ -51,7 +51,7 @@ def plan(
     others there are; `refused` what no run asks for as long as curate.toml says the same, by reason. `seconds` is a
     lower bound: listing in series, then hosts side by side. Raises GateError for a refused source.
     """
-    check_sources([{"use": name_of(one), **options_of(one), "classes": one.classes()} for one in sources])
+    check_sources([{"use": kind_of(one), **options_of(one), "classes": one.classes()} for one in sources])
     classes(sources, ws.config.taxonomy)
     return finished(_Plan(ws).all(sources, http, progress))
 

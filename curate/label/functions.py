@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Labeler, Resources
@@ -16,6 +17,7 @@ from curate.errors import UsageError
 from curate.label.flags import ABSTAIN, FAILED
 from curate.layouts.table import plain
 from curate.options import suggest
+from curate.plugins import kind_of, name_of
 from curate.policy import trust
 from curate.records import Axis
 from curate.stats.coverage import Coverage
@@ -61,13 +63,37 @@ def _file(function: "LabelingFunction") -> str | None:
 
 
 def functions_of(labelers: Sequence[Labeler]) -> Functions:
-    """The labelling functions that sit beside labelers: `functions(axis, columns)` in the labeler's file, if any."""
-    found = [getattr(sys.modules[type(labeler).__module__], "functions", None) for labeler in labelers]
+    """The labelling functions that sit beside labelers: `functions(axis, columns)` in the labeler's file, if any.
+
+    Those of a labeler whose table names it vote by its columns, and bear its name before their own.
+    """
+    found = [(one, getattr(sys.modules[type(one).__module__], "functions", None)) for one in labelers]
 
     def functions(axis: Axis, columns: Collection[str]) -> Sequence["LabelingFunction"]:
-        return [one for make in found if make is not None for one in make(axis, columns)]
+        return [one for labeler, make in found if make is not None for one in _beside(labeler, make, axis, columns)]
 
     return functions
+
+
+def _beside(labeler: Labeler, make: Functions, axis: Axis, columns: Collection[str]) -> Sequence["LabelingFunction"]:
+    name, kind = name_of(labeler), kind_of(labeler)
+    if name == kind:
+        return make(axis, columns)
+    own = {f"{kind}_{column}": f"{name}_{column}" for column in labeler.columns}
+    return [_by_name(one, name, own) for one in make(axis, frozenset(columns) | own.keys())]
+
+
+def _by_name(function: "LabelingFunction", name: str, own: Mapping[str, str]) -> "LabelingFunction":
+    """The function, asked about a row in which the columns that it knows are those that they are called here."""
+    from snorkel.labeling import LabelingFunction
+
+    def asked(x: Any) -> Any:
+        return function(SimpleNamespace(**vars(x) | {known: getattr(x, here) for known, here in own.items()}))
+
+    made = LabelingFunction(f"{name}_{function.name}", asked)
+    if hasattr(function, "sets"):
+        made.sets = function.sets
+    return made
 
 
 def own(paths: Sequence[Path], axes: Sequence[Axis]) -> dict[str, list["LabelingFunction"]]:

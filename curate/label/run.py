@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +20,8 @@ from curate.label.final import vanished
 from curate.label.functions import Functions, Votes, own, unique, vote
 from curate.label.models.majority import Majority
 from curate.label.table import Weak
-from curate.options import build, suggest
-from curate.plugins import module, plugin_class
+from curate.options import Plugin, suggest
+from curate.plugins import called, make, named
 from curate.progress import Progress
 from curate.records import Axis, Sample
 from curate.stats.coverage import over_some
@@ -117,9 +116,9 @@ def check(config: LabelConfig, axes: Sequence[Axis]) -> None:
 
 def model(name: str, seed: int) -> LabelModel:
     """The label model of that name, with the seed if it takes one; raises UsageError with the nearest name."""
-    cls = plugin_class(module("curate.label.models", name, "label.model", "label model"))
-    takes = {one.name for one in dataclasses.fields(cls)}
-    made: LabelModel = build(cls, {"seed": seed} if "seed" in takes else {}, f"label.model.{name}", Path())
+    cls = named("curate.label.models", name, "label.model", "label model")
+    options = {"seed": seed} if any(one.name == "seed" for one in dataclasses.fields(cls)) else {}
+    made: LabelModel = make("curate.label.models", Plugin(name, options, "label.model"), "label model")
     return made
 
 
@@ -268,11 +267,11 @@ def _predict(
     if name == "auto":
         name = "snorkel" if deciding >= ENOUGH else "majority"
     if not (votes >= 0).any():
-        return name, np.full((len(votes), k), np.nan)
+        return called(Plugin(name)), np.full((len(votes), k), np.nan)
     evidence = Evidence(votes.clip(-1), sets, balance(config, axis, votes))
     probabilities = model(name, config.seed).predict(evidence)
     flags.withhold(probabilities, decide(probabilities), accused, safe)
-    return name, probabilities
+    return called(Plugin(name)), probabilities
 
 
 def balance(config: LabelConfig, axis: Axis, votes: "np.ndarray") -> "np.ndarray":

@@ -11,13 +11,14 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import StoreError, UsageError
 from curate.options import Plugin
-from curate.plugins import make
+from curate.plugins import called, digest_of, make, running
 from curate.release.reader import HEADER, PROVENANCE, REMOVED, files, load
 from curate.store.blobs import write
 from curate.store.file_digests import keep
@@ -182,11 +183,12 @@ def _header(folder: Path, what: Redaction) -> dict[str, Any]:
 
 
 def export_again(ws: "Workspace", version: str, name: str) -> None:
-    """Write a release in one format again; where nobody knows the format any more, it goes."""
+    """Write a release in one format again; where nobody knows the format any more, or it fails, it goes."""
     folder = ws.work / "exports" / version
+    use = next((one for one in ws.config.export.formats if called(Plugin(one)) == name), name)
     try:
-        one = make("manifests", Plugin(name, where="exports"), "format")
-        with aside(folder, name) as out:
+        one = make("manifests", Plugin(use, where="exports"), "format")
+        with aside(folder, name) as out, nullcontext() if digest_of(one) is None else running("exports", name):
             one.write(load(ws.work / "releases" / version), out)
     except UsageError:
         shutil.rmtree(folder / name, ignore_errors=True)

@@ -12,6 +12,8 @@ from curate.config import Config
 from curate.errors import UsageError
 from curate.fingerprint import canonical
 from curate.net.redact import redact
+from curate.options import Plugin
+from curate.plugins import called, digest
 from curate.records import SPLITS, Axis
 from curate.store import eligibility, samples, views
 
@@ -80,7 +82,8 @@ SELECT s.id, s.parent, s.at_ms, s.media_type, s.width, s.height, m.grp, m.split
 FROM samples s LEFT JOIN members m ON m.sample = s.id ORDER BY s.id
 """
 _MENTIONS = """
-SELECT c.sample, c.kind, c.locator, s.plugin, m.ref, m.license, m.attribution, m.upstream
+SELECT c.sample, c.kind, c.locator, substr(s.source, 1, instr(s.source, ':') - 1) AS plugin, m.ref, m.license,
+    m.attribution, m.upstream
 FROM candidates c JOIN mentions m USING (candidate) JOIN sources s USING (source)
 WHERE c.sample IS NOT NULL ORDER BY c.sample
 """
@@ -171,13 +174,25 @@ def config_sha256(config: Config) -> str:
     """The sha256 of every option that decides what a row says: not of comments, paths, politeness, workers."""
     said = {
         "taxonomy": {key: value for key, value in asdict(config.taxonomy).items() if key != "guideline"},
-        "dedupe": asdict(config.dedupe),
-        "labelers": [{"use": one.use, "options": one.options} for one in config.labelers],
-        "label": asdict(config.label) | {"functions": [_contents(path) for path in config.label.functions]},
+        "dedupe": asdict(config.dedupe) | _from_outside("labelers", "embeddings", config.dedupe.embeddings),
+        "labelers": [
+            {"use": one.use, "options": one.options} | _from_outside("labelers", "use", one.use)
+            for one in config.labelers
+        ],
+        "label": asdict(config.label)
+        | {"functions": [_contents(path) for path in config.label.functions]}
+        | _from_outside("curate.label.models", "model", None if config.label.model == "auto" else config.label.model),
         "export": {"splits": config.export.splits, "salt": config.export.salt},
         "gates": {"screening": config.screening.required, "license": config.export.require_license},
     }
     return hashlib.sha256(canonical(said).encode()).hexdigest()
+
+
+def _from_outside(package: str, key: str, use: str | None) -> dict[str, str]:
+    """What stands in place of a plug-in from outside: its name and its digest, and not where its file lies."""
+    if use is None or (found := digest(package, use, key, "plug-in")) is None:
+        return {}
+    return {key: f"{called(Plugin(use))} {found}"}
 
 
 def _contents(path: Path) -> str:

@@ -13,6 +13,7 @@ from curate.config import CONFIG_NAME, digest
 from curate.fetch.coverage import WORTH_RETRYING
 from curate.fetch.reasons import MEANING
 from curate.label.final import labels as release_labels
+from curate.plugins import called
 from curate.records import SPLITS, Axis, Reason
 from curate.release.reader import HEADER
 from curate.store import eligibility
@@ -55,7 +56,7 @@ def screening(ws: Workspace) -> dict[str, Any]:
     """Which lists the configuration names, which ones the last fetch passed (None: no fetch yet), what they matched."""
     last, options = json.loads(ws.catalog.get("screening") or "null"), ws.config.screening
     return {
-        "configured": [one.use for one in (*options.lists, *options.matchers)],
+        "configured": [called(one) for one in (*options.lists, *options.matchers)],
         "required": ws.config.screening.required,
         "passed": [*last["lists"], *last.get("matchers", ())] if last else None,
         "matched": ws.catalog.scalar(

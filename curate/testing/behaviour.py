@@ -1,0 +1,207 @@
+"""What a plug-in does on harmless data, held against what its contract promises."""
+
+import asyncio
+import copy
+import io
+import pickle
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from curate.contracts import Selection
+from curate.errors import UsageError
+from curate.features.score_worker import Columns, blank, fill
+from curate.records import Candidate, CorruptRow, Dated, ListedHash, Locator, Page, Response, SkippedRow
+from curate.testing import made
+
+PAGES = 3  # of a source that are looked at
+ROWS = 10_000  # of a hash list
+_DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "pdq": 64}
+
+
+def tried(what: Callable[[Any], Iterator[str]], plugin: Any) -> Iterator[str]:
+    """What is wrong with what a plug-in does; that it raises, leaves or prints is wrong, too."""
+    said, found = io.StringIO(), list[str]()
+    try:
+        with redirect_stdout(said):
+            for problem in what(plugin):
+                found.append(problem)  # one by one: what was found stays, whatever it raises then
+    except _AskedError:
+        pass
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever it is, it is the plug-in's)
+        found.append(f"raised {type(error).__name__}: {error}")
+    yield from found
+    if told := said.getvalue().strip():
+        yield f"prints ({told[:60]!r}), where a command's answer goes; use `logging`"
+
+
+# -- sources ---------------------------------------------------------------------------------------------------------
+
+
+class _AskedError(Exception):
+    """The network was asked; what would come of it is not known here."""
+
+
+class _NoNetwork:
+    async def get(self, url: str, *, params: Mapping[str, str] | None = None) -> Response:
+        raise _AskedError(url)
+
+
+def source(plugin: Any) -> Iterator[str]:
+    """Its classes, and its first pages, as far as it needs no network."""
+    classes = plugin.classes()
+    if not isinstance(classes, frozenset) or not all(one is None or isinstance(one, str) for one in classes):
+        yield f"has classes() that gives {classes!r}: a frozenset of text, with None where some have no label"
+        return
+    pages = asyncio.run(_listed(plugin, None))
+    for page in pages:
+        yield from _page(page, classes)
+    if all(isinstance(page, Page) for page in pages):
+        if pages != asyncio.run(_listed(plugin, None)):
+            yield "lists something else the second time: order is part of the contract"
+        if len(pages) > 1 and pages[1:] != asyncio.run(_listed(plugin, pages[0].cursor))[: len(pages) - 1]:
+            yield "goes on elsewhere from the first page's cursor than it did without one"
+
+
+async def _listed(plugin: Any, cursor: str | None) -> list[Any]:
+    pages: list[Any] = []
+    async for page in plugin.pages(_NoNetwork(), cursor):
+        pages.append(page)
+        if len(pages) == PAGES:
+            break
+    return pages
+
+
+def _page(page: Any, classes: frozenset[str | None]) -> Iterator[str]:
+    if not isinstance(page, Page) or not (page.cursor is None or isinstance(page.cursor, str)):
+        yield f"has pages() that gives {str(page)[:80]}: Page(candidates, cursor) of curate.records, text or None"
+        return
+    for one in page.candidates:
+        if not isinstance(one, Candidate) or not isinstance(one.locator, Locator):
+            yield f"lists {str(one)[:80]}: Candidate(Locator(...), ref, label) of curate.records"
+            return
+        if one.label not in classes:
+            yield f"lists {one.ref} with the label {one.label!r}, which classes() does not name"
+            return
+
+
+# -- labelers --------------------------------------------------------------------------------------------------------
+
+
+def labeler(plugin: Any) -> Iterator[str]:
+    """Its answers on a few pictures, all together and one by one."""
+    pickle.dumps(plugin)  # it travels to workers
+    ready, pictures = copy.copy(plugin), made.pictures()
+    ready.load()
+    together = _answers(ready, pictures)
+    alone = [_answers(ready, [one]) for one in pictures]
+    again = _answers(ready, pictures[::-1])
+    for name, values in together.items():
+        equal = values.dtype != object
+        if not np.array_equal(values, np.concatenate([one[name] for one in alone]), equal_nan=equal):
+            yield f"gives another {name} for a picture that comes alone: an answer is about the bytes, not its company"
+        elif not np.array_equal(values[::-1], again[name], equal_nan=equal):
+            yield f"gives another {name} in another order"
+
+
+def _answers(plugin: Any, pictures: Sequence[Any]) -> Columns:
+    columns = blank(plugin, len(pictures))
+    fill(columns, plugin, {n: [replace(one, _views={})] for n, one in enumerate(pictures)})
+    return columns
+
+
+# -- formats, models, queues -----------------------------------------------------------------------------------------
+
+
+def release_format(plugin: Any) -> Iterator[str]:
+    """What it writes of a small release, twice."""
+    with tempfile.TemporaryDirectory() as folder:
+        places = [Path(folder) / name for name in ("release", "one", "two")]
+        for place in places:
+            place.mkdir()
+        release = made.release(places[0])
+        before = _files(places[0])
+        for out in places[1:]:
+            plugin.write(release, out)
+        one, two = map(_files, places[1:])
+        if not one:
+            yield "writes no file"
+        if one != two:
+            differ = sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))
+            yield f"writes other bytes the second time ({', '.join(differ)}): no clock, no chance, no order of arrival"
+        if _files(places[0]) != before:
+            yield "changes the release that it is given"
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+
+
+def label_model(plugin: Any) -> Iterator[str]:
+    """Its probabilities, twice."""
+    asked = made.evidence()
+    found, again = plugin.predict(asked), plugin.predict(made.evidence())
+    shape = (len(asked.votes), asked.sets.shape[1])
+    if not isinstance(found, np.ndarray) or found.shape != shape or found.dtype != np.float64:
+        given = f"{found.dtype}{found.shape}" if isinstance(found, np.ndarray) else type(found).__name__
+        yield f"has predict() that gives {given}: float64{shape}"
+        return
+    known = found[~np.isnan(found).any(axis=1)]
+    if np.abs(known.sum(axis=1) - 1).max(initial=0) > 1e-6 or (known < 0).any():
+        yield "gives probabilities that are none: a row is not negative, and has a sum of 1"
+    if not np.isnan(found[-1]).all():
+        yield "says something of a row on which nobody votes: it must be NaN"
+    if not np.array_equal(found, again, equal_nan=True):
+        yield "says something else the second time"
+
+
+def queue(plugin: Any) -> Iterator[str]:
+    """What it picks of a small pool, twice."""
+    pool, size = made.pool(), 10
+    picked, again = list(plugin.pick(pool, size)), list(plugin.pick(made.pool(), size))
+    if strange := [one for one in picked if not isinstance(one, Selection)]:
+        yield f"picks {str(strange[0])[:80]}: Selection(row) of curate.contracts"
+        return
+    rows = [one.row for one in picked]
+    if len(rows) > size or len(set(rows)) < len(rows) or not all(0 <= row < len(pool.samples) for row in rows):
+        yield f"picks {len(rows)} rows of {size} that were asked for, one twice, or one that is not there"
+    if any(one.inclusion is not None and not 0 < one.inclusion <= 1 for one in picked):
+        yield "gives a chance that is none: above 0, at most 1"
+    if plugin.reported and any(one.inclusion is None for one in picked):
+        yield "is reported, and gives no chance for what it picks"
+    if picked != again:
+        yield "picks something else the second time: the same pool, the same picks"
+
+
+# -- hash lists ------------------------------------------------------------------------------------------------------
+
+
+def hash_list(plugin: Any) -> Iterator[str]:
+    """The first rows of its file, or what it does where there is none."""
+    if not str(plugin.provider).strip():
+        yield "has no provider: who vouches for the list"
+    if not Path(plugin.path).exists():
+        try:
+            next(iter(plugin.rows()), None)
+        except UsageError:
+            return
+        yield f"says nothing of a file that is not there ({plugin.path}): it must raise UsageError"
+        return
+    rows = list(islice(plugin.rows(), ROWS))
+    for row in rows:
+        if not isinstance(row, (ListedHash, CorruptRow, SkippedRow, Dated)):
+            yield f"yields {str(row)[:80]}: ListedHash, CorruptRow, SkippedRow or Dated of curate.records"
+            return
+        if isinstance(row, ListedHash) and not re.fullmatch(f"[0-9a-f]{{{_DIGITS.get(row.algorithm, 0)}}}", row.value):
+            yield f"yields {row.entry} as {row.algorithm}, and it is not that in lower-case hex: CorruptRow says so"
+            return
+    listed = [row for row in rows if isinstance(row, ListedHash)][:1]
+    if listed and not isinstance(plugin.dispute(listed, "a test"), str):
+        yield "has dispute() that gives no text"

@@ -1,0 +1,90 @@
+"""Harmless data, made here, on which plug-ins are tried."""
+
+import hashlib
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from curate.contracts import CandidatePool, Evidence
+from curate.media.decoded import StoredImage
+from curate.records import SPLITS, Axis, Manifest, Sample
+from curate.release.rows import schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CLASSES = ("drawings", "neutral", "porn")
+_SIZES = ((320, 240), (64, 300), (1200, 900), (33, 33), (640, 480))
+
+
+def pictures() -> list[StoredImage]:
+    """Pictures of several sizes: noise, and a gradient."""
+    return [_picture(n, size) for n, size in enumerate(_SIZES)]
+
+
+def _picture(n: int, size: tuple[int, int]) -> StoredImage:
+    from PIL import Image
+
+    noise = np.random.default_rng(n).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    ramp = np.broadcast_to(np.linspace(0, 255, size[0], dtype=np.uint8)[None, :, None], noise.shape)
+    file = BytesIO()
+    Image.fromarray(noise if n % 2 else np.ascontiguousarray(ramp)).save(file, "PNG")
+    data = file.getvalue()
+    sha256, sha1, md5 = (hashlib.new(one, data, usedforsecurity=False).hexdigest() for one in ("sha256", "sha1", "md5"))
+    sample = Sample(sha256, sha1, md5, len(data), "image/png", *size)
+    return StoredImage(sample, {"content": ("neutral",)} if n % 2 else {}, partial(bytes, data))
+
+
+def evidence() -> Evidence:
+    """The votes of five functions on 60 rows; of the last nobody votes."""
+    rng = np.random.default_rng(0)
+    truth, k = rng.integers(0, len(CLASSES), 60), len(CLASSES)
+    votes = np.where(rng.random((60, 5)) < 0.8, truth[:, None], rng.integers(0, k, (60, 5))).astype(np.int8)
+    votes[rng.random(votes.shape) < 0.2] = -1
+    votes[-1] = -1
+    return Evidence(votes, np.eye(k, dtype=bool), np.full(k, 1 / k))
+
+
+def pool() -> CandidatePool:
+    """Sixty rows of which some have no label, some are judged, some contested."""
+    rng, told = np.random.default_rng(1), evidence()
+    n, k = len(told.votes), len(CLASSES)
+    probabilities = rng.dirichlet(np.ones(k), n)
+    probabilities[::10] = np.nan
+    unsafe = np.nan_to_num(probabilities[:, -1], nan=np.nan)
+    names = [hashlib.sha256(bytes([row])).hexdigest() for row in range(n)]
+    contested = rng.integers(0, 3, n).astype(np.int8)
+    return CandidatePool(
+        names, probabilities, told.votes, told.sets, unsafe, rng.random(n) < 0.1, contested, rng.random(n) < 0.2
+    )
+
+
+def release(folder: Path) -> Manifest:
+    """A release of a few rows, with text that no format may trip over, written to a folder as `export` does it."""
+    from curate.fingerprint import canonical
+    from curate.store.tables import to_parquet
+
+    rows = {split: _rows(split, n) for n, split in zip((3, 1, 0), SPLITS, strict=True)}
+    header: dict[str, Any] = {"version": "1.0.0", "schema": 1, "columns": rows["train"].column_names}
+    for split, table in rows.items():
+        (folder / f"{split}.parquet").write_bytes(to_parquet(table))
+    (folder / "release.json").write_text(canonical(header), encoding="utf-8")
+    return Manifest("1.0.0", folder, header, rows)
+
+
+def _rows(split: str, n: int) -> "pa.Table":
+    import pyarrow as pa
+
+    columns = schema((Axis(),))
+    return pa.Table.from_pylist([{one.name: _cell(one, split, row) for one in columns} for row in range(n)], columns)
+
+
+def _cell(field: "pa.Field", split: str, row: int) -> object:
+    if field.nullable and row == 0:
+        return None
+    said = {"id": hashlib.sha256(f"{split}{row}".encode()).hexdigest(), "split": split, "label": "neutral"}
+    odd = '=1+1, "quoted"\nñ 猫 \u202e'
+    return said.get(field.name, odd if str(field.type) == "string" else row + 1)
