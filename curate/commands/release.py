@@ -27,7 +27,7 @@ def release(ctx: Context, ws: "Workspace", version: str) -> Mapping[str, Any]:
     from curate.store import lost
 
     gone = lost.note(ws)
-    return export(ws, version, pick.formats(ws.config), ctx.progress) | gone
+    return export(ws, version, pick.formats(ws.config), ctx.progress, pick.gate(ws.config, ws.catalog)) | gone
 
 
 @verb

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curate.commands import pick
-from curate.commands.app import MATCHED, NAME, finish, verb
+from curate.commands.app import INCOMPLETE, MATCHED, NAME, finish, verb
 from curate.commands.context import Context, untold_said
 from curate.coverage import over
 from curate.errors import UsageError
@@ -44,20 +44,24 @@ def quarantine(
 @verb
 def screening_status(ctx: Context) -> None:
     """Say which lists are loaded, how old they are, which entries are in doubt, and which incidents there are."""
-    from curate.screening.gate import REMEDY
-    from curate.screening.incidents import overview
+    from curate.screening.gate import BACK, NOTHING, REMEDY
     from curate.screening.misfires import suspicious
+    from curate.screening.overview import incidents, overview
     from curate.screening.set_aside import in_force
 
     def look(ws: "Workspace") -> tuple["Gate", dict[str, Any]]:
         gate = pick.gate(ctx.config, ws.catalog)
         doubted = suspicious(ws.catalog, gate)
-        result = gate.summary() | overview(ws) | {"suspicious": doubted[:SHOWN], "suspected": len(doubted)}
+        result = gate.summary() | overview(ws, gate) | {"suspicious": doubted[:SHOWN], "suspected": len(doubted)}
+        result |= {"incident": incidents(ws.catalog, SHOWN)}
         return gate, result | {"set_aside": [asdict(one) for one in in_force(ws.catalog)]}
 
     gate, result = ctx.read(look)
     if result["problems"]:
-        ctx.note(f"screening cannot answer, so that nothing is fetched: {result['problems'][0]}; {REMEDY}")
+        first = result["problems"][0]
+        ctx.note(
+            f"screening cannot answer, so that nothing is fetched: {first}; {BACK if first == NOTHING else REMEDY}"
+        )
     elif gate.banner is not None:
         ctx.note(gate.banner)
     ctx.say(result | {"rows": {one.name: [*one.corrupt, *one.doubts][:SHOWN] for one in gate.lists}})
@@ -99,16 +103,18 @@ def screening_entry(
 @verb
 def screening_incident(
     ctx: Context,
-    number: Annotated[int, typer.Argument(metavar="ID")],
+    number: Annotated[int | None, typer.Argument(metavar="[ID]")] = None,
     for_report: Annotated[
         bool, typer.Option("--for-report", help="Also what a hotline asks for: where and when; logged.")
     ] = False,
 ) -> None:
-    """Say what is on record of a match or a report, and what else its entry has matched. Never a picture."""
+    """Say what is on record of a match or a report, and what else its entry has matched. Never a picture. Without ID:
+    which incidents there are."""
     from curate.screening.incidents import incident
+    from curate.screening.overview import incidents
 
     with ctx.open() as ws:
-        ctx.say(incident(ws, number, for_report))
+        ctx.say({"incidents": incidents(ws.catalog)} if number is None else incident(ws, number, for_report))
 
 
 @group.command("acknowledge")
@@ -151,7 +157,23 @@ def screening_release(
     from curate.screening.incidents import release
 
     with ctx.drive("release", late=True) as ws:
-        ctx.say(release(ws, number, reason, ctx.user, ws.config.screening.entitled))
+        result = release(ws, number, reason, ctx.user, ws.config.screening.entitled)
+    finish(ctx, result, code=INCOMPLETE if result.get("nothing") else 0)
+
+
+@group.command("close")
+@verb
+def screening_close(
+    ctx: Context,
+    number: Annotated[int, typer.Argument(metavar="ID")],
+    by: Annotated[str, typer.Option(help="Who closes it.")],
+    reason: Annotated[str, typer.Option(help="Where it was reported; kept with the incident.")],
+) -> None:
+    """End an incident that was true and was reported: what matched stays out for good. Lets go of nothing."""
+    from curate.screening.incidents import close
+
+    with ctx.drive("close", late=True) as ws:
+        ctx.say(close(ws, number, by, reason))
 
 
 @group.command("rescan")

@@ -13,6 +13,8 @@ from curate.errors import GateError, UsageError
 from curate.label.final import CONFLICT, CONTRADICTED
 from curate.records import SPLITS, Manifest
 from curate.release.rows import Rows
+from curate.screening import asked
+from curate.screening.gate import BACK, REMEDY, Gate
 from curate.store.eligibility import NOT_DEDUPED
 
 if TYPE_CHECKING:
@@ -45,6 +47,19 @@ def check_rows(rows: Rows, config: Config) -> None:
             raise GateError(
                 f"licence: {len(bare)} items have none ({some_of(bare)}), and [export] require_license = true"
             )
+
+
+def check_screened(ws: "Workspace", gate: Gate, rows: Rows) -> asked.Tally:
+    """Refuse a release with rows that a list in force was never asked about, or where screening cannot answer.
+
+    Where screening is not required nothing is refused, and the caller says what is returned. Raises GateError.
+    """
+    found = asked.tally(ws.catalog, gate, {sample for sample, _ in rows.ids()})
+    if gate.required and not gate.healthy:
+        raise GateError(f"screening: {gate.lacking}; no release is written. {BACK if gate.active else ''}; {REMEDY}")
+    if gate.required and found.lacking:
+        raise GateError(f"screening: {found.lacking}; {asked.RESCAN}")
+    return found
 
 
 def _remedy(excluded: Mapping[str, int], config: Config) -> str:
