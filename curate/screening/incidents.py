@@ -161,13 +161,13 @@ def dispute(ws: "Workspace", number: int, by: str, reason: str) -> dict[str, Any
     detail = json.loads(row["detail"] or "{}")
     if row["kind"] not in MATCHES:
         raise UsageError(f"incident {number}: a person reported it, no list; `curate screening release` lets go of it")
+    if row["state"] == REPORTED:
+        raise UsageError(f"incident {number}: it was closed as reported, and has ended")
     if by not in entitled:
         known = f"there are: {', '.join(entitled)}" if entitled else "it names nobody"
         raise UsageError(f"screening dispute: '{by}' is not among [screening] entitled; {known}")
     if not reason.strip():
         raise UsageError("screening dispute: say why (--reason)")
-    if row["state"] == REPORTED:
-        raise UsageError(f"incident {number}: it was closed as reported, and has ended")
     if said := detail.get("disputed"):
         raise UsageError(f"incident {number}: disputed already, by {said['by']} at {said['at']}")
     detail |= {"disputed": {"at": now(), "by": by, "reason": reason}}

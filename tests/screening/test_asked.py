@@ -78,8 +78,8 @@ def test_a_release_is_refused_until_what_it_holds_was_screened(root: Path) -> No
     assert (second["unscreened"], header(second)["unscreened"]) == (4, 4)
     configure(root)
     why = "screening: 4 of 4 samples were never screened by lines:1; run `curate screening rescan`"
-    assert curate(root, "export", "2.0.0", ok=(4,))["error"] == why
-    assert curate(root, "run", "2.0.0", ok=(4,))["error"] == why
+    assert curate(root, "export", "2.0.0", ok=(4,))["error"] == f"curate: {why}\n"
+    assert why in curate(root, "run", "2.0.0", ok=(4,))["error"]
     status = curate(root, "screening", "status")
     assert (status["stored"], status["screened"], status["unscreened"], status["matched"]) == (4, 0, 4, 0)
     assert curate(root, "screening", "rescan", ok=(5,))["matched"] == 1
@@ -90,12 +90,25 @@ def test_a_release_is_refused_until_what_it_holds_was_screened(root: Path) -> No
     assert (status["screened"], status["unscreened"], status["matched"]) == (3, 0, 1)
 
 
-@pytest.mark.parametrize("lists", ["", LIST.replace("list.txt", "none.txt")])
-def test_a_gate_that_cannot_answer_lets_no_release_be_written(root: Path, lists: str) -> None:
+def test_a_gate_that_cannot_answer_lets_no_release_be_written(root: Path) -> None:
+    """No list, one that is not there, one of which every hash is set aside."""
     curate(root, "dedupe")
     curate(root, "label")
-    configure(root, lists=lists)
-    assert "no release is written" in curate(root, "export", "1.0.0", ok=(4,))["error"]
+    listed(root, [OTHER])
+    configure(root)
+    ws = opened(root)
+    found = find(ws.catalog, pick.lists(ws.config), OTHER)
+    aside(ws.catalog, found, found.chosen(None, True), "ann", "a logo")
+    ws.close()
+    for lists, why in (
+        ("", "no list is loaded"),
+        (LIST.replace("list.txt", "none.txt"), "none.txt"),
+        (LIST, "nothing can"),
+    ):
+        configure(root, lists=lists)
+        said = curate(root, "export", "1.0.0", ok=(4,))["error"]
+        assert "no release is written" in said
+        assert why in said
     assert not list((root / "work" / "releases").glob("*"))
 
 
