@@ -14,7 +14,7 @@ from curate.label.final import CONFLICT, CONTRADICTED
 from curate.records import SPLITS, Manifest
 from curate.release.rows import Rows
 from curate.screening import asked
-from curate.screening.gate import BACK, REMEDY, Gate
+from curate.screening.gate import Gate
 from curate.store.eligibility import NOT_DEDUPED
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def check_screened(ws: "Workspace", gate: Gate, rows: Rows) -> asked.Tally:
     """
     found = asked.tally(ws.catalog, gate, {sample for sample, _ in rows.ids()})
     if gate.required and not gate.healthy:
-        raise GateError(f"screening: {gate.lacking}; no release is written. {BACK if gate.active else ''}; {REMEDY}")
+        raise GateError(f"screening: {gate.lacking}; no release is written; {gate.remedy}")
     if gate.required and found.lacking:
         raise GateError(f"screening: {found.lacking}; {asked.RESCAN}")
     return found

@@ -13,7 +13,7 @@ from curate.records import Digests
 from curate.removal.receipts import said
 from curate.removal.remove import duplicates, keys_of, pages, remove
 from curate.screening import asked, preserve
-from curate.screening.gate import BACK, REMEDY, Gate, Match
+from curate.screening.gate import Gate, Match
 from curate.screening.quarantine import hold, open_incident, related_subjects
 from curate.store.catalog import now
 from curate.store.tombstones import LISTED
@@ -34,11 +34,11 @@ def rescan(ws: "Workspace", gate: Gate, engine: "Engine", progress: "Progress") 
     """
     started = time.monotonic()
     if gate.problems or not gate.active:
-        raise GateError(f"screening: {gate.lacking or 'no list is loaded'}; nothing is screened; {REMEDY}")
+        raise GateError(f"screening: {gate.lacking or 'no list is loaded'}; nothing is screened; {gate.remedy}")
     if gate.lacking:
         if gate.required:
-            raise GateError(f"screening: {gate.lacking}; nothing is screened; {BACK}")
-        progress.note(f"screening: {gate.lacking}; nothing is screened; {BACK}")
+            raise GateError(f"screening: {gate.lacking}; nothing is screened; {gate.remedy}")
+        progress.note(f"screening: {gate.lacking}; nothing is screened; {gate.remedy}")
         none = {"samples": 0, "unhashed": 0, "void": [], "matched": 0, "incidents": [], "nothing": gate.lacking}
         return none | said(None) | {"seconds": 0.0}
     ids = [row[0] for row in ws.catalog.all("SELECT id FROM samples ORDER BY id")]

@@ -22,9 +22,7 @@ REMEDY = "see docs/screening.md"
 BANNER = "SCREENING IS OFF: no hash list is loaded; every release will say so"
 NOTHING = "nothing can match: every hash of every list is set aside"
 IDLE = "SCREENING MATCHES NOTHING: every hash of every list is set aside"
-BACK = (
-    "`curate screening entry HASH --restore --reason TEXT` lets one match again; docs/screening.md says where lists are"
-)
+BACK = "`curate screening entry HASH --restore --reason TEXT` lets one match again"
 NONE = "required, and no list is loaded"
 SKEW = timedelta(hours=1)  # by which clocks may differ; a list from later than that has a wrong date
 UNSAID = ("doubts", "newest", "origin", "matched")  # what is no matter of a release
@@ -82,6 +80,11 @@ class Gate:
             return NONE if self.required else ""
         return NOTHING if self.banner == IDLE else ""
 
+    @property
+    def remedy(self) -> str:
+        """What is to be done where it is `lacking`."""
+        return BACK if self.lacking == NOTHING else REMEDY
+
     def summary(self) -> dict[str, object]:
         """What a release and `curate screening status` say: which lists, of whom, how large, how old."""
         told = [asdict(one) | {"corrupt": len(one.corrupt)} for one in self.lists]
@@ -115,7 +118,7 @@ class Gate:
                 f" does not call safe; nothing is fetched; {REMEDY}"
             )
         if self.required and self.active and self.lacking:
-            raise GateError(f"screening: {self.lacking}; nothing is fetched; {BACK}")
+            raise GateError(f"screening: {self.lacking}; nothing is fetched; {self.remedy}")
         if self.required and not self.active:
             raise GateError(
                 f"screening: {NONE}; nothing is fetched. Where every class is safe,"
