@@ -44,7 +44,6 @@ def quarantine(
 @verb
 def screening_status(ctx: Context) -> None:
     """Say which lists are loaded, how old they are, which entries are in doubt, and which incidents there are."""
-    from curate.screening.gate import BACK, NOTHING, REMEDY
     from curate.screening.misfires import suspicious
     from curate.screening.overview import incidents, overview
     from curate.screening.set_aside import in_force
@@ -58,10 +57,8 @@ def screening_status(ctx: Context) -> None:
 
     gate, result = ctx.read(look)
     if result["problems"]:
-        first = result["problems"][0]
-        ctx.note(
-            f"screening cannot answer, so that nothing is fetched: {first}; {BACK if first == NOTHING else REMEDY}"
-        )
+        refused = "; nothing is fetched" if gate.problems or gate.required else ""
+        ctx.note(f"screening cannot answer: {result['problems'][0]}{refused}; {gate.remedy}")
     elif gate.banner is not None:
         ctx.note(gate.banner)
     ctx.say(result | {"rows": {one.name: [*one.corrupt, *one.doubts][:SHOWN] for one in gate.lists}})

@@ -178,9 +178,10 @@ def _kinds(catalog: Catalog, runs: _Runs, ids: Collection[str] | None) -> Counte
     """How many samples share the runs that stored them: few kinds, however many samples."""
     raw: Counter[tuple[str | None, str | None, frozenset[str]]] = Counter()
     rescans = [(name, one.missed) for name, one in runs.rescans.items() if one.missed]
+    none = frozenset[str]()
     for sample, run, others in catalog.iterate_tuples(_STORED):
         if ids is None or sample in ids:
-            raw[run, others, frozenset(_missed(catalog, sample, rescans))] += 1
+            raw[run, others, frozenset(_missed(catalog, sample, rescans)) if rescans else none] += 1
     found: Counter[_Kind] = Counter()
     for (run, others, missed), count in raw.items():
         each = [one.partition(" ") for one in (others or "").split(",")]
@@ -197,6 +198,5 @@ FROM samples s LEFT JOIN candidates c ON c.sample = s.id GROUP BY s.id
 
 def _missed(catalog: Catalog, sample: str, rescans: Sequence[tuple[str, frozenset[str] | None]]) -> Iterator[str]:
     """The rescans that could not look at a sample."""
-    if rescans:
-        digest = catalog.digest("sha256", sample)
-        yield from (name for name, missed in rescans if missed and digest in missed)
+    digest = catalog.digest("sha256", sample)
+    yield from (name for name, missed in rescans if missed and digest in missed)

@@ -355,7 +355,8 @@ def test_screening_says_what_the_last_fetch_passed(tmp_path: Path) -> None:
     assert "Nothing has been fetched yet." in Page(written(builder)).text
     passed = [{"name": "mine.txt", "provider": "self", "entries": 1234}]
     builder.ws.catalog.set("screening", json.dumps({"lists": passed}))
-    builder.fail(builder.source("urllist:aa"), "gate_match")
+    with builder.ws.catalog.tx() as db:
+        db.execute("INSERT INTO incidents (at, kind, digest) VALUES ('2026-01-01', 'match', 'ab')")
     text = Page(written(builder)).text
     assert "Screening is on." in text
     assert "mine.txt of self (1,234 hashes)" in text

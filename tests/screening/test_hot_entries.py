@@ -50,7 +50,7 @@ def many(root: Path, count: int, every: int) -> int:
 def test_a_hot_entry_neither_passes_what_it_matches_nor_ends_the_run(tmp_path: Path) -> None:
     """1 % of 300 pictures: one incident, nothing of them kept, the rest is stored; exit 5 all the same."""
     configure(tmp_path, HOLD)
-    listed(tmp_path, [hash_of(PHOTO)])
+    listed(tmp_path, [hash_of(PHOTO), "5" * 32])
     bad = many(tmp_path, 300, 100)
     assert bad == 3
     error = curate(tmp_path, "fetch", ok=(5,))["error"]
@@ -248,7 +248,7 @@ def test_killed_while_an_entry_is_set_aside_it_still_matches(tmp_path: Path) -> 
     ws.close()
 
 
-@pytest.mark.parametrize("after", [0, 2])
+@pytest.mark.parametrize("after", [0, 2, "5" * 32])
 def test_killed_while_a_hot_entry_is_held_nothing_is_lost_or_counted_twice(tmp_path: Path, after: int) -> None:
     configure(tmp_path, HOLD)
     listed(tmp_path, [hash_of(PHOTO)])
