@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from curate import plugins
+from curate.admin import configured
 from curate.config import load
 from curate.engine._confine import lacking
 from curate.errors import UsageError

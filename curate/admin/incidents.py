@@ -35,15 +35,21 @@ class Incidents:
         """Which lists are loaded and how old they are, which entries are in doubt, and which incidents there are."""
         from dataclasses import asdict
 
-        from curate.screening.incidents import overview
         from curate.screening.misfires import suspicious
+        from curate.screening.overview import incidents, overview
         from curate.screening.set_aside import in_force
 
         def look(ws: Workspace) -> dict[str, Any]:
             gate = configured.gate(ws.config, ws.catalog)
             doubted = suspicious(ws.catalog, gate)
-            result = gate.summary() | overview(ws) | {"suspicious": doubted[:SHOWN], "suspected": len(doubted)}
-            if gate.banner is not None and not result["problems"]:
+            result: dict[str, Any] = (
+                gate.summary() | overview(ws, gate) | {"suspicious": doubted[:SHOWN], "suspected": len(doubted)}
+            )
+            result |= {"incident": incidents(ws.catalog, SHOWN)}
+            if result["problems"]:
+                refused = "; nothing is fetched" if gate.problems or gate.required else ""
+                self.session.note(f"screening cannot answer: {result['problems'][0]}{refused}; {gate.remedy}")
+            elif gate.banner is not None:
                 self.session.note(gate.banner)
             rows = {one.name: [*one.corrupt, *one.doubts][:SHOWN] for one in gate.lists}
             return result | {"set_aside": [asdict(one) for one in in_force(ws.catalog)], "rows": rows}
@@ -70,11 +76,17 @@ class Incidents:
             done = acts[act](ws.catalog, found, chosen, who, reason) if act else entry.describe(ws.catalog, found)
             return Result(done | entry.report(ws.catalog, found, chosen, report) if report is not None else done)
 
-    def incident(self, number: int, for_report: bool = False) -> Result:
-        """What is on record of a match or a report; `for_report`: also what a hotline asks for. Never a picture."""
+    def incident(self, number: int | None = None, for_report: bool = False) -> Result:
+        """What is on record of a match or a report, never a picture; without `number`, which incidents there are.
+
+        `for_report`: also what a hotline asks for.
+        """
         from curate.screening.incidents import incident
+        from curate.screening.overview import incidents
 
         with self.session.open() as ws:
+            if number is None:
+                return Result({"incidents": incidents(ws.catalog)})
             return Result(incident(ws, number, for_report))
 
     def acknowledge(self, number: int, by: str) -> Result:
@@ -97,6 +109,13 @@ class Incidents:
 
         with self.session.drive("release", late=True) as ws:
             return Result(release(ws, number, reason, catalog.user(), ws.config.screening.entitled))
+
+    def close_incident(self, number: int, by: str, reason: str) -> Result:
+        """End an incident that was true and was reported: what matched stays out for good. Lets go of nothing."""
+        from curate.screening.incidents import close
+
+        with self.session.drive("close", late=True) as ws:
+            return Result(close(ws, number, by, reason))
 
     def rescan(self) -> Result:
         """Screen all stored samples again, from stored hashes; remove what matches."""

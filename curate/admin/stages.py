@@ -93,8 +93,9 @@ def exported(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]
     """Write a release, in the formats that are configured."""
     from curate.release.export import export
 
+    gate = configured.gate(ws.config, ws.catalog)
     gone = lost.note(ws)
-    return export(ws, version, configured.formats(ws.config), session.progress) | gone
+    return export(ws, version, configured.formats(ws.config), session.progress, gate) | gone
 
 
 def trained(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curate.admin.session import untold_said
-from curate.commands.app import MATCHED, NAME, finish, verb
+from curate.commands.app import INCOMPLETE, MATCHED, NAME, finish, verb
 from curate.commands.context import Context
 from curate.errors import UsageError
 
@@ -33,11 +33,7 @@ def quarantine(
 @verb
 def screening_status(ctx: Context) -> None:
     """Say which lists are loaded, how old they are, which entries are in doubt, and which incidents there are."""
-    from curate.screening.gate import REMEDY
-
     result = ctx.project.screening_status()
-    if result["problems"]:
-        ctx.note(f"screening cannot answer, so that nothing is fetched: {result['problems'][0]}; {REMEDY}")
     ctx.say(result)
     if result["problems"]:
         raise typer.Exit(4)
@@ -67,12 +63,13 @@ def screening_entry(
 @verb
 def screening_incident(
     ctx: Context,
-    number: Annotated[int, typer.Argument(metavar="ID")],
+    number: Annotated[int | None, typer.Argument(metavar="[ID]")] = None,
     for_report: Annotated[
         bool, typer.Option("--for-report", help="Also what a hotline asks for: where and when; logged.")
     ] = False,
 ) -> None:
-    """Say what is on record of a match or a report, and what else its entry has matched. Never a picture."""
+    """Say what is on record of a match or a report, and what else its entry has matched. Never a picture. Without ID:
+    which incidents there are."""
     ctx.say(ctx.project.incident(number, for_report))
 
 
@@ -107,7 +104,20 @@ def screening_release(
     reason: Annotated[str, typer.Option(help="Why; kept with the incident.")],
 ) -> None:
     """Let go of what came with a match, or of what a person reported; of a match itself once its entry is set aside."""
-    ctx.say(ctx.project.release_incident(number, reason))
+    result = ctx.project.release_incident(number, reason)
+    finish(ctx, result, code=INCOMPLETE if result.get("nothing") else 0)
+
+
+@group.command("close")
+@verb
+def screening_close(
+    ctx: Context,
+    number: Annotated[int, typer.Argument(metavar="ID")],
+    by: Annotated[str, typer.Option(help="Who closes it.")],
+    reason: Annotated[str, typer.Option(help="Where it was reported; kept with the incident.")],
+) -> None:
+    """End an incident that was true and was reported: what matched stays out for good. Lets go of nothing."""
+    ctx.say(ctx.project.close_incident(number, by, reason))
 
 
 @group.command("rescan")

@@ -92,7 +92,8 @@ class Recorder:
                     self._write(db, outcome, wanted.get(outcome.candidate))
                 placeholders.suspect(db, stored, self._ws.config.fetch.placeholder_urls, self._ws.catalog.run)
                 found = [self._incident(db, o, match, known[one]) for one, (o, match) in matched.items()]
-                _count(db, verdicts)
+                if self._gate.active:
+                    _count(db, verdicts)
         self.matched += len(found)
         self.recorded += len(batch)
         self.incidents = list(dict.fromkeys([*self.incidents, *found]))

@@ -33,6 +33,7 @@ from curate.media.decode import Bounds
 from curate.net.loops import finished
 from curate.progress import Progress, Step
 from curate.records import Reason
+from curate.screening import asked
 from curate.screening.gate import REMEDY, Gate
 from curate.store import lost
 from curate.store.catalog import CONFIGURED
@@ -59,6 +60,7 @@ def fetch(  # the one verb with all of the outside world handed in
     ws.catalog.set("screening", summary := canonical(gate.summary()))
     with ws.catalog.tx() as db:
         db.execute("UPDATE runs SET screening = ? WHERE run = ?", (summary, ws.catalog.run))
+    asked.note(ws.catalog, gate)
     placeholders.reconsider(ws.catalog, ws.config.fetch.placeholder_urls)
     reopened = reopen(ws)
     run = _Run(ws, gate, engine, progress, Budget(ws.config.run), limit, sample)

@@ -13,6 +13,7 @@ from curate.errors import GateError
 from curate.records import Manifest
 from curate.release.reader import HEADER, PROVENANCE, files, load
 from curate.release.rows import Rows, collect
+from curate.screening.gate import Gate
 from curate.store.blobs import disk, write
 from curate.store.catalog import now
 from curate.store.file_digests import forget, keep
@@ -24,7 +25,7 @@ from curate.store.witnesses import EXPORTING
 if TYPE_CHECKING:
     from curate.progress import Progress
     from curate.store.workspace import Workspace
-from curate.release.gates import check_leakage, check_rows, some_of
+from curate.release.gates import check_leakage, check_rows, check_screened, some_of
 from curate.release.header import coverage_of, header_of
 from curate.release.provenance import provenance_of
 from curate.release.versions import check_version
@@ -32,7 +33,9 @@ from curate.release.versions import check_version
 log = logging.getLogger(__name__)
 
 
-def export(ws: "Workspace", version: str, formats: Mapping[str, ReleaseFormat], progress: "Progress") -> dict[str, Any]:
+def export(
+    ws: "Workspace", version: str, formats: Mapping[str, ReleaseFormat], progress: "Progress", gate: Gate
+) -> dict[str, Any]:
     """Freeze the labelled survivors as release `version`, and write it in each format.
 
     Raises UsageError for a version that exists, is none or is no higher one, or where nothing is labelled; GateError if
@@ -42,13 +45,14 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, ReleaseFormat], 
     with progress.stage("export", 4) as step, disk():
         rows = collect(ws)
         check_rows(ws, rows)
+        asked = check_screened(ws, gate, rows)
         covered = coverage_of(ws)
         step()
         if (left := ws.catalog.get(EXPORTING)) not in (None, version):
             _withdraw(ws, left)  # of a run that was killed
         ws.catalog.set(EXPORTING, version)
         with aside(ws.work / "releases", version) as folder:
-            _write(ws, version, rows, folder, covered)
+            _write(ws, rows, folder, covered, header_of(ws, version, rows, gate, asked))
             step()
             check_leakage(ws, load(folder))
         release = load(ws.work / "releases" / version)
@@ -61,6 +65,8 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, ReleaseFormat], 
             _withdraw(ws, version)
             raise
     _warn(release)
+    for one in filter(None, (gate.banner, gate.lacking, asked.lacking and f"{asked.lacking}; release.json says so")):
+        progress.note(f"screening: {one}")
     return {
         **covered,
         "version": version,
@@ -68,6 +74,7 @@ def export(ws: "Workspace", version: str, formats: Mapping[str, ReleaseFormat], 
         "rows": release.header["rows"],
         "excluded": dict(rows.excluded),
         "vanished": release.header["vanished"],
+        "unscreened": asked.unscreened,
         "sha256": sha256,
     }
 
@@ -81,13 +88,13 @@ def _warn(release: Manifest) -> None:
         log.warning("release %s: one class only, %s; no classifier can be trained on it", release.version, *there)
 
 
-def _write(ws: "Workspace", version: str, rows: Rows, folder: Path, covered: Mapping[str, Any]) -> None:
+def _write(ws: "Workspace", rows: Rows, folder: Path, covered: Mapping[str, Any], header: Mapping[str, Any]) -> None:
     digests = {}
     for split, name in files().items():
         data = to_parquet(rows.tables[split])
         write(folder / name, data)
         digests[name] = hashlib.sha256(data).hexdigest()
-    header = header_of(ws, version, rows) | {"files": digests}
+    header = dict(header) | {"files": digests}
     if covered["incomplete"] or covered["coverage"]["looked_at"] < covered["coverage"]["of"]:
         header |= covered
     text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

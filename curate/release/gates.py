@@ -14,6 +14,8 @@ from curate.features import hashes
 from curate.label.final import CONFLICT, CONTRADICTED
 from curate.records import SPLITS, Manifest
 from curate.release.rows import Rows
+from curate.screening import asked
+from curate.screening.gate import Gate
 from curate.store.eligibility import DUPLICATE, NOT_DEDUPED, WAYS, remedy
 
 if TYPE_CHECKING:
@@ -46,6 +48,19 @@ def check_rows(ws: "Workspace", rows: Rows) -> None:
             raise GateError(
                 f"licence: {len(bare)} items have none ({some_of(bare)}), and [export] require_license = true"
             )
+
+
+def check_screened(ws: "Workspace", gate: Gate, rows: Rows) -> asked.Tally:
+    """Refuse a release with rows that a list in force was never asked about, or where screening cannot answer.
+
+    Where screening is not required nothing is refused, and the caller says what is returned. Raises GateError.
+    """
+    found = asked.tally(ws.catalog, gate, {sample for sample, _ in rows.ids()})
+    if gate.required and not gate.healthy:
+        raise GateError(f"screening: {gate.lacking}; no release is written; {gate.remedy}")
+    if gate.required and found.lacking:
+        raise GateError(f"screening: {found.lacking}; {asked.RESCAN}")
+    return found
 
 
 def _remedy(excluded: Mapping[str, int]) -> str:

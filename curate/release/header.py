@@ -1,6 +1,5 @@
 """The header of a release: what it holds, what it was made of and under which settings."""
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,9 @@ from curate.label.final import vanished
 from curate.policy import minors, refusals
 from curate.release.redact import removed
 from curate.release.rows import SCHEMA, Rows, config_sha256
-from curate.screening import set_aside
+from curate.screening import history, set_aside
+from curate.screening.asked import Tally
+from curate.screening.gate import Gate
 from curate.stats.coverage import over
 from curate.store import eligibility
 
@@ -35,7 +36,7 @@ def coverage_of(ws: "Workspace") -> dict[str, Any]:
     return found | {"incomplete": "; ".join(dict.fromkeys(filter(None, (found["incomplete"], *labels)))) or None}
 
 
-def header_of(ws: "Workspace", version: str, rows: Rows) -> dict[str, Any]:
+def header_of(ws: "Workspace", version: str, rows: Rows, gate: Gate, found: Tally) -> dict[str, Any]:
     """What `release.json` says, but for the digests of its files. docs/releases.md lists the keys."""
     config = ws.config
     counts = {split: Counter(table.column("label").to_pylist()) for split, table in rows.tables.items()}
@@ -54,7 +55,7 @@ def header_of(ws: "Workspace", version: str, rows: Rows) -> dict[str, Any]:
         "config_sha256": config_sha256(config),
         "splits": {"shares": config.export.splits, "salt": config.export.salt},
         "leakage": leakage(config.dedupe),
-        "screening": {"required": config.screening.required} | _screening(ws),
+        "screening": _screening(ws, gate, found),
         "approvals": _approvals(ws),
         "policy": {"refusals": refusals.version(), "minors": minors.version()},
         "columns": rows.tables["train"].column_names,
@@ -83,14 +84,27 @@ def _parent(ws: "Workspace") -> dict[str, str] | None:
     return {"version": best, "sha256": known[best]}
 
 
-def _screening(ws: "Workspace") -> dict[str, Any]:
-    """What the last fetch passed: lists without their file times, matchers, the radius; and how many items matched."""
-    summary = json.loads(ws.catalog.get("screening") or "{}")
-    lists = [{key: value for key, value in one.items() if key != "modified"} for one in summary.get("lists", [])]
-    sql = "SELECT count(DISTINCT digest) FROM incidents WHERE kind IN ('match', 'rescan')"
-    said = {key: summary.get(key) for key in ("matchers", "pdq_radius") if summary.get(key)}
+def _screening(ws: "Workspace", gate: Gate, found: Tally) -> dict[str, Any]:
+    """The lists in force, without their file times, and the matchers; how many items ever matched; what was not asked.
+
+    Of each list: since when each row was asked about it at least once, and how many were before its file changed.
+    """
+    said: dict[str, Any] = gate.summary()
+    lists = [{key: value for key, value in one.items() if key != "modified"} for one in said["lists"]]
+    for one in (*lists, *said["matchers"]):
+        name = one["name"]
+        one |= {"asked_since": found.since.get(name), "asked_before_it_changed": found.before[name]}
     ignored = set_aside.summary(ws.catalog)
-    return {"lists": lists, "matched": ws.catalog.scalar(sql), **said} | ({"set_aside": ignored} if ignored else {})
+    return {
+        "required": gate.required,
+        "healthy": gate.healthy,
+        "lists": lists,
+        "matchers": said["matchers"],
+        "pdq_radius": said["pdq_radius"],
+        "matched": history.matched(ws.catalog),
+        "unscreened": found.unscreened,
+        "unknown": found.unknown,
+    } | ({"set_aside": ignored} if ignored else {})
 
 
 def _approvals(ws: "Workspace") -> list[dict[str, str]]:

@@ -1,8 +1,9 @@
 """What a removal leaves on record: a receipt that names nothing that was removed."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,6 +32,25 @@ class Receipt:
     def path(self) -> str:
         """Where it lies, below `work/`."""
         return f"{FOLDER}/{self.receipt}.json"
+
+
+def said(receipt: Receipt | None, left: int = 0, shown: Iterable[Path] = ()) -> dict[str, Any]:
+    """What a command prints of a removal (None: nothing was removed).
+
+    `duplicates_left` are samples collapsed with what went, which stay; `shown` are the pages with pictures that there
+    were: `curate report` and `dedupe --report` make anew what went along.
+    """
+    one = receipt or Receipt("", "", "")
+    return {
+        "removed": one.counts.get("samples", 0),
+        "releases_affected": list(one.releases),
+        "receipt": one.path if receipt else None,
+        "recipients": dict(one.recipients),
+        "models_affected": list(one.models),
+        "blocks_near": one.blocks_near,
+        "duplicates_left": left,
+        "reports_removed": [str(page) for page in shown if not page.exists()],
+    }
 
 
 def earlier(catalog: "Catalog", name: str) -> Receipt | None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -208,6 +208,12 @@ def _recipients(catalog: "Catalog", versions: Sequence[str]) -> dict[str, list[s
 
 def _read(plan: dict[str, Any]) -> Plan:
     return Plan(**plan | {"receipt": Receipt(**plan["receipt"]), "tombstones": [(k, d) for k, d in plan["tombstones"]]})
+
+
+def duplicates(catalog: "Catalog", ids: Iterable[str]) -> frozenset[str]:
+    """The samples that were collapsed with one of these: the same picture in other bytes."""
+    sql = "SELECT sample FROM members WHERE collapse = (SELECT collapse FROM members WHERE sample = ?)"
+    return frozenset(row[0] for one in ids for row in catalog.all(sql, (one,))) - frozenset(ids)
 
 
 # -- removing it -----------------------------------------------------------------------------------------------------

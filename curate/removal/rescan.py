@@ -10,9 +10,10 @@ from curate.errors import GateError
 from curate.features import hashes
 from curate.media import pdq
 from curate.records import Digests
-from curate.removal.remove import keys_of, remove
-from curate.screening import preserve
-from curate.screening.gate import REMEDY, Gate, Match
+from curate.removal.receipts import said
+from curate.removal.remove import duplicates, keys_of, pages, remove
+from curate.screening import asked, preserve
+from curate.screening.gate import Gate, Match
 from curate.screening.quarantine import hold, open_incident, related_subjects
 from curate.store.catalog import now
 from curate.store.tombstones import LISTED
@@ -28,11 +29,18 @@ ASKED = 256  # samples that a remote matcher is asked about at once
 def rescan(ws: "Workspace", gate: Gate, engine: "Engine", progress: "Progress") -> dict[str, Any]:
     """Screen all stored samples, hold back and remove what matches now, and everything derived from it.
 
-    Each match has an incident, as at the gate. Raises GateError where screening cannot answer; then nothing is removed.
+    Each match has an incident, as at the gate; what was asked is put on record once it is done. Raises GateError where
+    screening cannot answer, and where nothing can match although it must; then nothing is removed.
     """
     started = time.monotonic()
     if gate.problems or not gate.active:
-        raise GateError(f"screening: {(*gate.problems, 'no list is loaded')[0]}; nothing is screened; {REMEDY}")
+        raise GateError(f"screening: {gate.lacking or 'no list is loaded'}; nothing is screened; {gate.remedy}")
+    if gate.lacking:
+        if gate.required:
+            raise GateError(f"screening: {gate.lacking}; nothing is screened; {gate.remedy}")
+        progress.note(f"screening: {gate.lacking}; nothing is screened; {gate.remedy}")
+        none = {"samples": 0, "unhashed": 0, "void": [], "matched": 0, "incidents": [], "nothing": gate.lacking}
+        return none | said(None) | {"seconds": 0.0}
     ids = [row[0] for row in ws.catalog.all("SELECT id FROM samples ORDER BY id")]
     done = hashes.complete(ws, ids, engine, progress)
     with progress.stage("rescan", len(ids)) as step:
@@ -44,7 +52,9 @@ def rescan(ws: "Workspace", gate: Gate, engine: "Engine", progress: "Progress") 
     there = set(ids)
     matched = {sample: found[sample] for sample in sorted(found) if sample in there}
     incidents = [_incident(ws, sample, match) for sample, match in matched.items()]
+    left, shown = len(duplicates(ws.catalog, matched)), pages(ws)
     receipt = remove(ws, list(matched), LISTED) if matched else None
+    asked.note(ws.catalog, gate, done.unhashed)
     ws.catalog.log("rescan", None, {"samples": len(ids), "matched": len(matched)})
     return {
         "samples": len(ids),
@@ -52,9 +62,7 @@ def rescan(ws: "Workspace", gate: Gate, engine: "Engine", progress: "Progress") 
         "void": done.void,
         "matched": len(matched),
         "incidents": incidents,
-        "removed": len(matched),
-        "releases_affected": list(receipt.releases) if receipt else [],
-        "receipt": receipt.path if receipt else None,
+        **said(receipt, left, shown),
         "seconds": round(time.monotonic() - started, 3),
     }
 

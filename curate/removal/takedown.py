@@ -1,19 +1,16 @@
 """`curate takedown`: permanently delete an item and everything derived from it."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
 from curate.layouts.folder import path_of
-from curate.removal.receipts import Receipt, earlier
-from curate.removal.remove import confirm, pages, remove
+from curate.removal.receipts import earlier, said
+from curate.removal.remove import confirm, duplicates, pages, remove
 from curate.store import lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from curate.store.catalog import Catalog
     from curate.store.workspace import Workspace
 
@@ -35,13 +32,13 @@ def takedown(
         receipts = (earlier(ws.catalog, text) for text in spellings)
         if (receipt := next(filter(None, receipts), None)) is not None:
             left = [one for one in spellings if os.path.isabs(one) and os.path.isfile(one)]  # noqa: PTH113, PTH117
-            return said(receipt, 0) | {"reports_removed": [], "left_in_source": left, "before": True}
+            return said(receipt) | {"left_in_source": left, "before": True}
         raise UsageError(f"{lookup.shown(name)} names nothing that is here; give {lookup.FORMS}")
     twins = duplicates(ws.catalog, target.ids)
     ids = target.ids | twins if with_duplicates else target.ids
     shown, files = pages(ws), _files(ws.catalog, ids, target.candidates)
     receipt = remove(ws, sorted(ids), reason, sorted(target.candidates), block_near)
-    return said(receipt, len(twins - ids)) | _gone(shown) | _left(files)
+    return said(receipt, len(twins - ids), shown) | _left(files)
 
 
 def deleted(ws: "Workspace", reason: str) -> dict[str, Any]:
@@ -50,15 +47,9 @@ def deleted(ws: "Workspace", reason: str) -> dict[str, Any]:
     ids = {row["sample"] for row in rows if row["sample"] is not None}
     bare = [row["candidate"] for row in rows if row["sample"] is None]
     if not rows:
-        nothing: dict[str, Any] = {"removed": 0, "releases_affected": [], "receipt": None, "recipients": {}}
-        return nothing | {"reports_removed": [], "left_in_source": []}
-    shown, files = pages(ws), _files(ws.catalog, ids, bare)
-    return said(remove(ws, sorted(ids), reason, bare), len(duplicates(ws.catalog, ids))) | _gone(shown) | _left(files)
-
-
-def _gone(shown: "Sequence[Path]") -> dict[str, Any]:
-    """Which of the pages with pictures went along: `curate report` and `dedupe --report` make them anew."""
-    return {"reports_removed": [str(one) for one in shown if not one.exists()]}
+        return said(None) | {"left_in_source": []}
+    shown, files, left = pages(ws), _files(ws.catalog, ids, bare), len(duplicates(ws.catalog, ids))
+    return said(remove(ws, sorted(ids), reason, bare), left, shown) | _left(files)
 
 
 def _files(catalog: "Catalog", ids: Iterable[str], candidates: Iterable[int]) -> list[str]:
@@ -79,22 +70,3 @@ SELECT candidate, sample FROM candidates WHERE reason IN ('upstream_deleted', 's
 UNION SELECT c.candidate, c.sample FROM candidates c JOIN withheld w USING (sample)
 WHERE w.reason IN ('upstream_deleted', 'source_withdrawn') ORDER BY 1
 """
-
-
-def said(receipt: Receipt, left: int) -> dict[str, Any]:
-    """What the command prints: `duplicates_left` are samples collapsed with what went, which stay."""
-    return {
-        "removed": receipt.counts.get("samples", 0),
-        "releases_affected": list(receipt.releases),
-        "receipt": receipt.path,
-        "recipients": dict(receipt.recipients),
-        "models_affected": list(receipt.models),
-        "blocks_near": receipt.blocks_near,
-        "duplicates_left": left,
-    }
-
-
-def duplicates(catalog: "Catalog", ids: Iterable[str]) -> frozenset[str]:
-    """The samples that were collapsed with one of these: the same picture in other bytes."""
-    sql = "SELECT sample FROM members WHERE collapse = (SELECT collapse FROM members WHERE sample = ?)"
-    return frozenset(row[0] for one in ids for row in catalog.all(sql, (one,))) - frozenset(ids)

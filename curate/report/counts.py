@@ -16,6 +16,7 @@ from curate.label.final import labels as release_labels
 from curate.plugins import called
 from curate.records import SPLITS, Axis, Reason
 from curate.release.reader import HEADER
+from curate.screening import history
 from curate.store import eligibility
 from curate.store.holds import held
 from curate.store.samples import declared
@@ -59,9 +60,7 @@ def screening(ws: Workspace) -> dict[str, Any]:
         "configured": [called(one) for one in (*options.lists, *options.matchers)],
         "required": ws.config.screening.required,
         "passed": [*last["lists"], *last.get("matchers", ())] if last else None,
-        "matched": ws.catalog.scalar(
-            "SELECT count(*) FROM candidates WHERE state = 'failed' AND reason = ?", (Reason.GATE_MATCH,)
-        ),
+        "matched": history.matched(ws.catalog),
         "incidents": _pairs(ws, "SELECT state, count(*) FROM incidents GROUP BY state ORDER BY state"),
         "held": len(held(ws.catalog)),
     }

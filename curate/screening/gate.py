@@ -20,7 +20,9 @@ __all__ = ["BANNER", "REMEDY", "Gate", "LoadedList", "Match", "Verdict", "load"]
 
 REMEDY = "see docs/screening.md"
 BANNER = "SCREENING IS OFF: no hash list is loaded; every release will say so"
-IDLE = "SCREENING MATCHES NOTHING: every hash of every list is set aside; `curate screening status` names them"
+NOTHING = "nothing can match: every hash of every list is set aside"
+IDLE = "SCREENING MATCHES NOTHING: every hash of every list is set aside"
+BACK = "`curate screening entry HASH --restore --reason TEXT` lets one match again"
 NONE = "required, and no list is loaded"
 SKEW = timedelta(hours=1)  # by which clocks may differ; a list from later than that has a wrong date
 UNSAID = ("doubts", "newest", "origin", "matched")  # what is no matter of a release
@@ -69,6 +71,20 @@ class Gate:
             return BANNER
         return None if any(one.matched for one in self.lists) else IDLE
 
+    @property
+    def lacking(self) -> str:
+        """Why it cannot answer where it must, or matches nothing although lists are loaded; empty where neither is."""
+        if self.problems:
+            return self.problems[0]
+        if not self.active:
+            return NONE if self.required else ""
+        return NOTHING if self.banner == IDLE else ""
+
+    @property
+    def remedy(self) -> str:
+        """What is to be done where it is `lacking`."""
+        return BACK if self.lacking == NOTHING else REMEDY
+
     def summary(self) -> dict[str, object]:
         """What a release and `curate screening status` say: which lists, of whom, how large, how old."""
         told = [asdict(one) | {"corrupt": len(one.corrupt)} for one in self.lists]
@@ -81,7 +97,7 @@ class Gate:
             "lists": told,
             "matchers": [{"name": name, "provider": one.provider} for name, one in self.matchers],
             "pdq_radius": pdq.RADIUS,
-            "problems": list(self.problems or ([NONE] if self.required and not self.active else [])),
+            "problems": list(self.problems or filter(None, [self.lacking])),
         }
 
     def admit(
@@ -94,12 +110,15 @@ class Gate:
         risky = [one for one in sorted(classes, key=str) if one not in safe]
         if self.problems:
             raise GateError(f"screening: {self.problems[0]}; nothing is fetched; {REMEDY}")
-        if risky and not self.active:
+        if risky and (not self.active or self.lacking):
             named = [f"{one or 'unlabelled'}{f' ({where})' if (where := place(one)) else ''}" for one in risky]
+            why = self.lacking if self.active else "no list is loaded"
             raise GateError(
-                f"screening: no list is loaded, and the sources can yield {', '.join(named)}, which the taxonomy"
+                f"screening: {why}, and the sources can yield {', '.join(named)}, which the taxonomy"
                 f" does not call safe; nothing is fetched; {REMEDY}"
             )
+        if self.required and self.active and self.lacking:
+            raise GateError(f"screening: {self.lacking}; nothing is fetched; {self.remedy}")
         if self.required and not self.active:
             raise GateError(
                 f"screening: {NONE}; nothing is fetched. Where every class is safe,"

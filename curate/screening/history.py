@@ -54,6 +54,15 @@ def screened(catalog: Catalog) -> Mapping[str, int]:
     return found
 
 
+def matched(catalog: Catalog) -> int:
+    """How many different files ever matched, at a fetch or in a rescan."""
+    sql = """
+    SELECT count(*) FROM (
+        SELECT digest FROM incidents WHERE kind IN ('match', 'rescan') UNION SELECT digest FROM matches)
+    """
+    return int(catalog.scalar(sql))
+
+
 def key(catalog: Catalog, match: Match) -> tuple[str, str]:
     """An entry's list and keyed digest; what a remote matcher names is known by its name."""
     return match.origin or match.list, digest(catalog, match.value or match.entry)

@@ -25,6 +25,10 @@ DECIDE = (
     "where it may be illegal, follow the procedure in docs/screening.md and do not look for it; else `curate screening"
     " release {} --reason TEXT` lets go of it, `curate takedown ID` removes it"
 )
+END = "; `curate screening close {} --by NAME --reason TEXT` once it was reported"
+REPORTED = "reported"  # the end of a true match: what matched stays out for good
+DONE = ("released", REPORTED)
+DECISIONS = ("disputed", "decided", "closed")
 PLACES = 20  # places of an incident's items that are named
 
 
@@ -38,10 +42,10 @@ def incident(ws: "Workspace", number: int, for_report: bool) -> dict[str, Any]:
     detail = json.loads(row["detail"] or "{}")
     known = ("incident", "at", "kind", "state", "acknowledged_at", "acknowledged_by")
     said = {key: row[key] for key in (*known, "digest", "list", "entry", "source")}
-    said |= {key: value for key, value in detail.items() if key not in ("places", "tombstones", "decided", "disputed")}
+    said |= {key: value for key, value in detail.items() if key not in ("places", "tombstones", *DECISIONS)}
     said |= {"held": {one["kind"]: one["n"] for one in held}, "held_samples": len(holds.held_by(ws.catalog, number))}
     said |= _entry(ws.catalog, number)
-    said |= {"disputed": detail.get("disputed"), "decided": detail.get("decided")}
+    said |= {name: detail.get(name) for name in DECISIONS}
     said |= {"next": following(number, row["kind"], row["state"])}
     if for_report:
         ws.catalog.log("incident_report", None, {"incident": number})
@@ -52,9 +56,9 @@ def incident(ws: "Workspace", number: int, for_report: bool) -> dict[str, Any]:
 
 def following(number: int, kind: str, state: str) -> str | None:
     """What is to be done about an incident of this kind; None where it was let go of."""
-    if state == "released":
+    if state in DONE:
         return None
-    return NEXT if kind in MATCHES else DECIDE.format(number)
+    return NEXT + END.format(number) if kind in MATCHES else DECIDE.format(number)
 
 
 def _entry(catalog: "Catalog", number: int) -> dict[str, Any]:
@@ -92,16 +96,60 @@ FROM candidates c JOIN mentions m USING (candidate) WHERE c.candidate = ? ORDER 
 def acknowledge(catalog: "Catalog", number: int, by: str) -> dict[str, Any]:
     """Put on record that somebody was told: it ends the exit code 5, and lets go of nothing. Logged.
 
-    The first one stays on record. Raises UsageError for a number that there is not, or a name that is none.
+    The first one stays on record, and whoever comes later is told so. Raises UsageError for a number that there is not,
+    or a name that is none.
     """
-    row, name = _row(catalog, number), reviewer_name(by, "--by")
+    row, name, late = _row(catalog, number), reviewer_name(by, "--by"), True
     with catalog.tx() as db:
         if db.execute("SELECT acknowledged_at FROM incidents WHERE incident = ?", (number,)).fetchone()[0] is None:
             tell(db, number, name)
             catalog.append(db, "acknowledge", None, {"incident": number, "by": name})
+            late = False
     row = _row(catalog, number)
     said = {key: row[key] for key in ("incident", "state", "acknowledged_at", "acknowledged_by")}
-    return said | {"next": NEXT if row["state"] == "open" else None}
+    if late:
+        said |= {"note": f"{row['acknowledged_by']} had acknowledged it already, and stays on record; {name} is not"}
+    return said | {"next": following(number, row["kind"], row["state"])}
+
+
+def close(ws: "Workspace", number: int, by: str, reason: str) -> dict[str, Any]:
+    """End an incident that was true and was reported: what it is about stays out for good, whatever becomes of lists.
+
+    What came with it stays held until it is released or taken down. Logged; who closes it was told. For the holder of
+    the driver's seat. Raises UsageError
+    for a number that there is not, one that has ended, a name that is none, or without a reason.
+    """
+    row, name = _row(ws.catalog, number), reviewer_name(by, "--by")
+    detail = json.loads(row["detail"] or "{}")
+    if row["state"] in DONE:
+        raise UsageError(f"incident {number}: it is {row['state']} already")
+    if not reason.strip():
+        raise UsageError("screening close: say why, and where it was reported (--reason)")
+    detail |= {"closed": {"at": now(), "by": name, "reason": reason}}
+    if keys := _for_good(ws.catalog, row, detail):
+        said = {"receipt": f"incident {number}", "at": now(), "reason": f"{REPORTED}: incident {number}"}
+        ws.tombstones.append(said | {"tombstones": keys})
+    with ws.catalog.tx() as db:
+        sql = "UPDATE incidents SET state = ?, detail = ? WHERE incident = ?"
+        db.execute(sql, (REPORTED, json.dumps(detail, ensure_ascii=False), number))
+        tell(db, number, name)
+        ws.catalog.append(db, "close", None, {"incident": number, "by": name})
+    held = len(holds.held_by(ws.catalog, number))
+    then = (
+        f"`curate screening release {number} --reason TEXT` lets go of what came with it; `curate takedown` removes it"
+    )
+    done = {"incident": number, "state": REPORTED, "item": "stays out for good", "held_samples": held}
+    return done | {"next": then if held else None}
+
+
+def _for_good(catalog: "Catalog", row: "Row", detail: dict[str, Any]) -> list[list[str]]:
+    """What keeps away the items that matched, or that a rescan removed; those that are stored still stay held."""
+    if row["kind"] not in MATCHES:
+        return []
+    held = catalog.all("SELECT subject FROM quarantine WHERE incident = ? AND kind = 'sample'", (row["incident"],))
+    stored = {catalog.digest("sha256", one[0]) for one in held}
+    items = [["sha256", one] for one in sorted(_items(catalog, row) - stored)]
+    return items + [list(one) for one in detail.get("tombstones", ()) if list(one) not in items] if items else []
 
 
 def dispute(ws: "Workspace", number: int, by: str, reason: str) -> dict[str, Any]:
@@ -113,6 +161,8 @@ def dispute(ws: "Workspace", number: int, by: str, reason: str) -> dict[str, Any
     detail = json.loads(row["detail"] or "{}")
     if row["kind"] not in MATCHES:
         raise UsageError(f"incident {number}: a person reported it, no list; `curate screening release` lets go of it")
+    if row["state"] == REPORTED:
+        raise UsageError(f"incident {number}: it was closed as reported, and has ended")
     if by not in entitled:
         known = f"there are: {', '.join(entitled)}" if entitled else "it names nobody"
         raise UsageError(f"screening dispute: '{by}' is not among [screening] entitled; {known}")
@@ -135,9 +185,9 @@ def release(ws: "Workspace", number: int, reason: str, actor: str, entitled: Seq
 
     Then the items are asked for again: their bytes were not kept, and the gate looks at them anew. So is what a rescan
     removed, unless somebody took it down as well: its sources are listed anew. Where somebody is `entitled`, one of
-    them must have disputed the match before. Where that is not so, only what came with the match is let go of, and the
-    incident stays open. Logged, with who and how much; who lets go of it was told. For the holder of the driver's seat.
-    Raises UsageError for a number that there is not, or without a reason.
+    them must have disputed the match before. Where that is not so, or the incident was closed as reported, only what
+    came with the match is let go of, and the incident stays as it is. Logged, with who and how much; who lets go of it
+    was told. For the holder of the driver's seat. Raises UsageError for a number that there is not, or no reason.
     """
     catalog = ws.catalog
     row = _row(catalog, number)
@@ -146,9 +196,7 @@ def release(ws: "Workspace", number: int, reason: str, actor: str, entitled: Seq
     subjects = catalog.all("SELECT kind, subject FROM quarantine WHERE incident = ?", (number,))
     before = holds.held(catalog)
     detail = json.loads(row["detail"] or "{}")
-    kept_out = (
-        "" if row["kind"] not in MATCHES else _kept_out(catalog, number, bool(entitled) and "disputed" not in detail)
-    )
+    kept_out = _kept_out(catalog, row, bool(entitled) and "disputed" not in detail)
     items = _items(catalog, row) if kept_out else set[str]()
     free = [
         one for one in subjects if not (one["kind"] == "sample" and catalog.digest("sha256", one["subject"]) in items)
@@ -171,10 +219,22 @@ def release(ws: "Workspace", number: int, reason: str, actor: str, entitled: Seq
         catalog.append(db, "quarantine_release", None, said, actor)
     done: dict[str, Any] = said | {"kept": len(subjects) - len(free), "state": state}
     done |= {"samples": len(before - holds.held(catalog))}
+    done |= {"nothing": f"nothing was let go of: {_nothing(subjects)}"} if not (free or again) else {}
     if kept_out:
-        then = f"what came with it is let go of, and the incident stays {state}; mend that, then release it again"
-        return done | {"item": f"stays out: {kept_out}", "next": then}
+        return done | {"item": f"stays out: {kept_out}", "next": _then(number, state, kept_out)}
     return done | ({"item": f"stays out: {gone}"} if gone else {})
+
+
+def _nothing(subjects: Sequence["Row"]) -> str:
+    return "what is held is the item itself" if subjects else "nothing is held on behalf of the incident"
+
+
+def _then(number: int, state: str, kept_out: str) -> str | None:
+    """What is to be done about an incident whose item stays out."""
+    if state == REPORTED:
+        return None
+    true = f"if the match is true: follow docs/screening.md{END.format(number)}"
+    return f"the incident stays {state}; {true}. If the entry is wrong: {_MEND[kept_out]}, then release it again"
 
 
 def _gone(ws: "Workspace", keys: Sequence[Sequence[str]]) -> str:
@@ -199,14 +259,27 @@ UPDATE candidates SET locator = ?, host = ?, state = 'pending', reason = NULL WH
 """
 
 
-def _kept_out(catalog: "Catalog", number: int, undisputed: bool) -> str:
+_UNCOUNTED, _IN_FORCE = "it matched before entries were counted", "its entry is not set aside"
+_UNDISPUTED = "nobody who is entitled has disputed the match"
+_MEND = {
+    _UNCOUNTED: "take it off the list",
+    _IN_FORCE: "`curate screening entry HASH --set-aside --reason TEXT`",
+    _UNDISPUTED: "`curate screening dispute`",
+}
+
+
+def _kept_out(catalog: "Catalog", row: "Row", undisputed: bool) -> str:
     """Why what an incident is about may not be asked for again; empty where it may."""
-    entries = history.entries(catalog, number)
+    if row["state"] == REPORTED:
+        return "it was reported"
+    if row["kind"] not in MATCHES:
+        return ""
+    entries = history.entries(catalog, row["incident"])
     if not entries:
-        return "it matched before entries were counted"
+        return _UNCOUNTED
     if not all(set_aside.has(catalog, one.list, one.key) for one in entries):
-        return "its entry is not set aside (`curate screening entry HASH --set-aside`)"
-    return "nobody who is entitled has disputed the match (`curate screening dispute`)" if undisputed else ""
+        return _IN_FORCE
+    return _UNDISPUTED if undisputed else ""
 
 
 def _items(catalog: "Catalog", row: "Row") -> set[str]:
@@ -221,24 +294,7 @@ UPDATE candidates SET state = 'pending', reason = NULL, detail = NULL WHERE stat
 """
 
 
-# -- all together ----------------------------------------------------------------------------------------------------
-
-
-def overview(ws: "Workspace") -> dict[str, Any]:
-    """Incidents by state, what is sealed, and how much was screened, and how; expired seals are removed."""
-    states = ws.catalog.all("SELECT state, count(*) FROM incidents GROUP BY state ORDER BY state")
-    waiting = holds.untold(ws.catalog)
-    gone = expire(ws)
-    counts = history.screened(ws.catalog)
-    return {
-        "screened": counts.get("screened", 0),
-        "exact_only": counts.get("exact_only", 0),
-        "matched": counts.get("matched", 0),
-        "incidents": {row[0]: row[1] for row in states},
-        "unacknowledged": waiting,
-        "sealed": len(_seals(ws.catalog)),
-        "expired": len(gone),
-    }
+# -- what is sealed ---------------------------------------------------------------------------------------------------
 
 
 def expire(ws: "Workspace", strays: bool = False) -> list[str]:
@@ -246,19 +302,19 @@ def expire(ws: "Workspace", strays: bool = False) -> list[str]:
 
     `strays`: also what a killed run sealed and did not record; for the holder of the driver's seat.
     """
-    seals = _seals(ws.catalog)
-    gone = preserve.sweep(ws.work, {name: expires for name, (_, expires) in seals.items()}, strays)
+    known = seals(ws.catalog)
+    gone = preserve.sweep(ws.work, {name: expires for name, (_, expires) in known.items()}, strays)
     for name in gone:
-        if name in seals:
+        if name in known:
             with ws.catalog.tx() as db:
                 sql = "UPDATE incidents SET detail = json_remove(detail, '$.sealed') WHERE incident = ?"
-                db.execute(sql + " AND json_extract(detail, '$.sealed') = ?", (seals[name][0], name))
+                db.execute(sql + " AND json_extract(detail, '$.sealed') = ?", (known[name][0], name))
                 db.execute("UPDATE matches SET sealed = NULL WHERE sealed = ?", (name,))
-                ws.catalog.append(db, "seal_expired", None, {"incident": seals[name][0]})
+                ws.catalog.append(db, "seal_expired", None, {"incident": known[name][0]})
     return gone
 
 
-def _seals(catalog: "Catalog") -> dict[str, tuple[int, str]]:
+def seals(catalog: "Catalog") -> dict[str, tuple[int, str]]:
     """The sealed files that incidents name: which incident, and until when."""
     sql = """
     SELECT json_extract(detail, '$.sealed') AS name, incident, json_extract(detail, '$.expires') AS expires
@@ -271,7 +327,7 @@ def _seals(catalog: "Catalog") -> dict[str, tuple[int, str]]:
 def _row(catalog: "Catalog", number: int) -> "Row":
     rows = catalog.all("SELECT * FROM incidents WHERE incident = ?", (number,))
     if not rows:
-        raise UsageError(f"incident {number}: there is no such incident; `curate screening status` counts them")
+        raise UsageError(f"incident {number}: there is no such incident; `curate screening incident` lists them")
     return rows[0]
 
 

@@ -284,7 +284,9 @@ def _change(db: sqlite3.Connection, table: str, what: str, row: str) -> str:
 
 def _columns(db: sqlite3.Connection, table: str) -> list[str]:
     named = [one[1] for one in db.execute(f"PRAGMA table_info({table})")]
-    return [one for one in named if not (table == "runs" and one in ("status", "ended_at", "result", "screening"))]
+    return [
+        one for one in named if not (table == "runs" and one in ("status", "ended_at", "result", "screening", "asked"))
+    ]
 
 
 def _apply(db: sqlite3.Connection, found: Sequence[Mapping[str, Any]]) -> None:

@@ -1,5 +1,6 @@
 """The catalog's schema, as a list of functions; each runs once, in one transaction with the number that records it."""
 
+import json
 import sqlite3
 from collections.abc import Callable
 
@@ -371,3 +372,21 @@ def m014_orientations(db: sqlite3.Connection) -> None:
     for column in ("signs BLOB NOT NULL DEFAULT x''", "inner_phash BLOB NOT NULL DEFAULT x''",
                    "inner_signs BLOB NOT NULL DEFAULT x''", "inner_quality REAL NOT NULL DEFAULT 0"):  # fmt: skip
         db.execute(f"ALTER TABLE held_out ADD COLUMN {column}")
+
+
+@MIGRATIONS.append
+def m015_asked(db: sqlite3.Connection) -> None:
+    """Which lists each run asked, as JSON: `lists`, `aside` (numbers of set_aside that matched nothing then), `missed`
+    (samples, of a rescan); NULL where nothing is known. Of runs before, by the names of the lists."""
+    db.execute("ALTER TABLE runs ADD COLUMN asked TEXT")
+    aside = "SELECT number FROM set_aside WHERE at <= ? AND (ended_at IS NULL OR ended_at > ?)"
+    for run, at, text in db.execute("SELECT run, started_at, screening FROM runs WHERE screening NOT NULL").fetchall():
+        said = json.loads(text)
+        lists = [one for one in said["lists"] if sum(one.get("hashes", {"": 1}).values()) > one.get("negative", 0)]
+        asked = [
+            {name: one[name] for name in ("name", "provider", "sha256") if name in one}
+            | {"radius": one.get("radius", 31), "kinds": list(one.get("hashes", ()))}
+            for one in (*lists, *said.get("matchers", ()))
+        ]
+        numbers = [row[0] for row in db.execute(aside, (at, at))]
+        db.execute("UPDATE runs SET asked = ? WHERE run = ?", (json.dumps({"lists": asked, "aside": numbers}), run))

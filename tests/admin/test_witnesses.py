@@ -310,6 +310,7 @@ def test_a_workspace_of_the_version_before_gains_its_journal(root: Path) -> None
         db.executescript("DROP TABLE outbox; DROP TABLE forgotten; DELETE FROM meta WHERE key = 'journal'")
         for column in ("signs", "inner_phash", "inner_signs", "inner_quality"):
             db.execute(f"ALTER TABLE held_out DROP COLUMN {column}")
+        db.execute("ALTER TABLE runs DROP COLUMN asked")
         db.execute(f"PRAGMA user_version = {[one.__name__ for one in MIGRATIONS].index('m013_journal')}")
         db.commit()
     (work / "catalog.db-seal").unlink()

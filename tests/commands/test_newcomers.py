@@ -131,7 +131,7 @@ def test_a_list_that_is_wanted_and_missing_is_not_screening_that_is_off(curate: 
     write(curate.root, required="true")
     said = curate("screening", "status", code=4).err
     assert "SCREENING IS OFF" not in said
-    assert "nothing is fetched: required, and no list is loaded" in said
+    assert "cannot answer: required, and no list is loaded; nothing is fetched" in said
     write(curate.root)
     assert "SCREENING IS OFF" in curate("screening", "status").err
 

@@ -17,7 +17,7 @@ from curate.train.run import train
 from tests.support.builders import add, workspace
 from tests.support.calling import Command
 from tests.support.pictures import encode, texture
-from tests.support.releases import FORMATS, QUIET
+from tests.support.releases import FORMATS, QUIET, SCREENED
 from tests.support.weak import put
 from tests.train.test_train import Tiny, items, released
 
@@ -93,12 +93,12 @@ def test_a_sample_that_cannot_be_hashed_leaves_the_release_and_stops_nothing(tmp
     path.write_bytes(bytes(path.stat().st_size))  # as many as they were, or they would be lost
     assert dedupe(ws, Serial(), QUIET)["unhashed"] == 1
     put(ws, dict.fromkeys(ids, ("neutral", 0.9)))
-    said = export(ws, "1.0.0", FORMATS, QUIET)
+    said = export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
     assert said["excluded"] == {eligibility.UNHASHED: 1}
     assert sum(said["rows"].values()) == 3
     path.write_bytes(encode(texture(0), "PNG"))
     dedupe(ws, Serial(), QUIET)
-    assert sum(export(ws, "1.1.0", FORMATS, QUIET)["rows"].values()) == 4
+    assert sum(export(ws, "1.1.0", FORMATS, QUIET, SCREENED)["rows"].values()) == 4
     ws.close()
 
 

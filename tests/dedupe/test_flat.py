@@ -24,7 +24,7 @@ from curate.release.export import export
 from tests.support.builders import add, members, workspace
 from tests.support.calling import Command
 from tests.support.pictures import encode, photograph, texture
-from tests.support.releases import FORMATS, Item, stocked
+from tests.support.releases import FORMATS, SCREENED, Item, stocked
 
 QUIET = Progress(quiet=True)
 BLACK = bytes(8)
@@ -110,13 +110,13 @@ def test_flat_pictures_go_through_every_verb(curate: Command) -> None:
 def test_only_what_has_no_hash_blocks_an_export(tmp_path: Path) -> None:
     items = [Item("black", hash=BLACK, quality=0.0), Item("other", "test"), Item("dark", "test", hash=BLACK, quality=0)]
     ws = stocked(tmp_path / "a", items)
-    assert export(ws, "1.0.0", FORMATS, QUIET)["rows"] == {"train": 1, "val": 0, "test": 2}
+    assert export(ws, "1.0.0", FORMATS, QUIET, SCREENED)["rows"] == {"train": 1, "val": 0, "test": 2}
     (part,) = hashes.table(ws).parts()
     rows = hashes.table(ws).read()
     assert rows is not None
     hashes.table(ws).write(part, rows.filter([one != items[0].id for one in rows.column("id").to_pylist()]))
     with pytest.raises(GateError, match=f"1 items have no perceptual hash .{items[0].id}"):
-        export(ws, "1.0.1", FORMATS, QUIET)
+        export(ws, "1.0.1", FORMATS, QUIET, SCREENED)
     ws.close()
 
 
@@ -155,7 +155,7 @@ def test_without_thresholds_nothing_is_near_to_what_has_no_hash(tmp_path: Path) 
 
 def test_a_held_out_release_whose_hash_is_lost_says_so_and_bars_nothing_black(tmp_path: Path) -> None:
     ws = stocked(tmp_path, [Item("one"), Item("two"), Item("three", "test")], Config())
-    export(ws, "1.0.0", FORMATS, QUIET)
+    export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
     for table in (hashes.table(ws), hashes.pdq_table(ws)):
         rows = table.read()
         assert rows is not None

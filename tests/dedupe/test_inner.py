@@ -27,7 +27,7 @@ from curate.release.export import export
 from curate.store.workspace import Workspace
 from tests.support.builders import add, members, workspace
 from tests.support.pictures import encode, photograph, texture
-from tests.support.releases import FORMATS, Item, far, stocked
+from tests.support.releases import FORMATS, SCREENED, Item, far, stocked
 
 QUIET = Progress(quiet=True)
 Change = Callable[[Image.Image], Image.Image]
@@ -203,12 +203,12 @@ def test_the_gate_asks_test_against_train_where_dedupe_was_told_not_to(tmp_path:
         ws = stocked(tmp_path / split, items, config)
         if refused:
             with pytest.raises(GateError, match=r"mirrored or turned.*set orientations and borders"):
-                export(ws, "1.0.0", FORMATS, QUIET)
+                export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
             ws.config = replace(config, dedupe=DedupeConfig())
             with pytest.raises(GateError, match=r"mirrored or turned.*run `curate dedupe` again"):
-                export(ws, "1.0.0", FORMATS, QUIET)
+                export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
         else:
-            export(ws, "1.0.0", FORMATS, QUIET)
+            export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
             said = json.loads((ws.work / "releases" / "1.0.0" / "release.json").read_text())["leakage"]
             assert said["orientations"] is False
             assert said["test_against_train"] == {"orientations": True, "borders": True, "turned_radius": 6}

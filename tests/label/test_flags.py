@@ -33,7 +33,7 @@ from curate.stats.intervals import at_most
 from curate.store.workspace import Workspace
 from tests.support.queues import IDS, workspace
 from tests.support.queues import queue as as_drawn
-from tests.support.releases import Item, stocked
+from tests.support.releases import SCREENED, Item, stocked
 from tests.support.samples import declare, judge
 
 QUIET = Progress(quiet=True)
@@ -337,7 +337,7 @@ def test_classes_that_vanish_are_said(tmp_path: Path, caplog: pytest.LogCaptureF
     declare(ws, items[0].id, AXIS, "neutral")
     declare(ws, items[1].id, AXIS, "drawings")
     with caplog.at_level(logging.WARNING):
-        assert export(ws, "1.0.0", {}, QUIET)["vanished"] == ["drawings"]
+        assert export(ws, "1.0.0", {}, QUIET, SCREENED)["vanished"] == ["drawings"]
     assert "sources declare drawings, and it holds none of that" in caplog.text
     assert "one class only, neutral" in caplog.text
 
@@ -414,7 +414,7 @@ def test_a_release_says_who_only_advised(tmp_path: Path) -> None:
     for name in ids:
         journal.decide(name, "neutral")
     run(ws, functions(a=dict.fromkeys(ids, "neutral"), odd=dict.fromkeys(ids, "porn")))
-    export(ws, "1.0.0", {}, QUIET)
+    export(ws, "1.0.0", {}, QUIET, SCREENED)
     header = (ws.work / "releases" / "1.0.0" / "release.json").read_text()
     assert '"advise": {\n  "content": {\n   "odd": {\n    "at_most": 0.0921,\n    "audited": 31,' in header
 

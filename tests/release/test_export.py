@@ -34,6 +34,7 @@ from tests.support.releases import (
     FORMATS,
     GOLDEN,
     QUIET,
+    SCREENED,
     Item,
     Mention,
     contents,
@@ -46,7 +47,7 @@ from tests.support.releases import (
 
 
 def released(ws: Workspace, version: str = "1.0.0", formats: dict[str, ReleaseFormat] | None = None) -> dict[str, Any]:
-    return export(ws, version, FORMATS if formats is None else formats, QUIET)
+    return export(ws, version, FORMATS if formats is None else formats, QUIET, SCREENED)
 
 
 def rows(ws: Workspace, version: str = "1.0.0") -> dict[str, dict[str, Any]]:
@@ -161,22 +162,16 @@ def test_every_sample_is_released_or_counted_with_its_reason(tmp_path: Path) -> 
 
 def test_the_header_says_what_it_was_made_under(tmp_path: Path) -> None:
     ws = stocked(tmp_path, golden_items(), golden_config())
-    entry = {
-        "name": "lines:1",
-        "provider": "self",
-        "sha256": "ab",
-        "entries": 3,
-        "corrupt": 0,
-        "modified": "2026-01-01",
-    }
-    ws.catalog.set("screening", json.dumps({"required": True, "lists": [entry]}))
     first = released(ws, "1.0.0")
     released(ws, "1.1.0")
     released(ws, "10.0.0")
     headers = {v: load(ws.work / "releases" / v).header for v in ("1.0.0", "1.1.0", "10.0.0")}
     assert [h["parent"] and h["parent"]["version"] for h in headers.values()] == [None, "1.0.0", "1.1.0"]
     assert headers["1.1.0"]["parent"]["sha256"] == first["sha256"]
-    assert headers["1.0.0"]["screening"]["lists"] == [{k: v for k, v in entry.items() if k != "modified"}]
+    said = headers["1.0.0"]["screening"]
+    assert [(one["name"], one["provider"], one["sha256"]) for one in said["lists"]] == [("lines:1", "self", "ab")]
+    assert "modified" not in said["lists"][0]
+    assert (said["required"], said["unscreened"], said["unknown"]) == (True, 0, sum(headers["1.0.0"]["rows"].values()))
     assert headers["1.0.0"]["counts"]["train"] == {"drawings": 1, "neutral": 2}
 
 

@@ -13,11 +13,11 @@ from curate.release.export import export
 from curate.release.reader import load
 from curate.release.rows import config_sha256
 from curate.store.workspace import Workspace
-from tests.support.releases import QUIET, Item, Mention, stocked
+from tests.support.releases import QUIET, SCREENED, Item, Mention, stocked
 
 
 def released(ws: Workspace) -> dict[str, Any]:
-    return export(ws, "1.0.0", {}, QUIET)
+    return export(ws, "1.0.0", {}, QUIET, SCREENED)
 
 
 def rows(ws: Workspace) -> dict[str, dict[str, Any]]:

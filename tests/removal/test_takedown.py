@@ -29,7 +29,7 @@ from curate.store.tombstones import SCRUBBED
 from curate.store.workspace import Workspace
 from tests.support.builders import add, decide, members, workspace
 from tests.support.pictures import encode, texture
-from tests.support.releases import FORMATS
+from tests.support.releases import FORMATS, SCREENED
 
 QUIET = Progress(quiet=True)
 
@@ -45,7 +45,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
             add(ws, encode(texture(seed), quality=60), "neutral")
     ws.catalog.begin("dedupe", "")
     dedupe(ws, Serial(), QUIET)
-    export(ws, "1.0.0", FORMATS, QUIET)
+    export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
     (ws.root / "report.html").write_text("<img>")
     (ws.work / "review" / "session").mkdir(parents=True)
     (ws.work / "review" / "session" / "thumbnail.jpg").write_bytes(encode(texture(0)))
@@ -260,7 +260,7 @@ def test_the_next_release_lists_it_and_recipients_are_named(ws: Workspace) -> No
     share(ws, "1.0.0", "Ada of Example University")
     said = takedown(ws, one, "asked for")
     assert said["recipients"] == {"1.0.0": ["Ada of Example University"]}
-    export(ws, "1.0.1", FORMATS, QUIET)
+    export(ws, "1.0.1", FORMATS, QUIET, SCREENED)
     assert load(ws.work / "releases/1.0.1").header["removed"] == [{"id": one, "versions": ["1.0.0"]}]
 
 

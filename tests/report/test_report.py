@@ -31,7 +31,7 @@ from curate.report.run import gather, matrix, report
 from curate.stats.metrics import Predictions, evaluate, said_by
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
-from tests.support.releases import Item, stocked
+from tests.support.releases import SCREENED, Item, stocked
 from tests.support.weak import put
 
 QUIET = Progress(quiet=True)
@@ -286,7 +286,7 @@ def test_the_page_says_the_same(build: Builder) -> None:
 def test_releases_are_what_export_wrote(tmp_path: Path) -> None:
     items = [Item(f"n{n}", "train" if n % 3 else "test") for n in range(12)]
     ws = stocked(tmp_path, items)
-    result = export(ws, "1.0.0", {}, QUIET)
+    result = export(ws, "1.0.0", {}, QUIET, SCREENED)
     (found,) = figures.releases(ws)
     assert {split: sum(counts.values()) for split, counts in found["rows"].items()} == result["rows"]
     assert (found["excluded"], found["sha256"]) == (result["excluded"], result["sha256"])
@@ -355,7 +355,8 @@ def test_screening_says_what_the_last_fetch_passed(tmp_path: Path) -> None:
     assert "Nothing has been fetched yet." in Page(written(builder)).text
     passed = [{"name": "mine.txt", "provider": "self", "entries": 1234}]
     builder.ws.catalog.set("screening", json.dumps({"lists": passed}))
-    builder.fail(builder.source("urllist:aa"), "gate_match")
+    with builder.ws.catalog.tx() as db:
+        db.execute("INSERT INTO incidents (at, kind, digest) VALUES ('2026-01-01', 'match', 'ab')")
     text = Page(written(builder)).text
     assert "Screening is on." in text
     assert "mine.txt of self (1,234 hashes)" in text

@@ -50,7 +50,7 @@ def many(root: Path, count: int, every: int) -> int:
 def test_a_hot_entry_neither_passes_what_it_matches_nor_ends_the_run(tmp_path: Path) -> None:
     """1 % of 300 pictures: one incident, nothing of them kept, the rest is stored; exit 5 all the same."""
     configure(tmp_path, HOLD)
-    listed(tmp_path, [hash_of(PHOTO)])
+    listed(tmp_path, [hash_of(PHOTO), "5" * 32])
     bad = many(tmp_path, 300, 100)
     assert bad == 3
     error = curate(tmp_path, "fetch", ok=(5,))["error"]
@@ -230,7 +230,7 @@ def killed(root: Path, action: str, after: int, *args: str) -> None:
 def test_killed_while_an_entry_is_set_aside_it_still_matches(tmp_path: Path) -> None:
     configure(tmp_path, lists=LIST + LIST.replace("list.txt", "more.txt"))
     for name in ("list.txt", "more.txt"):
-        listed(tmp_path, [hash_of(PHOTO)], name)
+        listed(tmp_path, [hash_of(PHOTO), "5" * 32], name)
     put(tmp_path, "a.jpg", encode(PHOTO))
     args = ("screening", "entry", hash_of(PHOTO), "--set-aside", "--all-lists", "--reason", "a logo")
     for after in (0, 1):
@@ -387,7 +387,7 @@ def test_a_digest_that_was_set_aside_does_not_stand_in_the_way_of_a_removal(tmp_
     configure(tmp_path)
     data = encode(PHOTO, "PNG")
     entry = hashlib.sha256(data).hexdigest()
-    listed(tmp_path, [entry])
+    listed(tmp_path, [entry, "5" * 32])
     put(tmp_path, "one.png", data)
     curate(tmp_path, "fetch", ok=(5,))
     curate(tmp_path, "screening", "entry", entry, "--set-aside", "--reason", "a logo")

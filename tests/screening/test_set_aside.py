@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,19 @@ from curate.screening.incidents import dispute, incident, release
 from curate.screening.misfires import suspicious
 from curate.store.workspace import Workspace
 from tests.fetch.test_fetch import curate
+from tests.support import screened
 from tests.support.pictures import encode, photograph, texture
 from tests.support.releases import QUIET
-from tests.support.screened import LIST, configure, fates, fetched, gate, hash_of, listed, logged, opened, put
+from tests.support.screened import LIST, configure, fates, fetched, gate, hash_of, logged, opened, put
 
 PHOTO = photograph()
 HASH = hash_of(PHOTO)
 MORE = '[[screening.lists]]\nuse = "lines"\npath = "more.txt"\n'
+
+
+def listed(root: Path, values: Sequence[str], name: str = "list.txt") -> None:
+    """A list that has another entry, too, so that it can match something whatever is set aside."""
+    screened.listed(root, [*values, "5" * 32], name)
 
 
 @pytest.fixture
@@ -52,7 +59,9 @@ def set_it_aside(
 def test_the_whole_way_by_the_command(root: Path) -> None:
     """Match, refused release, set aside, release, asked again, stored; restored, and found again by a rescan."""
     assert "1 item(s) matched" in curate(root, "fetch", ok=(5,))["error"]
-    kept = curate(root, "screening", "release", "1", "--reason", "it is a logo")
+    kept = curate(root, "screening", "release", "1", "--reason", "it is a logo", ok=(3,))
+    assert "nothing was let go of" in kept["nothing"]
+    assert kept["next"].index("close 1") < kept["next"].index("If the entry is wrong")
     assert (kept["released"], kept["kept"], kept["asked_again"]) == (0, 0, 0)
     assert "not set aside" in kept["item"]
     assert kept["state"] == curate(root, "screening", "incident", "1")["state"] == "open"
@@ -196,7 +205,7 @@ def test_of_a_row_that_is_two_hashes_both_are_set_aside(root: Path) -> None:
     assert fetched(root)[0]["reasons"] == {"gate_match": 1}
     set_it_aside(root, hashlib.sha256(data).hexdigest())
     ws = opened(root)
-    assert [(one.entries, one.guessed, one.set_aside, one.matched) for one in gate(ws).lists] == [(1, 1, 1, 0)]
+    assert [(one.entries, one.guessed, one.set_aside, one.matched) for one in gate(ws).lists] == [(2, 1, 1, 1)]
     assert release(ws, 1, "wrong", "ann")["asked_again"] == 1
     ws.close()
     assert fetched(root)[0]["stored"] == 4
@@ -221,12 +230,21 @@ def test_a_neighbour_in_the_list_still_matches(root: Path) -> None:
 
 
 def test_all_of_a_list_set_aside_is_said_aloud(root: Path) -> None:
+    screened.listed(root, [HASH])
     set_it_aside(root, HASH)
     ws = opened(root)
     assert not gate(ws).healthy
     assert gate(ws).summary()["healthy"] is False
     assert "MATCHES NOTHING" in (gate(ws).banner or "")
     ws.close()
+    for verb in (("screening", "rescan"), ("fetch",)):
+        assert "nothing can match" in curate(root, *verb, ok=(4,))["error"]
+    status = curate(root, "screening", "status", ok=(4,))
+    assert status["problems"] == ["nothing can match: every hash of every list is set aside"]
+    configure(root, "required = false")
+    said = curate(root, "screening", "rescan")
+    assert (said["samples"], said["matched"]) == (0, 0)
+    assert "nothing can match" in said["nothing"]
 
 
 # -- false, says somebody who is entitled ----------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from curate.store.shards import assign
 from curate.store.tables import to_table
 from curate.store.workspace import Workspace
 from tests.support.builders import bares
-from tests.support.releases import FORMATS
+from tests.support.releases import FORMATS, SCREENED
 from tests.support.weak import put
 
 PART = 1000
@@ -29,7 +29,7 @@ def stocked(root: Path, n: int) -> Workspace:
     _rows(ws, ids)
     _tables(ws, ids)
     ws.catalog.begin("export", "")
-    export(ws, "1.0.0", FORMATS, Progress(quiet=True))
+    export(ws, "1.0.0", FORMATS, Progress(quiet=True), SCREENED)
     ws.catalog.end("done")
     return ws
 

@@ -22,6 +22,8 @@ from curate.plugins import make, names
 from curate.progress import Progress
 from curate.records import Axis, Taxonomy
 from curate.release.export import export
+from curate.screening.gate import Gate
+from curate.screening.listed import LoadedList
 from curate.store.tables import to_table
 from curate.store.workspace import Workspace
 from tests.support.builders import bares, far_pdq
@@ -31,6 +33,10 @@ GOLDEN = Path(__file__).parent / "golden"
 AXES = (Axis(borderline=("sexy",)), Axis("medium", ("photograph", "drawing"), ("photograph", "drawing"), ()))
 FORMATS = {name: make("manifests", Plugin(name), "format") for name in names("manifests")}
 QUIET = Progress(quiet=True)
+SCREENED = Gate(  # a list that can match something
+    True,
+    (LoadedList("lines:1", "self", "ab", 1, (), "2026-01-01", hashes={"md5": 1}, matched=1, origin="lines a.txt"),),
+)
 T = TypeVar("T")
 
 
@@ -188,7 +194,7 @@ def main() -> None:
     """Write what this version writes; look at the difference before you commit it."""
     with tempfile.TemporaryDirectory() as folder:
         ws = stocked(Path(folder), golden_items(), golden_config())
-        export(ws, "1.0.0", FORMATS, QUIET)
+        export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
         ws.close()
         shutil.rmtree(GOLDEN, ignore_errors=True)
         shutil.copytree(ws.work / "exports" / "1.0.0", GOLDEN)

@@ -26,7 +26,7 @@ from curate.release.reader import load
 from curate.store.workspace import Workspace
 from curate.train.run import _without, lines, train
 from tests.support.pictures import encode, texture
-from tests.support.releases import QUIET, Item, contents, far, stocked
+from tests.support.releases import QUIET, SCREENED, Item, contents, far, stocked
 from tests.support.samples import declare, judge
 
 RECIPE = {"shorter_side": 256, "center_crop": 1.0, "size": [16, 16], "interpolation": "bicubic", "mean": [127.0] * 3,
@@ -81,7 +81,7 @@ def items(n: int = 40) -> list[Item]:
 def released(root: Path, held: Sequence[Item], config: Config | None = None) -> Workspace:
     ws = stocked(root, held, config)
     ws.blobs.put((item.id, item.content) for item in held)
-    export(ws, "1.0.0", {}, QUIET)
+    export(ws, "1.0.0", {}, QUIET, SCREENED)
     return ws
 
 
