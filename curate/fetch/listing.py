@@ -12,7 +12,7 @@ from curate.net.urls import host
 from curate.options import suggest
 from curate.plugins import digest_of, kind_of, name_of, options_of
 from curate.policy import judge
-from curate.records import LATER, Candidate, Page, Reason, Taxonomy
+from curate.records import LATER, Candidate, Locator, Page, Reason, Taxonomy
 from curate.store.catalog import now
 from curate.store.tombstones import Blocked, refuse
 
@@ -81,6 +81,8 @@ async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: 
     async for page in source.pages(http, cursor):
         with catalog.tx() as db:
             for candidate in page.candidates:
+                if (fault := fault_of(candidate)) is not None:
+                    raise UsageError(f"sources.{name_of(source)}: lists {str(candidate)[:80]}: {fault}")
                 if blocked.candidate(candidate):
                     refuse(catalog, db, candidate.locator)
                     continue
@@ -93,6 +95,27 @@ async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: 
             db.execute(_LISTED, after)
         cursor = page.cursor
         step(len(page.candidates))
+
+
+def fault_of(candidate: object) -> str | None:
+    """What is wrong with the fields of a candidate that a source yields; None where they are right."""
+    if not isinstance(candidate, Candidate) or not isinstance(candidate.locator, Locator):
+        return "a source yields Candidate(Locator(...), ref, label) of curate.records"
+    locator = candidate.locator
+    if locator.kind not in ("url", "path") or not isinstance(locator.value, str):
+        return "its locator is not ('url', text) or ('path', text)"
+    if not isinstance(candidate.ref, str):
+        return "its ref is no text"
+    for name in _TEXTS:
+        if not isinstance(getattr(candidate, name), str | None):
+            return f"its {name} is neither text nor None"
+    if not all(isinstance(one, str) for pair in candidate.labels.items() for one in pair):
+        return "its labels are not text by text"
+    facts = (one if isinstance(one, tuple) else (one,) for one in candidate.facts.values())
+    return None if all(isinstance(one, str) for each in facts for one in each) else "its facts are not texts"
+
+
+_TEXTS = ("label", "album", "license", "attribution", "sha1")
 
 
 def stamp_of(source: Source) -> str | None:

@@ -18,7 +18,8 @@ import numpy as np
 from curate.contracts import Selection
 from curate.errors import UsageError
 from curate.features.score_worker import Columns, blank, fill
-from curate.records import Candidate, CorruptRow, Dated, ListedHash, Locator, Page, Response, SkippedRow
+from curate.fetch.listing import fault_of
+from curate.records import CorruptRow, Dated, ListedHash, Page, Response, SkippedRow
 from curate.testing import made
 
 PAGES = 3  # of a source that are looked at
@@ -84,8 +85,8 @@ def _page(page: Any, classes: frozenset[str | None]) -> Iterator[str]:
         yield f"has pages() that gives {str(page)[:80]}: Page(candidates, cursor) of curate.records, text or None"
         return
     for one in page.candidates:
-        if not isinstance(one, Candidate) or not isinstance(one.locator, Locator):
-            yield f"lists {str(one)[:80]}: Candidate(Locator(...), ref, label) of curate.records"
+        if (fault := fault_of(one)) is not None:
+            yield f"lists {str(one)[:80]}: {fault}"
             return
         if one.label not in classes:
             yield f"lists {one.ref} with the label {one.label!r}, which classes() does not name"

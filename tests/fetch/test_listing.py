@@ -10,6 +10,7 @@ from curate.config import Config, FetchConfig
 from curate.contracts import Http
 from curate.engine.serial import Serial
 from curate.errors import GateError, ItemError
+from curate.fetch.listing import fault_of
 from curate.fetch.run import fetch
 from curate.net.offline import Offline
 from curate.progress import Progress
@@ -128,3 +129,24 @@ def test_a_refused_source_is_refused_by_name(ws: Workspace, tmp_path: Path) -> N
     with pytest.raises(GateError, match="NudeNet"):
         run(ws, Local(tmp_path / "nudenet_dataset", label="neutral"))
     assert ws.catalog.scalar("SELECT count(*) FROM candidates") == 0
+
+
+@pytest.mark.parametrize(
+    ("candidate", "says"),
+    [
+        ("https://example.org/1.jpg", "yields Candidate"),
+        (Candidate(Locator("url", 5), "a"), "its locator"),  # type: ignore[arg-type]
+        (Candidate(Locator("file", "x"), "a"), "its locator"),  # type: ignore[arg-type]
+        (Candidate(Locator("url", "x"), 3), "its ref"),  # type: ignore[arg-type]
+        (Candidate(Locator("url", "x"), "a", ["neutral"]), "its label"),  # type: ignore[arg-type]
+        (Candidate(Locator("url", "x"), "a", license=7), "its license"),  # type: ignore[arg-type]
+        (Candidate(Locator("url", "x"), "a", facts={"words": ("a", 3)}), "its facts"),  # type: ignore[dict-item]
+    ],
+)
+def test_what_a_source_must_not_yield_is_named(candidate: object, says: str) -> None:
+    assert says in (fault_of(candidate) or "")
+
+
+def test_what_a_source_may_yield_has_no_fault() -> None:
+    full = Candidate(Locator("path", "a"), "r", "neutral", {"drawn": "yes"}, "album", facts={"words": ("a", "b")})
+    assert fault_of(full) is None
