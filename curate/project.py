@@ -17,7 +17,7 @@ from curate.store.workspace import Workspace, find_root
 
 if TYPE_CHECKING:
     from curate.admin.doctor import Check
-    from curate.checks.run import Checked
+    from curate.checks.findings import Findings
     from curate.release.access import Release
 
 
@@ -331,16 +331,19 @@ def load_release(folder: str | Path) -> "Release":
     return Release(load(path))
 
 
-def check(folder: str | Path | None = None, list: str | Path | None = None, splits: Sequence[str] = ()) -> "Checked":
+def check(
+    folder: str | Path | None = None, list: str | Path | None = None, splits: Sequence[str] = (), keep: str = "test"
+) -> "Findings":
     """Ask of a dataset on disk: leaks across splits, duplicates, label conflicts, what gives labels away.
 
     `folder` holds <split>/<class>/x.jpg or <class>/x.jpg, `list` is a CSV or Parquet of path, label, split; needs no
-    project, and writes nothing.
+    project, and writes nothing. `keep` ("test", "train", "largest") says whose copy stays.
     """
     from curate.checks import dataset
+    from curate.checks.findings import Findings
     from curate.checks.run import check as ask
 
     session = Session(Path(), quiet=True)
     root, table = (None if one is None else Path(one) for one in (folder, list))
     found = dataset.read(root, table, splits, outside=False)
-    return ask(found, session.engine(Config()), session.progress)
+    return Findings(ask(found, session.engine(Config()), session.progress, keep))

@@ -222,7 +222,16 @@ def test_a_dataset_is_checked_without_a_project(tmp_path: Path) -> None:
     for split in ("train", "test"):
         (tmp_path / split / "neutral").mkdir(parents=True)
         (tmp_path / split / "neutral" / "1.png").write_bytes(encode(texture(1), "PNG"))
-    assert curate.check(tmp_path).leak
+    found = curate.check(tmp_path)
+    assert found.leak
+    assert list(found.leaks.columns) == ["path_a", "path_b", "group", "kind", "bits", "splits", "labels"]
+    assert [set(pair) for pair in found.leaks[["path_a", "path_b"]].values.tolist()] == [
+        {"train/neutral/1.png", "test/neutral/1.png"}
+    ]
+    assert (found.keep, found.remove) == (["test/neutral/1.png"], ["train/neutral/1.png"])
+    assert found.duplicates.empty
+    assert "leak" in repr(found)
+    assert curate.check(tmp_path, keep="train").remove == ["test/neutral/1.png"]
 
 
 def test_the_module_is_the_command() -> None:

@@ -1,0 +1,80 @@
+"""What `curate.check` found, for Python and notebooks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from curate.checks.lists import PairRow, paths
+from curate.checks.run import Checked
+from curate.checks.terminal import lines
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, repr=False)
+class Findings:
+    """Pairs as DataFrames (path_a, path_b, group, kind, bits, splits, labels), each pair in one of them: a leak before a
+    conflict before a duplicate; which files stay and which go; `facts` as `curate check --json` has them.
+
+    docs/dedupe.md says how many pairs of a large group are listed, and by which rule files stay.
+    """
+
+    checked: Checked
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Counts, verdicts, shortcuts."""
+        return self.checked.facts
+
+    @property
+    def leak(self) -> bool:
+        """Whether a picture and its near-duplicate are in two splits."""
+        return self.checked.leak
+
+    @property
+    def leaks(self) -> "pd.DataFrame":
+        """Pairs in two splits."""
+        return self._frame("leaks")
+
+    @property
+    def conflicts(self) -> "pd.DataFrame":
+        """Pairs of different labels."""
+        return self._frame("conflicts")
+
+    @property
+    def duplicates(self) -> "pd.DataFrame":
+        """All other pairs that look alike."""
+        return self._frame("duplicates")
+
+    @property
+    def unreadable(self) -> "pd.DataFrame":
+        """Files that could not be read, with the reason."""
+        return self._frame("unreadable")
+
+    @property
+    def placeholders(self) -> "pd.DataFrame":
+        """Pictures that stand for another, or hold too little to compare."""
+        return self._frame("placeholders")
+
+    @property
+    def keep(self) -> list[str]:
+        """Paths that may stay: none is near to another."""
+        return paths(self.checked)[0]
+
+    @property
+    def remove(self) -> list[str]:
+        """Paths that should go."""
+        return paths(self.checked)[1]
+
+    def _frame(self, kind: str) -> "pd.DataFrame":
+        import pandas as pd
+
+        return pd.DataFrame(self.checked.pairs(kind), columns=list(PairRow._fields))
+
+    def __repr__(self) -> str:
+        return "\n".join(lines(self.facts))
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>"
