@@ -230,7 +230,7 @@ def test_a_dataset_is_checked_without_a_project(tmp_path: Path) -> None:
     ]
     assert (found.keep, found.remove) == (["test/neutral/1.png"], ["train/neutral/1.png"])
     assert found.duplicates.empty
-    assert "leak" in repr(found)
+    assert "2 readable" in repr(found)
     assert curate.check(tmp_path, keep="train").remove == ["test/neutral/1.png"]
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Findings:
-    """Pairs as DataFrames (path_a, path_b, group, kind, bits, splits, labels), each pair in one of them: a leak before a
-    conflict before a duplicate; which files stay and which go; `facts` as `curate check --json` has them.
+    """Pairs as DataFrames (path_a, path_b, group, kind, bits, splits, labels), each pair in one of them: a leak, else a
+    conflict, else a duplicate; which files stay and which go; `facts` as `curate check --json` has them.
 
     docs/dedupe.md says how many pairs of a large group are listed, and by which rule files stay.
     """
