@@ -104,12 +104,15 @@ def _human(one: views.Human) -> Label:
 
 def _contested(ws: "Workspace", axis: Axis) -> Iterator[str]:
     """Every member of a collapse set, one picture that is, to which people gave more than one answer, or a tie."""
-    members = {row[0]: row[1] for row in ws.catalog.iterate("SELECT sample, collapse FROM members")}
-    answers: defaultdict[str, set[str | None]] = defaultdict(set)
     settled = views.precedents(ws.catalog, axis.name, ws.config.taxonomy.version)
+    given = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version)
+    if not settled and not given:
+        return
+    members = dict(ws.catalog.iterate_tuples("SELECT sample, collapse FROM members"))
+    answers: defaultdict[str, set[str | None]] = defaultdict(set)
     for sample, label in settled.items():
         answers[members.get(sample, sample)].add(label)
-    for sample, counts in views.votes(ws.catalog, axis.name, ws.config.taxonomy.version).items():
+    for sample, counts in given.items():
         if sample not in settled and any(counts[label] for label in axis.classes):
             winner = views.consensus(counts, axis.classes)
             answers[members.get(sample, sample)].add(winner.label if winner else None)

@@ -102,9 +102,11 @@ def humans(catalog: Catalog, axis: str, taxonomy: str, classes: tuple[str, ...])
     for name, label in precedents(catalog, axis, taxonomy).items():
         if label in classes:
             own[name] = _ruled(label, given.get(name, Counter()), classes)
+    if not own:
+        return own
     sets: defaultdict[str, list[str]] = defaultdict(list)
-    for row in catalog.iterate("SELECT sample, collapse FROM members ORDER BY sample"):
-        sets[row["collapse"]].append(row["sample"])
+    for sample, collapse in catalog.iterate_tuples("SELECT sample, collapse FROM members ORDER BY sample"):
+        sets[collapse].append(sample)
     return own | _carried(own, sets)
 
 
