@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export FIFTYONE_DO_NOT_TRACK := true
 export FIFTYONE_DATABASE_VALIDATION := false
-# Two processes, a file in one of them: a test waits for servers and children half of the time.
-TWO := -n 2 --dist loadfile
+# Three processes on two cores, a file in one of them: a test waits for servers and children half of the time.
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo lint test check bench soak clean
 
@@ -14,7 +14,7 @@ demo: $(STAMP)  ## the whole way on real images
 	$(BIN)/curate demo demo
 
 test: $(STAMP)  ## every test but the long ones
-	$(BIN)/python -m pytest -m "not soak" $(TWO)
+	$(BIN)/python -m pytest -m "not soak" $(SIDE_BY_SIDE)
 
 soak: $(STAMP)  ## the long and large ones
 	$(BIN)/python -m pytest -m soak --timeout 3600

@@ -166,7 +166,7 @@ def test_people_are_asked_decide_and_are_heard(root: Path, ran: dict[str, dict[s
         (("--json", "status"), "--json goes behind the verb"),
         (("--limit=3", "fetch"), "--limit=3 goes behind the verb"),
         (("--nonsense", "fetch"), "No such option: --nonsense"),
-        (("screening", "incident", "abc"), "Invalid value for 'ID': a whole number is wanted"),
+        (("screening", "incident", "abc"), "Invalid value for '[ID]': a whole number is wanted"),
         (("fetch", "--limit", "few"), "a whole number is wanted"),
     ],
 )

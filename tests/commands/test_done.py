@@ -129,7 +129,7 @@ def test_hashes_of_another_configuration_are_no_pictures_without_one(curate: Com
         curate(verb)
     (curate.root / "list.txt").write_text("ab" * 16 + "\n")
     config = CONFIG.replace(
-        "required = false", 'required = true\n[[screening.lists]]\nuse = "hashset"\npath = "list.txt"'
+        "required = false", 'required = false\n[[screening.lists]]\nuse = "lines"\npath = "list.txt"'
     )
     (curate.root / "curate.toml").write_text(config)
     err = curate("export", "1.0.0", code=4).err

@@ -38,12 +38,13 @@ approved_by = "a tester"
 
 
 def curate(root: Path, *args: str, ok: tuple[int, ...] = (0,)) -> dict[str, Any]:
-    """Run the command; the one JSON object that it printed."""
+    """Run the command; the one JSON object that it printed, in which `error` is all that stderr said."""
     run = subprocess.run(
         [sys.executable, "-m", "cli", *args, "-w", str(root), "--json"], capture_output=True, text=True
     )
     assert run.returncode in ok, run.stderr
-    return json.loads(run.stdout) if run.stdout else {"error": run.stderr}
+    said = json.loads(run.stdout) if run.stdout else {"error": ""}
+    return said | {"error": run.stderr} if "error" in said else said
 
 
 def workspace(root: Path, site: Web, lists: dict[str, list[str]], *, screen: str = "", required: bool = False) -> Path:

@@ -221,7 +221,7 @@ def test_what_another_process_closes_takes_no_log_from_this_one(tmp_path: Path) 
     code = (
         "import sys; from pathlib import Path; from curate.store.catalog import Catalog\nc = Catalog(Path(sys.argv[1]))"
     )
-    code += '\nprint(c.one("SELECT count(*) FROM conflicts"))\nc.close()'
+    code += '\nprint(c.scalar("SELECT count(*) FROM conflicts"))\nc.close()'
 
     def others() -> str:
         return subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True).stdout.strip()
