@@ -34,9 +34,13 @@ label_from = "folder"
 LIST = """
 import asyncio, sys
 from pathlib import Path
-from curate import configured as pick
 from curate.config import load
-from curate.fetch.listing import list_source
+try:
+    from curate.admin import configured
+    from curate.fetch.listing import list_source
+except ImportError:  # a checkout of before the folders
+    from curate.commands import pick as configured
+    from curate.listing import list_source
 from curate.store.workspace import Workspace
 root = Path(sys.argv[1])
 ws = Workspace(root, load(root))
