@@ -18,6 +18,7 @@ from pathlib import Path
 ENTRY = 8  # bytes of a page's digest
 OPEN = bytes(ENTRY)  # a page under way
 SPOILT = b"\xff" * ENTRY  # a page that was damaged when it was written anew: nobody knows what became of it
+MOST = 256  # pages that are read at a time
 _WAL_HEADER, _FRAME_HEADER = 32, 24
 
 
@@ -93,12 +94,10 @@ class Seal:
     def _open(self, pages: Sequence[int], entries: bytes) -> None:
         """Note that these pages are about to be written; those that were damaged meanwhile stay named."""
         size, known = self._page_size(), len(entries) // ENTRY
-        for page in pages:
-            if page > known and self.lost:
-                continue
-            old = _entry(entries, page) if page <= known else OPEN
-            spoilt = old != OPEN and old != _digest(_page(self._file, page, size))
-            self._put(page, SPOILT if spoilt else OPEN)
+        for run in _runs([page for page in pages if page <= known or not self.lost]):
+            old = [_entry(entries, page) if page <= known else OPEN for page in run]
+            now = self._digests(run, size) if any(one != OPEN for one in old) else old
+            self._put(run, [OPEN if one in (OPEN, new) else SPOILT for one, new in zip(old, now, strict=True)])
         os.fsync(self._fd)
 
     def _renew(self) -> None:
@@ -108,8 +107,8 @@ class Seal:
         known = len(entries) // ENTRY
         some = range(1, min(known, count) + 1) if OPEN in entries else ()
         more = range(known + 1, count + 1) if not self.lost else ()
-        for page in [*(n for n in some if _entry(entries, n) == OPEN), *more]:
-            self._put(page, _digest(_page(self._file, page, size)))
+        for run in _runs([*(n for n in some if _entry(entries, n) == OPEN), *more]):
+            self._put(run, self._digests(run, size))
         if not self.lost:
             os.ftruncate(self._fd, count * ENTRY)
 
@@ -117,8 +116,11 @@ class Seal:
         """The number (from 1) of every page that is not what was written; the caller is `alone`, the log folded in."""
         entries, size = self._read(), self._page_size()
         count = self._catalog.stat().st_size // size if size else 0
-        numbers = range(1, max(count, len(entries) // ENTRY) + 1)
-        return [n for n in numbers if _entry(entries, n) not in (OPEN, _digest(_page(self._file, n, size)))]
+        broken = []
+        for run in _runs(range(1, max(count, len(entries) // ENTRY) + 1)):
+            digests = zip(run, self._digests(run, size), strict=True)
+            broken += [page for page, digest in digests if _entry(entries, page) not in (OPEN, digest)]
+        return broken
 
     # -- the file ----------------------------------------------------------------------------------------------------
 
@@ -129,8 +131,13 @@ class Seal:
     def _read(self) -> bytes:
         return os.pread(self._fd, os.fstat(self._fd).st_size, 0)
 
-    def _put(self, page: int, entry: bytes) -> None:
-        os.pwrite(self._fd, entry, (page - 1) * ENTRY)
+    def _put(self, pages: range, entries: Sequence[bytes]) -> None:
+        os.pwrite(self._fd, b"".join(entries), (pages[0] - 1) * ENTRY)
+
+    def _digests(self, pages: range, size: int) -> list[bytes]:
+        """The digest of each of these pages as it stands in the file; one that is beyond its end is empty."""
+        found = os.pread(self._file, size * len(pages), (pages[0] - 1) * size)
+        return [_digest(found[at : at + size]) for at in range(0, size * len(pages), size)]
 
     def _page_size(self) -> int:
         header = os.pread(self._file, 18, 0)
@@ -155,6 +162,15 @@ def _frames(log: int, size: int, salts: bytes) -> Iterator[int]:
     while len(frame := os.pread(log, _FRAME_HEADER, at)) == _FRAME_HEADER and frame[8:16] == salts:
         yield struct.unpack(">I", frame[:4])[0]
         at += _FRAME_HEADER + size
+
+
+def _runs(pages: Sequence[int]) -> Iterator[range]:
+    """Pages that follow each other, at most MOST of them at a time."""
+    begin = 0
+    for at in range(1, len(pages) + 1):
+        if at == len(pages) or pages[at] != pages[at - 1] + 1 or at - begin == MOST:
+            yield range(pages[begin], pages[at - 1] + 1)
+            begin = at
 
 
 def _entry(entries: bytes, page: int) -> bytes:
