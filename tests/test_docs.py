@@ -18,6 +18,7 @@ from curate.label.functions import meanings, own
 from curate.plugins import make, names, plugin_class
 from curate.policy import minors
 from curate.records import Axis, Reason
+from curate.testing import check_source
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -100,11 +101,20 @@ def test_the_example_of_a_vote_for_several_classes_is_one(tmp_path: Path) -> Non
 
 
 async def test_the_source_example_finds_its_rows(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("url,label\nhttp://a.example/1.jpg,neutral\n")
+    rows = ["http://a.example/1.jpg,neutral,,a cat", *(f"{n}.jpg,,CC0,dog {n}" for n in range(700))]
+    (tmp_path / "t.csv").write_text("\n".join(["url,label,license,title", *rows, ""]))
     source = plugin_class(module(tmp_path, "table"))(tmp_path / "t.csv")
     pages = [page async for page in source.pages(None, None)]
-    assert [(c.ref, c.label) for page in pages for c in page.candidates] == [("t.csv:2", "neutral")]
-    assert source.classes() == {"neutral"}
+    found = [c for page in pages for c in page.candidates]
+    assert [len(page.candidates) for page in pages] == [500, 201]
+    assert [page.cursor for page in pages] == ["500", None]
+    assert [page async for page in source.pages(None, "500")] == pages[1:]
+    assert [(c.ref, c.label, c.license, c.facts["title"]) for c in found[:2]] == [
+        ("t.csv:2", "neutral", None, "a cat"), ("t.csv:3", None, "CC0", "dog 0"),
+    ]  # fmt: skip
+    assert found[1].locator.value == str(tmp_path / "0.jpg")
+    assert source.classes() == {"neutral", None}
+    check_source(source)
 
 
 def test_the_labeler_example_scores_and_votes(tmp_path: Path) -> None:

@@ -43,6 +43,47 @@ def test_the_suite_finds_what_breaks_a_promise(package: str, tmp_path: Path, mon
         function(wrong)
 
 
+WRONG = {
+    "beside": ("manifests", "def write(self, release, out):", """def write(self, release, out):
+        (out.parent / "mine.json").write_text("{}")""", "writes mine.json beside the folder"),
+    "a row": ("manifests", "def write(self, release, out):", """def write(self, release, out):
+        import dataclasses
+        rows = {split: table.slice(0, max(0, len(table) - 1)) for split, table in release.rows.items()}
+        release = dataclasses.replace(release, rows=rows)""", "does not write row"),
+    "a path": ("sources", "yield Page(tuple", """yield Page((Candidate(Locator("path", "a.jpg"), "r", "neutral"),), "x")
+        yield Page(tuple""", "a path must be absolute"),
+    "no url": ("sources", "yield Page(tuple", """yield Page((Candidate(Locator("url", "/tmp/a"), "r", "neutral"),), "x")
+        yield Page(tuple""", "a url begins with http"),
+    "a place": ("sources", "    def classes(self", """    def stamp(self):
+        return "1"
+
+    def place_of(self, label):
+        return ""
+
+    def classes(self""", "has place_of"),
+    "a stamp": ("sources", "    def classes(self", """    def stamp(self):
+        return str(id(object()))[:0] + str(__import__("time").perf_counter_ns())
+
+    def place_of(self, label):
+        return "here"
+
+    def classes(self""", "another one though nothing has changed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", sorted(WRONG))
+def test_the_suite_finds_what_a_stranger_got_past_it(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    package, was, instead, message = WRONG[case]
+    assert was in text(package), text(package)
+    (tmp_path / f"{NAMES[package]}.py").write_text(text(package).replace(was, instead, 1))
+    with pytest.raises(AssertionError, match=message):
+        getattr(testing, f"check_{testing.KINDS[package]}")(plugins.of_file(tmp_path / f"{NAMES[package]}.py")())
+
+
 @pytest.mark.parametrize("what", ["prints", "leaves", "raises"])
 def test_the_suite_says_what_a_method_does_beside(what: str, tmp_path: Path) -> None:
     from curate.testing import check_labeler
@@ -60,6 +101,10 @@ def test_what_new_writes_passes_the_suite(kind: str, tmp_path: Path) -> None:
     (root / "first.csv").write_text("url,label\nhttp://a.example/1.jpg,neutral\n")
     said = call(root, "new", kind, "first")
     assert "./first.py" in said["use"]
+    if kind == "source":
+        bare = furnish(tmp_path / "bare", SAFE + SOURCE)
+        checks = call(bare, "doctor", "--plugin", said["file"], code=3)
+        assert "first.py" in str(checks)
     checks = call(root, "doctor", "--plugin", said["file"])["checks"]
     assert [(one["name"], one["ok"]) for one in checks] == [
         ("plug-in", True), ("name", True), ("contract", True), ("behaviour", True),

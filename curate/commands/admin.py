@@ -59,7 +59,9 @@ def doctor(
     ctx: Context,
     plugin: Annotated[Path | None, typer.Option(help="Only try this file, a plug-in of your own.")] = None,
 ) -> None:
-    """Say what this machine has and lacks, and how to mend it. Exit 1 when something is broken."""
+    """Say what this machine has and lacks, and how to mend it. Exit 1 when something is broken.
+
+    Of a plug-in: 3 where its behaviour could not be tried."""
     from curate.admin.doctor import lines
     from curate.admin.session import Session
     from curate.admin.verifying import examined
@@ -71,6 +73,8 @@ def doctor(
     ctx.say({"checks": [vars(check) for check in checks]}, lines)
     if any(check.ok is False for check in checks):
         raise typer.Exit(1)
+    if plugin is not None and any(check.ok is None for check in checks):
+        raise typer.Exit(3)
 
 
 def _plugin(path: Path, session: "Session | None") -> "list[Check]":

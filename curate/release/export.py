@@ -71,6 +71,7 @@ def export(
         **covered,
         "version": version,
         "path": str(release.path),
+        "formats": {name: str(ws.work / "exports" / version / name) for name in sorted(formats)},
         "rows": release.header["rows"],
         "excluded": dict(rows.excluded),
         "vanished": release.header["vanished"],

@@ -1,6 +1,5 @@
 """What a plug-in does on harmless data, held against what its contract promises."""
 
-import asyncio
 import copy
 import io
 import pickle
@@ -12,14 +11,16 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
-from curate.contracts import Selection
+from curate.contracts import Selection, Stamped
 from curate.errors import UsageError
 from curate.features.score_worker import Columns, blank, fill
 from curate.fetch.listing import fault_of
-from curate.records import CorruptRow, Dated, ListedHash, Page, Response, SkippedRow
+from curate.net.loops import finished
+from curate.records import CorruptRow, Dated, ListedHash, Locator, Manifest, Page, Response, SkippedRow
 from curate.testing import made
 
 PAGES = 3  # of a source that are looked at
@@ -61,14 +62,16 @@ def source(plugin: Any) -> Iterator[str]:
     if not isinstance(classes, frozenset) or not all(one is None or isinstance(one, str) for one in classes):
         yield f"has classes() that gives {classes!r}: a frozenset of text, with None where some have no label"
         return
-    pages = asyncio.run(_listed(plugin, None))
+    pages = finished(_listed(plugin, None))
     for page in pages:
         yield from _page(page, classes)
     if all(isinstance(page, Page) for page in pages):
-        if pages != asyncio.run(_listed(plugin, None)):
+        if pages != finished(_listed(plugin, None)):
             yield "lists something else the second time: order is part of the contract"
-        if len(pages) > 1 and pages[1:] != asyncio.run(_listed(plugin, pages[0].cursor))[: len(pages) - 1]:
+        if len(pages) > 1 and pages[1:] != finished(_listed(plugin, pages[0].cursor))[: len(pages) - 1]:
             yield "goes on elsewhere from the first page's cursor than it did without one"
+    if isinstance(plugin, Stamped):
+        yield from _stamped(plugin, classes)
 
 
 async def _listed(plugin: Any, cursor: str | None) -> list[Any]:
@@ -88,9 +91,28 @@ def _page(page: Any, classes: frozenset[str | None]) -> Iterator[str]:
         if (fault := fault_of(one)) is not None:
             yield f"lists {str(one)[:80]}: {fault}"
             return
+        if (fault := _place(one.locator)) is not None:
+            yield f"lists {one.ref} at {one.locator.value[:80]!r}: {fault}"
+            return
         if one.label not in classes:
             yield f"lists {one.ref} with the label {one.label!r}, which classes() does not name"
             return
+
+
+def _place(locator: Locator) -> str | None:
+    if locator.kind == "path" and not Path(locator.value).is_absolute():
+        return "a path must be absolute; one in a field of type Path is, and what is listed below it"
+    if locator.kind == "url" and urlsplit(locator.value).scheme not in ("http", "https"):
+        return "a url begins with http:// or https://; what lies on this machine is Locator('path', ...)"
+    return None
+
+
+def _stamped(plugin: Stamped, classes: frozenset[str | None]) -> Iterator[str]:
+    if not isinstance(plugin.stamp(), str) or plugin.stamp() != plugin.stamp():
+        yield "has a stamp() that is no text, or another one though nothing has changed"
+    for label in sorted(classes, key=str):
+        if not isinstance(place := plugin.place_of(label), str) or not place.strip():
+            yield f"has place_of({label!r}) that gives {place!r}: the file and the line, or what else an error can name"
 
 
 # -- labelers --------------------------------------------------------------------------------------------------------
@@ -128,10 +150,12 @@ def release_format(plugin: Any) -> Iterator[str]:
         for place in places:
             place.mkdir()
         release = made.release(places[0])
-        before = _files(places[0])
+        before, folders = _files(places[0]), sorted(Path(folder).iterdir())
         for out in places[1:]:
             plugin.write(release, out)
         one, two = map(_files, places[1:])
+        if beside := [path.name for path in sorted(Path(folder).iterdir()) if path not in folders]:
+            yield f"writes {', '.join(beside)} beside the folder that it is given"
         if not one:
             yield "writes no file"
         if one != two:
@@ -139,6 +163,20 @@ def release_format(plugin: Any) -> Iterator[str]:
             yield f"writes other bytes the second time ({', '.join(differ)}): no clock, no chance, no order of arrival"
         if _files(places[0]) != before:
             yield "changes the release that it is given"
+        yield from _rows_left_out(plugin, release, one, Path(folder))
+
+
+def _rows_left_out(plugin: Any, release: Manifest, whole: Mapping[str, bytes], folder: Path) -> Iterator[str]:
+    """Rows without which it writes the same: those it does not write."""
+    for split, rows in release.rows.items():
+        for at in range(len(rows)):
+            given, out = folder / f"{split}-{at}", folder / f"{split}-{at}-out"
+            given.mkdir()
+            out.mkdir()
+            plugin.write(made.release(given, without=(split, at)), out)
+            if _files(out) == whole:
+                yield f"does not write row {at + 1} of {len(rows)} of {split}: without it the files are the same"
+                return
 
 
 def _files(folder: Path) -> dict[str, bytes]:

@@ -29,10 +29,10 @@ def diagnose(path: Path, tables: Iterable[Plugin]) -> Iterator[tuple[str, bool |
     yield "contract", not found, "; ".join(f"it {one}" for one in found) or f"keeps that of a {kind}"
     if not found:
         ours = [one for one in tables if own_file(one.use) and Path(one.use).resolve() == path.resolve()]
-        yield _behaviour(package, cls, ours[0] if ours else Plugin(path.stem))
+        yield _behaviour(package, cls, ours[0] if ours else Plugin(path.stem), path.name)
 
 
-def _behaviour(package: str, cls: type[Any], table: Plugin) -> tuple[str, bool | None, str]:
+def _behaviour(package: str, cls: type[Any], table: Plugin, name: str) -> tuple[str, bool | None, str]:
     said = {key: value for key, value in table.options.items() if key != "name" or package not in NAMED}
     needed = [
         one.name
@@ -43,7 +43,8 @@ def _behaviour(package: str, cls: type[Any], table: Plugin) -> tuple[str, bool |
         return (
             "behaviour",
             None,
-            f"not tried: it needs {', '.join(needed)}, and no table of curate.toml names this file",
+            f"not tried: it needs {', '.join(needed)}, and no table of curate.toml names this file; "
+            f'add one with use = "./{name}" and these keys',
         )
     try:
         plugin = build(cls, said, "options", table.base)

@@ -1,6 +1,7 @@
 """Harmless data, made here, on which plug-ins are tried."""
 
 import hashlib
+from collections.abc import Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -62,12 +63,18 @@ def pool() -> CandidatePool:
     )
 
 
-def release(folder: Path) -> Manifest:
-    """A release of a few rows, with text that no format may trip over, written to a folder as `export` does it."""
+def release(folder: Path, without: tuple[str, int] | None = None) -> Manifest:
+    """A release of a few rows, with text that no format may trip over, written to a folder as `export` does it.
+
+    `without`: the split and the place of a row that is left out.
+    """
     from curate.fingerprint import canonical
     from curate.store.tables import to_parquet
 
-    rows = {split: _rows(split, n) for n, split in zip((3, 1, 0), SPLITS, strict=True)}
+    rows = {
+        split: _rows(split, [row for row in range(n) if (split, row) != without])
+        for n, split in zip((3, 1, 0), SPLITS, strict=True)
+    }
     header: dict[str, Any] = {"version": "1.0.0", "schema": 1, "columns": rows["train"].column_names}
     for split, table in rows.items():
         (folder / f"{split}.parquet").write_bytes(to_parquet(table))
@@ -75,11 +82,11 @@ def release(folder: Path) -> Manifest:
     return Manifest("1.0.0", folder, header, rows)
 
 
-def _rows(split: str, n: int) -> "pa.Table":
+def _rows(split: str, rows: Sequence[int]) -> "pa.Table":
     import pyarrow as pa
 
     columns = schema((Axis(),))
-    return pa.Table.from_pylist([{one.name: _cell(one, split, row) for one in columns} for row in range(n)], columns)
+    return pa.Table.from_pylist([{one.name: _cell(one, split, row) for one in columns} for row in rows], columns)
 
 
 def _cell(field: "pa.Field", split: str, row: int) -> object:

@@ -53,7 +53,7 @@ BODIES = {
 """,
     "manifests": """
     def write(self, release, out):
-        ids = release.rows["train"].column("id").to_pylist()
+        ids = [one for split in ("train", "val", "test") for one in release.rows[split].column("id").to_pylist()]
         (out / "told.txt").write_text("".join(f"{one} {TOLD}" for one in ids))
 """,
     "curate.label.models": """
