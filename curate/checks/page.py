@@ -15,14 +15,14 @@ from curate.checks.terminal import several
 from curate.config import EngineConfig
 from curate.contracts import Task
 from curate.engine import each, engine_of
-from curate.errors import ItemError, UsageError
+from curate.errors import ItemError
 from curate.features.inspect import FetchedBytes
 from curate.layouts.folder import shown
 from curate.media import thumbnail
 from curate.media.answers import is_encoded
 from curate.media.decode import Bounds, open_image, scaled
 from curate.progress import Progress
-from curate.report.html import Table, render, table
+from curate.report.html import Table, check_place, render, table
 from curate.store.blobs import write
 from curate.store.catalog import now
 
@@ -30,9 +30,8 @@ PAIRS, MEMBERS = 24, 8  # pairs shown of leaks and of conflicts, and rows of eac
 
 
 def write_page(path: Path, of: Path | None, done: Checked, progress: Progress) -> Path:
-    """Write the page and say where it is; raises UsageError where it cannot be written."""
-    if not path.parent.is_dir() or path.is_dir():
-        raise UsageError(f"--report {path}: no file can be written there")
+    """Write the page and say where it is; raises UsageError as `check_place` does."""
+    check_place(path, "--report")
     sets = {
         "leaks": [list(pair) for pair in done.leaks[:PAIRS]],
         "conflicts": [list(pair) for pair in done.conflicts[:PAIRS]],

@@ -4,9 +4,14 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from curate.errors import UsageError
+
 Table = dict[str, Any]
+
+MARK = b'<meta name="generator" content="curate">'  # templates/base.html begins with it
 
 _PICTURE = re.compile(r"data:image/(?:jpeg|png);base64,[A-Za-z0-9+/]+=*")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*")
@@ -29,6 +34,21 @@ def render(name: str, facts: Mapping[str, Any]) -> str:
     style = base.partition("<style>")[2].partition("</style>")[0]
     sealed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return there.get_template(name).render(facts, style_hash=sealed)
+
+
+def check_place(path: Path, option: str) -> None:
+    """Raise UsageError where a page cannot be written, or would take the place of a file that is no page of curate."""
+    if not path.parent.is_dir() or path.is_dir():
+        raise UsageError(f"{option} {path}: no file can be written there")
+    if path.exists() and MARK not in _head(path):
+        raise UsageError(f"{option} {path}: a file is there already, and it is no page of curate; name another")
+
+
+def _head(path: Path) -> bytes:
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(4096)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], note: str = "") -> Table:

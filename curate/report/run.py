@@ -47,6 +47,8 @@ def report(ws: Workspace, progress: Progress, extra: Mapping[str, Any] | None = 
     `extra["tables"]` is a list of {"title", "columns", "rows", "note"} to show as they are. No URL of an item is
     printed, and a thumbnail is clear only where the whole workspace is called safe (`sheet.dangers`).
     """
+    if out is not None:
+        html.check_place(out, "--out")
     facts = gather(ws)
     facts |= pictures(ws, facts, progress)
     facts["extra"] = [table(**{"note": "", **one}) for one in (extra or {}).get("tables", [])]
