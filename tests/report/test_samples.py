@@ -37,7 +37,10 @@ def made(root: Path, seed: int, n: int = 40) -> Workspace:
     root.mkdir(parents=True, exist_ok=True)
     ws, chance = Workspace(root, Config()), np.random.default_rng(seed)
     ids = [chance.bytes(32).hex() for _ in range(n)]
-    some = lambda most: [str(one) for one in chance.choice(ids, chance.integers(0, most), replace=False)]  # noqa: E731
+
+    def some(most: int) -> list[str]:
+        return [str(one) for one in chance.choice(ids, chance.integers(0, most), replace=False)]
+
     with ws.catalog.tx() as db:
         db.executemany("INSERT INTO sources (source, plugin, options) VALUES (?, ?, '{}')",
                        [("commons:a", "commons"), ("urllist:b", "urllist")])  # fmt: skip
@@ -52,13 +55,14 @@ def made(root: Path, seed: int, n: int = 40) -> Workspace:
             row = (one, best, "a set" if chance.random() < 0.1 else best, best, str(chance.choice(["train", "test"])))
             db.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?, NULL)", row)
         _origins(db, ids, chance)
-        for table, rows in {
+        others: dict[str, list[tuple[Any, ...]]] = {
             "quarantine": [("sample", one, None, "why", "") for one in some(4)] + [("album", "a1", None, "why", "")],
             "withheld": [(one, "placeholder", "", "", None) for one in some(3)],
             "removing": [(one, None) for one in some(3)],
             "disputed": [("content", one) for one in some(8)],
             "tombstones": [("sha256", ws.catalog.digest("sha256", one), "", None, "") for one in some(3)],
-        }.items():
+        }
+        for table, rows in others.items():
             for row in rows:
                 db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
     _people(ws, ids, chance)
@@ -111,7 +115,7 @@ def _weak(ws: Workspace, ids: list[str], chance: np.random.Generator) -> None:
             each[row], each[row, place] = 0.1, p[row]
     votes = chance.choice([-2, -1, -1, -1, 0, 2, 2, 3], (len(names), 3), p=[0.02, *[0.14] * 7]).astype(np.int8)
     found = [CLASSES[place] if place >= 0 else None for place in places.tolist()]
-    report = {"advise": {"b": {}}} if chance.random() < 0.5 else {}
+    report: dict[str, Any] = {"advise": {"b": {}}} if chance.random() < 0.5 else {}
     sets = [[name] for name in CLASSES]
     write(ws, ws.config.taxonomy.first, Weak(names, found, each, votes, CLASSES, sets, ["a", "b", "c"], report))
 
