@@ -4,10 +4,12 @@ Each table of the catalog is read once, in its own order, as Arrow columns, whic
 SQL looks every row up. Where samples were found is read in a thread of its own: SQLite lets go of the interpreter.
 """
 
+import ast
 import json
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from curate.errors import UsageError
@@ -15,7 +17,8 @@ from curate.label import final
 from curate.report import origins, where
 from curate.report.where import Comparison
 from curate.store import eligibility
-from curate.store.columns import Scan, align, batches, read
+from curate.store.columns import Scan, align, batches
+from curate.store.columns import read as read_columns
 from curate.store.columns import rows as rows_of
 from curate.store.samples import OTHER_SET, Sets
 from curate.store.workspace import Workspace
@@ -46,46 +49,81 @@ def samples(ws: Workspace, condition: str | None = None, columns: Sequence[str] 
     """
     wanted = list(COLUMNS if columns is None else columns)
     asked, rest = where.parted(condition, STORED)
-    left = where.names(rest)
-    for name in (*wanted, *left):
+    for name in (*wanted, *where.names(rest)):
         if name not in COLUMNS:
             raise UsageError(f"samples: no column '{name}'; there are: {', '.join(COLUMNS)}")
-    with ThreadPoolExecutor(1) as pool:
-        found = _found(ws, asked, {*wanted, *left}, pool)
-    if rest is not None:
-        found = _take(found, where.kept(_frame(found, left), rest).to_numpy())
-    return _frame(found, wanted)
+    own = [one for one in asked if one.column not in origins.COLUMNS]
+    there = [one for one in asked if one.column in origins.COLUMNS]
+    return _frame(_found(ws, _Question({*wanted, *where.names(rest)}, own, there, rest)), wanted)
 
 
-def _found(ws: Workspace, asked: Sequence[Comparison], needed: AbstractSet[str], pool: ThreadPoolExecutor) -> Columns:
+@dataclass(frozen=True)
+class _Question:
+    """Which columns are needed, what is asked of samples and members, and of origins, and what pandas is asked."""
+
+    needed: AbstractSet[str]
+    own: Sequence[Comparison]
+    origin: Sequence[Comparison]
+    rest: ast.expr | None
+
+    @property
+    def origins(self) -> list[str]:
+        """The columns of origins that are needed."""
+        return [name for name in origins.COLUMNS if name in self.needed]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether labels are needed."""
+        return not self.needed.isdisjoint(LABELLED)
+
+    def judged(self, found: Columns) -> bool:
+        """Whether all is known that pandas is asked about."""
+        return {*where.names(self.rest)} <= found.keys()
+
+
+def _found(ws: Workspace, asked: _Question) -> Columns:
     """The columns that are needed, of the samples that are asked for, and their ids."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
-    names = [name for name in origins.COLUMNS if name in needed]
-    there = [one for one in asked if one.column in origins.COLUMNS]
-    own = [one for one in asked if one.column not in origins.COLUMNS]
-    beside = pool.submit(origins.read, ws.catalog, names, there) if (names or there) and not own else None
-    labelled = not needed.isdisjoint(LABELLED)
-    found, sets = _stored(ws, needed, own, labelled)
-    ids = found["id"]
-    if labelled:
-        found |= _labelled(ws, ids, sets)
-    held = eligibility.inactive(ws.catalog, batches(ids))
-    found = _take(found, pc.invert(pc.is_in(ids, value_set=_text(list(held)))))
-    ids = found["id"]
-    found |= {name: pc.if_else(pc.equal(found[name], ""), ids, found[name]) for name in MEMBER if name in found}
-    if names or there:
-        few = ids if len(ids) <= FEW else None
-        more, holds = origins.joined(
-            beside.result() if beside else origins.read(ws.catalog, names, there, few), ids, names
-        )
-        found = found | more if holds is None else _take(found | more, pa.array(holds))
-        ids = found["id"]
-    if "path" in needed:
-        folder = pc.utf8_slice_codeunits(ids, 0, 2)
-        found["path"] = pc.binary_join_element_wise(_one(str(ws.blobs.root)), folder, ids, _one("/"))
-    return found
+    with ThreadPoolExecutor(1) as pool:
+        everywhere = (asked.origins or asked.origin) and not asked.own
+        beside = pool.submit(origins.read, ws.catalog, asked.origins, asked.origin) if everywhere else None
+        found = _active(ws, asked)
+        if early := asked.judged(found):
+            found = _kept(found, asked.rest)
+        if asked.origins or asked.origin:
+            found = _originated(ws, asked, found, beside)
+    if "path" in asked.needed:
+        folder = pc.utf8_slice_codeunits(found["id"], 0, 2)
+        found["path"] = pc.binary_join_element_wise(_one(str(ws.blobs.root)), folder, found["id"], _one("/"))
+    return found if early else _kept(found, asked.rest)
+
+
+def _active(ws: Workspace, asked: _Question) -> Columns:
+    """What is known of samples but for their origins, without those that are held back."""
+    import pyarrow.compute as pc
+
+    found, sets = _stored(ws, asked.needed, asked.own, asked.labelled)
+    if asked.labelled:  # of all of them: what is held back speaks for what it collapses with
+        found |= _labelled(ws, found["id"], sets)
+    held = eligibility.inactive(ws.catalog, batches(found["id"]))
+    found = _take(found, pc.invert(pc.is_in(found["id"], value_set=_text(list(held)))))
+    named = {name: found[name] for name in MEMBER if name in found}
+    return found | {name: pc.if_else(pc.equal(one, ""), found["id"], one) for name, one in named.items()}
+
+
+def _originated(ws: Workspace, asked: _Question, found: Columns, beside: "Future[Columns] | None") -> Columns:
+    """The same with origins, of those of which what is asked of these is so."""
+    import pyarrow as pa
+
+    few = found["id"] if len(found["id"]) <= FEW else None
+    read = beside.result() if beside else origins.read(ws.catalog, asked.origins, asked.origin, few)
+    more, holds = origins.joined(read, found["id"], asked.origins)
+    return found | more if holds is None else _take(found | more, pa.array(holds))
+
+
+def _kept(found: Columns, rest: ast.expr | None) -> Columns:
+    return found if rest is None else _take(found, where.kept(_frame(found, where.names(rest)), rest).to_numpy())
 
 
 def _stored(
@@ -99,7 +137,7 @@ def _stored(
     by_sample = tuple((one.sql(one.column), ()) for one in own if one.column in SAMPLE)
     scan = Scan(wanted, "samples", "id", where=by_sample, numbers=NUMBERS, nullable=("parent", "at_ms"))
     with ws.catalog.reading() as db:
-        found = read(db, scan)
+        found = read_columns(db, scan)
         found |= {name: found[name].cast(pa.float64()) for name in found if name == "at_ms"}  # with and without nulls
         more = _members(db, found["id"], needed, own, labelled and not own)
     if (there := more.pop("sample", None)) is not None and any(one.column in MEMBER for one in own):
@@ -120,7 +158,7 @@ def _members(
         return {}
     few = (("sample IN (SELECT value FROM json_each(?))", (json.dumps(ids.to_pylist()),)),)
     where = (*asked, *few) if own and len(ids) <= FEW else asked
-    return align(read(db, Scan({"sample": "sample", **sql}, "members", "sample", where=where)), "sample", ids)
+    return align(read_columns(db, Scan({"sample": "sample", **sql}, "members", "sample", where=where)), "sample", ids)
 
 
 def _labelled(ws: Workspace, ids: "pa.Array", sets: Sets | None) -> Columns:
