@@ -37,7 +37,7 @@ began = time.perf_counter()
 import curate
 frame = curate.open(sys.argv[1], quiet=True).samples({})
 took = time.perf_counter() - began
-print(len(frame), took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(len(frame), took, time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 FACTS = (
     '{"uploader":"Somebody %d","uploaded":"2024-05-01T12:00:00Z","categories":["Nude people","Photographs of 2024"]}'
@@ -46,7 +46,7 @@ HEADERS = '{"etag":"\\"%032x\\"","last-modified":"Mon, 06 May 2024 10:00:00 GMT"
 
 
 def main() -> None:
-    """Print a line a call: rows, the median of the seconds, all of them, the most memory."""
+    """Print a line a call: rows, the median of the seconds, all of them, of the processor's, the most memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path, default=cache())
@@ -63,16 +63,17 @@ def main() -> None:
         each = " ".join(f"{one:.2f}" for one in seconds)
         print(
             f"{name:<54}{found[0][0]:>11,.0f} rows{statistics.median(seconds):>8.2f} s ({each})"
-            f"{max(one[2] for one in found):>8,.0f} MiB at most",
+            f"{statistics.median(one[2] for one in found):>8.2f} s of CPU"
+            f"{max(one[3] for one in found):>8,.0f} MiB at most",
             flush=True,
         )
 
 
-def _run(root: Path, given: str) -> tuple[float, float, float]:
+def _run(root: Path, given: str) -> tuple[float, float, float, float]:
     command = [sys.executable, "-c", RUN.format(given), str(root)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    rows, seconds, peak = map(float, said.split())
-    return rows, seconds, peak
+    rows, seconds, cpu, peak = map(float, said.split())
+    return rows, seconds, cpu, peak
 
 
 # -- a workspace -----------------------------------------------------------------------------------------------------
