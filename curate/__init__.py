@@ -24,18 +24,20 @@ _HOME = {  # public names, and the module that each is in
     "UsageError": "curate.errors",
     "check": "curate.project",
     "init": "curate.project",
+    "load_model": "curate.evaluate.bundle",
     "load_release": "curate.project",
     "open": "curate.project",
 }
 __all__ = [
     "BusyError", "CurateError", "GateError", "MatchError", "Project", "Release", "Result", "StoreError", "UsageError",
-    "__version__", "check", "init", "load_release", "open",
+    "__version__", "check", "init", "load_model", "load_release", "open",
 ]  # fmt: skip
 
 
 if TYPE_CHECKING:
     from curate.admin.result import Result
     from curate.errors import BusyError, CurateError, GateError, MatchError, StoreError, UsageError
+    from curate.evaluate.bundle import load_model
     from curate.project import Project, check, init, load_release, open
     from curate.release.access import Release
 else:

@@ -297,11 +297,20 @@ def load(root: Path) -> Config:
     """The config of a folder; raises UsageError naming the key, the file and the choice."""
     path = root / CONFIG_NAME
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such file; `curate init` writes one to start from") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not TOML: {error}") from error
+    return parse(text, root)
+
+
+def parse(text: str, root: Path) -> Config:
+    """The config that a file with this text in this folder would be; raises UsageError as `load` does."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{root / CONFIG_NAME}: not TOML: {error}") from error
     try:
         return build(Config, table, "", root)
     except UsageError as error:

@@ -349,6 +349,12 @@ def _give(made: object, name: str, where: str) -> None:
         raise UsageError(f"{where}.name: {type(made).__name__} has slots, so no room for a name") from error
 
 
+def own_file_of(plugin: object) -> str | None:
+    """The sha256 of a plug-in's file where it is a file of one's own; None of what is found by a name."""
+    found = _FROM.get(type(plugin))
+    return None if found is None or found.source is None else found.digest
+
+
 def options_of(plugin: Any) -> dict[str, Any]:
     """A plug-in's options as JSON can hold them."""
     return {f.name: _plain(getattr(plugin, f.name)) for f in dataclasses.fields(plugin)}

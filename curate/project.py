@@ -305,13 +305,17 @@ def open(folder: str | Path = ".", quiet: bool = False) -> Project:
     return Project(Session(found, quiet))
 
 
-def init(folder: str | Path, quiet: bool = False) -> Project:
-    """Write a commented curate.toml and make an empty workspace; raises UsageError where there is one."""
+def init(folder: str | Path, sources: Sequence[Mapping[str, Any]] = (), quiet: bool = False) -> Project:
+    """Write a commented curate.toml and make an empty workspace.
+
+    `sources`: tables as curate.toml has them, `[{"use": "local", "path": "images", "label_from": "folder"}]`, written
+    into it. Raises UsageError where there is one, or where a source is wrong: then nothing is left behind.
+    """
     from curate.admin.init import write_config
     from curate.config import load
 
     root = Path(folder)
-    write_config(root)
+    write_config(root, sources)
     Workspace(root, load(root)).close()
     return Project(Session(root, quiet))
 

@@ -3,10 +3,12 @@
 import asyncio
 import inspect
 import json
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -58,7 +60,7 @@ def project(folder: Path) -> Project:
 def test_public_names_are_these_and_no_module_has_one() -> None:
     assert curate.__all__ == [
         "BusyError", "CurateError", "GateError", "MatchError", "Project", "Release", "Result", "StoreError",
-        "UsageError", "__version__", "check", "init", "load_release", "open",
+        "UsageError", "__version__", "check", "init", "load_model", "load_release", "open",
     ]  # fmt: skip
     assert dir(curate) == sorted(curate.__all__)
     here = Path(curate.__file__).parent
@@ -216,6 +218,60 @@ def test_init_makes_a_project(tmp_path: Path) -> None:
         curate.init(tmp_path / "new")
     with pytest.raises(curate.UsageError, match=r"curate\.init` makes one"):
         curate.open(tmp_path)
+
+
+def test_init_writes_sources_that_curate_toml_could_have(tmp_path: Path, folder: Path) -> None:
+    odd = 'it\'s "a"\n\\ \x7f ünï'
+    given = [
+        {"use": "local", "path": folder / "images", "label_from": "folder", "license": odd},
+        {"use": "local", "path": "more", "label": "neutral", "follow_links": True},
+    ]
+    (tmp_path / "two" / "more").mkdir(parents=True)
+    (tmp_path / "two" / "more" / "1.png").write_bytes(encode(texture(99), "PNG"))
+    made = curate.init(tmp_path / "two", sources=given, quiet=True)
+    tables = made.session.config.sources
+    assert [{"use": one.use, **one.options} for one in tables] == [
+        {**given[0], "path": str(given[0]["path"])},
+        given[1],
+    ]
+    assert tables[0].options["license"] == odd
+    text = (tmp_path / "two" / "curate.toml").read_text().replace("required = true", "required = false")
+    (tmp_path / "two" / "curate.toml").write_text(text)
+    assert made.fetch()["stored"] == 41
+
+
+def test_init_writes_every_kind_of_option(tmp_path: Path) -> None:
+    """Numbers, lists, tables, and names that TOML quotes."""
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import dataclass\n@dataclass\nclass Mine:\n"
+        "    a: float\n    b: tuple[int, ...]\n    c: dict[str, str]\n    d: bool\n"
+        "    def classes(self): return frozenset()\n    async def pages(self, http, cursor): yield\n"
+    )
+    options = {"a": -1.5e300, "b": [1, -2, 0], "c": {"two words": "x", 'q"': ""}, "d": False}
+    made = curate.init(tmp_path, sources=[{"use": "./mine.py", **options}], quiet=True)
+    assert made.session.config.sources[0].options == options
+
+
+@pytest.mark.parametrize(
+    ("sources", "says"),
+    [
+        ([{"use": "locl", "path": "a"}], "no such source; did you mean 'local'"),
+        ([{"use": "local", "path": "a", "labl": "b"}], "sources.local.labl: no such key"),
+        ([{"path": "a"}], "this table needs use"),
+        ([{"use": "local", "path": 3}], "3 is not a path"),
+        ([{"use": "local", "path": None}], "cannot stand in curate.toml"),
+        ([{"use": "local", "path": "\ud800"}], "cannot be written as TOML"),
+        ([{"use": "local", "path": "a", "x": float("nan")}], "TOML reads them as something else"),
+        ([{"use": "./none.py"}], "No such file"),
+        ([{"use": "../above.py"}], "lies below the folder"),
+        ({"use": "local"}, "give a list of tables"),
+        (["local"], "give a list of tables"),
+    ],
+)
+def test_init_leaves_nothing_behind_where_a_source_is_wrong(tmp_path: Path, sources: Any, says: str) -> None:
+    with pytest.raises(curate.UsageError, match=re.escape(says)):
+        curate.init(tmp_path / "new", sources=sources)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_dataset_is_checked_without_a_project(tmp_path: Path) -> None:

@@ -1,11 +1,20 @@
 """`curate init`: a commented curate.toml to start from."""
 
-from pathlib import Path
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
 
-from curate.config import CONFIG_NAME
+from curate.admin import configured
+from curate.config import CONFIG_NAME, parse
 from curate.errors import UsageError
 from curate.store.blobs import write
 
+Tables = Sequence[Mapping[str, Any]]
+_BARE = re.compile(r"[A-Za-z0-9_-]+")  # keys that need no quotes
+_BEFORE = "# [dedupe]\n"  # what sources are written before
 TEMPLATE = """\
 # What curate does here. Everything has a default; unknown keys are refused. Paths are relative to this file.
 
@@ -81,10 +90,58 @@ formats = ["parquet", "csv"]
 """
 
 
-def write_config(root: Path) -> None:
-    """Write the file; raises UsageError where there is one."""
+def write_config(root: Path, sources: Tables = ()) -> None:
+    """Write the file, with these tables as its sources; raises UsageError, and leaves nothing behind, where there is
+    one, or where a table is not one that curate.toml could have."""
     path = root / CONFIG_NAME
     if path.exists():
         raise UsageError(f"{path}: there is one already")
+    text = TEMPLATE.replace(_BEFORE, _tables(sources) + _BEFORE)
+    if sources:
+        configured.sources(parse(text, root))
     root.mkdir(parents=True, exist_ok=True)
-    write(path, TEMPLATE.encode())
+    write(path, text.encode())
+
+
+def _tables(sources: Tables) -> str:
+    """Sources as TOML that is read as just these; raises UsageError for what TOML has no word for."""
+    if isinstance(sources, Mapping | str) or not all(isinstance(one, Mapping) for one in sources):
+        raise UsageError('sources: give a list of tables, such as [{"use": "local", "path": "images"}]')
+    plain = [{key: _plain(value, f"sources.{key}") for key, value in one.items()} for one in sources]
+    text = "".join(
+        "[[sources]]\n" + "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in one.items()) + "\n"
+        for one in plain
+    )
+    try:
+        read = tomllib.loads(text.encode().decode()).get("sources", [])
+    except (tomllib.TOMLDecodeError, UnicodeError) as error:
+        raise UsageError(f"sources: cannot be written as TOML: {error}") from error
+    if read != plain:
+        raise UsageError(f"sources: TOML reads them as something else: {read!r}")
+    return text
+
+
+def _plain(value: Any, where: str) -> Any:
+    """A value as TOML gives it back."""
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(one, f"{where}.{key}") for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one, where) for one in value]
+    if isinstance(value, str | bool | int | float):
+        return value
+    raise UsageError(f"{where}: {value!r} cannot stand in {CONFIG_NAME}: text, numbers, true, false, lists, tables can")
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(key)} = {_toml(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
+    return text.replace("\x7f", "\\u007f") if isinstance(value, str) else text.lower()
+
+
+def _key(key: Any) -> str:
+    return str(key) if _BARE.fullmatch(str(key)) else _toml(str(key))

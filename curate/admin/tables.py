@@ -25,7 +25,7 @@ class Tables:
         `where`: a condition in pandas' words ("label == 'porn' and width > 500"); what of it is about the catalog's
         columns is asked of the catalog, so that fewer rows are read. `columns`: only these.
         """
-        from curate.report.frames import samples
+        from curate.report.samples import samples
 
         return self.session.read(lambda ws: samples(ws, where, columns))
 

@@ -17,7 +17,7 @@ from curate.features.inspect import FetchedBytes
 from curate.linear import Floats, Head, Probabilities
 from curate.media.decode import Bounds, open_image, scaled
 from curate.options import Plugin
-from curate.plugins import make, name_of, options_of
+from curate.plugins import kind_of, make, options_of, own_file_of
 from curate.store.blobs import write
 
 if TYPE_CHECKING:
@@ -40,12 +40,13 @@ def save(folder: Path, backbone: Backbone, head: Head, classes: Sequence[str]) -
 
     tensors = {f"backbone.{name}": tensor.numpy() for name, tensor in backbone.module().state_dict().items()}
     write(folder / WEIGHTS, packed(tensors | {"head.weight": head.weight, "head.bias": head.bias}))
+    own = {"sha256": digest} if (digest := own_file_of(backbone)) else {}
     recipe = {
         **backbone.preprocessing(),
         "features": backbone.columns["embedding"],
         "output": "softmax",
         "labels": list(classes),
-        "backbone": {"use": name_of(backbone), "version": backbone.version, "options": options_of(backbone)},
+        "backbone": {"use": kind_of(backbone), "version": backbone.version, "options": options_of(backbone), **own},
     }
     write(folder / RECIPE, (json.dumps(recipe, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
 
@@ -116,17 +117,22 @@ def pixels(image: "Image.Image", recipe: Mapping[str, Any]) -> Floats:
     return np.ascontiguousarray(values.transpose(2, 0, 1))
 
 
-def load_model(path: Path) -> Baseline:
+def load_model(path: str | Path, backbone: str | Path | None = None) -> Baseline:
     """A baseline from its folder; raises StoreError where files are missing or do not fit, UsageError for another
-    version's backbone. Nothing in the files is code."""
+    version's backbone. Nothing in the files is code.
+
+    `backbone`: the file of a backbone of one's own (`use = "./mine.py"`), which is run; the model does not say where it
+    lies, and is only read with the very file that it was made with.
+    """
     import torch
     from safetensors import SafetensorError
     from safetensors.numpy import load as unpacked
 
+    path = Path(path)
     try:
         recipe = json.loads((path / RECIPE).read_text(encoding="utf-8"))
         tensors = unpacked((path / WEIGHTS).read_bytes())
-        network = _backbone(recipe["backbone"]).module()
+        network = _backbone(recipe["backbone"], backbone).module()
         prefix = "backbone."
         state = {k.removeprefix(prefix): torch.from_numpy(v.copy()) for k, v in tensors.items() if k.startswith(prefix)}
         network.load_state_dict(state)
@@ -138,11 +144,24 @@ def load_model(path: Path) -> Baseline:
     return Baseline(tuple(recipe["labels"]), recipe, network.eval(), head)
 
 
-def _backbone(said: Mapping[str, Any]) -> Backbone:
-    backbone: Backbone = make("labelers", Plugin(said["use"], said["options"], "backbone"), "labeler")
+def _backbone(said: Mapping[str, Any], file: str | Path | None) -> Backbone:
+    name, wanted = said["use"], said.get("sha256")
+    if wanted is not None and file is None:
+        raise UsageError(
+            f"backbone {name}: a file of one's own, {name}.py (sha256 {wanted[:12]}...): say where it lies,"
+            f' load_model(path, backbone="{name}.py")'
+        )
+    if wanted is None and file is not None:
+        raise UsageError(f"backbone {name}: no file of one's own; leave `backbone` out")
+    use = name if file is None else str(Path(file).absolute())
+    backbone: Backbone = make("labelers", Plugin(use, said["options"], "backbone"), "labeler")
+    if wanted is not None and wanted != own_file_of(backbone):
+        raise UsageError(
+            f"backbone {name}: {file} is not the file that the model was made with (sha256 {wanted[:12]}...)"
+        )
     if backbone.version != said["version"]:
         raise UsageError(
-            f"backbone {said['use']}: the model was made with its version {said['version']}, this one is"
-            f" {backbone.version}; train anew"
+            f"backbone {name}: the model was made with its version {said['version']}, this one is {backbone.version};"
+            " train anew"
         )
     return backbone

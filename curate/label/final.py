@@ -1,7 +1,7 @@
 """The label that a sample has in the end, and why it may have none: people's decisions before weak labels."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,9 @@ from curate.records import Axis
 from curate.store import samples, views
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
     from curate.store.workspace import Workspace
 
 
@@ -51,38 +54,130 @@ class Labels:
 
 
 CONTRADICTED, CONFLICT = "contradicted", "conflict"
+WITHHELD = (None, CONTRADICTED, CONFLICT)
+_CONTRADICTED, _CONFLICT = 1, 2  # places in it
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """`Labels` as columns of n samples, those of the catalog by id, then what else is labelled.
+
+    `place` int64[n]: the label's place in `classes`, -1 for none. `probability` float64[n], NaN without a label.
+    `human` are the rows that people labelled, with what they say. `withheld` int8[n]: a place in WITHHELD.
+    """
+
+    ids: "pa.Array"
+    classes: Sequence[str]
+    place: "np.ndarray"
+    probability: "np.ndarray"
+    human: Mapping[int, views.Human]
+    withheld: "np.ndarray"
 
 
 def labels(ws: "Workspace", axis: Axis) -> Labels:
     """The label of each sample that may have one: people's word before the label model's, which obeys the rule.
 
-    Every label of a release, a page or a figure comes from here.
+    Every label of a release, a page or a figure comes from here, and so from `columns`.
     """
-    taxonomy = ws.config.taxonomy.version
-    weak = weak_table.read(ws, axis)
-    humans = views.humans(ws.catalog, axis.name, taxonomy, axis.classes)
-    found = _weak(weak, axis) | {sample: _human(one) for sample, one in humans.items()}
-    withheld = dict.fromkeys(_unseen(ws, axis, found), CONFLICT)
-    for sample in accused(ws, axis, weak):
-        one = found.get(sample)
-        if one is None or (one.name in axis.safe and not one.seen):
-            withheld[sample] = CONTRADICTED
-            found.pop(sample, None)
-    for sample in _contested(ws, axis):
-        withheld[sample] = CONFLICT
-        found.pop(sample, None)
-    return Labels(found, withheld)
+    import numpy as np
+
+    found = columns(ws, axis)
+    rows = np.flatnonzero((found.place >= 0) | (found.withheld > 0))
+    by_sample, withheld = {}, {}
+    each = (found.ids.take(rows).to_pylist(), rows.tolist(), found.place[rows].tolist(),
+            found.probability[rows].tolist(), found.withheld[rows].tolist())  # fmt: skip
+    for sample, row, place, p, why in zip(*each, strict=True):
+        if place >= 0:
+            one = found.human.get(row)
+            by_sample[sample] = Label(found.classes[place], p, "weak", p) if one is None else _human(one)
+        if why:
+            withheld[sample] = str(WITHHELD[why])
+    return Labels(by_sample, withheld)
 
 
-def accused(ws: "Workspace", axis: Axis, weak: weak_table.Weak | None = None) -> set[str]:
+def columns(ws: "Workspace", axis: Axis, sets: samples.Sets | None = None) -> Columns:
+    """The same as columns: Python looks only at samples that people judged. `sets`: where they are known already."""
+    import numpy as np
+
+    sets, more = sets or samples.collapse_sets(ws.catalog), list[str]()
+    weak = weak_table.columns(ws, axis)
+    given = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version)
+    humans = views.humans(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes, given)
+    asked = _rows(sets, weak.ids, more) if weak is not None else np.empty(0, dtype=np.int64)
+    human = dict(zip(_rows(sets, list(humans), more).tolist(), humans.values(), strict=True))
+    n, judged = len(sets.ids), np.fromiter(human, dtype=np.int64)
+    place, probability = np.full(n + len(more), -1), np.full(n + len(more), np.nan)
+    if weak is not None:
+        place[asked], probability[asked] = weak.places(axis.classes), _rounded(weak.probability())
+    place[judged], probability[judged] = [axis.classes.index(one.label) for one in human.values()], 1.0
+    withheld = np.zeros(n + len(more), dtype=np.int8)
+    withheld[np.setdiff1d(_rows(sets, sorted(samples.disputed(ws.catalog, axis.name))), judged)] = _CONFLICT
+    kept = np.append(_accused(ws, axis, weak, sets, asked).any, np.zeros(len(more), dtype=bool))
+    kept &= np.array([*(name in axis.safe for name in axis.classes), True])[place]  # -1, the last: without a label
+    kept[[row for row, one in human.items() if not one.carried]] = False
+    contested = _rows(sets, sorted(_contested(ws, axis, given)))
+    withheld[kept], withheld[contested] = _CONTRADICTED, _CONFLICT
+    place[kept], place[contested] = -1, -1
+    probability[place < 0] = np.nan
+    return Columns(_with(sets.ids, more), axis.classes, place, probability, human, withheld)
+
+
+def _rows(sets: samples.Sets, ids: "Sequence[str] | pa.Array", more: list[str] | None = None) -> "np.ndarray":
+    """Where each of these is; what is not in the catalog (any more) comes after all others, in `more`, or is left out.
+
+    Each id is there once.
+    """
+    import numpy as np
+
+    found = sets.rows(ids)
+    strange = np.flatnonzero(found < 0)
+    if more is None:
+        return found[found >= 0]
+    known = {name: len(sets.ids) + n for n, name in enumerate(more)}
+    for row in strange.tolist():
+        found[row] = known.setdefault(str(ids[row]), len(sets.ids) + len(known))
+    more[:] = known
+    return found
+
+
+def _with(ids: "pa.Array", more: Sequence[str]) -> "pa.Array":
+    import pyarrow as pa
+
+    return pa.concat_arrays([ids, pa.array(more, pa.large_string())]) if more else ids
+
+
+def _rounded(probability: "np.ndarray") -> "np.ndarray":
+    """To DIGITS as Python rounds, by the number's decimals: numpy scales first, and may meet a half that is none."""
+    import numpy as np
+
+    scaled = probability * 10**DIGITS
+    found: np.ndarray = np.rint(scaled) / 10**DIGITS
+    near = np.flatnonzero(np.abs(np.abs(scaled - np.floor(scaled)) - 0.5) < 1e-6)
+    found[near] = [round(one, DIGITS) for one in probability[near].tolist()]
+    return found
+
+
+def accused(ws: "Workspace", axis: Axis) -> set[str]:
     """Every sample that is declared or flagged not safe, itself or by what it collapses with."""
     import numpy as np
 
-    weak = weak or weak_table.read(ws, axis)
-    said = np.zeros((0, 0), dtype=bool) if weak is None else weak.flags(axis.safe)
-    found = flags.accusations(ws, axis, weak.ids if weak else [], said).without(weak.advised() if weak else [])
-    ids = list(found.at)
-    return {ids[row] for row in np.flatnonzero(found.any)}
+    sets, weak = samples.collapse_sets(ws.catalog), weak_table.columns(ws, axis)
+    asked = sets.rows(weak.ids) if weak is not None else np.empty(0, dtype=np.int64)
+    return set(sets.ids.filter(_accused(ws, axis, weak, sets, asked).any).to_pylist())
+
+
+def _accused(
+    ws: "Workspace", axis: Axis, weak: weak_table.Columns | None, sets: samples.Sets, asked: "np.ndarray"
+) -> flags.Accusations:
+    """By all functions whose flags are no advice, as if they were one; `asked` are the rows of the weak labels."""
+    import numpy as np
+
+    said: np.ndarray = np.zeros((len(sets.ids), 1), dtype=bool)
+    if weak is not None:
+        here = (asked >= 0) & (asked < len(sets.ids))
+        loud = np.delete(weak.rest.flags(axis.safe), weak.rest.advised(), axis=1)
+        said[asked[here], 0] = np.asarray(loud.any(axis=1))[here]
+    return flags.accusations(ws, axis, sets.ids, said, sets)
 
 
 def vanished(ws: "Workspace", axis: Axis, given: Collection[str]) -> list[str]:
@@ -91,24 +186,16 @@ def vanished(ws: "Workspace", axis: Axis, given: Collection[str]) -> list[str]:
     return [name for name in axis.classes if name in declared and name not in given]
 
 
-def _unseen(ws: "Workspace", axis: Axis, found: Mapping[str, Label]) -> Iterator[str]:
-    """Every sample among whose near-duplicates sources contradict each other, and that people have not judged."""
-    for sample in samples.disputed(ws.catalog, axis.name):
-        if sample not in found or found[sample].source != "human":
-            yield sample
-
-
 def _human(one: views.Human) -> Label:
     return Label(one.label, 1.0, "human", 1.0, 0 if one.carried else one.n, round(one.agreement, DIGITS))
 
 
-def _contested(ws: "Workspace", axis: Axis) -> Iterator[str]:
+def _contested(ws: "Workspace", axis: Axis, given: Mapping[str, Counter[str]]) -> Iterator[str]:
     """Every member of a collapse set, one picture that is, to which people gave more than one answer, or a tie."""
     settled = views.precedents(ws.catalog, axis.name, ws.config.taxonomy.version)
-    given = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version)
     if not settled and not given:
         return
-    members = dict(ws.catalog.iterate_tuples("SELECT sample, collapse FROM members"))
+    members = views.judged_sets(ws.catalog, axis.name, ws.config.taxonomy.version)
     answers: defaultdict[str, set[str | None]] = defaultdict(set)
     for sample, label in settled.items():
         answers[members.get(sample, sample)].add(label)
@@ -119,11 +206,3 @@ def _contested(ws: "Workspace", axis: Axis) -> Iterator[str]:
     for sample, collapse in members.items() if answers else ():
         if len(said := answers.get(collapse, set())) > 1 or None in said:
             yield sample
-
-
-def _weak(weak: weak_table.Weak | None, axis: Axis) -> dict[str, Label]:
-    if weak is None:
-        return {}
-    rows = zip(weak.ids, weak.labels, weak.probability(), strict=True)
-    known = ((sample, label, round(float(p or 0), DIGITS)) for sample, label, p in rows if label in axis.classes)
-    return {sample: Label(str(label), p, "weak", p) for sample, label, p in known}

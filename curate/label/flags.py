@@ -5,7 +5,7 @@ would have said. What either says of one member of a collapse set, which is one 
 who judged the very sample may say otherwise.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from curate.store import samples, views
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
 
     from curate.store.workspace import Workspace
 
@@ -39,24 +40,26 @@ def flags(votes: "np.ndarray", sets: "np.ndarray", safe: Sequence[bool]) -> "np.
 @dataclass(frozen=True)
 class Accusations:
     """Who says that a sample, or one that it collapses with, is not safe: `flagged` bool[n, m] by function, `declared`
-    bool[n]; a row each sample of the catalog, `at` its id."""
+    bool[n]; a row each sample of the catalog, by id."""
 
-    at: Mapping[str, int]
+    ids: "pa.Array"
     flagged: "np.ndarray"
     declared: "np.ndarray"
 
     def of(self, ids: Sequence[str]) -> "Accusations":
         """Some of the rows, in the order of `ids`."""
-        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
 
-        rows = np.array([self.at[name] for name in ids], dtype=np.int64)
-        return Accusations({name: n for n, name in enumerate(ids)}, self.flagged[rows], self.declared[rows])
+        wanted = pa.array(ids, pa.large_string())
+        rows = pc.index_in(wanted, value_set=self.ids).to_numpy()
+        return Accusations(wanted, self.flagged[rows], self.declared[rows])
 
     def without(self, columns: Collection[int]) -> "Accusations":
         """The same, but for what some functions say."""
         flagged = self.flagged.copy()
         flagged[:, list(columns)] = False
-        return Accusations(self.at, flagged, self.declared)
+        return Accusations(self.ids, flagged, self.declared)
 
     @property
     def any(self) -> "np.ndarray":
@@ -70,28 +73,32 @@ class Accusations:
         return found
 
 
-def accusations(ws: "Workspace", axis: Axis, ids: Sequence[str], flagged: "np.ndarray") -> Accusations:
+def accusations(
+    ws: "Workspace",
+    axis: Axis,
+    ids: "Sequence[str] | pa.Array",
+    flagged: "np.ndarray",
+    sets: samples.Sets | None = None,
+) -> Accusations:
     """Who says what of every sample of the catalog, from the flags bool[n, m] of those that functions were asked about.
 
-    A declared class that the axis does not call safe is not safe, one that it has not (any more) included.
+    A declared class that the axis does not call safe is not safe, one that it has not (any more) included. `sets`:
+    the catalog's collapse sets, where they are known.
     """
     import numpy as np
 
-    sql = "SELECT s.id, coalesce(m.collapse, s.id) FROM samples s LEFT JOIN members m ON m.sample = s.id ORDER BY s.id"
-    collapse = {str(row[0]): str(row[1]) for row in ws.catalog.iterate_tuples(sql)}
-    at = {name: n for n, name in enumerate(collapse)}
-    numbers: dict[str, int] = {}
-    place = np.array([numbers.setdefault(name, len(numbers)) for name in collapse.values()], dtype=np.int64)
-    said = samples.declared(ws.catalog, axis.name)
-    here = [n for n, name in enumerate(ids) if name in at]  # what was taken down since is no more
-    own = np.zeros((len(at), flagged.shape[1] + 1), dtype=bool)
-    own[[at[ids[n]] for n in here], :-1] = flagged[here]
-    own[[at[name] for name, labels in said.items() if name in at and not set(labels) <= set(axis.safe)], -1] = True
-    of_sets = np.zeros_like(own)
+    sets = sets or samples.collapse_sets(ws.catalog)
+    own = np.zeros((len(sets.ids), flagged.shape[1] + 1), dtype=bool)
+    asked = sets.rows(ids)
+    here = asked >= 0  # what was taken down since is no more
+    own[asked[here], :-1] = flagged[here]
+    declared = sets.rows(samples.declared_other(ws.catalog, axis.name, axis.safe))
+    own[declared[declared >= 0], -1] = True
+    of_sets = np.zeros((sets.place.max(initial=-1) + 1, own.shape[1]), dtype=bool)
     rows, columns = np.nonzero(own)
-    of_sets[place[rows], columns] = True
-    whole = of_sets[place]
-    return Accusations(at, whole[:, :-1], whole[:, -1])
+    of_sets[sets.place[rows], columns] = True
+    whole = of_sets[sets.place]
+    return Accusations(sets.ids, whole[:, :-1], whole[:, -1])
 
 
 def withhold(probabilities: "np.ndarray", places: "np.ndarray", accused: "np.ndarray", safe: Sequence[bool]) -> None:
@@ -123,7 +130,7 @@ def advice(ws: "Workspace", axis: Axis, names: Sequence[str], found: Accusations
     known = {}
     for column in advised:
         alone = found.without([other for other in advised if other != column]).alone(column)
-        ids = list(found.at)
+        ids = found.ids.to_pylist()
         said = [judged[ids[row]] for row in np.flatnonzero(alone) if ids[row] in judged]
         misses = sum(not labels <= set(axis.safe) for labels in said)
         known[names[column]] = {"audited": len(said), "misses": misses, "at_most": at_most(misses, len(said))}

@@ -4,6 +4,7 @@ A row a sample that labelling functions were asked about: what each voted, and o
 it. Beside it, in `labellings`, lies the report, which also names the functions and what their votes stand for.
 """
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -18,6 +19,7 @@ from curate.store.tables import to_parquet
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
 
     from curate.store.workspace import Workspace
 
@@ -107,7 +109,47 @@ def read(ws: "Workspace", axis: Axis) -> Weak | None:
 
     They can be made again at any time, and until then nothing of them is a label.
     """
+    found = columns(ws, axis)
+    if found is None:
+        return None
+    return dataclasses.replace(found.rest, ids=found.ids.to_pylist(), labels=found.labels.to_pylist())
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What `read` gives, with `ids` and `labels` as Arrow columns (large_string[n]); those of `rest` are empty."""
+
+    ids: "pa.Array"
+    labels: "pa.Array"
+    rest: Weak
+
+    def places(self, classes: Sequence[str]) -> "np.ndarray":
+        """int64[n], where each label is among some classes; -1: it is none of these, or there is none."""
+        return _places(self.labels, classes)
+
+    def probability(self) -> "np.ndarray":
+        """float64[n] of each sample's label, NaN where there is none."""
+        import numpy as np
+
+        places = _places(self.labels, self.rest.classes)
+        found: np.ndarray = self.rest.probabilities[np.arange(len(places)), places]
+        return np.where(places >= 0, found, np.nan)
+
+
+def _places(labels: "pa.Array", classes: Sequence[str]) -> "np.ndarray":
     import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = pc.index_in(labels, value_set=pa.array(classes, labels.type), skip_nulls=True)
+    places: np.ndarray = found.fill_null(-1).to_numpy().astype(np.int64)
+    return places
+
+
+def columns(ws: "Workspace", axis: Axis) -> Columns | None:
+    """The weak labels in force as columns, as `read` gives them."""
+    import numpy as np
+    import pyarrow as pa
 
     said = report(ws, axis)
     mark = ws.catalog.scalar("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
@@ -119,5 +161,6 @@ def read(ws: "Workspace", axis: Axis) -> Weak | None:
     probabilities = np.full((len(table), len(said["classes"])), np.nan)
     probabilities[known] = each.flatten().to_numpy().reshape(-1, len(said["classes"]))
     cast = votes.flatten().to_numpy().reshape(len(table), len(said["voters"]))
-    ids, labels = table.column("id").to_pylist(), table.column("label").to_pylist()
-    return Weak(ids, labels, probabilities, cast, said["classes"], said["sets"], said["voters"], said)
+    ids, labels = (table.column(name).combine_chunks().cast(pa.large_string()) for name in ("id", "label"))
+    rest = Weak([], [], probabilities, cast, said["classes"], said["sets"], said["voters"], said)
+    return Columns(ids, labels, rest)

@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -125,6 +125,21 @@ class Catalog:
             cursor = self._db.cursor()
             cursor.row_factory = None
             yield from cursor.execute(sql, tuple(params))
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A second connection that only reads, all of it at one moment: for long scans, one for each thread.
+
+        Use it where this catalog stays open: who closes a file last folds the log in.
+        """
+        with translated():
+            db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30)
+            try:
+                db.execute("BEGIN")
+                db.execute("SELECT 1 FROM meta LIMIT 1").fetchall()  # the moment
+                yield db
+            finally:
+                db.close()
 
     @contextmanager
     def tx(self) -> Iterator[sqlite3.Connection]:
@@ -264,6 +279,20 @@ class Catalog:
     def digest(self, kind: str, value: str) -> str:
         """A keyed digest (HMAC-SHA256, hex): names a thing to this workspace, and says nothing to anyone else."""
         return hmac.new(self._key, f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()
+
+    def digester(self, kind: str) -> Callable[[str], str]:
+        """`digest` for many values, in a third of the time: what the key says is hashed once (RFC 2104)."""
+        key = self._key.ljust(hashlib.sha256().block_size, b"\0")
+        inner = hashlib.sha256(bytes(one ^ 0x36 for one in key) + f"{kind}\0".encode())
+        outer = hashlib.sha256(bytes(one ^ 0x5C for one in key))
+
+        def digest(value: str) -> str:
+            message, tag = inner.copy(), outer.copy()
+            message.update(value.encode())
+            tag.update(message.digest())
+            return tag.hexdigest()
+
+        return digest
 
     # -- runs and the log ----------------------------------------------------------------------------------------
 

@@ -1,9 +1,17 @@
 """Stored samples: their columns, what sources declare of them, and which may show minors."""
 
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from curate.records import Sample
+from curate.store import columns
 from curate.store.catalog import Catalog, Row
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
 
 SAMPLE_COLUMNS = "id, sha1, md5, bytes, media_type, width, height, frames, parent, at_ms"
 
@@ -40,6 +48,55 @@ def declared(catalog: Catalog, axis: str) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(labels)) for name, labels in found.items()}
 
 
+def declared_other(catalog: Catalog, axis: str, than: Sequence[str]) -> "pa.Array":
+    """The samples of which a source declares a class that is none of these, large_string, some of them twice."""
+    marks = ", ".join("?" * len(than))
+    where = (("d.axis = ?", (axis,)), (f"d.label NOT IN ({marks})", than), ("c.sample IS NOT NULL", ()))
+    source = "declared d CROSS JOIN candidates c USING (candidate)"
+    with catalog.reading() as db:
+        return columns.read(db, columns.Scan({"sample": "c.sample"}, source, "d.candidate", where=where))["sample"]
+
+
 def disputed(catalog: Catalog, axis: str) -> set[str]:
     """The samples about which, or about whose look-alikes, sources contradict each other."""
     return {row[0] for row in catalog.all("SELECT sample FROM disputed WHERE axis = ?", (axis,))}
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The samples of the catalog, n of them by id: `ids` large_string[n], `place` int64[n] the same number for all of
+    a collapse set. Before dedupe each is a set by itself."""
+
+    ids: "pa.Array"
+    place: "np.ndarray"
+
+    @classmethod
+    def of(cls, ids: "pa.Array", collapse: "pa.Array") -> "Sets":
+        """From what each collapses with; null or empty: nothing but itself."""
+        import numpy as np
+        import pyarrow.compute as pc
+
+        place = np.arange(len(ids))
+        others = np.flatnonzero(pc.greater(pc.binary_length(collapse.fill_null("")), 0))
+        names = collapse.take(others)
+        at = columns.rows(names, ids)
+        beyond = pc.dictionary_encode(names).indices.to_numpy() + len(ids)  # a set's name that is no sample's
+        place[others] = np.where(at >= 0, at, beyond)
+        return cls(ids, place)
+
+    def rows(self, ids: "pa.Array | Sequence[str]") -> "np.ndarray":
+        """int64, where each of these ids is; -1: nowhere."""
+        import pyarrow as pa
+
+        return columns.rows(ids if isinstance(ids, pa.Array) else pa.array(ids, pa.large_string()), self.ids)
+
+
+def collapse_sets(catalog: Catalog) -> Sets:
+    """Of every stored sample."""
+    with catalog.reading() as db:
+        ids = columns.read(db, columns.Scan({"id": "id"}, "samples", "id"))["id"]
+        members = columns.read(db, columns.Scan({"sample": "sample", "collapse": OTHER_SET}, "members", "sample"))
+    return Sets.of(ids, columns.align(members, "sample", ids)["collapse"])
+
+
+OTHER_SET = "CASE collapse WHEN sample THEN '' ELSE collapse END"  # nothing where it bears the sample's own name

@@ -89,13 +89,20 @@ def audited(catalog: Catalog, axis: str, taxonomy: str) -> list[Audited]:
     return [Audited(*row) for row in catalog.all(sql, (axis, taxonomy))]
 
 
-def humans(catalog: Catalog, axis: str, taxonomy: str, classes: tuple[str, ...]) -> dict[str, Human]:
+def humans(
+    catalog: Catalog,
+    axis: str,
+    taxonomy: str,
+    classes: tuple[str, ...],
+    given: Mapping[str, Counter[str]] | None = None,
+) -> dict[str, Human]:
     """What people say of each sample on one axis: what was settled, else what most say; a tie says nothing.
 
     A sample that nobody judged takes what people say of its collapse set, where they do not contradict each other.
+    `given`: `votes`, where they are known.
     """
     own: dict[str, Human] = {}
-    given = votes(catalog, axis, taxonomy)
+    given = votes(catalog, axis, taxonomy) if given is None else given
     for name, counts in given.items():
         if (winner := consensus(counts, classes)) is not None:
             own[name] = winner
@@ -105,9 +112,24 @@ def humans(catalog: Catalog, axis: str, taxonomy: str, classes: tuple[str, ...])
     if not own:
         return own
     sets: defaultdict[str, list[str]] = defaultdict(list)
-    for sample, collapse in catalog.iterate_tuples("SELECT sample, collapse FROM members ORDER BY sample"):
+    for sample, collapse in judged_sets(catalog, axis, taxonomy).items():
         sets[collapse].append(sample)
     return own | _carried(own, sets)
+
+
+def judged_sets(catalog: Catalog, axis: str, taxonomy: str) -> dict[str, str]:
+    """The collapse set of every sample that is in one with a sample that people judged, by sample."""
+    return dict(catalog.iterate_tuples(_JUDGED_SETS, (axis, taxonomy) * 2))
+
+
+_JUDGED_SETS = """
+SELECT sample, collapse FROM members WHERE collapse IN (
+    SELECT m.collapse FROM members m JOIN (
+        SELECT sample FROM decisions WHERE axis = ? AND taxonomy = ?
+        UNION SELECT sample FROM precedents WHERE axis = ? AND taxonomy = ?
+    ) USING (sample)
+) ORDER BY sample
+"""
 
 
 def consensus(counts: Mapping[str, int], classes: tuple[str, ...]) -> Human | None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageDraw
 
+import curate
 from curate.admin import configured
 from curate.config import Config, TrainConfig
 from curate.contracts import Decoded, Resources
@@ -246,6 +247,73 @@ def test_files_that_are_no_model_are_refused(done: tuple[Workspace, dict[str, An
     (tiny / "model.safetensors").write_bytes(b"\x80\x04cos\nsystem\n")
     with pytest.raises(StoreError, match="not a baseline"):
         load_model(tiny)
+
+
+OWN = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from curate.contracts import Resources
+from curate.evaluate.bundle import pixels
+
+RECIPE = {"shorter_side": 256, "center_crop": 1.0, "size": [16, 16], "interpolation": "bicubic", "mean": [127.0] * 3,
+          "std": [128.0] * 3}
+
+
+@dataclass(frozen=True)
+class Mine:
+    pool: int = 4
+    version: ClassVar[int] = 1
+    needs: ClassVar[Resources] = Resources(side=256)
+    columns: ClassVar[dict] = {"embedding": "float16[48]"}
+
+    def load(self):
+        pass
+
+    def label(self, batch):
+        import torch
+
+        views = torch.from_numpy(np.array([pixels(one.image(256), RECIPE) for one in batch]))
+        return {"embedding": self.module()(views).detach().numpy().astype(np.float16)}
+
+    def module(self):
+        import torch
+
+        layers = torch.nn.BatchNorm2d(3), torch.nn.AdaptiveAvgPool2d(self.pool), torch.nn.Flatten()
+        return torch.nn.Sequential(*layers).eval()
+
+    def preprocessing(self):
+        return dict(RECIPE)
+"""
+
+
+def test_a_model_on_a_backbone_of_ones_own_is_read_with_its_file(tmp_path: Path) -> None:
+    """And with nothing else: the model's files name no path, and are no code."""
+    ws, file = released(tmp_path, items()), tmp_path / "mine.py"
+    file.write_text(OWN)
+    result = train(ws, "1.0.0", Serial(), make("labelers", Plugin(str(file)), "labeler"), QUIET)
+    assert str(tmp_path) not in (Path(result["path"]) / "preprocessing.json").read_text()
+    with pytest.raises(UsageError, match=r'backbone="mine\.py"'):
+        curate.load_model(result["path"])
+    model = curate.load_model(result["path"], backbone=file)
+    ids = load(ws.work / "releases" / "1.0.0").rows["test"].column("id").to_pylist()
+    said = model.predict([ws.blobs.path(one).read_bytes() for one in ids])
+    assert said.shape == (len(ids), 2)
+    assert np.allclose(said.sum(axis=1), 1)
+    file.write_text(OWN + "\n# changed\n")
+    with pytest.raises(UsageError, match="not the file that the model was made with"):
+        curate.load_model(result["path"], backbone=file)
+    with pytest.raises(UsageError, match="No such file"):
+        curate.load_model(result["path"], backbone=tmp_path / "gone" / "mine.py")
+
+
+def test_a_model_on_a_backbone_of_ours_takes_no_file(done: tuple[Workspace, dict[str, Any]], tmp_path: Path) -> None:
+    tiny, file = shutil.copytree(done[1]["path"], tmp_path / "tiny"), tmp_path / "mine.py"
+    file.write_text(OWN)
+    with pytest.raises(UsageError, match="no file of one's own"):
+        curate.load_model(tiny, backbone=file)
 
 
 def test_rows_that_are_held_since_are_not_looked_at(tmp_path: Path) -> None:

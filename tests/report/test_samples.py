@@ -1,0 +1,185 @@
+"""`project.samples()` reads columns; what it says is what the plain way says, on workspaces of every kind of row."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from curate.config import Config
+from curate.errors import UsageError
+from curate.label import final
+from curate.label.table import Weak, write
+from curate.report import samples as reading
+from curate.report.samples import COLUMNS, samples
+from curate.store import columns
+from curate.store.workspace import Workspace
+from tests.support import plain_samples
+from tests.support.builders import decide
+
+TEXTS = ("CC0", "it's", "a\x1fb", "\x1e", "", "=1+1", "ünï\u202e", "a\nb", "\x1f", "\0x")
+CLASSES = ("drawings", "hentai", "neutral", "porn", "sexy")
+ASKED = {
+    "width > 60": "WHERE s.width > 60",
+    "split == 'train' and frames <= 2": "WHERE m.split = 'train' AND s.frames <= 2",
+    "license != 'CC0'": "WHERE n.license <> 'CC0'",
+    "source == 'commons' and url > 'u5' and width > 20": "WHERE o.plugin = 'commons' AND url > 'u5' AND s.width > 20",
+    "attribution == 'it\\'s'": "WHERE n.attribution = 'it''s'",
+    "ref < '3' and width == '50'": "WHERE n.ref < '3' AND s.width = '50'",
+    "at_ms >= 1": "WHERE s.at_ms >= 1",
+    "group == '{0}'": "WHERE m.grp = '{0}'",
+}
+
+
+def made(root: Path, seed: int, n: int = 40) -> Workspace:
+    """A workspace of `n` samples with everything that may become of one."""
+    root.mkdir(parents=True, exist_ok=True)
+    ws, chance = Workspace(root, Config()), np.random.default_rng(seed)
+    ids = [chance.bytes(32).hex() for _ in range(n)]
+
+    def some(most: int) -> list[str]:
+        return [str(one) for one in chance.choice(ids, chance.integers(0, most), replace=False)]
+
+    with ws.catalog.tx() as db:
+        db.executemany("INSERT INTO sources (source, plugin, options) VALUES (?, ?, '{}')",
+                       [("commons:a", "commons"), ("urllist:b", "urllist")])  # fmt: skip
+        for one in ids:
+            video = chance.random() < 0.2
+            row = (one, "", "", *(int(x) for x in chance.integers(1, 100, 3)), int(chance.integers(1, 4)),
+                   ids[0] if video else None, int(chance.integers(0, 9)) if video else None)  # fmt: skip
+            db.execute("INSERT INTO samples (id, sha1, md5, media_type, bytes, width, height, frames, parent, at_ms)"
+                       " VALUES (?, ?, ?, 'image/png', ?, ?, ?, ?, ?, ?)", row)  # fmt: skip
+        for one in ids[: int(chance.integers(0, n + 1))]:
+            best = str(chance.choice(ids[:8])) if chance.random() < 0.5 else one
+            row = (one, best, "a set" if chance.random() < 0.1 else best, best, str(chance.choice(["train", "test"])))
+            db.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?, NULL)", row)
+        _origins(db, ids, chance)
+        others: dict[str, list[tuple[Any, ...]]] = {
+            "quarantine": [("sample", one, None, "why", "") for one in some(4)] + [("album", "a1", None, "why", "")],
+            "withheld": [(one, "placeholder", "", "", None) for one in some(3)],
+            "removing": [(one, None) for one in some(3)],
+            "disputed": [("content", one) for one in some(8)],
+            "tombstones": [("sha256", ws.catalog.digest("sha256", one), "", None, "") for one in some(3)],
+        }
+        for table, rows in others.items():
+            for row in rows:
+                db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    _people(ws, ids, chance)
+    _weak(ws, ids, chance)
+    return ws
+
+
+def _origins(db: Any, ids: list[str], chance: np.random.Generator) -> None:
+    for n in range(int(chance.integers(1, 2 * len(ids)))):
+        sample = str(chance.choice(ids)) if chance.random() < 0.8 else None
+        db.execute("INSERT INTO candidates (candidate, kind, locator, sample) VALUES (?, 'url', ?, ?)",
+                   (2 * n + 1, f"u{n}{chance.choice(TEXTS)}", sample))  # fmt: skip
+        for m in range(int(chance.integers(0, 3))):
+            source, ref = str(chance.choice(["commons:a", "urllist:b"])), f"{chance.choice(TEXTS)}{m}"
+            said = [str(chance.choice(TEXTS)) if chance.random() < 0.7 else None for _ in range(2)]
+            album = "a1" if chance.random() < 0.05 else None
+            db.execute("INSERT INTO mentions (candidate, source, ref, license, attribution, album)"
+                       " VALUES (?, ?, ?, ?, ?, ?)", (2 * n + 1, source, ref, *said, album))  # fmt: skip
+            if chance.random() < 0.5:
+                label = str(chance.choice([*CLASSES, "neutral", "neutral", "neutral", "gone"]))
+                db.execute("INSERT INTO declared VALUES (?, ?, ?, 'content', ?)", (2 * n + 1, source, ref, label))
+
+
+def _people(ws: Workspace, ids: list[str], chance: np.random.Generator) -> None:
+    for _ in range(int(chance.integers(0, 20))):
+        sample = str(chance.choice([*ids[:12], "f" * 64]))  # of one that is no more, too
+        decide(ws, sample, str(chance.choice([*CLASSES, "unsure"])), str(chance.choice(["ann", "bob", "eve"])))
+    with ws.catalog.tx() as db:
+        last = db.execute("SELECT decision, sample, label FROM decisions ORDER BY decision DESC LIMIT 1").fetchone()
+        if last is not None and chance.random() < 0.5:
+            db.execute("INSERT INTO decisions (sample, axis, taxonomy, reviewer, label, decided_at, shown, undoes)"
+                       " VALUES (?, 'content', '1', 'ann', ?, 'later', 'blind', ?)",
+                       (last["sample"], last["label"], last["decision"]))  # fmt: skip
+        for n, one in enumerate(chance.choice(ids[:12], chance.integers(0, 4), replace=False).tolist()):
+            row = (one, str(chance.choice([*CLASSES, "unsure"])), f"at {n}")
+            db.execute("INSERT INTO precedents (sample, axis, taxonomy, label, reviewer, reason, decided_at)"
+                       " VALUES (?, 'content', '1', ?, 'zoe', 'why', ?)", row)  # fmt: skip
+
+
+def _weak(ws: Workspace, ids: list[str], chance: np.random.Generator) -> None:
+    """Of most samples, and of some that are no more; some kept back, some by functions that only advise."""
+    if chance.random() < 0.15:
+        return
+    names = sorted({one for one in ids if chance.random() < 0.9} | {"e" * 64})
+    p = (chance.integers(0, 20001, len(names)) / 20000).round(6)  # every second one ends in a half
+    each = np.full((len(names), len(CLASSES)), np.nan)
+    places = chance.integers(-1, len(CLASSES), len(names))
+    for row, place in enumerate(places.tolist()):
+        if place >= 0:
+            each[row], each[row, place] = 0.1, p[row]
+    votes = chance.choice([-2, -1, -1, -1, 0, 2, 2, 3], (len(names), 3), p=[0.02, *[0.14] * 7]).astype(np.int8)
+    found = [CLASSES[place] if place >= 0 else None for place in places.tolist()]
+    report: dict[str, Any] = {"advise": {"b": {}}} if chance.random() < 0.5 else {}
+    sets = [[name] for name in CLASSES]
+    write(ws, ws.config.taxonomy.first, Weak(names, found, each, votes, CLASSES, sets, ["a", "b", "c"], report))
+
+
+def same(found: pd.DataFrame, expected: list[dict[str, Any]]) -> None:
+    plain = [
+        {name: None if value != value else value for name, value in row.items()} for row in found.to_dict("records")
+    ]
+    assert plain == expected
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_columns_say_what_the_plain_way_says(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    ws = made(tmp_path, seed)
+    monkeypatch.setattr(columns, "ROWS", (3, 16, 16384)[seed % 3])
+    monkeypatch.setattr(reading, "FEW", (0, 20_000)[seed % 2])
+    expected = plain_samples.rows(ws)
+    found = samples(ws)
+    assert list(found.columns) == list(COLUMNS)
+    same(found, expected)
+    for asked, sql in ASKED.items():
+        same(samples(ws, asked.format(ws_id(ws))), plain_samples.rows(ws, sql.format(ws_id(ws))))
+    for label in ("neutral", "porn"):
+        some = samples(ws, f"label == '{label}' and width > 30", ["width", "label", "url"])
+        kept = [row for row in expected if row["label"] == label and row["width"] > 30]
+        same(some, [{name: row[name] for name in ("width", "label", "url")} for row in kept])
+    known = final.labels(ws, ws.config.taxonomy.first)
+    plain = plain_samples.labels(ws, ws.config.taxonomy.first)
+    assert {k: (v.name, v.probability, v.source, v.human_n) for k, v in known.by_sample.items()} == plain[0]
+    assert known.withheld == plain[1]
+    ws.close()
+
+
+def ws_id(ws: Workspace) -> str:
+    return str(ws.catalog.scalar("SELECT coalesce(max(grp), '') FROM members"))
+
+
+def test_kinds_do_not_depend_on_what_is_there(tmp_path: Path) -> None:
+    """Of no rows, of rows without a member, an origin or a label, and of many."""
+    kinds = [dict(samples(made(tmp_path / str(seed), seed, n)).dtypes) for seed, n in ((0, 12), (1, 20), (2, 60))]
+    (tmp_path / "empty").mkdir()
+    kinds.append(dict(samples(Workspace(tmp_path / "empty", Config())).dtypes))
+    assert kinds[0] == kinds[1] == kinds[2] == kinds[3]
+
+
+def test_what_cannot_be_asked_is_a_usage_error(tmp_path: Path) -> None:
+    ws = made(tmp_path, 0)
+    for where in ("label == '\ud800'", "label == '\\ud800'", "width >", "nothing == 3", "label + 1"):
+        with pytest.raises(UsageError, match="samples: "):
+            samples(ws, where)
+    assert samples(ws, "width < 1e999").equals(samples(ws))
+    assert samples(ws, "width > 99999999999999999999").empty
+    assert list(samples(ws, columns=["split", "id", "split"]).columns) == ["split", "id", "split"]
+
+
+def test_probabilities_are_rounded_as_python_rounds() -> None:
+    values = [n / 10**6 for n in range(0, 10**6, 7)] + [n / 20000 for n in range(20001)]
+    assert final._rounded(np.array(values)).tolist() == [round(one, 4) for one in values]
+
+
+def test_a_digest_of_many_is_the_digest_of_one(tmp_path: Path) -> None:
+    (tmp_path / "w").mkdir()
+    catalog = Workspace(tmp_path / "w", Config()).catalog
+    digest = catalog.digester("sha256")
+    assert [digest(one) for one in ("", "a", "ü" * 99)] == [
+        catalog.digest("sha256", one) for one in ("", "a", "ü" * 99)
+    ]
