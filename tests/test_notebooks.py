@@ -114,7 +114,8 @@ class Slow:
         for path in sorted(self.folder.glob("*.png")):
             if cursor is None or path.name > cursor:
                 yield Page((Candidate(Locator("path", str(path)), path.name, "neutral"),), path.name)
-                while path.name > "10" and (self.folder / "slow").exists():
+                while path.name > "10" and (self.folder / "wait").exists():
+                    (self.folder / "waiting").touch()
                     await asyncio.sleep(0.05)
 """
 LABELER = """
@@ -132,20 +133,18 @@ class SlowToo:
     needs: ClassVar[Resources] = Resources(batch=2, side=256)
     columns: ClassVar[dict] = {"one": "float32"}
 
-    @property
-    def reads(self):
-        return [self.folder]
-
     def load(self):
         pass
 
     def label(self, batch):
-        while (self.folder / "slow").exists():
+        while (self.folder / "wait").exists():
+            (self.folder / "waiting").touch()
             time.sleep(0.05)
         return {"one": np.ones(len(batch), dtype=np.float32)}
 """
 CONFIG = """
 screening = { required = false }
+engine = { confine = "off" }
 sources = [{ use = "./slow.py", folder = "images" }]
 labelers = [{ use = "declared" }, { use = "./slow_too.py", folder = "images" }]
 export = { splits = { train = 0.6, val = 0.2, test = 0.2 } }
@@ -154,7 +153,7 @@ export = { splits = { train = 0.6, val = 0.2, test = 0.2 } }
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    """A kernel with a project of 20 pictures, whose source and labeler wait while `images/slow` is there."""
+    """A kernel with a project of 20 pictures, whose source and labeler wait while `images/wait` is there."""
     folder = tmp_path_factory.mktemp("notebook")
     (folder / "images").mkdir()
     for n in range(20):
@@ -163,61 +162,60 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     (folder / "slow_too.py").write_text(LABELER)
     (folder / "curate.toml").write_text(CONFIG)
     with kernel(folder) as made:
-        made("from pathlib import Path\nimport curate\nproject = curate.open()\nslow = Path('images/slow')")
+        made("from pathlib import Path\nimport curate\nproject = curate.open()\nwait = Path('images/wait')")
         yield made
 
 
-def test_an_interrupted_cell_says_so_in_one_line_and_loses_nothing(running: Kernel) -> None:
-    """Of a fetch, in the kernel's event loop, and of a labeler, which waits for processes beside it."""
-    root = Path(running("str(project.session.root)").strip("'"))
-    outside = curate.open(root, quiet=True)
-    for verb, begun in (
-        ("fetch", lambda: len(outside.samples()) >= 8),
-        ("label", lambda: "slow_too" in str([path.name for path in (root / "work" / "tables").iterdir()])),
-    ):
-        cell = running.begin(f"slow.touch()\nproject.{verb}()")
-        waited = time.monotonic()
-        while not begun() and time.monotonic() - waited < 20:
-            time.sleep(0.1)
-        time.sleep(0.5)
-        before = set(outside.samples()["id"])
-        running.interrupt()
+@pytest.mark.parametrize("verb", ["fetch", "label"])
+def test_an_interrupted_cell_says_so_in_one_line_and_loses_nothing(verb: str, running: Kernel) -> None:
+    """A fetch's event loop runs in a thread beside the kernel's, a labeler in processes beside both."""
+    images = Path(running("str(Path('images').absolute())").strip("'"))
+    outside = curate.open(images, quiet=True)
+    (images / "waiting").unlink(missing_ok=True)
+    (images / "wait").touch()
+    cell, began = running.begin(f"project.{verb}()"), time.monotonic()
+    while not (images / "waiting").exists() and time.monotonic() - began < 30:
+        time.sleep(0.05)
+    stored = set(outside.samples()["id"])
+    running.interrupt()
+    try:
         interrupted = running.ended(cell)
-        assert time.monotonic() - waited < 60
-        assert interrupted.error == (
-            "InterruptionError", "interrupted; what is done is kept, and the same call goes on from here"
-        ), verb  # fmt: skip
-        assert outside.log(1)["runs"][0]["status"] == "interrupted"
-        assert before <= set(outside.samples()["id"])
-        running(f"slow.unlink()\nproject.{verb}()")
-        assert len(outside.samples()) == 20
+    finally:
+        (images / "wait").unlink()
+    assert interrupted.error == (
+        "InterruptionError", "interrupted; what is done is kept, and the same call goes on from here"
+    )  # fmt: skip
+    assert outside.log(1)["log"][0]["ended"] == "interrupted"
+    assert stored <= set(outside.samples()["id"])
+    running(f"project.{verb}()")
+    assert outside.log(1)["log"][0]["ended"] == "done"
+    assert len(outside.samples()) == 20
 
 
 def test_every_method_works_where_an_event_loop_runs(running: Kernel) -> None:
     assert running("import asyncio\nasyncio.get_running_loop().is_running()") == "True"
-    assert running("project.fetch(); project.dedupe()['groups'], project.label()['labelled']") == "(0, 20)"
-    assert running("project.plan()['items'], project.sync()['sync']['checked'] if False else 0") == "(0, 0)"
+    assert (
+        running("project.fetch()['stored'], project.dedupe()['samples'], project.label()['labelled']") == "(20, 20, 20)"
+    )
+    assert running("project.plan()['items']") == "0"
     assert running("project.queue('audit', size=3)['items']") == "3"
     assert running("release = project.export('1.0.0')\nlen(release.frame())") == "20"
-    assert running("len(release.torch('train', lambda picture: picture.size))") == str(
-        len(
-            curate.load_release(Path(running("str(project.session.root)").strip("'")) / "work/releases/1.0.0").frame(
-                "train"
-            )
-        )
+    assert (
+        running("len(release.torch('train', lambda picture: picture.size)) == len(release.frame('train')) > 0")
+        == "True"
     )
     assert running("project.verify()['items']") == "[]"
     assert running("project.report().name") == "'report.html'"
     assert running("len(project.show(list(project.samples()['id'][:2])).tiles)") == "2"
     assert running("curate.check('images').facts['pictures']") == "20"
-    assert running("project.run('1.0.0')['fetch']['stored']") == "0"
+    assert running("project.run('1.0.0')['fetch']['stored']") == "20"
 
 
 def test_a_cell_shows_how_far_it_is(running: Kernel) -> None:
     """Where the project is not quiet."""
-    cell = running.ended(running.begin("slow.unlink(missing_ok=True); project.dedupe(); None"))
+    cell = running.ended(running.begin("project.fetch(); None"))
     assert cell.error is None
-    assert "hash: " in cell.err
+    assert "list" in cell.err + cell.shown
 
 
 def test_a_kernel_is_spoken_to_from_this_machine_only(running: Kernel) -> None:

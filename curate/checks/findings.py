@@ -96,7 +96,12 @@ class Findings:
     def _frame(self, kind: str) -> "pd.DataFrame":
         import pandas as pd
 
-        return pd.DataFrame(self.checked.pairs(kind), columns=list(PairRow._fields))
+        rows = list(self.checked.pairs(kind))
+        try:
+            return pd.DataFrame(rows, columns=list(PairRow._fields))
+        except UnicodeEncodeError:  # the name of a file that is no UTF-8: pandas' own text cannot hold it
+            found = pd.DataFrame(rows, columns=list(PairRow._fields), dtype=object)
+            return found.assign(**{name: pd.to_numeric(found[name]) for name in ("group", "bits")})
 
     def __repr__(self) -> str:
         return "\n".join(lines(self.facts))

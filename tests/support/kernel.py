@@ -10,15 +10,16 @@ from typing import Any
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-PATIENCE = 120  # s
+PATIENCE = 40  # s
 
 
 @dataclass(frozen=True)
 class Cell:
-    """How a cell ended: what it printed, the value of its last line, its error."""
+    """How a cell ended: what it printed, what it displayed, the value of its last line, its error."""
 
     out: str
     err: str
+    shown: str
     value: str
     error: tuple[str, str] | None
 
@@ -36,7 +37,7 @@ class Kernel:
 
     def ended(self, cell: str) -> Cell:
         """Wait for the end of a cell."""
-        said: dict[str, str] = {"stdout": "", "stderr": "", "value": ""}
+        said: dict[str, str] = {"stdout": "", "stderr": "", "shown": "", "value": ""}
         error = None
         while True:
             message = self.client.get_iopub_msg(timeout=PATIENCE)
@@ -45,12 +46,14 @@ class Kernel:
                 continue
             if kind == "stream":
                 said[content["name"]] += content["text"]
+            elif kind in ("display_data", "update_display_data"):
+                said["shown"] += content["data"]["text/plain"]
             elif kind == "execute_result":
                 said["value"] = content["data"]["text/plain"]
             elif kind == "error":
                 error = (content["ename"], content["evalue"])
             elif kind == "status" and content["execution_state"] == "idle":
-                return Cell(said["stdout"], said["stderr"], said["value"], error)
+                return Cell(said["stdout"], said["stderr"], said["shown"], said["value"], error)
 
     def __call__(self, code: str) -> str:
         """Run a cell, which must not fail: the value of its last line."""
