@@ -8,7 +8,7 @@ export FIFTYONE_DATABASE_VALIDATION := false
 # Three processes on two cores, a file in one of them: a test waits for servers and children half of the time.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo lint test check bench soak clean
+.PHONY: demo lint test check bench soak notebooks clean
 
 demo: $(STAMP)  ## the whole way on real images
 	$(BIN)/curate demo demo
@@ -28,6 +28,9 @@ check: lint test  ## everything a change must pass
 
 bench: $(STAMP)  ## figures, each beside a peer's from the same run
 	for one in hashing fetch drawing votes near screening takedown review; do $(BIN)/python -m benchmarks.$$one || exit 1; done
+
+notebooks: $(STAMP)  ## run those of examples/ again, and keep their outputs
+	$(BIN)/python examples/run.py
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -70,6 +70,9 @@ def main() -> None:
             if code == ending.INTERRUPTED:  # what Typer makes of it
                 raise KeyboardInterrupt
             sys.exit(code)
+    except (KeyboardInterrupt, typer.Abort):  # first: one of the tree is a KeyboardInterrupt, too
+        print(ending.SAID, file=sys.stderr)
+        sys.exit(ending.INTERRUPTED)
     except CurateError as error:
         if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()
@@ -83,9 +86,6 @@ def main() -> None:
             if "--json" in sys.argv:
                 print(json.dumps({"error": _wording(error), "exit": UsageError.exit_code}))
         sys.exit(UsageError.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        print(ending.SAID, file=sys.stderr)
-        sys.exit(ending.INTERRUPTED)
     finally:
         gc.freeze()  # the process ends: nobody needs to know what of its memory is garbage
 

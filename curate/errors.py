@@ -83,6 +83,15 @@ class GoneError(CurateError):
     """The item is no longer available to the reviewer: held, taken down, or not in this queue."""
 
 
+class InterruptionError(CurateError, KeyboardInterrupt):
+    """Somebody told it to end. A KeyboardInterrupt still, so that whoever waits for one sees it."""
+
+    exit_code = 130
+
+    def __init__(self) -> None:
+        super().__init__("interrupted; what is done is kept, and the same call goes on from here")
+
+
 class ItemError(CurateError):
     """One candidate failed, for a reason of the closed list.
 

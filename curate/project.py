@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from curate.admin import configured, stages
 from curate.admin.incidents import Incidents
 from curate.admin.result import Result
-from curate.admin.session import NO_CONTACT, Session, refuse
+from curate.admin.session import NO_CONTACT, Session, interruptible, refuse
 from curate.admin.tables import Tables
 from curate.config import CONFIG_NAME, Config
 from curate.errors import MatchError, UsageError
@@ -349,5 +349,6 @@ def check(
 
     session = Session(Path(), quiet=True)
     root, table = (None if one is None else Path(one) for one in (folder, list))
-    found = dataset.read(root, table, splits, outside=False)
-    return Findings(ask(found, session.engine(Config()), session.progress, keep))
+    with interruptible():
+        found = dataset.read(root, table, splits, outside=False)
+        return Findings(ask(found, session.engine(Config()), session.progress, keep))

@@ -1,7 +1,9 @@
-"""Plug-ins from outside, files of one's own or of an installed package: found, checked, used, their change noticed."""
+"""Plug-ins from outside, files of one's own or of an installed package: found, checked, used, their change noticed.
+
+`tests/system/test_installed.py` goes the whole way with them, where curate is installed from its wheel.
+"""
 
 import importlib
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,6 @@ import pytest
 from curate import plugins
 from curate.admin import configured
 from curate.config import load
-from curate.engine._confine import lacking
 from curate.errors import UsageError
 from curate.options import Plugin
 from curate.plugins import GROUPS, digest_of, fingerprint_of, identity_of, make, name_of, names
@@ -86,66 +87,6 @@ def test_another_version_of_a_package_is_another_plugin(tmp_path: Path, monkeypa
         forget()
     assert None not in found
     assert len(set(found)) == 2
-
-
-@pytest.mark.parametrize("way", ["files", "installed"])
-def test_the_whole_way_with_a_plugin_of_each_kind(way: str, tmp_path: Path) -> None:
-    root, site = tmp_path / "ws", tmp_path / "site"
-    uses = outside.files(root) if way == "files" else outside.installed(site, dict(GROUPS))
-    how = "require" if lacking() is None else "off"
-    furnish(root, outside.config(uses).replace("workers = 2", f'workers = 2\nconfine = "{how}"'))
-    env = outside.environment(site)
-    assert call(root, "fetch", env=env)["stored"] == 3
-    call(root, "dedupe", env=env)
-    said = call(root, "label", env=env)
-    assert (said["labelled"], said["model"]) == (3, "my_model")
-    assert [one["name"] for one in said["functions"]] == ["told"]
-    assert call(root, "queue", "my_queue", env=env)["items"] == 3
-    assert call(root, "export", "1.0.0", env=env)["rows"]["train"] == 3
-    told = root / "work" / "exports" / "1.0.0" / "my_format" / "told.txt"
-    assert told.read_text().count(" 1") == 3
-    assert all(
-        check["ok"] is not False for check in call(root, "doctor", env=env)["checks"] if check["name"] == "config"
-    )
-    tables = set((root / "work" / "tables").glob("my_labeler@*"))
-    place = root / "mine" if way == "files" else site / "curate_outside"
-    for name in ("my_labeler", "my_source"):
-        (place / f"{name}.py").write_text((place / f"{name}.py").read_text().replace("TOLD = 1", "TOLD = 2"))
-    (root / "images" / "3.png").write_bytes(encode(texture(9, (64, 64)), "PNG"))
-    assert call(root, "fetch", env=env)["stored"] == 4, "a source's other file lists anew"
-    call(root, "label", env=env)
-    assert len(tables) == 1
-    assert len(set((root / "work" / "tables").glob("my_labeler@*")) - tables) == 1
-
-
-def test_a_built_and_installed_package_is_found(tmp_path: Path) -> None:
-    """By the packaging tools, and not as this test would write what they write."""
-    project, site = tmp_path / "project", tmp_path / "site"
-    outside.installed(project, {})
-    for one in (project / "curate_outside.dist-info").iterdir():
-        one.unlink()
-    (project / "curate_outside.dist-info").rmdir()
-    points = "".join(
-        f'[project.entry-points."{group}"]\n{NAMES[one]} = "{outside.entry(one)}"\n' for one, group in GROUPS.items()
-    )
-    (project / "pyproject.toml").write_text(
-        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
-        f'[project]\nname = "curate-outside"\nversion = "1.0"\n{points}'
-        '[tool.setuptools]\npackages = ["curate_outside"]\n'
-    )
-    pip = [
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--no-deps",
-        "--no-index",
-        "--no-build-isolation",
-        "--disable-pip-version-check",
-    ]
-    subprocess.run([sys.executable, *pip, "--target", str(site), str(project)], check=True, capture_output=True)
-    root = furnish(tmp_path / "ws", outside.config(dict(NAMES)))
-    assert call(root, "fetch", env=outside.environment(site))["stored"] == 3
 
 
 def test_the_digest_is_part_of_a_releases_config(tmp_path: Path) -> None:

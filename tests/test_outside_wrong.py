@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from curate.config import load
+from curate.errors import UsageError
 from tests.support import outside
 from tests.support.outside import NAMES, SAFE, SOURCE, call, furnish, of_file, text
 
@@ -54,6 +55,50 @@ def test_a_wrong_file_is_a_line_and_nothing_is_lost(fault: str, tmp_path: Path, 
     err = calling("fetch")
     assert re.search(rf"labelers\.my_labeler.*({message})|my_labeler\.py.*({message})", err), err
     assert len([line for line in err.splitlines() if line.startswith("curate: ")]) == 1
+
+
+EVERY: dict[
+    str, tuple[Callable[[str], str], str]
+] = {  # kind of a fault -> what a whole file becomes, and what is said of it
+    "does not import": (lambda text: f"import nowhere_at_all\n{text}", "No module named 'nowhere_at_all'"),
+    "prints": (lambda text: f"{text}\nprint('hello')\n", r"it prints \('hello'\)"),
+    "has two": (lambda text: f"{text}\n@dataclass\nclass Other:\n    pass\n", "more than one dataclass in it"),
+    "keeps an old contract": (
+        lambda text: text.replace('"""One of our own."""', "contract: ClassVar[int] = 0"),
+        "keeps version 0 of its contract, and this is version 1",
+    ),
+    "has another shape": (
+        lambda text: re.sub(
+            r"(async def|def) (pages|label|write|predict|pick|dispute|ask)\(self.*\):", r"def \2(self):", text
+        ),
+        "does not take",
+    ),
+}
+
+
+@pytest.mark.parametrize("package", KINDS)
+@pytest.mark.parametrize("fault", EVERY)
+def test_one_of_any_kind_that_is_wrong_is_refused(fault: str, package: str, tmp_path: Path) -> None:
+    change, message = EVERY[fault]
+    with pytest.raises(UsageError, match=message) as caught:
+        of_file(package, tmp_path, change(text(package)))
+    assert f"{NAMES[package]}.py" in str(caught.value)
+
+
+def test_what_plugins_print_while_they_work_is_no_part_of_an_answer(tmp_path: Path) -> None:
+    """`call` reads what is on stdout as one object."""
+    uses = outside.files(tmp_path)
+    root = furnish(tmp_path, outside.config(uses))
+    for package, method in {
+        "sources": "classes(self)", "labelers": "label(self, batch)", "manifests": "write(self, release, out)",
+        "curate.label.models": "predict(self, evidence)", "curate.review.queues": "pick(self, pool, size)",
+        "curate.screening.lists": "rows(self)", "curate.screening.matchers": "check(self)",
+    }.items():  # fmt: skip
+        path = root / "mine" / f"{NAMES[package]}.py"
+        assert f"def {method}:" in path.read_text()
+        path.write_text(path.read_text().replace(f"def {method}:", f"def {method}:\n        print('{{\"hello\"')"))
+    for verb in (["fetch"], ["dedupe"], ["label"], ["queue", "my_queue"], ["export", "1.0.0"]):
+        assert "hello" not in call(root, *verb)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 from curate.config import CONFIG_NAME, Config, digest, load
 from curate.contracts import Engine
 from curate.engine import engine_of
-from curate.errors import CurateError, DiskFullError, MatchError, UsageError, WitnessError
+from curate.errors import CurateError, DiskFullError, InterruptionError, MatchError, UsageError, WitnessError
 from curate.layouts.folder import shown
 from curate.policy import trust
 from curate.progress import Progress
@@ -76,8 +76,7 @@ class Session:
 
         Raises WitnessError where something says that more was lost than it knows, unless that is left to the verb.
         """
-        ws = Workspace(self.root, self.config)
-        try:
+        with interruptible(), closing(Workspace(self.root, self.config)) as ws:
             _begin(ws, doubts)
             if not late:
                 _say_untold(ws)
@@ -86,8 +85,6 @@ class Session:
             finally:
                 if late:
                     _say_untold(ws)
-        finally:
-            ws.close()
 
     def read(self, act: Callable[[Workspace], T], doubts: Doubts = "refuse") -> T:
         """What `act`, which only reads, says of the workspace; of a copy of its catalog where it cannot be written."""
@@ -97,15 +94,16 @@ class Session:
                     return act(ws)
             except DiskFullError:  # SQLite writes even where it reads
                 pass
-        witnesses.no_catalog((self.root / "work").resolve())
-        with borrowed.copy((self.root / "work").resolve()) as copy:
-            ws = Workspace(self.root, self.config, copy)
-            try:
-                _begin(ws, doubts)
-                _say_untold(ws)
-                return act(ws)
-            finally:
-                ws.close()
+        work = (self.root / "work").resolve()
+        witnesses.no_catalog(work)
+        with (
+            interruptible(),
+            borrowed.copy(work) as copy,
+            closing(Workspace(self.root, self.config, copy)) as ws,
+        ):
+            _begin(ws, doubts)
+            _say_untold(ws)
+            return act(ws)
 
     @contextmanager
     def drive(
@@ -159,6 +157,17 @@ class Session:
         """Say which tables of hashes were made by rules that no longer hold; they are gone, so it is said once."""
         for name in names:
             self.note(f"{name}: hashes of an earlier version, which saw less of a file; made again from what is stored")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """What interrupts it is an error of the tree."""
+    try:
+        yield
+    except InterruptionError:
+        raise
+    except KeyboardInterrupt:
+        raise InterruptionError from None
 
 
 def finish_removal(ws: Workspace) -> None:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.checks.lists import PairRow, paths
 from curate.checks.run import Checked
 from curate.checks.terminal import lines
+from curate.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,10 +70,38 @@ class Findings:
         """Paths that should go."""
         return paths(self.checked)[1]
 
+    def write(self, folder: str | Path, null: bool = False) -> dict[str, int]:
+        """Write every list into a new folder, as `curate check --out` does, and say how long each is.
+
+        `null`: keep.txt and remove.txt as bytes, each path ended by a NUL. Raises UsageError where something is there.
+        """
+        from curate.checks import clean
+
+        return clean.write_out(self._new(folder), self.checked, null)
+
+    def fix(self, folder: str | Path) -> int:
+        """Copy what stays into a new folder, as `curate check --fix` does, and say how many files; whole or not at all.
+
+        Raises UsageError where something is there, CurateError where a file is not what was looked at any more.
+        """
+        from curate.checks import clean
+
+        return clean.copy_clean(self._new(folder), self.checked, Progress(quiet=True))
+
+    def _new(self, folder: str | Path) -> Path:
+        from curate.checks import clean
+
+        return clean.new_folder("folder", Path(folder), Path(self.checked.dataset.root))
+
     def _frame(self, kind: str) -> "pd.DataFrame":
         import pandas as pd
 
-        return pd.DataFrame(self.checked.pairs(kind), columns=list(PairRow._fields))
+        rows = list(self.checked.pairs(kind))
+        try:
+            return pd.DataFrame(rows, columns=list(PairRow._fields))
+        except UnicodeEncodeError:  # the name of a file that is no UTF-8: pandas' own text cannot hold it
+            found = pd.DataFrame(rows, columns=list(PairRow._fields), dtype=object)
+            return found.assign(**{name: pd.to_numeric(found[name]) for name in ("group", "bits")})
 
     def __repr__(self) -> str:
         return "\n".join(lines(self.facts))

@@ -13,7 +13,7 @@ import typer
 
 from curate import __version__, ending
 from curate.commands.context import Context
-from curate.errors import CurateError, UsageError
+from curate.errors import CurateError, InterruptionError, UsageError
 from curate.stats.coverage import incomplete
 
 INCOMPLETE, REFUSED, MATCHED = 3, 4, 5
@@ -60,6 +60,8 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
         try:
             with _staying(), redirect_stdout(sys.stderr) if ctx.json else nullcontext():  # what a plug-in prints
                 function(ctx, *args, **given)
+        except InterruptionError:
+            raise
         except CurateError as error:
             ctx.fail(error)
             raise

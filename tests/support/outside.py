@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from curate.engine._confine import lacking
 from curate.options import Plugin
-from curate.plugins import make
+from curate.plugins import GROUPS, make
 from tests.support.pictures import encode, texture
 
 SOURCE = '[[sources]]\nuse = "local"\npath = "images"\nlabel = "neutral"\n'
@@ -169,6 +171,23 @@ def installed(site: Path, groups: dict[str, str], version: str = "1.0") -> dict[
     return dict(NAMES)
 
 
+def project(root: Path, version: str = "1.0") -> Path:
+    """The same package as its author has it, to be built by the packaging tools."""
+    (root / "curate_outside").mkdir(parents=True, exist_ok=True)
+    (root / "curate_outside" / "__init__.py").write_text("")
+    for one, name in NAMES.items():
+        (root / "curate_outside" / f"{name}.py").write_text(text(one))
+    points = "".join(
+        f'[project.entry-points."{group}"]\n{NAMES[one]} = "{entry(one)}"\n' for one, group in GROUPS.items()
+    )
+    (root / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+        f'[project]\nname = "curate-outside"\nversion = "{version}"\n{points}'
+        '[tool.setuptools]\npackages = ["curate_outside"]\n'
+    )
+    return root
+
+
 def entry(package: str) -> str:
     """What an entry point says: the module, or the class in it."""
     name = NAMES[package]
@@ -180,9 +199,12 @@ def environment(site: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
 
 
-def call(root: Path, *args: str, code: int = 0, env: dict[str, str] | None = None) -> Any:
+def call(
+    root: Path, *args: str, code: int = 0, env: dict[str, str] | None = None,
+    program: Sequence[str] = (sys.executable, "-m", "cli"),
+) -> Any:  # fmt: skip
     """The command in a process of its own: its answer, or what it says on stderr; never a traceback."""
-    command = [sys.executable, "-m", "cli", *args, "-w", str(root), "--json"]
+    command = [*program, *args, "-w", str(root), "--json"]
     run = subprocess.run(command, capture_output=True, text=True, env=env)
     assert "Traceback" not in run.stderr
     assert run.returncode == code, run.stdout + run.stderr
@@ -203,3 +225,30 @@ def of_file(package: str, root: Path, said: str) -> Any:
     """A plug-in of a file of one's own, as curate.toml names it."""
     (root / f"{NAMES[package]}.py").write_text(said)
     return make(package, Plugin(str(root / f"{NAMES[package]}.py"), where="here", base=root), "thing")
+
+
+def the_whole_way(root: Path, uses: dict[str, str], place: Path, curate: Callable[..., Any]) -> None:
+    """Every verb with a plug-in of each kind, whose files lie in `place`; `curate` calls the command.
+
+    A changed source lists anew, a changed labeler is asked anew.
+    """
+    how = "require" if lacking() is None else "off"
+    furnish(root, config(uses).replace("workers = 2", f'workers = 2\nconfine = "{how}"'))
+    assert curate(root, "fetch")["stored"] == 3
+    curate(root, "dedupe")
+    said = curate(root, "label")
+    assert (said["labelled"], said["model"]) == (3, "my_model")
+    assert [one["name"] for one in said["functions"]] == ["told"]
+    assert curate(root, "queue", "my_queue")["items"] == 3
+    assert curate(root, "export", "1.0.0")["rows"]["train"] == 3
+    told = root / "work" / "exports" / "1.0.0" / "my_format" / "told.txt"
+    assert told.read_text().count(" 1") == 3
+    assert all(check["ok"] is not False for check in curate(root, "doctor")["checks"] if check["name"] == "config")
+    tables = set((root / "work" / "tables").glob("my_labeler@*"))
+    for name in ("my_labeler", "my_source"):
+        (place / f"{name}.py").write_text((place / f"{name}.py").read_text().replace("TOLD = 1", "TOLD = 2"))
+    (root / "images" / "3.png").write_bytes(encode(texture(9, (64, 64)), "PNG"))
+    assert curate(root, "fetch")["stored"] == 4, "a source's other file lists anew"
+    curate(root, "label")
+    assert len(tables) == 1
+    assert len(set((root / "work" / "tables").glob("my_labeler@*")) - tables) == 1
