@@ -1,20 +1,22 @@
 """Opens a model file for labelers: its bytes are known before onnxruntime sees them, and one thread runs it."""
 
 import hashlib
-from collections.abc import Mapping
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from curate.errors import UsageError
 
 WEIGHTS = Path(__file__).parent / "_weights"
+_FOLDER = "session.model_external_initializers_file_folder_path"  # onnxruntime's: it reads from nowhere else
 
 
-def opened(path: Path, sha256: str, where: str, remedy: str, options: Mapping[str, str] | None = None) -> Any:
-    """An onnxruntime session over a file whose sha256 is known; `options` are entries of the session's configuration.
+def opened(path: Path, sha256: str, where: str, remedy: str, beside: Path | None = None) -> Any:
+    """An onnxruntime session over a file whose sha256 is known; `beside` is the folder where its weights may lie.
 
-    One thread: sums must not depend on the cores, and workers are as many as there are cores. Raises UsageError with
-    `where` and `remedy` for a file that is missing, has another sha256, or is no model that onnxruntime can run.
+    Without it they lie in the file: what a model is its sha256 says. One thread: sums must not depend on the cores, and
+    workers are as many as there are cores. Raises UsageError with `where` and `remedy` for a file that is missing, has
+    another sha256, or is no model that onnxruntime can run.
     """
     import onnxruntime as ort
 
@@ -22,12 +24,15 @@ def opened(path: Path, sha256: str, where: str, remedy: str, options: Mapping[st
     said = ort.SessionOptions()
     said.intra_op_num_threads = said.inter_op_num_threads = 1
     said.log_severity_level = 4  # what goes wrong is raised; warnings are for who makes models
-    for key, value in (options or {}).items():
-        said.add_session_config_entry(key, value)
-    try:
-        return ort.InferenceSession(data, said, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no common class of their own
-        raise UsageError(f"{where}: {path}: not a model that can be run ({_short(error)}); {remedy}") from error
+    with tempfile.TemporaryDirectory() as nothing:
+        said.add_session_config_entry(_FOLDER, str(beside.resolve() if beside else nothing))
+        try:
+            return ort.InferenceSession(data, said, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's errors have no common class of their own
+            outside = "external data" in str(error).lower()
+            why = "weights of it lie outside of the file, where its sha256 says nothing of them" if outside else ""
+            why = why or f"not a model that can be run ({' '.join(str(error).split())[:200]})"
+            raise UsageError(f"{where}: {path}: {why}; {remedy}") from error
 
 
 def read(path: Path, sha256: str, where: str, remedy: str) -> bytes:
@@ -39,7 +44,3 @@ def read(path: Path, sha256: str, where: str, remedy: str) -> bytes:
     if (found := hashlib.sha256(data).hexdigest()) != sha256:
         raise UsageError(f"{where}: {path}: not the bytes that are expected (its sha256 is {found}); {remedy}")
     return data
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

