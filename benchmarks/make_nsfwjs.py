@@ -1,7 +1,7 @@
-"""Makes `nsfwjs.onnx` of the npm package nsfwjs 4.4.0: its model "MobileNetV2Mid", the weights as the package has them.
+"""Makes `labelers/_weights/nsfwjs.onnx` of the npm package nsfwjs 4.4.0: its model "MobileNetV2Mid", as it is.
 
     pip install onnx && npm pack nsfwjs@4.4.0
-    python labelers/_weights/make_nsfwjs.py nsfwjs-4.4.0.tgz
+    python -m benchmarks.make_nsfwjs nsfwjs-4.4.0.tgz
 
 The weights stay what they are in the package: uint8, with a scale and a least value a tensor, and the graph makes
 float32 of them (value = byte * scale + least) where a session is opened. No JavaScript is run: each file of the
@@ -25,6 +25,8 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
 
+from labelers.nsfwjs import FILE
+
 SHA256 = "585cd178f3b994337c4d10a87b080d342fc52f8b9bf0085c4d1f345a3a1c5382"
 FOLDER = "package/dist/models/mobilenet_v2_mid"
 SIDE = 224
@@ -33,7 +35,7 @@ _MENDED = {"!0": "true", "!1": "false", "void 0": "null"}
 
 
 def main() -> None:
-    """Write the model beside this file."""
+    """Write the model."""
     tarball = Path(sys.argv[1])
     if hashlib.sha256(tarball.read_bytes()).hexdigest() != SHA256:
         raise SystemExit(f"{tarball}: not nsfwjs 4.4.0 as npm has it (sha256 differs)")
@@ -43,9 +45,8 @@ def main() -> None:
     described = literal(texts["model.min.js"])
     shards = [texts[f"group1-shard{n}of2.min.js"] for n in (1, 2)]
     data = b"".join(base64.b64decode(max(re.findall(r'"([A-Za-z0-9+/=]+)"', one), key=len)) for one in shards)
-    path = Path(__file__).with_name("nsfwjs.onnx")
-    path.write_bytes(model(described, data).SerializeToString(deterministic=True))
-    print(path, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+    FILE.write_bytes(model(described, data).SerializeToString(deterministic=True))
+    print(FILE, FILE.stat().st_size, hashlib.sha256(FILE.read_bytes()).hexdigest())
 
 
 def literal(text: str) -> Any:
