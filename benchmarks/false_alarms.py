@@ -2,6 +2,8 @@
 
     python -m benchmarks.false_alarms [FOLDER|WHEEL...]     also the images below folders, and in wheels
     python -m benchmarks.false_alarms --also nsfwjs --also nudenet    with their votes, too
+    python -m benchmarks.false_alarms --thirds                        nothing but thirds of scikit-image's photographs:
+                                                                      what is wrong where a part is all there is
 
 Of Debian packages, where they are installed: tuxpaint-stamps-default, plasma-workspace-wallpapers, and openclipart-png
 without the folders that nobody has looked through; of scikit-image its sample pictures. Each is declared as what its
@@ -12,6 +14,7 @@ that no other does.
 
 import argparse
 import hashlib
+import io
 import zipfile
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -19,6 +22,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from PIL import Image
 
 from benchmarks.drawing import NOT_CLIP_ART
 from curate.config import LabelConfig
@@ -50,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("given", nargs="*", type=Path)
     parser.add_argument("--also", action="append", default=[])
+    parser.add_argument("--thirds", action="store_true")
     asked = parser.parse_args()
     also = [make("labelers", Plugin(name, where="labelers"), "labeler") for name in asked.also]
     labelers = (Declared(), OpenNsfw(), Drawing(), *also)
@@ -57,7 +62,7 @@ def main() -> None:
         labeler.load()
     seen: set[str] = set()
     rows, slices, places = [], [], []
-    for name, label, place, data in pictures(asked.given):
+    for name, label, place, data in thirds() if asked.thirds else pictures(asked.given):
         digest = hashlib.sha256(data).hexdigest()
         if digest not in seen and (row := scored(data, label, labelers)) is not None:
             seen.add(digest)
@@ -135,6 +140,20 @@ def pictures(given: list[Path]) -> Iterator[Found]:
             yield from inside(path)
         else:
             yield from below(path, path.name, "neutral")
+
+
+def thirds() -> Iterator[Found]:
+    """Each of nine parts of a photograph."""
+    for path in sorted(Path(str(files("skimage") / "data")).glob("*")):
+        if path.suffix in KINDS:
+            with Image.open(path) as opened:
+                image = opened.convert("RGB")
+            wide, high = image.width // 3, image.height // 3
+            for place in range(9):
+                left, top = place % 3 * wide, place // 3 * high
+                out = io.BytesIO()
+                image.crop((left, top, left + wide, top + high)).save(out, "PNG")
+                yield "thirds of photographs", "neutral", f"{path.name} {place}", out.getvalue()
 
 
 def below(folder: Path, name: str, label: str) -> Iterator[Found]:
