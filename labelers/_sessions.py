@@ -11,7 +11,22 @@ WEIGHTS = Path(__file__).parent / "_weights"
 _FOLDER = "session.model_external_initializers_file_folder_path"  # onnxruntime's: it reads from nowhere else
 
 
-def opened(path: Path, sha256: str, where: str, remedy: str, beside: Path | None = None) -> Any:
+_CUDA = "CUDAExecutionProvider"
+
+
+def devices() -> tuple[str, ...]:
+    """What sessions can run on beside the CPU: cuda where onnxruntime is its build for that (onnxruntime-gpu)."""
+    import onnxruntime as ort
+
+    return ("cuda",) if _CUDA in ort.get_available_providers() else ()
+
+
+def providers(device: str) -> list[str]:
+    """What onnxruntime calls a device; what it cannot do there it does on the CPU."""
+    return [*([_CUDA] if device == "cuda" else []), "CPUExecutionProvider"]
+
+
+def opened(path: Path, sha256: str, where: str, remedy: str, beside: Path | None = None, device: str = "cpu") -> Any:
     """An onnxruntime session over a file whose sha256 is known; `beside` is the folder where its weights may lie.
 
     Without it they lie in the file: what a model is its sha256 says. One thread: sums must not depend on the cores, and
@@ -27,7 +42,7 @@ def opened(path: Path, sha256: str, where: str, remedy: str, beside: Path | None
     with tempfile.TemporaryDirectory() as nothing:
         said.add_session_config_entry(_FOLDER, str(beside.resolve() if beside else nothing))
         try:
-            return ort.InferenceSession(data, said, providers=["CPUExecutionProvider"])
+            return ort.InferenceSession(data, said, providers=providers(device))
         except Exception as error:  # onnxruntime's errors have no common class of their own
             outside = "external data" in str(error).lower()
             why = "weights of it lie outside of the file, where its sha256 says nothing of them" if outside else ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from curate.contracts import Decoded, Resources
 from curate.records import Axis
-from labelers._sessions import WEIGHTS, opened
+from labelers._sessions import WEIGHTS, devices, opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,9 +45,16 @@ class Nsfwjs:
         dict.fromkeys(("hentai", "porn", "sexy"), "max") | dict.fromkeys(("drawings", "neutral"), "min")
     )  # fmt: skip
 
+    device: ClassVar[str] = "cpu"
+
+    @property
+    def devices(self) -> Sequence[str]:
+        """What it can run on beside the CPU."""
+        return devices()
+
     def load(self) -> None:
         """Open the weights, and no others; raises UsageError where they are missing or changed."""
-        self._session = opened(FILE, SHA256, "labelers.nsfwjs", "install curate-media anew")
+        self._session = opened(FILE, SHA256, "labelers.nsfwjs", "install curate-media anew", device=self.device)
 
     def label(self, batch: Sequence[Decoded]) -> "Mapping[str, np.ndarray]":
         """Probabilities and features of each picture, one at a time."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from curate.contracts import Decoded, Resources
 from curate.errors import UsageError
 from curate.records import Axis
-from labelers._sessions import opened
+from labelers._sessions import devices, opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,12 +48,19 @@ class Nudenet:
     over_frames: ClassVar[Mapping[str, str]] = dict.fromkeys(PARTS, "max")
     notice: ClassVar[str] = "scored by nudenet 3.4.2, whose licence file is the AGPL-3.0 (its metadata says MIT)"
 
+    device: ClassVar[str] = "cpu"
+
+    @property
+    def devices(self) -> Sequence[str]:
+        """What it can run on beside the CPU."""
+        return devices()
+
     def load(self) -> None:
         """Open the package's weights, and no others; raises UsageError where they are missing or changed."""
         import cv2
 
         cv2.setNumThreads(1)
-        self._session = opened(weights(), SHA256, "labelers.nudenet", REMEDY)
+        self._session = opened(weights(), SHA256, "labelers.nudenet", REMEDY, device=self.device)
 
     def label(self, batch: Sequence[Decoded]) -> "Mapping[str, np.ndarray]":
         """The parts of each picture, one picture at a time."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from curate.contracts import Decoded, Resources
 from curate.errors import UsageError
 from curate.records import Axis
-from labelers._sessions import opened
+from labelers._sessions import devices, opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,9 +76,16 @@ class Onnx:
         }
         vars(self).update(own)
 
+    device: ClassVar[str] = "cpu"
+
+    @property
+    def devices(self) -> Sequence[str]:
+        """What it can run on beside the CPU."""
+        return devices()
+
     def load(self) -> None:
         """Open the model and try it; raises UsageError for another file, and for another model than the options say."""
-        self._session = opened(self.path, self.sha256, "labelers.onnx", REMEDY)
+        self._session = opened(self.path, self.sha256, "labelers.onnx", REMEDY, device=self.device)
         if problem := self._wrong():
             raise UsageError(f"labelers.onnx: {self.path}: {problem}")
 

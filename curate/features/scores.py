@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Engine, Labeler, Resources
+from curate.engine.devices import CPU, device_of
 from curate.errors import CurateError, ItemError, UsageError
 from curate.features.score_worker import Columns, Scores, Scoring, Task, batches, blank, fill, over_frames, read_bytes
 from curate.media.decode import Bounds
@@ -239,7 +240,8 @@ def _joined(parts: Sequence[Scores]) -> dict[str, Columns]:
 
 def _needs(work: Scoring) -> Resources:
     each = [labeler.needs for labeler in work.labelers.values()] or [Resources()]
-    cpus, gpus = max(one.cpus for one in each), max(one.gpus for one in each)
+    placed = any(device_of(labeler) != CPU for labeler in work.labelers.values())
+    cpus, gpus = max(one.cpus for one in each), max(placed, *(one.gpus for one in each))
     return Resources(cpus, gpus, max(one.batch for one in each), max(one.side for one in each))
 
 
