@@ -24,7 +24,8 @@ class EngineConfig:
 
     A picture may take `item_seconds` of a worker and `item_memory` bytes in it; a worker may take `load_seconds` until
     it is ready. `confine`: whether workers are shut off from files, network and other processes: where the system can
-    (auto), always (require), or never (off).
+    (auto), always (require), or never (off). `device`: what networks run on: a graphics processor where there is one
+    that they can use (auto), or one of the kinds.
     """
 
     use: str = "pool"
@@ -33,6 +34,7 @@ class EngineConfig:
     item_memory: Bytes = Bytes(2**30)
     load_seconds: float = 600.0
     confine: Literal["auto", "require", "off"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
     def __post_init__(self) -> None:
         """Refuse what no honest picture can be decoded in."""

@@ -3,6 +3,7 @@
 L-BFGS, an epoch a step: the loss is convex, and Adam's steps of one size for every weight overshot on 1,280 features.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,8 +61,10 @@ def softmax(logits: Probabilities) -> Probabilities:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
-def fit(train: Examples, val: Examples, k: int, options: TrainConfig) -> Head:
+def fit(train: Examples, val: Examples, k: int, options: TrainConfig, device: str = "cpu") -> Head:
     """The head of the epoch with the lowest loss on `val`; classes weigh the same in all, whatever their number.
+
+    Same examples, same head, to the byte, on one kind of `device` (torch's name).
 
     Where `val` holds fewer than two of the classes in `train` it cannot choose, and all configured epochs are run.
     """
@@ -70,7 +73,7 @@ def fit(train: Examples, val: Examples, k: int, options: TrainConfig) -> Head:
     balance = _balance(train, k)
     known = set(val.classes.tolist()) & set(train.classes.tolist())
     with _deterministic():
-        ours, theirs = (_tensors(part, mean, scale, balance) for part in (train, val))
+        ours, theirs = (_tensors(part, mean, scale, balance, device) for part in (train, val))
         weight, bias, epochs = _descend(ours, theirs if len(known) > 1 else None, k, options)
     weight = weight / scale
     stopping = "val" if len(known) > 1 else "all epochs: val holds fewer than two classes"
@@ -82,11 +85,12 @@ def _balance(train: Examples, k: int) -> Floats:
     return np.where(mass > 0, mass.sum() / np.maximum(mass, 1e-12), 0).astype(np.float32)
 
 
-def _tensors(part: Examples, mean: Floats, scale: float, balance: Floats) -> "Rows":
+def _tensors(part: Examples, mean: Floats, scale: float, balance: Floats, device: str) -> "Rows":
     import torch
 
-    features = torch.from_numpy(((part.features - mean) / scale).astype(np.float32))
-    return features, torch.from_numpy(part.classes), torch.from_numpy(part.weights * balance[part.classes])
+    features = torch.from_numpy(((part.features - mean) / scale).astype(np.float32)).to(device)
+    weights = torch.from_numpy(part.weights * balance[part.classes]).to(device)
+    return features, torch.from_numpy(part.classes).to(device), weights
 
 
 def _descend(
@@ -94,8 +98,8 @@ def _descend(
 ) -> tuple[Probabilities, Probabilities, int]:
     import torch
 
-    weight = torch.zeros(k, train[0].shape[1], requires_grad=True)
-    bias = torch.zeros(k, requires_grad=True)
+    weight = torch.zeros(k, train[0].shape[1], device=train[0].device, requires_grad=True)
+    bias = torch.zeros(k, device=train[0].device, requires_grad=True)
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=1, history_size=10, line_search_fn="strong_wolfe")
 
     def objective() -> float:
@@ -113,7 +117,7 @@ def _descend(
             kept, best, lowest = (weight.detach().clone(), bias.detach().clone()), epoch, loss
         elif epoch - best >= options.patience:
             break
-    return kept[0].numpy().astype(np.float64), kept[1].numpy().astype(np.float64), best
+    return kept[0].cpu().numpy().astype(np.float64), kept[1].cpu().numpy().astype(np.float64), best
 
 
 def _loss(rows: "Rows", weight: "torch.Tensor", bias: "torch.Tensor") -> "torch.Tensor":
@@ -129,6 +133,7 @@ def _deterministic() -> Iterator[None]:
     """One thread and no algorithm that depends on chance, for as long as the fit runs."""
     import torch
 
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS has no order that stays the same
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)

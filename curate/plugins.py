@@ -363,7 +363,8 @@ def options_of(plugin: Any) -> dict[str, Any]:
 def fingerprint_of(plugin: Any) -> str:
     """The fingerprint of a plug-in's table: name, version, options, and its identity where it is not ours alone."""
     said = (name_of(plugin), getattr(plugin, "version", 0), options_of(plugin))
-    return fingerprint(*said, *identity_of(plugin))
+    device = [one for one in [getattr(plugin, "device", "cpu")] if one != "cpu"]  # another device rounds otherwise
+    return fingerprint(*said, *identity_of(plugin), *device)
 
 
 def _plain(value: Any) -> Any:

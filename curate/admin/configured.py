@@ -92,15 +92,20 @@ def gate(config: "Config", catalog: "Catalog | None" = None) -> "Gate":
 
 def labelers(config: "Config") -> list[Any]:
     """Every configured labeler."""
+    return [_labeler(table, config) for table in config.labelers]
+
+
+def _labeler(table: "Plugin", config: "Config") -> Any:
+    from curate.engine.devices import placed
     from curate.plugins import make
 
-    return [make("labelers", table, "labeler") for table in config.labelers]
+    return placed(make("labelers", table, "labeler"), config.engine.device)
 
 
 def embedder(config: "Config") -> Any:
     """The labeler whose vectors dedupe compares; None where none is asked for. Its options are those of `labelers`."""
     from curate.options import Plugin
-    from curate.plugins import called, make
+    from curate.plugins import called
 
     name = config.dedupe.embeddings
     if name is None:
@@ -108,7 +113,7 @@ def embedder(config: "Config") -> Any:
     tables = [one for one in config.labelers if called(one) == name] or [
         one for one in config.labelers if one.use == name
     ]
-    found = make("labelers", tables[0] if tables else Plugin(name, where="dedupe.embeddings"), "labeler")
+    found = _labeler(tables[0] if tables else Plugin(name, where="dedupe.embeddings"), config)
     if not any("[" in kind for kind in found.columns.values()):
         raise UsageError(f"dedupe.embeddings: '{name}' gives no embedding")
     return found
@@ -117,9 +122,9 @@ def embedder(config: "Config") -> Any:
 def backbone(config: "Config") -> Any:
     """The network that the baseline is made on; raises UsageError for a labeler that gives no vectors."""
     from curate.options import Plugin
-    from curate.plugins import make, named, names
+    from curate.plugins import named, names
 
-    found = make("labelers", Plugin(config.train.backbone, where="train.backbone"), "labeler")
+    found = _labeler(Plugin(config.train.backbone, where="train.backbone"), config)
     if not _gives_vectors(found):
         classes = {name: named("labelers", name, "labelers", "labeler") for name in names("labelers")}
         there = ", ".join(name for name, one in classes.items() if _gives_vectors(one))

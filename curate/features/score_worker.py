@@ -18,7 +18,7 @@ import numpy as np
 
 from curate.contracts import Decoded, Labeler
 from curate.engine import step
-from curate.errors import ItemError, StoreError, UsageError
+from curate.errors import CurateError, ItemError, StoreError, UsageError
 from curate.media import keyframes
 from curate.media.decode import Bounds
 from curate.media.decoded import StoredImage
@@ -44,10 +44,16 @@ class Task:
 
 @dataclass
 class Scores:
-    """The columns of each labeler, aligned with a task's samples, and why a sample has none (its row is NaN)."""
+    """The columns of each labeler, aligned with a task's samples, and why a sample has none (its row is NaN), be it of
+    any labeler, or, in `faults`, of one that raised on it."""
 
     columns: dict[str, Columns]
     failed: dict[str, str] = field(default_factory=dict)
+    faults: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def why(self, labeler: str) -> dict[str, str]:
+        """The samples without a score of a labeler."""
+        return self.faults.get(labeler, {}) | self.failed
 
 
 @dataclass
@@ -82,7 +88,9 @@ class Scoring:
         blank = self.blank(given).columns
         shape = {name: {key: (v.shape, v.dtype) for key, v in columns.items()} for name, columns in blank.items()}
         arrays = {name: {key: (v.shape, v.dtype) for key, v in each.items()} for name, each in answer.columns.items()}
-        return shape == arrays and answer.failed.keys() <= {sample.id for sample in given.samples}
+        known = {sample.id for sample in given.samples}
+        named = answer.failed.keys() | {one for faults in answer.faults.values() for one in faults}
+        return shape == arrays and named <= known and answer.faults.keys() <= set(given.labelers)
 
     def load(self) -> None:
         """Load a copy of each labeler."""
@@ -100,7 +108,8 @@ class Scoring:
             views = {n: self._decoded(item.samples[n], sides, several, scores.failed) for n in batch}
             whole = {n: found for n, found in views.items() if found}
             for name, labeler in labelers.items():
-                fill(scores.columns[name], labeler, whole)
+                if faults := fill(scores.columns[name], labeler, whole):
+                    scores.faults.setdefault(name, {}).update({item.samples[n].id: why for n, why in faults.items()})
         return scores
 
     def blank(self, task: Task) -> Scores:
@@ -157,25 +166,70 @@ def over_frames(labeler: Labeler) -> Mapping[str, str]:
     return found
 
 
-def fill(columns: Columns, labeler: Labeler, views: Mapping[int, Sequence[Decoded]]) -> None:
-    """Ask a labeler about the samples at some places, each by one frame or several, and put its answers there."""
-    import numpy as np
+def fill(columns: Columns, labeler: Labeler, views: Mapping[int, Sequence[Decoded]]) -> dict[int, str]:
+    """Ask a labeler about the samples at some places, each by one frame or several, and put its answers there; the
+    places that it raised on, and why: these stay blank.
 
+    Raises CurateError where it raises on every one of several, and where it answers with other columns than its own.
+    """
     over = over_frames(labeler)
     asked = [(n, one) for n, some in views.items() for one in (some if over else some[:1])]
     found = {name: np.empty((len(asked), *values.shape[1:]), values.dtype) for name, values in columns.items()}
+    faults: dict[int, str] = {}
     for places in batches(range(len(asked)), labeler.needs.batch):
-        step(len(places))
-        answer = labeler.label([asked[place][1] for place in places])
-        for name, values in found.items():
-            if answer[name].shape != (len(places), *values.shape[1:]):
-                raise ValueError(f"{name_of(labeler)}.{name}: shape {answer[name].shape} for {len(places)} samples")
-            values[places] = answer[name]
-    rows = np.array([n for n, _ in asked], dtype=np.int64)
-    starts = np.flatnonzero(np.diff(rows, prepend=-1))
+        for some, answer in _answered(labeler, columns, places, [asked[place][1] for place in places]):
+            if isinstance(answer, Exception):
+                why = f"labelers.{name_of(labeler)}: {type(answer).__name__}: {answer}"
+                faults.setdefault(asked[some[0]][0], why)
+            else:
+                for name, values in found.items():
+                    values[some] = answer[name]
+    if len(faults) == len(views) > 1:
+        raise CurateError(f"{next(iter(faults.values()))} (and on every other picture of {len(views)})")
+    _put(columns, over, found, [-1 if n in faults else n for n, _ in asked])
+    return faults
+
+
+def _answered(
+    labeler: Labeler, columns: Columns, places: list[int], views: Sequence[Decoded]
+) -> Iterator[tuple[list[int], Columns | Exception]]:
+    """What a labeler says, all at once; where it raises, one by one, and the error of those that it raises on."""
+    step(len(places))
+    try:
+        answer: Columns | Exception = _checked(labeler, columns, len(places), labeler.label(views))
+    except (CurateError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is the labeler's, and of one picture)
+        answer = error
+    if isinstance(answer, Exception) and len(places) > 1:
+        for place, one in zip(places, views, strict=True):
+            yield from _answered(labeler, columns, [place], [one])
+    else:
+        yield places, answer
+
+
+def _checked(labeler: Labeler, columns: Columns, n: int, answer: Mapping[str, np.ndarray]) -> Columns:
+    """The answer, with the columns that were promised, a row a picture."""
+    where = f"labelers.{name_of(labeler)}"
+    if lacking := sorted(columns.keys() - answer.keys()):
+        raise CurateError(f"{where}: it gives no column {lacking[0]}")
+    for name, values in columns.items():
+        if np.shape(answer[name]) != (n, *values.shape[1:]):
+            raise CurateError(
+                f"{where}: {name} has shape {np.shape(answer[name])} for {n} pictures; a row each is asked"
+            )
+    return {name: np.asarray(answer[name], values.dtype) for name, values in columns.items()}
+
+
+def _put(columns: Columns, over: Mapping[str, str], found: Columns, places: Sequence[int]) -> None:
+    """The answers at their places, several frames of one made one; -1 is left out."""
+    rows = np.array(places, dtype=np.int64)
+    starts = np.flatnonzero(np.diff(rows, prepend=-2))
+    ends = np.append(starts[1:], len(rows))
+    kept = rows[starts] >= 0
+    starts, ends = starts[kept], ends[kept]
     for name, values in columns.items():
         values[rows[starts]] = found[name][starts]
-    ends = np.append(starts[1:], len(rows))
     for start, end in zip(starts[ends - starts > 1], ends[ends - starts > 1], strict=True):
         for name, how in over.items():
             columns[name][rows[start]] = _OVER[how](found[name][start:end])

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Engine, Labeler, Resources
+from curate.engine.devices import CPU, device_of
 from curate.errors import CurateError, ItemError, UsageError
 from curate.features.score_worker import Columns, Scores, Scoring, Task, batches, blank, fill, over_frames, read_bytes
 from curate.media.decode import Bounds
@@ -62,11 +63,11 @@ def compute(
             ids = [sample.id for sample in task.samples]
             for name in task.labelers:
                 part = ws.table(name, fingerprint_of(pixels[name]))
-                rows = _to_table(ids, scores.columns[name], scores.failed)
+                rows = _to_table(ids, scores.columns[name], scores.why(name))
                 part.write(f"{task.shard:06d}", _beside(part.part(f"{task.shard:06d}"), rows))
-            for sample, why in scores.failed.items():
+            for sample, why in (lost := _lacking(scores)).items():
                 log.warning("sample %s has no score: %s", sample, why)
-            failed |= scores.failed
+            failed |= lost
             step(len(ids))
     return Computed(failed, rebuilt)
 
@@ -130,11 +131,9 @@ def _without_pixels(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Colu
     columns = blank(labeler, len(ids))
     for places in batches(range(len(ids)), labeler.needs.batch):
         said = {n: {axis: by.get(ids[n], ()) for axis, by in declared.items()} for n in places}
-        fill(
-            columns,
-            labeler,
-            {n: [StoredImage(stored[ids[n]], said[n], partial(read_bytes, ws.blobs, ids[n]))] for n in places},
-        )
+        views = {n: [StoredImage(stored[ids[n]], said[n], partial(read_bytes, ws.blobs, ids[n]))] for n in places}
+        for n, why in fill(columns, labeler, views).items():
+            log.warning("sample %s has no score: %s", ids[n], why)
     return columns
 
 
@@ -209,8 +208,25 @@ def _singly(engine: Engine, work: Scoring, task: Task) -> Scores:
             raise result
         if len(dead) == len(got) and len(dead) in (max(2, len(task.samples)), ENOUGH_DEATHS):
             raise CurateError(f"shard {task.shard}: no sample can be scored ({result}); is there enough memory?")
+        if len(got) in (max(2, len(task.samples)), ENOUGH_DEATHS):
+            _check_some(task, got)
     parts = [got[sample.id] for sample in task.samples]
-    return Scores(_joined(parts), dead | {name: why for part in parts for name, why in part.failed.items()})
+    failed = dead | {name: why for part in parts for name, why in part.failed.items()}
+    faults = {name: {k: v for part in parts for k, v in part.faults.get(name, {}).items()} for name in task.labelers}
+    return Scores(_joined(parts), failed, faults)
+
+
+def _check_some(task: Task, got: Mapping[str, Scores]) -> None:
+    """Raise CurateError for a labeler that raised on all of several samples: it is not the samples' fault."""
+    for name in task.labelers:
+        faults = [found.faults.get(name) for found in got.values()]
+        if faults[0] and all(faults):
+            raise CurateError(f"{next(iter(faults[0].values()))} (and on every other picture of {len(got)})")
+
+
+def _lacking(scores: Scores) -> dict[str, str]:
+    """The samples that lack the score of some labeler, and why."""
+    return {one: why for name in scores.columns for one, why in scores.why(name).items()}
 
 
 def _joined(parts: Sequence[Scores]) -> dict[str, Columns]:
@@ -224,7 +240,8 @@ def _joined(parts: Sequence[Scores]) -> dict[str, Columns]:
 
 def _needs(work: Scoring) -> Resources:
     each = [labeler.needs for labeler in work.labelers.values()] or [Resources()]
-    cpus, gpus = max(one.cpus for one in each), max(one.gpus for one in each)
+    placed = any(device_of(labeler) != CPU for labeler in work.labelers.values())
+    cpus, gpus = max(one.cpus for one in each), max(placed, *(one.gpus for one in each))
     return Resources(cpus, gpus, max(one.batch for one in each), max(one.side for one in each))
 
 

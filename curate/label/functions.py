@@ -63,11 +63,15 @@ def _file(function: "LabelingFunction") -> str | None:
 
 
 def functions_of(labelers: Sequence[Labeler]) -> Functions:
-    """The labelling functions that sit beside labelers: `functions(axis, columns)` in the labeler's file, if any.
+    """The labelling functions that sit beside labelers: `functions(axis, columns)` of the labeler, whose votes then
+    depend on its options, or in its file; if any.
 
     Those of a labeler whose table names it vote by its columns, and bear its name before their own.
     """
-    found = [(one, getattr(sys.modules[type(one).__module__], "functions", None)) for one in labelers]
+    found = [
+        (one, getattr(one, "functions", None) or getattr(sys.modules[type(one).__module__], "functions", None))
+        for one in labelers
+    ]
 
     def functions(axis: Axis, columns: Collection[str]) -> Sequence["LabelingFunction"]:
         return [one for labeler, make in found if make is not None for one in _beside(labeler, make, axis, columns)]

@@ -7,6 +7,7 @@ from curate import __version__
 from curate.features import frames, hashes
 from curate.label import table as weak_table
 from curate.label.final import vanished
+from curate.plugins import called, named
 from curate.policy import minors, refusals
 from curate.release.redact import removed
 from curate.release.rows import SCHEMA, Rows, config_sha256
@@ -66,13 +67,19 @@ def header_of(ws: "Workspace", version: str, rows: Rows, gate: Gate, found: Tall
         "excluded": rows.excluded,
         "advise": advice(ws),
         "removed": removed(ws),
-    }
+    } | ({"notices": said} if (said := notices(ws)) else {})
 
 
 def advice(ws: "Workspace") -> dict[str, Any]:
     """By axis, the labelling functions whose flags kept nothing back, and the audit that lets them."""
     said = {axis.name: weak_table.report(ws, axis) or {} for axis in ws.config.taxonomy.axes}
     return {name: report["advise"] for name, report in said.items() if report.get("advise")}
+
+
+def notices(ws: "Workspace") -> dict[str, str]:
+    """By name, the labelers of whose licence a release must say something, and what."""
+    found = {called(one): named("labelers", one.use, one.where, "labeler") for one in ws.config.labelers}
+    return {name: cls.notice for name, cls in sorted(found.items()) if hasattr(cls, "notice")}
 
 
 def _parent(ws: "Workspace") -> dict[str, str] | None:

@@ -136,7 +136,8 @@ def labeler(plugin: Any) -> Iterator[str]:
 
 def _answers(plugin: Any, pictures: Sequence[Any]) -> Columns:
     columns = blank(plugin, len(pictures))
-    fill(columns, plugin, {n: [replace(one, _views={})] for n, one in enumerate(pictures)})
+    for why in fill(columns, plugin, {n: [replace(one, _views={})] for n, one in enumerate(pictures)}).values():
+        raise RuntimeError(why)
     return columns
 
 

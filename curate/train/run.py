@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curate.contracts import Engine
+from curate.engine import devices
 from curate.errors import CurateError, UsageError
 from curate.evaluate.bundle import Backbone, save
 from curate.features.scores import compute, read
@@ -55,7 +56,8 @@ def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, pro
         parts = {split: _part(ws, backbone, kept[split], classes) for split in SPLITS}
         step()
         _check_train(ws, release, parts["train"], len(rows["train"]), contradicted["train"])
-        head = fit(parts["train"].examples, parts["val"].examples, len(classes), ws.config.train)
+        device = devices.found(ws.config.engine.device)
+        head = fit(parts["train"].examples, parts["val"].examples, len(classes), ws.config.train, device)
         step()
         result = _result(release, classes, parts, head, ws.config.train.seed) | {"contradicted": contradicted}
         with aside(ws.work / "models", version) as folder:

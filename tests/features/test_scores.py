@@ -16,7 +16,7 @@ from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import CurateError, UsageError
 from curate.features.score_worker import Task
-from curate.features.scores import compute, read
+from curate.features.scores import compute, read, unread
 from curate.plugins import fingerprint_of, name_of
 from curate.progress import Progress
 from curate.store.shards import assign
@@ -28,6 +28,7 @@ from tests.support.fakes.brightness import Brightness
 from tests.support.fakes.careless import Careless
 from tests.support.fakes.denied import Denied
 from tests.support.fakes.killer import Killer
+from tests.support.fakes.wary import Wary
 from tests.support.samples import declare, pictures, sha256, store, workspace
 
 QUIET = Progress(quiet=True)
@@ -210,9 +211,40 @@ def test_workers_that_die_at_everything_end_the_run(tmp_path: Path) -> None:
 
 def test_an_answer_of_the_wrong_shape_is_no_score(tmp_path: Path) -> None:
     ws = workspace(tmp_path, pictures(2))
-    with pytest.raises(ValueError, match=r"careless.one: shape \(1,\) for 2 samples"):
+    with pytest.raises(CurateError, match=r"labelers\.careless: one has shape \(1,\) for 2 pictures"):
         compute(ws, Serial(), [Careless()], QUIET)
     assert not folder(ws, Careless()).exists()
+
+
+@pytest.mark.parametrize("engine", [Serial(), Pool(2)], ids=["serial", "pool"])
+def test_a_picture_that_a_labeler_raises_on_costs_that_score(
+    engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of that labeler alone; it is named and tried again, and NaN, which only abstains, is not."""
+    files = pictures(6)
+    ws = workspace(tmp_path, files)
+    assign(ws.catalog, 4)
+    ids = sorted(sha256(data) for data in files)
+    wary = Wary((ids[1], ids[5]), unsure=ids[2])
+    with caplog.at_level(logging.WARNING):
+        found = compute(ws, engine, [Brightness(), wary], QUIET)
+    assert found.failed == dict.fromkeys((ids[1], ids[5]), "labelers.wary: ZeroDivisionError: division by zero")
+    assert all(f"sample {one} has no score: labelers.wary" in caplog.text for one in found.failed)
+    scores = read(ws, wary, ids)
+    assert np.isnan(scores["seen"]).tolist() == [False, True, True, False, False, True]
+    assert np.isnan(scores["vector"]).any(axis=1).tolist() == [False, True, False, False, False, True]
+    assert not np.isnan(read(ws, Brightness(), ids)["mean"]).any()
+    assert unread(ws, [Brightness()], ids) == []
+    assert unread(ws, [wary], ids) == [ids[1], ids[5]]
+    assert asked(ws, [Brightness(), wary]) == [(0, [ids[1]], ["wary"]), (1, [ids[5]], ["wary"])]
+
+
+@pytest.mark.parametrize("engine", [Serial(), Pool(2)], ids=["serial", "pool"])
+def test_a_labeler_that_raises_on_every_picture_ends_the_run(engine: Engine, tmp_path: Path) -> None:
+    ws = workspace(tmp_path, pictures(3))
+    with pytest.raises(CurateError, match=r"labelers\.wary: ZeroDivisionError: .* every other picture of 3"):
+        compute(ws, engine, [Wary(always=True)], QUIET)
+    assert not folder(ws, Wary(always=True)).exists()
 
 
 def test_two_labelers_of_one_name_are_refused(tmp_path: Path) -> None:

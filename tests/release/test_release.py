@@ -8,6 +8,7 @@ import pytest
 
 from curate.config import Config, ExportConfig, FetchConfig
 from curate.errors import StoreError, UsageError
+from curate.options import Plugin
 from curate.records import SPLITS
 from curate.release.export import export
 from curate.release.reader import load
@@ -102,6 +103,18 @@ def test_only_options_that_change_rows_change_the_config_hash(tmp_path: Path) ->
     functions.unlink()
     with pytest.raises(UsageError, match=r"mine\.py"):
         config_sha256(with_functions)
+
+
+def test_a_release_says_what_its_labelers_ask_it_to(tmp_path: Path) -> None:
+    """Of a licence, for one; where none asks, nothing is said."""
+    tables = (Plugin("nudenet", {"name": "parts"}, "labelers"), Plugin("open_nsfw", where="labelers"))
+    for name, labelers in (("with", tables), ("without", tables[1:])):
+        ws = stocked(tmp_path / name, [Item("a"), Item("b", split="test")], Config(labelers=labelers))
+        released(ws)
+        header = load(ws.work / "releases" / "1.0.0").header
+        assert header.get("notices", {}).keys() == ({"parts"} if name == "with" else set())
+        assert name == "without" or "AGPL-3.0" in header["notices"]["parts"]
+        ws.close()
 
 
 def test_a_changed_file_is_found_out(tmp_path: Path) -> None:

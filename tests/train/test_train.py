@@ -26,6 +26,7 @@ from curate.release.export import export
 from curate.release.reader import load
 from curate.store.workspace import Workspace
 from curate.train.run import _without, lines, train
+from labelers.efficientnet_lite0 import EfficientnetLite0
 from tests.support.pictures import encode, texture
 from tests.support.releases import QUIET, SCREENED, Item, contents, far, stocked
 from tests.support.samples import declare, judge
@@ -238,7 +239,7 @@ def test_files_that_are_no_model_are_refused(done: tuple[Workspace, dict[str, An
         load_model(tmp_path)
     tiny = shutil.copytree(done[1]["path"], tmp_path / "tiny")
     recipe = json.loads((tiny / "preprocessing.json").read_text())
-    said = {"use": "efficientnet_lite0", "version": 1, "options": {}}
+    said = {"use": "efficientnet_lite0", "version": EfficientnetLite0.version, "options": {}}
     for change, error in ((said, StoreError), (said | {"version": 0}, UsageError), (said | {"use": "os"}, UsageError)):
         (tiny / "preprocessing.json").write_text(json.dumps(recipe | {"backbone": change}))
         with pytest.raises(error):

@@ -1,0 +1,207 @@
+"""Any image classifier that is one ONNX file: its outputs as columns, and what they are worth as a vote."""
+
+import ast
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from curate.contracts import Decoded, Resources
+from curate.errors import UsageError
+from curate.records import Axis
+from labelers._sessions import devices, opened
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+    from snorkel.labeling import LabelingFunction
+
+REMEDY = "give the file's sha256, and a model of one file with one picture as its input"
+HIGH, HARMLESS = 0.8, 0.95  # a vote's least probability: for what is not safe, and for what may be
+_SIDES = (256, 512, 1024)
+
+
+@dataclass
+class Onnx:
+    """A classifier of yours. It says of each output how probable it is, and votes for the classes that you name.
+
+    `outputs` are the model's, in its order; `classes` what each means on an axis, a class or several; an output that is
+    not there means nothing. Preprocessing: the whole picture (`fit = "crop"`: its middle square) to `size` px, pixels
+    mapped to `range`, less `mean`, by `std`. `activation` makes probabilities of what the model gives. `embedding` is
+    the name of an output of `embedding_size` numbers. What it gets wrong, and what it was trained on, is the model's
+    affair: docs/labels.md has the settings of some that are published.
+
+    Columns: `p_<output>`, float32, of an animation the largest of three frames; `embedding`, float16.
+    """
+
+    path: Path
+    sha256: str
+    outputs: tuple[str, ...]
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    size: int = 224
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    range: tuple[float, ...] = (0.0, 1.0)
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    fit: Literal["stretch", "crop"] = "stretch"
+    interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] = "bilinear"
+    activation: Literal["softmax", "sigmoid", "none"] = "softmax"
+    embedding: str = ""
+    embedding_size: int = 0
+    version: ClassVar[int] = 1
+    needs: ClassVar[Resources] = Resources(side=256)
+    columns: ClassVar[Mapping[str, str]] = {"embedding": "float16[1]"}  # of one that is built: by its outputs
+    over_frames: ClassVar[Mapping[str, str]] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse options that cannot be meant; ValueError says which."""
+        names = [_column(one) for one in self.outputs]
+        if not names or len(set(names)) < len(names):
+            raise ValueError("outputs: name each output of the model, no two alike")
+        if strange := sorted(self.classes.keys() - set(self.outputs)):
+            raise ValueError(f"classes.{strange[0]}: no such output; there are: {', '.join(self.outputs)}")
+        if [len(self.range), len(self.mean), len(self.std)] != [2, 3, 3] or 0 in self.std:
+            raise ValueError("range has two numbers, mean and std have three each, and none of std is 0")
+        if not 1 <= self.size <= _SIDES[-1]:
+            raise ValueError(f"size: 1 to {_SIDES[-1]} px")
+        if bool(self.embedding) != (self.embedding_size > 0):
+            raise ValueError("embedding and embedding_size go together")
+        columns = dict.fromkeys(names, "float32")
+        vector = {"embedding": f"float16[{self.embedding_size}]"} if self.embedding else {}
+        own = {
+            "columns": columns | vector,
+            "over_frames": dict.fromkeys(names, "max"),
+            "needs": Resources(side=next(one for one in _SIDES if one >= self.size)),
+        }
+        vars(self).update(own)
+
+    device: ClassVar[str] = "cpu"
+
+    @property
+    def devices(self) -> Sequence[str]:
+        """What it can run on beside the CPU."""
+        return devices()
+
+    def load(self) -> None:
+        """Open the model and try it; raises UsageError for another file, and for another model than the options say."""
+        self._session = opened(self.path, self.sha256, "labelers.onnx", REMEDY, device=self.device)
+        if problem := self._wrong():
+            raise UsageError(f"labelers.onnx: {self.path}: {problem}")
+
+    def label(self, batch: Sequence[Decoded]) -> "Mapping[str, np.ndarray]":
+        """What the model says of each picture, one at a time."""
+        import numpy as np
+
+        said = [self._run(self.pixels(one.image(self.needs.side))) for one in batch]
+        table = np.array([row for row, _ in said], np.float32).reshape(len(batch), len(self.outputs))
+        found: dict[str, np.ndarray] = {_column(name): table[:, n] for n, name in enumerate(self.outputs)}
+        if self.embedding:
+            shape = (len(batch), self.embedding_size)
+            found["embedding"] = np.array([row for _, row in said], np.float16).reshape(shape)
+        return found
+
+    def pixels(self, image: "Image.Image") -> "np.ndarray":
+        """The model's input of one picture: float32[1, 3, size, size], or with the channels last."""
+        import numpy as np
+        from PIL import Image
+
+        edges = None
+        if self.fit == "crop":
+            edge = min(image.size)
+            left, top = (image.width - edge) / 2, (image.height - edge) / 2
+            edges = (left, top, left + edge, top + edge)
+        ready = image.resize((self.size, self.size), Image.Resampling[self.interpolation.upper()], box=edges)
+        low, high = self.range
+        mapped = np.asarray(ready, np.float32) * np.float32((high - low) / 255) + np.float32(low)
+        values = (mapped - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        return np.ascontiguousarray(values.transpose(2, 0, 1) if self.layout == "NCHW" else values)[None]
+
+    def functions(self, axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
+        """One vote: an output that means nothing safe from HIGH on, else one that does from HARMLESS on."""
+        from snorkel.labeling import LabelingFunction
+
+        meant = [(f"onnx_{_column(one)}", self._meant(one, axis)) for one in self.outputs]
+        known = [(column, classes) for column, classes in meant if classes]
+        safe = [bool(set(classes) & set(axis.safe)) for _, classes in known]
+        asked = [(n, column, HARMLESS if safe[n] else HIGH) for n, (column, _) in enumerate(known)]
+        asked.sort(key=lambda one: safe[one[0]])  # flags first
+        if not known or not {column for column, _ in known} <= set(columns):
+            return []
+
+        def vote(x: Any) -> int:
+            return next((n for n, column, least in asked if getattr(x, column) >= least), -1)
+
+        made = LabelingFunction("onnx", vote)
+        made.sets = tuple(classes for _, classes in known)
+        return [made]
+
+    def _meant(self, output: str, axis: Axis) -> tuple[str, ...]:
+        found = tuple(one for one in axis.classes if one in self.classes.get(output, ()))
+        return found if len(found) < len(axis.classes) else ()
+
+    def _run(self, pixels: "np.ndarray") -> "tuple[np.ndarray, np.ndarray | None]":
+        names = [one.name for one in self._session.get_outputs()]
+        scores = next(name for name in names if name != self.embedding)
+        asked = [scores, self.embedding] if self.embedding else [scores]
+        found = self._session.run(asked, {self._session.get_inputs()[0].name: pixels})
+        return self._probabilities(found[0].reshape(-1)), found[1].reshape(-1) if self.embedding else None
+
+    def _probabilities(self, values: "np.ndarray") -> "np.ndarray":
+        import numpy as np
+
+        if self.activation == "none":
+            return values
+        wide = np.asarray(values, np.float64)
+        if self.activation == "sigmoid":
+            return np.asarray(1 / (1 + np.exp(-wide.clip(-500, 500))))
+        shares = np.exp(wide - wide.max())
+        return np.asarray(shares / shares.sum())
+
+    def _wrong(self) -> str | None:
+        """In what the model is another than the options say; None where it is the one."""
+        import numpy as np
+
+        inputs, outputs = self._session.get_inputs(), [one.name for one in self._session.get_outputs()]
+        if len(inputs) != 1:
+            return (
+                f"it has {len(inputs)} inputs ({', '.join(one.name for one in inputs)}); one picture is all it is given"
+            )
+        if inputs[0].type != "tensor(float)":
+            return f"its input is {inputs[0].type}; float32 is what it is given"
+        if self.embedding and (self.embedding not in outputs or len(outputs) < 2):
+            return f"embedding: no such output beside its scores; there are: {', '.join(outputs)}"
+        asked = self.pixels(_grey(self.size))
+        shape = list(inputs[0].shape)
+        if len(shape) != 4 or any(isinstance(a, int) and a != b for a, b in zip(shape, asked.shape, strict=True)):
+            return f"its input is {shape}; size and layout make {list(asked.shape)}"
+        scores, features = self._run(asked)
+        if len(scores) != len(self.outputs):
+            return f"it has {len(scores)} outputs; named are {len(self.outputs)}: {', '.join(self.outputs)}"
+        if features is not None and len(features) != self.embedding_size:
+            return f"embedding_size: it has {len(features)} numbers"
+        if not np.all((scores >= 0) & (scores <= 1.001)):
+            return f'what it gives are no probabilities (activation = "{self.activation}")'
+        return self._other_names()
+
+    def _other_names(self) -> str | None:
+        """Where the file has the names of its outputs with it, as some exporters write them, they are the ones."""
+        said = self._session.get_modelmeta().custom_metadata_map.get("names")
+        try:
+            names = ast.literal_eval(said) if said else None
+        except (ValueError, SyntaxError):
+            return None
+        names = [names[key] for key in sorted(names)] if isinstance(names, dict) else names
+        if names is None or list(names) == list(self.outputs):
+            return None
+        return f"its outputs are {', '.join(map(str, names))}; named are {', '.join(self.outputs)}"
+
+
+def _column(output: str) -> str:
+    return f"p_{re.sub(r'[^0-9A-Za-z]+', '_', output).lower()}"
+
+
+def _grey(size: int) -> "Image.Image":
+    from PIL import Image
+
+    return Image.new("RGB", (size, size), (127, 127, 127))
