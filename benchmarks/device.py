@@ -9,7 +9,9 @@ and 0.8.
 """
 
 import argparse
+import hashlib
 import json
+import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +23,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from benchmarks.corpus import corpus
-from curate.config import TrainConfig
+from benchmarks.corpus import SIZE, corpus
+from curate.config import Config, TrainConfig
 from curate.engine import devices
+from curate.engine.pool import Pool
+from curate.features import scores
 from curate.linear import Examples, fit
 from curate.media.decode import Bounds, open_image, scaled
+from curate.progress import Progress
+from curate.store.workspace import Workspace
 from labelers.efficientnet_lite0 import SIDE, EfficientnetLite0
 
 Array = npt.NDArray[Any]
@@ -90,6 +96,23 @@ def networks(paths: Sequence[Path], kinds: Sequence[str], threads: int) -> dict[
     return found
 
 
+def workers(paths: Sequence[Path], kinds: Sequence[str], count: int) -> None:
+    """Print images a second of the whole stage, as `label` runs it: workers behind their door, bytes to table."""
+    with tempfile.TemporaryDirectory() as folder:
+        ws = Workspace(Path(folder), Config())
+        files = {hashlib.sha256(data).hexdigest(): data for data in (path.read_bytes() for path in paths)}
+        ws.blobs.put(files.items())
+        with ws.catalog.tx() as db:
+            sql = "INSERT INTO samples (id, sha1, md5, bytes, media_type, width, height) VALUES (?, '', '', ?, ?, ?, ?)"
+            db.executemany(sql, [(one, len(data), "image/jpeg", *SIZE) for one, data in files.items()])
+        for kind in kinds:
+            labeler, started = devices.placed(EfficientnetLite0(), kind), time.perf_counter()
+            scores.compute(ws, Pool(count), [labeler], Progress(quiet=True))
+            rate = len(files) / (time.perf_counter() - started)
+            print(f"efficientnet_lite0 on {kind:5}{rate:9.0f} img/s in {count} workers, their start included")
+        ws.close()
+
+
 def heads(kinds: Sequence[str], sizes: Sequence[int]) -> None:
     """Print how long the head's fit takes."""
     for n in sizes:
@@ -131,6 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=2_000)
     parser.add_argument("--threads", type=int, default=16)
+    parser.add_argument("--workers", type=int, nargs="+", default=[4, 16])
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000])
     options = parser.parse_args()
     kinds = list(dict.fromkeys([devices.CPU, devices.found("auto")]))
@@ -138,7 +162,10 @@ def main() -> None:
         import torch
 
         print(torch.cuda.get_device_name(0), f"torch {torch.__version__}")
-    parity(networks(corpus("photographs", options.pictures), kinds, options.threads))
+    paths = corpus("photographs", options.pictures)
+    parity(networks(paths, kinds, options.threads))
+    for count in options.workers:
+        workers(paths, kinds, count)
     heads(kinds, options.rows)
 
 
