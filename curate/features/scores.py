@@ -22,6 +22,7 @@ from curate.progress import Progress
 from curate.records import Reason, Sample
 from curate.store import holds
 from curate.store import samples as store_samples
+from curate.store.mentions import Mentions
 from curate.store.shards import assign
 from curate.store.workspace import Workspace
 
@@ -125,16 +126,17 @@ def samples(ws: Workspace) -> dict[str, Sample]:
 def _without_pixels(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Columns:
     labeler = copy.copy(labeler)
     labeler.load()
-    stored = samples(ws)
+    stored, mentions = samples(ws), Mentions(ws.catalog)
     declared = {axis.name: store_samples.declared(ws.catalog, axis.name) for axis in ws.config.taxonomy.axes}
     columns = blank(labeler, len(ids))
     for places in batches(range(len(ids)), labeler.needs.batch):
-        said = {n: {axis: by.get(ids[n], ()) for axis, by in declared.items()} for n in places}
-        fill(
-            columns,
-            labeler,
-            {n: [StoredImage(stored[ids[n]], said[n], partial(read_bytes, ws.blobs, ids[n]))] for n in places},
-        )
+        written = mentions.of([ids[n] for n in places])
+        said = [{axis: by.get(ids[n], ()) for axis, by in declared.items()} for n in places]
+        views = {
+            n: [StoredImage(stored[ids[n]], by, partial(read_bytes, ws.blobs, ids[n]), **vars(one))]
+            for n, by, one in zip(places, said, written, strict=True)
+        }
+        fill(columns, labeler, views)
     return columns
 
 

@@ -1,5 +1,6 @@
 """Labelling functions: where they come from, what they vote, and how they fare beside each other and beside people."""
 
+import copy
 import importlib.util
 import inspect
 import operator
@@ -8,12 +9,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Labeler, Resources
 from curate.engine.serial import Serial
 from curate.errors import UsageError
+from curate.label import slices
 from curate.label.flags import ABSTAIN, FAILED
 from curate.layouts.table import plain
 from curate.options import suggest
@@ -88,11 +89,16 @@ def _by_name(function: "LabelingFunction", name: str, own: Mapping[str, str]) ->
     from snorkel.labeling import LabelingFunction
 
     def asked(x: Any) -> Any:
-        return function(SimpleNamespace(**vars(x) | {known: getattr(x, here) for known, here in own.items()}))
+        row = copy.copy(x)
+        for known, here in own.items():
+            setattr(row, known, getattr(x, here))
+        return function(row)
 
     made = LabelingFunction(f"{name}_{function.name}", asked)
     if hasattr(function, "sets"):
         made.sets = function.sets
+    if over := getattr(function, "over", None):
+        made.over = lambda columns: over({**columns, **{known: columns[here] for known, here in own.items()}})
     return made
 
 
@@ -146,9 +152,11 @@ class _Run:
 
 
 def _labelling(names: Mapping[str, Any]) -> list["LabelingFunction"]:
+    """A file's labelling functions. What only says which part of the samples a row is of casts no vote."""
     from snorkel.labeling import LabelingFunction
 
-    return list({id(one): one for one in names.values() if isinstance(one, LabelingFunction)}.values())
+    found = {id(one): one for one in names.values() if isinstance(one, LabelingFunction)}
+    return [one for one in found.values() if not slices.is_slicing(one)]
 
 
 def unique(functions: Sequence["LabelingFunction"]) -> Sequence["LabelingFunction"]:
@@ -237,13 +245,47 @@ def vote(
     for start in range(0, n, CHUNK):
         part = rows(start, min(start + CHUNK, n))
         for column, function in enumerate(functions):
-            answers = (answer for _, answer in Serial().map(_Ask(function, places[column]), part, Resources(side=0)))
-            for place, answer in enumerate(answers, start):
-                if isinstance(answer, Exception):
-                    _blame(votes, function.name, answer)
-                votes.matrix[place, column] = FAILED if isinstance(answer, Exception) else answer
+            votes.matrix[start : start + len(part), column] = _answers(votes, function, places[column], part)
         step(len(part))
     return votes
+
+
+def _answers(votes: Votes, function: "LabelingFunction", places: Sequence[int], part: list[Any]) -> Sequence[int]:
+    """What one function answers of some rows, as places in `sets`."""
+    if (found := _at_once(function, places, getattr(part, "columns", None))) is not None:
+        return found
+    answers: list[int] = []
+    for _, answer in Serial().map(_Ask(function, places), part, Resources(side=0)):
+        if isinstance(answer, Exception):
+            _blame(votes, function.name, answer)
+        answers.append(FAILED if isinstance(answer, Exception) else answer)
+    return answers
+
+
+def _at_once(
+    function: "LabelingFunction", places: Sequence[int], columns: Mapping[str, Any] | None
+) -> Sequence[int] | None:
+    """What a function that has `over(columns)`, int[n] for columns of n rows, answers; None of another one, and where
+    that fails or is no answer: then it is asked row by row, and each row that it fails on is known."""
+    import numpy as np
+
+    over = getattr(function, "over", None)
+    if over is None or columns is None:
+        return None
+    try:
+        with staying():
+            found = np.asarray(over(columns))
+    except Exception:  # noqa: BLE001 (whatever it is, it is said of the row that it happens on)
+        return None
+    n = len(next(iter(columns.values())))
+    if (
+        found.shape != (n,)
+        or found.dtype.kind not in "iu"
+        or (n and not -1 <= found.min() <= found.max() < len(places))
+    ):
+        return None
+    means: Sequence[int] = np.array([*places, ABSTAIN], dtype=np.int8)[found]  # -1 is the last place
+    return means
 
 
 def unseen(votes: Votes, rows: "np.ndarray") -> Votes:

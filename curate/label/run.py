@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from curate.config import LabelConfig
@@ -19,6 +18,7 @@ from curate.label import functions as voting
 from curate.label.final import vanished
 from curate.label.functions import Functions, Votes, own, unique, vote
 from curate.label.models.majority import Majority
+from curate.label.rows import rows
 from curate.label.table import Weak
 from curate.options import Plugin, suggest
 from curate.plugins import called, make, named
@@ -26,6 +26,7 @@ from curate.progress import Progress
 from curate.records import Axis, Sample
 from curate.stats.coverage import over_some
 from curate.store import eligibility, holds, views
+from curate.store.mentions import Mentions
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -78,14 +79,14 @@ def label(
     _check_advise(ws.config.label, [one.name for each in asked.values() for one in each])
     compute(ws, engine, labelers, progress)
     known = _asked(ws)
-    columns = _columns(ws, labelers, known.samples)
+    columns, mentions = _columns(ws, labelers, known.samples), Mentions(ws.catalog)
     lost = frozenset(unread(ws, labelers, known.ids))
     blind = lost.intersection(known.survivors)
     covered = over_some(len(known.survivors), len(blind), partial(eligibility.nothing, ws.catalog))
     found = []
     for axis in ws.config.taxonomy.axes:
         with progress.stage("vote", len(known.samples)) as step:
-            votes = vote(asked[axis.name], axis, lambda a, b: _rows(columns, a, b), len(known.samples), step)
+            votes = vote(asked[axis.name], axis, partial(rows, columns, mentions), len(known.samples), step)
         weak = _labelling(
             ws, axis, voting.unseen(votes, np.array([one in lost for one in known.ids], dtype=bool)), known
         )
@@ -159,13 +160,6 @@ def _columns(ws: Workspace, labelers: Sequence[Labeler], known: Sequence[Sample]
     for name, labeler in by_name(labelers).items():
         columns |= {f"{name}_{column}": values for column, values in read(ws, labeler, ids).items()}
     return columns
-
-
-def _rows(columns: Mapping[str, Any], start: int, stop: int) -> list[SimpleNamespace]:
-    """Rows as Snorkel's own preprocessors take them: copied, then changed."""
-    parts = [values[start:stop] for values in columns.values()]
-    plain = [part.tolist() if getattr(part, "ndim", 0) == 1 else part for part in parts]
-    return [SimpleNamespace(**dict(zip(columns, values, strict=True))) for values in zip(*plain, strict=True)]
 
 
 # -- what the votes come to ------------------------------------------------------------------------------------------
