@@ -160,7 +160,7 @@ def _embedding(path: Path) -> dict[str, npt.NDArray[Any]]:
     return {"embedding": _network().label([_View(path.read_bytes())])["embedding"][0]}
 
 
-@dataclass(frozen=True)
+@dataclass
 class _View(Written):
     data: bytes
     sample: Any = None
