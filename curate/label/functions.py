@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from curate.contracts import Labeler, Resources
 from curate.engine.serial import Serial
 from curate.errors import UsageError
-from curate.label import slices
 from curate.label.flags import ABSTAIN, FAILED
 from curate.layouts.table import plain
 from curate.options import suggest
@@ -103,23 +102,26 @@ def _by_name(function: "LabelingFunction", name: str, own: Mapping[str, str]) ->
 
 
 def own(paths: Sequence[Path], axes: Sequence[Axis]) -> dict[str, list["LabelingFunction"]]:
-    """The labelling functions in a user's Python files, by axis: the first one, or what the file's `AXIS` names.
+    """The functions in a user's Python files, by axis: the first one, or what the file's `AXIS` names.
 
     Every module-level Snorkel `LabelingFunction` counts; its answers are places in the axis's `classes`, or in its own
-    `sets`, where it has them. Raises UsageError naming a file that is missing, cannot be run, or has none.
+    `sets`, where it has them. Slicing functions are among them (`curate.label.slices`). Raises UsageError naming a file
+    that is missing, cannot be run (with the line, where its syntax is wrong), or has none.
     """
     found: dict[str, list[LabelingFunction]] = {axis.name: [] for axis in axes}
     for path in paths:
         trust.check(path)
         plain(path)
     for path, module in Serial().map(_Run(), paths, Resources(side=0)):
+        if isinstance(module, SyntaxError) and module.filename == str(path):
+            raise UsageError(f"label.functions: {path}:{module.lineno}: {module.msg}") from module
         if isinstance(module, Exception):
             raise UsageError(f"label.functions: {path}: {type(module).__name__}: {module}") from module
         axis, functions = module.get("AXIS", axes[0].name), _labelling(module)
         if axis not in found:
             raise UsageError(f"label.functions: {path}: AXIS: no such axis '{axis}'; {suggest(str(axis), list(found))}")
         if not functions:
-            raise UsageError(f"label.functions: {path}: no @labeling_function() in it")
+            raise UsageError(f"label.functions: {path}: no @labeling_function() or @slicing_function() in it")
         found[axis] += functions
     return found
 
@@ -152,11 +154,9 @@ class _Run:
 
 
 def _labelling(names: Mapping[str, Any]) -> list["LabelingFunction"]:
-    """A file's labelling functions. What only says which part of the samples a row is of casts no vote."""
     from snorkel.labeling import LabelingFunction
 
-    found = {id(one): one for one in names.values() if isinstance(one, LabelingFunction)}
-    return [one for one in found.values() if not slices.is_slicing(one)]
+    return list({id(one): one for one in names.values() if isinstance(one, LabelingFunction)}.values())
 
 
 def unique(functions: Sequence["LabelingFunction"]) -> Sequence["LabelingFunction"]:
