@@ -143,12 +143,12 @@ def _without_pixels(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Colu
     labeler.load()
     stored, mentions = samples(ws, ids), Mentions(ws.catalog)
     declared = {axis.name: store_samples.declared(ws.catalog, axis.name, ids) for axis in ws.config.taxonomy.axes}
-    columns = blank(labeler, len(ids))
+    columns, bounds = blank(labeler, len(ids)), Bounds()
     for places in batches(range(len(ids)), labeler.needs.batch):
         written = mentions.of([ids[n] for n in places])
         said = [{axis: by.get(ids[n], ()) for axis, by in declared.items()} for n in places]
         views = {
-            n: [StoredImage(stored[ids[n]], by, partial(read_bytes, ws.blobs, ids[n]), **vars(one))]
+            n: [StoredImage(stored[ids[n]], by, partial(read_bytes, ws.blobs, ids[n]), bounds, **vars(one))]
             for n, by, one in zip(places, said, written, strict=True)
         }
         fill(columns, labeler, views)

@@ -3,7 +3,8 @@
 import json
 import re
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,9 +13,11 @@ from curate.store.catalog import Catalog
 
 LARGE, KEPT = 16, 64  # members of a set that is remembered while ids go by, and how many such sets are
 _NAMESPACE = re.compile(r"[^\W\d_]+:(?=\S)")  # File:A.jpg; "Venus: a study" has none
-_FACTS = {"description": "description", "captions": "description", "title": "title", "file_name": "file_name",
-          "categories": "categories", "depicts": "depicts"}  # fmt: skip
-_SPLIT = re.compile(r"[|;,\s]+")
+_CATEGORIES, _ITEMS = re.compile(r"\s*[|;]\s*"), re.compile(r"[|;,\s]+")  # between those of one cell
+_FIELDS = tuple(one.name for one in fields(Written))
+_MANY = frozenset({"categories", "depicts"})
+_NOTHING: Mapping[str, Any] = {}
+_Said = tuple[Sequence[str], ...]
 
 
 class Mentions:
@@ -44,12 +47,10 @@ class Mentions:
 
     def _read(self, sets: Mapping[str, Iterable[str]]) -> dict[str, Written]:
         of = {one: name for name, members in sets.items() for one in members}
-        said: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-        for sample, *row in self._catalog.iterate_tuples(_MENTIONED, (json.dumps(sorted(of)),)):
-            one = said[of[sample]]
-            for field, text in _texts(*row):
-                one[field].add(text)
-        return {name: _written(said.get(name, {})) for name in sets}
+        said: defaultdict[str, list[_Said]] = defaultdict(list)
+        for sample, *row in self._catalog.iterate_tuples(_MENTIONED, (json.dumps(list(of)),)):
+            said[of[sample]].append(_texts(*row))
+        return {name: _written(said.get(name, ())) for name in sets}
 
 
 _COLLAPSE = "SELECT sample, collapse FROM members WHERE sample IN (SELECT value FROM json_each(?))"
@@ -63,16 +64,21 @@ FROM candidates c LEFT JOIN mentions m USING (candidate) WHERE c.sample IN (SELE
 def _texts(
     kind: str, locator: str, host: str | None, ref: str | None, licence: str | None, upstream: str | None,
     facts: str | None,
-) -> Iterator[tuple[str, str]]:  # fmt: skip
-    """The texts of one mention, each with the field it belongs to."""
-    known: Mapping[str, Any] = json.loads(facts) if facts else {}
+) -> _Said:  # fmt: skip
+    """The texts of one mention, by the fields of `Written`."""
+    known: Mapping[str, Any] = json.loads(facts) if facts else _NOTHING
     title = _NAMESPACE.sub("", (json.loads(upstream).get("title") if upstream else None) or "", count=1)
-    yield "title", title
-    yield "file_name", title.rpartition("/")[2] if "." in title else _last(kind, locator)  # of a wiki's file
-    for fact, field in _FACTS.items():
-        for text in _each(known.get(fact, ()), field):
-            yield field, text
-    yield from (pair for pair in (("host", host), ("license", licence), ("ref", ref)) if pair[1])  # type: ignore[misc]
+    name = title.rpartition("/")[2] if "." in title else _last(kind, locator)  # of a wiki's file
+    return (
+        (title, *_each(known, "title")),
+        (name, *_each(known, "file_name")),
+        (*_each(known, "description"), *_each(known, "captions")),
+        _each(known, "categories", _CATEGORIES),
+        _each(known, "depicts", _ITEMS),
+        (host or "",),
+        (licence or "",),
+        (ref or "",),
+    )
 
 
 def _last(kind: str, locator: str) -> str:
@@ -83,24 +89,28 @@ def _last(kind: str, locator: str) -> str:
     return unquote(path.partition("://")[2].partition("/")[2].rpartition("/")[2])
 
 
-def _each(value: str | Sequence[str], field: str) -> Iterable[str]:
+def _each(known: Mapping[str, Any], fact: str, parted: re.Pattern[str] | None = None) -> Sequence[str]:
     """The texts of a fact; a list of URLs has categories and depicted items in one cell."""
+    value: str | Sequence[str] = known.get(fact, ())
     if not isinstance(value, str):
         return value
-    if field == "categories":
-        return [one.strip() for one in re.split(r"[|;]", value)]
-    return _SPLIT.split(value) if field == "depicts" else (value,)
+    return parted.split(value) if parted else (value,)
 
 
-def _written(said: Mapping[str, set[str]]) -> Written:
-    def lines(field: str) -> str:
-        return "\n".join(filter(None, (" ".join(one.split()) for one in sorted(said.get(field, ())))))
+def _written(said: Sequence[_Said]) -> Written:
+    """What all mentions say together, each text once."""
+    found = [_distinct(*each) for each in zip(*said, strict=True)] if said else [()] * len(_FIELDS)
+    given = zip(_FIELDS, found, strict=True)
+    return Written(**{name: tuple(one) if name in _MANY else "\n".join(one) for name, one in given})  # type: ignore[arg-type]
 
-    def many(field: str) -> tuple[str, ...]:
-        return tuple(filter(None, sorted(said.get(field, ()))))
 
-    return Written(
-        title=lines("title"), file_name=lines("file_name"), description=lines("description"),
-        categories=many("categories"), depicts=many("depicts"), host=lines("host"), license=lines("license"),
-        ref=lines("ref"),
-    )  # fmt: skip
+def _distinct(*each: Sequence[str]) -> Sequence[str]:
+    """Texts of one line each, sorted, each once."""
+    first = each[0]
+    if len(each) == len(first) == 1:
+        return [one] if (one := _line(first[0])) else ()
+    return sorted({line for some in each for text in some if (line := _line(text))})
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()) if not text.isprintable() or "  " in text else text.strip()
