@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from curate.policy.text import readings, words
+from curate.policy.text import spoken
 
 
 @dataclass(kw_only=True)
@@ -30,4 +30,4 @@ class Written:
         them, and ` | ` between one text and the next: `beach volleyball 2012 | jpg`."""
         each = (self.title, self.file_name, self.description, self.ref)
         texts = [*(line for text in each for line in text.split("\n")), *self.categories]
-        return " | ".join(filter(None, (words(readings(text)).strip() for text in texts)))
+        return " | ".join(filter(None, (spoken(text).strip() for text in texts)))

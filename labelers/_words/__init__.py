@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
-from curate.policy.text import plain, readings
+from curate.policy.text import plain, spoken
 
 TOPICS = (
     "nudity", "sexual", "suggestive", "underwear_swim", "swimming", "wrestling", "breastfeeding", "medical", "art",
@@ -126,20 +126,7 @@ def items() -> Mapping[str, int]:
 
 def topics(text: str) -> int:
     """What a text is about."""
-    return lexicon().topics(normal(text))
-
-
-def normal(text: str) -> str:
-    """A text as `curate.policy.text.plain` reads it, a piece between spaces at a time: pieces come again and again."""
-    return f" {' '.join(map(_piece, text.translate(_APART).split()))} "
-
-
-_APART = str.maketrans(dict.fromkeys("\"#$&'()*+,-./:;<=>?@[\\]^_`{}~!", " "))
-
-
-@lru_cache(maxsize=1 << 16)
-def _piece(text: str) -> str:
-    return plain(readings(text)).strip()
+    return lexicon().topics(spoken(text, accents=False))
 
 
 category = lru_cache(maxsize=1 << 16)(topics)  # many files share one

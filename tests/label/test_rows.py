@@ -1,5 +1,6 @@
 """Rows: what is written of a sample reaches functions, by whatever way Snorkel copies them."""
 
+import asyncio
 import copy
 import json
 import pickle
@@ -10,15 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from curate.fetch import listing
 from curate.label import functions
 from curate.label.flags import FAILED
 from curate.label.functions import Votes, vote
 from curate.label.rows import Row, rows
 from curate.label.slices import is_slicing
 from curate.policy.written import Written
-from curate.records import Axis
+from curate.records import Axis, Candidate
 from curate.store.mentions import LARGE, Mentions
 from curate.store.workspace import Workspace
+from sources._wikifile import Place, candidate
+from sources.local import Local
+from sources.urllist import Urllist
 from tests.support.samples import member, pictures, workspace
 
 AXIS = Axis()
@@ -115,6 +120,48 @@ def test_names_of_files_and_titles(tmp_path: Path) -> None:
     assert _texts("url", "https://example.org/1.jpg", None, None, None, title, None)[:2] == (
         ("Venus: a study",), ("1.jpg",),
     )  # fmt: skip
+
+
+PAGE: dict[str, Any] = {
+    "pageid": 7, "ns": 6, "title": "File:Swimming_pool (1).jpg", "categories": [{"title": "Category:Lakes"}],
+    "imageinfo": [{
+        "url": "https://upload.example.org/a/Swimming_pool.jpg", "sha1": "0" * 40, "mime": "image/jpeg", "size": 9,
+        "timestamp": "2026-01-01T00:00:00Z", "width": 64, "height": 48, "user": "ada",
+        "extmetadata": {"ImageDescription": {"value": {"de": "Ein <b>Becken</b>", "en": "A pool"}}},
+    }],
+}  # fmt: skip
+ENTITY = {
+    "labels": {"en": {"value": "Pool at dawn"}},
+    "statements": {"P180": [{"rank": "normal", "mainsnak": {"datavalue": {"value": {"id": "Q31920"}}}}]},
+}
+
+
+def test_what_sources_give_arrives(ws: Workspace, tmp_path: Path) -> None:
+    """A file of a wiki, a row of a list of URLs and a local file, as they are written down when they are listed."""
+    table, photo = tmp_path / "list.csv", tmp_path / "photos" / "beach" / "Rocks 1.png"
+    table.write_text("url,title,description,categories,depicts\nhttps://a.org/x.png,Hills,Green,Lakes; Boats,Q1 Q2\n")
+    photo.parent.mkdir(parents=True)
+    photo.write_bytes(pictures(1)[0])
+    wiki = candidate(PAGE, Place("commons.example.org", "Category:Lakes", None), ENTITY)
+    assert isinstance(wiki, Candidate)
+    found = [wiki, *(asyncio.run(_listed(source))[0] for source in (Urllist(table), Local(photo.parent.parent)))]
+    with ws.catalog.tx() as db:
+        db.execute("INSERT INTO sources (source, plugin, options) VALUES ('s', 's', '{}')")
+        for sample, one in zip(ids(ws), found, strict=False):
+            number, _ = listing._write(db, "s", one, "content")
+            db.execute("UPDATE candidates SET sample = ? WHERE candidate = ?", (sample, number))
+    of_wiki, of_list, of_folder = Mentions(ws.catalog).of(ids(ws)[:3])
+    assert "Swimming_pool (1).jpg" in of_wiki.title.split("\n")
+    assert of_wiki.description.split("\n") == ["A pool", "Ein Becken", "Pool at dawn"]
+    assert (of_wiki.categories, of_wiki.depicts) == (("Lakes",), ("Q31920",))
+    assert (of_list.title, of_list.description) == ("Hills", "Green")
+    assert (of_list.categories, of_list.depicts, of_list.host) == (("Boats", "Lakes"), ("Q1", "Q2"), "a.org")
+    assert of_folder.ref == "beach/Rocks 1.png"
+    assert {"beach", "rocks"} <= set(of_folder.words.split())
+
+
+async def _listed(source: Any) -> list[Candidate]:
+    return [one async for page in source.pages(None, None) for one in page.candidates]
 
 
 def asked(ws: Workspace, **columns: Any) -> list[Row]:
