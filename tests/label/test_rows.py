@@ -246,7 +246,14 @@ def test_a_vectorised_function_votes_as_snorkel_s_applier(ws: Workspace) -> None
 
 
 @pytest.mark.parametrize(
-    "over", [lambda c: 1 / 0, lambda c: np.array([7, 0, 0, 0]), lambda c: np.array([1, 0]), lambda c: np.ones(4)]
+    "over",
+    [
+        lambda c: 1 / 0,
+        lambda c: np.array([7, 0, 0, 0]),
+        lambda c: np.array([-2, 0, 0, 0]),
+        lambda c: np.array([1, 0]),
+        lambda c: np.ones(4),
+    ],
 )
 def test_a_vectorised_function_that_fails_is_asked_row_by_row(ws: Workspace, over: Any) -> None:
     from snorkel.labeling import LabelingFunction
