@@ -27,6 +27,7 @@ from curate.commands import (
     dedupe,
     demo,
     fetch,
+    functions,
     label,
     people,
     release,
@@ -46,9 +47,9 @@ if TYPE_CHECKING:
     pass
 
 for _command in (
-    admin.init, admin.new, fetch.fetch, dedupe.dedupe, label.label, people.queue, review.review, people.adjudicate,
-    release.export, train.train, run.run, check.check, admin.status, report.report, admin.log, screening.quarantine,
-    takedown.takedown, release.share, verify.verify, admin.doctor, demo.demo,
+    admin.init, admin.new, fetch.fetch, dedupe.dedupe, label.label, functions.functions, people.queue, review.review,
+    people.adjudicate, release.export, train.train, run.run, check.check, admin.status, report.report, admin.log,
+    screening.quarantine, takedown.takedown, release.share, verify.verify, admin.doctor, demo.demo,
 ):  # fmt: skip
     app.command()(_command)
 for _name, _group in (

@@ -32,6 +32,7 @@ from curate.features.inspect import FetchedBytes, Inspect
 from curate.media import pdq, phash
 from curate.media.decode import Bounds, open_image, scaled
 from curate.near import turns as near_turns
+from curate.policy.written import Written
 from labelers.efficientnet_lite0 import EfficientnetLite0
 
 PRECISION = 0.99
@@ -159,8 +160,8 @@ def _embedding(path: Path) -> dict[str, npt.NDArray[Any]]:
     return {"embedding": _network().label([_View(path.read_bytes())])["embedding"][0]}
 
 
-@dataclass(frozen=True)
-class _View:
+@dataclass
+class _View(Written):
     data: bytes
     sample: Any = None
     declared: Any = None

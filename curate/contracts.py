@@ -105,8 +105,27 @@ class Resources:
     side: int = 256
 
 
-class Decoded(Protocol):
-    """One sample, decoded on demand; each view is derived from the bytes alone, so no score depends on its company."""
+class Worded(Protocol):
+    """What is written of a sample, by every mention of it and of what it collapses with: `curate.policy.written`."""
+
+    title: str
+    file_name: str
+    description: str
+    categories: tuple[str, ...]
+    depicts: tuple[str, ...]  # Q146
+    host: str
+    license: str
+    ref: str
+
+    @property
+    def words(self) -> str: ...  # all of it but host, licence and items, normalised
+
+
+class Decoded(Worded, Protocol):
+    """One sample, decoded on demand; each view is derived from the bytes alone, so no score depends on its company.
+
+    What sources declare, and what is written, is told to labelers without pixels (`needs.side == 0`), asked each time.
+    """
 
     @property
     def sample(self) -> Sample: ...

@@ -121,6 +121,11 @@ class Project(Tables, Incidents):
             ws.said = facts = {**stages.labelled(self.session, ws), **following(ws)}
         return Result(facts)
 
+    def try_functions(self, file: str | Path, size: int | None = None) -> Result:
+        """What the labelling functions of a file would vote on `size` samples (10,000), cover and contradict, and how
+        often people bear them out; writes functions.html with examples of each vote, obscured, and nothing else."""
+        return Result(self.session.read(lambda ws: stages.tried(self.session, ws, Path(file), size)))
+
     def export(self, version: str) -> "Release":
         """Freeze a release behind the gates; raises GateError where one refuses."""
         from curate.release.access import released

@@ -25,6 +25,7 @@ PLUGIN_MAY = (
     "curate.media",
     "curate.net.redact",
     "curate.layouts",
+    "curate.policy.text",
 )
 HEAVY = {"torch", "fiftyone", "snorkel", "ray", "numba", "onnxruntime", "sklearn", "cv2", "pandas", "pyarrow", "scipy"}
 LAZY = {  # compiled code, itself imported only inside functions

@@ -72,6 +72,9 @@ use = "open_nsfw"
 [[labelers]]
 use = "drawing"
 
+# [[labelers]]
+# use = "words"                       # titles, captions, categories; docs/labels.md
+
 # [[queues]]
 # use = "audit"                       # uncertain, conflict, gold or audit; a table only where it has options
 # strata = 5

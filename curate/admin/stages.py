@@ -1,6 +1,7 @@
 """The stages of the pipeline with what curate.toml names: sources, gate, labelers, formats, backbone."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from curate.admin import configured
@@ -87,6 +88,18 @@ def labelled(session: Session, ws: Workspace) -> Mapping[str, Any]:
     labelers = configured.labelers(ws.config)
     gone = lost.note(ws)
     return label(ws, session.engine(ws.config), labelers, functions_of(labelers), session.progress) | gone
+
+
+def tried(session: Session, ws: Workspace, file: Path, size: int | None) -> Mapping[str, Any]:
+    """Try a file of labelling functions beside those that are configured; the page goes where it can be written."""
+    from curate.label.functions import functions_of
+    from curate.label.trying import SIZE, attempt
+    from curate.report.trying import page
+
+    session.obey()
+    labelers = configured.labelers(ws.config)
+    found = attempt(ws, labelers, functions_of(labelers), file.absolute(), session.progress, size or SIZE)
+    return found.facts if ws.borrowed else {**found.facts, "page": str(page(ws, found, session.progress))}
 
 
 def exported(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]:

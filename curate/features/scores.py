@@ -23,7 +23,9 @@ from curate.progress import Progress
 from curate.records import Reason, Sample
 from curate.store import holds
 from curate.store import samples as store_samples
+from curate.store.mentions import Mentions
 from curate.store.shards import assign
+from curate.store.tables import Table
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -80,13 +82,25 @@ def read(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Columns:
     if labeler.needs.side == 0:
         return _without_pixels(ws, labeler, ids)
     columns = blank(labeler, len(ids))
-    table = ws.table(name_of(labeler), fingerprint_of(labeler)).read(list(labeler.columns))
+    whole = ws.table(name_of(labeler), fingerprint_of(labeler))
+    table = whole.read(list(labeler.columns)) if len(ids) > store_samples.FEW else _few(whole, labeler, ids)
     if table is not None:
         where = pc.index_in(pa.array(ids, pa.string()), value_set=table.column("id").combine_chunks())
         found, places = where.is_valid().to_numpy(zero_copy_only=False), where.drop_null().to_numpy()
         for name, values in columns.items():
             values[found] = _to_numpy(table.column(name), values)[places]
     return columns
+
+
+def _few(whole: Table, labeler: Labeler, ids: Sequence[str]) -> "pa.Table | None":
+    """The rows of a few samples, a part at a time: a table of embeddings is never in memory for them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = pa.array(ids, pa.string())
+    parts = (rows for _, rows in whole.each(list(labeler.columns)) if rows is not None)
+    found = [rows.filter(pc.is_in(rows.column("id"), wanted)) for rows in parts]
+    return pa.concat_tables(found) if found else None
 
 
 def unread(ws: Workspace, labelers: Sequence[Labeler], ids: Sequence[str]) -> list[str]:
@@ -117,21 +131,27 @@ def by_name(labelers: Sequence[Labeler]) -> dict[str, Labeler]:
     return named
 
 
-def samples(ws: Workspace) -> dict[str, Sample]:
-    """Every sample by id, sorted."""
-    rows = ws.catalog.iterate(f"SELECT {store_samples.SAMPLE_COLUMNS} FROM samples ORDER BY id")  # noqa: S608 (a constant)
+def samples(ws: Workspace, ids: Sequence[str] | None = None) -> dict[str, Sample]:
+    """Every sample by id, sorted; of `ids` alone where they are few."""
+    sql = f"SELECT {store_samples.SAMPLE_COLUMNS} FROM samples {{}} ORDER BY id"  # noqa: S608 (a constant)
+    asked, params = (sql.format(""), ()) if ids is None else store_samples.some(sql, "WHERE id", ids)
+    rows = ws.catalog.iterate(asked, params)
     return {row["id"]: store_samples.sample(row) for row in rows}
 
 
 def _without_pixels(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Columns:
     labeler = copy.copy(labeler)
     labeler.load()
-    stored = samples(ws)
-    declared = {axis.name: store_samples.declared(ws.catalog, axis.name) for axis in ws.config.taxonomy.axes}
-    columns = blank(labeler, len(ids))
+    stored, mentions = samples(ws, ids), Mentions(ws.catalog)
+    declared = {axis.name: store_samples.declared(ws.catalog, axis.name, ids) for axis in ws.config.taxonomy.axes}
+    columns, bounds = blank(labeler, len(ids)), Bounds()
     for places in batches(range(len(ids)), labeler.needs.batch):
-        said = {n: {axis: by.get(ids[n], ()) for axis, by in declared.items()} for n in places}
-        views = {n: [StoredImage(stored[ids[n]], said[n], partial(read_bytes, ws.blobs, ids[n]))] for n in places}
+        written = mentions.of([ids[n] for n in places])
+        said = [{axis: by.get(ids[n], ()) for axis, by in declared.items()} for n in places]
+        views = {
+            n: [StoredImage(stored[ids[n]], by, partial(read_bytes, ws.blobs, ids[n]), bounds, **vars(one))]
+            for n, by, one in zip(places, said, written, strict=True)
+        }
         for n, why in fill(columns, labeler, views).items():
             log.warning("sample %s has no score: %s", ids[n], why)
     return columns

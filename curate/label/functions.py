@@ -1,5 +1,6 @@
 """Labelling functions: where they come from, what they vote, and how they fare beside each other and beside people."""
 
+import copy
 import importlib.util
 import inspect
 import operator
@@ -8,7 +9,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Labeler, Resources
@@ -92,32 +92,40 @@ def _by_name(function: "LabelingFunction", name: str, own: Mapping[str, str]) ->
     from snorkel.labeling import LabelingFunction
 
     def asked(x: Any) -> Any:
-        return function(SimpleNamespace(**vars(x) | {known: getattr(x, here) for known, here in own.items()}))
+        row = copy.copy(x)
+        for known, here in own.items():
+            setattr(row, known, getattr(x, here))
+        return function(row)
 
     made = LabelingFunction(f"{name}_{function.name}", asked)
     if hasattr(function, "sets"):
         made.sets = function.sets
+    if over := getattr(function, "over", None):
+        made.over = lambda columns: over({**columns, **{known: columns[here] for known, here in own.items()}})
     return made
 
 
 def own(paths: Sequence[Path], axes: Sequence[Axis]) -> dict[str, list["LabelingFunction"]]:
-    """The labelling functions in a user's Python files, by axis: the first one, or what the file's `AXIS` names.
+    """The functions in a user's Python files, by axis: the first one, or what the file's `AXIS` names.
 
     Every module-level Snorkel `LabelingFunction` counts; its answers are places in the axis's `classes`, or in its own
-    `sets`, where it has them. Raises UsageError naming a file that is missing, cannot be run, or has none.
+    `sets`, where it has them. Slicing functions are among them (`curate.label.slices`). Raises UsageError naming a file
+    that is missing, cannot be run (with the line, where its syntax is wrong), or has none.
     """
     found: dict[str, list[LabelingFunction]] = {axis.name: [] for axis in axes}
     for path in paths:
         trust.check(path)
         plain(path)
     for path, module in Serial().map(_Run(), paths, Resources(side=0)):
+        if isinstance(module, SyntaxError) and module.filename == str(path):
+            raise UsageError(f"label.functions: {path}:{module.lineno}: {module.msg}") from module
         if isinstance(module, Exception):
             raise UsageError(f"label.functions: {path}: {type(module).__name__}: {module}") from module
         axis, functions = module.get("AXIS", axes[0].name), _labelling(module)
         if axis not in found:
             raise UsageError(f"label.functions: {path}: AXIS: no such axis '{axis}'; {suggest(str(axis), list(found))}")
         if not functions:
-            raise UsageError(f"label.functions: {path}: no @labeling_function() in it")
+            raise UsageError(f"label.functions: {path}: no @labeling_function() or @slicing_function() in it")
         found[axis] += functions
     return found
 
@@ -241,13 +249,47 @@ def vote(
     for start in range(0, n, CHUNK):
         part = rows(start, min(start + CHUNK, n))
         for column, function in enumerate(functions):
-            answers = (answer for _, answer in Serial().map(_Ask(function, places[column]), part, Resources(side=0)))
-            for place, answer in enumerate(answers, start):
-                if isinstance(answer, Exception):
-                    _blame(votes, function.name, answer)
-                votes.matrix[place, column] = FAILED if isinstance(answer, Exception) else answer
+            votes.matrix[start : start + len(part), column] = _answers(votes, function, places[column], part)
         step(len(part))
     return votes
+
+
+def _answers(votes: Votes, function: "LabelingFunction", places: Sequence[int], part: list[Any]) -> Sequence[int]:
+    """What one function answers of some rows, as places in `sets`."""
+    if (found := _at_once(function, places, getattr(part, "columns", None))) is not None:
+        return found
+    answers: list[int] = []
+    for _, answer in Serial().map(_Ask(function, places), part, Resources(side=0)):
+        if isinstance(answer, Exception):
+            _blame(votes, function.name, answer)
+        answers.append(FAILED if isinstance(answer, Exception) else answer)
+    return answers
+
+
+def _at_once(
+    function: "LabelingFunction", places: Sequence[int], columns: Mapping[str, Any] | None
+) -> Sequence[int] | None:
+    """What a function that has `over(columns)`, int[n] for columns of n rows, answers; None of another one, and where
+    that fails or is no answer: then it is asked row by row, and each row that it fails on is known."""
+    import numpy as np
+
+    over = getattr(function, "over", None)
+    if over is None or columns is None:
+        return None
+    try:
+        with staying():
+            found = np.asarray(over(columns))
+    except Exception:  # noqa: BLE001 (whatever it is, it is said of the row that it happens on)
+        return None
+    n = len(next(iter(columns.values())))
+    if (
+        found.shape != (n,)
+        or found.dtype.kind not in "iu"
+        or (n and not -1 <= found.min() <= found.max() < len(places))
+    ):
+        return None
+    means: Sequence[int] = np.array([*places, ABSTAIN], dtype=np.int8)[found]  # -1 is the last place
+    return means
 
 
 def unseen(votes: Votes, rows: "np.ndarray") -> Votes:

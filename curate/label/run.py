@@ -7,18 +7,18 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from curate.config import LabelConfig
 from curate.contracts import Engine, Evidence, Labeler, LabelModel
 from curate.errors import UsageError
 from curate.features.scores import by_name, compute, read, samples, unread
-from curate.label import flags, table
+from curate.label import flags, slices, table
 from curate.label import functions as voting
 from curate.label.final import vanished
 from curate.label.functions import Functions, Votes, own, unique, vote
 from curate.label.models.majority import Majority
+from curate.label.rows import rows
 from curate.label.table import Weak
 from curate.options import Plugin, suggest
 from curate.plugins import called, make, named
@@ -26,6 +26,8 @@ from curate.progress import Progress
 from curate.records import Axis, Sample
 from curate.stats.coverage import over_some
 from curate.store import eligibility, holds, views
+from curate.store.mentions import Mentions
+from curate.store.samples import some
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -73,28 +75,30 @@ def label(
 
     started = time.monotonic()
     fields = [*ATTRIBUTES, *(f"{name}_{column}" for name, one in by_name(labelers).items() for column in one.columns)]
-    asked = _functions(ws, functions, fields)
+    asked, sliced = _functions(ws, functions, fields)
     check(ws.config.label, ws.config.taxonomy.axes)
     _check_advise(ws.config.label, [one.name for each in asked.values() for one in each])
     compute(ws, engine, labelers, progress)
     known = _asked(ws)
-    columns = _columns(ws, labelers, known.samples)
+    columns, mentions = columns_of(ws, labelers, known.samples), Mentions(ws.catalog)
     lost = frozenset(unread(ws, labelers, known.ids))
     blind = lost.intersection(known.survivors)
     covered = over_some(len(known.survivors), len(blind), partial(eligibility.nothing, ws.catalog))
     found = []
     for axis in ws.config.taxonomy.axes:
         with progress.stage("vote", len(known.samples)) as step:
-            votes = vote(asked[axis.name], axis, lambda a, b: _rows(columns, a, b), len(known.samples), step)
+            ask = partial(rows, columns, mentions)
+            votes = vote(asked[axis.name], axis, ask, len(known.samples), step)
         weak = _labelling(
             ws, axis, voting.unseen(votes, np.array([one in lost for one in known.ids], dtype=bool)), known
         )
         short = "; ".join([*filter(None, [covered["incomplete"]]), *voting.failing(votes)]) or None
-        found.append(dataclasses.replace(weak, report={**weak.report, **covered, "incomplete": short}))
+        said = {**weak.report, **covered, "incomplete": short, **_sliced(ws, axis, sliced[axis.name], ask, known, weak)}
+        found.append(dataclasses.replace(weak, report=said))
     for axis, weak in zip(ws.config.taxonomy.axes, found, strict=True):
         table.write(ws, axis, weak)
     held = len(holds.held(ws.catalog))
-    first = {key: found[0].report[key] for key in ANSWER}
+    first = {key: found[0].report[key] for key in (*ANSWER, "slices") if key in found[0].report}
     why = dict.fromkeys(one.report["incomplete"] for one in found if one.report["incomplete"])
     covered |= {"incomplete": "; ".join(why) or None}
     return covered | first | {"unscored": len(blind), "held": held, "seconds": round(time.monotonic() - started, 3)}
@@ -125,13 +129,31 @@ def model(name: str, seed: int) -> LabelModel:
 # -- what is voted on ------------------------------------------------------------------------------------------------
 
 
-def _functions(ws: Workspace, built_in: Functions, fields: Sequence[str]) -> dict[str, Sequence["LabelingFunction"]]:
+Asking = dict[str, Sequence["LabelingFunction"]]
+
+
+def _functions(ws: Workspace, built_in: Functions, fields: Sequence[str]) -> tuple[Asking, Asking]:
+    """Who votes on each axis, and the slices of each."""
     axes = ws.config.taxonomy.axes
     users = own(ws.config.label.functions, axes)
-    found = {axis.name: unique([*built_in(axis, fields), *users[axis.name]]) for axis in axes}
+    every = {axis.name: unique([*built_in(axis, fields), *users[axis.name]]) for axis in axes}
+    found: Asking = {name: [one for one in some if not slices.is_slicing(one)] for name, some in every.items()}
     for axis in axes:
         voting.check(found[axis.name], axis)
-    return found
+    return found, {name: [one for one in some if slices.is_slicing(one)] for name, some in every.items()}
+
+
+def _sliced(
+    ws: Workspace, axis: Axis, some: Sequence["LabelingFunction"], ask: Any, known: Asked, weak: Weak
+) -> dict[str, Any]:
+    """How the labels fare on each slice; nothing where there is none."""
+    import numpy as np
+
+    if not some:
+        return {}
+    at = {name: place for place, name in enumerate(axis.classes)} | {None: -1}
+    places = np.array([at[name] for name in weak.labels], dtype=np.int64)[known.survive]
+    return {"slices": list(slices.report(some, ask, known.survive, places, gold_of(ws, axis, known.survivors)))}
 
 
 def _check_advise(config: LabelConfig, names: Sequence[str]) -> None:
@@ -149,23 +171,16 @@ def _asked(ws: Workspace) -> Asked:
     return Asked([stored[one.id] for one in active], np.array([one.survives for one in active], dtype=bool))
 
 
-def _columns(ws: Workspace, labelers: Sequence[Labeler], known: Sequence[Sample]) -> dict[str, Any]:
+def columns_of(ws: Workspace, labelers: Sequence[Labeler], known: Sequence[Sample]) -> dict[str, Any]:
     """The fields of a row: what is known of the sample, and `<labeler>_<column>`."""
-    found = "SELECT sample, min(locator) FROM candidates WHERE kind = 'url' AND sample IS NOT NULL GROUP BY sample"
-    urls = dict(map(tuple, ws.catalog.all(found)))
     ids = [sample.id for sample in known]
+    found = "SELECT sample, min(locator) FROM candidates WHERE kind = 'url' AND sample IS NOT NULL {} GROUP BY sample"
+    urls = dict(ws.catalog.iterate_tuples(*some(found, "AND sample", ids)))
     columns: dict[str, Any] = {name: [getattr(one, name) for one in known] for name in ATTRIBUTES[:-1]}
     columns["url"] = [urls.get(name) for name in ids]
     for name, labeler in by_name(labelers).items():
         columns |= {f"{name}_{column}": values for column, values in read(ws, labeler, ids).items()}
     return columns
-
-
-def _rows(columns: Mapping[str, Any], start: int, stop: int) -> list[SimpleNamespace]:
-    """Rows as Snorkel's own preprocessors take them: copied, then changed."""
-    parts = [values[start:stop] for values in columns.values()]
-    plain = [part.tolist() if getattr(part, "ndim", 0) == 1 else part for part in parts]
-    return [SimpleNamespace(**dict(zip(columns, values, strict=True))) for values in zip(*plain, strict=True)]
 
 
 # -- what the votes come to ------------------------------------------------------------------------------------------
@@ -208,7 +223,7 @@ def _report(
     judged = np.array([name in people and not people[name].carried for name in ids], dtype=bool)
     called_safe = np.array([name in people and people[name].label in axis.safe for name in ids], dtype=bool)
     kept = said.any & (places < 0) & ~judged
-    gold = _gold(ws, axis, ids)
+    gold = gold_of(ws, axis, ids)
     labelled = int(np.count_nonzero(places >= 0))
     alone = [int((said.alone(column) & kept).sum()) for column in range(len(votes.names))]
     given = {axis.classes[place] for place in places[places >= 0]} | {one.label for one in people.values()}
@@ -302,7 +317,7 @@ def decide(probabilities: "np.ndarray") -> "np.ndarray":
     return np.where(clear, known.argmax(axis=1), -1)
 
 
-def _gold(ws: Workspace, axis: Axis, ids: Sequence[str]) -> "np.ndarray":
+def gold_of(ws: Workspace, axis: Axis, ids: Sequence[str]) -> "np.ndarray":
     """What people said of each survivor itself, int[n], -1 for nothing.
 
     Test samples count for nothing: functions are tuned by the report, and must not be by what models are measured on.

@@ -7,11 +7,12 @@ from PIL import Image
 
 from curate.media import keyframes
 from curate.media.decode import Bounds, load, open_image, scaled
+from curate.policy.written import Written
 from curate.records import Sample
 
 
 @dataclass
-class StoredImage:
+class StoredImage(Written):
     """The `Decoded` view of a sample, or of one frame of it; each side is decoded once, from the bytes alone."""
 
     sample: Sample

@@ -39,5 +39,24 @@ def readings(text: str) -> str:
     return text if split == text else f"{split} | {text}"
 
 
+def spoken(text: str, accents: bool = True) -> str:
+    """`words` of `readings`, or `plain` without `accents`, of a piece between spaces at a time: the same pieces come
+    again and again, and are remembered."""
+    return f" {' '.join(filter(None, map(_heard if accents else _bare, text.translate(_APART).split())))} "
+
+
+_APART = str.maketrans(dict.fromkeys("\"#$&'()*+,-./:;<=>?@[\\]^_`{}~!", " "))
+
+
+@lru_cache(maxsize=1 << 16)
+def _heard(piece: str) -> str:
+    return words(readings(piece)).strip()
+
+
+@lru_cache(maxsize=1 << 16)
+def _bare(piece: str) -> str:
+    return plain(readings(piece)).strip()
+
+
 def _folded(text: str) -> str:
     return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text).casefold())

@@ -36,7 +36,7 @@ from curate.removal.receipts import FOLDER, KINDS, Receipt, receipt_of
 from curate.removal.secure_delete import scour
 
 DAMAGED = "damaged-catalog.db"  # what the catalog's files are called that `verify --repair --rebuild` replaced
-PAGES = ("report.html", "dedupe.html")  # pages beside curate.toml that show pictures
+PAGES = ("report.html", "dedupe.html", "functions.html")  # pages beside curate.toml that show pictures
 MARK = b'<meta name="generator" content="curate">'
 _PLAIN = str.maketrans("", "", "-:")
 

@@ -1,5 +1,6 @@
 """Stored samples: their columns, what sources declare of them, and which may show minors."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,14 +37,25 @@ SELECT sample FROM members WHERE grp IN (SELECT grp FROM members WHERE sample IN
 """  # noqa: S608
 
 
-def declared(catalog: Catalog, axis: str) -> dict[str, tuple[str, ...]]:
-    """The classes that sources declare for each sample, sorted, each once."""
+FEW = 50_000  # samples that are asked for by their ids; of more, all are read
+
+
+def some(sql: str, where: str, ids: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """A query and its parameters; of few samples alone, where it has {}: `where` names the column."""
+    if len(ids) > FEW:
+        return sql.format(""), ()
+    return sql.format(f"{where} IN (SELECT value FROM json_each(?))"), (json.dumps(list(ids)),)  # noqa: S608
+
+
+def declared(catalog: Catalog, axis: str, ids: Sequence[str] | None = None) -> dict[str, tuple[str, ...]]:
+    """The classes that sources declare for each sample, sorted, each once; of some samples, where they are few."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     sql = (
         "SELECT DISTINCT c.sample, d.label FROM declared d JOIN candidates c USING (candidate)"
-        " WHERE d.axis = ? AND c.sample IS NOT NULL"
+        " WHERE d.axis = ? AND c.sample IS NOT NULL {}"
     )
-    for name, label in catalog.iterate(sql, (axis,)):
+    asked, params = (sql.format(""), ()) if ids is None else some(sql, "AND c.sample", ids)
+    for name, label in catalog.iterate(asked, (axis, *params)):
         found[name].add(label)
     return {name: tuple(sorted(labels)) for name, labels in found.items()}
 

@@ -304,10 +304,10 @@ def test_a_user_s_file_may_name_its_axis(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("def f(:", r"mine.py: SyntaxError"),
+        ("def f(:", r"mine.py:1: invalid syntax"),
         ("raise RuntimeError('no')", r"mine.py: RuntimeError: no"),
         ("import no_such_module", r"mine.py: ModuleNotFoundError: No module named 'no_such_module'"),
-        ("x = 1", r"mine.py: no @labeling_function\(\) in it"),
+        ("x = 1", r"mine.py: no @labeling_function\(\) or @slicing_function\(\) in it"),
         (f"AXIS = 'contents'\n{MINE}", r"mine.py: AXIS: no such axis 'contents'; did you mean 'content'\?"),
     ],
 )

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from curate.demo.corpus import collect, default_cache, pins
 from curate.label.functions import meanings
 from curate.media.decode import Bounds, open_image, scaled
+from curate.policy.written import Written
 from curate.records import Axis, Sample
 from labelers.drawing import DRAWN, FAMILIES, PHOTOGRAPHED, Drawing, functions, score, statistics
 
@@ -22,7 +23,7 @@ COPIES = ("as is", "q60", "q90", "half")
 
 
 @dataclass
-class Shown:
+class Shown(Written):
     """A minimal `Decoded`."""
 
     data: bytes

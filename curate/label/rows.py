@@ -1,0 +1,71 @@
+"""What labelling functions are asked about: rows with every column, and with what is written of the sample.
+
+A row is what Snorkel's preprocessors take: a namespace that can be copied, pickled and changed. What is written is read
+when a function first asks for it, of a part of the rows at once, so that memory is bounded and who asks for no words
+pays for none.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
+
+from curate.policy.written import Written
+from curate.store.mentions import Mentions
+
+TEXTS = frozenset({*(one.name for one in fields(Written)), "words"})
+
+
+class Row(SimpleNamespace):
+    """A sample's columns as attributes; `TEXTS` are there as well, and are not among `vars`."""
+
+    __slots__ = ("_part", "_place")
+
+    def __init__(self, known: Mapping[str, Any], part: "_Part | _One", place: int = 0) -> None:
+        super().__init__(**known)
+        self._part, self._place = part, place
+
+    def __getattr__(self, name: str) -> Any:
+        if name in TEXTS:
+            return getattr(self._part.written[self._place], name)
+        raise AttributeError(f"a row has no attribute '{name}'")
+
+    def __copy__(self) -> "Row":
+        return Row(vars(self), self._part, self._place)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Row, (dict(vars(self)), _One([self._part.written[self._place]]))
+
+
+class _Part:
+    """Samples whose words are read together."""
+
+    def __init__(self, mentions: Mentions, ids: Sequence[str]) -> None:
+        self._mentions, self._ids = mentions, ids
+
+    @cached_property
+    def written(self) -> Sequence[Written]:
+        return self._mentions.of(self._ids)
+
+
+class _One:
+    def __init__(self, written: Sequence[Written]) -> None:
+        self.written = written
+
+
+class Rows(list[Row]):
+    """Some rows, and the same as `columns`, for functions that are vectorised."""
+
+    columns: Mapping[str, Any]
+
+
+def rows(columns: Mapping[str, Any], mentions: Mentions, start: int, stop: int) -> Rows:
+    """Rows `start` to `stop` of columns that have `id`."""
+    parts = {name: values[start:stop] for name, values in columns.items()}
+    plain = [part.tolist() if getattr(part, "ndim", 0) == 1 else part for part in parts.values()]
+    part = _Part(mentions, parts["id"])
+    each = zip(*plain, strict=True)
+    made = Rows(Row(dict(zip(columns, values, strict=True)), part, place) for place, values in enumerate(each))
+    made.columns = parts
+    return made

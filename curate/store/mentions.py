@@ -1,0 +1,116 @@
+"""What is written of samples, by every mention of their collapse sets; read anew each time, a part at a time."""
+
+import json
+import re
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+from urllib.parse import unquote
+
+from curate.policy.written import Written
+from curate.store.catalog import Catalog
+
+LARGE, KEPT = 16, 64  # members of a set that is remembered while ids go by, and how many such sets are
+_NAMESPACE = re.compile(r"[^\W\d_]+:(?=\S)")  # File:A.jpg; "Venus: a study" has none
+_CATEGORIES, _ITEMS = re.compile(r"\s*[|;]\s*"), re.compile(r"[|;,\s]+")  # between those of one cell
+_FIELDS = tuple(one.name for one in fields(Written))
+_MANY = frozenset({"categories", "depicts"})
+_NOTHING: Mapping[str, Any] = {}
+_Said = tuple[Sequence[str], ...]
+
+
+class Mentions:
+    """Reads what is written of samples. Memory is bounded by how many are asked about at once."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._large: OrderedDict[str, Written] = OrderedDict()
+
+    def of(self, ids: Sequence[str]) -> list[Written]:
+        """What is written of each, in their order."""
+        collapse = dict(self._catalog.iterate_tuples(_COLLAPSE, (json.dumps(list(ids)),)))
+        names = [collapse.get(one, one) for one in ids]
+        found = {name: self._large[name] for name in names if name in self._large}
+        sets: defaultdict[str, set[str]] = defaultdict(set)  # the members of each set that is not remembered
+        for one, name in zip(ids, names, strict=True):
+            if name not in found:
+                sets[name].add(one)
+        for one, name in self._catalog.iterate_tuples(_MEMBERS, (json.dumps(sorted(sets)),)):
+            sets[name].add(one)
+        found |= self._read(sets)
+        for name in [name for name, members in sets.items() if len(members) >= LARGE]:
+            self._large[name] = found[name]
+        while len(self._large) > KEPT:
+            self._large.popitem(last=False)
+        return [found[name] for name in names]
+
+    def _read(self, sets: Mapping[str, Iterable[str]]) -> dict[str, Written]:
+        of = {one: name for name, members in sets.items() for one in members}
+        said: defaultdict[str, list[_Said]] = defaultdict(list)
+        for sample, *row in self._catalog.iterate_tuples(_MENTIONED, (json.dumps(list(of)),)):
+            said[of[sample]].append(_texts(*row))
+        return {name: _written(said.get(name, ())) for name in sets}
+
+
+_COLLAPSE = "SELECT sample, collapse FROM members WHERE sample IN (SELECT value FROM json_each(?))"
+_MEMBERS = "SELECT sample, collapse FROM members WHERE collapse IN (SELECT value FROM json_each(?))"
+_MENTIONED = """
+SELECT c.sample, c.kind, c.locator, c.host, m.ref, m.license, m.upstream, m.facts
+FROM candidates c LEFT JOIN mentions m USING (candidate) WHERE c.sample IN (SELECT value FROM json_each(?))
+"""
+
+
+def _texts(
+    kind: str, locator: str, host: str | None, ref: str | None, licence: str | None, upstream: str | None,
+    facts: str | None,
+) -> _Said:  # fmt: skip
+    """The texts of one mention, by the fields of `Written`."""
+    known: Mapping[str, Any] = json.loads(facts) if facts else _NOTHING
+    title = _NAMESPACE.sub("", (json.loads(upstream).get("title") if upstream else None) or "", count=1)
+    name = title.rpartition("/")[2] if "." in title else _last(kind, locator)  # of a wiki's file
+    return (
+        (title, *_each(known, "title")),
+        (name, *_each(known, "file_name")),
+        (*_each(known, "description"), *_each(known, "captions")),
+        _each(known, "categories", _CATEGORIES),
+        _each(known, "depicts", _ITEMS),
+        (host or "",),
+        (licence or "",),
+        (ref or "",),
+    )
+
+
+def _last(kind: str, locator: str) -> str:
+    """The last part of a path, or of a URL's."""
+    if kind != "url":
+        return locator.rpartition("/")[2]
+    path = locator.partition("#")[0].partition("?")[0]
+    return unquote(path.partition("://")[2].partition("/")[2].rpartition("/")[2])
+
+
+def _each(known: Mapping[str, Any], fact: str, parted: re.Pattern[str] | None = None) -> Sequence[str]:
+    """The texts of a fact; a list of URLs has categories and depicted items in one cell."""
+    value: str | Sequence[str] = known.get(fact, ())
+    if not isinstance(value, str):
+        return value
+    return parted.split(value) if parted else (value,)
+
+
+def _written(said: Sequence[_Said]) -> Written:
+    """What all mentions say together, each text once."""
+    found = [_distinct(*each) for each in zip(*said, strict=True)] if said else [()] * len(_FIELDS)
+    given = zip(_FIELDS, found, strict=True)
+    return Written(**{name: tuple(one) if name in _MANY else "\n".join(one) for name, one in given})  # type: ignore[arg-type]
+
+
+def _distinct(*each: Sequence[str]) -> Sequence[str]:
+    """Texts of one line each, sorted, each once."""
+    first = each[0]
+    if len(each) == len(first) == 1:
+        return [one] if (one := _line(first[0])) else ()
+    return sorted({line for some in each for text in some if (line := _line(text))})
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()) if not text.isprintable() or "  " in text else text.strip()
