@@ -68,7 +68,7 @@ def labels(ws: "Workspace", axis: Axis) -> Labels:
         if one is None or (one.name in axis.safe and not one.seen):
             withheld[sample] = CONTRADICTED
             found.pop(sample, None)
-    for sample in _contested(ws, axis):
+    for sample in contested(ws, axis):
         withheld[sample] = CONFLICT
         found.pop(sample, None)
     return Labels(found, withheld)
@@ -102,7 +102,7 @@ def _human(one: views.Human) -> Label:
     return Label(one.label, 1.0, "human", 1.0, 0 if one.carried else one.n, round(one.agreement, DIGITS))
 
 
-def _contested(ws: "Workspace", axis: Axis) -> Iterator[str]:
+def contested(ws: "Workspace", axis: Axis) -> Iterator[str]:
     """Every member of a collapse set, one picture that is, to which people gave more than one answer, or a tie."""
     settled = views.precedents(ws.catalog, axis.name, ws.config.taxonomy.version)
     given = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version)
