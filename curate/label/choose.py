@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 TIE = 1e-5  # two classes nearer than this are as probable as each other
 ENOUGH = 3  # functions that vote, from which on nobody's answer is needed to weigh them
 GOLD, EACH = 50, 5  # rows of gold, and of each class, from which on `auto` goes by them
-DOUBT = 0.01  # of every answer, spread evenly, before its logarithm is taken: being sure and wrong costs log(k / DOUBT)
+DOUBT = (
+    0.001  # of every answer, spread evenly, before its logarithm is taken: being sure and wrong costs log(k / DOUBT)
+)
 SUM = 1e-4  # how far a row of probabilities may be from a sum of 1
 
 
@@ -95,7 +97,7 @@ def decide(probabilities: "np.ndarray") -> "np.ndarray":
 
 def log_loss(probabilities: "np.ndarray", gold: "np.ndarray", shares: "np.ndarray") -> float:
     """The mean of -log p(the class that people gave) over gold int[n] >= 0; a row of which nothing is said has the
-    classes' shares float64[k], and a hundredth of every answer is spread evenly, so that none is infinitely wrong."""
+    classes' shares float64[k], and a thousandth of every answer is spread evenly, so that none is infinitely wrong."""
     import numpy as np
 
     rows = np.flatnonzero(gold >= 0)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Evidence
-from curate.label.models._patterns import patterns
+from curate.label.models._patterns import MOST, patterns, spread
 from curate.label.models.majority import Majority
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class DawidSkene:
     """
 
     iterations: int = 100
-    rows: int = 200_000
+    rows: int = MOST
 
     def __post_init__(self) -> None:
         """Refuse numbers that fit nothing."""
@@ -62,7 +62,7 @@ class DawidSkene:
         """The classes' shares, float64[k], and log P(answer | class), float64[answers, k]."""
         import numpy as np
 
-        kept, weights = _spread(counts, self.rows)
+        kept, weights = spread(counts, self.rows)
         rows = rows[kept]
         hot, k = table.hot(rows), evidence.sets.shape[1]
         belief = Majority().predict(Evidence(rows, evidence.sets, evidence.balance))
@@ -129,15 +129,3 @@ def _posterior(hot: Any, prior: "np.ndarray", log_theta: "np.ndarray") -> "np.nd
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     found: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
     return found
-
-
-def _spread(counts: "np.ndarray", most: int) -> "tuple[np.ndarray, np.ndarray]":
-    """At most so many rows, evenly spaced over all in the order of their patterns: which patterns, and how many."""
-    import numpy as np
-
-    whole = int(counts.sum())
-    if whole <= most:
-        return np.arange(len(counts)), counts.astype(np.float64)
-    places = ((np.arange(most) + 0.5) * whole / most).astype(np.int64)
-    kept, taken = np.unique(np.searchsorted(np.cumsum(counts), places, side="right"), return_counts=True)
-    return kept, taken.astype(np.float64)
