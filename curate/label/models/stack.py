@@ -109,9 +109,10 @@ def _fitted(features: "np.ndarray", truth: "np.ndarray", fold: "np.ndarray") -> 
     import numpy as np
 
     best, kept, strength = np.inf, [], STRENGTHS[0]
+    k = int(truth.max()) + 1
     for c in STRENGTHS:
         models = [_regression(c, features[fold != one], truth[fold != one]) for one in range(fold.max() + 1)]
-        losses = [_losses(model, features[fold == one], truth[fold == one]) for one, model in enumerate(models)]
+        losses = [_losses(model, features[fold == one], truth[fold == one], k) for one, model in enumerate(models)]
         if (loss := float(np.concatenate(losses).mean())) < best:
             best, kept, strength = loss, models, c
     return [*kept, _regression(strength, features, truth)]
@@ -137,10 +138,10 @@ def _whole(model: Any, features: "np.ndarray", k: int) -> "np.ndarray":
     return found
 
 
-def _losses(model: Any, features: "np.ndarray", truth: "np.ndarray") -> "np.ndarray":
+def _losses(model: Any, features: "np.ndarray", truth: "np.ndarray", k: int) -> "np.ndarray":
     import numpy as np
 
-    said = _whole(model, features, int(truth.max()) + 1)
+    said = _whole(model, features, k)
     losses: np.ndarray = -np.log(said[np.arange(len(truth)), truth].clip(1e-3))
     return losses
 
