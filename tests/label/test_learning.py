@@ -244,7 +244,7 @@ def test_gold_that_is_noise_makes_no_model_look_good() -> None:
 def test_the_rule_stands_above_the_stack() -> None:
     """Whatever was learnt, what is flagged or declared not safe is never called safe."""
     axis = Axis("content", ("a", "b", "c"), ("a", "b"), ())
-    truth, told = crowd(600)
+    _, told = crowd(600)
     accused = np.asarray(flags.flags(told.votes, SETS, [True, True, False]).any(axis=1)) | (np.arange(600) % 5 == 0)
     gold = np.zeros(600, dtype=np.int64)
     gold[:6] = 2  # people say that nearly all is safe
