@@ -26,11 +26,11 @@ from PIL import Image
 
 from benchmarks.drawing import NOT_CLIP_ART
 from curate.config import LabelConfig
-from curate.contracts import Labeler
+from curate.contracts import Evidence, Labeler
 from curate.errors import ItemError
 from curate.label import flags
+from curate.label.choose import combine, decide
 from curate.label.functions import functions_of, unique, vote
-from curate.label.run import _predict, decide
 from curate.media.decoded import StoredImage
 from curate.options import Plugin
 from curate.plugins import make, name_of
@@ -76,10 +76,11 @@ def main() -> None:
     safe = [one in AXIS.safe for one in AXIS.classes]
     flagged = flags.flags(votes.matrix, votes.sets, safe)
     accused = np.asarray(flagged.any(axis=1))
-    used, probabilities = _predict(LabelConfig(), AXIS, votes.matrix, votes.sets, accused)
-    called = decide(probabilities)
+    told = Evidence(votes.matrix, votes.sets, np.full(len(safe), 1 / len(safe)))
+    used = combine(LabelConfig(), AXIS, told, accused)
+    called = decide(used.probabilities)
     unsafe = np.array([place >= 0 and not safe[place] for place in called])
-    show(f"model {used}", np.array(slices), accused, unsafe)
+    show(f"model {used.model}", np.array(slices), accused, unsafe)
     for at in np.flatnonzero(accused).tolist():
         who = [name for column, name in enumerate(votes.names) if flagged[at, column]]
         print(f"  {who} on {slices[at]}: {places[at]} ({rows[at].open_nsfw_nsfw:.2f})")

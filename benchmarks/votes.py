@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.config import LabelConfig
+from curate.contracts import Evidence
 from curate.errors import UsageError
 from curate.label import flags
-from curate.label.run import _predict, decide
+from curate.label.choose import combine, decide
 from curate.records import Axis
 
 AXIS = Axis(borderline=("sexy",))
@@ -74,15 +75,16 @@ def judge(truth: Ints, votes: "np.ndarray", model: str) -> None:
     """One table."""
     accused = np.asarray(flags.flags(votes, SETS, SAFE).any(axis=1))
     try:
-        used, free = _predict(LabelConfig(model=model), AXIS, votes, SETS, np.zeros_like(accused))
-        _, bound = _predict(LabelConfig(model=model), AXIS, votes, SETS, accused)
+        told = Evidence(votes, SETS, np.full(K, 1 / K))
+        free = combine(LabelConfig(model=model), AXIS, told, np.zeros_like(accused))
+        bound = combine(LabelConfig(model=model), AXIS, told, accused)
     except UsageError as error:
         print(f"  refused: {error}")
         return
     safe = np.append(np.array(SAFE), False)
-    called, alone = decide(bound), decide(free)
+    called, alone = decide(bound.probabilities), decide(free.probabilities)
     print(
-        f"  {used}: flagged or declared not safe {accused.mean():.1%}; of these the model alone would call"
+        f"  {free.model}: flagged or declared not safe {accused.mean():.1%}; of these the model alone would call"
         f" {safe[alone[accused]].mean():.1%} safe; called safe: {int(safe[called[accused]].sum())}"
     )
     for c, name in enumerate(AXIS.classes):

@@ -33,7 +33,7 @@ R_co = TypeVar("R_co", covariant=True)
 
 __all__ = [
     "CandidatePool", "Decoded", "Engine", "Evidence", "HashList", "Http", "LabelModel", "Labeler", "QueryStrategy",
-    "ReleaseFormat", "Resources", "Selection", "Source", "SupportsSync", "Task",
+    "ReleaseFormat", "Resources", "Selection", "Source", "SupportsSync", "Task", "Vectors",
 ]  # fmt: skip
 
 
@@ -163,13 +163,38 @@ class Evidence:
     votes: "np.ndarray"  # int8[n, m], places in `sets`; -1 abstains
     sets: "np.ndarray"  # bool[s, k], the classes that each place stands for; the first k are the classes one by one
     balance: "np.ndarray"  # float64[k] > 0, sum 1: how frequent each class is taken to be
+    scores: "np.ndarray" = None  # type: ignore[assignment]  # float32[n, d], numbers of labelers; NaN: not known
+    gold: "np.ndarray" = None  # type: ignore[assignment]  # int8[n], the class that people gave, to learn from; -1: none
+    groups: "np.ndarray" = None  # type: ignore[assignment]  # int32[n], near-duplicates share one: never apart in folds
+    columns: Sequence[str] = ()  # names of the d scores, where they are known
+
+    def __post_init__(self) -> None:
+        """Fill in what was not given: no scores (d = 0), no gold, a group each."""
+        _fill(self)
+
+
+def _fill(evidence: Evidence) -> None:
+    import numpy as np
+
+    n = len(evidence.votes)
+    blank: dict[str, np.ndarray] = {
+        "scores": np.empty((n, 0), dtype=np.float32),
+        "gold": np.full(n, -1, dtype=np.int8),
+        "groups": np.arange(n, dtype=np.int32),
+    }
+    for name, values in blank.items():
+        if getattr(evidence, name) is None:
+            object.__setattr__(evidence, name, values)
 
 
 class LabelModel(Protocol):
     """Turns votes into probabilities. What may be called safe is not its affair: see `curate.label.flags`."""
 
     def predict(self, evidence: Evidence) -> "np.ndarray":
-        """float64[n, k]; a row on which nobody votes, in a way that the model can take, is NaN."""
+        """float64[n, k]; a row of which the model knows nothing (no vote or score that it can take) is NaN.
+
+        A row with gold, and what is in its group, is answered by what was not trained on that group.
+        """
         ...
 
 
@@ -206,6 +231,14 @@ class Matcher(Protocol):
     def ask(self, items: Sequence[Digests]) -> Sequence[str | None]: ...  # the entry that matched, or None; in order
 
 
+class Vectors(Protocol):
+    """Embeddings that may not all be in memory: a NumPy array, or what reads rows when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # (n, d)
+    def __getitem__(self, rows: "np.ndarray") -> "np.ndarray": ...  # int[r] -> float[r, d]; NaN: not known
+
+
 @dataclass(frozen=True)
 class CandidatePool:
     """What may be asked about: n rows in a random order, of k classes and m voters; what is not known is NaN, or -1."""
@@ -218,6 +251,8 @@ class CandidatePool:
     contradicted: "np.ndarray"  # bool[n], declared or flagged not safe, and no machine may say otherwise
     contested: "np.ndarray"  # int8[n], 2: people contradict each other or cannot tell, 1: sources do, 0
     judged: "np.ndarray"  # bool[n], somebody has decided
+    embeddings: Vectors | None = None  # of n rows; None where no labeler makes them. Ask for few rows, not for all
+    out_of_fold: "np.ndarray | None" = None  # float64[n, k], of models that had not seen the row's label; None: none
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,8 @@ class Tables:
         return self.session.read(lambda ws: votes(ws, axis))
 
     def functions(self, axis: str | None = None) -> "pd.DataFrame":
-        """The report on labelling functions: name, coverage, overlaps, conflicts, accuracy on gold, faults."""
+        """The report on labelling functions, a row each: coverage, overlap, conflict, accuracy with an interval,
+        false alarms, faults, what is odd about it (`remarks`) and what to do (`help`)."""
         from curate.report.frames import functions
 
         return self.session.read(lambda ws: functions(ws, axis))

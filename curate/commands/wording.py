@@ -14,8 +14,10 @@ WORDS = {  # 25 characters at most
     "contradicted": "kept back as not safe",
     "double": "to be judged by two",
     "exact_only": "by exact copy only",
+    "false_alarms": "safe, called not safe",
     "faults": "failed on",
     "gold": "gold (people's labels)",
+    "gold_contradicted": "gold that contradicts",
     "held": "held back",
     "held_out_upright": "held out, upright only",
     "human": "by people",
@@ -43,6 +45,7 @@ REASONS = ("failed", "reasons")  # what counts failures by reason
 def worded(value: Any) -> Any:
     """An answer, or a part of it, with its names in words; beside a failure's reason the setting that decides it."""
     if isinstance(value, Mapping):
+        value = _once(value)
         return {_word(key, one): _beside(one) if key in REASONS else worded(one) for key, one in value.items()}
     return [_row(one) for one in value] if isinstance(value, list) else value
 
@@ -52,9 +55,18 @@ def _word(key: str, value: Any) -> str:
     return ANEW if key == "rebuilt" and isinstance(value, Mapping) else WORDS.get(key, key)
 
 
+def _once(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where labelling functions are told of on every axis, those of the first one are not told of beside them, too."""
+    return {key: one for key, one in value.items() if key != "functions" or "axes" not in value}
+
+
 def _row(one: Any) -> Any:
-    """What is said in one line has no room for settings."""
-    return {WORDS.get(key, key): value for key, value in one.items()} if isinstance(one, Mapping) else one
+    """What is said in one line has no room for settings, nor for what is empty."""
+    if not isinstance(one, Mapping):
+        return one
+    of_functions = "remarks" in one or "by_chance" in one
+    kept = {key: value for key, value in one.items() if not of_functions or value not in (None, [])}
+    return {WORDS.get(key, key): value for key, value in kept.items()}
 
 
 def _beside(counts: Any) -> Any:

@@ -115,9 +115,9 @@ def columns(ws: "Workspace", axis: Axis, sets: samples.Sets | None = None) -> Co
     kept = np.append(_accused(ws, axis, weak, sets, asked).any, np.zeros(len(more), dtype=bool))
     kept &= np.array([*(name in axis.safe for name in axis.classes), True])[place]  # -1, the last: without a label
     kept[[row for row, one in human.items() if not one.carried]] = False
-    contested = _rows(sets, sorted(_contested(ws, axis, given)))
-    withheld[kept], withheld[contested] = _CONTRADICTED, _CONFLICT
-    place[kept], place[contested] = -1, -1
+    open_ = _rows(sets, sorted(contested(ws, axis, given)))
+    withheld[kept], withheld[open_] = _CONTRADICTED, _CONFLICT
+    place[kept], place[open_] = -1, -1
     probability[place < 0] = np.nan
     return Columns(_with(sets.ids, more), axis.classes, place, probability, human, withheld)
 
@@ -190,9 +190,11 @@ def _human(one: views.Human) -> Label:
     return Label(one.label, 1.0, "human", 1.0, 0 if one.carried else one.n, round(one.agreement, DIGITS))
 
 
-def _contested(ws: "Workspace", axis: Axis, given: Mapping[str, Counter[str]]) -> Iterator[str]:
+def contested(ws: "Workspace", axis: Axis, given: Mapping[str, Counter[str]] | None = None) -> Iterator[str]:
     """Every member of a collapse set, one picture that is, to which people gave more than one answer, or a tie."""
     settled = views.precedents(ws.catalog, axis.name, ws.config.taxonomy.version)
+    if given is None:
+        given = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version)
     if not settled and not given:
         return
     members = views.judged_sets(ws.catalog, axis.name, ws.config.taxonomy.version)

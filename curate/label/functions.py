@@ -46,6 +46,7 @@ class Votes:
     sets: "np.ndarray"
     faults: dict[str, tuple[int, str]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)  # where each function is, as far as that is known
+    classes: Sequence[str] = ()  # of the axis, k
 
     def mend(self, name: str) -> str:
         """What helps where a function fails."""
@@ -245,7 +246,7 @@ def vote(
     sets, places = _coded(functions, axis)
     matrix = np.full((n, len(functions)), ABSTAIN, dtype=np.int8)
     files = {one.name: path for one in functions if (path := _file(one)) is not None}
-    votes = Votes(tuple(one.name for one in functions), matrix, sets, files=files)
+    votes = Votes(tuple(one.name for one in functions), matrix, sets, files=files, classes=axis.classes)
     for start in range(0, n, CHUNK):
         part = rows(start, min(start + CHUNK, n))
         for column, function in enumerate(functions):
@@ -312,42 +313,3 @@ def failing(votes: Votes) -> Iterator[str]:
 def _blame(votes: Votes, name: str, error: Exception) -> None:
     count, first = votes.faults.get(name, (0, f"{type(error).__name__}: {error}"))
     votes.faults[name] = count + 1, first
-
-
-# -- the report ------------------------------------------------------------------------------------------------------
-
-
-def report(votes: Votes, gold: "np.ndarray") -> Iterator[dict[str, object]]:
-    """For each function, as shares of the rows: coverage, overlap, conflict; and accuracy on the gold it votes on.
-
-    Functions are in conflict on a row where no class is in all of their votes; a vote is right where it holds the class
-    of the gold. `gold` int[n]: the place of the class that people gave, -1 where they gave none. `gold` in the report
-    is how many rows the accuracy is of (null where there are none), `faults` how many rows the function failed on, and
-    `fault` the first why; of one that failed, `file` is where it is.
-    """
-    import numpy as np
-
-    cast = votes.matrix >= 0
-    company = cast.sum(axis=1) > 1
-    holds = np.vstack([votes.sets, np.ones(votes.sets.shape[1], dtype=bool)])  # -1, the last row, rules out nothing
-    possible = np.ones((len(cast), votes.sets.shape[1]), dtype=bool)
-    for column in votes.matrix.T.clip(-1):
-        possible &= holds[column]
-    disagreement = company & ~possible.any(axis=1)
-    for column, name in enumerate(votes.names):
-        mine = cast[:, column]
-        known = mine & (gold >= 0)
-        yield {
-            "name": name,
-            "coverage": _share(mine),
-            "overlap": _share(mine & company),
-            "conflict": _share(mine & disagreement),
-            "accuracy": _share(votes.sets[votes.matrix[known, column], gold[known]]) if known.any() else None,
-            "gold": int(known.sum()),
-            **dict(zip(("faults", "fault"), votes.faults.get(name, (0, None)), strict=True)),
-            **({"file": votes.files.get(name)} if name in votes.faults else {}),
-        }
-
-
-def _share(mask: "np.ndarray") -> float:
-    return round(float(mask.mean()), 4) if len(mask) else 0.0

@@ -10,18 +10,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from curate.config import LabelConfig
-from curate.contracts import Engine, Evidence, Labeler, LabelModel
+from curate.contracts import Engine, Evidence, Labeler
 from curate.errors import UsageError
 from curate.features.scores import by_name, compute, read, samples, unread
 from curate.label import flags, slices, table
 from curate.label import functions as voting
+from curate.label.choose import combine, decide, model
 from curate.label.final import vanished
+from curate.label.function_report import alarms, pairs, report
 from curate.label.functions import Functions, Votes, own, unique, vote
-from curate.label.models.majority import Majority
+from curate.label.gold import Gold, agreement, gold, groups
 from curate.label.rows import rows
 from curate.label.table import Weak
-from curate.options import Plugin, suggest
-from curate.plugins import called, make, named
+from curate.options import suggest
 from curate.progress import Progress
 from curate.records import Axis, Sample
 from curate.stats.coverage import over_some
@@ -34,9 +35,8 @@ if TYPE_CHECKING:
     import numpy as np
     from snorkel.labeling import LabelingFunction
 
-TIE = 1e-5  # two classes nearer than this are as probable as each other
-ENOUGH = 3  # functions that vote, from which on `auto` weighs them
 ANSWER = ("samples", "labelled", "abstained", "contradicted", "overruled", "vanished", "model", "functions", "gold")
+OF_AN_AXIS = ("model", "chosen", "gold", "gold_contradicted", "functions", "pairs", "false_alarms")
 ATTRIBUTES = ("id", "width", "height", "bytes", "media_type", "url")  # of each row, before the labelers' columns
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Asked:
 def label(
     ws: Workspace, engine: Engine, labelers: Sequence[Labeler], functions: Functions, progress: Progress
 ) -> dict[str, object]:
-    """Label every survivor on every axis; the answer is about the first axis.
+    """Label every survivor on every axis; the answer is about the first axis, and of each in `axes`.
 
     Incomplete, too, where a function fails on more than 5 % of the samples; what the others say is written.
 
@@ -89,9 +89,8 @@ def label(
         with progress.stage("vote", len(known.samples)) as step:
             ask = partial(rows, columns, mentions)
             votes = vote(asked[axis.name], axis, ask, len(known.samples), step)
-        weak = _labelling(
-            ws, axis, voting.unseen(votes, np.array([one in lost for one in known.ids], dtype=bool)), known
-        )
+        seen = voting.unseen(votes, np.array([one in lost for one in known.ids], dtype=bool))
+        weak = _labelling(ws, axis, seen, known, columns)
         short = "; ".join([*filter(None, [covered["incomplete"]]), *voting.failing(votes)]) or None
         said = {**weak.report, **covered, "incomplete": short, **_sliced(ws, axis, sliced[axis.name], ask, known, weak)}
         found.append(dataclasses.replace(weak, report=said))
@@ -99,6 +98,7 @@ def label(
         table.write(ws, axis, weak)
     held = len(holds.held(ws.catalog))
     first = {key: found[0].report[key] for key in (*ANSWER, "slices") if key in found[0].report}
+    first["axes"] = {one.report["axis"]: {key: one.report[key] for key in OF_AN_AXIS} for one in found}
     why = dict.fromkeys(one.report["incomplete"] for one in found if one.report["incomplete"])
     covered |= {"incomplete": "; ".join(why) or None}
     return covered | first | {"unscored": len(blind), "held": held, "seconds": round(time.monotonic() - started, 3)}
@@ -116,14 +116,6 @@ def check(config: LabelConfig, axes: Sequence[Axis]) -> None:
         shares = [config.balance[name] for name in axis.classes if name in config.balance]
         if shares and (len(shares) < len(axis.classes) or min(shares) <= 0 or not math.isclose(sum(shares), 1)):
             raise UsageError(f"label.balance: give every class of axis {axis.name} a share above 0, with a sum of 1")
-
-
-def model(name: str, seed: int) -> LabelModel:
-    """The label model of that name, with the seed if it takes one; raises UsageError with the nearest name."""
-    cls = named("curate.label.models", name, "label.model", "label model")
-    options = {"seed": seed} if any(one.name == "seed" for one in dataclasses.fields(cls)) else {}
-    made: LabelModel = make("curate.label.models", Plugin(name, options, "label.model"), "label model")
-    return made
 
 
 # -- what is voted on ------------------------------------------------------------------------------------------------
@@ -153,7 +145,7 @@ def _sliced(
         return {}
     at = {name: place for place, name in enumerate(axis.classes)} | {None: -1}
     places = np.array([at[name] for name in weak.labels], dtype=np.int64)[known.survive]
-    return {"slices": list(slices.report(some, ask, known.survive, places, gold_of(ws, axis, known.survivors)))}
+    return {"slices": list(slices.report(some, ask, known.survive, places, gold(ws, axis, known.survivors).classes))}
 
 
 def _check_advise(config: LabelConfig, names: Sequence[str]) -> None:
@@ -186,7 +178,7 @@ def columns_of(ws: Workspace, labelers: Sequence[Labeler], known: Sequence[Sampl
 # -- what the votes come to ------------------------------------------------------------------------------------------
 
 
-def _labelling(ws: Workspace, axis: Axis, votes: Votes, asked: Asked) -> Weak:
+def _labelling(ws: Workspace, axis: Axis, votes: Votes, asked: Asked, columns: Mapping[str, Any]) -> Weak:
     import numpy as np
 
     for name, (count, first) in votes.faults.items():
@@ -202,20 +194,40 @@ def _labelling(ws: Workspace, axis: Axis, votes: Votes, asked: Asked) -> Weak:
     advise = flags.advice(ws, axis, votes.names, said.of(asked.survivors))
     said = said.of(asked.survivors).without([votes.names.index(name) for name in advise])
     cast = dataclasses.replace(votes, matrix=votes.matrix[asked.survive])
-    used, probabilities = _predict(ws.config.label, axis, cast.matrix, cast.sets, said.any)
-    places = decide(probabilities)
+    people = gold(ws, axis, asked.survivors)
+    used = combine(ws.config.label, axis, _evidence(ws, axis, cast, asked, people, columns), said.any)
+    places = decide(used.probabilities)
     whole = np.full((len(asked.samples), len(axis.classes)), np.nan)
-    whole[asked.survive] = probabilities
+    whole[asked.survive] = used.probabilities
     labels = np.full(len(asked.samples), None, dtype=object)
     labels[asked.survive] = [axis.classes[place] if place >= 0 else None for place in places]
-    found = _report(ws, axis, cast, asked.survivors, said, places) | {"model": used, "advise": advise}
+    found = _report(ws, axis, cast, asked.survivors, said, places, people) | {"advise": advise}
+    found |= {"model": used.model, "chosen": used.chosen}
+    _warn(axis, found, used.short)
     sets = [[axis.classes[n] for n in np.flatnonzero(one)] for one in votes.sets]
     return Weak(asked.ids, labels.tolist(), whole, votes.matrix, axis.classes, sets, votes.names, found)
 
 
+def _evidence(
+    ws: Workspace, axis: Axis, cast: Votes, asked: Asked, people: Gold, columns: Mapping[str, Any]
+) -> Evidence:
+    """What a label model is told of the survivors: votes, every column that is one number, and what people said."""
+    import numpy as np
+
+    k = len(axis.classes)
+    numbers = [name for name, one in columns.items() if isinstance(one, np.ndarray) and one.ndim == 1]
+    numbers = [name for name in numbers if columns[name].dtype.kind == "f"]
+    scores = np.empty((len(cast.matrix), len(numbers)), dtype=np.float32)
+    for place, name in enumerate(numbers):
+        scores[:, place] = columns[name][asked.survive]
+    even = np.full(k, 1 / k)  # `combine` knows better
+    return Evidence(cast.matrix, cast.sets, even, scores, people.classes, groups(ws, asked.survivors), numbers)
+
+
 def _report(
-    ws: Workspace, axis: Axis, votes: Votes, ids: Sequence[str], said: flags.Accusations, places: "np.ndarray"
-) -> dict[str, Any]:
+    ws: Workspace, axis: Axis, votes: Votes, ids: Sequence[str], said: flags.Accusations, places: "np.ndarray",
+    gold: Gold,
+) -> dict[str, Any]:  # fmt: skip
     """What there is to say of the survivors on an axis. What people judged themselves waits for nobody."""
     import numpy as np
 
@@ -223,7 +235,7 @@ def _report(
     judged = np.array([name in people and not people[name].carried for name in ids], dtype=bool)
     called_safe = np.array([name in people and people[name].label in axis.safe for name in ids], dtype=bool)
     kept = said.any & (places < 0) & ~judged
-    gold = gold_of(ws, axis, ids)
+    safe = [name in axis.safe for name in axis.classes]
     labelled = int(np.count_nonzero(places >= 0))
     alone = [int((said.alone(column) & kept).sum()) for column in range(len(votes.names))]
     given = {axis.classes[place] for place in places[places >= 0]} | {one.label for one in people.values()}
@@ -235,16 +247,29 @@ def _report(
         "contradicted": int(kept.sum()),
         "overruled": int((said.any & judged & called_safe).sum()),
         "vanished": vanished(ws, axis, given),
-        "functions": [one | {"alone": n} for one, n in zip(voting.report(votes, gold), alone, strict=True)],
-        "gold": agreement(places, gold),
+        "functions": [one | {"alone": n} for one, n in zip(report(votes, gold.classes, safe), alone, strict=True)],
+        "pairs": pairs(votes, gold.classes),
+        "false_alarms": alarms(np.append(~np.array(safe), False)[places], gold.classes, safe),
+        "gold": agreement(places, gold.classes),
+        "gold_contradicted": gold.contradicted,
     }
-    _warn(axis, found)
     return found
 
 
-def _warn(axis: Axis, found: Mapping[str, Any]) -> None:
-    """What nobody should have to look for."""
+def _warn(axis: Axis, found: Mapping[str, Any], short: str | None) -> None:
+    """What nobody should have to look for. `short`: what the label model lacks of gold."""
     n = found["samples"]
+    if short is not None and found["functions"]:
+        log.warning(
+            "axis %s: %s is used, unchecked: %s (`curate queue gold`, then `curate review gold`)",
+            axis.name, found["model"], short,
+        )  # fmt: skip
+    if contradicted := found["gold_contradicted"]:
+        log.warning(
+            "axis %s: people contradict each other about %d samples or copies of them, which are no gold until somebody"
+            " settles them (`curate queue conflict`)",
+            axis.name, contradicted,
+        )  # fmt: skip
     for one in found["functions"]:
         if one["alone"] > flags.LOUD * n:
             then = "look at them (`curate queue conflict`), raise its threshold, or see label.advise"
@@ -260,91 +285,3 @@ def _warn(axis: Axis, found: Mapping[str, Any]) -> None:
         log.warning("axis %s: the taxonomy calls every class safe, so nothing is kept back from any", axis.name)
     elif not axis.safe:
         log.warning("axis %s: the taxonomy calls no class safe", axis.name)
-
-
-def _predict(
-    config: LabelConfig, axis: Axis, votes: "np.ndarray",
-    sets: "np.ndarray | None" = None, accused: "np.ndarray | None" = None,
-) -> tuple[str, "np.ndarray"]:  # fmt: skip
-    """The name of the model that was used, and float64[n, k] under the rule of `flags`; NaN where nobody votes.
-
-    `sets` bool[s, k] is what votes int8[n, m] stand for (None: a class each); `accused` bool[n] are the rows that no
-    machine may call safe (None: those that a vote flags).
-    """
-    import numpy as np
-
-    k = len(axis.classes)
-    safe = [name in axis.safe for name in axis.classes]
-    sets = np.eye(k, dtype=bool) if sets is None else sets
-    accused = np.asarray(flags.flags(votes, sets, safe).any(axis=1) if accused is None else accused)
-    deciding = int(((votes >= 0) & (votes < k)).any(axis=0).sum())
-    name = config.model
-    if name == "auto":
-        name = "snorkel" if deciding >= ENOUGH else "majority"
-    if not (votes >= 0).any():
-        return called(Plugin(name)), np.full((len(votes), k), np.nan)
-    evidence = Evidence(votes.clip(-1), sets, balance(config, axis, votes))
-    probabilities = model(name, config.seed).predict(evidence)
-    flags.withhold(probabilities, decide(probabilities), accused, safe)
-    return called(Plugin(name)), probabilities
-
-
-def balance(config: LabelConfig, axis: Axis, votes: "np.ndarray") -> "np.ndarray":
-    """The share of each class, float64[k]: what the config declares, else what the majority of votes comes to.
-
-    An even balance where there is none costs more than the label model can gain, on both accuracy and macro accuracy;
-    one label is added to each class, so that none is impossible. Votes for several classes do not tell, and are left
-    out.
-    """
-    import numpy as np
-
-    if declared := [config.balance[name] for name in axis.classes if name in config.balance]:
-        return np.array(declared, dtype=np.float64)
-    k = len(axis.classes)
-    single = Evidence(np.where(votes < k, votes, -1), np.eye(k, dtype=bool), np.full(k, 1 / k))
-    counts = np.nansum(Majority().predict(single), axis=0) + 1
-    shares: np.ndarray = counts / counts.sum()
-    return shares
-
-
-def decide(probabilities: "np.ndarray") -> "np.ndarray":
-    """The place of the most probable class, int[n]; -1 where there is none, or where two are as probable."""
-    import numpy as np
-
-    known = np.nan_to_num(probabilities, nan=0.0)
-    ordered = np.sort(known, axis=1)
-    clear = ordered[:, -1] - ordered[:, -2] > TIE
-    return np.where(clear, known.argmax(axis=1), -1)
-
-
-def gold_of(ws: Workspace, axis: Axis, ids: Sequence[str]) -> "np.ndarray":
-    """What people said of each survivor itself, int[n], -1 for nothing.
-
-    Test samples count for nothing: functions are tuned by the report, and must not be by what models are measured on.
-    Nor does what people judged because the machine was unsure of it: on that it looks worse than it is.
-    """
-    import numpy as np
-
-    test = {row[0] for row in ws.catalog.all("SELECT sample FROM members WHERE split = 'test'")}
-    taxonomy = ws.config.taxonomy.version
-    humans = views.humans(ws.catalog, axis.name, taxonomy, axis.classes)
-    left_out = test | views.selected_by_model(ws.catalog, axis.name, taxonomy)
-    own = {name: one.label for name, one in humans.items() if not one.carried and name not in left_out}
-    said = {name: axis.classes.index(label) for name, label in own.items()}
-    return np.array([said.get(name, -1) for name in ids], dtype=np.int64)
-
-
-def agreement(places: "np.ndarray", gold: "np.ndarray") -> dict[str, object]:
-    """Weak labels beside people's: `n` survivors with gold, `labelled` of them; accuracy over those, and its mean over
-    the classes that people gave (null where there are none)."""
-    import numpy as np
-
-    both = (gold >= 0) & (places >= 0)
-    right = places[both] == gold[both]
-    each = [right[gold[both] == place].mean() for place in np.unique(gold[both])]
-    return {
-        "n": int((gold >= 0).sum()),
-        "labelled": int(both.sum()),
-        "accuracy": round(float(right.mean()), 4) if len(right) else None,
-        "macro_accuracy": round(float(np.mean(each)), 4) if each else None,
-    }

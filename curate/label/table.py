@@ -73,16 +73,16 @@ class Weak:
 
 def write(ws: "Workspace", axis: Axis, weak: Weak) -> None:
     """The table first, then the row that puts it in force; the table that was in force before is removed."""
+    import numpy as np
     import pyarrow as pa
 
-    each = [None if row[0] != row[0] else row for row in weak.probabilities.round(DIGITS).tolist()]
     table = pa.table(
         {
             "id": pa.array(weak.ids, pa.string()),
             "label": pa.array(weak.labels, pa.string()),
             "probability": pa.array(weak.probability(), pa.float64()),
-            "probabilities": pa.array(each, pa.list_(pa.float64())),
-            "votes": pa.array(weak.votes.tolist(), pa.list_(pa.int8())),
+            "probabilities": _lists(weak.probabilities.round(DIGITS), ~np.isnan(weak.probabilities[:, :1]).any(axis=1)),
+            "votes": _lists(weak.votes, np.ones(len(weak.votes), dtype=bool)),
         }
     )
     key = {"classes": list(weak.classes), "sets": [list(one) for one in weak.sets], "voters": list(weak.functions)}
@@ -96,6 +96,16 @@ def write(ws: "Workspace", axis: Axis, weak: Weak) -> None:
         db.execute("INSERT OR REPLACE INTO labellings VALUES (?, ?, ?, ?)", (axis.name, mark, report, ws.catalog.run))
     if before not in (None, mark):
         shutil.rmtree(ws.table("weak", before).path, ignore_errors=True)
+
+
+def _lists(values: "np.ndarray", known: "np.ndarray") -> "pa.Array":
+    """A list of numbers a row, null where it is not `known` bool[n]; no number becomes an object on the way."""
+    import numpy as np
+    import pyarrow as pa
+
+    ends = np.concatenate([[0], np.cumsum(np.where(known, values.shape[1], 0))]).astype(np.int32)
+    flat = pa.array(np.ascontiguousarray(values[known]).reshape(-1))
+    return pa.ListArray.from_arrays(pa.array(ends), flat, mask=pa.array(~known))
 
 
 def report(ws: "Workspace", axis: Axis) -> dict[str, Any] | None:

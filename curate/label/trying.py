@@ -13,9 +13,11 @@ from curate.features.scores import by_name, samples, unread
 from curate.label import flags, slices
 from curate.label import functions as voting
 from curate.label.flags import FAILED
-from curate.label.functions import Functions, Votes, own, report, unique, vote
+from curate.label.function_report import report
+from curate.label.functions import Functions, Votes, own, unique, vote
+from curate.label.gold import gold
 from curate.label.rows import rows
-from curate.label.run import ATTRIBUTES, columns_of, gold_of
+from curate.label.run import ATTRIBUTES, columns_of
 from curate.progress import Progress
 from curate.records import Axis
 from curate.stats.intervals import wilson
@@ -67,7 +69,7 @@ def attempt(
     with progress.stage("vote", len(ids)) as step:
         votes = vote(voters, axis, ask, len(ids), step)
     lost = frozenset(unread(ws, labelers, ids))
-    trial = _Trial(axis, votes, ids, drawn, gold_of(ws, axis, ids))
+    trial = _Trial(axis, votes, ids, drawn, gold(ws, axis, ids).classes)
     names = [one.name for one in mine[axis.name] if one in voters]
     facts = {
         "file": str(path), "axis": axis.name, "samples": drawn, "labelled_by_people": int((trial.gold >= 0).sum()),
@@ -108,9 +110,9 @@ class _Trial:
         column, some = self.votes.names.index(name), replace(self.votes, matrix=self.votes.matrix[: self.drawn])
         said = next(one for one in report(self.votes, self.gold) if one["name"] == name)
         share = next(one for one in report(some, self.gold[: self.drawn]) if one["name"] == name)
-        right = round((said["accuracy"] or 0) * said["gold"])  # type: ignore[operator]
+        right = round((said["accuracy"] or 0) * said["gold"])
         found = said | {key: share[key] for key in ("coverage", "overlap", "conflict")}
-        found |= {"interval": wilson(right, said["gold"])}  # type: ignore[arg-type]
+        found |= {"interval": wilson(right, said["gold"])}
         counts = self._counts(some.matrix[:, column])
         safe = [one in self.axis.safe for one in self.axis.classes]
         flagged = flags.flags(some.matrix, some.sets, safe)

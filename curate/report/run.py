@@ -9,7 +9,7 @@ from curate.errors import UsageError
 from curate.label import table as weak_table
 from curate.label.final import Label
 from curate.progress import Progress
-from curate.report import contact_sheet, html, reviewers
+from curate.report import contact_sheet, functions, html, reviewers
 from curate.report import counts as figures
 from curate.report.html import Table, table
 from curate.review import agreement
@@ -227,8 +227,6 @@ def _conflicts(found: Mapping[str, Any]) -> Table:
 
 def _labels(one: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str, Any]:
     """What one axis's section shows."""
-    keys = ("name", "coverage", "overlap", "conflict", "accuracy", "gold", "alone", "faults", "fault")
-    votes = [[row.get(key) for key in keys] for row in (found or {}).get("functions", [])]
     given = [
         [row["class"], row["human"], row["weak"], row["human"] + row["weak"], row["declared"]] for row in one["classes"]
     ]
@@ -239,24 +237,8 @@ def _labels(one: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str
         "gold": (found or {}).get("gold"),
         "coverage": (found or {}).get("coverage"),
         "incomplete": (found or {}).get("incomplete"),
-        "functions": table(
-            "Labelling functions",
-            [
-                "Function",
-                "Coverage",
-                "Overlap",
-                "Conflict",
-                "Accuracy",
-                "Of",
-                "Alone keeps back",
-                "Failed on",
-                "First with",
-            ],
-            votes,
-            "Shares of the survivors on which a function votes, votes with another, and votes against another."
-            " Accuracy on as many samples as people have labelled. Kept back, until people look, is what this function"
-            " alone finds not safe, or failed on.",
-        ),
+        "chosen": (found or {}).get("chosen"),
+        **functions.tables(found or {}),
         "classes": table(
             "Labels by class and by who gave them",
             ["Class", "Human", "Weak", "Labelled", "Declared by sources"],

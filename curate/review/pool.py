@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from curate.contracts import CandidatePool
 from curate.errors import UsageError
+from curate.features.embeddings import embeddings
 from curate.label import table
 from curate.label.final import CONTRADICTED, labels
 from curate.records import Axis
@@ -52,6 +53,7 @@ def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
         contradicted=contradicted,
         contested=_contested(ws, axis, ids, judged),
         judged=np.array([one in judged for one in ids], dtype=bool),
+        embeddings=embeddings(ws, ws.config, ids),
     )
     return Frame(pool, left_out, hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest())
 

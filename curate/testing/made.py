@@ -40,17 +40,23 @@ def _picture(n: int, size: tuple[int, int]) -> StoredImage:
 
 
 def evidence() -> Evidence:
-    """The votes of five functions on 60 rows; of the last nobody votes."""
+    """The votes of five functions on 60 rows, two scores, and what people say of 50, two a group; of the last row
+    nobody says anything."""
     rng = np.random.default_rng(0)
     truth, k = rng.integers(0, len(CLASSES), 60), len(CLASSES)
     votes = np.where(rng.random((60, 5)) < 0.8, truth[:, None], rng.integers(0, k, (60, 5))).astype(np.int8)
     votes[rng.random(votes.shape) < 0.2] = -1
     votes[-1] = -1
-    return Evidence(votes, np.eye(k, dtype=bool), np.full(k, 1 / k))
+    scores = (truth[:, None] + rng.normal(0, 1, (60, 2))).astype(np.float32)
+    scores[rng.random(scores.shape) < 0.1] = np.nan
+    scores[-1] = np.nan
+    gold = np.where(np.arange(60) < 50, truth, -1).astype(np.int8)
+    groups = (np.arange(60) // 2).astype(np.int32)
+    return Evidence(votes, np.eye(k, dtype=bool), np.full(k, 1 / k), scores, gold, groups, ("one", "other"))
 
 
 def pool() -> CandidatePool:
-    """Sixty rows of which some have no label, some are judged, some contested."""
+    """Sixty rows of which some have no label, some are judged, some contested; with embeddings."""
     rng, told = np.random.default_rng(1), evidence()
     n, k = len(told.votes), len(CLASSES)
     probabilities = rng.dirichlet(np.ones(k), n)
@@ -58,9 +64,12 @@ def pool() -> CandidatePool:
     unsafe = np.nan_to_num(probabilities[:, -1], nan=np.nan)
     names = [hashlib.sha256(bytes([row])).hexdigest() for row in range(n)]
     contested = rng.integers(0, 3, n).astype(np.int8)
+    contradicted, judged = rng.random(n) < 0.1, rng.random(n) < 0.2
+    embeddings = rng.normal(0, 1, (n, 8)).astype(np.float16)
     return CandidatePool(
-        names, probabilities, told.votes, told.sets, unsafe, rng.random(n) < 0.1, contested, rng.random(n) < 0.2
-    )
+        names, probabilities, told.votes, told.sets, unsafe, contradicted, contested, judged, embeddings,
+        rng.dirichlet(np.ones(k), n),
+    )  # fmt: skip
 
 
 def release(folder: Path, without: tuple[str, int] | None = None) -> Manifest:

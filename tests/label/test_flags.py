@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from curate.config import Config, LabelConfig
+from curate.contracts import Evidence
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.label import flags
+from curate.label.choose import combine, decide
 from curate.label.final import labels
 from curate.label.functions import Functions
-from curate.label.run import _predict, decide, label
+from curate.label.run import label
 from curate.progress import Progress
 from curate.records import Axis, Taxonomy
 from curate.release.export import export
@@ -103,7 +105,8 @@ def ballots(draw: st.DrawFn) -> tuple[Axis, np.ndarray, np.ndarray]:
 def obeys(axis: Axis, sets: np.ndarray, votes: np.ndarray, model: str, accused: np.ndarray) -> None:
     """The rule by hand, a row at a time."""
     try:
-        _, probabilities = _predict(LabelConfig(model=model), axis, votes, sets, accused)
+        told = Evidence(votes, sets, np.full(len(axis.classes), 1 / len(axis.classes)))
+        probabilities = combine(LabelConfig(model=model), axis, told, accused).probabilities
     except UsageError:
         assert model == "snorkel"
         return

@@ -19,8 +19,11 @@ from curate.contracts import Engine, Labeler
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import UsageError
-from curate.label.functions import Functions, Votes, functions_of, report
-from curate.label.run import agreement, balance, decide, label
+from curate.label.choose import balance, decide
+from curate.label.function_report import report
+from curate.label.functions import Functions, Votes, functions_of
+from curate.label.gold import agreement
+from curate.label.run import label
 from curate.plugins import fingerprint_of, name_of
 from curate.progress import Progress
 from curate.records import Axis, Taxonomy

@@ -13,6 +13,7 @@ from PIL import Image
 from curate.errors import UsageError
 from curate.features.score_worker import fill
 from curate.label.functions import meanings
+from curate.policy.written import Written
 from curate.records import Axis, Sample
 from curate.testing import check_labeler
 from labelers import nsfwjs
@@ -24,7 +25,7 @@ COLUMNS = [f"nsfwjs_{name}" for name in (*CLASSES, "embedding")]
 NOT_HARMLESS = {"hentai", "porn", "sexy"}
 
 
-class Shown:
+class Shown(Written):
     """A picture as it is."""
 
     sample = Sample("0" * 64, "", "", 0, "image/png", 0, 0)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from curate.contracts import Evidence
 from curate.errors import UsageError
+from curate.label.models._patterns import MOST, patterns, spread
 
 if TYPE_CHECKING:
     import numpy as np
 
+CHUNK = 100_000  # patterns that are answered at a time
 FEWEST = 3  # with two functions nobody can tell which of them is wrong
 
 
@@ -22,7 +24,8 @@ class Snorkel:
 
     Fitted over the functions and classes that have votes, with the balance scaled to those classes. 500 epochs, since
     the library's 100 leave a result that depends on the seed. It takes functions for independent: several that copy one
-    another outvote the rest. Its probabilities are over-confident; use them to rank, not as calibrated ones.
+    another outvote the rest. Its probabilities are over-confident; use them to rank, not as calibrated ones. Fitted
+    on at most `rows` rows, spread evenly over the sorted patterns of votes.
 
     It knows votes for one class only, so a function abstains where it votes for several: asking of each class whether
     it is the one, by the side that a set decides, went wrong wherever functions can only say no (docs/decisions.md).
@@ -30,6 +33,7 @@ class Snorkel:
 
     seed: int = 0
     epochs: int = 500
+    rows: int = MOST
 
     def predict(self, evidence: Evidence) -> "np.ndarray":
         """float64[n, k]; a row with no vote for one class is NaN.
@@ -64,11 +68,16 @@ class Snorkel:
         with _undisturbed():
             from snorkel.labeling.model import LabelModel
 
+            rows, place, counts = patterns(votes)
+            if len(votes) > self.rows:
+                kept, weights = spread(counts, self.rows)
+                votes = np.repeat(rows[kept], weights.astype(np.int64), axis=0)
             model = LabelModel(cardinality=len(shares), verbose=False)
             model.fit(votes, class_balance=shares.tolist(), n_epochs=self.epochs, seed=self.seed, progress_bar=False)
-            patterns, place = np.unique(votes, axis=0, return_inverse=True)  # few; whole, they would be a dense n x mk
-            answer: np.ndarray = model.predict_proba(patterns)[place]
-        return answer
+            starts = range(0, len(rows), CHUNK)  # whole, they would be a dense n x mk
+            answer = [model.predict_proba(rows[start : start + CHUNK]) for start in starts]
+        found: np.ndarray = np.concatenate(answer)[place]
+        return found
 
 
 def _dense(votes: "np.ndarray", classes: "np.ndarray") -> "np.ndarray":

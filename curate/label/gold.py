@@ -1,0 +1,66 @@
+"""What people said, as far as a label model may learn from it and functions be held against it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from curate.label.final import contested
+from curate.records import Axis
+from curate.store import views
+from curate.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Gold:
+    """`classes` int8[n], the place of the class that people gave of each sample itself, -1 for nothing; and of how many
+    samples people contradict each other, over copies of one picture: these say nothing."""
+
+    classes: "np.ndarray"
+    contradicted: int
+
+
+def gold(ws: Workspace, axis: Axis, ids: Sequence[str]) -> Gold:
+    """What people said of each survivor itself.
+
+    Test samples count for nothing: functions are tuned by the report, and label models trained, and neither must be by
+    what models are measured on. Nor does what people judged because the machine was unsure of it: on that it looks
+    worse than it is.
+    """
+    import numpy as np
+
+    test = {row[0] for row in ws.catalog.all("SELECT sample FROM members WHERE split = 'test'")}
+    taxonomy = ws.config.taxonomy.version
+    humans = views.humans(ws.catalog, axis.name, taxonomy, axis.classes)
+    left_out = test | views.selected_by_model(ws.catalog, axis.name, taxonomy)
+    own = {name: one.label for name, one in humans.items() if not one.carried and name not in left_out}
+    doubtful = own.keys() & set(contested(ws, axis)) if own else set()
+    said = {name: axis.classes.index(label) for name, label in own.items() if name not in doubtful}
+    return Gold(np.array([said.get(name, -1) for name in ids], dtype=np.int8), len(doubtful.intersection(ids)))
+
+
+def groups(ws: Workspace, ids: Sequence[str]) -> "np.ndarray":
+    """int32[n], the number of each sample's near-duplicate group; what dedupe has not seen is a group of its own."""
+    import numpy as np
+
+    of = dict(ws.catalog.iterate_tuples("SELECT sample, grp FROM members"))
+    _, numbers = np.unique(np.array([of.get(name, name) for name in ids], dtype=str), return_inverse=True)
+    return numbers.astype(np.int32)
+
+
+def agreement(places: "np.ndarray", gold: "np.ndarray") -> dict[str, object]:
+    """Weak labels beside people's: `n` survivors with gold, `labelled` of them; accuracy over those, and its mean over
+    the classes that people gave (null where there are none)."""
+    import numpy as np
+
+    both = (gold >= 0) & (places >= 0)
+    right = places[both] == gold[both]
+    each = [right[gold[both] == place].mean() for place in np.unique(gold[both])]
+    return {
+        "n": int((gold >= 0).sum()),
+        "labelled": int(both.sum()),
+        "accuracy": round(float(right.mean()), 4) if len(right) else None,
+        "macro_accuracy": round(float(np.mean(each)), 4) if each else None,
+    }
