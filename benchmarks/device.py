@@ -25,9 +25,8 @@ from PIL import Image
 
 from benchmarks.corpus import SIZE, corpus
 from curate.config import Config, TrainConfig
-from curate.engine import devices
 from curate.engine.pool import Pool
-from curate.features import scores
+from curate.features import devices, scores
 from curate.linear import Examples, fit
 from curate.media.decode import Bounds, open_image, scaled
 from curate.progress import Progress

@@ -140,12 +140,10 @@ class Decoded(Worded, Protocol):
 class Labeler(Protocol):
     """Says one thing about each sample, as numbers. No store, no network, no engine, no threshold.
 
-    As fields or class variables it may have: `reads: Sequence[Path]` and `network: bool`, what a confined worker may
-    reach; `over_frames: Mapping[str, str]`, the columns that three frames of an animation make, each looked at as a
-    picture: "max" (of what is less safe the higher it is), "min", "mean". The others are the first frame's;
-    `devices: Sequence[str]`, what it can run on beside the CPU ("cuda", "mps"), and `device = "cpu"`, which is set
-    before `load` where `[engine] device` finds one of these; `notice: str`, what a release made with it must say, of
-    its licence for one; `functions(axis, columns)`.
+    It may have: `reads: Sequence[Path]`, `network: bool`, what a confined worker may reach; `over_frames: Mapping[str,
+    str]`, the columns that three frames of an animation make ("max" of what is less safe the higher it is, "min",
+    "mean"), the others being the first frame's; `devices`, what it can run on beside the CPU ("cuda", "mps"), and
+    `device = "cpu"`, set before `load`; `notice`, what a release must say of it; `functions(axis, columns)`.
     """
 
     version: ClassVar[int]  # raise it when answers change; part of the table's name

@@ -96,7 +96,7 @@ def labelers(config: "Config") -> list[Any]:
 
 
 def _labeler(table: "Plugin", config: "Config") -> Any:
-    from curate.engine.devices import placed
+    from curate.features.devices import placed
     from curate.plugins import make
 
     return placed(make("labelers", table, "labeler"), config.engine.device)

@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Engine, Labeler, Resources
-from curate.engine.devices import CPU, device_of
 from curate.errors import CurateError, ItemError, UsageError
+from curate.features.devices import CPU, device_of
 from curate.features.score_worker import Columns, Scores, Scoring, Task, batches, blank, fill, over_frames, read_bytes
 from curate.media.decode import Bounds
 from curate.media.decoded import StoredImage

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curate.contracts import Engine
-from curate.engine import devices
 from curate.errors import CurateError, UsageError
 from curate.evaluate.bundle import Backbone, save
+from curate.features import devices
 from curate.features.scores import compute, read
 from curate.label.final import accused
 from curate.linear import Examples, Head, fit

@@ -8,8 +8,8 @@ import pytest
 
 from curate.admin import configured
 from curate.config import Config, EngineConfig
-from curate.engine import devices
 from curate.errors import UsageError
+from curate.features import devices
 from curate.linear import Examples, fit
 from curate.options import Plugin
 from curate.plugins import fingerprint_of
@@ -40,7 +40,7 @@ def test_no_torch_is_imported_to_find_that_there_is_no_device(tmp_path: Path) ->
     import subprocess
     import sys
 
-    code = "import sys; from curate.engine import devices; devices.found('auto'); print('torch' in sys.modules)"
+    code = "import sys; from curate.features import devices; devices.found('auto'); print('torch' in sys.modules)"
     if HERE == devices.CPU:
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert run.stdout.strip() == "False"
