@@ -124,6 +124,7 @@ def contested(ws: "Workspace", axis: Axis) -> Iterator[str]:
 def _weak(weak: weak_table.Weak | None, axis: Axis) -> dict[str, Label]:
     if weak is None:
         return {}
-    rows = zip(weak.ids, weak.labels, weak.probability(), strict=True)
-    known = ((sample, label, round(float(p or 0), DIGITS)) for sample, label, p in rows if label in axis.classes)
-    return {sample: Label(str(label), p, "weak", p) for sample, label, p in known}
+    by = [False] * len(weak.ids) if weak.taught is None else weak.taught.decided.tolist()
+    rows = zip(weak.ids, weak.labels, weak.probability(), by, strict=True)
+    known = ((one, label, round(float(p or 0), DIGITS), own) for one, label, p, own in rows if label in axis.classes)
+    return {sample: Label(str(label), p, "model" if own else "weak", p) for sample, label, p, own in known}

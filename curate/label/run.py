@@ -21,6 +21,7 @@ from curate.label.final import vanished
 from curate.label.function_report import alarms, pairs, report
 from curate.label.functions import Functions, Votes, own, unique, vote
 from curate.label.gold import Gold, agreement, gold, groups
+from curate.label.last import Last, last, wanted
 from curate.label.table import Weak
 from curate.options import suggest
 from curate.progress import Progress
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from snorkel.labeling import LabelingFunction
 
 ANSWER = ("samples", "labelled", "abstained", "contradicted", "overruled", "vanished", "model", "functions", "gold")
-OF_AN_AXIS = ("model", "chosen", "gold", "gold_contradicted", "functions", "pairs", "false_alarms")
+OF_AN_AXIS = ("model", "chosen", "bootstrap", "gold", "gold_contradicted", "functions", "pairs", "false_alarms")
 ATTRIBUTES = ("id", "width", "height", "bytes", "media_type", "url")  # of each row, before the labelers' columns
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ def label(
     fields = [*ATTRIBUTES, *(f"{name}_{column}" for name, one in by_name(labelers).items() for column in one.columns)]
     asked = _functions(ws, functions, fields)
     check(ws.config.label, ws.config.taxonomy.axes)
+    vectors = wanted(ws.config.label.bootstrap, labelers)
     _check_advise(ws.config.label, [one.name for each in asked.values() for one in each])
     compute(ws, engine, labelers, progress)
     known = _asked(ws)
@@ -87,7 +89,7 @@ def label(
         with progress.stage("vote", len(known.samples)) as step:
             votes = vote(asked[axis.name], axis, lambda a, b: _rows(columns, a, b), len(known.samples), step)
         seen = voting.unseen(votes, np.array([one in lost for one in known.ids], dtype=bool))
-        weak = _labelling(ws, axis, seen, known, columns)
+        weak = _labelling(ws, axis, seen, known, columns, vectors)
         short = "; ".join([*filter(None, [covered["incomplete"]]), *voting.failing(votes)]) or None
         found.append(dataclasses.replace(weak, report={**weak.report, **covered, "incomplete": short}))
     for axis, weak in zip(ws.config.taxonomy.axes, found, strict=True):
@@ -163,7 +165,10 @@ def _rows(columns: Mapping[str, Any], start: int, stop: int) -> list[SimpleNames
 # -- what the votes come to ------------------------------------------------------------------------------------------
 
 
-def _labelling(ws: Workspace, axis: Axis, votes: Votes, asked: Asked, columns: Mapping[str, Any]) -> Weak:
+def _labelling(
+    ws: Workspace, axis: Axis, votes: Votes, asked: Asked, columns: Mapping[str, Any], vectors: str | None
+) -> Weak:
+    """`vectors` names the column that the bootstrap learns from; None: there is no bootstrap."""
     import numpy as np
 
     for name, (count, first) in votes.faults.items():
@@ -180,17 +185,21 @@ def _labelling(ws: Workspace, axis: Axis, votes: Votes, asked: Asked, columns: M
     said = said.of(asked.survivors).without([votes.names.index(name) for name in advise])
     cast = dataclasses.replace(votes, matrix=votes.matrix[asked.survive])
     people = gold(ws, axis, asked.survivors)
-    used = combine(ws.config.label, axis, _evidence(ws, axis, cast, asked, people, columns), said.any)
-    places = decide(used.probabilities)
+    evidence = _evidence(ws, axis, cast, asked, people, columns)
+    used = combine(ws.config.label, axis, evidence, said.any)
+    end = last(
+        ws, Last(axis, asked.survivors, used, evidence, said.any), columns[vectors] if vectors else None, asked.survive
+    )
+    places = decide(end.probabilities)
     whole = np.full((len(asked.samples), len(axis.classes)), np.nan)
-    whole[asked.survive] = used.probabilities
+    whole[asked.survive] = end.probabilities
     labels = np.full(len(asked.samples), None, dtype=object)
     labels[asked.survive] = [axis.classes[place] if place >= 0 else None for place in places]
     found = _report(ws, axis, cast, asked.survivors, said, places, people) | {"advise": advise}
-    found |= {"model": used.model, "chosen": used.chosen}
+    found |= {"model": end.model, "chosen": end.chosen, "bootstrap": end.facts}
     _warn(axis, found, used.short)
     sets = [[axis.classes[n] for n in np.flatnonzero(one)] for one in votes.sets]
-    return Weak(asked.ids, labels.tolist(), whole, votes.matrix, axis.classes, sets, votes.names, found)
+    return Weak(asked.ids, labels.tolist(), whole, votes.matrix, axis.classes, sets, votes.names, found, end.taught)
 
 
 def _evidence(
