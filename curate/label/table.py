@@ -116,14 +116,9 @@ def write(ws: "Workspace", axis: Axis, weak: Weak) -> None:
             "id": pa.array(weak.ids, pa.string()),
             "label": pa.array(weak.labels, pa.string()),
             "probability": pa.array(weak.probability(), pa.float64()),
-<<<<<<< HEAD
             "probabilities": _lists(weak.probabilities.round(DIGITS), ~np.isnan(weak.probabilities[:, :1]).any(axis=1)),
             "votes": _lists(weak.votes, np.ones(len(weak.votes), dtype=bool)),
-=======
-            "probabilities": pa.array(each, pa.list_(pa.float64())),
-            "votes": pa.array(weak.votes.tolist(), pa.list_(pa.int8())),
             **(weak.taught.columns() if weak.taught else {}),
->>>>>>> 8c221d8 (A bootstrap classifier ends curate label; queues ask what it doubts, and spread)
         }
     )
     key = {"classes": list(weak.classes), "sets": [list(one) for one in weak.sets], "voters": list(weak.functions)}
