@@ -21,7 +21,8 @@ from curate.stats.folds import folds
 
 FOLDS = 5  # heads; each answers for the groups that it was not trained on
 CANDIDATES = 20_000  # weak labels that are looked at, evenly by class: neighbours are sought among all of them
-KEPT = 0.5  # of each class's candidates: those whose neighbours agree most
+KEPT, LEAST = 0.5, 10  # of each class's candidates, and how many at least: those whose neighbours agree most
+EACH = 5  # samples that a class is learnt from, at least: a head takes all its classes to be as frequent
 HEAVIEST = 50.0  # what a person's label may weigh, a weak one being 1; together people weigh as much as the weak
 CHUNK = 10_000  # rows that are answered at a time
 HEAD = TrainConfig(epochs=60)
@@ -146,8 +147,9 @@ def _heads(lesson: Lesson, rows: Ints, vectors: Floats, fold: Ints) -> _Trained 
     for one in range(FOLDS):
         labels = _labels(lesson, rows, fold == one)
         kept = np.flatnonzero(_agreeing(labels, lesson.people[rows] >= 0, near) & (fold[rows] != one))
+        kept = kept[np.bincount(labels[kept], minlength=k)[labels[kept]] >= EACH]
         if len(np.unique(labels[kept])) < 2:
-            return f"what can be learnt from is of fewer than two classes ({len(kept)} samples)"
+            return f"what can be learnt from is of fewer than two classes with {EACH} samples each"
         heavy = _weights(labels[kept], lesson.people[rows[kept]] >= 0)
         part = Examples(vectors[kept], labels[kept], heavy)
         heads.append(fit(part, part.pick(np.empty(0, dtype=np.int64)), k, HEAD))
@@ -183,7 +185,7 @@ def _agreeing(labels: Ints, people: Mask, near: tuple[Ints, Floats]) -> Mask:
     scores = cut(np.where(labels < 0, labels.max(initial=0) + 1, labels), *near)  # no label: a class of its own
     for one in np.unique(labels[~people & (labels >= 0)]):
         rows = np.flatnonzero((labels == one) & ~people)
-        kept[rows[np.argsort(scores[rows], kind="stable")][: max(1, round(KEPT * len(rows)))]] = True
+        kept[rows[np.argsort(scores[rows], kind="stable")][: max(LEAST, round(KEPT * len(rows)))]] = True
     return kept
 
 
