@@ -5,8 +5,9 @@ and forgotten, and their digest is on record.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from curate.config import TrainConfig
 from curate.contracts import Evidence, Vectors
-from curate.label.choose import decide
+from curate.label.choose import DOUBT, decide
 from curate.label.cut import cut, nearest
 from curate.linear import Examples, Head, fit, softmax
 from curate.stats.folds import folds
@@ -26,7 +27,8 @@ EACH = 5  # samples that a class is learnt from, at least: a head takes all its 
 HEAVIEST = 50.0  # what a person's label may weigh, a weak one being 1; together people weigh as much as the weak
 CHUNK = 10_000  # rows that are answered at a time
 HEAD = TrainConfig(epochs=60)
-TEMPERATURES = np.exp(np.linspace(np.log(0.1), np.log(20), 54))
+TEMPERATURES = np.exp(np.linspace(np.log(0.1), np.log(20), 27))
+POOLS = (0.0, 0.25, 0.5, 0.75, 1.0)  # how far the label model's word counts beside a head's
 PRIORS = (0.0, 0.5, 1.0)  # how far the classes' shares in gold count; the heads take all classes to be as frequent
 
 Ints = npt.NDArray[np.int64]
@@ -61,9 +63,11 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Learnt:
-    """`probabilities` float64[n, k], each row by a head that was not trained on its group; NaN where there is no
-    embedding. `trained` bool[n], which rows taught; `facts` for the report."""
+    """`alone` float64[n, k], each row by a head that was not trained on its group; NaN where there is no embedding.
+    `probabilities`, the same pooled with the label model's, as far as gold bears that out. `trained` bool[n], which
+    rows taught; `facts` for the report."""
 
+    alone: Probabilities
     probabilities: Probabilities
     trained: Mask
     facts: dict[str, Any]
@@ -82,12 +86,11 @@ def learn(lesson: Lesson) -> Learnt | str:
         if isinstance(found := _heads(lesson, rows, vectors, fold), str):
             return found
         logits = _logits(lesson.vectors, found.heads, fold, lesson.evidence.sets.shape[1])
-        temperatures, priors = _calibrate(lesson, logits, fold, rows)
-        probabilities = softmax(logits / temperatures[fold][:, None] + priors[fold])
-    probabilities[np.isnan(logits).any(axis=1)] = np.nan
-    facts = found.facts | {"temperature": round(float(np.median(temperatures)), 3)}
-    facts["calibrated_on"] = "gold" if lesson.by_gold else "weak labels"
-    return Learnt(probabilities, found.trained, facts)
+        alone, pooled = _calibrate(lesson, logits, fold, rows)
+    for one in (alone, pooled):
+        one[np.isnan(logits).any(axis=1)] = np.nan
+    facts = found.facts | {"calibrated_on": "gold" if lesson.by_gold else "weak labels"}
+    return Learnt(alone, pooled, found.trained, facts)
 
 
 # -- what is learnt from -----------------------------------------------------------------------------------------------
@@ -225,28 +228,44 @@ def _logits(vectors: Vectors, heads: Sequence[Head], fold: Ints, k: int) -> Prob
 
 
 def _calibrate(lesson: Lesson, logits: Probabilities, fold: Ints, rows: Ints) -> tuple[Probabilities, Probabilities]:
-    """Of each fold a temperature float64[f] and an offset of the classes float64[f, k], by the other folds' rows.
+    """The heads' probabilities float64[n, k], and these pooled with the label model's; each fold by the others' rows.
 
-    By gold, drawn at random: the shares of classes in it count as far as that lowers the loss. Without enough of it by
-    the candidates' weak labels, evenly by class.
+    By gold, drawn at random: a temperature, how much the label model's word counts (a logarithmic pool), and how much
+    the shares of classes in gold do, whatever makes the loss least. Without enough gold a temperature by the
+    candidates' weak labels, evenly by class, and nothing is pooled.
     """
-    k = logits.shape[1]
+    said = _words(lesson)
+    truth = np.full(len(fold), -1, dtype=np.int64)
+    truth[rows] = decide(lesson.weak[rows])
     if lesson.by_gold:
         truth = lesson.evidence.gold.astype(np.int64)
-    else:
-        truth = np.full(len(fold), -1, dtype=np.int64)
-        truth[rows] = decide(lesson.weak[rows])
     known = np.flatnonzero((truth >= 0) & ~np.isnan(logits).any(axis=1))
-    temperatures, offsets = np.ones(FOLDS), np.zeros((FOLDS, k))
+    alone, pooled = np.empty_like(logits), np.empty_like(logits)
     for one in range(FOLDS):
-        some = known[fold[known] != one]
-        if len(some):
-            shares = np.log((np.bincount(truth[some], minlength=k) + 1) / (len(some) + k))
+        some, mine = known[fold[known] != one], fold == one
+        shares = np.log((np.bincount(truth[some], minlength=logits.shape[1]) + 1) / (len(some) + logits.shape[1]))
+        for found, pools in ((alone, POOLS[:1]), (pooled, POOLS if lesson.by_gold else POOLS[:1])):
             powers = PRIORS if lesson.by_gold else PRIORS[:1]
-            tried = [(_loss(logits[some] / t + p * shares, truth[some]), t, p) for p in powers for t in TEMPERATURES]
-            _, temperatures[one], power = min(tried)
-            offsets[one] = power * shares
-    return temperatures, offsets
+            t, w, p = _least(logits[some], said[some], shares, truth[some], (TEMPERATURES, pools, powers))
+            found[mine] = softmax(logits[mine] / t + w * said[mine] + p * shares)
+    return alone, pooled
+
+
+def _words(lesson: Lesson) -> Probabilities:
+    """The logarithm of the label model's answer, float64[n, k]; nothing where it has none."""
+    k = lesson.weak.shape[1]
+    return np.asarray(np.log(np.nan_to_num(lesson.weak, nan=1 / k) * (1 - DOUBT) + DOUBT / k), dtype=np.float64)
+
+
+def _least(
+    logits: Probabilities, said: Probabilities, shares: Probabilities, truth: Ints, tried: tuple[Iterable[float], ...]
+) -> tuple[float, float, float]:
+    """Temperature, weight of the label model and of the shares with the least loss."""
+    best, kept = np.inf, (1.0, 0.0, 0.0)
+    for t, w, p in product(*tried) if len(truth) else ():
+        if (loss := _loss(logits / t + w * said + p * shares, truth)) < best:
+            best, kept = loss, (float(t), float(w), float(p))
+    return kept
 
 
 def _loss(logits: Probabilities, truth: Ints) -> float:

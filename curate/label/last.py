@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from curate.config import LabelConfig
 from curate.contracts import Evidence, Labeler, Vectors
 from curate.errors import UsageError
 from curate.features.embeddings import COLUMN
@@ -18,6 +19,8 @@ from curate.plugins import name_of
 from curate.records import Axis
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from curate.label.bootstrap import Ints, Mask, Probabilities
     from curate.store.workspace import Workspace
 
@@ -58,8 +61,9 @@ def last(ws: "Workspace", left: Last, vectors: Vectors | None, survive: "Mask") 
     used, axis = left.used, left.axis
     if vectors is None or used.before is None:
         return Finished(used.probabilities, used.model, used.chosen)
-    lesson = _lesson(ws, left, _Rows(vectors, np.flatnonzero(survive)))
-    if len(lesson.ids) and not lesson.may.any():
+    theirs, may = people(ws, axis, left.ids), may_train(ws, left.ids)
+    lesson = lesson_of(ws.config.label, left, _Rows(vectors, np.flatnonzero(survive)), theirs, may)
+    if len(lesson.ids) and not may.any():
         why = {"does": "nothing", "decided": 0, "said": "which samples may train is not known; `curate dedupe` first"}
         return Finished(used.probabilities, used.model, used.chosen, why)
     end = finish(lesson, used.probabilities, used.model, ws.config.label.model == "auto")
@@ -102,8 +106,9 @@ class _Rows:
         return self.vectors[self.rows[rows]]
 
 
-def _lesson(ws: "Workspace", left: Last, vectors: Vectors) -> Lesson:
-    axis, config, used = left.axis, ws.config.label, left.used
+def lesson_of(config: LabelConfig, left: Last, vectors: Vectors, theirs: "npt.NDArray[np.int8]", may: "Mask") -> Lesson:
+    """What the bootstrap learns from; `theirs` int8[n] is what people said, `may` bool[n] which rows may train."""
+    axis, used = left.axis, left.used
     told = dataclasses.replace(
         left.evidence, votes=left.evidence.votes.clip(flags.ABSTAIN), balance=balance(config, axis, left.evidence.votes)
     )
@@ -116,7 +121,7 @@ def _lesson(ws: "Workspace", left: Last, vectors: Vectors) -> Lesson:
         return np.asarray(ask(config, used.model, some)[: len(rows)], dtype=np.float64)
 
     return Lesson(
-        left.ids, vectors, told, used.before, people(ws, axis, left.ids), may_train(ws, left.ids), left.accused,
+        left.ids, vectors, told, used.before, theirs, may, left.accused,
         np.array([name in axis.safe for name in axis.classes], dtype=bool), lacking(axis, told) is None,
         None if used.model in WITHOUT_GOLD else again, config.seed,
     )  # fmt: skip
@@ -138,7 +143,7 @@ def _taught(end: "Ended", before: "Ints", axis: Axis, survive: "Mask") -> table.
     """Rows of all that were asked about, of whom the survivors have an answer."""
     assert end.learnt is not None
     held_out = np.full((len(survive), len(axis.classes)), np.nan)
-    held_out[survive] = end.learnt.probabilities
+    held_out[survive] = end.learnt.alone
     decided, trained = np.zeros(len(survive), dtype=bool), np.zeros(len(survive), dtype=bool)
     decided[survive], trained[survive] = end.decided, end.learnt.trained
     labels = np.full(len(survive), None, dtype=object)
