@@ -73,18 +73,25 @@ def compute(
 
 def read(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Columns:
     """A labeler's columns, aligned with `ids`; NaN (or None) where a sample has no score."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
+    import numpy as np
 
     if labeler.needs.side == 0:
         return _without_pixels(ws, labeler, ids)
     columns = blank(labeler, len(ids))
-    table = ws.table(name_of(labeler), fingerprint_of(labeler)).read(list(labeler.columns))
-    if table is not None:
-        where = pc.index_in(pa.array(ids, pa.string()), value_set=table.column("id").combine_chunks())
-        found, places = where.is_valid().to_numpy(zero_copy_only=False), where.drop_null().to_numpy()
-        for name, values in columns.items():
-            values[found] = _to_numpy(table.column(name), values)[places]
+    row_of: dict[str, int] = {}
+    again = [(row, first) for row, name in enumerate(ids) if (first := row_of.setdefault(name, row)) != row]
+    seen = np.zeros(len(ids), dtype=bool)
+    for _, part in ws.table(name_of(labeler), fingerprint_of(labeler)).each(list(labeler.columns)):
+        if part is None:
+            continue
+        rows = np.array([row_of.get(one, -1) for one in part.column("id").to_pylist()], dtype=np.int64)
+        new = (rows >= 0) & ~seen[rows]  # an id that is in two parts counts once
+        seen[rows[new]] = True
+        for name, values in columns.items():  # part by part: embeddings of all fill gigabytes, and are here once
+            values[rows[new]] = _to_numpy(part.column(name), values)[new]
+    for row, first in again:
+        for values in columns.values():
+            values[row] = values[first]
     return columns
 
 

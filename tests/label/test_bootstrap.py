@@ -127,8 +127,9 @@ def test_no_row_is_answered_by_what_was_taught_by_its_group() -> None:
     one = lesson(n, d=300, gold=n, apart=0)
     truth = np.repeat(truths(n)[::2], 2)
     vectors = np.repeat(np.asarray(one.vectors[np.arange(n)])[::2], 2, axis=0)
+    weak = np.eye(K)[truth]
     twins = dataclasses.replace(
-        one, vectors=vectors, people=truth, evidence=dataclasses.replace(one.evidence, gold=truth)
+        one, vectors=vectors, weak=weak, people=truth, evidence=dataclasses.replace(one.evidence, gold=truth)
     )
     right = (learnt(twins).alone.argmax(axis=1) == truth).mean()
     assert right < 0.65  # the largest class is half
