@@ -10,6 +10,7 @@ A sample without an answer counts as wrong.
 
 import argparse
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,9 +19,10 @@ import numpy.typing as npt
 from benchmarks.benign_corpus import CLASSES, Benign, corpus
 from curate.config import LabelConfig
 from curate.contracts import Evidence
-from curate.label.choose import combine, decide, log_loss
+from curate.label.choose import Combined, combine, decide, log_loss
 from curate.label.function_report import report
 from curate.label.functions import Votes
+from curate.label.last import Last, finish, lesson_of
 from curate.records import Axis
 
 AXIS = Axis("kind", CLASSES, CLASSES, ())
@@ -29,6 +31,7 @@ K = len(CLASSES)
 DRAWN, FLAT, ABSTAIN = K, K + 1, -1  # places of sets: what is no photograph; what is neither that nor clip art
 SETS = np.vstack([np.eye(K), [[0, 1, 1, 1], [0, 0, 1, 1]]]).astype(bool)
 EXAMPLES, MARGIN = 3, 0.05  # pictures a class, and by how much the nearest one must be nearer than those of others
+LAST = ("bootstrap", "label")  # after `auto`: the classifier alone, and what `curate label` comes to
 Ints = npt.NDArray[np.int64]
 Voter = Callable[[SimpleNamespace], Ints]
 
@@ -102,6 +105,18 @@ def drawn(truth: Ints, groups: Ints, n: int, seed: int) -> tuple[npt.NDArray[np.
     return gold, held_out
 
 
+def after(used: Combined, given: Evidence, vectors: npt.NDArray[np.float16], whole: bool) -> Combined:
+    """What the last step of `curate label` makes of it; `whole`: the bootstrap's own answer of every picture."""
+    n = len(given.votes)
+    left = Last(AXIS, [f"{row:05d}" for row in range(n)], used, given, np.zeros(n, dtype=bool))
+    one = lesson_of(LabelConfig(), left, vectors, given.gold, np.ones(n, dtype=bool))
+    end = finish(one, used.probabilities, used.model, auto=True)
+    if end.learnt is None:
+        return used
+    said = end.learnt.probabilities if whole else end.probabilities
+    return replace(used, model=f"{used.model} {end.facts['does']}", probabilities=said)
+
+
 def runs(seeds: int) -> Iterator[tuple[str, int, str, npt.NDArray[np.float64]]]:
     """Of each model and seed: which model that was, and accuracy, macro accuracy, share labelled, log-loss."""
     found = corpus()
@@ -109,10 +124,14 @@ def runs(seeds: int) -> Iterator[tuple[str, int, str, npt.NDArray[np.float64]]]:
     truth = found.truth[kept].astype(np.int64)
     for seed in range(seeds):
         for name, n in (("majority", 0), ("snorkel", 0), ("dawid_skene", 0), ("stack", 100), ("stack", 300),
-                        ("auto", 100), ("auto", 300)):  # fmt: skip
+                        ("auto", 100), ("auto", 300), ("bootstrap", 0), ("bootstrap", 100), ("bootstrap", 300),
+                        ("label", 0), ("label", 100), ("label", 300)):  # fmt: skip
             gold, held_out = drawn(truth, told.groups, n, seed)
             given = Evidence(told.votes, SETS, told.balance, told.scores, gold, told.groups)
-            used = combine(LabelConfig(model=name, seed=seed), AXIS, given)
+            last = name in LAST
+            used = combine(LabelConfig(model="auto" if last else name, seed=seed), AXIS, given)
+            if last:
+                used = after(used, given, found.embeddings[kept], name == "bootstrap")
             called, real = decide(used.probabilities)[held_out], truth[held_out]
             right = called == real
             each = np.mean([right[real == c].mean() for c in range(K)])
@@ -150,7 +169,7 @@ def main() -> None:
             f"{mean:.3f} ({spread:.3f})"
             for mean, spread in zip(np.mean(rows, axis=0), np.std(rows, axis=0), strict=True)
         )
-        which = f"  {' '.join(taken[name])}" if name.startswith("auto") else ""
+        which = f"  {', '.join(taken[name])}" if name.startswith(("auto", *LAST)) else ""
         print(f"{name:<28}" + "".join(f"{cell:>16}" for cell in cells) + which)
 
 

@@ -197,6 +197,7 @@ class LabelConfig:
     """How votes become labels. `balance` is the share of each class; `functions` are Python files of your own.
 
     `advise` names labelling functions whose flags keep nothing back: votes like any other, once audits say so.
+    `bootstrap`: whether a classifier on embeddings is the last step; by default it is where a labeler makes them.
     """
 
     model: PluginName = "auto"
@@ -204,6 +205,7 @@ class LabelConfig:
     balance: Mapping[str, float] = field(default_factory=dict)
     functions: tuple[Path, ...] = ()
     advise: tuple[str, ...] = ()
+    bootstrap: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -251,6 +251,7 @@ class CandidatePool:
     judged: "np.ndarray"  # bool[n], somebody has decided
     embeddings: Vectors | None = None  # of n rows; None where no labeler makes them. Ask for few rows, not for all
     out_of_fold: "np.ndarray | None" = None  # float64[n, k], of models that had not seen the row's label; None: none
+    given: "np.ndarray | None" = None  # int8[n], the class that people, or else the label model, gave; None: as -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ use = "drawing"
 # use = "words"                       # titles, captions, categories; docs/labels.md
 
 # [[queues]]
-# use = "audit"                       # uncertain, conflict, gold or audit; a table only where it has options
+# use = "audit"                       # uncertain, suspect, conflict, gold, audit; a table only where it has options
 # strata = 5
 # [review]
 # double = 0.1                        # of a queue, judged by two people; gold = 0.05: the answer is known
@@ -84,6 +84,7 @@ use = "drawing"
 
 # [label]
 # functions = ["mine.py"]             # labelling functions of your own; docs/labels.md
+# bootstrap = false                   # no classifier on embeddings as the last step; docs/labels.md
 # advise = ["open_nsfw"]              # what it finds not safe is kept back no more, once 300 audited decisions say so
 
 [export]

@@ -40,13 +40,14 @@ WORDS = {  # 25 characters at most
 }
 ANEW = "catalog made anew"
 REASONS = ("failed", "reasons")  # what counts failures by reason
+SENTENCE = "bootstrap"  # what has a line of its own, `said`
 
 
 def worded(value: Any) -> Any:
     """An answer, or a part of it, with its names in words; beside a failure's reason the setting that decides it."""
     if isinstance(value, Mapping):
-        value = _once(value)
-        return {_word(key, one): _beside(one) if key in REASONS else worded(one) for key, one in value.items()}
+        plain = _plain(_once(value))
+        return {_word(key, one): _beside(one) if key in REASONS else worded(one) for key, one in plain.items()}
     return [_row(one) for one in value] if isinstance(value, list) else value
 
 
@@ -58,6 +59,15 @@ def _word(key: str, value: Any) -> str:
 def _once(value: Mapping[str, Any]) -> Mapping[str, Any]:
     """Where labelling functions are told of on every axis, those of the first one are not told of beside them, too."""
     return {key: one for key, one in value.items() if key != "functions" or "axes" not in value}
+
+
+def _plain(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What has a line of its own as that line, and nothing of it where there is none."""
+    if SENTENCE not in value:
+        return value
+    said = value[SENTENCE]
+    line = {SENTENCE: said["said"] if isinstance(said, Mapping) else said} if said else {}
+    return {key: one for key, one in value.items() if key != SENTENCE} | line
 
 
 def _row(one: Any) -> Any:

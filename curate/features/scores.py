@@ -25,7 +25,6 @@ from curate.store import holds
 from curate.store import samples as store_samples
 from curate.store.mentions import Mentions
 from curate.store.shards import assign
-from curate.store.tables import Table
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -76,31 +75,26 @@ def compute(
 
 def read(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Columns:
     """A labeler's columns, aligned with `ids`; NaN (or None) where a sample has no score."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
+    import numpy as np
 
     if labeler.needs.side == 0:
         return _without_pixels(ws, labeler, ids)
     columns = blank(labeler, len(ids))
-    whole = ws.table(name_of(labeler), fingerprint_of(labeler))
-    table = whole.read(list(labeler.columns)) if len(ids) > store_samples.FEW else _few(whole, labeler, ids)
-    if table is not None:
-        where = pc.index_in(pa.array(ids, pa.string()), value_set=table.column("id").combine_chunks())
-        found, places = where.is_valid().to_numpy(zero_copy_only=False), where.drop_null().to_numpy()
-        for name, values in columns.items():
-            values[found] = _to_numpy(table.column(name), values)[places]
+    row_of: dict[str, int] = {}
+    again = [(row, first) for row, name in enumerate(ids) if (first := row_of.setdefault(name, row)) != row]
+    seen = np.zeros(len(ids), dtype=bool)
+    for _, part in ws.table(name_of(labeler), fingerprint_of(labeler)).each(list(labeler.columns)):
+        if part is None:
+            continue
+        rows = np.array([row_of.get(one, -1) for one in part.column("id").to_pylist()], dtype=np.int64)
+        new = (rows >= 0) & ~seen[rows]  # an id that is in two parts counts once
+        seen[rows[new]] = True
+        for name, values in columns.items():  # part by part: embeddings of all fill gigabytes, and are here once
+            values[rows[new]] = _to_numpy(part.column(name), values)[new]
+    for row, first in again:
+        for values in columns.values():
+            values[row] = values[first]
     return columns
-
-
-def _few(whole: Table, labeler: Labeler, ids: Sequence[str]) -> "pa.Table | None":
-    """The rows of a few samples, a part at a time: a table of embeddings is never in memory for them."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    wanted = pa.array(ids, pa.string())
-    parts = (rows for _, rows in whole.each(list(labeler.columns)) if rows is not None)
-    found = [rows.filter(pc.is_in(rows.column("id"), wanted)) for rows in parts]
-    return pa.concat_tables(found) if found else None
 
 
 def unread(ws: Workspace, labelers: Sequence[Labeler], ids: Sequence[str]) -> list[str]:

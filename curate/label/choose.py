@@ -33,12 +33,13 @@ SUM = 1e-4  # how far a row of probabilities may be from a sum of 1
 class Combined:
     """What the votes come to on an axis: which `model` was asked, its probabilities float64[n, k] under the rule of
     `flags` (NaN where nothing is said), and `chosen`, why that one. `short`: what `auto` lacks of gold, None where that
-    is enough or it was not asked to go by it."""
+    is enough or it was not asked to go by it; `before`: the probabilities as the model gave them."""
 
     model: str
     probabilities: "np.ndarray"
     chosen: Mapping[str, Any]
     short: str | None = None
+    before: "np.ndarray | None" = None
 
 
 def combine(config: LabelConfig, axis: Axis, evidence: Evidence, accused: "np.ndarray | None" = None) -> Combined:
@@ -56,7 +57,12 @@ def combine(config: LabelConfig, axis: Axis, evidence: Evidence, accused: "np.nd
     found = _auto(config, axis, told) if config.model == "auto" else _named(config, told)
     probabilities = found.probabilities.copy()
     flags.withhold(probabilities, decide(probabilities), accused, safe)
-    return dataclasses.replace(found, probabilities=probabilities)
+    return dataclasses.replace(found, probabilities=probabilities, before=found.probabilities)
+
+
+def ask(config: LabelConfig, name: str, evidence: Evidence) -> "np.ndarray":
+    """What the label model of that name makes of evidence that holds no FAILED; raises UsageError as `combine` does."""
+    return _asked(config.model if config.model != "auto" else name, config.seed, evidence)
 
 
 def model(name: str, seed: int) -> LabelModel:

@@ -64,6 +64,7 @@ class Columns:
 
     `place` int64[n]: the label's place in `classes`, -1 for none. `probability` float64[n], NaN without a label.
     `human` are the rows that people labelled, with what they say. `withheld` int8[n]: a place in WITHHELD.
+    `by_model` bool[n]: the bootstrap classifier's, not the label model's.
     """
 
     ids: "pa.Array"
@@ -72,6 +73,7 @@ class Columns:
     probability: "np.ndarray"
     human: Mapping[int, views.Human]
     withheld: "np.ndarray"
+    by_model: "np.ndarray"
 
 
 def labels(ws: "Workspace", axis: Axis) -> Labels:
@@ -89,7 +91,11 @@ def labels(ws: "Workspace", axis: Axis) -> Labels:
     for sample, row, place, p, why in zip(*each, strict=True):
         if place >= 0:
             one = found.human.get(row)
-            by_sample[sample] = Label(found.classes[place], p, "weak", p) if one is None else _human(one)
+            by_sample[sample] = (
+                Label(found.classes[place], p, "model" if found.by_model[row] else "weak", p)
+                if one is None
+                else _human(one)
+            )
         if why:
             withheld[sample] = str(WITHHELD[why])
     return Labels(by_sample, withheld)
@@ -109,6 +115,10 @@ def columns(ws: "Workspace", axis: Axis, sets: samples.Sets | None = None) -> Co
     place, probability = np.full(n + len(more), -1), np.full(n + len(more), np.nan)
     if weak is not None:
         place[asked], probability[asked] = weak.places(axis.classes), _rounded(weak.probability())
+    by_model = np.zeros(n + len(more), dtype=bool)
+    if weak is not None and weak.rest.taught is not None:
+        by_model[asked] = weak.rest.taught.decided
+    by_model[judged] = False
     place[judged], probability[judged] = [axis.classes.index(one.label) for one in human.values()], 1.0
     withheld = np.zeros(n + len(more), dtype=np.int8)
     withheld[np.setdiff1d(_rows(sets, sorted(samples.disputed(ws.catalog, axis.name))), judged)] = _CONFLICT
@@ -119,7 +129,7 @@ def columns(ws: "Workspace", axis: Axis, sets: samples.Sets | None = None) -> Co
     withheld[kept], withheld[open_] = _CONTRADICTED, _CONFLICT
     place[kept], place[open_] = -1, -1
     probability[place < 0] = np.nan
-    return Columns(_with(sets.ids, more), axis.classes, place, probability, human, withheld)
+    return Columns(_with(sets.ids, more), axis.classes, place, probability, human, withheld, by_model)
 
 
 def _rows(sets: samples.Sets, ids: "Sequence[str] | pa.Array", more: list[str] | None = None) -> "np.ndarray":

@@ -41,6 +41,28 @@ def gold(ws: Workspace, axis: Axis, ids: Sequence[str]) -> Gold:
     return Gold(np.array([said.get(name, -1) for name in ids], dtype=np.int8), len(doubtful.intersection(ids)))
 
 
+def people(ws: Workspace, axis: Axis, ids: Sequence[str]) -> "np.ndarray":
+    """int8[n], what people said of each sample itself, in whatever queue; -1 for nothing, for what they contradict each
+    other about, and for what is not known to be out of the test split."""
+    import numpy as np
+
+    humans = views.humans(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes)
+    own = {name: one.label for name, one in humans.items() if not one.carried}
+    doubtful = set(contested(ws, axis)) if own else set()
+    said = {name: axis.classes.index(label) for name, label in own.items() if name not in doubtful}
+    found = np.array([said.get(name, -1) for name in ids], dtype=np.int8)
+    return np.where(may_train(ws, ids), found, np.int8(-1))
+
+
+def may_train(ws: Workspace, ids: Sequence[str]) -> "np.ndarray":
+    """bool[n], what is of a split, and not of the test split: dedupe says of which."""
+    import numpy as np
+
+    sql = "SELECT sample FROM members WHERE split IN ('train', 'val')"
+    known = {row[0] for row in ws.catalog.iterate_tuples(sql)}
+    return np.array([name in known for name in ids], dtype=bool)
+
+
 def groups(ws: Workspace, ids: Sequence[str]) -> "np.ndarray":
     """int32[n], the number of each sample's near-duplicate group; what dedupe has not seen is a group of its own."""
     import numpy as np

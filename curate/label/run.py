@@ -20,6 +20,7 @@ from curate.label.final import vanished
 from curate.label.function_report import alarms, pairs, report
 from curate.label.functions import Functions, Votes, own, unique, vote
 from curate.label.gold import Gold, agreement, gold, groups
+from curate.label.last import Last, last, wanted
 from curate.label.rows import rows
 from curate.label.table import Weak
 from curate.options import suggest
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from snorkel.labeling import LabelingFunction
 
 ANSWER = ("samples", "labelled", "abstained", "contradicted", "overruled", "vanished", "model", "functions", "gold")
-OF_AN_AXIS = ("model", "chosen", "gold", "gold_contradicted", "functions", "pairs", "false_alarms")
+OF_AN_AXIS = ("model", "chosen", "bootstrap", "gold", "gold_contradicted", "functions", "pairs", "false_alarms")
 ATTRIBUTES = ("id", "width", "height", "bytes", "media_type", "url")  # of each row, before the labelers' columns
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ def label(
     fields = [*ATTRIBUTES, *(f"{name}_{column}" for name, one in by_name(labelers).items() for column in one.columns)]
     asked, sliced = _functions(ws, functions, fields)
     check(ws.config.label, ws.config.taxonomy.axes)
+    vectors = wanted(ws.config.label.bootstrap, labelers)
     _check_advise(ws.config.label, [one.name for each in asked.values() for one in each])
     compute(ws, engine, labelers, progress)
     known = _asked(ws)
@@ -90,7 +92,7 @@ def label(
             ask = partial(rows, columns, mentions)
             votes = vote(asked[axis.name], axis, ask, len(known.samples), step)
         seen = voting.unseen(votes, np.array([one in lost for one in known.ids], dtype=bool))
-        weak = _labelling(ws, axis, seen, known, columns)
+        weak = _labelling(ws, axis, seen, known, columns, vectors)
         short = "; ".join([*filter(None, [covered["incomplete"]]), *voting.failing(votes)]) or None
         said = {**weak.report, **covered, "incomplete": short, **_sliced(ws, axis, sliced[axis.name], ask, known, weak)}
         found.append(dataclasses.replace(weak, report=said))
@@ -178,7 +180,10 @@ def columns_of(ws: Workspace, labelers: Sequence[Labeler], known: Sequence[Sampl
 # -- what the votes come to ------------------------------------------------------------------------------------------
 
 
-def _labelling(ws: Workspace, axis: Axis, votes: Votes, asked: Asked, columns: Mapping[str, Any]) -> Weak:
+def _labelling(
+    ws: Workspace, axis: Axis, votes: Votes, asked: Asked, columns: Mapping[str, Any], vectors: str | None
+) -> Weak:
+    """`vectors` names the column that the bootstrap learns from; None: there is no bootstrap."""
     import numpy as np
 
     for name, (count, first) in votes.faults.items():
@@ -195,17 +200,21 @@ def _labelling(ws: Workspace, axis: Axis, votes: Votes, asked: Asked, columns: M
     said = said.of(asked.survivors).without([votes.names.index(name) for name in advise])
     cast = dataclasses.replace(votes, matrix=votes.matrix[asked.survive])
     people = gold(ws, axis, asked.survivors)
-    used = combine(ws.config.label, axis, _evidence(ws, axis, cast, asked, people, columns), said.any)
-    places = decide(used.probabilities)
+    evidence = _evidence(ws, axis, cast, asked, people, columns)
+    used = combine(ws.config.label, axis, evidence, said.any)
+    end = last(
+        ws, Last(axis, asked.survivors, used, evidence, said.any), columns[vectors] if vectors else None, asked.survive
+    )
+    places = decide(end.probabilities)
     whole = np.full((len(asked.samples), len(axis.classes)), np.nan)
-    whole[asked.survive] = used.probabilities
+    whole[asked.survive] = end.probabilities
     labels = np.full(len(asked.samples), None, dtype=object)
     labels[asked.survive] = [axis.classes[place] if place >= 0 else None for place in places]
     found = _report(ws, axis, cast, asked.survivors, said, places, people) | {"advise": advise}
-    found |= {"model": used.model, "chosen": used.chosen}
+    found |= {"model": end.model, "chosen": end.chosen, "bootstrap": end.facts}
     _warn(axis, found, used.short)
     sets = [[axis.classes[n] for n in np.flatnonzero(one)] for one in votes.sets]
-    return Weak(asked.ids, labels.tolist(), whole, votes.matrix, axis.classes, sets, votes.names, found)
+    return Weak(asked.ids, labels.tolist(), whole, votes.matrix, axis.classes, sets, votes.names, found, end.taught)
 
 
 def _evidence(

@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +27,48 @@ DIGITS = 6
 
 
 @dataclass(frozen=True)
+class Taught:
+    """What the bootstrap classifier left of n samples: its probabilities float64[n, k], each by a head that was not
+    trained on the sample's group (NaN: none); which labels are its own, bool[n]; which samples it was trained on,
+    bool[n]; and the label model's own labels, None for none."""
+
+    held_out: "np.ndarray"
+    decided: "np.ndarray"
+    trained: "np.ndarray"
+    before: Sequence[str | None]
+
+    def columns(self) -> dict[str, Any]:
+        """As columns of the table."""
+        import numpy as np
+        import pyarrow as pa
+
+        flat = pa.array(self.held_out.round(DIGITS).astype(np.float64).reshape(-1))
+        return {
+            "held_out": pa.FixedSizeListArray.from_arrays(flat, self.held_out.shape[1]),
+            "decided": pa.array(self.decided, pa.bool_()),
+            "trained": pa.array(self.trained, pa.bool_()),
+            "before": pa.array(self.before, pa.string()),
+        }
+
+    @classmethod
+    def of(cls, table: "pa.Table", k: int) -> "Taught | None":
+        """From the columns of a table; None where there was no bootstrap."""
+        if "held_out" not in table.column_names:
+            return None
+        held_out = table.column("held_out").combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, k)
+        decided, trained = (table.column(one).to_numpy() for one in ("decided", "trained"))
+        return cls(held_out, decided, trained, table.column("before").to_pylist())
+
+
+@dataclass(frozen=True)
 class Weak:
     """n samples, sorted by id, on an axis of k classes, by m functions.
 
     `labels` is None where the model gives none, `probabilities` float64[n, k] NaN where it says nothing: nobody voted,
     the rule of `flags` keeps it back, or the sample is no survivor. `votes` int8[n, m] are places in `sets`, the
     classes that a vote is for, or ABSTAIN or FAILED; `functions` names who votes. `report` is `curate label`'s, with
-    `advise`, the functions whose flags are advice. All classes are those of the time of writing.
+    `advise`, the functions whose flags are advice. All classes are those of the time of writing. `taught` is the
+    bootstrap classifier's part (None: there was none).
     """
 
     ids: Sequence[str]
@@ -44,6 +79,7 @@ class Weak:
     sets: Sequence[Sequence[str]]
     functions: Sequence[str]
     report: Mapping[str, Any]
+    taught: Taught | None = None
 
     def probability(self) -> list[float | None]:
         """Of each sample's label."""
@@ -83,6 +119,7 @@ def write(ws: "Workspace", axis: Axis, weak: Weak) -> None:
             "probability": pa.array(weak.probability(), pa.float64()),
             "probabilities": _lists(weak.probabilities.round(DIGITS), ~np.isnan(weak.probabilities[:, :1]).any(axis=1)),
             "votes": _lists(weak.votes, np.ones(len(weak.votes), dtype=bool)),
+            **(weak.taught.columns() if weak.taught else {}),
         }
     )
     key = {"classes": list(weak.classes), "sets": [list(one) for one in weak.sets], "voters": list(weak.functions)}
@@ -172,5 +209,20 @@ def columns(ws: "Workspace", axis: Axis) -> Columns | None:
     probabilities[known] = each.flatten().to_numpy().reshape(-1, len(said["classes"]))
     cast = votes.flatten().to_numpy().reshape(len(table), len(said["voters"]))
     ids, labels = (table.column(name).combine_chunks().cast(pa.large_string()) for name in ("id", "label"))
-    rest = Weak([], [], probabilities, cast, said["classes"], said["sets"], said["voters"], said)
+    taught = Taught.of(table, len(said["classes"]))
+    rest = Weak([], [], probabilities, cast, said["classes"], said["sets"], said["voters"], said, taught)
     return Columns(ids, labels, rest)
+
+
+def taught_by(ws: "Workspace", ids: Collection[str]) -> list[str]:
+    """The axes, by name, whose bootstrap classifier was trained on one of these samples."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted, found = pa.array(sorted(ids), pa.string()), []
+    for axis, mark in ws.catalog.all("SELECT axis, fingerprint FROM labellings ORDER BY axis"):
+        table = ws.table("weak", mark).read()
+        if table is not None and "trained" in table.column_names:
+            taught = table.filter(table.column("trained")).column("id")
+            found += [str(axis)] * bool(pc.any(pc.is_in(taught, value_set=wanted)).as_py())
+    return found

@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import BusyError, ItemError, StoreError
 from curate.fingerprint import canonical
+from curate.label.table import taught_by
 from curate.media import pdq
 from curate.media.decode import Bounds
 from curate.media.parts import parts
@@ -131,11 +132,16 @@ def _plan(ws: "Workspace", receipt: Receipt, ids: Sequence[str], candidates: Seq
         digests={kind: [digest for one, digest in tombstones if one == kind] for kind in kinds},
         counts={"samples": len(ids), "candidates": len({row["candidate"] for row in places})} | count(catalog),
         recipients=_recipients(catalog, receipt.releases),
-        models=[row[0] for row in catalog.all("SELECT model FROM models ORDER BY 1") if row[0] in receipt.releases],
+        models=[*_trained(catalog, receipt.releases), *(f"bootstrap of axis {one}" for one in taught_by(ws, ids))],
         blocks_near=any(kind == "pdq" for kind, _ in tombstones),
     )
     exports = {version: redact.exported(ws, version) for version in receipt.releases}
     return Plan(receipt, ids, list(candidates), sorted(words), tombstones, exports)
+
+
+def _trained(catalog: "Catalog", releases: Collection[str]) -> list[str]:
+    """The models that were trained on one of these releases."""
+    return [row[0] for row in catalog.all("SELECT model FROM models ORDER BY 1") if row[0] in releases]
 
 
 def _with_frames(catalog: "Catalog", ids: Sequence[str]) -> list[str]:

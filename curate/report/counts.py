@@ -24,6 +24,7 @@ from curate.store.workspace import Workspace
 
 EXAMPLES, LOOKED_AT = 3, 100  # mentions named for each reason, of the first so many
 CONFLICTS = 20  # conflicts named; all are counted
+BY = ("human", "weak", "model")  # who gives labels: people, the label model, the bootstrap classifier
 
 _FILE_LINE = re.compile(r"[^:?#]{1,300}:\d{1,12}")
 
@@ -169,7 +170,7 @@ def labels(ws: Workspace, axis: Axis) -> dict[str, Any]:
     return {
         "axis": axis.name,
         "classes": [
-            {"class": name, "human": given[name, "human"], "weak": given[name, "weak"], "declared": declarations[name]}
+            {"class": name, **{by: given[name, by] for by in BY}, "declared": declarations[name]}
             for name in axis.classes
         ],
         "survivors": len(kept),

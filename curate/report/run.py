@@ -106,8 +106,8 @@ def pictures(ws: Workspace, facts: Mapping[str, Any], progress: Progress) -> dic
 
 
 def _given(label: Label | None) -> dict[str, Any]:
-    weak = label is not None and label.source == "weak"
-    return {"by": label and label.source, "probability": label.probability if label and weak else None}
+    machine = label is not None and label.source != "human"
+    return {"by": label and label.source, "probability": label.probability if label and machine else None}
 
 
 def render(facts: Mapping[str, Any]) -> str:
@@ -228,9 +228,10 @@ def _conflicts(found: Mapping[str, Any]) -> Table:
 def _labels(one: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str, Any]:
     """What one axis's section shows."""
     given = [
-        [row["class"], row["human"], row["weak"], row["human"] + row["weak"], row["declared"]] for row in one["classes"]
+        [row["class"], *(row[by] for by in figures.BY), sum(row[by] for by in figures.BY), row["declared"]]
+        for row in one["classes"]
     ]
-    whole = [sum(row[column] for row in given) for column in (1, 2, 3, 4)]
+    whole = [sum(row[column] for row in given) for column in range(1, 6)]
     return {
         "axis": one["axis"],
         "model": (found or {}).get("model"),
@@ -241,9 +242,10 @@ def _labels(one: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str
         **functions.tables(found or {}),
         "classes": table(
             "Labels by class and by who gave them",
-            ["Class", "Human", "Weak", "Labelled", "Declared by sources"],
+            ["Class", "Human", "Weak", "Model", "Labelled", "Declared by sources"],
             [*given, ["All", *whole]],
-            f"{one['survivors']:,} survivors; {_counted(one)}. A person's label goes before a weak one. Two sources may"
+            f"{one['survivors']:,} survivors; {_counted(one)}. A person's label goes before a weak one; the model"
+            " is the bootstrap classifier. Two sources may"
             " declare two classes of one sample.",
         ),
     }

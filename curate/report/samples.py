@@ -167,14 +167,14 @@ def _labelled(ws: Workspace, ids: "pa.Array", sets: Sets | None) -> Columns:
     import pyarrow as pa
 
     known = final.columns(ws, ws.config.taxonomy.first, sets)
-    judged, source = np.zeros(len(known.ids), dtype=np.int64), np.zeros(len(known.ids), dtype=np.int64)
+    judged, source = np.zeros(len(known.ids), dtype=np.int64), 2 * known.by_model.astype(np.int64)
     judged[list(known.human)] = [0 if one.carried else one.n for one in known.human.values()]
     source[list(known.human)] = 1
     judged[known.place < 0], source[known.place < 0] = 0, -1
     each = {
         "label": _words(known.place, known.classes),
         "probability": pa.array(known.probability),
-        "label_source": _words(source, ("weak", "human")),
+        "label_source": _words(source, ("weak", "human", "model")),
         "human_n": pa.array(judged),
         "withheld": _words(known.withheld.astype(np.int64) - 1, final.WITHHELD[1:]),
     }

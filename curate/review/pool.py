@@ -3,14 +3,14 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from curate.contracts import CandidatePool
 from curate.errors import UsageError
 from curate.features.embeddings import embeddings
 from curate.label import table
-from curate.label.final import CONTRADICTED, labels
+from curate.label.final import CONTRADICTED, Labels, labels
 from curate.records import Axis
 from curate.store import eligibility, samples, views
 from curate.store.workspace import Workspace
@@ -41,8 +41,8 @@ def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
     weak = _Weak.read(ws, axis, ids)
     safe = [name in axis.safe for name in axis.classes]
     judged = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version)
-    withheld = labels(ws, axis).withheld
-    contradicted = np.array([withheld.get(one) == CONTRADICTED for one in ids], dtype=bool)
+    known = labels(ws, axis)
+    contradicted = np.array([known.withheld.get(one) == CONTRADICTED for one in ids], dtype=bool)
     weak.probabilities[contradicted] = np.nan
     pool = CandidatePool(
         samples=ids,
@@ -54,6 +54,8 @@ def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
         contested=_contested(ws, axis, ids, judged),
         judged=np.array([one in judged for one in ids], dtype=bool),
         embeddings=embeddings(ws, ws.config, ids),
+        out_of_fold=weak.held_out,
+        given=_given(ws, axis, known, weak, ids),
     )
     return Frame(pool, left_out, hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest())
 
@@ -75,11 +77,13 @@ def _survivors(ws: Workspace) -> tuple[list[str], dict[str, int]]:
 
 @dataclass(frozen=True)
 class _Weak:
-    """What the label model and the functions say, rows as asked."""
+    """What the label model, the functions and the bootstrap say, rows as asked; None where there was no bootstrap."""
 
     probabilities: "np.ndarray"
     votes: "np.ndarray"
     sets: "np.ndarray"
+    held_out: "np.ndarray | None" = None
+    before: "Sequence[str | None] | None" = None
 
     @classmethod
     def read(cls, ws: Workspace, axis: Axis, ids: Sequence[str]) -> "_Weak":
@@ -97,7 +101,30 @@ class _Weak:
         rows = np.array([at.get(name, -1) for name in ids], dtype=np.int64)  # -1: not labelled yet, the last row
         blank = np.full((1, k), np.nan), np.full((1, weak.votes.shape[1]), -1, dtype=np.int8)
         probabilities, votes = np.vstack([weak.probabilities, blank[0]]), np.vstack([weak.votes.clip(-1), blank[1]])
-        return cls(probabilities[rows], votes[rows], weak.members())
+        found = cls(probabilities[rows], votes[rows], weak.members())
+        if (taught := weak.taught) is None:
+            return found
+        before = [taught.before[row] if row >= 0 else None for row in rows.tolist()]
+        return replace(found, held_out=np.vstack([taught.held_out, blank[0]])[rows], before=before)
+
+
+def _given(ws: Workspace, axis: Axis, known: Labels, weak: _Weak, ids: Sequence[str]) -> "np.ndarray | None":
+    """int8[n], what people, else the label model, said, -1 for nothing; None where there is nothing to hold against it.
+
+    What people said of test samples is left out: to ask again where a classifier thinks otherwise would bend what it is
+    measured on towards it.
+    """
+    import numpy as np
+
+    if weak.before is None:
+        return None
+    test = {row[0] for row in ws.catalog.iterate_tuples("SELECT sample FROM members WHERE split = 'test'")}
+    at: dict[str | None, int] = {name: place for place, name in enumerate(axis.classes)}
+    found = np.array([at.get(name, -1) for name in weak.before], dtype=np.int8)
+    for row, name in enumerate(ids):
+        if (one := known.by_sample.get(name)) is not None and one.source == "human":
+            found[row] = -1 if name in test else at[one.name]
+    return found
 
 
 def _contested(ws: Workspace, axis: Axis, ids: Sequence[str], judged: Mapping[str, Counter[str]]) -> "np.ndarray":

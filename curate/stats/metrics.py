@@ -52,6 +52,8 @@ def said_by(sources: Sequence[str]) -> dict[str, Any]:
     """
     counts = {name: sum(one == name for one in sources) for name in ("human", "weak", "model")}
     machine = "the label model" if counts["weak"] or not counts["model"] else "a classifier"
+    if counts["weak"] and counts["model"]:
+        machine = "the label model and a classifier"
     heading = "accuracy" if counts["human"] == len(sources) and sources else f"agreement with {machine}"
     if counts["human"] and heading != "accuracy":
         heading = f"agreement with people ({counts['human']} labels) and {machine}"

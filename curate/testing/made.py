@@ -68,7 +68,7 @@ def pool() -> CandidatePool:
     embeddings = rng.normal(0, 1, (n, 8)).astype(np.float16)
     return CandidatePool(
         names, probabilities, told.votes, told.sets, unsafe, contradicted, contested, judged, embeddings,
-        rng.dirichlet(np.ones(k), n),
+        rng.dirichlet(np.ones(k), n), rng.integers(-1, k, n).astype(np.int8),
     )  # fmt: skip
 
 

@@ -275,7 +275,7 @@ def test_the_page_says_the_same(build: Builder) -> None:
     assert page.cells("Failures by reason")["http_404"][:2] == ["3", "no"]
     assert page.cells("Failures by reason")["timeout"][:2] == ["2", "yes"]
     assert page.cells("Candidates by source")["urllist:aa"] == ["raw_data", "10", "3", "6", "1"]
-    assert page.cells("Labels by class and by who gave them")["All"] == ["1", "1", "2", "3"]
+    assert page.cells("Labels by class and by who gave them")["All"] == ["1", "1", "0", "2", "3"]
     assert page.cells("Labelling functions")["drawing"] == ["0.500", "0.250", "0.125", *["–"] * 6]
     assert page.cells("Groups, collapse sets, splits")["Duplicates"][0] == "1"
     assert page.cells("Planted") == {"a copy": ["7"]}

@@ -10,7 +10,7 @@ import pytest
 from curate.config import Config
 from curate.errors import UsageError
 from curate.label import final
-from curate.label.table import Weak, write
+from curate.label.table import Taught, Weak, write
 from curate.report import samples as reading
 from curate.report.samples import COLUMNS, samples
 from curate.store import columns
@@ -117,7 +117,10 @@ def _weak(ws: Workspace, ids: list[str], chance: np.random.Generator) -> None:
     found = [CLASSES[place] if place >= 0 else None for place in places.tolist()]
     report: dict[str, Any] = {"advise": {"b": {}}} if chance.random() < 0.5 else {}
     sets = [[name] for name in CLASSES]
-    write(ws, ws.config.taxonomy.first, Weak(names, found, each, votes, CLASSES, sets, ["a", "b", "c"], report))
+    decided = np.array([label is not None for label in found]) & (chance.random(len(names)) < 0.3)
+    taught = Taught(np.full(each.shape, np.nan), decided, decided, [None] * len(names))
+    weak = Weak(names, found, each, votes, CLASSES, sets, ["a", "b", "c"], report, taught)
+    write(ws, ws.config.taxonomy.first, weak)
 
 
 def same(found: pd.DataFrame, expected: list[dict[str, Any]]) -> None:

@@ -23,6 +23,7 @@ from curate.review.journal import Journal
 from curate.review.queues.audit import Audit, allocate
 from curate.review.queues.conflict import Conflict
 from curate.review.queues.gold import Gold
+from curate.review.queues.suspect import Suspect
 from curate.review.queues.uncertain import Uncertain
 from curate.screening.quarantine import quarantine
 from curate.store import views
@@ -65,6 +66,67 @@ def test_uncertain_takes_the_smallest_margins(ws: Workspace) -> None:
     assert sorted(margins[row["sample"]] for row in items(ws, "uncertain")) == sorted(margins.values())[:10]
     assert (drawn["items"], drawn["reported"], drawn["blind"], drawn["made"]) == (10, False, False, True)
     assert all(row["inclusion"] is None for row in items(ws, "uncertain"))
+
+
+def of(probabilities: np.ndarray, **known: Any) -> CandidatePool:
+    """A pool of which that much is known, in which nobody votes, contests, judges or accuses."""
+    n, k = probabilities.shape
+    no = np.zeros(n, dtype=bool)
+    votes = np.full((n, 1), -1, dtype=np.int8)
+    sure = {"contradicted": no, "contested": np.zeros(n, np.int8), "judged": no} | known
+    return CandidatePool(
+        samples=[f"{row:064x}" for row in range(n)], probabilities=probabilities, votes=votes,
+        sets=np.eye(k, dtype=bool), unsafe=1 - probabilities[:, 0], **sure,
+    )  # fmt: skip
+
+
+def test_uncertain_spreads_over_embeddings() -> None:
+    """Of 100 unsure rows 90 lie in one place and ten apart: by the margin alone all twelve would come from the one."""
+    p = np.full((1000, 2), [0.9, 0.1])
+    p[:100] = [[0.5 + row / 10_000, 0.5 - row / 10_000] for row in range(100)]
+    vectors = np.tile(np.eye(12)[0], (1000, 1)) + np.random.default_rng(0).normal(0, 0.01, (1000, 12))
+    vectors[90:100] = np.eye(12)[1:11]
+    alone = Uncertain().pick(of(p), 12)
+    spread = Uncertain().pick(of(p, embeddings=vectors), 12)
+    assert [one.row for one in alone] == list(range(12))
+    assert {one.stratum for one in alone} == {"margin alone"}
+    assert spread[0].row == 0
+    assert set(range(90, 100)) <= {one.row for one in spread}
+    assert {one.stratum for one in spread} == {"spread"}
+    vectors[:50] = np.nan  # what has no vector has its share, by its margin
+    mixed = Uncertain().pick(of(p, embeddings=vectors), 12)
+    assert [one.row for one in mixed if one.stratum == "margin alone"] == list(range(5))
+    assert len({one.row for one in mixed}) == 12
+
+
+def test_suspect_finds_labels_that_were_flipped() -> None:
+    """40 of 400 labels are wrong, and a classifier that had not seen them is right nine times of ten."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 400)
+    said = rng.dirichlet(np.ones(3), 400) * 0.3
+    said[np.arange(400), np.where(rng.random(400) < 0.9, truth, (truth + 2) % 3)] += 0.7
+    given_ = truth.astype(np.int8)
+    given_[:40] = (truth[:40] + 1) % 3
+    given_[40:50] = -1
+    judged = np.arange(400) % 4 == 0
+    pool = of(said, out_of_fold=said, given=given_, judged=judged)
+    found = [one.row for one in Suspect().pick(pool, 400)]
+    assert len(set(range(40)) & set(found)) >= 34
+    assert len(found) < 100
+    assert not set(found) & set(range(40, 50))
+    strata = [one.stratum for one in Suspect().pick(pool, 400)]
+    assert strata == sorted(strata, key=("people", "label", "parted").index)
+    assert all(judged[one.row] == (one.stratum == "people") for one in Suspect().pick(pool, 400))
+    assert Suspect().pick(of(said), 40) == []
+
+
+def test_suspect_tells_what_merely_parts_from_what_is_likely_wrong() -> None:
+    """The classifier names another class of rows 2 and 3; of row 3 it is less sure than of that class's own."""
+    said = np.array([[0.9, 0.1], [0.1, 0.9], [0.05, 0.95], [0.45, 0.55], [0.4, 0.6]])
+    pool = of(said, out_of_fold=said, given=np.array([0, 1, 0, 0, 1], dtype=np.int8))
+    assert [(one.row, one.stratum) for one in Suspect().pick(pool, 5)] == [(2, "label"), (3, "parted")]
+    contradicted = of(said, out_of_fold=said, given=pool.given, contradicted=np.arange(5) == 2)
+    assert [one.row for one in Suspect().pick(contradicted, 5)] == [3]
 
 
 def test_conflict_names_who_contradicts_whom(ws: Workspace) -> None:
@@ -150,6 +212,7 @@ def test_every_queue_takes_any_pool(n: int, size: int, seed: int, name: str) -> 
         np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]], dtype=bool), 1 - probabilities[:, 0],
         np.isnan(probabilities[:, 0]) & (rng.random(n) < 0.5),
         rng.integers(0, 3, n).astype(np.int8), rng.random(n) < 0.3,
+        *((rng.normal(0, 1, (n, 4)), rng.dirichlet(np.ones(3), n), rng.integers(-1, 3, n)) if seed % 2 else ()),
     )  # fmt: skip
     try:
         picks = plugin.pick(pool, size)

@@ -142,6 +142,7 @@ def test_how_much_may_be_of_what_was_not_seen(seen: int, n: int, bound: float) -
         (["weak"] * 3, "agreement with the label model"),
         (["model"] * 2, "agreement with a classifier"),
         (["human", "weak"], "agreement with people (1 labels) and the label model"),
+        (["weak", "model"], "agreement with the label model and a classifier"),
         ([], "agreement with the label model"),
     ],
 )

@@ -41,9 +41,10 @@ def labels(ws: Workspace, axis: Axis) -> tuple[dict[str, tuple[str, float, str, 
     """Label, probability, who says so, how many people judged it, by sample; and why what is withheld is."""
     found: dict[str, tuple[str, float, str, int]] = {}
     if (weak := table.read(ws, axis)) is not None:
-        for name, label, p in zip(weak.ids, weak.labels, weak.probability(), strict=True):
+        decided = [False] * len(weak.ids) if weak.taught is None else weak.taught.decided.tolist()
+        for name, label, p, own in zip(weak.ids, weak.labels, weak.probability(), decided, strict=True):
             if label in axis.classes:
-                found[name] = (str(label), round(float(p or 0), 4), "weak", 0)
+                found[name] = (str(label), round(float(p or 0), 4), "model" if own else "weak", 0)
     members = dict(ws.catalog.iterate_tuples("SELECT sample, collapse FROM members"))
     humans = people(ws, axis, members)
     found |= {name: (label, 1.0, "human", n) for name, (label, n) in humans.items()}
