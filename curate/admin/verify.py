@@ -151,6 +151,7 @@ def _journal(ws: Workspace, found: Findings, repair: bool) -> None:
         secret = journal.secret()
         if secret == catalog.get("secret"):
             catalog.take_journal()
+            ws.tombstones.returned()
         elif secret is not None:
             found.add("corrupt", journal.path.name, "it belongs to another workspace; move it away, and repair again")
             return

@@ -132,12 +132,13 @@ class Tombstones:
                 db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_MERGED, last))
 
     def returned(self) -> None:
-        """Hold the samples that are here although they were taken down; forget where candidates without bytes were."""
+        """Hold the samples that are here, or that people's words are about, although they were taken down; forget where
+        candidates without bytes were."""
         catalog = self._catalog
         gone: dict[str, dict[str, str]] = {}
         for kind, digest, receipt in catalog.all("SELECT kind, digest, receipt FROM tombstones"):
             gone.setdefault(kind, {})[digest] = receipt
-        samples = [row[0] for row in catalog.all("SELECT id FROM samples")]
+        samples = [row[0] for row in catalog.all(_NAMED)]
         back = [(one, gone["sha256"].get(catalog.digest("sha256", one))) for one in samples if "sha256" in gone]
         with catalog.tx() as db:
             db.executemany("INSERT OR IGNORE INTO removing VALUES (?, ?)", (row for row in back if row[1] is not None))
@@ -210,6 +211,11 @@ def refuse(catalog: Catalog, db: Any, locator: Locator) -> None:
     )
 
 
+_NAMED = """
+SELECT id FROM samples UNION SELECT sample FROM decisions UNION SELECT sample FROM precedents
+    UNION SELECT carried_from FROM decisions WHERE carried_from IS NOT NULL
+    UNION SELECT subject FROM quarantine WHERE kind = 'sample'
+"""  # the last ones are what an older journal brings back
 _NEW = """
 INSERT INTO tombstones VALUES (?, ?, ?, ?, ?) ON CONFLICT (kind, digest)
     DO UPDATE SET reason = excluded.reason, receipt = excluded.receipt WHERE reason = ?
