@@ -150,6 +150,8 @@ class Onnx:
     def _probabilities(self, values: "np.ndarray") -> "np.ndarray":
         import numpy as np
 
+        if not np.isfinite(values).all():  # no abstention: it has not looked at the picture
+            raise ValueError("the model answers with what is no number")
         if self.activation == "none":
             return values
         wide = np.asarray(values, np.float64)

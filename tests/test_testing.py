@@ -1,5 +1,6 @@
 """The suite for authors of plug-ins: what it finds, `curate new`, and `curate doctor --plugin`."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from curate import plugins, testing
+from curate.engine import _confine as confinement
 from tests.support.outside import NAMES, SAFE, SOURCE, call, furnish, of_file, text
 
 KINDS = sorted(NAMES)
@@ -131,3 +133,21 @@ def test_doctor_says_what_is_wrong_with_one_file(tmp_path: Path) -> None:
     assert "it has a column of 'int8'" in run.stdout
     (root / "my_labeler.py").write_text("import nowhere_at_all\n")
     assert "nowhere_at_all" in call(root, "doctor", "--plugin", str(root / "my_labeler.py"), code=2)
+
+
+@pytest.mark.parametrize(("does", "said"), [
+    ('open("EVIL", "w").write("x")', "PermissionError|denied"),
+    ('__import__("socket").create_connection(("127.0.0.1", 9), 1)', "PermissionError|denied|not permitted"),
+    ('open("/etc/hostname").read()', "PermissionError|denied"),
+])  # fmt: skip
+def test_a_labeler_is_tried_where_label_runs_it(does: str, said: str, tmp_path: Path) -> None:
+    root = furnish(tmp_path, SAFE + SOURCE)
+    does = does.replace("EVIL", str(tmp_path / "evil"))
+    wrong = text("labelers").replace("        means =", f"        {does}\n        means =")
+    (root / "my_labeler.py").write_text(wrong)
+    command = [sys.executable, "-m", "cli", "doctor", "--plugin", str(root / "my_labeler.py"), "-w", str(root)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert not (tmp_path / "evil").exists()
+    if confinement.lacking() is None:
+        assert run.returncode == 1, run.stdout
+        assert re.search(said, run.stdout), run.stdout

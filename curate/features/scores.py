@@ -73,12 +73,15 @@ def compute(
     return Computed(failed, rebuilt)
 
 
-def read(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Columns:
-    """A labeler's columns, aligned with `ids`; NaN (or None) where a sample has no score."""
+def read(ws: Workspace, labeler: Labeler, ids: Sequence[str], lost: set[str] | None = None) -> Columns:
+    """A labeler's columns, aligned with `ids`; NaN (or None) where a sample has no score.
+
+    A labeler without pixels is asked now: to `lost` are added the samples that it raised on (of others, see `unread`).
+    """
     import numpy as np
 
     if labeler.needs.side == 0:
-        return _without_pixels(ws, labeler, ids)
+        return _without_pixels(ws, labeler, ids, set() if lost is None else lost)
     columns = blank(labeler, len(ids))
     row_of: dict[str, int] = {}
     again = [(row, first) for row, name in enumerate(ids) if (first := row_of.setdefault(name, row)) != row]
@@ -133,7 +136,7 @@ def samples(ws: Workspace, ids: Sequence[str] | None = None) -> dict[str, Sample
     return {row["id"]: store_samples.sample(row) for row in rows}
 
 
-def _without_pixels(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Columns:
+def _without_pixels(ws: Workspace, labeler: Labeler, ids: Sequence[str], lost: set[str]) -> Columns:
     labeler = copy.copy(labeler)
     labeler.load()
     stored, mentions = samples(ws, ids), Mentions(ws.catalog)
@@ -148,6 +151,7 @@ def _without_pixels(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Colu
         }
         for n, why in fill(columns, labeler, views).items():
             log.warning("sample %s has no score: %s", ids[n], why)
+            lost.add(ids[n])
     return columns
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 TIE = 1e-5  # two classes nearer than this are as probable as each other
 ENOUGH = 3  # functions that vote, from which on nobody's answer is needed to weigh them
+SOME = 0.01  # of the rows, on which a function votes for one class, or it is none of these
+COPY = 0.9  # of the rows on which either votes, where both give one answer: the second is none of these
+TURNED = 0.01  # of the rows on which all votes are for one class, that a model without gold may call something else
 GOLD, EACH = 50, 5  # rows of gold, and of each class, from which on `auto` goes by them
 DOUBT = (
     0.001  # of every answer, spread evenly, before its logarithm is taken: being sure and wrong costs log(k / DOUBT)
@@ -143,6 +146,9 @@ def _auto(config: LabelConfig, axis: Axis, evidence: Evidence) -> Combined:
     if short := lacking(axis, evidence):
         reason = f"{short}; {_rule(deciding)}"
         found = _asked(fallback, config.seed, evidence)
+        if fallback == "snorkel" and (turned := _turned(found, evidence)):
+            reason += f", which calls {turned} otherwise: majority"
+            fallback, found = "majority", _asked("majority", config.seed, evidence)
         losses = {fallback: log_loss(found, evidence.gold, evidence.balance)} if n else {}
         return Combined(fallback, found, _chosen(fallback, losses, n, reason), short)
     losses, best, kept = {}, names[0], np.empty(0)
@@ -172,14 +178,44 @@ def lacking(axis: Axis, evidence: Evidence) -> str | None:
 
 
 def _deciding(evidence: Evidence) -> int:
-    """How many functions vote for one class somewhere."""
+    """How many functions vote for one class on some of the rows, and are no copies of each other."""
+    import numpy as np
+
+    k, kept = evidence.sets.shape[1], list[Any]()
+    for votes in evidence.votes.T:
+        cast = (votes >= 0) & (votes < k)
+        if cast.any() and cast.mean() >= SOME and not any(_copy(votes, cast, other) for other in kept):
+            kept.append(np.where(cast, votes, -1))
+    return len(kept)
+
+
+def _copy(votes: "np.ndarray", cast: "np.ndarray", other: "np.ndarray") -> bool:
+    either = cast | (other >= 0)
+    return bool((cast & (votes == other)).sum() >= COPY * either.sum())
+
+
+def _turned(probabilities: "np.ndarray", evidence: Evidence) -> str | None:
+    """On how many of the rows on which all votes for a class are for one, a model says another; None for hardly any.
+
+    Weighing functions against each other cannot show that all of them are wrong: only people can.
+    """
+    import numpy as np
+
     k = evidence.sets.shape[1]
-    return int(((evidence.votes >= 0) & (evidence.votes < k)).any(axis=0).sum())
+    single = np.where(evidence.votes < k, evidence.votes, -1)
+    most = single.max(axis=1)
+    alone = (most >= 0) & ((single == most[:, None]) | (single < 0)).all(axis=1)
+    alone &= ((evidence.votes < k) | evidence.sets[evidence.votes.clip(0), most[:, None]]).all(axis=1)
+    answers = decide(probabilities)
+    other = alone & (answers >= 0) & (answers != most)
+    worst = max((other[alone & (most == n)].mean() for n in range(k) if (alone & (most == n)).any()), default=0.0)
+    return f"{int(other.sum())} of {int(alone.sum())} rows on which all agree" if worst > TURNED else None
 
 
 def _rule(deciding: int) -> str:
-    few = f"fewer than {ENOUGH} functions vote for one class ({deciding}): majority"
-    return few if deciding < ENOUGH else f"{deciding} functions vote for one class: snorkel"
+    what = f"functions vote for one class on {SOME:.0%} of the rows, and are no copies"
+    few = f"fewer than {ENOUGH} {what} ({deciding}): majority"
+    return few if deciding < ENOUGH else f"{deciding} {what}: snorkel"
 
 
 def _chosen(name: str, losses: Mapping[str, float], n: int, reason: str) -> dict[str, Any]:

@@ -226,7 +226,10 @@ class _Ask:
 
     def __call__(self, item: Any) -> int:
         with staying():
-            answer = operator.index(self.function(item))
+            said = self.function(item)
+        if isinstance(said, (bool, str)):
+            raise TypeError(f"{said!r} is no answer: a class's place in the axis's classes, or -1")
+        answer = operator.index(said)
         if not ABSTAIN <= answer < len(self.places):
             raise ValueError(f"{answer} is neither -1 nor one of its {len(self.places)} answers' places")
         return ABSTAIN if answer == ABSTAIN else self.places[answer]

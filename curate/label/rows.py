@@ -8,7 +8,7 @@ pays for none.
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 from curate.policy.written import Written
@@ -18,13 +18,27 @@ TEXTS = frozenset({*(one.name for one in fields(Written)), "words"})
 
 
 class Row(SimpleNamespace):
-    """A sample's columns as attributes; `TEXTS` are there as well, and are not among `vars`."""
+    """A sample's columns as attributes; `TEXTS` are there as well, and are not among `vars`.
 
-    __slots__ = ("_part", "_place")
+    All functions are asked about the same row, so none can change it; a copy, which preprocessors change, it can.
+    """
 
-    def __init__(self, known: Mapping[str, Any], part: "_Part | _One", place: int = 0) -> None:
+    __slots__ = ("_part", "_place", "_shared")
+
+    def __init__(self, known: Mapping[str, Any], part: "_Part | _One", place: int = 0, shared: bool = False) -> None:
         super().__init__(**known)
-        self._part, self._place = part, place
+        for name, value in (("_part", part), ("_place", place), ("_shared", shared)):
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._shared:
+            raise AttributeError(f"a row cannot be changed ({name}): other functions see it, too; change a copy.copy()")
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if self._shared:
+            raise AttributeError(f"a row cannot be changed ({name}): other functions see it, too; change a copy.copy()")
+        super().__delattr__(name)
 
     def __getattr__(self, name: str) -> Any:
         if name in TEXTS:
@@ -62,10 +76,19 @@ class Rows(list[Row]):
 
 def rows(columns: Mapping[str, Any], mentions: Mentions, start: int, stop: int) -> Rows:
     """Rows `start` to `stop` of columns that have `id`."""
-    parts = {name: values[start:stop] for name, values in columns.items()}
+    parts = {name: _unchanging(values[start:stop]) for name, values in columns.items()}
     plain = [part.tolist() if getattr(part, "ndim", 0) == 1 else part for part in parts.values()]
     part = _Part(mentions, parts["id"])
     each = zip(*plain, strict=True)
-    made = Rows(Row(dict(zip(columns, values, strict=True)), part, place) for place, values in enumerate(each))
-    made.columns = parts
+    made = Rows(Row(dict(zip(columns, values, strict=True)), part, place, True) for place, values in enumerate(each))
+    made.columns = MappingProxyType(parts)
     return made
+
+
+def _unchanging(values: Any) -> Any:
+    """The same, as no function can change it for those that come after."""
+    if not hasattr(values, "flags"):
+        return tuple(values)
+    seen = values.view()
+    seen.flags.writeable = False
+    return seen

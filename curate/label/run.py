@@ -21,9 +21,10 @@ from curate.label.function_report import alarms, pairs, report
 from curate.label.functions import Functions, Votes, own, unique, vote
 from curate.label.gold import Gold, agreement, gold, groups
 from curate.label.last import Last, last, wanted
-from curate.label.rows import rows
+from curate.label.rows import TEXTS, rows
 from curate.label.table import Weak
 from curate.options import suggest
+from curate.plugins import name_of
 from curate.progress import Progress
 from curate.records import Axis, Sample
 from curate.stats.coverage import over_some
@@ -75,15 +76,17 @@ def label(
     import numpy as np
 
     started = time.monotonic()
-    fields = [*ATTRIBUTES, *(f"{name}_{column}" for name, one in by_name(labelers).items() for column in one.columns)]
+    fields = fields_of(labelers)
     asked, sliced = _functions(ws, functions, fields)
     check(ws.config.label, ws.config.taxonomy.axes)
+    _check_classes(labelers, ws.config.taxonomy.axes)
     vectors = wanted(ws.config.label.bootstrap, labelers)
     _check_advise(ws.config.label, [one.name for each in asked.values() for one in each])
     compute(ws, engine, labelers, progress)
     known = _asked(ws)
-    columns, mentions = columns_of(ws, labelers, known.samples), Mentions(ws.catalog)
-    lost = frozenset(unread(ws, labelers, known.ids))
+    faulted = set[str]()
+    columns, mentions = columns_of(ws, labelers, known.samples, faulted), Mentions(ws.catalog)
+    lost = faulted.union(unread(ws, labelers, known.ids))
     blind = lost.intersection(known.survivors)
     covered = over_some(len(known.survivors), len(blind), partial(eligibility.nothing, ws.catalog))
     found = []
@@ -150,6 +153,18 @@ def _sliced(
     return {"slices": list(slices.report(some, ask, known.survive, places, gold(ws, axis, known.survivors).classes))}
 
 
+def _check_classes(labelers: Sequence[Labeler], axes: Sequence[Axis]) -> None:
+    """Refuse what a labeler's option `classes` says of an output, where no axis has that class."""
+    known = [name for axis in axes for name in axis.classes]
+    for one in labelers:
+        said = getattr(one, "classes", None)
+        for output, names in said.items() if isinstance(said, Mapping) else ():
+            for name in names:
+                if name not in known:
+                    where = f"labelers.{name_of(one)}.classes.{output}"
+                    raise UsageError(f"{where}: no such class '{name}'; {suggest(str(name), known)}")
+
+
 def _check_advise(config: LabelConfig, names: Sequence[str]) -> None:
     for name in config.advise:
         if name not in names:
@@ -165,15 +180,30 @@ def _asked(ws: Workspace) -> Asked:
     return Asked([stored[one.id] for one in active], np.array([one.survives for one in active], dtype=bool))
 
 
-def columns_of(ws: Workspace, labelers: Sequence[Labeler], known: Sequence[Sample]) -> dict[str, Any]:
-    """The fields of a row: what is known of the sample, and `<labeler>_<column>`."""
+def fields_of(labelers: Sequence[Labeler]) -> list[str]:
+    """The names of a row's fields: what is known of the sample, and `<labeler>_<column>`.
+
+    Raises UsageError where two are one name: a function that reads it would see the wrong numbers.
+    """
+    named = [(f"{name}_{column}", name) for name, one in by_name(labelers).items() for column in one.columns]
+    taken = dict.fromkeys((*ATTRIBUTES, *TEXTS), "a row")
+    for field, name in named:
+        if (other := taken.setdefault(field, name)) != name:
+            raise UsageError(f'labelers.{name}: its column is {field}, which {other} has, too; give it a name = "..."')
+    return [*ATTRIBUTES, *(field for field, _ in named)]
+
+
+def columns_of(
+    ws: Workspace, labelers: Sequence[Labeler], known: Sequence[Sample], lost: set[str] | None = None
+) -> dict[str, Any]:
+    """The fields of a row: what is known of the sample, and `<labeler>_<column>`; `lost` as of `scores.read`."""
     ids = [sample.id for sample in known]
     found = "SELECT sample, min(locator) FROM candidates WHERE kind = 'url' AND sample IS NOT NULL {} GROUP BY sample"
     urls = dict(ws.catalog.iterate_tuples(*some(found, "AND sample", ids)))
     columns: dict[str, Any] = {name: [getattr(one, name) for one in known] for name in ATTRIBUTES[:-1]}
     columns["url"] = [urls.get(name) for name in ids]
     for name, labeler in by_name(labelers).items():
-        columns |= {f"{name}_{column}": values for column, values in read(ws, labeler, ids).items()}
+        columns |= {f"{name}_{column}": values for column, values in read(ws, labeler, ids, lost).items()}
     return columns
 
 

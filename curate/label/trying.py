@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Labeler
 from curate.errors import UsageError
-from curate.features.scores import by_name, samples, unread
+from curate.features.scores import samples, unread
 from curate.label import flags, slices
 from curate.label import functions as voting
 from curate.label.flags import FAILED
@@ -17,7 +17,7 @@ from curate.label.function_report import report
 from curate.label.functions import Functions, Votes, own, unique, vote
 from curate.label.gold import gold
 from curate.label.rows import rows
-from curate.label.run import ATTRIBUTES, columns_of
+from curate.label.run import columns_of, fields_of
 from curate.progress import Progress
 from curate.records import Axis
 from curate.stats.intervals import wilson
@@ -51,8 +51,7 @@ def attempt(
     Nothing is scored: what `curate label` has not looked at yet counts as `unscored`. Raises UsageError as `label` does
     for a file that cannot be run, and where no sample counts.
     """
-    axes, fields = ws.config.taxonomy.axes, list(ATTRIBUTES)
-    fields += [f"{name}_{column}" for name, one in by_name(labelers).items() for column in one.columns]
+    axes, fields = ws.config.taxonomy.axes, fields_of(labelers)
     mine = own([path], axes)
     axis = next(axis for axis in axes if mine[axis.name])
     here = path.resolve()
@@ -64,12 +63,13 @@ def attempt(
     if not ids:
         raise UsageError(eligibility.nothing(ws.catalog))
     known = samples(ws, ids)
-    columns = columns_of(ws, labelers, [known[name] for name in ids])
+    faulted = set[str]()
+    columns = columns_of(ws, labelers, [known[name] for name in ids], faulted)
     ask = partial(rows, columns, Mentions(ws.catalog))
     with progress.stage("vote", len(ids)) as step:
         votes = vote(voters, axis, ask, len(ids), step)
-    lost = frozenset(unread(ws, labelers, ids))
-    trial = _Trial(axis, votes, ids, drawn, gold(ws, axis, ids).classes)
+    lost = faulted.union(unread(ws, labelers, ids))
+    trial = _Trial(axis, votes, ids, drawn, gold(ws, axis, ids).classes, len(lost))
     names = [one.name for one in mine[axis.name] if one in voters]
     facts = {
         "file": str(path), "axis": axis.name, "samples": drawn, "labelled_by_people": int((trial.gold >= 0).sum()),
@@ -104,6 +104,7 @@ class _Trial:
     ids: Sequence[str]
     drawn: int  # how many rows, the first ones, stand for all
     gold: "np.ndarray"
+    unscored: int
 
     def of(self, name: str) -> dict[str, Any]:
         """What there is to say of one function: shares of the rows that stand for all, accuracy on all gold."""
@@ -118,6 +119,8 @@ class _Trial:
         flagged = flags.flags(some.matrix, some.sets, safe)
         alone = int((flagged[:, column] & (flagged.sum(axis=1) == 1)).sum())
         found |= {"votes": counts, "flags_alone": alone, **self._beside(some.matrix, column)}
+        if not counts and self.unscored:
+            found["help"] = f"{name} never votes: what it reads may have no scores yet; `curate label`, then try again"
         return found
 
     def _counts(self, votes: "np.ndarray") -> dict[str, int]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from curate import __version__
+from curate.ending import uninterrupted
 from curate.errors import BusyError, DiskFullError, StoreError
 from curate.fingerprint import canonical
 from curate.store import journal_log
@@ -89,7 +90,7 @@ class Catalog:
 
     def close(self) -> None:
         """Close the file, after folding the write-ahead log in: SQLite would do it unsealed. May be done twice."""
-        with self._lock:
+        with uninterrupted(), self._lock:  # left half-way, SQLite would fold it in when the connection is collected
             if self.seal.closed:
                 return
             try:

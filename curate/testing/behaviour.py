@@ -7,19 +7,22 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import numpy as np
 
+from curate.config import EngineConfig
 from curate.contracts import Selection, Stamped
+from curate.engine import Aside
 from curate.errors import UsageError
 from curate.features.score_worker import Columns, blank, fill
 from curate.fetch.listing import fault_of
 from curate.net.loops import finished
+from curate.plugins import digest_of
 from curate.records import CorruptRow, Dated, ListedHash, Locator, Manifest, Page, Response, SkippedRow
 from curate.testing import made
 
@@ -121,17 +124,53 @@ def _stamped(plugin: Stamped, classes: frozenset[str | None]) -> Iterator[str]:
 def labeler(plugin: Any) -> Iterator[str]:
     """Its answers on a few pictures, all together and one by one."""
     pickle.dumps(plugin)  # it travels to workers
-    ready, pictures = copy.copy(plugin), made.pictures()
-    ready.load()
-    together = _answers(ready, pictures)
-    alone = [_answers(ready, [one]) for one in pictures]
-    again = _answers(ready, pictures[::-1])
+    pictures = made.pictures()
+    ask = _asked(plugin)
+    together = ask(pictures)
+    alone = [ask([one]) for one in pictures]
+    again = ask(pictures[::-1])
     for name, values in together.items():
         equal = values.dtype != object
         if not np.array_equal(values, np.concatenate([one[name] for one in alone]), equal_nan=equal):
             yield f"gives another {name} for a picture that comes alone: an answer is about the bytes, not its company"
         elif not np.array_equal(values[::-1], again[name], equal_nan=equal):
             yield f"gives another {name} in another order"
+
+
+def _asked(plugin: Any) -> Callable[[list[Any]], Columns]:
+    """What asks the labeler: one from a file of one's own runs where `label` will run it, shut off from everything."""
+    work = _Labelling(plugin)
+    if digest_of(plugin) is not None:
+        return Aside(EngineConfig(), work)
+    work.load()
+    return work
+
+
+@dataclass
+class _Labelling:
+    """The work of a labeler, as a worker does it."""
+
+    plugins: ClassVar[bool] = True
+    labeler: Any
+
+    @property
+    def reads(self) -> list[Path]:
+        """What it may read."""
+        return [Path(one) for one in getattr(self.labeler, "reads", ())]
+
+    @property
+    def network(self) -> bool:
+        """Whether it asks for the internet."""
+        return bool(getattr(self.labeler, "network", False))
+
+    def load(self) -> None:
+        """Load a copy of it."""
+        self._ready = copy.copy(self.labeler)
+        self._ready.load()
+
+    def __call__(self, item: list[Any]) -> Columns:
+        """Its columns of some pictures."""
+        return _answers(self._ready, item)
 
 
 def _answers(plugin: Any, pictures: Sequence[Any]) -> Columns:

@@ -228,7 +228,9 @@ def test_auto_without_enough_gold_goes_by_a_stated_rule(rows: int, few: int, sho
     used = combine(LabelConfig(), AXIS, dataclasses.replace(told, gold=gold))
     assert (used.model, set(used.chosen["log_loss"])) == ("snorkel", {"snorkel"} if rows else set())
     assert re.match(short, used.chosen["reason"])
-    assert used.chosen["reason"].endswith("3 functions vote for one class: snorkel")
+    assert used.chosen["reason"].endswith(
+        "3 functions vote for one class on 1% of the rows, and are no copies: snorkel"
+    )
     two = dataclasses.replace(told, votes=told.votes[:, :2], gold=gold)
     assert combine(LabelConfig(), AXIS, two).model == "majority"
 
