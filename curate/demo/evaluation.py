@@ -43,6 +43,22 @@ use = "open_nsfw"
 [[labelers]]
 use = "drawing"                        # `declared` is left out: the weak labels are the machine's own
 
+[[labelers]]
+use = "efficientnet_lite0"             # what [label] bootstrap, and the baseline, learn from
+
+[[labelers]]                           # scores alone: with both classes safe these have nothing to vote for
+use = "nsfwjs"
+embedding = false
+
+[[labelers]]
+use = "words"
+
+[[labelers]]
+use = "quality"
+
+[[labelers]]
+use = "skin"
+
 [label]
 model = "auto"
 """

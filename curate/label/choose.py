@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 TIE = 1e-5  # two classes nearer than this are as probable as each other
 ENOUGH = 3  # functions that vote, from which on nobody's answer is needed to weigh them
+CHECKED = 2  # functions that vote for a class by itself, from which on one is held against another
 GOLD, EACH = 50, 5  # rows of gold, and of each class, from which on `auto` goes by them
 DOUBT = (
     0.001  # of every answer, spread evenly, before its logarithm is taken: being sure and wrong costs log(k / DOUBT)
@@ -135,13 +136,13 @@ def _auto(config: LabelConfig, axis: Axis, evidence: Evidence) -> Combined:
 
     n = int((evidence.gold >= 0).sum())
     deciding = _deciding(evidence)
-    fallback = "snorkel" if deciding >= ENOUGH else "majority"
+    fallback, rule = _rule(axis, evidence, deciding)
     if not (evidence.votes >= 0).any() and not n:
         nothing = np.full((len(evidence.votes), evidence.sets.shape[1]), np.nan)
         return Combined(fallback, nothing, _chosen(fallback, {}, n, "nobody votes"))
     names = ["majority", *["snorkel"] * (deciding >= ENOUGH), "dawid_skene", "stack"]
     if short := lacking(axis, evidence):
-        reason = f"{short}; {_rule(deciding)}"
+        reason = f"{short}; {rule}"
         found = _asked(fallback, config.seed, evidence)
         losses = {fallback: log_loss(found, evidence.gold, evidence.balance)} if n else {}
         return Combined(fallback, found, _chosen(fallback, losses, n, reason), short)
@@ -177,9 +178,21 @@ def _deciding(evidence: Evidence) -> int:
     return int(((evidence.votes >= 0) & (evidence.votes < k)).any(axis=0).sum())
 
 
-def _rule(deciding: int) -> str:
-    few = f"fewer than {ENOUGH} functions vote for one class ({deciding}): majority"
-    return few if deciding < ENOUGH else f"{deciding} functions vote for one class: snorkel"
+def _rule(axis: Axis, evidence: Evidence, deciding: int) -> tuple[str, str]:
+    """The model without gold, and why: Snorkel's knows votes for one class only, so that a class for which fewer than
+    two functions vote by themselves would be lost, however many vote for sets that hold it."""
+    import numpy as np
+
+    if deciding < ENOUGH:
+        return "majority", f"fewer than {ENOUGH} functions vote for one class ({deciding}): majority"
+    k = len(axis.classes)
+    given = np.unique(evidence.votes[evidence.votes >= 0])
+    by = [int((evidence.votes == place).any(axis=0).sum()) for place in range(k)]
+    few = [name for name, n, held in zip(axis.classes, by, evidence.sets[given].any(axis=0), strict=True)
+           if held and n < CHECKED]  # fmt: skip
+    if few:
+        return "majority", f"fewer than {CHECKED} functions vote for {', '.join(few)} alone: majority"
+    return "snorkel", f"{deciding} functions vote for one class: snorkel"
 
 
 def _chosen(name: str, losses: Mapping[str, float], n: int, reason: str) -> dict[str, Any]:
