@@ -46,18 +46,11 @@ use = "drawing"                        # `declared` is left out: the weak labels
 [[labelers]]
 use = "efficientnet_lite0"             # what [label] bootstrap, and the baseline, learn from
 
-[[labelers]]                           # scores alone: with both classes safe these have nothing to vote for
-use = "nsfwjs"
-embedding = false
-
-[[labelers]]
+[[labelers]]                           # these have nothing to vote for where both classes are safe
 use = "words"
 
 [[labelers]]
 use = "quality"
-
-[[labelers]]
-use = "skin"
 
 [label]
 model = "auto"

@@ -46,6 +46,12 @@ embedding = false
 
 [[labelers]]
 use = "words"
+
+[[labelers]]
+use = "quality"
+
+[[labelers]]
+use = "skin"
 """
 EXTRA = """
 [[labelers]]

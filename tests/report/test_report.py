@@ -234,7 +234,14 @@ def test_the_page_has_slices_the_bootstrap_and_why_a_function_failed(build: Buil
     lists = build.source("urllist:aa", path="/home/ann/raw_data")
     name = build.store(lists, png(1))
     build.member(name, name, name)
-    voting = {"coverage": 0.5, "overlap": 0.0, "conflict": 0.0, "accuracy": None, "remarks": [], "help": None}
+    voting: dict[str, Any] = {
+        "coverage": 0.5,
+        "overlap": 0.0,
+        "conflict": 0.0,
+        "accuracy": None,
+        "remarks": [],
+        "help": None,
+    }
     sliced = {"name": "tall", "samples": 7, "labelled": 5, "accuracy": 0.75, "interval": [0.3, 0.95], "gold": 4,
               "faults": 1, "fault": "ValueError: no"}  # fmt: skip
     functions = [
