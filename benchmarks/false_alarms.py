@@ -1,95 +1,139 @@
-"""How much of what is harmless the labelers that `curate init` writes keep back: real, safe pictures, by slice.
+"""How much of what is harmless labelers keep back: real, safe pictures, by slice, with Wilson's intervals.
 
     python -m benchmarks.false_alarms [FOLDER|WHEEL...]     also the images below folders, and in wheels
-    python -m benchmarks.false_alarms --also nsfwjs --also nudenet    with their votes, too
+    python -m benchmarks.false_alarms --also nsfwjs --also nudenet    init's labelers with each of these, and with all
     python -m benchmarks.false_alarms --thirds                        nothing but thirds of scikit-image's photographs:
                                                                       what is wrong where a part is all there is
 
 Of Debian packages, where they are installed: tuxpaint-stamps-default, plasma-workspace-wallpapers, and openclipart-png
-without the folders that nobody has looked through; of scikit-image its sample pictures. Each is declared as what its
-slice is (drawings or neutral), as a list would. Flagged: some function's vote holds no safe class. Kept back: flagged,
-and no label. Called not safe: flagged, and the label model agrees. Then by function: how many it flags, and how many
-that no other does.
+without the folders that nobody has looked through; of scikit-image its sample pictures; the demo's photographs. Each is
+declared as what its slice is (drawings or neutral), as a list would; what is written of it is its folders and its file
+name, of a stamp its caption in 100 languages, too. Flagged: some function's vote holds no safe class. Kept back:
+flagged, and no label. Called not safe: flagged, and the label model agrees. Then by function that can flag: how many it
+does flag, and how many that no other does.
 """
 
 import argparse
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from benchmarks.drawing import NOT_CLIP_ART
-from curate.config import LabelConfig
+from curate.admin.init import TEMPLATE
+from curate.config import LabelConfig, parse
 from curate.contracts import Evidence, Labeler
+from curate.demo.corpus import collect, default_cache, pins
 from curate.errors import ItemError
 from curate.label import flags
 from curate.label.choose import combine, decide
-from curate.label.functions import functions_of, unique, vote
+from curate.label.functions import Votes, functions_of, meanings, unique, vote
+from curate.label.rows import Rows
 from curate.media.decoded import StoredImage
 from curate.options import Plugin
 from curate.plugins import make, name_of
 from curate.progress import Progress
 from curate.records import Axis, Sample
 from curate.stats.intervals import wilson
-from labelers.declared import Declared
-from labelers.drawing import Drawing
-from labelers.open_nsfw import OpenNsfw
+
+if TYPE_CHECKING:
+    from snorkel.labeling import LabelingFunction
 
 AXIS = Axis(borderline=("sexy",))
+SAFE = [one in AXIS.safe for one in AXIS.classes]
 SHARE = Path("/usr/share")
 KINDS = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp"}
 CLIP_ART = 700
 LEAST = 32  # px of a shorter side
 Found = tuple[str, str, str, bytes]  # slice, declared class, where, bytes
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Every picture: its slice, where it is, and its columns."""
+
+    slices: npt.NDArray[np.str_]
+    places: list[str]
+    rows: list[SimpleNamespace]
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("given", nargs="*", type=Path)
     parser.add_argument("--also", action="append", default=[])
     parser.add_argument("--thirds", action="store_true")
     asked = parser.parse_args()
-    also = [make("labelers", Plugin(name, where="labelers"), "labeler") for name in asked.also]
-    labelers = (Declared(), OpenNsfw(), Drawing(), *also)
-    for labeler in labelers:
+    written = [one.use for one in parse(TEMPLATE, Path()).labelers]
+    extra = [one for one in asked.also if one not in written]
+    labelers = {use: make("labelers", Plugin(use, where="labelers"), "labeler") for use in [*written, *extra]}
+    for labeler in labelers.values():
         labeler.load()
+    found = every(thirds() if asked.thirds else pictures(asked.given), list(labelers.values()))
+    for more in [[], *([one] for one in extra), *([extra] if len(extra) > 1 else [])]:
+        names = [*written, *more]
+        judge(found, [labelers[name] for name in names], f"{' + '.join(names)}")
+
+
+def every(given: Iterator[Found], labelers: Sequence[Labeler]) -> Scored:
+    """The columns of each distinct picture."""
     seen: set[str] = set()
-    rows, slices, places = [], [], []
-    for name, label, place, data in thirds() if asked.thirds else pictures(asked.given):
+    slices, places, rows = [], [], []
+    for name, label, place, data in given:
         digest = hashlib.sha256(data).hexdigest()
-        if digest not in seen and (row := scored(data, label, labelers)) is not None:
+        if digest not in seen and (row := scored(data, label, place, labelers)) is not None:
             seen.add(digest)
             rows.append(row)
             slices.append(name)
             places.append(place)
-    columns = list(vars(rows[0]))
-    functions = unique(functions_of(labelers)(AXIS, columns))
-    with Progress(quiet=True).stage("vote", len(rows)) as step:
-        votes = vote(functions, AXIS, lambda a, b: rows[a:b], len(rows), step)
-    safe = [one in AXIS.safe for one in AXIS.classes]
-    flagged = flags.flags(votes.matrix, votes.sets, safe)
+    return Scored(np.array(slices), places, rows)
+
+
+def judge(found: Scored, labelers: Sequence[Labeler], title: str) -> None:
+    """What some of the labelers come to."""
+    names = [name for name in vars(found.rows[0]) if not name.endswith("embedding")]
+    functions = unique(functions_of(labelers)(AXIS, names))
+    votes = cast(found.rows, functions, names)
+    flagged = flags.flags(votes.matrix, votes.sets, SAFE)
     accused = np.asarray(flagged.any(axis=1))
-    told = Evidence(votes.matrix, votes.sets, np.full(len(safe), 1 / len(safe)))
+    told = Evidence(votes.matrix, votes.sets, np.full(len(SAFE), 1 / len(SAFE)))
     used = combine(LabelConfig(), AXIS, told, accused)
     called = decide(used.probabilities)
-    unsafe = np.array([place >= 0 and not safe[place] for place in called])
-    show(f"model {used.model}", np.array(slices), accused, unsafe)
+    unsafe = np.array([place >= 0 and not SAFE[place] for place in called])
+    print(f"\n{title}; model {used.model}; without a label {int(((called < 0) & ~accused).sum())}")
+    show(found.slices, accused, unsafe)
     for at in np.flatnonzero(accused).tolist():
         who = [name for column, name in enumerate(votes.names) if flagged[at, column]]
-        print(f"  {who} on {slices[at]}: {places[at]} ({rows[at].open_nsfw_nsfw:.2f})")
-    by_function(votes.names, flagged, np.array(slices))
+        print(f"  {who} on {found.slices[at]}: {found.places[at]}")
+    able = {one.name for one in functions if not all(set(AXIS.safe) & classes for classes in meanings(one, AXIS))}
+    by_function(votes, able, flagged, found.slices)
 
 
-def show(title: str, slices: "np.ndarray", flagged: "np.ndarray", unsafe: "np.ndarray") -> None:
+def cast(rows: Sequence[SimpleNamespace], functions: Sequence["LabelingFunction"], names: Sequence[str]) -> Votes:
+    """The votes of the functions on columns of these names."""
+
+    def part(start: int, stop: int) -> Rows:
+        some = Rows(rows[start:stop])  # type: ignore[arg-type]
+        some.columns = {name: np.array([getattr(one, name) for one in some]) for name in names}
+        return some
+
+    with Progress(quiet=True).stage("vote", len(rows)) as step:
+        return vote(functions, AXIS, part, len(rows), step)
+
+
+def show(slices: "np.ndarray", flagged: Bools, unsafe: Bools) -> None:
     """One line a slice, and all."""
-    print(f"{title:<28} {'n':>6} {'flagged':>8} {'kept back':>10} {'called not safe':>16}  95 % of kept back")
+    print(f"{'':<28} {'n':>6} {'flagged':>8} {'kept back':>10} {'called not safe':>16}  95 % of kept back")
     for name in [*dict.fromkeys(slices.tolist()), "all"]:
         here = np.ones(len(slices), dtype=bool) if name == "all" else slices == name
         kept = int((flagged & ~unsafe & here).sum())
@@ -99,21 +143,27 @@ def show(title: str, slices: "np.ndarray", flagged: "np.ndarray", unsafe: "np.nd
         print(f"{said}  {kept / n:.2%} ({low:.2%} to {high:.2%})")
 
 
-def by_function(names: Sequence[str], flagged: "np.ndarray", slices: "np.ndarray") -> None:
-    """What each function flags, of each slice and of all."""
-    for column, name in enumerate(names):
+def by_function(votes: Votes, able: Collection[str], flagged: Bools, slices: "np.ndarray") -> None:
+    """What each function that has a flag among its answers flags, of all and of each slice."""
+    for column, name in enumerate(votes.names):
+        if name not in able:
+            continue
         mine = flagged[:, column]
         for part in ["all", *dict.fromkeys(slices[mine].tolist())]:
             here = np.ones(len(slices), dtype=bool) if part == "all" else slices == part
             n, count = int(here.sum()), int((mine & here).sum())
             low, high = wilson(count, n) or (0, 1)
             alone = int((mine & here & (flagged.sum(axis=1) == 1)).sum())
-            print(f"{name:<18} {part:<20} {n:>6} flagged {count:>4} (alone {alone}): {low:.2%} to {high:.2%}")
+            print(f"{name:<18} {part:<28} {n:>6} flagged {count:>4} (alone {alone}): {low:.2%} to {high:.2%}")
 
 
-def scored(data: bytes, label: str, labelers: tuple[Labeler, ...]) -> SimpleNamespace | None:
+def scored(data: bytes, label: str, place: str, labelers: Sequence[Labeler]) -> SimpleNamespace | None:
     """The columns of one picture; None where it cannot be decoded, or is too small to be a picture."""
-    view = StoredImage(Sample("0" * 64, "", "", len(data), "", 0, 0), {AXIS.name: (label,)}, lambda: data)
+    sample, title, told = Sample("0" * 64, "", "", len(data), "", 0, 0), *captions(Path(place))
+    view = StoredImage(
+        sample, {AXIS.name: (label,)}, lambda: data,
+        title=title, description=told, file_name=Path(place).name, ref=place.removeprefix(f"{SHARE}/"),
+    )  # fmt: skip
     try:
         if min(view.image(256).size) < LEAST:
             return None
@@ -125,12 +175,24 @@ def scored(data: bytes, label: str, labelers: tuple[Labeler, ...]) -> SimpleName
     return SimpleNamespace(**found)
 
 
+def captions(path: Path) -> tuple[str, str]:
+    """A stamp's caption, and the same in other languages; nothing of another file."""
+    told = path.with_suffix(".txt")
+    if SHARE not in path.parents or not told.is_file():
+        return "", ""
+    first, *others = told.read_text(encoding="utf-8").splitlines() or [""]
+    return first, "\n".join(line.partition("=")[2] for line in others)
+
+
 def pictures(given: list[Path]) -> Iterator[Found]:
     """Every picture with its slice and class."""
     for path in sorted(Path(str(files("skimage") / "data")).glob("*")):
         if path.suffix in KINDS:
             yield "scikit-image", "neutral", path.name, path.read_bytes()
     yield from below(SHARE / "wallpapers", "wallpapers", "neutral")
+    whole = [replace(pin, boxes=()) for pin in pins() if pin.label == "neutral"]
+    for item in collect(default_cache(), pinned=whole):
+        yield "demo's photographs", "neutral", item.name, item.data
     for path in sorted((SHARE / "tuxpaint" / "stamps").rglob("*.png")):
         yield "tuxpaint stamps", "drawings", str(path), path.read_bytes()
     art = [one for one in sorted((SHARE / "openclipart" / "png").rglob("*.png")) if not NOT_CLIP_ART & {*one.parts}]

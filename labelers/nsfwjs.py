@@ -32,12 +32,14 @@ class Nsfwjs:
     Trained by GantMan's nsfw_model on the lists of nsfw_data_scraper, cleaned by earlier models: what it says of items
     of those lists is said of its own training data. Columns: the five classes, 0 to 1, of an animation the largest of
     three frames for what is not harmless, the smallest for what is; `embedding`: 1,792 numbers from 0 to 6, from which
-    they follow. `drawings` means anime and painted art: clip art is called neutral, so read drawings + neutral as
-    "harmless". Wrong by nature on close-ups of skin-coloured things, and where a part of a picture is all there is.
+    they follow, unless the option `embedding` is false. `drawings` means anime and painted art: clip art is called
+    neutral, so read drawings + neutral as "harmless". Wrong by nature on close-ups of skin-coloured things, and where a
+    part of a picture is all there is.
     Preprocessing is the package's own (the whole picture to 224 x 224, bilinear, corners aligned), on a picture whose
     shorter side is 256 px at most. Source: github.com/infinitered/nsfwjs, github.com/GantMan/nsfw_model (both MIT).
     """
 
+    embedding: bool = True
     version: ClassVar[int] = 1
     needs: ClassVar[Resources] = Resources(side=256)
     columns: ClassVar[Mapping[str, str]] = dict.fromkeys(CLASSES, "float32") | {"embedding": "float16[1792]"}
@@ -46,6 +48,11 @@ class Nsfwjs:
     )  # fmt: skip
 
     device: ClassVar[str] = "cpu"
+
+    def __post_init__(self) -> None:
+        """Its columns are as many as the option says."""
+        if not self.embedding:
+            vars(self)["columns"] = dict.fromkeys(CLASSES, "float32")
 
     @property
     def devices(self) -> Sequence[str]:
@@ -62,10 +69,13 @@ class Nsfwjs:
 
         said = np.empty((len(batch), len(CLASSES)), np.float32)
         features = np.empty((len(batch), 1792), np.float16)
+        wanted = ["probabilities", "embedding"] if self.embedding else ["probabilities"]
         for place, one in enumerate(batch):
-            pixels = np.asarray(one.image(self.needs.side))
-            said[place], features[place] = self._session.run(["probabilities", "embedding"], {"picture": pixels})
-        return dict(zip(CLASSES, said.T, strict=True)) | {"embedding": features}
+            found = self._session.run(wanted, {"picture": np.asarray(one.image(self.needs.side))})
+            said[place] = found[0]
+            features[place] = found[-1] if self.embedding else 0
+        table = dict(zip(CLASSES, said.T, strict=True))
+        return table | {"embedding": features} if self.embedding else table
 
 
 def functions(axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":

@@ -72,8 +72,12 @@ use = "open_nsfw"
 [[labelers]]
 use = "drawing"
 
-# [[labelers]]
-# use = "words"                       # titles, captions, categories; docs/labels.md
+[[labelers]]
+use = "nsfwjs"                        # the five classes
+embedding = false                     # true: 1,792 numbers a sample (3.6 KB), for [label] bootstrap and queues
+
+[[labelers]]
+use = "words"                         # titles, captions, categories
 
 # [[queues]]
 # use = "audit"                       # uncertain, suspect, conflict, gold, audit; a table only where it has options

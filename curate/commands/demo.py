@@ -22,6 +22,7 @@ def demo(ctx: Context, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] 
     from curate.demo.corpus import absent, collect, default_cache
     from curate.demo.evaluation import Demo, prepare, summary, tables
     from curate.demo.server import Server
+    from curate.demo.voting import tables as of_functions
     from curate.demo.web import build
     from curate.report.run import report
 
@@ -38,7 +39,8 @@ def demo(ctx: Context, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] 
             done = Demo(ws, site.truth(server.base_url), site.pairs(server.base_url))
             account, folds = done.account(), done.cross_validated(configured.backbone(ws.config))
             five = _five(ctx, folder / "five", items)
-            shown = [*tables(done, account, folds), five.pop("table")]
+            shown = [*tables(done, account, folds), *of_functions("two classes", result["label"])]
+            shown += [five.pop("table"), *of_functions("five classes", five["label"])]
             result |= {"demo": account, "crossvalidation": folds, "five": five}
             result["report"] = str(report(ws, here.progress, {"tables": shown}))
     finish(ctx, result, lambda _: iter(summary(shown, result)))
@@ -51,8 +53,8 @@ def _five(ctx: Context, folder: Path, items: "Sequence[Item]") -> dict[str, Any]
     prepare(folder, items)
     here = Session(folder, ctx.quiet, ctx.verbose)
     with here.drive("demo") as ws:
-        _whole_way(here, ws)
-        found = account(ws)
+        said = _whole_way(here, ws)
+        found = account(ws) | {"label": said["label"]}
     return found | {"table": table(found)}
 
 

@@ -23,7 +23,9 @@ def functions(
     if file is None:
         if size is not None:
             raise UsageError("functions: --size goes with --try")
-        ctx.say({"functions": ctx.project.functions(axis).to_dict("records")})
+        found = ctx.project.functions(axis)
+        known = found.astype(object).where(found.notna(), None)  # what is missing is null, and no NaN
+        ctx.say({"functions": known.to_dict("records")})
         return
     if axis is not None:
         raise UsageError("functions: with --try the file says its axis (`AXIS = ...`)")

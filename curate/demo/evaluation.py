@@ -43,6 +43,15 @@ use = "open_nsfw"
 [[labelers]]
 use = "drawing"                        # `declared` is left out: the weak labels are the machine's own
 
+[[labelers]]
+use = "efficientnet_lite0"             # what [label] bootstrap, and the baseline, learn from
+
+[[labelers]]                           # these have nothing to vote for where both classes are safe
+use = "words"
+
+[[labelers]]
+use = "quality"
+
 [label]
 model = "auto"
 """

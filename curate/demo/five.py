@@ -4,6 +4,7 @@ what becomes of a class that sources declare; and grey copies that another folde
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,23 @@ use = "open_nsfw"
 
 [[labelers]]
 use = "drawing"
+
+[[labelers]]
+use = "nsfwjs"
+embedding = false
+
+[[labelers]]
+use = "words"
+
+[[labelers]]
+use = "quality"
+
+[[labelers]]
+use = "skin"
+"""
+EXTRA = """
+[[labelers]]
+use = "nudenet"                        # because the package is installed
 """
 
 
@@ -51,7 +69,8 @@ def prepare(folder: Path, items: Sequence[Item]) -> None:
         for item in some[: min(GREY, each)] if kind == "neutral" else ():
             write(_path(folder, "porn", f"grey-{Path(item.name).stem}.jpg"), _grey(item.data))
     write(folder / "list.txt", "".join(f"{n:064x}\n" for n in range(1, LISTED + 1)).encode())
-    write(folder / CONFIG_NAME, CONFIG.encode())
+    extra = EXTRA if find_spec("nudenet") else ""
+    write(folder / CONFIG_NAME, (CONFIG + extra).encode())
 
 
 def _apart(items: Sequence[Item]) -> list[Item]:

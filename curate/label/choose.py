@@ -25,6 +25,7 @@ ENOUGH = 3  # functions that vote, from which on nobody's answer is needed to we
 SOME = 0.01  # of the rows, on which a function votes for one class, or it is none of these
 COPY = 0.9  # of the rows on which either votes, where both give one answer: the second is none of these
 TURNED = 0.01  # of the rows on which all votes are for one class, that a model without gold may call something else
+CHECKED = 2  # functions that vote for a class by itself, from which on one is held against another
 GOLD, EACH = 50, 5  # rows of gold, and of each class, from which on `auto` goes by them
 DOUBT = (
     0.001  # of every answer, spread evenly, before its logarithm is taken: being sure and wrong costs log(k / DOUBT)
@@ -138,13 +139,13 @@ def _auto(config: LabelConfig, axis: Axis, evidence: Evidence) -> Combined:
 
     n = int((evidence.gold >= 0).sum())
     deciding = _deciding(evidence)
-    fallback = "snorkel" if deciding >= ENOUGH else "majority"
+    fallback, rule = _rule(axis, evidence, deciding)
     if not (evidence.votes >= 0).any() and not n:
         nothing = np.full((len(evidence.votes), evidence.sets.shape[1]), np.nan)
         return Combined(fallback, nothing, _chosen(fallback, {}, n, "nobody votes"))
     names = ["majority", *["snorkel"] * (deciding >= ENOUGH), "dawid_skene", "stack"]
     if short := lacking(axis, evidence):
-        reason = f"{short}; {_rule(deciding)}"
+        reason = f"{short}; {rule}"
         found = _asked(fallback, config.seed, evidence)
         if fallback == "snorkel" and (turned := _turned(found, evidence)):
             reason += f", which calls {turned} otherwise: majority"
@@ -212,10 +213,22 @@ def _turned(probabilities: "np.ndarray", evidence: Evidence) -> str | None:
     return f"{int(other.sum())} of {int(alone.sum())} rows on which all agree" if worst > TURNED else None
 
 
-def _rule(deciding: int) -> str:
+def _rule(axis: Axis, evidence: Evidence, deciding: int) -> tuple[str, str]:
+    """The model without gold, and why: Snorkel's knows votes for one class only, so that a class for which fewer than
+    two functions vote by themselves would be lost, however many vote for sets that hold it."""
+    import numpy as np
+
     what = f"functions vote for one class on {SOME:.0%} of the rows, and are no copies"
-    few = f"fewer than {ENOUGH} {what} ({deciding}): majority"
-    return few if deciding < ENOUGH else f"{deciding} {what}: snorkel"
+    if deciding < ENOUGH:
+        return "majority", f"fewer than {ENOUGH} {what} ({deciding}): majority"
+    k = len(axis.classes)
+    given = np.unique(evidence.votes[evidence.votes >= 0])
+    by = [int((evidence.votes == place).any(axis=0).sum()) for place in range(k)]
+    few = [name for name, n, held in zip(axis.classes, by, evidence.sets[given].any(axis=0), strict=True)
+           if held and n < CHECKED]  # fmt: skip
+    if few:
+        return "majority", f"fewer than {CHECKED} functions vote for {', '.join(few)} alone: majority"
+    return "snorkel", f"{deciding} {what}: snorkel"
 
 
 def _chosen(name: str, losses: Mapping[str, float], n: int, reason: str) -> dict[str, Any]:

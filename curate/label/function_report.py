@@ -27,7 +27,7 @@ def report(votes: Votes, gold: "np.ndarray", safe: Sequence[bool] | None = None)
     is how many rows the accuracy is of (null where there are none, `interval` is Wilson's at 95 %), `faults` how many
     rows the function failed on, and `fault` the first why; of one that failed, `file` is where it is. `false_alarms` is
     how many of the gold rows of a class that is `safe` bool[k] it flags, null where it never flags. `remarks` say that
-    it is dead, one-sided, a copy, or wrong, `help` what to do.
+    it is dead, one-sided, a copy, or wrong, `help` what to do, where it is one of the user's own.
     """
     import numpy as np
 
@@ -104,8 +104,10 @@ def _remarks(
     if copy is not None:
         found[COPIES] = f"{name} votes as {copy} does: drop one, or make one function of the two"
     if said["gold"] >= FEW and said["interval"][1] < 0.5:
-        found[WRONG] = f"{name} is right on {said['accuracy']:.0%} of {said['gold']} rows that people labelled: mend it"
-    return list(found), "; ".join(found.values()) or None
+        what = "leave its labeler out" if name in votes.shipped else "mend it"
+        found[WRONG] = f"{name} is right on {said['accuracy']:.0%} of {said['gold']} rows that people labelled: {what}"
+    told = [one for remark, one in found.items() if remark == WRONG or name not in votes.shipped]
+    return list(found), "; ".join(told) or None
 
 
 def _classes(votes: Votes, place: int) -> list[str]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from curate.progress import Step
 
 CHUNK = 10_000
+OURS = ("curate", "labelers")  # packages
 Functions = Callable[[Axis, Collection[str]], Sequence["LabelingFunction"]]
 
 
@@ -47,6 +48,7 @@ class Votes:
     faults: dict[str, tuple[int, str]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)  # where each function is, as far as that is known
     classes: Sequence[str] = ()  # of the axis, k
+    shipped: frozenset[str] = frozenset()  # functions that nobody here can mend: they come with curate
 
     def mend(self, name: str) -> str:
         """What helps where a function fails."""
@@ -61,6 +63,10 @@ def mend(name: str, file: str | None) -> str:
 def _file(function: "LabelingFunction") -> str | None:
     code = getattr(inspect.unwrap(function._f), "__code__", None)
     return code.co_filename if code is not None else None
+
+
+def _shipped(function: "LabelingFunction") -> bool:
+    return str(getattr(inspect.unwrap(function._f), "__module__", "")).partition(".")[0] in OURS
 
 
 def functions_of(labelers: Sequence[Labeler]) -> Functions:
@@ -249,7 +255,10 @@ def vote(
     sets, places = _coded(functions, axis)
     matrix = np.full((n, len(functions)), ABSTAIN, dtype=np.int8)
     files = {one.name: path for one in functions if (path := _file(one)) is not None}
-    votes = Votes(tuple(one.name for one in functions), matrix, sets, files=files, classes=axis.classes)
+    votes = Votes(
+        tuple(one.name for one in functions), matrix, sets, files=files, classes=axis.classes,
+        shipped=frozenset(one.name for one in functions if _shipped(one)),
+    )  # fmt: skip
     for start in range(0, n, CHUNK):
         part = rows(start, min(start + CHUNK, n))
         for column, function in enumerate(functions):

@@ -13,27 +13,31 @@ def tables(found: Mapping[str, Any]) -> dict[str, Any]:
         "pairs": _pairs(found),
         "false_alarms": _false_alarms(found),
         "models": _models(found),
+        "slices": _slices(found),
         "help": [one["help"] for one in found.get("functions", ()) if one.get("help")],
     }
 
 
 def _functions(found: Mapping[str, Any]) -> Table:
-    keys = ("name", "coverage", "overlap", "conflict", "accuracy", "interval", "gold", "alone", "faults", "fault")
-    rows = [
-        [_interval(row.get(key)) if key == "interval" else row.get(key) for key in keys]
-        for row in found.get("functions", [])
-    ]
+    """A row a function; those of ours that never vote are named below, and why one failed is said where one did."""
+    silent = [one for one in found.get("functions", []) if not one["coverage"] and not one.get("help")]
+    shown = [one for one in found.get("functions", []) if one not in silent or one.get("faults")] or silent
+    titles = {
+        "name": "Function", "coverage": "Coverage", "overlap": "Overlap", "conflict": "Conflict",
+        "accuracy": "Accuracy", "interval": "95 % interval", "gold": "Of", "alone": "Alone keeps back",
+    }  # fmt: skip
+    if any(one.get("faults") for one in shown):
+        titles |= {"faults": "Failed on", "fault": "First with"}
+    rows = [[_interval(row.get(key)) if key == "interval" else row.get(key) for key in titles] for row in shown]
+    never = ", ".join(one["name"] for one in silent if one not in shown)
     return table(
         "Labelling functions",
-        [
-            "Function", "Coverage", "Overlap", "Conflict", "Accuracy", "95 % interval", "Of", "Alone keeps back",
-            "Failed on", "First with",
-        ],
+        list(titles.values()),
         rows,
         "Shares of the survivors on which a function votes, votes with another, and votes against another."
         " Accuracy on as many samples as people have labelled. Kept back, until people look, is what this function"
-        " alone finds not safe, or failed on.",
-    )  # fmt: skip
+        f" alone finds not safe, or failed on.{f' Found nothing to vote on: {never}.' if never else ''}",
+    )
 
 
 def _pairs(found: Mapping[str, Any]) -> Table:
@@ -80,6 +84,21 @@ def _models(found: Mapping[str, Any]) -> Table:
     rows = [[name, loss, "chosen" if name == found.get("model") else ""] for name, loss in losses.items()]
     note = "Cross-validated on people's labels; the lower, the better. Of classes that are guessed at random, log k."
     return table("Label models", ["Model", "Log-loss", ""], rows, note)
+
+
+def _slices(found: Mapping[str, Any]) -> Table:
+    rows = [
+        [one["name"], one["samples"], one["labelled"], one["accuracy"], _interval(one["interval"]), one["gold"],
+         one["faults"], one["fault"]]
+        for one in found.get("slices", [])
+    ]  # fmt: skip
+    return table(
+        "Slices",
+        ["Slice", "Survivors", "Labelled", "Accuracy", "95 % interval", "Of", "Failed on", "First with"],
+        rows,
+        "Parts that slicing functions name. Accuracy of the weak labels on as many samples as people have labelled;"
+        " a sample on which a slicing function fails is in no slice of its.",
+    )
 
 
 def _interval(pair: Any) -> str | None:

@@ -239,6 +239,7 @@ def _labels(one: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str
         "coverage": (found or {}).get("coverage"),
         "incomplete": (found or {}).get("incomplete"),
         "chosen": (found or {}).get("chosen"),
+        "bootstrap": (found or {}).get("bootstrap"),
         **functions.tables(found or {}),
         "classes": table(
             "Labels by class and by who gave them",

@@ -47,7 +47,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 
 
 def test_the_labelers_are_those_that_init_writes() -> None:
-    for name in ("declared", "open_nsfw", "drawing"):
+    for name in ("declared", "open_nsfw", "drawing", "nsfwjs", "words"):
         assert f'\n[[labelers]]\nuse = "{name}"' in TEMPLATE
         assert f'\n[[labelers]]\nuse = "{name}"' in five.CONFIG
 

@@ -1,5 +1,6 @@
 """The report on labelling functions: intervals, false alarms, pairs, and what to do about one that is odd."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,15 @@ def test_dead_one_sided_and_wrong_functions_say_what_to_do() -> None:
     assert "only ever votes b" in said["one_sided"]["help"]
     assert said["fine"]["interval"] == wilson(400, 400)
     assert said["dead"]["interval"] is None
+
+
+def test_of_functions_that_come_with_curate_only_wrong_ones_are_to_be_dealt_with() -> None:
+    truth = np.tile([0, 1, 2, 1], 100)
+    found = votes(dead=NONE, wrong=(truth + 1) % 3)
+    said = {one["name"]: one for one in report(dataclasses.replace(found, shipped=frozenset(found.names)), truth)}
+    assert said["dead"]["remarks"] == ["dead"]
+    assert said["dead"]["help"] is None
+    assert said["wrong"]["help"].endswith("people labelled: leave its labeler out")
 
 
 def test_false_alarms_are_of_what_people_call_safe() -> None:

@@ -235,6 +235,20 @@ def test_auto_without_enough_gold_goes_by_a_stated_rule(rows: int, few: int, sho
     assert combine(LabelConfig(), AXIS, two).model == "majority"
 
 
+@pytest.mark.parametrize("sets", [True, False])
+def test_auto_without_gold_loses_no_class_for_which_hardly_anybody_votes_alone(sets: bool) -> None:
+    """Three functions tell a from b; of c one speaks, and sets that hold it: Snorkel's model would never say c."""
+    truth, told = crowd(400)
+    told = dataclasses.replace(told, sets=np.vstack([np.eye(3), [[0, 1, 1]]]).astype(bool))
+    votes = told.votes.copy()
+    votes[:, 1:][votes[:, 1:] == 2] = 3 if sets else -1
+    used = combine(LabelConfig(), AXIS, dataclasses.replace(told, votes=votes))
+    assert used.model == "majority"
+    assert used.chosen["reason"].endswith("fewer than 2 functions vote for c alone: majority")
+    votes[:, 1][truth == 2] = 2
+    assert combine(LabelConfig(), AXIS, dataclasses.replace(told, votes=votes)).model == "snorkel"
+
+
 def test_gold_that_is_noise_makes_no_model_look_good() -> None:
     truth, told = crowd(600)
     noise = np.random.default_rng(9).integers(0, K, 600)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from curate.errors import UsageError
 from curate.features.score_worker import fill
+from curate.label import last
 from curate.label.functions import meanings
 from curate.policy.written import Written
 from curate.records import Axis, Sample
@@ -70,6 +71,17 @@ def test_its_features_are_the_package_s(labeler: Nsfwjs) -> None:
 def test_it_keeps_the_promises_of_every_labeler() -> None:
     check_labeler(Nsfwjs())
     assert Nsfwjs().columns.keys() == {*CLASSES, "embedding"}
+
+
+def test_without_its_features_it_says_the_same_and_makes_no_embedding(labeler: Nsfwjs) -> None:
+    short = Nsfwjs(embedding=False)
+    check_labeler(short)
+    short.load()
+    found, whole = short.label(shown()[:3]), labeler.label(shown()[:3])
+    assert set(found) == set(short.columns) == set(CLASSES) < set(Nsfwjs.columns)
+    assert all(found[name].tolist() == whole[name].tolist() for name in CLASSES)
+    assert last.wanted(None, [short]) is None
+    assert last.wanted(None, [labeler]) == "nsfwjs_embedding"
 
 
 def test_no_picture_is_no_row(labeler: Nsfwjs) -> None:

@@ -230,6 +230,36 @@ def stocked_set(builder: Builder) -> dict[str, str]:
     return ids
 
 
+def test_the_page_has_slices_the_bootstrap_and_why_a_function_failed(build: Builder) -> None:
+    lists = build.source("urllist:aa", path="/home/ann/raw_data")
+    name = build.store(lists, png(1))
+    build.member(name, name, name)
+    voting: dict[str, Any] = {
+        "coverage": 0.5,
+        "overlap": 0.0,
+        "conflict": 0.0,
+        "accuracy": None,
+        "remarks": [],
+        "help": None,
+    }
+    sliced = {"name": "tall", "samples": 7, "labelled": 5, "accuracy": 0.75, "interval": [0.3, 0.95], "gold": 4,
+              "faults": 1, "fault": "ValueError: no"}  # fmt: skip
+    functions = [
+        voting | {"name": "votes"}, voting | {"name": "silent", "coverage": 0.0},
+        voting | {"name": "mine", "coverage": 0.0, "help": "mine never votes: loosen it"},
+        voting | {"name": "broken", "coverage": 0.0, "faults": 3, "fault": "KeyError: x"},
+    ]  # fmt: skip
+    found = {"functions": functions, "slices": [sliced], "bootstrap": {"does": "fills", "said": "filled 3 that"}}
+    build.label({name: ("neutral", 0.9)}, found)
+    page = Page(report(build.ws, QUIET).read_text())
+    assert page.cells("Slices")["tall"] == ["7", "5", "0.750", "0.300 to 0.950", "4", "1", "ValueError: no"]
+    assert set(page.cells("Labelling functions")) >= {"votes", "mine", "broken"}
+    assert "silent" not in page.cells("Labelling functions")
+    assert page.cells("Labelling functions")["broken"][-2:] == ["3", "KeyError: x"]
+    assert "Found nothing to vote on: silent." in page.text
+    assert "Bootstrap classifier: filled 3 that." in page.text
+
+
 # -- figures ---------------------------------------------------------------------------------------------------------
 
 
@@ -276,7 +306,7 @@ def test_the_page_says_the_same(build: Builder) -> None:
     assert page.cells("Failures by reason")["timeout"][:2] == ["2", "yes"]
     assert page.cells("Candidates by source")["urllist:aa"] == ["raw_data", "10", "3", "6", "1"]
     assert page.cells("Labels by class and by who gave them")["All"] == ["1", "1", "0", "2", "3"]
-    assert page.cells("Labelling functions")["drawing"] == ["0.500", "0.250", "0.125", *["–"] * 6]
+    assert page.cells("Labelling functions")["drawing"] == ["0.500", "0.250", "0.125", *["–"] * 4]
     assert page.cells("Groups, collapse sets, splits")["Duplicates"][0] == "1"
     assert page.cells("Planted") == {"a copy": ["7"]}
     assert "12 candidates = 5 stored + 6 failed + 1 pending" in page.text
