@@ -251,9 +251,13 @@ class CandidatePool:
     judged: "np.ndarray"  # bool[n], somebody has decided
     embeddings: Vectors | None = None  # of n rows; None where no labeler makes them. Ask for few rows, not for all
     out_of_fold: "np.ndarray | None" = None  # float64[n, k], of models that had not seen the row's label; None: none
-    audited: "np.ndarray | None" = (
-        None  # int8[n], 1: an earlier audit found it not safe, 0: safe, -1: nothing; None: none
-    )
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedPool(CandidatePool):
+    """The same with what earlier audits found."""
+
+    audited: "np.ndarray | None" = None  # int8[n], 1: not safe, 0: safe, -1: not looked at, or not told; None: no audit
 
 
 @dataclass(frozen=True, slots=True)

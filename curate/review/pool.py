@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from curate.contracts import CandidatePool
+from curate.contracts import AuditedPool, CandidatePool
 from curate.errors import UsageError
 from curate.features.embeddings import embeddings
 from curate.label import table
@@ -45,7 +45,7 @@ def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
     withheld = labels(ws, axis).withheld
     contradicted = np.array([withheld.get(one) == CONTRADICTED for one in ids], dtype=bool)
     weak.probabilities[contradicted] = np.nan
-    pool = CandidatePool(
+    pool = AuditedPool(
         samples=ids,
         probabilities=weak.probabilities,
         votes=weak.votes,

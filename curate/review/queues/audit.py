@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from curate.contracts import CandidatePool, Selection
+from curate.contracts import AuditedPool, CandidatePool, Selection
 from curate.errors import UsageError
 from curate.stats.allocation import ASKS, EVEN, Pilot, allocate, parts, split
 
@@ -51,9 +51,10 @@ class Audit:
 
     def _shares(self, pool: CandidatePool, strata: Mapping[str, np.ndarray], size: int) -> list[int]:
         sizes = [len(rows) for rows in strata.values()]
-        if self.even is not None or pool.audited is None:
+        audited = pool.audited if isinstance(pool, AuditedPool) else None
+        if self.even is not None or audited is None:
             return allocate(sizes, size, EVEN if self.even is None else self.even)
-        return split(sizes, size, _pilot(pool, pool.audited, list(strata.values())), self.asks)
+        return split(sizes, size, _pilot(pool, audited, list(strata.values())), self.asks)
 
 
 def _pilot(pool: CandidatePool, audited: np.ndarray, strata: Sequence[np.ndarray]) -> Pilot:
