@@ -6,6 +6,7 @@ on top of strata it gained nothing to speak of (docs/decisions.md).
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from curate.label import table
@@ -87,6 +88,15 @@ class _Known:
         within = _within(ws, axis, found, now, labels) if current and found.kind == "audit" else None
         return cls(axis, found, ids, len(now), current, labels, within)
 
+    @cached_property
+    def rows(self) -> "np.ndarray":
+        """int64[drawn], where each drawn item is in `ids`; -1: gone."""
+        import numpy as np
+
+        wanted = {one.sample for one in self.drawn.items}
+        at = {name: place for place, name in enumerate(self.ids) if name in wanted}
+        return np.array([at.get(one.sample or "", -1) for one in self.drawn.items], dtype=np.int64)
+
     def facts(self, ws: Workspace) -> dict[str, Any]:
         """Which frame the figures are about, and whether the catalog still is it."""
         return {
@@ -138,10 +148,8 @@ class _Sample:
 
         self.known, self.calls, self.cls = known, calls, cls
         self.items, self.strata = known.drawn.items, len(known.drawn.strata)
-        at = {name: place for place, name in enumerate(known.ids)}
-        called = np.append(calls.called[cls], False)  # the last: gone, and so without a label
         self._stratum = np.array([one.stratum for one in self.items])
-        self._called = called[[at[one.sample] if one.sample is not None else -1 for one in self.items]]
+        self._called = np.append(calls.called[cls], False)[known.rows]  # the last: gone, and so without a label
         self._judged = np.array([one.state == "judged" for one in self.items])
         self._unknown = np.array([one.state in UNKNOWN for one in self.items])
         self._positive = np.array([one.state == "judged" and self._is(str(one.label)) for one in self.items])
