@@ -11,9 +11,8 @@ from curate.stats.stratified import Counts, interval
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 UNLABELLED, CONTRADICTED = "unlabelled", "contradicted"
-EVEN = (
-    0.17  # 1 / (1 - EVEN) <= 1.1 ** 2: whatever the score is worth, no interval is more than 10 % wider than without it
-)
+# 1 / (1 - EVEN) <= 1.1 ** 2: whatever the score is worth, no interval is more than 10 % wider than without it.
+EVEN = 0.17
 STEPS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1 - EVEN, 0.9, 1.0)  # shares that go by size, tried with a pilot
 LEANING = 2.0  # as many judged items as a stratum's rate leans to that of all
 ASKS = ("prevalence", "precision", "recall")
