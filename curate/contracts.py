@@ -255,6 +255,13 @@ class CandidatePool:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditedPool(CandidatePool):
+    """The same with what earlier audits found."""
+
+    audited: "np.ndarray | None" = None  # int8[n], 1: not safe, 0: safe, -1: not looked at, or not told; None: no audit
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """One row of the pool, from which stratum, with which chance. `people` to judge it; 0: as the config says."""
 

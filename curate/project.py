@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.admin import configured, stages
 from curate.admin.incidents import Incidents
-from curate.admin.result import Result
+from curate.admin.result import Estimates, Result
 from curate.admin.session import NO_CONTACT, Session, interruptible, refuse
 from curate.admin.tables import Tables
 from curate.config import CONFIG_NAME, Config
@@ -202,6 +202,18 @@ class Project(Tables, Incidents):
 
         with self.session.open() as ws:
             return Result(adjudicate(ws, Ruling(sample, label, reviewer, reason, axis)))
+
+    def estimate(
+        self, axis: str | None = None, queue: str | None = None, score: str | Path | None = None,
+        threshold: float | None = None, of: str = "not_safe", plan: str | None = None,
+    ) -> Estimates:  # fmt: skip
+        """How right the labels are, from the decisions of an audit: `figures`, each with its interval; `frame()` has
+        them as a DataFrame.
+
+        `score` and `threshold`: also of a labeler's column or a file of sha256 and score, which calls the class `of`.
+        `plan`: "recall=0.02", what an interval of this half-width costs.
+        """
+        return Estimates(self.session.read(lambda ws: stages.estimated(ws, axis, queue, (score, threshold, of), plan)))
 
     def import_decisions(self, file: Path) -> Result:
         """Take human labels from a CSV file: path, url, sha256 or page_id; label, annotator, time, guideline."""

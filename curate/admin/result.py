@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curate.store import holds
 from curate.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,3 +40,14 @@ class Result(Mapping[str, Any]):
     def _repr_html_(self) -> str:
         rows = (f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in self.facts.items())
         return f"<table>{''.join(rows)}</table>"
+
+
+@dataclass(frozen=True, repr=False)
+class Estimates(Result):
+    """What `curate estimate` found."""
+
+    def frame(self) -> "pd.DataFrame":
+        """`figures`, a row each."""
+        import pandas as pd
+
+        return pd.DataFrame(self["figures"])

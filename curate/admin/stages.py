@@ -7,7 +7,8 @@ from typing import Any
 from curate.admin import configured
 from curate.admin.session import Session
 from curate.contracts import Source
-from curate.errors import CurateError
+from curate.errors import CurateError, UsageError
+from curate.options import suggest
 from curate.store import lost
 from curate.store.workspace import Workspace
 
@@ -100,6 +101,30 @@ def tried(session: Session, ws: Workspace, file: Path, size: int | None) -> Mapp
     labelers = configured.labelers(ws.config)
     found = attempt(ws, labelers, functions_of(labelers), file.absolute(), session.progress, size or SIZE)
     return found.facts if ws.borrowed else {**found.facts, "page": str(page(ws, found, session.progress))}
+
+
+def estimated(
+    ws: Workspace, axis: str | None, queue: str | None, score: tuple[str | Path | None, float | None, str],
+    wanted: str | None,
+) -> Mapping[str, Any]:  # fmt: skip
+    """Figures from an audit, of the labels and of a score of the labelers that are configured."""
+    from curate.label.estimate.calls import NOT_SAFE, Score
+    from curate.label.estimate.plan import Wanted
+    from curate.label.estimate.run import Asked, estimate
+
+    axes = {one.name: one for one in ws.config.taxonomy.axes}
+    found = ws.config.taxonomy.first if axis is None else axes.get(axis)
+    if found is None:
+        raise UsageError(f"--axis: no such axis '{axis}'; {suggest(str(axis), axes)}")
+    name, threshold, of = score
+    if (name is None) != (threshold is None):
+        raise UsageError("estimate: --score and --threshold go together")
+    if of not in (NOT_SAFE, *found.classes):
+        raise UsageError(f"--class: no such class '{of}'; {suggest(of, (NOT_SAFE, *found.classes))}")
+    judged = Score(str(name), threshold, of) if threshold is not None else None
+    plan = Wanted.read(wanted) if wanted is not None else None
+    labelers = configured.labelers(ws.config) if judged is not None else []
+    return estimate(ws, Asked(found, queue, judged, plan), labelers)
 
 
 def exported(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]:

@@ -101,13 +101,16 @@ def labels(ws: "Workspace", axis: Axis) -> Labels:
     return Labels(by_sample, withheld)
 
 
-def columns(ws: "Workspace", axis: Axis, sets: samples.Sets | None = None) -> Columns:
-    """The same as columns: Python looks only at samples that people judged. `sets`: where they are known already."""
+def columns(ws: "Workspace", axis: Axis, sets: samples.Sets | None = None, without: str | None = None) -> Columns:
+    """The same as columns: Python looks only at samples that people judged. `sets`: where they are known already.
+
+    `without`: a queue whose decisions are left out, since labels that they mended cannot be measured by them.
+    """
     import numpy as np
 
     sets, more = sets or samples.collapse_sets(ws.catalog), list[str]()
     weak = weak_table.columns(ws, axis)
-    given = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version)
+    given = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version, without)
     humans = views.humans(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes, given)
     asked = _rows(sets, weak.ids, more) if weak is not None else np.empty(0, dtype=np.int64)
     human = dict(zip(_rows(sets, list(humans), more).tolist(), humans.values(), strict=True))

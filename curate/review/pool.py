@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from curate.contracts import CandidatePool
+from curate.contracts import AuditedPool, CandidatePool
 from curate.errors import UsageError
 from curate.features.embeddings import embeddings
 from curate.label import table
+from curate.label.estimate.frame import digest, survivors
 from curate.label.final import CONTRADICTED, Labels, labels
 from curate.records import Axis
-from curate.store import eligibility, samples, views
+from curate.store import samples, views
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
     """
     import numpy as np
 
-    ids, left_out = _survivors(ws)
+    ids, left_out = survivors(ws)
     ids.sort(key=lambda one: hashlib.sha256(f"{seed}\0{one}".encode()).digest())
     weak = _Weak.read(ws, axis, ids)
     safe = [name in axis.safe for name in axis.classes]
@@ -44,7 +45,7 @@ def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
     known = labels(ws, axis)
     contradicted = np.array([known.withheld.get(one) == CONTRADICTED for one in ids], dtype=bool)
     weak.probabilities[contradicted] = np.nan
-    pool = CandidatePool(
+    pool = AuditedPool(
         samples=ids,
         probabilities=weak.probabilities,
         votes=weak.votes,
@@ -56,23 +57,21 @@ def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
         embeddings=embeddings(ws, ws.config, ids),
         out_of_fold=weak.held_out,
         given=_given(ws, axis, known, weak, ids),
+        audited=_audited(ws, axis, ids),
     )
-    return Frame(pool, left_out, hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest())
+    return Frame(pool, left_out, digest(ids))
 
 
-def _survivors(ws: Workspace) -> tuple[list[str], dict[str, int]]:
-    minors = samples.minors(ws.catalog)
-    ids, left_out = [], Counter[str]()
-    for one in eligibility.standings(ws.catalog):
-        if one.held is not None:
-            left_out["held"] += 1
-        elif one.deduped and one.reason is not None:
-            left_out[one.reason] += 1
-        elif one.id in minors:
-            left_out["may_depict_minors"] += 1
-        else:
-            ids.append(one.id)
-    return ids, dict(sorted(left_out.items()))
+def _audited(ws: Workspace, axis: Axis, ids: Sequence[str]) -> "np.ndarray | None":
+    """What people said in earlier audits: the pilot of the next one. None where nobody did, or all could not tell."""
+    import numpy as np
+
+    said = {
+        one.sample: int(one.label not in axis.safe)
+        for one in views.audited(ws.catalog, axis.name, ws.config.taxonomy.version)
+        if one.label in axis.classes
+    }
+    return np.array([said.get(one, -1) for one in ids], dtype=np.int8) if said else None
 
 
 @dataclass(frozen=True)

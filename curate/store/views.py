@@ -20,14 +20,18 @@ class Human:
     carried: bool = False
 
 
-def votes(catalog: Catalog, axis: str, taxonomy: str) -> dict[str, Counter[str]]:
+def votes(catalog: Catalog, axis: str, taxonomy: str, without: str | None = None) -> dict[str, Counter[str]]:
     """Each sample's decisions in force: a reviewer's last one counts, unless it was taken back.
 
     The last is the one that was recorded last: clocks differ, and one that was wrong must not have the last word.
+    `without`: a queue whose decisions are left out.
     """
-    sql = "SELECT sample, reviewer, label FROM in_force WHERE axis = ? AND taxonomy = ? ORDER BY decision"
+    sql = """
+    SELECT sample, reviewer, label FROM in_force WHERE axis = ? AND taxonomy = ? AND (? IS NULL OR queue IS NOT ?)
+    ORDER BY decision
+    """
     last: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    for name, reviewer, label in catalog.iterate(sql, (axis, taxonomy)):
+    for name, reviewer, label in catalog.iterate(sql, (axis, taxonomy, without, without)):
         last[name][reviewer] = label
     return {name: Counter(by.values()) for name, by in last.items()}
 
@@ -76,15 +80,17 @@ class Audited:
 def audited(catalog: Catalog, axis: str, taxonomy: str) -> list[Audited]:
     """The decisions on which reported figures may rest; the one place that says which.
 
-    Given here, blind, and in force, on items of a queue drawn for that, with the chance that the draw recorded. What
-    was chosen in any other way, mixed in as gold, or imported from a file, is not among them.
+    Blind, and in force, on items of a queue drawn here for that, with the chance that the draw recorded. What was
+    chosen in any other way, or mixed in as gold, is not among them; nor is what was imported from a file, unless it
+    carries all three: the queue, the chance of this very draw, and `blind`.
     """
     sql = """
     SELECT d.sample, d.label, d.reviewer, d.queue, i.stratum, i.inclusion FROM in_force d
     JOIN queues q ON q.queue = d.queue AND q.reported AND q.axis = d.axis AND q.taxonomy = d.taxonomy
     JOIN queue_items i ON i.queue = d.queue AND i.sample = d.sample AND NOT i.gold AND i.inclusion > 0
-    WHERE d.axis = ? AND d.taxonomy = ? AND d.session IS NOT NULL AND d.shown = 'blind'
-    ORDER BY d.queue, d.sample, d.reviewer
+    WHERE d.axis = ? AND d.taxonomy = ? AND d.shown = 'blind'
+        AND (d.session IS NOT NULL OR abs(d.inclusion - i.inclusion) < 1e-9)
+    ORDER BY d.queue, d.sample, d.decision
     """
     return [Audited(*row) for row in catalog.all(sql, (axis, taxonomy))]
 

@@ -20,12 +20,13 @@ from curate.records import Axis, Taxonomy
 from curate.review import assignment
 from curate.review.draw import Draw, describe, queue
 from curate.review.journal import Journal
-from curate.review.queues.audit import Audit, allocate
+from curate.review.queues.audit import Audit
 from curate.review.queues.conflict import Conflict
 from curate.review.queues.gold import Gold
 from curate.review.queues.suspect import Suspect
 from curate.review.queues.uncertain import Uncertain
 from curate.screening.quarantine import quarantine
+from curate.stats.allocation import allocate
 from curate.store import views
 from curate.store.workspace import Workspace
 from tests.support.queues import IDS, Clock, weak, workspace
@@ -171,7 +172,7 @@ def test_audit_estimates_without_bias(ws: Workspace) -> None:
     weighed, counted = [], []
     for seed in range(40):
         tuned(ws, seed=seed)
-        queue(ws, Audit(), Draw(size=40, again=True))
+        queue(ws, Audit(even=0.5), Draw(size=40, again=True))
         rows = items(ws, views_newest(ws))
         weighed.append(sum(truth[row["sample"]] / row["inclusion"] for row in rows) / 200)
         counted.append(sum(truth[row["sample"]] for row in rows) / 40)
