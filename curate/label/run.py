@@ -20,9 +20,9 @@ from curate.label.final import vanished
 from curate.label.function_report import alarms, pairs, report
 from curate.label.functions import Functions, Votes, own, unique, vote
 from curate.label.gold import Gold, agreement, gold, groups
-from curate.label.last import Last, last, wanted
+from curate.label.last import WITHOUT_GOLD, Last, last, wanted
 from curate.label.rows import rows
-from curate.label.table import Weak
+from curate.label.table import Taught, Weak
 from curate.options import suggest
 from curate.progress import Progress
 from curate.records import Axis, Sample
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from snorkel.labeling import LabelingFunction
 
 ANSWER = ("samples", "labelled", "abstained", "contradicted", "overruled", "vanished", "model", "functions", "gold")
-OF_AN_AXIS = ("model", "chosen", "bootstrap", "gold", "gold_contradicted", "functions", "pairs", "false_alarms")
+OF_AN_AXIS = (
+    "model", "chosen", "bootstrap", "gold", "gold_contradicted", "gold_waiting", "functions", "pairs", "false_alarms",
+)  # fmt: skip
 ATTRIBUTES = ("id", "width", "height", "bytes", "media_type", "url")  # of each row, before the labelers' columns
 log = logging.getLogger(__name__)
 
@@ -202,6 +204,9 @@ def _labelling(
     people = gold(ws, axis, asked.survivors)
     evidence = _evidence(ws, axis, cast, asked, people, columns)
     used = combine(ws.config.label, axis, evidence, said.any)
+    if people.waiting:
+        reason = f"{used.chosen['reason']}; {people.waiting} that people judged wait for `curate dedupe`"
+        used = dataclasses.replace(used, chosen={**used.chosen, "reason": reason})
     end = last(
         ws, Last(axis, asked.survivors, used, evidence, said.any), columns[vectors] if vectors else None, asked.survive
     )
@@ -214,7 +219,20 @@ def _labelling(
     found |= {"model": end.model, "chosen": end.chosen, "bootstrap": end.facts}
     _warn(axis, found, used.short)
     sets = [[axis.classes[n] for n in np.flatnonzero(one)] for one in votes.sets]
-    return Weak(asked.ids, labels.tolist(), whole, votes.matrix, axis.classes, sets, votes.names, found, end.taught)
+    weak = Weak(asked.ids, labels.tolist(), whole, votes.matrix, axis.classes, sets, votes.names, found, end.taught)
+    return dataclasses.replace(weak, learnt=_learnt(asked, used.model, people.classes, end.taught))
+
+
+def _learnt(asked: Asked, model: str, gold: "np.ndarray", taught: Taught | None) -> "np.ndarray | None":
+    """bool[n], what taught the label model or the bootstrap; None where nothing did."""
+    import numpy as np
+
+    found = np.zeros(len(asked.samples), dtype=bool)
+    if model not in WITHOUT_GOLD:
+        found[asked.survive] = gold >= 0
+    if taught is not None and taught.decided.any():
+        found |= taught.trained
+    return found if found.any() else None
 
 
 def _evidence(
@@ -261,6 +279,7 @@ def _report(
         "false_alarms": alarms(np.append(~np.array(safe), False)[places], gold.classes, safe),
         "gold": agreement(places, gold.classes),
         "gold_contradicted": gold.contradicted,
+        "gold_waiting": gold.waiting,
     }
     return found
 
@@ -272,6 +291,12 @@ def _warn(axis: Axis, found: Mapping[str, Any], short: str | None) -> None:
         log.warning(
             "axis %s: %s is used, unchecked: %s (`curate queue gold`, then `curate review gold`)",
             axis.name, found["model"], short,
+        )  # fmt: skip
+    if waiting := found["gold_waiting"]:
+        log.warning(
+            "axis %s: %d samples that people judged are no gold yet: which are of the test split is known after `curate"
+            " dedupe`; then label again",
+            axis.name, waiting,
         )  # fmt: skip
     if contradicted := found["gold_contradicted"]:
         log.warning(

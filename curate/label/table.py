@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
 DIGITS = 6
+LEARNT = "learnt"  # the column of what taught the machine whose labels these are
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class Weak:
     the rule of `flags` keeps it back, or the sample is no survivor. `votes` int8[n, m] are places in `sets`, the
     classes that a vote is for, or ABSTAIN or FAILED; `functions` names who votes. `report` is `curate label`'s, with
     `advise`, the functions whose flags are advice. All classes are those of the time of writing. `taught` is the
-    bootstrap classifier's part (None: there was none).
+    bootstrap classifier's part (None: there was none). `learnt` bool[n]: what taught a machine whose labels these are,
+    the bootstrap or a label model that learns from people (None: nothing did).
     """
 
     ids: Sequence[str]
@@ -80,6 +82,7 @@ class Weak:
     functions: Sequence[str]
     report: Mapping[str, Any]
     taught: Taught | None = None
+    learnt: "np.ndarray | None" = None
 
     def probability(self) -> list[float | None]:
         """Of each sample's label."""
@@ -120,6 +123,7 @@ def write(ws: "Workspace", axis: Axis, weak: Weak) -> None:
             "probabilities": _lists(weak.probabilities.round(DIGITS), ~np.isnan(weak.probabilities[:, :1]).any(axis=1)),
             "votes": _lists(weak.votes, np.ones(len(weak.votes), dtype=bool)),
             **(weak.taught.columns() if weak.taught else {}),
+            **({} if weak.learnt is None else {LEARNT: pa.array(weak.learnt, pa.bool_())}),
         }
     )
     key = {"classes": list(weak.classes), "sets": [list(one) for one in weak.sets], "voters": list(weak.functions)}
@@ -214,15 +218,16 @@ def columns(ws: "Workspace", axis: Axis) -> Columns | None:
     return Columns(ids, labels, rest)
 
 
-def taught_by(ws: "Workspace", ids: Collection[str]) -> list[str]:
-    """The axes, by name, whose bootstrap classifier was trained on one of these samples."""
+def taught_by(ws: "Workspace", ids: Collection[str], column: str = "trained") -> list[str]:
+    """The axes, by name, whose bootstrap classifier was trained on one of these samples; by the column LEARNT, those
+    whose labels come of any machine that learnt from one."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     wanted, found = pa.array(sorted(ids), pa.string()), []
     for axis, mark in ws.catalog.all("SELECT axis, fingerprint FROM labellings ORDER BY axis"):
         table = ws.table("weak", mark).read()
-        if table is not None and "trained" in table.column_names:
-            taught = table.filter(table.column("trained")).column("id")
+        if table is not None and column in table.column_names:
+            taught = table.filter(table.column(column)).column("id")
             found += [str(axis)] * bool(pc.any(pc.is_in(taught, value_set=wanted)).as_py())
     return found
