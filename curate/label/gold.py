@@ -28,8 +28,8 @@ def gold(ws: Workspace, axis: Axis, ids: Sequence[str]) -> Gold:
     """What people said of each survivor itself.
 
     What is of the test split, or of none yet, counts for nothing: functions are tuned by the report, and label models
-    trained, and neither must be by what models are measured on. Nor does what people judged because the machine was unsure of it: on that it looks
-    worse than it is.
+    trained, and neither must be by what models are measured on. Nor does what people judged because the machine was
+    unsure of it: on that it looks worse than it is.
     """
     import numpy as np
 

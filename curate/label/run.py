@@ -15,6 +15,7 @@ from curate.errors import UsageError
 from curate.features.scores import by_name, compute, read, samples, unread
 from curate.label import flags, slices, table
 from curate.label import functions as voting
+from curate.label.advice import advice, spread
 from curate.label.choose import combine, decide, model
 from curate.label.final import vanished
 from curate.label.function_report import alarms, pairs, report
@@ -198,8 +199,9 @@ def _labelling(
         )
     safe = [name in axis.safe for name in axis.classes]
     said = flags.accusations(ws, axis, asked.ids, flags.flags(votes.matrix, votes.sets, safe))
-    advise = flags.advice(ws, axis, votes.names, said.of(asked.survivors))
-    said = said.of(asked.survivors).without([votes.names.index(name) for name in advise])
+    said = said.of(asked.survivors)
+    advised = advice(ws, axis, votes.names, said)
+    said = said.but(advised.spared)
     cast = dataclasses.replace(votes, matrix=votes.matrix[asked.survive])
     people = gold(ws, axis, asked.survivors)
     evidence = _evidence(ws, axis, cast, asked, people, columns)
@@ -215,12 +217,13 @@ def _labelling(
     whole[asked.survive] = end.probabilities
     labels = np.full(len(asked.samples), None, dtype=object)
     labels[asked.survive] = [axis.classes[place] if place >= 0 else None for place in places]
-    found = _report(ws, axis, cast, asked.survivors, said, places, people) | {"advise": advise}
+    found = _report(ws, axis, cast, asked.survivors, said, places, people) | {"advise": advised.facts}
     found |= {"model": end.model, "chosen": end.chosen, "bootstrap": end.facts}
     _warn(axis, found, used.short)
     sets = [[axis.classes[n] for n in np.flatnonzero(one)] for one in votes.sets]
     weak = Weak(asked.ids, labels.tolist(), whole, votes.matrix, axis.classes, sets, votes.names, found, end.taught)
-    return dataclasses.replace(weak, learnt=_learnt(asked, used.model, people.classes, end.taught))
+    spared = spread(ws, asked.ids, asked.survivors, advised.spared)
+    return dataclasses.replace(weak, learnt=_learnt(asked, used.model, people.classes, end.taught), spared=spared)
 
 
 def _learnt(asked: Asked, model: str, gold: "np.ndarray", taught: Taught | None) -> "np.ndarray | None":

@@ -163,7 +163,7 @@ def lines(facts: Mapping[str, Any]) -> Iterator[str]:
     people = facts["labelled_by_people"]
     yield f"{facts['file']} on {facts['samples']:,} samples of axis {facts['axis']}, {people:,} labelled by people"
     if facts["gold_waiting"]:
-        yield f"{facts['gold_waiting']:,} more that people labelled wait for `curate dedupe`: some are for the test split"
+        yield f"{facts['gold_waiting']:,} more that people labelled wait for `curate dedupe`: some may be test samples"
     if facts["unscored"]:
         yield f"{facts['unscored']:,} of them have no scores yet; `curate label` makes them"
     for one in facts["functions"]:

@@ -38,8 +38,9 @@ def export(
 ) -> dict[str, Any]:
     """Freeze the labelled survivors as release `version`, and write it in each format.
 
-    Raises UsageError for a version that exists, is none or is no higher one, or where nothing is labelled, or what
-    labels learnt from samples that are tested on now; GateError if a gate refuses. Killed anywhere, it has made no release, and made again it is the same to the byte.
+    Raises UsageError for a version that exists, is none or is no higher one, where nothing is labelled, or where the
+    labels learnt from samples that are tested on now; GateError if a gate refuses. Killed anywhere, it has made no
+    release, and made again it is the same to the byte.
     """
     check_version(ws, version)
     with progress.stage("export", 4) as step, disk():

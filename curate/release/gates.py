@@ -52,11 +52,11 @@ def check_rows(ws: "Workspace", rows: Rows) -> None:
 
 
 def check_learnt(ws: "Workspace", rows: Rows) -> None:
-    """Refuse labels by a machine that learnt from samples of the test split: dedupe has moved them since; UsageError."""
+    """Refuse labels by a machine that learnt from samples that dedupe put in the test split since; UsageError."""
     if axes := taught_by(ws, rows.tables["test"].column("id").to_pylist(), LEARNT):
         raise UsageError(
-            f"the labels on axis {', '.join(axes)} learnt from samples that are of the test split now, as `curate dedupe`"
-            " ran after `curate label`; run `curate label` again"
+            f"the labels on axis {', '.join(axes)} learnt from samples that are of the test split now, as `curate"
+            " dedupe` ran after `curate label`; run `curate label` again"
         )
 
 

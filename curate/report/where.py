@@ -71,7 +71,7 @@ def kept(found: "pd.DataFrame", condition: ast.expr) -> "pd.Index":
     """The index of the rows of which a condition is true; raises UsageError for one that pandas cannot read."""
     try:
         says = found.eval(ast.unparse(condition), engine="python")
-        if getattr(says, "dtype", None) != bool:
+        if getattr(says, "dtype", None) != "bool":
             raise ValueError("it is no condition: it is neither true nor false of a row")
         return found.index[says]
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What a condition may be made of: comparisons, arithmetic and a few tests of columns, and nothing that does a thing."""
+"""What a condition may be made of: comparisons, arithmetic and a few tests of columns; nothing that does a thing."""
 
 import ast
 from collections.abc import Iterator
@@ -38,8 +38,10 @@ def read(where: object) -> ast.expr:
         if depth > DEEPEST:
             raise UsageError(f"samples: where: more than {DEEPEST} expressions within each other")
         if (strange := _strange(node)) is not None:
-            raise UsageError(f"samples: where: {strange!a} is not for conditions: comparisons, and, or, not, arithmetic,"
-                             " .isin, .isna, .str.contains and the like are")  # fmt: skip
+            raise UsageError(
+                f"samples: where: {strange!a} is not for conditions: comparisons, and, or, not, arithmetic, .isin,"
+                " .isna, .str.contains and the like are"
+            )
     if not isinstance(parsed, _ANSWERS):
         raise UsageError(f"samples: where: {where[:200]!a} is no condition: it is neither true nor false of a row")
     return parsed

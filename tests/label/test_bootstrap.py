@@ -403,7 +403,7 @@ def test_a_release_refuses_labels_that_learnt_from_what_it_tests_on(tmp_path: Pa
     assert not {*teachers} & {*IDS[::8]}, "test rows"
     check_learnt(ws, collect(ws))
     moved(ws, teachers[:1], "test")
-    with pytest.raises(UsageError, match="axis content learnt from samples .* `curate label` again"):
+    with pytest.raises(UsageError, match=r"axis content learnt from samples .* `curate label` again"):
         check_learnt(ws, collect(ws))
     run(ws)
     check_learnt(ws, collect(ws))
