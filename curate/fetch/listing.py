@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Http, Source, Stamped
 from curate.errors import UsageError
@@ -121,7 +121,9 @@ def fault_of(candidate: object) -> str | None:
 
 def _whole(candidate: Candidate) -> Candidate:
     """The same without lone surrogates in what a source says of it: no file and no catalog can hold these."""
-    own = {name: _text(value) for name in ("ref", *_TEXTS) if isinstance(value := getattr(candidate, name), str)}
+    own: dict[str, Any] = {
+        name: _text(value) for name in ("ref", *_TEXTS) if isinstance(value := getattr(candidate, name), str)
+    }
     facts = {
         _text(name): tuple(map(_text, one)) if isinstance(one, tuple) else _text(one)
         for name, one in candidate.facts.items()
@@ -129,7 +131,7 @@ def _whole(candidate: Candidate) -> Candidate:
     labels = {_text(name): _text(one) for name, one in candidate.labels.items()}
     upstream = candidate.upstream
     if upstream is not None:
-        said = {key: _text(one) for key, one in asdict(upstream).items() if isinstance(one, str)}
+        said: dict[str, Any] = {key: _text(one) for key, one in asdict(upstream).items() if isinstance(one, str)}
         upstream = replace(upstream, **said)
     return replace(candidate, **own, labels=labels, facts=facts, upstream=upstream)
 

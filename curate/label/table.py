@@ -126,7 +126,7 @@ def write(ws: "Workspace", axis: Axis, weak: Weak) -> None:
             "probabilities": _lists(weak.probabilities.round(DIGITS), ~np.isnan(weak.probabilities[:, :1]).any(axis=1)),
             "votes": _lists(weak.votes, np.ones(len(weak.votes), dtype=bool)),
             **(weak.taught.columns() if weak.taught else {}),
-            **({} if weak.spared is None else {"spared": _lists(weak.spared, weak.spared.any(axis=1))}),
+            **({} if weak.spared is None else {"spared": _lists(weak.spared, np.asarray(weak.spared.any(axis=1)))}),
             **({} if weak.learnt is None else {LEARNT: pa.array(weak.learnt, pa.bool_())}),
         }
     )

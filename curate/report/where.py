@@ -4,7 +4,7 @@ import ast
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
 from curate.report import words
@@ -73,6 +73,7 @@ def kept(found: "pd.DataFrame", condition: ast.expr) -> "pd.Index":
         says = found.eval(ast.unparse(condition), engine="python")
         if getattr(says, "dtype", None) != "bool":
             raise ValueError("it is no condition: it is neither true nor false of a row")
-        return found.index[says]
+        index: pd.Index = found.index[says]  # type: ignore[index]
+        return index
     except Exception as error:
         raise UsageError(f"samples: where: {ast.unparse(condition)}: {error}") from error
