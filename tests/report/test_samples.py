@@ -119,7 +119,8 @@ def _weak(ws: Workspace, ids: list[str], chance: np.random.Generator) -> None:
     sets = [[name] for name in CLASSES]
     decided = np.array([label is not None for label in found]) & (chance.random(len(names)) < 0.3)
     taught = Taught(np.full(each.shape, np.nan), decided, decided, [None] * len(names))
-    weak = Weak(names, found, each, votes, CLASSES, sets, ["a", "b", "c"], report, taught)
+    spared = (chance.random(votes.shape) < 0.5) & [False, "advise" in report, False]
+    weak = Weak(names, found, each, votes, CLASSES, sets, ["a", "b", "c"], report, taught, spared=spared)
     write(ws, ws.config.taxonomy.first, weak)
 
 
