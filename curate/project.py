@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from curate.admin import configured, stages
 from curate.admin.incidents import Incidents
 from curate.admin.result import Estimates, Result
-from curate.admin.session import NO_CONTACT, Session, interruptible, refuse
+from curate.admin.session import NO_CONTACT, Session, interruptible, interruptions, refuse
 from curate.admin.tables import Tables
 from curate.config import CONFIG_NAME, Config
 from curate.errors import MatchError, UsageError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from curate.release.access import Release
 
 
+@interruptions
 @dataclass(frozen=True)
 class Project(Tables, Incidents):
     """A folder with curate.toml and the workspace beside it.
@@ -311,6 +312,7 @@ class Project(Tables, Incidents):
         return Result(result)
 
 
+@interruptible()
 def open(folder: str | Path = ".", quiet: bool = False) -> Project:
     """The project in a folder with curate.toml, or in the nearest folder above that has one.
 
@@ -322,6 +324,7 @@ def open(folder: str | Path = ".", quiet: bool = False) -> Project:
     return Project(Session(found, quiet))
 
 
+@interruptible()
 def init(folder: str | Path, sources: Sequence[Mapping[str, Any]] = (), quiet: bool = False) -> Project:
     """Write a commented curate.toml and make an empty workspace.
 
@@ -337,6 +340,7 @@ def init(folder: str | Path, sources: Sequence[Mapping[str, Any]] = (), quiet: b
     return Project(Session(root, quiet))
 
 
+@interruptible()
 def load_release(folder: str | Path) -> "Release":
     """A release from its folder; with its pictures where that lies in a workspace, else rows alone.
 
@@ -352,6 +356,7 @@ def load_release(folder: str | Path) -> "Release":
     return Release(load(path))
 
 
+@interruptible()
 def check(
     folder: str | Path | None = None, list: str | Path | None = None, splits: Sequence[str] = (), keep: str = "test"
 ) -> "Findings":
@@ -366,6 +371,5 @@ def check(
 
     session = Session(Path(), quiet=True)
     root, table = (None if one is None else Path(one) for one in (folder, list))
-    with interruptible():
-        found = dataset.read(root, table, splits, outside=False)
-        return Findings(ask(found, session.engine(Config()), session.progress, keep))
+    found = dataset.read(root, table, splits, outside=False)
+    return Findings(ask(found, session.engine(Config()), session.progress, keep))

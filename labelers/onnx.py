@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 REMEDY = "give the file's sha256, and a model of one file with one picture as its input"
 HIGH, HARMLESS = 0.8, 0.95  # a vote's least probability: for what is not safe, and for what may be
+_FLOATS = ("tensor(float)", "tensor(double)", "tensor(float16)")
 _SIDES = (256, 512, 1024)
 
 
@@ -141,11 +142,15 @@ class Onnx:
         return found if len(found) < len(axis.classes) else ()
 
     def _run(self, pixels: "np.ndarray") -> "tuple[np.ndarray, np.ndarray | None]":
-        names = [one.name for one in self._session.get_outputs()]
-        scores = next(name for name in names if name != self.embedding)
-        asked = [scores, self.embedding] if self.embedding else [scores]
+        asked = [one.name for one in self._asked()]
         found = self._session.run(asked, {self._session.get_inputs()[0].name: pixels})
         return self._probabilities(found[0].reshape(-1)), found[1].reshape(-1) if self.embedding else None
+
+    def _asked(self) -> list[Any]:
+        """The scores, the first output that is not the embedding; then the embedding, where there is to be one."""
+        every = self._session.get_outputs()
+        scores = [one for one in every if one.name != self.embedding][:1]
+        return [*scores, *(one for one in every if self.embedding and one.name == self.embedding)]
 
     def _probabilities(self, values: "np.ndarray") -> "np.ndarray":
         import numpy as np
@@ -165,6 +170,8 @@ class Onnx:
         import numpy as np
 
         inputs, outputs = self._session.get_inputs(), [one.name for one in self._session.get_outputs()]
+        if not outputs:
+            return "it has no outputs"
         if len(inputs) != 1:
             return (
                 f"it has {len(inputs)} inputs ({', '.join(one.name for one in inputs)}); one picture is all it is given"
@@ -173,11 +180,17 @@ class Onnx:
             return f"its input is {inputs[0].type}; float32 is what it is given"
         if self.embedding and (self.embedding not in outputs or len(outputs) < 2):
             return f"embedding: no such output beside its scores; there are: {', '.join(outputs)}"
+        if strange := [one for one in self._asked() if one.type not in _FLOATS]:
+            return f"its output {strange[0].name} is {strange[0].type}; floating-point numbers are what is taken"
         asked = self.pixels(_grey(self.size))
         shape = list(inputs[0].shape)
         if len(shape) != 4 or any(isinstance(a, int) and a != b for a, b in zip(shape, asked.shape, strict=True)):
             return f"its input is {shape}; size and layout make {list(asked.shape)}"
-        scores, features = self._run(asked)
+        try:
+            scores, features = self._run(asked)
+        except Exception as error:  # onnxruntime's errors have no common class of their own
+            why = f"it fails on a grey picture ({' '.join(str(error).split())[:200]})"
+            raise UsageError(f"labelers.onnx: {self.path}: {why}") from error
         if len(scores) != len(self.outputs):
             return f"it has {len(scores)} outputs; named are {len(self.outputs)}: {', '.join(self.outputs)}"
         if features is not None and len(features) != self.embedding_size:

@@ -59,8 +59,8 @@ def project(folder: Path) -> Project:
 
 def test_public_names_are_these_and_no_module_has_one() -> None:
     assert curate.__all__ == [
-        "BusyError", "CurateError", "GateError", "MatchError", "Project", "Release", "Result", "StoreError",
-        "UsageError", "__version__", "check", "init", "load_model", "load_release", "open",
+        "BusyError", "CurateError", "GateError", "InterruptionError", "MatchError", "Project", "Release", "Result",
+        "StoreError", "UsageError", "__version__", "check", "init", "load_model", "load_release", "open",
     ]  # fmt: skip
     assert dir(curate) == sorted(curate.__all__)
     here = Path(curate.__file__).parent
@@ -68,6 +68,11 @@ def test_public_names_are_these_and_no_module_has_one() -> None:
         assert not (here / name).exists()
         assert not (here / f"{name}.py").exists()
         assert getattr(curate, name).__doc__
+
+
+def test_every_error_that_the_documentation_names_is_a_public_name() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "api.md").read_text()
+    assert set(re.findall(r"`(\w+Error)`", text)) <= {*curate.__all__}
 
 
 @pytest.mark.parametrize("use", ["", "curate.open; curate.Project; curate.check; curate.load_release"])

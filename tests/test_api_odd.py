@@ -1,6 +1,7 @@
 """The Python API where things are odd: names of files, a lock that another process holds, threads, a fork, a project
 that is gone, an interruption; and a folder of a million files."""
 
+import inspect
 import json
 import os
 import shutil
@@ -8,14 +9,18 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import curate
+from curate.admin.incidents import Incidents
+from curate.admin.tables import Tables
 from curate.errors import InterruptionError, plain
 from curate.project import Project
 from tests.support.pictures import encode, texture
@@ -226,6 +231,33 @@ def test_an_interruption_is_an_error_of_the_tree_and_an_interruption_still(tmp_p
             signal.raise_signal(signal.SIGINT)
         assert isinstance(caught.value, InterruptionError)
     assert project.log(1)["log"][0]["ended"] == "interrupted"
+
+
+class Interrupting(types.ModuleType):
+    """A module that is interrupted as it is imported from."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("method", "module"),
+    [("label", "curate.admin.following"), ("explain", "curate.dedupe.explain"), ("votes", "curate.report.frames"),
+     ("screening_status", "curate.screening.misfires"), ("report", "curate.report.run")],
+)  # fmt: skip
+def test_an_interruption_while_it_is_imported_is_one_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, module: str
+) -> None:
+    project = named(tmp_path, ("a.png",))
+    monkeypatch.setitem(sys.modules, module, Interrupting(module))
+    with pytest.raises(InterruptionError):
+        getattr(project, method)(*["a.png"] * (method == "explain"))
+
+
+def test_every_public_method_can_be_interrupted_from_its_first_line_on() -> None:
+    for cls in (Project, Tables, Incidents):
+        for name, method in vars(cls).items():
+            assert name.startswith("_") or not inspect.isfunction(method) or hasattr(method, "__wrapped__"), name
 
 
 def test_an_interrupted_check_is_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

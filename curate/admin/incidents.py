@@ -6,7 +6,7 @@ from typing import Any
 
 from curate.admin import configured
 from curate.admin.result import Result
-from curate.admin.session import Session
+from curate.admin.session import Session, interruptions
 from curate.stats.coverage import over
 from curate.store import catalog, holds, lookup
 from curate.store.workspace import Workspace
@@ -14,6 +14,7 @@ from curate.store.workspace import Workspace
 SHOWN = 20  # corrupt and doubtful rows of lists that are named
 
 
+@interruptions
 @dataclass(frozen=True)
 class Incidents:
     """The methods of a project about screening, incidents and what is held back."""

@@ -1,5 +1,6 @@
 """A workspace for one verb: opened, its witnesses asked, its lock taken, the run recorded however it ends."""
 
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -168,6 +169,14 @@ def interruptible() -> Iterator[None]:
         raise
     except KeyboardInterrupt:
         raise InterruptionError from None
+
+
+def interruptions(cls: type[T]) -> type[T]:
+    """The class, each public method of which is `interruptible` from its first line on, with what it imports."""
+    for name, method in list(vars(cls).items()):
+        if inspect.isfunction(method) and not name.startswith("_"):
+            setattr(cls, name, interruptible()(method))
+    return cls
 
 
 def finish_removal(ws: Workspace) -> None:

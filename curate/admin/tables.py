@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from curate.admin.session import Session
+from curate.admin.session import Session, interruptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from curate.report.gallery import Gallery
 
 
+@interruptions
 @dataclass(frozen=True)
 class Tables:
     """The methods of a project that only read."""

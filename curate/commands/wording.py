@@ -18,6 +18,7 @@ WORDS = {  # 25 characters at most
     "faults": "failed on",
     "gold": "gold (people's labels)",
     "gold_contradicted": "gold that contradicts",
+    "gold_waiting": "gold once deduplicated",
     "held": "held back",
     "held_out_upright": "held out, upright only",
     "human": "by people",

@@ -1,8 +1,9 @@
 """Asks the sources what there is, and writes it down: each page in one transaction with the cursor that follows it."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import asdict, fields
-from typing import TYPE_CHECKING
+from dataclasses import asdict, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Http, Source, Stamped
 from curate.errors import UsageError
@@ -80,16 +81,17 @@ async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: 
     blocked = Blocked(catalog)
     async for page in source.pages(http, cursor):
         with catalog.tx() as db:
-            for candidate in page.candidates:
-                if (fault := fault_of(candidate)) is not None:
-                    raise UsageError(f"sources.{name_of(source)}: lists {str(candidate)[:80]}: {fault}")
+            for listed_one in page.candidates:
+                if (fault := fault_of(listed_one)) is not None:
+                    raise UsageError(f"sources.{name_of(source)}: lists {shown(str(listed_one)[:80])}: {fault}")
+                candidate = _whole(listed_one)
                 if blocked.candidate(candidate):
                     refuse(catalog, db, candidate.locator)
                     continue
                 row, fresh = _write(db, name, candidate, taxonomy.first.name)
                 _judge(db, row, candidate, taxonomy, fresh)
             for note in page.notes:
-                said = (name, note.kind, note.subject, note.detail)
+                said = (name, *(_text(one) for one in (note.kind, note.subject, note.detail)))
                 db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?)", said)
             after = (*_after(page, cursor), page.version, now(), name)
             db.execute(_LISTED, after)
@@ -104,6 +106,8 @@ def fault_of(candidate: object) -> str | None:
     locator = candidate.locator
     if locator.kind not in ("url", "path") or not isinstance(locator.value, str):
         return "its locator is not ('url', text) or ('path', text)"
+    if _text(locator.value) != locator.value:
+        return "its locator holds half a character (a lone surrogate)"
     if not isinstance(candidate.ref, str):
         return "its ref is no text"
     for name in _TEXTS:
@@ -115,6 +119,29 @@ def fault_of(candidate: object) -> str | None:
     return None if all(isinstance(one, str) for each in facts for one in each) else "its facts are not texts"
 
 
+def _whole(candidate: Candidate) -> Candidate:
+    """The same without lone surrogates in what a source says of it: no file and no catalog can hold these."""
+    own: dict[str, Any] = {
+        name: _text(value) for name in ("ref", *_TEXTS) if isinstance(value := getattr(candidate, name), str)
+    }
+    facts = {
+        _text(name): tuple(map(_text, one)) if isinstance(one, tuple) else _text(one)
+        for name, one in candidate.facts.items()
+    }
+    labels = {_text(name): _text(one) for name, one in candidate.labels.items()}
+    upstream = candidate.upstream
+    if upstream is not None:
+        said: dict[str, Any] = {key: _text(one) for key, one in asdict(upstream).items() if isinstance(one, str)}
+        upstream = replace(upstream, **said)
+    return replace(candidate, **own, labels=labels, facts=facts, upstream=upstream)
+
+
+def _text(value: str) -> str:
+    """U+FFFD in place of each lone surrogate; what is no text stays."""
+    return _LONE.sub("\ufffd", value) if isinstance(value, str) else value
+
+
+_LONE = re.compile("[\ud800-\udfff]")
 _TEXTS = ("label", "album", "license", "attribution", "sha1")
 
 

@@ -242,19 +242,33 @@ def _asked(name: str, seed: int, evidence: Evidence) -> "np.ndarray":
     made = model(name, seed)
     file = str(sys.modules[type(made).__module__].__file__)
     where = f"label.model: {name}"
-    with running(where, file) if digest_of(made) is not None else nullcontext():
-        found = made.predict(evidence)
+    theirs = digest_of(made) is not None
+    with running(where, file) if theirs else nullcontext():
+        found = made.predict(_read_only(evidence, theirs))
     if fault := _fault(found, (len(evidence.votes), evidence.sets.shape[1])):
         raise UsageError(f"{where}: {file}: predict() gives {fault}")
     return found
+
+
+def _read_only(evidence: Evidence, copied: bool) -> Evidence:
+    """Evidence that cannot be written to; with `copied` its arrays are nobody else's, whatever is done to them."""
+    import numpy as np
+
+    arrays: dict[str, Any] = {}
+    for one in dataclasses.fields(evidence):
+        if isinstance(array := getattr(evidence, one.name), np.ndarray):
+            arrays[one.name] = array.copy() if copied else array.view()
+            arrays[one.name].flags.writeable = False
+    return dataclasses.replace(evidence, **arrays)
 
 
 def _fault(found: Any, shape: Sequence[int]) -> str | None:
     """What is wrong with a model's answer; None where it can be one."""
     import numpy as np
 
-    if not isinstance(found, np.ndarray) or found.dtype.kind != "f" or found.shape != tuple(shape):
-        given = f"{found.dtype}{list(found.shape)}" if isinstance(found, np.ndarray) else type(found).__name__
+    plain = type(found) is np.ndarray  # a masked array, say, answers comparisons with what is masked left out
+    if not plain or found.dtype.kind != "f" or found.shape != tuple(shape):
+        given = f"{found.dtype}{list(found.shape)}" if plain else type(found).__name__
         return f"{given}, and float64{list(shape)} is asked for: a row a sample, a column a class"
     unknown = np.isnan(found)
     rows = found[~unknown.all(axis=1)]

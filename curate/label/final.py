@@ -182,14 +182,13 @@ def accused(ws: "Workspace", axis: Axis) -> set[str]:
 def _accused(
     ws: "Workspace", axis: Axis, weak: weak_table.Columns | None, sets: samples.Sets, asked: "np.ndarray"
 ) -> flags.Accusations:
-    """By all functions whose flags are no advice, as if they were one; `asked` are the rows of the weak labels."""
+    """By all flags that count, as if they were one; `asked` are the rows of the weak labels."""
     import numpy as np
 
     said: np.ndarray = np.zeros((len(sets.ids), 1), dtype=bool)
     if weak is not None:
         here = (asked >= 0) & (asked < len(sets.ids))
-        loud = np.delete(weak.rest.flags(axis.safe), weak.rest.advised(), axis=1)
-        said[asked[here], 0] = np.asarray(loud.any(axis=1))[here]
+        said[asked[here], 0] = np.asarray(weak.rest.loud(axis.safe).any(axis=1))[here]
     return flags.accusations(ws, axis, sets.ids, said, sets)
 
 

@@ -9,10 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from curate.errors import UsageError
 from curate.records import Axis
-from curate.stats.intervals import at_most
-from curate.store import samples, views
+from curate.store import samples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
 ABSTAIN, FAILED = -1, -2  # beside places in `sets`: nothing to say; asked, and no answer came
-AUDITED, MISSES = 300, 0.01  # a function may be set to advise from so many decisions on, and up to so many misses
 LOUD = 0.02  # of the survivors: a function that alone keeps back more is named on a warning
 
 
@@ -60,6 +57,10 @@ class Accusations:
         flagged = self.flagged.copy()
         flagged[:, list(columns)] = False
         return Accusations(self.ids, flagged, self.declared)
+
+    def but(self, spared: "np.ndarray") -> "Accusations":
+        """The same, but for the flags bool[n, m] that count for nothing."""
+        return Accusations(self.ids, self.flagged & ~spared, self.declared)
 
     @property
     def any(self) -> "np.ndarray":
@@ -110,34 +111,3 @@ def withhold(probabilities: "np.ndarray", places: "np.ndarray", accused: "np.nda
 
     fine = np.append(np.array(safe, dtype=bool), True)  # -1, the last place: no class keeps nothing back
     probabilities[accused & fine[places]] = np.nan
-
-
-# -- functions that only advise --------------------------------------------------------------------------------------
-
-
-def advice(ws: "Workspace", axis: Axis, names: Sequence[str], found: Accusations) -> dict[str, dict[str, float]]:
-    """What audited decisions say of each function that is set to advise: how many there are on samples that only it
-    keeps back, how many of those are not safe, and the share of them that may be, at 95 % confidence.
-
-    Raises UsageError where there are fewer than 300, or where more than 1 % of them may not be safe.
-    """
-    import numpy as np
-
-    advised = [column for column, name in enumerate(names) if name in ws.config.label.advise]
-    judged: dict[str, set[str]] = {}
-    for one in views.audited(ws.catalog, axis.name, ws.config.taxonomy.version) if advised else ():
-        judged.setdefault(one.sample, set()).add(one.label)
-    known = {}
-    for column in advised:
-        alone = found.without([other for other in advised if other != column]).alone(column)
-        ids = found.ids.to_pylist()
-        said = [judged[ids[row]] for row in np.flatnonzero(alone) if ids[row] in judged]
-        misses = sum(not labels <= set(axis.safe) for labels in said)
-        known[names[column]] = {"audited": len(said), "misses": misses, "at_most": at_most(misses, len(said))}
-        if len(said) < AUDITED or known[names[column]]["at_most"] > MISSES:
-            raise UsageError(
-                f"label.advise: {names[column]}: {len(said)} audited decisions on what it alone keeps back on axis"
-                f" {axis.name}, {misses} of them not safe: {known[names[column]]['at_most']:.1%} may be;"
-                f" {AUDITED} decisions and at most {MISSES:.0%} are needed (`curate queue audit`)"
-            )
-    return known

@@ -16,29 +16,33 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Gold:
     """`classes` int8[n], the place of the class that people gave of each sample itself, -1 for nothing; and of how many
-    samples people contradict each other, over copies of one picture: these say nothing."""
+    samples people contradict each other, over copies of one picture: these say nothing. `waiting`: how many say nothing
+    yet, as dedupe has not said whether they are of the test split."""
 
     classes: "np.ndarray"
     contradicted: int
+    waiting: int = 0
 
 
 def gold(ws: Workspace, axis: Axis, ids: Sequence[str]) -> Gold:
     """What people said of each survivor itself.
 
-    Test samples count for nothing: functions are tuned by the report, and label models trained, and neither must be by
-    what models are measured on. Nor does what people judged because the machine was unsure of it: on that it looks
-    worse than it is.
+    What is of the test split, or of none yet, counts for nothing: functions are tuned by the report, and label models
+    trained, and neither must be by what models are measured on. Nor does what people judged because the machine was
+    unsure of it: on that it looks worse than it is.
     """
     import numpy as np
 
-    test = {row[0] for row in ws.catalog.all("SELECT sample FROM members WHERE split = 'test'")}
     taxonomy = ws.config.taxonomy.version
     humans = views.humans(ws.catalog, axis.name, taxonomy, axis.classes)
-    left_out = test | views.selected_by_model(ws.catalog, axis.name, taxonomy)
+    left_out = views.selected_by_model(ws.catalog, axis.name, taxonomy)
     own = {name: one.label for name, one in humans.items() if not one.carried and name not in left_out}
     doubtful = own.keys() & set(contested(ws, axis)) if own else set()
     said = {name: axis.classes.index(label) for name, label in own.items() if name not in doubtful}
-    return Gold(np.array([said.get(name, -1) for name in ids], dtype=np.int8), len(doubtful.intersection(ids)))
+    found = np.array([said.get(name, -1) for name in ids], dtype=np.int8)
+    grouped = {row[0] for row in ws.catalog.iterate_tuples("SELECT sample FROM members")}
+    waiting = sum(name not in grouped for name in said.keys() & set(ids))
+    return Gold(np.where(may_train(ws, ids), found, np.int8(-1)), len(doubtful.intersection(ids)), waiting)
 
 
 def people(ws: Workspace, axis: Axis, ids: Sequence[str]) -> "np.ndarray":

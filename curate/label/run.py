@@ -15,14 +15,15 @@ from curate.errors import UsageError
 from curate.features.scores import by_name, compute, read, samples, unread
 from curate.label import flags, slices, table
 from curate.label import functions as voting
+from curate.label.advice import advice, spread
 from curate.label.choose import combine, decide, model
 from curate.label.final import vanished
 from curate.label.function_report import alarms, pairs, report
 from curate.label.functions import Functions, Votes, own, unique, vote
 from curate.label.gold import Gold, agreement, gold, groups
-from curate.label.last import Last, last, wanted
+from curate.label.last import WITHOUT_GOLD, Last, last, wanted
 from curate.label.rows import TEXTS, rows
-from curate.label.table import Weak
+from curate.label.table import Taught, Weak
 from curate.options import suggest
 from curate.plugins import name_of
 from curate.progress import Progress
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     from snorkel.labeling import LabelingFunction
 
 ANSWER = ("samples", "labelled", "abstained", "contradicted", "overruled", "vanished", "model", "functions", "gold")
-OF_AN_AXIS = ("model", "chosen", "bootstrap", "gold", "gold_contradicted", "functions", "pairs", "false_alarms")
+OF_AN_AXIS = (
+    "model", "chosen", "bootstrap", "gold", "gold_contradicted", "gold_waiting", "functions", "pairs", "false_alarms",
+)  # fmt: skip
 ATTRIBUTES = ("id", "width", "height", "bytes", "media_type", "url")  # of each row, before the labelers' columns
 log = logging.getLogger(__name__)
 
@@ -226,12 +229,16 @@ def _labelling(
         )
     safe = [name in axis.safe for name in axis.classes]
     said = flags.accusations(ws, axis, asked.ids, flags.flags(votes.matrix, votes.sets, safe))
-    advise = flags.advice(ws, axis, votes.names, said.of(asked.survivors))
-    said = said.of(asked.survivors).without([votes.names.index(name) for name in advise])
+    said = said.of(asked.survivors)
+    advised = advice(ws, axis, votes.names, said)
+    said = said.but(advised.spared)
     cast = dataclasses.replace(votes, matrix=votes.matrix[asked.survive])
     people = gold(ws, axis, asked.survivors)
     evidence = _evidence(ws, axis, cast, asked, people, columns)
     used = combine(ws.config.label, axis, evidence, said.any)
+    if people.waiting:
+        reason = f"{used.chosen['reason']}; {people.waiting} that people judged wait for `curate dedupe`"
+        used = dataclasses.replace(used, chosen={**used.chosen, "reason": reason})
     end = last(
         ws, Last(axis, asked.survivors, used, evidence, said.any), columns[vectors] if vectors else None, asked.survive
     )
@@ -240,11 +247,25 @@ def _labelling(
     whole[asked.survive] = end.probabilities
     labels = np.full(len(asked.samples), None, dtype=object)
     labels[asked.survive] = [axis.classes[place] if place >= 0 else None for place in places]
-    found = _report(ws, axis, cast, asked.survivors, said, places, people) | {"advise": advise}
+    found = _report(ws, axis, cast, asked.survivors, said, places, people) | {"advise": advised.facts}
     found |= {"model": end.model, "chosen": end.chosen, "bootstrap": end.facts}
     _warn(axis, found, used.short)
     sets = [[axis.classes[n] for n in np.flatnonzero(one)] for one in votes.sets]
-    return Weak(asked.ids, labels.tolist(), whole, votes.matrix, axis.classes, sets, votes.names, found, end.taught)
+    weak = Weak(asked.ids, labels.tolist(), whole, votes.matrix, axis.classes, sets, votes.names, found, end.taught)
+    spared = spread(ws, asked.ids, asked.survivors, advised.spared)
+    return dataclasses.replace(weak, learnt=_learnt(asked, used.model, people.classes, end.taught), spared=spared)
+
+
+def _learnt(asked: Asked, model: str, gold: "np.ndarray", taught: Taught | None) -> "np.ndarray | None":
+    """bool[n], what taught the label model or the bootstrap; None where nothing did."""
+    import numpy as np
+
+    found = np.zeros(len(asked.samples), dtype=bool)
+    if model not in WITHOUT_GOLD:
+        found[asked.survive] = gold >= 0
+    if taught is not None and taught.decided.any():
+        found |= taught.trained
+    return found if found.any() else None
 
 
 def _evidence(
@@ -291,6 +312,7 @@ def _report(
         "false_alarms": alarms(np.append(~np.array(safe), False)[places], gold.classes, safe),
         "gold": agreement(places, gold.classes),
         "gold_contradicted": gold.contradicted,
+        "gold_waiting": gold.waiting,
     }
     return found
 
@@ -302,6 +324,12 @@ def _warn(axis: Axis, found: Mapping[str, Any], short: str | None) -> None:
         log.warning(
             "axis %s: %s is used, unchecked: %s (`curate queue gold`, then `curate review gold`)",
             axis.name, found["model"], short,
+        )  # fmt: skip
+    if waiting := found["gold_waiting"]:
+        log.warning(
+            "axis %s: %d samples that people judged are no gold yet: which are of the test split is known after `curate"
+            " dedupe`; then label again",
+            axis.name, waiting,
         )  # fmt: skip
     if contradicted := found["gold_contradicted"]:
         log.warning(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
 DIGITS = 6
+LEARNT = "learnt"  # the column of what taught the machine whose labels these are
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,9 @@ class Weak:
     the rule of `flags` keeps it back, or the sample is no survivor. `votes` int8[n, m] are places in `sets`, the
     classes that a vote is for, or ABSTAIN or FAILED; `functions` names who votes. `report` is `curate label`'s, with
     `advise`, the functions whose flags are advice. All classes are those of the time of writing. `taught` is the
-    bootstrap classifier's part (None: there was none).
+    bootstrap classifier's part (None: there was none). `learnt` bool[n]: what taught a machine whose labels these are,
+    the bootstrap or a label model that learns from people (None: nothing did). `spared` bool[n, m]: flags that
+    count for nothing (None: all count).
     """
 
     ids: Sequence[str]
@@ -80,6 +83,8 @@ class Weak:
     functions: Sequence[str]
     report: Mapping[str, Any]
     taught: Taught | None = None
+    learnt: "np.ndarray | None" = None
+    spared: "np.ndarray | None" = None
 
     def probability(self) -> list[float | None]:
         """Of each sample's label."""
@@ -87,9 +92,10 @@ class Weak:
         pairs = zip(self.probabilities.tolist(), self.labels, strict=True)
         return [None if label is None else row[at[label]] for row, label in pairs]
 
-    def advised(self) -> list[int]:
-        """The columns of functions whose flags are advice."""
-        return [n for n, name in enumerate(self.functions) if name in self.report.get("advise", {})]
+    def loud(self, safe: Sequence[str]) -> "np.ndarray":
+        """bool[n, m], the flags that count."""
+        found: np.ndarray = self.flags(safe)
+        return found if self.spared is None else found & ~self.spared
 
     def flags(self, safe: Sequence[str]) -> "np.ndarray":
         """bool[n, m], which votes hold none of the classes that are safe now, or are none as the function failed."""
@@ -120,6 +126,8 @@ def write(ws: "Workspace", axis: Axis, weak: Weak) -> None:
             "probabilities": _lists(weak.probabilities.round(DIGITS), ~np.isnan(weak.probabilities[:, :1]).any(axis=1)),
             "votes": _lists(weak.votes, np.ones(len(weak.votes), dtype=bool)),
             **(weak.taught.columns() if weak.taught else {}),
+            **({} if weak.spared is None else {"spared": _lists(weak.spared, np.asarray(weak.spared.any(axis=1)))}),
+            **({} if weak.learnt is None else {LEARNT: pa.array(weak.learnt, pa.bool_())}),
         }
     )
     key = {"classes": list(weak.classes), "sets": [list(one) for one in weak.sets], "voters": list(weak.functions)}
@@ -211,18 +219,30 @@ def columns(ws: "Workspace", axis: Axis) -> Columns | None:
     ids, labels = (table.column(name).combine_chunks().cast(pa.large_string()) for name in ("id", "label"))
     taught = Taught.of(table, len(said["classes"]))
     rest = Weak([], [], probabilities, cast, said["classes"], said["sets"], said["voters"], said, taught)
+    if "spared" in table.column_names:
+        rest = dataclasses.replace(rest, spared=_spared(table.column("spared").combine_chunks(), cast.shape[1]))
     return Columns(ids, labels, rest)
 
 
-def taught_by(ws: "Workspace", ids: Collection[str]) -> list[str]:
-    """The axes, by name, whose bootstrap classifier was trained on one of these samples."""
+def _spared(lists: "pa.Array", m: int) -> "np.ndarray":
+    import numpy as np
+
+    found = np.zeros((len(lists), m), dtype=bool)
+    known = lists.is_valid().to_numpy(zero_copy_only=False)
+    found[known] = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, m)
+    return found
+
+
+def taught_by(ws: "Workspace", ids: Collection[str], column: str = "trained") -> list[str]:
+    """The axes, by name, whose bootstrap classifier was trained on one of these samples; by the column LEARNT, those
+    whose labels come of any machine that learnt from one."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     wanted, found = pa.array(sorted(ids), pa.string()), []
     for axis, mark in ws.catalog.all("SELECT axis, fingerprint FROM labellings ORDER BY axis"):
         table = ws.table("weak", mark).read()
-        if table is not None and "trained" in table.column_names:
-            taught = table.filter(table.column("trained")).column("id")
+        if table is not None and column in table.column_names:
+            taught = table.filter(table.column(column)).column("id")
             found += [str(axis)] * bool(pc.any(pc.is_in(taught, value_set=wanted)).as_py())
     return found

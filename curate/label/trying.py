@@ -69,11 +69,12 @@ def attempt(
     with progress.stage("vote", len(ids)) as step:
         votes = vote(voters, axis, ask, len(ids), step)
     lost = faulted.union(unread(ws, labelers, ids))
-    trial = _Trial(axis, votes, ids, drawn, gold(ws, axis, ids).classes, len(lost))
+    people = gold(ws, axis, ids)
+    trial = _Trial(axis, votes, ids, drawn, people.classes, len(lost))
     names = [one.name for one in mine[axis.name] if one in voters]
     facts = {
         "file": str(path), "axis": axis.name, "samples": drawn, "labelled_by_people": int((trial.gold >= 0).sum()),
-        "unscored": len(lost), "functions": [trial.of(name) for name in names],
+        "unscored": len(lost), "gold_waiting": people.waiting, "functions": [trial.of(name) for name in names],
     }  # fmt: skip
     if sliced := [one for one in mine[axis.name] if one not in voters]:
         facts["slices"] = list(_sizes(sliced, ask, drawn))
@@ -164,6 +165,8 @@ def lines(facts: Mapping[str, Any]) -> Iterator[str]:
     """The same for people: a few lines a function."""
     people = facts["labelled_by_people"]
     yield f"{facts['file']} on {facts['samples']:,} samples of axis {facts['axis']}, {people:,} labelled by people"
+    if facts["gold_waiting"]:
+        yield f"{facts['gold_waiting']:,} more that people labelled wait for `curate dedupe`: some may be test samples"
     if facts["unscored"]:
         yield f"{facts['unscored']:,} of them have no scores yet; `curate label` makes them"
     for one in facts["functions"]:

@@ -25,7 +25,7 @@ from curate.store.witnesses import EXPORTING
 if TYPE_CHECKING:
     from curate.progress import Progress
     from curate.store.workspace import Workspace
-from curate.release.gates import check_leakage, check_rows, check_screened, some_of
+from curate.release.gates import check_leakage, check_learnt, check_rows, check_screened, some_of
 from curate.release.header import coverage_of, header_of
 from curate.release.provenance import provenance_of
 from curate.release.versions import check_version
@@ -38,13 +38,15 @@ def export(
 ) -> dict[str, Any]:
     """Freeze the labelled survivors as release `version`, and write it in each format.
 
-    Raises UsageError for a version that exists, is none or is no higher one, or where nothing is labelled; GateError if
-    a gate refuses. Killed anywhere, it has made no release, and made again it is the same to the byte.
+    Raises UsageError for a version that exists, is none or is no higher one, where nothing is labelled, or where the
+    labels learnt from samples that are tested on now; GateError if a gate refuses. Killed anywhere, it has made no
+    release, and made again it is the same to the byte.
     """
     check_version(ws, version)
     with progress.stage("export", 4) as step, disk():
         rows = collect(ws)
         check_rows(ws, rows)
+        check_learnt(ws, rows)
         asked = check_screened(ws, gate, rows)
         covered = coverage_of(ws)
         step()

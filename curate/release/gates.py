@@ -12,6 +12,7 @@ from curate.dedupe.similarity import HashArrays, crossings
 from curate.errors import GateError, UsageError
 from curate.features import hashes
 from curate.label.final import CONFLICT, CONTRADICTED
+from curate.label.table import LEARNT, taught_by
 from curate.records import SPLITS, Manifest
 from curate.release.rows import Rows
 from curate.screening import asked
@@ -48,6 +49,15 @@ def check_rows(ws: "Workspace", rows: Rows) -> None:
             raise GateError(
                 f"licence: {len(bare)} items have none ({some_of(bare)}), and [export] require_license = true"
             )
+
+
+def check_learnt(ws: "Workspace", rows: Rows) -> None:
+    """Refuse labels by a machine that learnt from samples that dedupe put in the test split since; UsageError."""
+    if axes := taught_by(ws, rows.tables["test"].column("id").to_pylist(), LEARNT):
+        raise UsageError(
+            f"the labels on axis {', '.join(axes)} learnt from samples that are of the test split now, as `curate"
+            " dedupe` ran after `curate label`; run `curate label` again"
+        )
 
 
 def check_screened(ws: "Workspace", gate: Gate, rows: Rows) -> asked.Tally:

@@ -4,9 +4,10 @@ import ast
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
+from curate.report import words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,11 +41,7 @@ def parted(where: str | None, columns: Collection[str]) -> tuple[list[Comparison
     """The comparisons with these columns that a condition joins by `and`, and what is left of it; raises UsageError."""
     if where is None:
         return [], None
-    try:
-        where.encode()
-        parsed = ast.parse(where.strip(), mode="eval").body
-    except (SyntaxError, ValueError) as error:
-        raise UsageError(f"samples: where: {where!a}: {getattr(error, 'msg', error)}") from error
+    parsed = words.read(where)
     parts = parsed.values if isinstance(parsed, ast.BoolOp) and isinstance(parsed.op, ast.And) else [parsed]
     asked = [(part, _comparison(part, columns)) for part in parts]
     rest = [part for part, found in asked if found is None]
@@ -73,6 +70,10 @@ def names(condition: ast.expr | None) -> list[str]:
 def kept(found: "pd.DataFrame", condition: ast.expr) -> "pd.Index":
     """The index of the rows of which a condition is true; raises UsageError for one that pandas cannot read."""
     try:
-        return found.query(ast.unparse(condition), engine="python").index
+        says = found.eval(ast.unparse(condition), engine="python")
+        if getattr(says, "dtype", None) != "bool":
+            raise ValueError("it is no condition: it is neither true nor false of a row")
+        index: pd.Index = found.index[says]  # type: ignore[index]
+        return index
     except Exception as error:
         raise UsageError(f"samples: where: {ast.unparse(condition)}: {error}") from error

@@ -9,6 +9,7 @@ from typing import Any
 from curate.contracts import QueryStrategy
 from curate.errors import UsageError
 from curate.fingerprint import canonical
+from curate.label.advice import record
 from curate.options import suggest
 from curate.plugins import name_of, options_of
 from curate.records import Axis
@@ -49,6 +50,8 @@ def queue(ws: Workspace, plugin: QueryStrategy, asked: Draw) -> dict[str, Any]:
     rows = _rows(ws, plugin, asked.size, found, axis)
     if not rows:
         raise UsageError(f"queue {name}: there is nothing to ask ({len(found.pool.samples)} samples to choose from)")
+    if plugin.reported:
+        record(ws, axis, name, found.pool.samples)
     _record(ws, (name, kind, axis), plugin, found, rows)
     return describe(ws, name) | {"made": True}
 

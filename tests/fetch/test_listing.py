@@ -1,20 +1,22 @@
 """Listing: policy and sources' own words are written down; a source that cannot be asked keeps its place."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from curate.config import Config, FetchConfig
 from curate.contracts import Http
 from curate.engine.serial import Serial
-from curate.errors import GateError, ItemError
+from curate.errors import GateError, ItemError, UsageError
 from curate.fetch.listing import fault_of
 from curate.fetch.run import fetch
 from curate.net.offline import Offline
 from curate.progress import Progress
-from curate.records import Candidate, Locator, Note, Page, Reason
+from curate.records import Candidate, Locator, Note, Page, Reason, Upstream
 from curate.screening.gate import Gate
 from curate.store.workspace import Workspace
 from sources.local import Local
@@ -35,6 +37,16 @@ class Listing:
         if self.broken:
             raise ItemError(Reason.MAXLAG, "asked for 10 minutes")
         yield Page(self.candidates, None, (Note("skipped", "File:A.ogg", "audio/ogg"),))
+
+
+@dataclass(frozen=True)
+class Halved(Listing):
+    """A source whose candidates are no option of it: options hold no half characters."""
+
+    given: ClassVar[tuple[Candidate, ...]] = ()
+
+    async def pages(self, http: Http, cursor: str | None) -> AsyncIterator[Page]:
+        yield Page(self.given, None, (Note("skipped", "File:A\ud800.ogg", "audio/ogg"),))
 
 
 @pytest.fixture
@@ -96,6 +108,30 @@ def test_bytes_that_are_not_what_the_source_said_are_refused(ws: Workspace, tmp_
     assert said["stored"] == 1
     checks = ws.catalog.all("SELECT hash_check, gate FROM candidates ORDER BY candidate")
     assert [tuple(row) for row in checks] == [("ok", "off"), ("mismatch", "off")]
+
+
+def test_half_a_character_in_what_a_source_says_is_replaced(
+    ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = replace(
+        image(tmp_path, "a.jpg", 1), ref="a\ud800", license="b\udfff", attribution="c\ud83d", album="d\ud800",
+        upstream=Upstream("commons", "1", "File:e\ud800.jpg"),
+        facts={"description": "f\ud800", "categories": ("g\udc00", "h"), "i\ud800": "\U0001f600"},
+    )  # fmt: skip
+    monkeypatch.setattr(Halved, "given", (one,))
+    assert run(ws, Halved())["stored"] == 1
+    row = ws.catalog.all("SELECT ref, license, attribution, album, upstream, facts FROM mentions")[0]
+    assert list(row)[:4] == ["a\ufffd", "b\ufffd", "c\ufffd", "d\ufffd"]
+    assert "File:e\ufffd.jpg" in row["upstream"]
+    assert json.loads(row["facts"]) == {
+        "description": "f\ufffd", "categories": ["g\ufffd", "h"], "i\ufffd": "\U0001f600"
+    }  # fmt: skip
+
+
+def test_half_a_character_in_a_locator_is_refused(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Halved, "given", (Candidate(Locator("path", "/x/\udcff.jpg"), "a", "neutral"),))
+    with pytest.raises(UsageError, match="its locator holds half a character"):
+        run(ws, Halved())
 
 
 def test_a_licence_may_be_asked_for(ws: Workspace, tmp_path: Path) -> None:

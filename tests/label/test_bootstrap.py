@@ -28,6 +28,7 @@ from curate.label.models.stack import Stack
 from curate.label.run import label
 from curate.progress import Progress
 from curate.records import Axis
+from curate.release.gates import check_learnt
 from curate.release.rows import collect
 from curate.removal.remove import remove
 from curate.review.pool import frame
@@ -379,6 +380,46 @@ def test_test_rows_do_not_teach_and_who_did_is_known(tmp_path: Path) -> None:
     again = table.read(ws, AXIS)
     assert again is not None
     assert min(taught) not in again.ids
+
+
+def moved(ws: Workspace, names: Sequence[str], split: str) -> None:
+    """As if dedupe had found another split for these since."""
+    with ws.catalog.tx() as db:
+        db.executemany("UPDATE members SET split = ? WHERE sample = ?", [(split, name) for name in names])
+
+
+@pytest.mark.parametrize("by", ["bootstrap", "stack"])
+def test_a_release_refuses_labels_that_learnt_from_what_it_tests_on(tmp_path: Path, by: str) -> None:
+    ws = stocked(tmp_path)
+    for n, name in enumerate(IDS):
+        declare(ws, name, AXIS, "drawings" if n < 40 else "neutral")
+        if by == "stack":
+            judge(ws, name, "drawings" if n < 40 else "neutral")
+    run(ws, bootstrap=by == "bootstrap", model="majority" if by == "bootstrap" else "stack")
+    weak = table.read(ws, AXIS)
+    assert weak is not None
+    teachers = [name for name in IDS if table.taught_by(ws, [name], table.LEARNT)]
+    assert teachers
+    assert not {*teachers} & {*IDS[::8]}, "test rows"
+    check_learnt(ws, collect(ws))
+    moved(ws, teachers[:1], "test")
+    with pytest.raises(UsageError, match=r"axis content learnt from samples .* `curate label` again"):
+        check_learnt(ws, collect(ws))
+    run(ws)
+    check_learnt(ws, collect(ws))
+
+
+def test_what_people_judged_before_dedupe_teaches_nothing(tmp_path: Path) -> None:
+    ws = workspace(tmp_path, FILES)
+    for n, name in enumerate(IDS):
+        judge(ws, name, "drawings" if n < 40 else "neutral")
+    found = run(ws, bootstrap=False)["axes"]["content"]
+    assert (found["chosen"]["gold_n"], found["gold"]["n"], found["gold_waiting"]) == (0, 0, len(IDS))
+    assert "wait for `curate dedupe`" in found["chosen"]["reason"]
+    for n, name in enumerate(IDS):
+        member(ws, name, split=("test", "train", "val")[n % 3])
+    found = run(ws)["axes"]["content"]
+    assert (found["gold"]["n"], found["gold_waiting"]) == (sum(n % 3 > 0 for n in range(len(IDS))), 0)
 
 
 def test_the_same_workspace_gives_the_same_bytes(tmp_path: Path) -> None:

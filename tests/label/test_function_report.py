@@ -122,6 +122,11 @@ def test_every_axis_has_the_report_and_says_which_model_was_chosen(tmp_path: Pat
     weak = dict(zip(ids, run_labels(ws), strict=True))
     for name in ids[:60]:
         judge(ws, name, weak[name] or "neutral")
+    early = run(ws, voting(a=bright(0.3), b=bright(0.5), c=bright(0.7)))["axes"]["content"]
+    assert (early["chosen"]["gold_n"], early["gold"]["n"], early["gold_waiting"]) == (0, 0, 60), "dedupe first"
+    assert early["chosen"]["reason"].endswith("60 that people judged wait for `curate dedupe`")
+    for name in ids:
+        member(ws, name)
     second = run(ws, voting(a=bright(0.3), b=bright(0.5), c=bright(0.7)))
     chosen = second["axes"]["content"]["chosen"]
     assert chosen["gold_n"] == 60

@@ -109,6 +109,8 @@ def test_what_the_machine_was_unsure_of_is_no_measure_of_it(tmp_path: Path) -> N
     for name, blind in (("uncertain", False), ("audit", True)):
         queue(ws, name, ids, blind=blind)
         Journal(ws.catalog, ws.config, name, "ada").decide(ids[blind], "porn")
+    for name in ids:
+        member(ws, name)
     found = run(ws, functions)
     assert found["gold"]["n"] == 1
     Journal(ws.catalog, ws.config, "audit", "bob").decide(ids[0], "porn")

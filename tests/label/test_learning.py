@@ -290,7 +290,12 @@ class Mine:
     ("[[1, 0, 0]]", "gives list, and float64"),
     ("np.ones((40, 3))", "gives probabilities that are none"),
     ("np.where(np.eye(40, 3) > 0, np.nan, 0.5)", "gives a row that is NaN in part"),
+    ("np.ma.masked_array(np.full((40, 3), 2.0), mask=True)", "gives MaskedArray, and float64"),
+    ("np.full((40, 3), 1 / 3).view(type('Mine', (np.ndarray,), {}))", "gives Mine, and float64"),
     ("1 / 0", "ZeroDivisionError: division by zero"),
+    ("evidence.votes.fill(0)", "ValueError: assignment destination is read-only"),
+    ("evidence.gold.fill(0)", "ValueError: assignment destination is read-only"),
+    ("evidence.sets.fill(True)", "ValueError: assignment destination is read-only"),
 ])  # fmt: skip
 def test_a_model_of_one_s_own_that_answers_wrongly_is_named(tmp_path: Path, answer: str, said: str) -> None:
     file = tmp_path / "mine.py"
@@ -299,3 +304,15 @@ def test_a_model_of_one_s_own_that_answers_wrongly_is_named(tmp_path: Path, answ
     make("curate.label.models", Plugin(str(file), {}, "label.model"), "label model")
     with pytest.raises(UsageError, match=rf"label\.model: .*mine\.py: .*{said}"):
         combine(LabelConfig(model=str(file)), AXIS, told)
+
+
+def test_a_model_of_one_s_own_cannot_change_what_the_rule_goes_by(tmp_path: Path) -> None:
+    """Whatever it does to its arrays, they are copies: what was flagged stays so."""
+    file, (_, told) = tmp_path / "mine.py", crowd(40)
+    force = "[one.setflags(write=True) or one.fill(1) for one in (evidence.votes, evidence.sets)]"
+    file.write_text(_MODEL.format(f"{force} and np.full((40, 3), 1 / 3)"))
+    before = told.votes.copy(), told.sets.copy()
+    make("curate.label.models", Plugin(str(file), {}, "label.model"), "label model")
+    combine(LabelConfig(model=str(file)), AXIS, told)
+    assert np.array_equal(told.votes, before[0])
+    assert np.array_equal(told.sets, before[1])

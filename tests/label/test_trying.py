@@ -27,6 +27,8 @@ use = "declared"
 use = "words"
 [label]
 functions = ["mine.py"]
+[export]
+splits = { train = 0.9, val = 0.1, test = 0 }
 """
 MINE = """
 from snorkel.labeling import labeling_function
@@ -72,6 +74,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "new.py").write_text(NEW)
     project = curate.open(root, quiet=True)
     project.fetch()
+    project.dedupe()
     project.label()
     rows = project.samples()
     decided = [

@@ -119,7 +119,8 @@ def _weak(ws: Workspace, ids: list[str], chance: np.random.Generator) -> None:
     sets = [[name] for name in CLASSES]
     decided = np.array([label is not None for label in found]) & (chance.random(len(names)) < 0.3)
     taught = Taught(np.full(each.shape, np.nan), decided, decided, [None] * len(names))
-    weak = Weak(names, found, each, votes, CLASSES, sets, ["a", "b", "c"], report, taught)
+    spared = (chance.random(votes.shape) < 0.5) & [False, "advise" in report, False]
+    weak = Weak(names, found, each, votes, CLASSES, sets, ["a", "b", "c"], report, taught, spared=spared)
     write(ws, ws.config.taxonomy.first, weak)
 
 
@@ -162,6 +163,41 @@ def test_kinds_do_not_depend_on_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     kinds.append(dict(samples(Workspace(tmp_path / "empty", Config())).dtypes))
     assert kinds[0] == kinds[1] == kinds[2] == kinds[3]
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["id.to_csv('x.csv')", "id.str.len().to_csv('x.csv')", "(width > 3).to_pickle('x')", "id.str.cat.to_csv('x.csv')",
+     "id.str.contains(id.to_csv('x.csv'))", "id.isin(id.to_csv('x.csv'))", "open('x.csv', 'w')", "abs(width) > 3",
+     "[one for one in id]", "id.values", "id.str", "id[0] == 'a'", "(lambda: 1)()", "width ** 9 > 1", "9 ** 9 ** 9 > 1",
+     "id == 'a' * 1000000000", "'%1000000000d' % 5 == id", "f'{id}' == 'a'", "id is None", "1", "True", "'a'", "[1]",
+     "1 == 1", "frames", "width", "", "id.isin(*[1])", "id.isin(**{'values': [1]})", "b'a' == id", "1j == width",
+     "(a := 1) == width", "width > 1 if True else 2", "@x == id", "(" * 300 + "width > 1" + ")" * 300,
+     "-" * 200 + "1 < width", "not " * 200 + "width > 1", "width > 1 or " * 2000 + "width > 2",
+     "+1" * 3000 + " < width", "1" * 5000 + " < width", 1, b"width > 1", ["width > 1"], ("width > 1",), 1.5, True],
+    ids=lambda where: repr(where)[:40],
+)  # fmt: skip
+def test_a_condition_does_nothing_but_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    ws = made(tmp_path, 3)
+    with pytest.raises(UsageError, match="samples: where"):
+        samples(ws, where)
+    assert not (tmp_path / "x.csv").exists()
+    ws.close()
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["label.isna()", "label.isin(['porn', 'neutral'])", "label in ['porn', 'neutral']", "not label.notna()",
+     "id.str.contains('a', case=False) or width / 2 + 1 > 40", "~id.str.startswith('a') & (width > height)",
+     "id.str.lower().str.len() == 64", "64 <= width < 300 and label == 'neutral'", "width.between(1, 100)",
+     "-width > -100", "id != 'a' + 'b'"],
+)  # fmt: skip
+def test_a_condition_may_ask_these(tmp_path: Path, where: str) -> None:
+    ws = made(tmp_path, 3)
+    every = samples(ws)
+    pd.testing.assert_frame_equal(samples(ws, where), every.query(where, engine="python").reset_index(drop=True))
+    ws.close()
 
 
 def test_what_cannot_be_asked_is_a_usage_error(tmp_path: Path) -> None:

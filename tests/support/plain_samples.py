@@ -86,7 +86,7 @@ def accused(ws: Workspace, axis: Axis, weak: table.Weak | None, members: Mapping
     for row, name in enumerate(weak.ids if weak else ()):
         assert weak is not None
         for column, vote in enumerate(weak.votes[row].tolist()):
-            if column in weak.advised() or vote == flags.ABSTAIN:
+            if (weak.spared is not None and weak.spared[row, column]) or vote == flags.ABSTAIN:
                 continue
             if vote == flags.FAILED or not set(weak.sets[vote]) & set(axis.safe):
                 bad.add(name)

@@ -21,6 +21,12 @@ def main() -> None:
     write("two_inputs", model(beside=True))
     write("named", model(names="{0: 'red', 1: 'green', 2: 'blue'}"))
     write("no_numbers", model(weights=PER_CHANNEL * np.float32("nan")))
+    write("no_outputs", odd())
+    for name, kind in (("ints", TensorProto.INT64), ("bools", TensorProto.BOOL), ("strings", TensorProto.STRING)):
+        write(name, odd(helper.make_node("Cast", ["logits"], ["said"], to=kind), kind=kind))
+    sequence = helper.make_tensor_sequence_value_info("said", TensorProto.FLOAT, None)
+    write("sequence", odd(helper.make_node("SequenceConstruct", ["logits"], ["said"]), value=sequence))
+    write("exbibytes", odd(*exbibytes(), kind=TensorProto.FLOAT))
     for name, place in (("beside", "weights.bin"), ("above", "../weights.bin"), ("absolute", "/etc/hostname")):
         write(f"weights_{name}", model(place=place))
 
@@ -59,6 +65,27 @@ def model(
     if names:
         helper.set_model_props(made, {"names": names})
     return made
+
+
+def odd(*more: Any, kind: int | None = None, value: Any = None) -> Any:
+    """The model with nodes behind its end, and what they give (`said`, of a kind) as its one output, or none."""
+    made = model()
+    made.graph.node.extend(more)
+    del made.graph.output[:]
+    if kind is not None or value is not None:
+        made.graph.output.append(value or helper.make_tensor_value_info("said", kind, ["n", 3]))
+    return made
+
+
+def exbibytes() -> list[Any]:
+    """The same numbers, with the sum of 2^60 zeros added: more memory than there is."""
+    shape = numpy_helper.from_array(np.array([2**30, 2**30], np.int64), "")
+    return [
+        helper.make_node("Constant", [], ["shape"], value=shape),
+        helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+        helper.make_node("ReduceSum", ["zeros"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["logits", "sum"], ["said"]),
+    ]
 
 
 if __name__ == "__main__":
