@@ -1,6 +1,6 @@
 """What a project gives away: DataFrames, releases, thumbnails."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ class Tables:
 
     session: Session
 
-    def samples(self, where: str | None = None, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+    def samples(self, where: str | None = None, columns: str | Sequence[str] | None = None) -> "pd.DataFrame":
         """Stored samples, a row each, by id; docs/api.md has the columns.
 
         `where`: a condition in pandas' words ("label == 'porn' and width > 500"); what of it is about the catalog's
@@ -66,8 +66,11 @@ class Tables:
 
         return self.session.read(lambda ws: released(ws, version))
 
-    def show(self, ids: Sequence[str], clear: bool = False) -> "Gallery":
-        """Thumbnails for a notebook, obscured; `clear` only where everything is called safe (UsageError otherwise)."""
+    def show(self, ids: "str | Iterable[str] | pd.DataFrame", clear: bool = False) -> "Gallery":
+        """Thumbnails for a notebook, obscured; `clear` only where everything is called safe (UsageError otherwise).
+
+        `ids`: ids or their beginnings, one alone, or a DataFrame with a column `id`; an unknown one is a UsageError.
+        """
         from curate.report.gallery import gallery
 
         return self.session.read(lambda ws: gallery(ws, ids, clear))

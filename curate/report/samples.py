@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from curate.errors import UsageError
 from curate.label import final
+from curate.options import texts
 from curate.report import origins, where
 from curate.report.where import Comparison
 from curate.store import eligibility
@@ -40,14 +41,14 @@ COLUMNS = (*STORED, *LABELLED, "path")
 FEW = 20_000  # samples that are looked up one by one, in less time than all are read
 
 
-def samples(ws: Workspace, condition: str | None = None, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+def samples(ws: Workspace, condition: str | None = None, columns: str | Sequence[str] | None = None) -> "pd.DataFrame":
     """Stored samples by id, without those that are held back; raises UsageError for a column that there is not and a
     condition that cannot be read.
 
     `url` is where the sample was found first (a path for a local file), `withheld` why it may not be released whatever
     is said of it, `path` where its bytes lie.
     """
-    wanted = list(COLUMNS if columns is None else columns)
+    wanted = list(COLUMNS if columns is None else texts(columns))
     asked, rest = where.parted(condition, STORED)
     for name in (*wanted, *where.names(rest)):
         if name not in COLUMNS:
