@@ -23,7 +23,8 @@ def functions(
     if file is None:
         if size is not None:
             raise UsageError("functions: --size goes with --try")
-        ctx.say({"functions": ctx.project.functions(axis).to_dict("records")})
+        found = ctx.project.functions(axis)
+        ctx.say({"functions": found.astype(object).where(found.notna(), None).to_dict("records")})
         return
     if axis is not None:
         raise UsageError("functions: with --try the file says its axis (`AXIS = ...`)")

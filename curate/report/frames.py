@@ -11,6 +11,11 @@ from curate.store.workspace import Workspace
 if TYPE_CHECKING:
     import pandas as pd
 
+FUNCTION = (
+    "name", "coverage", "overlap", "conflict", "accuracy", "interval", "gold", "false_alarms", "alone", "faults",
+    "fault", "file", "remarks", "help",
+)  # fmt: skip
+
 
 def _frame(rows: Any, names: Sequence[str]) -> "pd.DataFrame":
     import pandas as pd
@@ -65,11 +70,16 @@ def votes(ws: Workspace, axis: str | None = None) -> "pd.DataFrame":
 
 
 def functions(ws: Workspace, axis: str | None = None) -> "pd.DataFrame":
-    """The report on labelling functions that `label` wrote, a row each."""
+    """The report on labelling functions that `label` wrote, a row each; NaN or None where there is nothing to say."""
     import pandas as pd
 
     found = table.report(ws, _axis(ws, axis))
-    return pd.DataFrame.from_records(found["functions"] if found else [])
+    rows = found["functions"] if found else []
+    more = sorted({name for row in rows for name in row} - set(FUNCTION))  # of another version
+    names = [*FUNCTION, *more]
+    frame = pd.DataFrame.from_records([dict.fromkeys(names) | row for row in rows], columns=names)
+    texts = frame[["fault", "file", "help"]].astype(object)  # pandas' own text would have NaN among words
+    return frame.assign(**texts.where(texts.notna(), None))
 
 
 def _axis(ws: Workspace, name: str | None) -> Any:

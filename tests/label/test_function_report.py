@@ -1,5 +1,6 @@
 """The report on labelling functions: intervals, false alarms, pairs, and what to do about one that is odd."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from curate.label.function_report import alarms, pairs, report
+from curate.label.flags import FAILED
+from curate.label.function_report import alarms, helps, pairs, report
 from curate.label.functions import Votes
 from curate.label.gold import gold, groups
 from curate.report.frames import functions as frame
@@ -152,3 +154,33 @@ def test_people_who_contradict_each_other_over_copies_are_no_gold(
 def test_a_pool_has_no_embeddings_where_no_labeler_makes_them(tmp_path: Path) -> None:
     ws = workspace(tmp_path, shades(10, 20))
     assert frame_of(ws, AXIS, "0").pool.embeddings is None
+
+
+# -- what can be done ------------------------------------------------------------------------------------------------
+
+
+def test_a_function_that_always_fails_is_to_be_mended_and_nothing_else() -> None:
+    votes = Votes(
+        ("bad",), np.full((30, 1), FAILED, dtype=np.int8), SETS, {"bad": (30, "KeyError: a; b")}, {"bad": "m.py"}
+    )
+    (said,) = report(votes, np.full(30, -1))
+    assert said["help"] == "bad failed on 30 rows: mend bad in m.py"
+    assert helps(said) == ["bad failed on 30 rows, first with KeyError: a; b: mend bad in m.py"]
+    some = dataclasses.replace(votes, matrix=np.array([[FAILED], *[[n % 2] for n in range(29)]], dtype=np.int8))
+    (said,) = report(some, np.full(30, -1))
+    assert said["help"] is None
+    assert helps(said)[0].startswith("bad failed on 30 rows, first with KeyError")
+
+
+def test_what_nobody_here_wrote_is_neither_dropped_nor_mended() -> None:
+    matrix = np.array([[0, 0, -1]] * 30, dtype=np.int8)
+    votes = Votes(("mine", "theirs", "dead"), matrix, SETS, classes=CLASSES)
+    theirs = dataclasses.replace(votes, built_in=("theirs", "dead"))
+    wrong = np.full(30, 1)
+    before, after = ({one["name"]: one for one in report(each, wrong)} for each in (votes, theirs))
+    assert "drop it" in before["dead"]["help"]
+    assert after["dead"]["help"] is None
+    assert after["dead"]["remarks"] == before["dead"]["remarks"]
+    assert after["theirs"]["help"].endswith("take its labeler out of curate.toml, or put theirs into [label] advise")
+    assert "mine votes as theirs does: drop mine" in after["mine"]["help"]
+    assert "mend it" in after["mine"]["help"]
