@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import curate
+from curate.plugins import named, names
 from curate.project import Project
 from curate.release.access import Release
 from tests.support.pictures import encode, texture
@@ -120,6 +121,48 @@ def test_folders_that_are_not_there_or_not_such(project: Project, tmp_path: Path
         curate.load_release(tmp_path / "missing")
 
 
+# -- scores ----------------------------------------------------------------------------------------------------------
+
+
+def test_scores_are_a_frame_by_labeler(project: Project) -> None:
+    found = project.scores()
+    assert list(found.columns[:3]) == ["id", "declared_labels", "quality_sharpness"]
+    assert list(found["id"]) == list(project.samples()["id"])
+    both = project.samples(columns=["id", "width", "height"]).merge(project.scores("quality", "quality_side"), on="id")
+    assert (both["quality_side"] == both[["width", "height"]].min(axis=1)).all()
+    assert list(both.columns) == ["id", "width", "height", "quality_side"]
+    with refused("no labeler 'qualty'; did you mean 'quality'?"):
+        project.scores("qualty")
+    with refused("no column 'quality_sharp'; did you mean 'quality_sharpness'?"):
+        project.scores(columns=["quality_sharp"])
+
+
+def test_a_vector_of_a_sample_is_there_where_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\nfrom dataclasses import dataclass\nfrom curate.contracts import Resources\n@dataclass\nclass Mine:\n    version = 1\n"
+        "    needs = Resources(side=0)\n    columns = {'one': 'float32', 'vector': 'float16[3]'}\n"
+        "    def load(self): pass\n    def label(self, batch):\n        n = len(batch)\n"
+        "        return {'one': np.ones(n, np.float32), 'vector': np.ones((n, 3), np.float16)}\n"
+    )
+    (tmp_path / "images" / "neutral").mkdir(parents=True)
+    (tmp_path / "images" / "neutral" / "1.png").write_bytes(encode(texture(1), "PNG"))
+    labelers = 'labelers = [{ use = "./mine.py" }]'
+    (tmp_path / "curate.toml").write_text(re.sub("labelers = .*", labelers, CONFIG))
+    made = curate.open(tmp_path, quiet=True)
+    made.fetch()
+    assert list(made.scores().columns) == ["id", "mine_one"]
+    assert [list(one) for one in made.scores(columns="mine_vector")["mine_vector"]] == [[1, 1, 1]]
+
+
+def test_labels_md_has_every_column_of_every_labeler() -> None:
+    text = (Path(curate.__file__).parents[1] / "docs" / "labels.md").read_text().partition("\n## Columns\n")[2]
+    for name in names("labelers"):
+        rows = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")]
+        kind = named("labelers", name, "labelers", "labeler")
+        said = re.findall(r"`([a-z0-9_]+)`", rows[0].split("|")[2])
+        assert said == [f"{name}_{one}" for one in kind.columns] or name == "onnx", name
+
+
 # -- ids, columns, numbers -------------------------------------------------------------------------------------------
 
 
@@ -153,6 +196,17 @@ def test_a_text_is_one_column_and_one_reason(project: Project) -> None:
     assert list(project.samples(columns="ref").columns) == ["ref"]
     with refused("timeuot: no such reason"):
         project.fetch(retry="timeuot")
+
+
+def test_text_is_not_compared_with_numbers_or_truth(project: Project) -> None:
+    for wrong in ("survivor == True", "width > 3 and split == 1", "not (1.5 < label)"):
+        with refused("is text, not"):
+            project.samples(wrong)
+    with refused("give a condition as text"):
+        project.samples(where=3)  # type: ignore[arg-type]
+    found = project.samples("survivor == id")
+    assert (found["survivor"] == found["id"]).all()
+    assert len(found)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from curate.admin import configured
 from curate.admin.session import Session
 
 if TYPE_CHECKING:
@@ -59,6 +60,14 @@ class Tables:
         from curate.report.frames import functions
 
         return self.session.read(lambda ws: functions(ws, axis))
+
+    def scores(self, labeler: str | None = None, columns: str | Sequence[str] | None = None) -> "pd.DataFrame":
+        """What labelers say, a row a sample: `id`, and `<labeler>_<column>` for each column of one value, which
+        docs/labels.md has. `columns`: only these; a vector (`efficientnet_lite0_embedding`) is there where it is named.
+        """
+        from curate.report.frames import scores
+
+        return self.session.read(lambda ws: scores(ws, configured.labelers(ws.config), labeler, columns))
 
     def release(self, version: str) -> "Release":
         """A release of this project, with its pictures."""

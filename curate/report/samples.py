@@ -38,6 +38,7 @@ MEMBER = {"split": "split", "group": "grp", "survivor": "survivor"}
 STORED = (*SAMPLE, *MEMBER, *origins.COLUMNS)
 LABELLED = ("label", "probability", "label_source", "human_n", "withheld")
 COLUMNS = (*STORED, *LABELLED, "path")
+AMOUNTS = (*NUMBERS, "probability", "human_n")  # the columns that are numbers, all others being text
 FEW = 20_000  # samples that are looked up one by one, in less time than all are read
 
 
@@ -53,6 +54,7 @@ def samples(ws: Workspace, condition: str | None = None, columns: str | Sequence
     for name in (*wanted, *where.names(rest)):
         if name not in COLUMNS:
             raise UsageError(f"samples: no column '{name}'; there are: {', '.join(COLUMNS)}")
+    where.kinds(condition, [name for name in COLUMNS if name not in AMOUNTS])
     own = [one for one in asked if one.column not in origins.COLUMNS]
     there = [one for one in asked if one.column in origins.COLUMNS]
     return _frame(_found(ws, _Question({*wanted, *where.names(rest)}, own, there, rest)), wanted)
