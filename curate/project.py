@@ -276,7 +276,7 @@ class Project(Tables, Incidents):
 
         def write(ws: Workspace) -> Path:
             if ws.borrowed and out is None:
-                raise UsageError(f"{ws.root} cannot be written; say where the report goes (--out FILE)")
+                raise UsageError(f"{ws.root} cannot be written; say where the report goes (--out FILE, out=FILE)")
             return report(ws, self.session.progress, out=None if out is None else Path(out))
 
         return self.session.read(write)
@@ -321,11 +321,16 @@ def open(folder: str | Path = ".", quiet: bool = False) -> Project:
     return Project(Session(found, quiet))
 
 
-def init(folder: str | Path, sources: Sequence[Mapping[str, Any]] = (), quiet: bool = False) -> Project:
+def init(
+    folder: str | Path, sources: Sequence[Mapping[str, Any]] = (), quiet: bool = False,
+    lists: Sequence[Mapping[str, Any]] = (), screening: bool = True,
+) -> Project:  # fmt: skip
     """Write a commented curate.toml and make an empty workspace.
 
     `sources`: tables as curate.toml has them, `[{"use": "local", "path": "images", "label_from": "folder"}]`, written
-    into it. Raises UsageError where there is one, or where a source is wrong: then nothing is left behind.
+    into it; `lists` likewise its [[screening.lists]]. `screening=False`: no list is required, which is possible where every
+    class of every source is safe; each run says so, and each release. Raises UsageError where there is one, or where a
+    table is wrong: then nothing is left behind.
     """
     from curate.admin.init import write_config
     from curate.config import load
@@ -333,7 +338,7 @@ def init(folder: str | Path, sources: Sequence[Mapping[str, Any]] = (), quiet: b
     root = Path(folder)
     if root.exists() and not root.is_dir():
         raise UsageError(f"{root}: a file; give a folder")
-    write_config(root, sources)
+    write_config(root, sources, lists, screening)
     Workspace(root, load(root)).close()
     return Project(Session(root, quiet))
 

@@ -139,7 +139,8 @@ def test_scores_are_a_frame_by_labeler(project: Project) -> None:
 
 def test_a_vector_of_a_sample_is_there_where_it_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
-        "import numpy as np\nfrom dataclasses import dataclass\nfrom curate.contracts import Resources\n@dataclass\nclass Mine:\n    version = 1\n"
+        "import numpy as np\nfrom dataclasses import dataclass\n"
+        "from curate.contracts import Resources\n@dataclass\nclass Mine:\n    version = 1\n"
         "    needs = Resources(side=0)\n    columns = {'one': 'float32', 'vector': 'float16[3]'}\n"
         "    def load(self): pass\n    def label(self, batch):\n        n = len(batch)\n"
         "        return {'one': np.ones(n, np.float32), 'vector': np.ones((n, 3), np.float16)}\n"
@@ -225,3 +226,42 @@ def test_text_is_not_compared_with_numbers_or_truth(project: Project) -> None:
 def test_numbers_are_refused_as_the_command_refuses_them(project: Project, ask: Callable[[Project], Any]) -> None:
     with refused("give a whole number"):
         ask(project)
+
+
+# -- init, and what is shown -----------------------------------------------------------------------------------------
+
+
+def test_init_without_screening_fetches_and_says_so(
+    tmp_path: Path, project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    images = {"use": "local", "path": project.session.root / "images", "label_from": "folder"}
+    with pytest.raises(curate.GateError, match="required, and no list is loaded"):
+        curate.init(tmp_path / "with", sources=[images], quiet=True).fetch()
+    made = curate.init(tmp_path / "without", sources=[images], screening=False)
+    assert made.fetch()["stored"] == 24
+    assert "SCREENING IS OFF" in capfd.readouterr().err
+
+
+def test_init_writes_screening_lists(tmp_path: Path, project: Project) -> None:
+    (tmp_path / "hashes.txt").write_text("0" * 63 + "1\n")
+    one = {"use": "lines", "path": tmp_path / "hashes.txt", "provider": "self"}
+    images = {"use": "local", "path": project.session.root / "images", "label_from": "folder"}
+    made = curate.init(tmp_path / "new", sources=[images], lists=[one], quiet=True)
+    assert made.fetch()["stored"] == 24
+    for wrong, says in (
+        ({"lists": [{"use": "linse", "path": "a"}]}, "did you mean 'lines'"),
+        ({"lists": "a"}, "screening.lists: give a list of tables"),
+        ({"lists": [one], "screening": False}, "leave out one of the two"),
+    ):
+        with refused(says):
+            curate.init(tmp_path / "wrong", **wrong)
+        assert not (tmp_path / "wrong").exists()
+
+
+def test_a_result_shows_functions_as_a_table(project: Project) -> None:
+    result = project.label()
+    lines = [one.strip() for one in repr(result).splitlines()]
+    assert any(one.startswith("name ") and "votes on" in one for one in lines)
+    assert any(one.startswith("declared  ") and "100.0%" in one for one in lines)
+    assert "{'name'" not in repr(result) + result._repr_html_()
+    assert "<pre>name" in result._repr_html_()

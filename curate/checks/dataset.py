@@ -84,9 +84,9 @@ def read(root: Path | None, table: Path | None, splits: Sequence[str], outside: 
     """
     if table is None:
         if root is None:
-            raise UsageError("check: name a folder, or a list by --list FILE")
+            raise UsageError("check: name a folder, or a list of its files (--list FILE, list=FILE)")
         if root.is_file():
-            raise UsageError(f"{root}: a file; name the folder, and a list of its files by --list")
+            raise UsageError(f"{root}: a file; name the folder, and a list of its files by --list (list=FILE)")
     elif not table.is_file():
         raise UsageError(f"{table}: no such file")
     where = root or (table.parent if table else Path())

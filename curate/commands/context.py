@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from curate.admin.session import Session
-from curate.commands.tables import table
 from curate.commands.wording import worded
 from curate.config import CONFIG_NAME
 from curate.errors import CurateError, MatchError, UsageError, WitnessError
+from curate.label.terminal import table
 from curate.layouts.folder import shown
 from curate.project import Project
 from curate.stats.coverage import headline, rest

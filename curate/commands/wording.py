@@ -74,7 +74,7 @@ def _row(one: Any) -> Any:
     """What is said in one line has no room for settings."""
     if not isinstance(one, Mapping):
         return one
-    tabled = "remarks" in one or "by_chance" in one or "labelled" in one  # `curate.commands.tables` has its words
+    tabled = "remarks" in one or "by_chance" in one or "labelled" in one  # `curate.label.terminal` has its words
     return one if tabled else {WORDS.get(key, key): value for key, value in one.items()}
 
 

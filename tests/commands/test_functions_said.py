@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import curate as package
-from curate.commands.tables import PAIRS, table
+from curate.label.terminal import PAIRS, table
 from tests.support.calling import Command
 from tests.support.pictures import encode, texture
 

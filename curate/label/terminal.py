@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from curate.label.function_report import helps
-
 Row = Mapping[str, Any]
 Cell = Callable[[Row], str]
 PAIRS = 10  # that are printed
@@ -30,6 +28,8 @@ def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _functions(rows: Sequence[Row]) -> list[str]:
+    from curate.label.function_report import helps
+
     found = aligned(list(_FUNCTION), [[cell(row) for cell in _FUNCTION.values()] for row in rows])
     return found + [f"- {said}" for row in rows for said in helps(row)]
 
