@@ -328,9 +328,9 @@ def init(
     """Write a commented curate.toml and make an empty workspace.
 
     `sources`: tables as curate.toml has them, `[{"use": "local", "path": "images", "label_from": "folder"}]`, written
-    into it; `lists` likewise its [[screening.lists]]. `screening=False`: no list is required, which is possible where every
-    class of every source is safe; each run says so, and each release. Raises UsageError where there is one, or where a
-    table is wrong: then nothing is left behind.
+    into it; `lists` likewise its [[screening.lists]]. `screening=False`: no list is required, which is possible where
+    every class of every source is safe; each run says so, and each release. Raises UsageError where there is one, or
+    where a table is wrong: then nothing is left behind.
     """
     from curate.admin.init import write_config
     from curate.config import load
