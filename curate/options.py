@@ -5,7 +5,7 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, NewType, TypeVar
@@ -139,6 +139,19 @@ def _size(value: Any, where: str) -> Bytes:
 def join(where: str, key: str) -> str:
     """`table.key`, as errors name it."""
     return f"{where}.{key}" if where else key
+
+
+def at_least(least: int, **numbers: int | None) -> None:
+    """Raise UsageError for an argument that is neither None nor a whole number of `least` and more."""
+    for name, value in numbers.items():
+        if value is None or (hasattr(value, "__index__") and not isinstance(value, bool) and value >= least):
+            continue
+        raise UsageError(f"{name}: {value!r}: give a whole number, {least} or more")
+
+
+def texts(given: str | Iterable[str]) -> list[str]:
+    """Several texts; a text alone is one of them, and not its letters."""
+    return [given] if isinstance(given, str) else list(given)
 
 
 def suggest(name: str, known: "Mapping[str, Any] | Sequence[str]") -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from curate.admin.session import NO_CONTACT, Session, interruptible, interruptio
 from curate.admin.tables import Tables
 from curate.config import CONFIG_NAME, Config
 from curate.errors import MatchError, UsageError
+from curate.options import at_least, texts
 from curate.stats.coverage import incomplete
 from curate.store.workspace import Workspace, find_root
 
@@ -38,7 +40,7 @@ class Project(Tables, Incidents):
 
     def fetch(
         self, limit: int | None = None, sample: int | None = None, relist: bool = False,
-        retry: Sequence[str] | None = None, force: bool = False, max_failures: int | None = None,
+        retry: str | Sequence[str] | None = None, force: bool = False, max_failures: int | None = None,
     ) -> Result:  # fmt: skip
         """Run every source; what is stored is not asked for again.
 
@@ -50,12 +52,14 @@ class Project(Tables, Incidents):
         from curate.fetch.listing import relist as begin_again
         from curate.fetch.reopen import retry as reopen
 
+        at_least(1, limit=limit, sample=sample)
+        at_least(0, max_failures=max_failures)
         with self.session.drive("fetch", tells=True) as ws:
             configured.check(ws.config)
             if relist:
                 begin_again(ws.catalog)
             if retry is not None:
-                self.session.note(f"{reopen(ws.catalog, list(retry), force)} failed candidates are asked for again")
+                self.session.note(f"{reopen(ws.catalog, texts(retry), force)} failed candidates are asked for again")
             facts = stages.fetched(self.session, ws, limit, sample)
             why = too_many(facts, max_failures)
             return Result.waiting(ws, facts | {"incomplete": why} if why else facts)
@@ -85,8 +89,9 @@ class Project(Tables, Incidents):
             return Result.waiting(ws, {"sync": sync(ws, sources, client, self.session.progress), **totals(ws)})
 
     def dedupe(
-        self, against: str | None = None, forget: str | None = None, report: bool = False, clear: bool = False
-    ) -> Result:
+        self, against: str | Path | None = None, forget: str | Path | None = None, report: bool = False,
+        clear: bool = False,
+    ) -> Result:  # fmt: skip
         """Find exact and near duplicates: groups, survivors, label conflicts.
 
         `against`: a folder or release that is held out from now on; `forget`: one that is no longer. `report` also
@@ -98,9 +103,9 @@ class Project(Tables, Incidents):
         with self.session.drive("dedupe") as ws:
             configured.check(ws.config)
             if forget is not None:
-                let_go(ws, forget)
+                let_go(ws, fspath(forget))
             engine, progress = self.session.engine(ws.config), self.session.progress
-            held = {} if against is None else {"against": hold_out(ws, against, engine, progress)}
+            held = {} if against is None else {"against": hold_out(ws, fspath(against), engine, progress)}
             ws.said = result = stages.grouped(self.session, ws)
             if report:
                 from curate.report.duplicates import report as page
@@ -108,11 +113,11 @@ class Project(Tables, Incidents):
                 result = {**result, "report": str(page(ws, progress, clear))}
         return Result({**result, **held})
 
-    def explain(self, name: str) -> Result:
+    def explain(self, name: str | Path) -> Result:
         """Why a sample is in its group; `name` is its id, a URL, a path or commons:PAGEID."""
         from curate.dedupe.explain import explain
 
-        return Result(self.session.read(lambda ws: explain(ws, name)))
+        return Result(self.session.read(lambda ws: explain(ws, fspath(name))))
 
     def label(self) -> Result:
         """Score, vote, and turn votes into weak labels, with a report on each labelling function."""
@@ -125,6 +130,7 @@ class Project(Tables, Incidents):
     def try_functions(self, file: str | Path, size: int | None = None) -> Result:
         """What the labelling functions of a file would vote on `size` samples (10,000), cover and contradict, and how
         often people bear them out; writes functions.html with examples of each vote, obscured, and nothing else."""
+        at_least(1, size=size)
         return Result(self.session.read(lambda ws: stages.tried(self.session, ws, Path(file), size)))
 
     def export(self, version: str) -> "Release":
@@ -167,6 +173,7 @@ class Project(Tables, Incidents):
         """Draw what people look at next, or say how far a queue has come: counts, never an id."""
         from curate.review.draw import Draw, describe, queue
 
+        at_least(1, size=size)
         with self.session.open() as ws:
             drawn = ws.catalog.scalar("SELECT 1 FROM queues WHERE queue = ?", (name,))
             if name not in configured.queues(ws.config) and drawn:
@@ -183,6 +190,7 @@ class Project(Tables, Incidents):
         from curate.review.draw import Draw, newest
         from curate.review.draw import queue as draw
 
+        at_least(1, size=size)
         self.session.obey()
         with self.session.open() as ws:
             found = newest(ws, queue)
@@ -197,12 +205,12 @@ class Project(Tables, Incidents):
         with self.session.open() as ws:
             return Result(stats(ws, reviewer))
 
-    def adjudicate(self, sample: str, label: str, reviewer: str, reason: str, axis: str | None = None) -> Result:
+    def adjudicate(self, sample: str | Path, label: str, reviewer: str, reason: str, axis: str | None = None) -> Result:
         """Settle what people contradict each other about: the last word, by somebody else, with a reason."""
         from curate.review.adjudicate import Ruling, adjudicate
 
         with self.session.open() as ws:
-            return Result(adjudicate(ws, Ruling(sample, label, reviewer, reason, axis)))
+            return Result(adjudicate(ws, Ruling(fspath(sample), label, reviewer, reason, axis)))
 
     def estimate(
         self, axis: str | None = None, queue: str | None = None, score: str | Path | None = None,
@@ -216,7 +224,7 @@ class Project(Tables, Incidents):
         """
         return Estimates(self.session.read(lambda ws: stages.estimated(ws, axis, queue, (score, threshold, of), plan)))
 
-    def import_decisions(self, file: Path) -> Result:
+    def import_decisions(self, file: str | Path) -> Result:
         """Take human labels from a CSV file: path, url, sha256 or page_id; label, annotator, time, guideline."""
         from curate.review.decisions_csv import import_csv
 
@@ -224,7 +232,7 @@ class Project(Tables, Incidents):
             ws.said = facts = import_csv(ws, Path(file))
         return Result(facts)
 
-    def export_decisions(self, file: Path, force: bool = False) -> Result:
+    def export_decisions(self, file: str | Path, force: bool = False) -> Result:
         """Write every human label to a CSV file that another workspace can import; `force` replaces one."""
         from curate.review.decisions_csv import export_csv
 
@@ -233,7 +241,7 @@ class Project(Tables, Incidents):
     # -- removal -------------------------------------------------------------------------------------------------------
 
     def takedown(
-        self, name: str, reason: str, with_duplicates: bool = False, block_near: bool = False
+        self, name: str | Path, reason: str, with_duplicates: bool = False, block_near: bool = False
     ) -> Result:  # fmt: skip
         """Delete an item and everything derived from it; it does not come back.
 
@@ -242,7 +250,7 @@ class Project(Tables, Incidents):
         from curate.removal.takedown import takedown
 
         with self.session.drive("takedown") as ws:
-            return Result(takedown(ws, name, reason, with_duplicates, block_near))
+            return Result(takedown(ws, fspath(name), reason, with_duplicates, block_near))
 
     def takedown_deleted(self, reason: str = "deleted upstream") -> Result:
         """Delete everything that `sync` found deleted upstream."""
@@ -272,20 +280,21 @@ class Project(Tables, Incidents):
         """The append-only log: who did what, when."""
         from curate.admin.status import lately
 
+        at_least(1, last=last)
         return self._said(lambda ws: {"log": lately(ws.catalog, last)})
 
-    def report(self, out: Path | None = None) -> Path:
+    def report(self, out: str | Path | None = None) -> Path:
         """Write one self-contained page (default: report.html beside curate.toml), and say where."""
         from curate.report.run import report
 
         def write(ws: Workspace) -> Path:
             if ws.borrowed and out is None:
-                raise UsageError(f"{ws.root} cannot be written; say where the report goes (--out FILE)")
-            return report(ws, self.session.progress, out=out)
+                raise UsageError(f"{ws.root} cannot be written; say where the report goes (--out FILE, out=FILE)")
+            return report(ws, self.session.progress, out=None if out is None else Path(out))
 
         return self.session.read(write)
 
-    def verify(self, repair: bool = False, rebuild: bool = False, forget: str | None = None) -> Result:
+    def verify(self, repair: bool = False, rebuild: bool = False, forget: str | Path | None = None) -> Result:
         """Hash every blob again; check catalog, log, journal, tables and releases. `items` says what is wrong.
 
         `repair` makes again what can be; with `rebuild` also the catalog, from what lies beside it; `forget` names
@@ -294,7 +303,7 @@ class Project(Tables, Incidents):
         from curate.admin import verifying
 
         if forget is not None:
-            return Result(verifying.forgotten(self.session, forget))
+            return Result(verifying.forgotten(self.session, fspath(forget)))
         return Result(verifying.verified(self.session, repair, rebuild))
 
     def doctor(self) -> "list[Check]":
@@ -318,6 +327,8 @@ def open(folder: str | Path = ".", quiet: bool = False) -> Project:
 
     `quiet`: no progress and no notes on stderr. Raises UsageError where there is none.
     """
+    if not Path(folder).exists():
+        raise UsageError(f"{folder}: no such folder; `curate.init` makes a new project")
     found = find_root(Path(folder).resolve())
     if found is None:
         raise UsageError(f"{folder}: no {CONFIG_NAME} there or in a folder above; `curate.init` makes one")
@@ -325,17 +336,24 @@ def open(folder: str | Path = ".", quiet: bool = False) -> Project:
 
 
 @interruptible()
-def init(folder: str | Path, sources: Sequence[Mapping[str, Any]] = (), quiet: bool = False) -> Project:
+def init(
+    folder: str | Path, sources: Sequence[Mapping[str, Any]] = (), quiet: bool = False,
+    lists: Sequence[Mapping[str, Any]] = (), screening: bool = True,
+) -> Project:  # fmt: skip
     """Write a commented curate.toml and make an empty workspace.
 
     `sources`: tables as curate.toml has them, `[{"use": "local", "path": "images", "label_from": "folder"}]`, written
-    into it. Raises UsageError where there is one, or where a source is wrong: then nothing is left behind.
+    into it; `lists` likewise its [[screening.lists]]. `screening=False`: no list is required, which is possible where
+    every class of every source is safe; each run says so, and each release. Raises UsageError where there is one, or
+    where a table is wrong: then nothing is left behind.
     """
     from curate.admin.init import write_config
     from curate.config import load
 
     root = Path(folder)
-    write_config(root, sources)
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"{root}: a file; give a folder")
+    write_config(root, sources, lists, screening)
     Workspace(root, load(root)).close()
     return Project(Session(root, quiet))
 
@@ -346,30 +364,35 @@ def load_release(folder: str | Path) -> "Release":
 
     Raises StoreError for a file that is missing or is not the one that was released.
     """
-    from curate.release.access import Release
+    from curate.release.access import Release, check_folder
     from curate.release.reader import load
 
     path = Path(folder).resolve()
     root = path.parents[2] if len(path.parents) > 2 else path
     if path.parent == root / "work" / "releases" and (root / CONFIG_NAME).is_file():
         return Project(Session(root, quiet=True)).release(path.name)
+    check_folder(path)
     return Release(load(path))
 
 
 @interruptible()
 def check(
-    folder: str | Path | None = None, list: str | Path | None = None, splits: Sequence[str] = (), keep: str = "test"
-) -> "Findings":
+    folder: str | Path | None = None, list: str | Path | None = None, splits: str | Sequence[str] = (),
+    keep: str = "test",
+) -> "Findings":  # fmt: skip
     """Ask of a dataset on disk: leaks across splits, duplicates, label conflicts, what gives labels away.
 
     `folder` holds <split>/<class>/x.jpg or <class>/x.jpg, `list` is a CSV or Parquet of path, label, split; needs no
-    project, and writes nothing. `keep` ("test", "train", "largest") says whose copy stays.
+    project, and writes nothing. `splits` names the splits, `["train", "test"]` or `"train,test"`; `keep` ("test",
+    "train", "largest") says whose copy stays. Raises UsageError for names that there are not.
     """
     from curate.checks import dataset
+    from curate.checks import keep as rule
     from curate.checks.findings import Findings
     from curate.checks.run import check as ask
 
+    rule.check(keep)
     session = Session(Path(), quiet=True)
     root, table = (None if one is None else Path(one) for one in (folder, list))
-    found = dataset.read(root, table, splits, outside=False)
+    found = dataset.read(root, table, dataset.split_names(splits), outside=False)
     return Findings(ask(found, session.engine(Config()), session.progress, keep))

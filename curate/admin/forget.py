@@ -18,15 +18,15 @@ def forget(ws: Workspace, path: str, by: str) -> dict[str, Any]:
     name = path.strip().rstrip("/").removeprefix("./").removeprefix("work/")
     top, _, rest = name.partition("/")
     if top not in KINDS or not rest or ".." in name.split("/"):
-        raise UsageError(f"--forget {path}: give a path below work/ such as releases/1.0.0; {', '.join(KINDS)}")
+        raise UsageError(f"forget {path}: give a path below work/ such as releases/1.0.0; {', '.join(KINDS)}")
     there = ws.work / name
     if there.is_file() or (there.is_dir() and any(there.iterdir())):
-        raise UsageError(f"--forget {name}: it is there; delete it first, if that is what you want")
+        raise UsageError(f"forget {name}: it is there; delete it first, if that is what you want")
     version = rest if top == "releases" and "/" not in rest else None
     sha256 = ws.catalog.scalar("SELECT sha256 FROM releases WHERE version = ?", (version,))
     known = ws.catalog.scalar("SELECT 1 FROM files WHERE path = ? OR path GLOB ? LIMIT 1", (name, f"{name}/*"))
     if sha256 is None and known is None:
-        raise UsageError(f"--forget {name}: the catalog knows of no such thing")
+        raise UsageError(f"forget {name}: the catalog knows of no such thing")
     with ws.catalog.tx() as db:
         db.execute("DELETE FROM files WHERE path = ? OR path GLOB ?", (name, f"{name}/*"))
         if sha256 is not None:

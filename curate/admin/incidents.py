@@ -1,6 +1,7 @@
 """What a project says and does about its screening gate."""
 
 from dataclasses import dataclass
+from os import fspath
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,13 @@ class Incidents:
 
     session: Session
 
-    def quarantine(self, name: str, reason: str, group: bool = False) -> Result:
+    def quarantine(self, name: str | Path, reason: str, group: bool = False) -> Result:
         """Hold a sample back at once, with its near-duplicates and albums where `group`, until the operator decides."""
         from curate.screening.incidents import following
         from curate.screening.quarantine import quarantine
 
         with self.session.open() as ws:
-            sample = lookup.one(ws.catalog, name)
+            sample = lookup.one(ws.catalog, fspath(name))
             incident = quarantine(ws.catalog, sample, reason, group=group, actor=catalog.user(), told=True)
             held = len(holds.held_by(ws.catalog, incident))
         return Result({"incident": incident, "held_samples": held, "next": following(incident, "person", "open")})
@@ -59,7 +60,7 @@ class Incidents:
 
     def screening_entry(
         self, name: str, act: str | None = None, reason: str = "", by: str | None = None, only: str | None = None,
-        all_lists: bool = False, report: Path | None = None,
+        all_lists: bool = False, report: str | Path | None = None,
     ) -> Result:  # fmt: skip
         """What one hash of the lists has matched, by its first 8 digits and more; shows no picture.
 
@@ -75,7 +76,7 @@ class Incidents:
             found = entry.find(ws.catalog, configured.lists(ws.config), name)
             chosen = found.chosen(only, all_lists or not (act or report))
             done = acts[act](ws.catalog, found, chosen, who, reason) if act else entry.describe(ws.catalog, found)
-            return Result(done | entry.report(ws.catalog, found, chosen, report) if report is not None else done)
+            return Result(done | entry.report(ws.catalog, found, chosen, Path(report)) if report is not None else done)
 
     def incident(self, number: int | None = None, for_report: bool = False) -> Result:
         """What is on record of a match or a report, never a picture; without `number`, which incidents there are.

@@ -15,6 +15,11 @@ from curate.store.blobs import write
 Tables = Sequence[Mapping[str, Any]]
 _BARE = re.compile(r"[A-Za-z0-9_-]+")  # keys that need no quotes
 _BEFORE = "# [dedupe]\n"  # what sources are written before
+_LISTS = "# [[screening.matchers]]\n"  # what screening lists are written before
+_EXAMPLES = {
+    "sources": '{"use": "local", "path": "images"}',
+    "screening.lists": '{"use": "lines", "path": "lists/mine.txt", "provider": "self"}',
+}
 TEMPLATE = """\
 # What curate does here. Everything has a default; unknown keys are refused. Paths are relative to this file.
 
@@ -98,34 +103,45 @@ formats = ["parquet", "csv"]
 """
 
 
-def write_config(root: Path, sources: Tables = ()) -> None:
-    """Write the file, with these tables as its sources; raises UsageError, and leaves nothing behind, where there is
-    one, or where a table is not one that curate.toml could have."""
+def write_config(root: Path, sources: Tables = (), lists: Tables = (), screening: bool = True) -> None:
+    """Write the file, with these tables as its sources and its screening lists; raises UsageError, and leaves nothing
+    behind, where there is one, or where a table is not one that curate.toml could have.
+
+    `screening` False: no list is required, which is possible where every class is safe, and goes with every release.
+    """
     path = root / CONFIG_NAME
     if path.exists():
         raise UsageError(f"{path}: there is one already")
-    text = TEMPLATE.replace(_BEFORE, _tables(sources) + _BEFORE)
+    if lists and not screening:
+        raise UsageError("init: screening=False, and lists are given: leave out one of the two")
+    text = TEMPLATE.replace(_BEFORE, _tables(sources, "sources") + _BEFORE)
+    text = text.replace(_LISTS, _tables(lists, "screening.lists") + _LISTS)
+    text = text if screening else text.replace("\nrequired = true\n", "\nrequired = false\n")
+    config = parse(text, root)
     if sources:
-        configured.sources(parse(text, root))
+        configured.sources(config)
+    configured.lists(config)
     root.mkdir(parents=True, exist_ok=True)
     write(path, text.encode())
 
 
-def _tables(sources: Tables) -> str:
-    """Sources as TOML that is read as just these; raises UsageError for what TOML has no word for."""
-    if isinstance(sources, Mapping | str) or not all(isinstance(one, Mapping) for one in sources):
-        raise UsageError('sources: give a list of tables, such as [{"use": "local", "path": "images"}]')
-    plain = [{key: _plain(value, f"sources.{key}") for key, value in one.items()} for one in sources]
+def _tables(given: Tables, name: str) -> str:
+    """Tables as TOML that is read as just these; raises UsageError for what TOML has no word for."""
+    if isinstance(given, Mapping | str) or not all(isinstance(one, Mapping) for one in given):
+        raise UsageError(f"{name}: give a list of tables, such as [{_EXAMPLES[name]}]")
+    plain = [{key: _plain(value, f"{name}.{key}") for key, value in one.items()} for one in given]
     text = "".join(
-        "[[sources]]\n" + "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in one.items()) + "\n"
+        f"[[{name}]]\n" + "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in one.items()) + "\n"
         for one in plain
     )
     try:
-        read = tomllib.loads(text.encode().decode()).get("sources", [])
+        read: Any = tomllib.loads(text.encode().decode())
     except (tomllib.TOMLDecodeError, UnicodeError) as error:
-        raise UsageError(f"sources: cannot be written as TOML: {error}") from error
-    if read != plain:
-        raise UsageError(f"sources: TOML reads them as something else: {read!r}")
+        raise UsageError(f"{name}: cannot be written as TOML: {error}") from error
+    for key in name.split("."):
+        read = read.get(key, {})
+    if (read or []) != plain:
+        raise UsageError(f"{name}: TOML reads them as something else: {read!r}")
     return text
 
 

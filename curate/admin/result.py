@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from curate.label.terminal import table
 from curate.store import holds
 from curate.store.workspace import Workspace
 
@@ -35,10 +36,10 @@ class Result(Mapping[str, Any]):
         return len(self.facts)
 
     def __repr__(self) -> str:
-        return "\n".join(f"{name:<26} {value}" for name, value in self.facts.items())
+        return "\n".join(_lines(self.facts))
 
     def _repr_html_(self) -> str:
-        rows = (f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in self.facts.items())
+        rows = (f"<tr><th>{escape(name)}</th><td>{_cell(name, value)}</td></tr>" for name, value in self.facts.items())
         return f"<table>{''.join(rows)}</table>"
 
 
@@ -51,3 +52,27 @@ class Estimates(Result):
         import pandas as pd
 
         return pd.DataFrame(self["figures"])
+
+
+def _lines(facts: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    """`name  value`, labelling functions and their pairs as tables, wherever they are."""
+    for name, value in facts.items():
+        if (lines := _below(name, value)) is None:
+            yield f"{indent}{name:<{26 - len(indent)}} {value}"
+        else:
+            yield f"{indent}{name}:"
+            yield from (f"{indent}  {line}" for line in lines)
+
+
+def _below(name: str, value: Any) -> list[str] | None:
+    """The lines of what has tables in it; None of what is said in one line."""
+    if isinstance(value, Mapping) and any(isinstance(one, Mapping) or _below(key, one) for key, one in value.items()):
+        return list(_lines(value))
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return table(name, value)
+    return None
+
+
+def _cell(name: str, value: Any) -> str:
+    lines = _below(name, value)
+    return escape(str(value)) if lines is None else "<pre>" + escape("\n".join(lines)) + "</pre>"

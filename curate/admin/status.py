@@ -46,7 +46,7 @@ def moment(text: str, now: datetime | None = None) -> str:
         at -= timedelta(**{_UNITS[span[2]]: int(span[1])}) if span else timedelta()
         return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"--since {text}: give a date (2026-11-01), a time, or a span such as 90m, 24h, 7d") from error
+        raise UsageError(f"since {text}: give a date (2026-11-01), a time, or a span such as 90m, 24h, 7d") from error
 
 
 def status(ws: Workspace, since: str | None = None) -> dict[str, object]:

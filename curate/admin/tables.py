@@ -1,9 +1,10 @@
 """What a project gives away: DataFrames, releases, thumbnails."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from curate.admin import configured
 from curate.admin.session import Session, interruptions
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class Tables:
 
     session: Session
 
-    def samples(self, where: str | None = None, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+    def samples(self, where: str | None = None, columns: str | Sequence[str] | None = None) -> "pd.DataFrame":
         """Stored samples, a row each, by id; docs/api.md has the columns.
 
         `where`: a condition in pandas' words ("label == 'porn' and width > 500"); what of it is about the catalog's
@@ -61,14 +62,25 @@ class Tables:
 
         return self.session.read(lambda ws: functions(ws, axis))
 
+    def scores(self, labeler: str | None = None, columns: str | Sequence[str] | None = None) -> "pd.DataFrame":
+        """What labelers say, a row a sample: `id`, and `<labeler>_<column>` for each column of one value, which
+        docs/labels.md has. `columns`: only these; a vector (`efficientnet_lite0_embedding`) is there where it is named.
+        """
+        from curate.report.frames import scores
+
+        return self.session.read(lambda ws: scores(ws, configured.labelers(ws.config), labeler, columns))
+
     def release(self, version: str) -> "Release":
         """A release of this project, with its pictures."""
         from curate.release.access import released
 
         return self.session.read(lambda ws: released(ws, version))
 
-    def show(self, ids: Sequence[str], clear: bool = False) -> "Gallery":
-        """Thumbnails for a notebook, obscured; `clear` only where everything is called safe (UsageError otherwise)."""
+    def show(self, ids: "str | Iterable[str] | pd.DataFrame", clear: bool = False) -> "Gallery":
+        """Thumbnails for a notebook, obscured; `clear` only where everything is called safe (UsageError otherwise).
+
+        `ids`: ids or their beginnings, one alone, or a DataFrame with a column `id`; an unknown one is a UsageError.
+        """
         from curate.report.gallery import gallery
 
         return self.session.read(lambda ws: gallery(ws, ids, clear))

@@ -16,7 +16,7 @@ from curate.store.workspace import Workspace
 def verified(session: Session, repair: bool, rebuild: bool) -> Mapping[str, Any]:
     """What is wrong, once what can be made again is (`repair`), the catalog first where it is to be rebuilt."""
     if rebuild and not repair:
-        raise UsageError("verify: --rebuild goes with --repair")
+        raise UsageError("verify: rebuild goes with repair")
     made = {"rebuilt": _rebuilt(session)} if rebuild else {}
     if repair and not rebuild:
         return made | _repaired(session)

@@ -69,9 +69,9 @@ def copy_clean(target: Path, done: "Checked", progress: Progress) -> int:
     root = done.dataset.root
     files = {row.path: done.looks[row.path].sha256 for row in (done.rows[place] for place in stays(done))}
     if not files:
-        raise CurateError("--fix: no picture stays, so nothing was made")
+        raise CurateError("fix: no picture stays, so nothing was made")
     if done.dataset.listed and any(relative(path, root).partition("/")[0] == FILES for path in files):
-        raise UsageError(f"--fix: a picture is called {FILES}, as the clean list will be; rename it")
+        raise UsageError(f"fix: a picture is called {FILES}, as the clean list will be; rename it")
     with _whole(target) as part, progress.stage("copy", len(files)) as step, ThreadPoolExecutor(SYNCS) as threads:
         every = list(files.items())
         for start in range(0, len(every), BATCH):
@@ -115,15 +115,15 @@ def _copy(source: str, digest: str, target: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     if found.hexdigest() != digest:
-        raise CurateError(f"--fix: {shown(source)}: changed since it was looked at, so nothing was made")
+        raise CurateError(f"fix: {shown(source)}: changed since it was looked at, so nothing was made")
 
 
 def _chunks(source: str) -> Iterator[bytes]:
     try:
         if not regular(source):
-            raise CurateError(f"--fix: {shown(source)}: no file any more, so nothing was made")
+            raise CurateError(f"fix: {shown(source)}: no file any more, so nothing was made")
         with open(source, "rb") as file:  # noqa: PTH123 (names may hold bytes that are no text)
             while chunk := file.read(CHUNK):
                 yield chunk
     except OSError as error:
-        raise CurateError(f"--fix: {shown(source)}: {error.strerror}, so nothing was made") from error
+        raise CurateError(f"fix: {shown(source)}: {error.strerror}, so nothing was made") from error

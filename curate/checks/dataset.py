@@ -5,6 +5,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,12 @@ class Dataset:
         self.example.setdefault(kind, shown(name))
 
 
+def split_names(given: str | Iterable[str]) -> list[str]:
+    """Names of splits: a list of them, or one text with commas between."""
+    names = given.split(",") if isinstance(given, str) else given
+    return [one.strip() for one in names if one.strip()]
+
+
 def read(root: Path | None, table: Path | None, splits: Sequence[str], outside: bool) -> Dataset:
     """The dataset in a folder, or the one that a CSV or Parquet list names; raises UsageError where there is none.
 
@@ -77,9 +84,9 @@ def read(root: Path | None, table: Path | None, splits: Sequence[str], outside: 
     """
     if table is None:
         if root is None:
-            raise UsageError("check: name a folder, or a list by --list FILE")
+            raise UsageError("check: name a folder, or a list of its files (--list FILE, list=FILE)")
         if root.is_file():
-            raise UsageError(f"{root}: a file; name the folder, and a list of its files by --list")
+            raise UsageError(f"{root}: a file; name the folder, and a list of its files by --list (list=FILE)")
     elif not table.is_file():
         raise UsageError(f"{table}: no such file")
     where = root or (table.parent if table else Path())
@@ -91,7 +98,12 @@ def read(root: Path | None, table: Path | None, splits: Sequence[str], outside: 
         none = "no pictures here" if table else "no pictures here, nor in a folder below"
         raise UsageError(f"{table or where}: {none}{_left(found)}")
     if absent := [one for one in splits if one not in found.splits]:
-        raise UsageError(f"--splits: no picture is in {', '.join(map(shown, absent))}; there are {_named(found)}")
+        there = found.splits if table else sorted({*found.splits, *_folder(where, (), outside).splits}, key=_order)
+        near = [f"did you mean '{shown(one[0])}'? " for name in absent if (one := get_close_matches(name, there, n=1))]
+        named = ", ".join(map(shown, there)) or "no splits at all"
+        raise UsageError(
+            f"splits: no picture is in {', '.join(map(shown, absent))}; {''.join(near[:1])}there are {named}"
+        )
     if table is not None and splits:
         strays = [row for row in found.rows if row.split not in splits]
         for row in strays:
@@ -119,10 +131,6 @@ def relative(path: str, root: str) -> str:
 
 def _order(split: str) -> tuple[int, str]:
     return SPLIT_NAMES.get(split.lower(), len(SPLIT_NAMES)), split
-
-
-def _named(found: Dataset) -> str:
-    return ", ".join(map(shown, found.splits)) or "no splits at all"
 
 
 def _left(found: Dataset) -> str:

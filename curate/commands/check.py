@@ -35,19 +35,18 @@ def check(
 ) -> None:
     """Ask of a dataset you already have: leaks, duplicates, conflicts, shortcuts. Exit 4 when a leak is found."""
     from curate.checks import clean, dataset
-    from curate.checks.keep import KEEPS
+    from curate.checks import keep as rule
     from curate.checks.lists import in_json
     from curate.checks.page import write_page
     from curate.checks.run import check
     from curate.checks.terminal import lines
     from curate.config import Config
 
-    if keep not in KEEPS:
-        raise UsageError(f"--keep {keep}: one of {', '.join(KEEPS)}")
+    rule.check(keep)
     if null and out is None:
         raise UsageError("--null: says how --out writes; name a folder by --out DIR")
     session = Session(Path(), ctx.quiet, ctx.verbose)
-    asked = [one.strip() for one in splits.split(",") if one.strip()]
+    asked = dataset.split_names(splits)
     source = folder or (list_.parent if list_ else Path())
     made = {name: clean.new_folder(f"--{name}", one, source) for name, one in (("out", out), ("fix", fix)) if one}
     if out and fix:

@@ -12,6 +12,7 @@ from curate.admin.session import Session
 from curate.commands.wording import worded
 from curate.config import CONFIG_NAME
 from curate.errors import CurateError, MatchError, UsageError, WitnessError
+from curate.label.terminal import table
 from curate.layouts.folder import shown
 from curate.project import Project
 from curate.stats.coverage import headline, rest
@@ -96,6 +97,9 @@ def _lines(result: Mapping[str, Any], indent: str = "") -> Iterator[str]:
             yield from _lines(value, indent + "  ")
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             yield f"{indent}{name}:"
+            if (lined := table(name, value)) is not None:
+                yield from (f"{indent}  {line}" for line in lined)
+                continue
             yield from (f"{indent}  " + "  ".join(f"{k}={_short(v)}" for k, v in row.items()) for row in value)
         elif isinstance(value, list) and all(isinstance(one, str) for one in value) and sum(map(len, value)) > WIDE:
             yield f"{indent}{name}:"

@@ -24,8 +24,7 @@ def functions(
         if size is not None:
             raise UsageError("functions: --size goes with --try")
         found = ctx.project.functions(axis)
-        known = found.astype(object).where(found.notna(), None)  # what is missing is null, and no NaN
-        ctx.say({"functions": known.to_dict("records")})
+        ctx.say({"functions": found.astype(object).where(found.notna(), None).to_dict("records")})
         return
     if axis is not None:
         raise UsageError("functions: with --try the file says its axis (`AXIS = ...`)")

@@ -72,12 +72,11 @@ def _plain(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _row(one: Any) -> Any:
-    """What is said in one line has no room for settings, nor for what is empty."""
+    """What is said in one line has no room for settings."""
     if not isinstance(one, Mapping):
         return one
-    of_functions = "remarks" in one or "by_chance" in one
-    kept = {key: value for key, value in one.items() if not of_functions or value not in (None, [])}
-    return {WORDS.get(key, key): value for key, value in kept.items()}
+    tabled = "remarks" in one or "by_chance" in one or "labelled" in one  # `curate.label.terminal` has its words
+    return one if tabled else {WORDS.get(key, key): value for key, value in one.items()}
 
 
 def _beside(counts: Any) -> Any:

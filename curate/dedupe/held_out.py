@@ -101,9 +101,9 @@ def hold_out(ws: Workspace, origin: str, engine: Engine, progress: Progress) -> 
     elif folder.is_dir():
         name, (items, unreadable) = str(folder.resolve()), _files(ws, folder, engine, progress)
     else:
-        raise UsageError(f"--against {origin}: neither a folder nor a release of this workspace")
+        raise UsageError(f"against {origin}: neither a folder nor a release of this workspace")
     if not items:
-        raise UsageError(f"--against {origin}: no picture in it that can be read")
+        raise UsageError(f"against {origin}: no picture in it that can be read")
     with ws.catalog.tx() as db:
         _emptied(db, name)
         row = (name, origin, unreadable, now(), ws.catalog.run)
@@ -126,7 +126,7 @@ def forget(ws: Workspace, origin: str) -> None:
     name = name or ws.catalog.scalar("SELECT name FROM held_out_sets WHERE name = ?", (str(Path(origin).resolve()),))
     if name is None:
         known = ", ".join(row[0] for row in ws.catalog.all("SELECT origin FROM held_out_sets ORDER BY origin"))
-        raise UsageError(f"--forget {origin}: no such set is held out; there is {known or 'none'}")
+        raise UsageError(f"forget {origin}: no such set is held out; there is {known or 'none'}")
     with ws.catalog.tx() as db:
         _emptied(db, name)
         db.execute("DELETE FROM held_out_sets WHERE name = ?", (name,))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,7 +13,7 @@ import numpy as np
 from curate.config import EngineConfig
 from curate.contracts import Labeler
 from curate.engine import Aside
-from curate.errors import StoreError, UsageError
+from curate.errors import ItemError, StoreError, UsageError
 from curate.features.inspect import FetchedBytes
 from curate.linear import Floats, Head, Probabilities
 from curate.media.decode import Bounds, open_image, scaled
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 WEIGHTS, RECIPE = "model.safetensors", "preprocessing.json"
+
+
+_LIST = "give a list of the bytes of image files, [path.read_bytes(), ...]"
 
 
 class Backbone(Labeler, Protocol):
@@ -75,7 +79,7 @@ class Preparing:
         return pixels(scaled(open_image(item.data, Bounds(min_side=1)), self.recipe["shorter_side"]), self.recipe)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Baseline:
     """A network, its head, and the classes of its outputs, in order."""
 
@@ -89,10 +93,28 @@ class Baseline:
         return Aside(EngineConfig(), Preparing(self.recipe))
 
     def predict(self, files: Sequence[bytes]) -> Probabilities:
-        """The bytes of image files as float64[n, k]; raises ItemError for one that cannot be decoded."""
+        """The bytes of image files as float64[n, k].
+
+        Raises UsageError for what is no list of bytes, ItemError for one that cannot be decoded: it says which, from 0.
+        """
+        if isinstance(files, bytes | bytearray | memoryview | str | PathLike) or not hasattr(files, "__iter__"):
+            raise UsageError(f"predict: {_LIST}; this is {type(files).__name__}")
+        for place, data in enumerate(files := list(files)):
+            if not isinstance(data, bytes):
+                raise UsageError(f"predict: item {place} is {type(data).__name__}, not bytes; {_LIST}")
         if not files:
             return np.empty((0, len(self.classes)))
-        return self.head.probabilities(np.array([self._features(data) for data in files], dtype=np.float32))
+        found = [self._of(place, data) for place, data in enumerate(files)]
+        return self.head.probabilities(np.array(found, dtype=np.float32))
+
+    def __repr__(self) -> str:
+        return f"model of {', '.join(self.classes)} on {self.recipe['backbone']['use']}"
+
+    def _of(self, place: int, data: bytes) -> Floats:
+        try:
+            return self._features(data)
+        except ItemError as error:
+            raise ItemError(error.reason, f"item {place}: {error.detail}".removesuffix(": ")) from error
 
     def _features(self, data: bytes) -> Floats:
         import torch

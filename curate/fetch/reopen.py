@@ -58,18 +58,18 @@ def retry(catalog: Catalog, names: Sequence[str], force: bool = False) -> int:
     """
     for name in names:
         if name not in list(Reason):
-            raise UsageError(f"--retry-failed {name}: no such reason; {suggest(name, [str(r) for r in Reason])}")
+            raise UsageError(f"retry {name}: no such reason; {suggest(name, [str(r) for r in Reason])}")
         if Reason(name) in SCREENING:
-            raise UsageError(f"--retry-failed {name}: screening, policy or a takedown keeps that out for good")
+            raise UsageError(f"retry {name}: screening, policy or a takedown keeps that out for good")
         if not Reason(name).retryable and not force:
             hint = (
                 f"; {keys} would let it in, and then it is asked again by itself"
                 if (keys := settings(Reason(name)))
                 else ""
             )
-            raise UsageError(f"--retry-failed {name}: that is an answer{hint}; --force asks all the same")
+            raise UsageError(f"retry {name}: that is an answer{hint}; --force (force=True) asks all the same")
     if force and not names:
-        raise UsageError("--force: name the reasons (--retry-failed REASON --force)")
+        raise UsageError("force: name the reasons (--retry-failed REASON --force; retry=[REASON], force=True)")
     reasons = list(names) or [str(reason) for reason in Reason if reason.retryable]
     marks = ",".join("?" * len(reasons))
     with catalog.tx() as db:

@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from curate.label import flags
-from curate.label.functions import Votes
+from curate.label.functions import Votes, mend
 from curate.stats.intervals import wilson
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ CHUNK = 100_000  # rows at a time
 COPY = 0.9  # of the rows on which either votes, where both give one answer: one copies the other
 FEW = 20  # rows, from which on two functions are held against each other, and wrong answers are counted
 LISTED = 50  # pairs, those that say most
+_BETWEEN = "; "  # sentences of a help
 DEAD, ONE_SIDED, COPIES, WRONG = "dead", "one-sided", "copy", "more often wrong than right"
 
 
@@ -27,7 +28,7 @@ def report(votes: Votes, gold: "np.ndarray", safe: Sequence[bool] | None = None)
     is how many rows the accuracy is of (null where there are none, `interval` is Wilson's at 95 %), `faults` how many
     rows the function failed on, and `fault` the first why; of one that failed, `file` is where it is. `false_alarms` is
     how many of the gold rows of a class that is `safe` bool[k] it flags, null where it never flags. `remarks` say that
-    it is dead, one-sided, a copy, or wrong, `help` what to do, where it is one of the user's own.
+    it is dead, one-sided, a copy, or wrong, `help` what to do (null of a built-in one about which nothing can be done).
     """
     import numpy as np
 
@@ -92,22 +93,43 @@ def _remarks(
     said: Mapping[str, Any], votes: Votes, answers: Sequence[int], copy: str | None
 ) -> tuple[list[str], str | None]:
     """What is odd about a function, and what to do about it (None where nothing is)."""
-    name, found = said["name"], dict[str, str]()
+    name, found = said["name"], dict[str, str | None]()
+    ours = name in votes.built_in
     if not answers:
-        found[DEAD] = f"{name} never votes: loosen its condition, look at the column that it reads, or drop it"
+        found[DEAD] = None if ours else f"{name} never votes: loosen its condition, look at its column, or drop it"
+        if said["faults"]:
+            found[DEAD] = f"{_failed(said)}: {votes.mend(name)}"
     if len(answers) == 1 and len(votes.matrix) >= FEW:
         what = "|".join(_classes(votes, answers[0]))
         found[ONE_SIDED] = (
-            f"{name} only ever votes {what}: nothing shows its mistakes but another function or people; let it"
-            " vote otherwise, too, or label some of its rows"
+            None
+            if ours
+            else (
+                f"{name} only ever votes {what}: nothing shows its mistakes but another function or people, so let it"
+                " vote otherwise, too, or label some of its rows"
+            )
         )
     if copy is not None:
-        found[COPIES] = f"{name} votes as {copy} does: drop one, or make one function of the two"
+        then = f"drop {name}" if copy in votes.built_in else "drop one, or make one function of the two"
+        found[COPIES] = None if ours else f"{name} votes as {copy} does: {then}"
     if said["gold"] >= FEW and said["interval"][1] < 0.5:
-        what = "leave its labeler out" if name in votes.shipped else "mend it"
-        found[WRONG] = f"{name} is right on {said['accuracy']:.0%} of {said['gold']} rows that people labelled: {what}"
-    told = [one for remark, one in found.items() if remark == WRONG or name not in votes.shipped]
-    return list(found), "; ".join(told) or None
+        then = f"take its labeler out of curate.toml, or put {name} into [label] advise" if ours else "mend it"
+        found[WRONG] = f"{name} is right on {said['accuracy']:.0%} of {said['gold']} rows that people labelled: {then}"
+    return list(found), _BETWEEN.join(filter(None, found.values())) or None
+
+
+def helps(said: Mapping[str, Any]) -> list[str]:
+    """What to do about a function, a sentence each; first, where it fails on some rows, with what."""
+    found = [one for one in (said.get("help") or "").split(_BETWEEN) if one]
+    if said.get("faults"):
+        failed = _failed(said)
+        found = [one for one in found if not one.startswith(failed)]
+        found.insert(0, f"{failed}, first with {said['fault']}: {mend(said['name'], said.get('file'))}")
+    return found
+
+
+def _failed(said: Mapping[str, Any]) -> str:
+    return f"{said['name']} failed on {said['faults']:,} rows"
 
 
 def _classes(votes: Votes, place: int) -> list[str]:

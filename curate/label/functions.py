@@ -17,7 +17,7 @@ from curate.errors import UsageError
 from curate.label.flags import ABSTAIN, FAILED
 from curate.layouts.table import plain
 from curate.options import suggest
-from curate.plugins import kind_of, name_of
+from curate.plugins import kind_of, name_of, own_file_of
 from curate.policy import trust
 from curate.records import Axis
 from curate.stats.coverage import Coverage
@@ -48,7 +48,7 @@ class Votes:
     faults: dict[str, tuple[int, str]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)  # where each function is, as far as that is known
     classes: Sequence[str] = ()  # of the axis, k
-    shipped: frozenset[str] = frozenset()  # functions that nobody here can mend: they come with curate
+    built_in: Collection[str] = ()  # functions that nobody here wrote: they cannot be mended, nor dropped one by one
 
     def mend(self, name: str) -> str:
         """What helps where a function fails."""
@@ -63,10 +63,6 @@ def mend(name: str, file: str | None) -> str:
 def _file(function: "LabelingFunction") -> str | None:
     code = getattr(inspect.unwrap(function._f), "__code__", None)
     return code.co_filename if code is not None else None
-
-
-def _shipped(function: "LabelingFunction") -> bool:
-    return str(getattr(inspect.unwrap(function._f), "__module__", "")).partition(".")[0] in OURS
 
 
 def functions_of(labelers: Sequence[Labeler]) -> Functions:
@@ -88,10 +84,12 @@ def functions_of(labelers: Sequence[Labeler]) -> Functions:
 
 def _beside(labeler: Labeler, make: Functions, axis: Axis, columns: Collection[str]) -> Sequence["LabelingFunction"]:
     name, kind = name_of(labeler), kind_of(labeler)
-    if name == kind:
-        return make(axis, columns)
-    own = {f"{kind}_{column}": f"{name}_{column}" for column in labeler.columns}
-    return [_by_name(one, name, own) for one in make(axis, frozenset(columns) | own.keys())]
+    own = {f"{kind}_{column}": f"{name}_{column}" for column in labeler.columns} if name != kind else {}
+    found = make(axis, frozenset(columns) | own.keys())
+    found = [_by_name(one, name, own) for one in found] if own else found
+    for one in found:
+        one.built_in = own_file_of(labeler) is None
+    return found
 
 
 def _by_name(function: "LabelingFunction", name: str, own: Mapping[str, str]) -> "LabelingFunction":
@@ -255,10 +253,8 @@ def vote(
     sets, places = _coded(functions, axis)
     matrix = np.full((n, len(functions)), ABSTAIN, dtype=np.int8)
     files = {one.name: path for one in functions if (path := _file(one)) is not None}
-    votes = Votes(
-        tuple(one.name for one in functions), matrix, sets, files=files, classes=axis.classes,
-        shipped=frozenset(one.name for one in functions if _shipped(one)),
-    )  # fmt: skip
+    built_in = frozenset(one.name for one in functions if getattr(one, "built_in", False))
+    votes = Votes(tuple(one.name for one in functions), matrix, sets, {}, files, axis.classes, built_in)
     for start in range(0, n, CHUNK):
         part = rows(start, min(start + CHUNK, n))
         for column, function in enumerate(functions):

@@ -7,7 +7,8 @@ pays for none.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from functools import cached_property
+from difflib import get_close_matches
+from functools import cached_property, lru_cache
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -43,13 +44,19 @@ class Row(SimpleNamespace):
     def __getattr__(self, name: str) -> Any:
         if name in TEXTS:
             return getattr(self._part.written[self._place], name)
-        raise AttributeError(f"a row has no attribute '{name}'")
+        raise AttributeError(f"a row has no attribute '{name}'{_near(name, tuple(vars(self)))}")
 
     def __copy__(self) -> "Row":
         return Row(vars(self), self._part, self._place)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Row, (dict(vars(self)), _One([self._part.written[self._place]]))
+
+
+@lru_cache(maxsize=64)  # a function that asks for what is not there asks so of every row
+def _near(name: str, known: tuple[str, ...]) -> str:
+    close = [] if name.startswith("__") else get_close_matches(name, [*known, *sorted(TEXTS)], n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""
 
 
 class _Part:

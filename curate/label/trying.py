@@ -13,7 +13,7 @@ from curate.features.scores import samples, unread
 from curate.label import flags, slices
 from curate.label import functions as voting
 from curate.label.flags import FAILED
-from curate.label.function_report import report
+from curate.label.function_report import helps, report
 from curate.label.functions import Functions, Votes, own, unique, vote
 from curate.label.gold import gold
 from curate.label.rows import rows
@@ -173,6 +173,8 @@ def lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield from _lines_of(one, facts["samples"])
     for one in facts.get("slices", ()):
         yield f"{one['name']}: a slice of {one['samples']:,} samples"
+        if one["faults"]:
+            yield f"  failed on {one['faults']:,}, first with {one['fault']}"
     if "page" in facts:
         yield f"examples of each vote, obscured: {facts['page']}"
 
@@ -188,11 +190,8 @@ def _lines_of(one: Mapping[str, Any], n: int) -> Iterator[str]:
     if one["gold"]:
         low, high = one["interval"]
         yield f"  right on {one['accuracy']:.1%} of {one['gold']:,} that people labelled ({low:.1%} to {high:.1%})"
-    else:
+    elif one["coverage"]:
         yield "  nobody has labelled what it votes on (`curate queue gold`, then `curate review gold`)"
-    if one["flags_alone"] > flags.LOUD * n:
+    if one["flags_alone"] > flags.LOUD * n and 2 * one["faults"] <= one["flags_alone"]:
         yield f"  it alone would keep back {one['flags_alone']:,} as not safe: raise its threshold, or see label.advise"
-    if one["faults"]:
-        yield f"  failed on {one['faults']:,}, first with {one['fault']}: mend it"
-    if one.get("help"):
-        yield f"  {one['help']}"
+    yield from (f"  {said}" for said in helps(one))

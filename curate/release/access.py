@@ -3,13 +3,16 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from curate.errors import StoreError, UsageError
 from curate.records import SPLITS, Manifest
-from curate.release.reader import load
+from curate.release.reader import HEADER, load
+from curate.store import lookup
 from curate.store.blobs import LocalBlobs
 from curate.store.eligibility import inactive
+from curate.store.workspace import find_root
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,12 +53,32 @@ class Release:
         return found
 
     def open(self, id: str) -> BinaryIO:
-        """The bytes of one picture, as they were stored; raises StoreError where they are not here."""
+        """The bytes of one picture, as they were stored; `id` may be its beginning, eight digits and more.
+
+        Raises UsageError where no row of the release has that id, StoreError where the bytes are not here.
+        """
+        return self.stored(self._whole(id))
+
+    def stored(self, id: str) -> BinaryIO:
+        """The same of the id of a row, whole, which is not looked for among the rows."""
         if id in self.held:
             raise StoreError(f"{id}: held back since this release was made")
         if self.blobs is None:
             raise StoreError(f"{self.manifest.path}: rows alone; the pictures are in the workspace that made it")
         return self.blobs.open(id)
+
+    def _whole(self, id: str) -> str:
+        import pyarrow.compute as pc
+
+        begin = id.lower() if isinstance(id, str) and lookup.is_id(id) else ""
+        each = (rows.column("id") for rows in self.manifest.rows.values())
+        found = {one for ids in each for one in ids.filter(pc.starts_with(ids, begin)).to_pylist()} if begin else set()
+        if len(found) > 1:
+            raise UsageError(f"{id} is the beginning of more than one id in release {self.version}; give more of it")
+        if not found:
+            what = id if begin else "what was given"
+            raise UsageError(f"{what}: no such row in release {self.version}; ids have 64 hex digits, 8 may do")
+        return str(found.pop())
 
     def torch(self, split: str, transform: Callable[[Any], Any] | None = None) -> "Pictures":
         """A dataset for torch's DataLoader: (transform(RGB picture), place of its label in `classes`).
@@ -87,6 +110,22 @@ def released(ws: "Workspace", version: str, facts: Mapping[str, Any] | None = No
     if not folder.is_dir():
         raise UsageError(f"release {version}: {folder} is not there; `curate status` lists releases")
     return Release(load(folder), ws.blobs, frozenset(inactive(ws.catalog)), facts or {})
+
+
+def check_folder(path: Path) -> None:
+    """Raise StoreError, saying where releases lie, for a folder that is none."""
+    if (path / HEADER).is_file():
+        return
+    there = path.is_dir()
+    root = find_root(path) if there else None
+    folder = None if root is None else root / "work" / "releases"
+    known = sorted(one.name for one in folder.iterdir()) if folder and folder.is_dir() else []
+    where = (
+        f"releases of this workspace lie in {folder}: {', '.join(known) or 'none yet'}"
+        if folder
+        else ("a release is a folder of its own, work/releases/1.0.0 of the workspace that made it")
+    )
+    raise StoreError(f"{path}: {f'no {HEADER} in it' if there else 'no such folder'}; {where}")
 
 
 def _labels(rows: Any) -> list[str]:

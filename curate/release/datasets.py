@@ -26,6 +26,6 @@ class Pictures:
         return len(self.ids)
 
     def __getitem__(self, row: int) -> tuple[Any, int]:
-        with self._release.open(self.ids[row]) as file, Image.open(file) as image:
+        with self._release.stored(self.ids[row]) as file, Image.open(file) as image:
             picture = ImageOps.exif_transpose(image).convert("RGB")
         return (self.transform(picture) if self.transform else picture), self.targets[row]

@@ -16,7 +16,7 @@ def share(ws: Workspace, version: str, name: str) -> dict[str, Any]:
     if version not in known:
         raise UsageError(f"release {version}: no such release; {suggest(version, known) if known else _NONE}")
     if not name.strip():
-        raise UsageError("share: say to whom (--to NAME)")
+        raise UsageError("share: say to whom (--to NAME, to=NAME)")
     with ws.catalog.tx() as db:
         row = (version, name.strip(), now(), ws.catalog.run)
         db.execute("INSERT OR IGNORE INTO shares VALUES (?, ?, ?, ?)", row)

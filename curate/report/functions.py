@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from curate.label.function_report import helps
 from curate.report.html import Table, table
 
 
@@ -14,7 +15,7 @@ def tables(found: Mapping[str, Any]) -> dict[str, Any]:
         "false_alarms": _false_alarms(found),
         "models": _models(found),
         "slices": _slices(found),
-        "help": [one["help"] for one in found.get("functions", ()) if one.get("help")],
+        "help": [said for one in found.get("functions", ()) for said in helps(one)],
     }
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from os import PathLike, fspath
 from typing import Any
 
 from curate.errors import UsageError
 from curate.progress import Progress
 from curate.report.contact_sheet import dangers, kept_apart, tiles
+from curate.store import lookup
 from curate.store.eligibility import inactive
 from curate.store.workspace import Workspace
 
@@ -33,17 +35,34 @@ class Gallery:
         return f"<div>{pictures}</div>"
 
 
-def gallery(ws: Workspace, ids: Sequence[str], clear: bool = False) -> Gallery:
-    """Thumbnails of samples, in the order asked; what is held, gone or kept apart is left out.
+def _named(given: Any) -> list[str]:
+    """The names in what was given."""
+    if hasattr(given, "columns"):  # a DataFrame; pandas need not be here
+        if "id" not in given.columns and given.index.name != "id":
+            raise UsageError("show: this table has no column or index 'id'")
+        given = given["id"] if "id" in given.columns else given.index
+    try:
+        names = [fspath(one) for one in ([given] if isinstance(given, str | PathLike) else given)]
+    except TypeError as error:
+        raise UsageError(f"show: give ids as texts, or a DataFrame with a column 'id' ({error})") from error
+    return names
 
-    Raises UsageError for more than 200, and for `clear` where anything is not called safe.
+
+def gallery(ws: Workspace, ids: Any, clear: bool = False) -> Gallery:
+    """Thumbnails of samples, in the order asked; what is held or kept apart is left out.
+
+    `ids`: names as every command takes them (`curate.store.lookup`), one alone, or a DataFrame with ids as its column
+    or its index `id`. Raises UsageError for more than 200, for one that names no sample, and for `clear` where anything
+    is not called safe.
     """
+    ids = _named(ids)
     if len(ids) > MOST:
         raise UsageError(f"show: {len(ids)} pictures; at most {MOST} at once")
     if clear and (found := dangers(ws)):
         raise UsageError(f"show: clear pictures only where everything is called safe: {found[0]}")
     hidden = inactive(ws.catalog).keys() | kept_apart(ws)
     known = {row[0] for row in ws.catalog.all("SELECT id FROM samples")}
-    wanted = [one for one in dict.fromkeys(ids) if one in known and one not in hidden]
+    whole = (one if one in known else lookup.one(ws.catalog, one) for one in ids)
+    wanted = [one for one in dict.fromkeys(whole) if one not in hidden]
     made = tiles(ws, wanted, clear, Progress(quiet=True))
     return Gallery([made[one] for one in wanted if one in made])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from curate.errors import UsageError
 from curate.label import final
+from curate.options import texts
 from curate.report import origins, where
 from curate.report.where import Comparison
 from curate.store import eligibility
@@ -37,21 +38,23 @@ MEMBER = {"split": "split", "group": "grp", "survivor": "survivor"}
 STORED = (*SAMPLE, *MEMBER, *origins.COLUMNS)
 LABELLED = ("label", "probability", "label_source", "human_n", "withheld")
 COLUMNS = (*STORED, *LABELLED, "path")
+AMOUNTS = (*NUMBERS, "probability", "human_n")  # the columns that are numbers, all others being text
 FEW = 20_000  # samples that are looked up one by one, in less time than all are read
 
 
-def samples(ws: Workspace, condition: str | None = None, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+def samples(ws: Workspace, condition: str | None = None, columns: str | Sequence[str] | None = None) -> "pd.DataFrame":
     """Stored samples by id, without those that are held back; raises UsageError for a column that there is not and a
     condition that cannot be read.
 
     `url` is where the sample was found first (a path for a local file), `withheld` why it may not be released whatever
     is said of it, `path` where its bytes lie.
     """
-    wanted = list(COLUMNS if columns is None else columns)
+    wanted = list(COLUMNS if columns is None else texts(columns))
     asked, rest = where.parted(condition, STORED)
     for name in (*wanted, *where.names(rest)):
         if name not in COLUMNS:
             raise UsageError(f"samples: no column '{name}'; there are: {', '.join(COLUMNS)}")
+    where.kinds(condition, [name for name in COLUMNS if name not in AMOUNTS])
     own = [one for one in asked if one.column not in origins.COLUMNS]
     there = [one for one in asked if one.column in origins.COLUMNS]
     return _frame(_found(ws, _Question({*wanted, *where.names(rest)}, own, there, rest)), wanted)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from curate import __version__
+from curate.label.function_report import helps
 from curate.label.trying import Tried
 from curate.progress import Progress
 from curate.report import contact_sheet, html
@@ -30,7 +31,7 @@ def page(ws: Workspace, tried: Tried, progress: Progress) -> Path:
             {
                 "name": one["name"],
                 "table": _figures(one),
-                "help": one.get("help"),
+                "help": helps(one),
                 "votes": {
                     vote: [made[name] for name in some if name in made]
                     for vote, some in tried.shown[one["name"]].items()
@@ -39,6 +40,7 @@ def page(ws: Workspace, tried: Tried, progress: Progress) -> Path:
             for one in tried.facts["functions"]
         ],
     }
+    facts["slices"] = [one for one in tried.facts.get("slices", ()) if one["faults"]]
     path = ws.root / NAME
     write(path, html.render(NAME, facts).encode())
     return path

@@ -4,7 +4,7 @@ import ast
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from curate.errors import UsageError
 from curate.report import words
@@ -65,6 +65,20 @@ def _comparison(part: ast.expr, columns: Collection[str]) -> Comparison | None:
 def names(condition: ast.expr | None) -> list[str]:
     """The columns that a condition is about."""
     return [node.id for node in ast.walk(condition) if isinstance(node, ast.Name)] if condition is not None else []
+
+
+def kinds(condition: str | None, texts: Collection[str]) -> None:
+    """Raise UsageError where a condition compares a column of text with a number or with true or false."""
+    for part in ast.walk(ast.parse(condition.strip(), mode="eval")) if condition is not None else ():
+        if not isinstance(part, ast.Compare):
+            continue
+        column = next((one.id for one in (part.left, *part.comparators) if isinstance(one, ast.Name)), None)
+        for one in (part.left, *part.comparators):
+            if column in texts and isinstance(one, ast.Constant) and isinstance(one.value, bool | int | float):
+                what = f"`{column} == 'text'`, or `survivor == id` for samples that survive"
+                raise UsageError(
+                    f"samples: where: {ast.unparse(part)}: {column} is text, not {one.value!r}; say {what}"
+                )
 
 
 def kept(found: "pd.DataFrame", condition: ast.expr) -> "pd.Index":

@@ -37,7 +37,7 @@ def adjudicate(ws: Workspace, ruling: Ruling) -> dict[str, object]:
         ruling.reason.strip(),
     )
     if not reason:
-        raise UsageError("adjudicate: say why (--reason); the next reviewer reads it")
+        raise UsageError("adjudicate: say why (a reason); the next reviewer reads it")
     if holds.is_held(ws.catalog, sample):
         raise UsageError("adjudicate: the sample is held back")
     who = {row["reviewer"] for row in ws.catalog.all(_JUDGED, (axis.name, sample, sample))}
@@ -60,7 +60,7 @@ def _axis(ws: Workspace, ruling: Ruling) -> Axis:
     axes = {axis.name: axis for axis in ws.config.taxonomy.axes}
     name = ruling.axis or next(iter(axes))
     if name not in axes:
-        raise UsageError(f"--axis: no such axis '{name}'; {suggest(name, axes)}")
+        raise UsageError(f"axis: no such axis '{name}'; {suggest(name, axes)}")
     if ruling.label not in axes[name].classes:
         near = suggest(ruling.label, axes[name].classes)
         raise UsageError(f"label: no such class '{ruling.label}' on axis {name}; {near}")

@@ -160,7 +160,7 @@ def export_csv(ws: Workspace, path: Path, force: bool = False) -> dict[str, obje
     Raises UsageError where the file cannot be written, or is there and may not be replaced (`force`).
     """
     if not force and os.path.lexists(path):
-        raise UsageError(f"{path}: is there already; name another file, or --force replaces it")
+        raise UsageError(f"{path}: is there already; name another file, or --force (force=True) replaces it")
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(EXPORTED)

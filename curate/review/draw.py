@@ -90,7 +90,7 @@ Item = tuple[str, int, str | None, float | None, int, bool, bool]  # as the tabl
 def _axis(ws: Workspace, name: str | None) -> Axis:
     axes = {axis.name: axis for axis in ws.config.taxonomy.axes}
     if name is not None and name not in axes:
-        raise UsageError(f"--axis: no such axis '{name}'; {suggest(name, axes)}")
+        raise UsageError(f"axis: no such axis '{name}'; {suggest(name, axes)}")
     return axes[name] if name is not None else ws.config.taxonomy.first
 
 

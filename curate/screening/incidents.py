@@ -124,7 +124,7 @@ def close(ws: "Workspace", number: int, by: str, reason: str) -> dict[str, Any]:
     if row["state"] in DONE:
         raise UsageError(f"incident {number}: it is {row['state']} already")
     if not reason.strip():
-        raise UsageError("screening close: say why, and where it was reported (--reason)")
+        raise UsageError("screening close: say why, and where it was reported (a reason)")
     detail |= {"closed": {"at": now(), "by": name, "reason": reason}}
     if keys := _for_good(ws.catalog, row, detail):
         said = {"receipt": f"incident {number}", "at": now(), "reason": f"{REPORTED}: incident {number}"}
@@ -167,7 +167,7 @@ def dispute(ws: "Workspace", number: int, by: str, reason: str) -> dict[str, Any
         known = f"there are: {', '.join(entitled)}" if entitled else "it names nobody"
         raise UsageError(f"screening dispute: '{by}' is not among [screening] entitled; {known}")
     if not reason.strip():
-        raise UsageError("screening dispute: say why (--reason)")
+        raise UsageError("screening dispute: say why (a reason)")
     if said := detail.get("disputed"):
         raise UsageError(f"incident {number}: disputed already, by {said['by']} at {said['at']}")
     detail |= {"disputed": {"at": now(), "by": by, "reason": reason}}
@@ -192,7 +192,7 @@ def release(ws: "Workspace", number: int, reason: str, actor: str, entitled: Seq
     catalog = ws.catalog
     row = _row(catalog, number)
     if not reason.strip():
-        raise UsageError("screening release: say why (--reason)")
+        raise UsageError("screening release: say why (a reason)")
     subjects = catalog.all("SELECT kind, subject FROM quarantine WHERE incident = ?", (number,))
     before = holds.held(catalog)
     detail = json.loads(row["detail"] or "{}")

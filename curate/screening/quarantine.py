@@ -26,7 +26,7 @@ def quarantine(  # the interface that review, gate and command share
     UsageError for a sample that is not there, or without a reason.
     """
     if not reason.strip():
-        raise UsageError("quarantine: say why (--reason)")
+        raise UsageError("quarantine: say why (a reason)")
     if not catalog.scalar("SELECT 1 FROM samples WHERE id = ?", (sample,)):
         raise UsageError("quarantine: no such sample")
     with catalog.tx() as db:

@@ -81,6 +81,11 @@ def fate(catalog: Catalog, name: str) -> dict[str, str | None] | None:
     return dict(zip(("state", "reason", "detail"), rows[0], strict=True)) if len({*rows}) == 1 else None
 
 
+def is_id(name: str) -> bool:
+    """Whether it is a sha256, or the beginning of one that may stand for it."""
+    return _ID.fullmatch(name.lower()) is not None
+
+
 def shown(name: str) -> str:
     """A name as a message may repeat it: digits of an id, and nothing else that somebody wrote."""
     return name if _ID.fullmatch(name.lower()) else "what was given"

@@ -256,7 +256,7 @@ def test_what_is_not_there_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=says):
             run(root, table)
     clean(tmp_path)
-    with pytest.raises(UsageError, match=r"--splits: no picture is in vall; there are train, test"):
+    with pytest.raises(UsageError, match=r"splits: no picture is in vall; there are train, test"):
         run(tmp_path, splits=("train", "test", "vall"))
 
 

@@ -191,7 +191,7 @@ def test_what_is_there_or_inside_the_source_is_refused_before_anything_is_read(c
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (("--keep", "newest"), "--keep newest: one of test, train, largest"),
+        (("--keep", "newest"), "keep newest: one of test, train, largest"),
         (("--null",), "--null: says how --out writes"),
         (("--out", "a", "--fix", "a"), "inside"), (("--out", "a/b", "--fix", "a"), "no folder can be made"),
         (("--out", "a", "--fix", "./a"), "inside"),

@@ -49,7 +49,7 @@ def test_force_asks_again_for_an_answer(tmp_path: Path) -> None:
     curate(workspace(tmp_path, "min_side = 20"), "fetch")
     refused = curate(tmp_path, "fetch", "--retry-failed", "too_small", ok=(2,))["error"]
     assert "[fetch] min_side would let it in" in refused
-    assert "--force asks all the same" in refused
+    assert "--force (force=True) asks all the same" in refused
     assert curate(tmp_path, "fetch", "--retry-failed", "too_small", "--force")["reasons"] == {"too_small": 1}
     assert "--force goes with" in curate(tmp_path, "fetch", "--force", ok=(2,))["error"]
     assert "name the reasons" in curate(tmp_path, "fetch", "--retry-failed", "--force", ok=(2,))["error"]

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from curate.label.function_report import alarms, pairs, report
+from curate.label.flags import FAILED
+from curate.label.function_report import alarms, helps, pairs, report
 from curate.label.functions import Votes
 from curate.label.gold import gold, groups
 from curate.report.frames import functions as frame
@@ -92,7 +93,7 @@ def test_dead_one_sided_and_wrong_functions_say_what_to_do() -> None:
 def test_of_functions_that_come_with_curate_only_wrong_ones_are_to_be_dealt_with() -> None:
     truth = np.tile([0, 1, 2, 1], 100)
     found = votes(dead=NONE, wrong=(truth + 1) % 3)
-    said = {one["name"]: one for one in report(dataclasses.replace(found, shipped=frozenset(found.names)), truth)}
+    said = {one["name"]: one for one in report(dataclasses.replace(found, built_in=frozenset(found.names)), truth)}
     assert said["dead"]["remarks"] == ["dead"]
     assert said["dead"]["help"] is None
     assert said["wrong"]["help"].endswith("people labelled: leave its labeler out")
@@ -167,3 +168,33 @@ def test_people_who_contradict_each_other_over_copies_are_no_gold(
 def test_a_pool_has_no_embeddings_where_no_labeler_makes_them(tmp_path: Path) -> None:
     ws = workspace(tmp_path, shades(10, 20))
     assert frame_of(ws, AXIS, "0").pool.embeddings is None
+
+
+# -- what can be done ------------------------------------------------------------------------------------------------
+
+
+def test_a_function_that_always_fails_is_to_be_mended_and_nothing_else() -> None:
+    votes = Votes(
+        ("bad",), np.full((30, 1), FAILED, dtype=np.int8), SETS, {"bad": (30, "KeyError: a; b")}, {"bad": "m.py"}
+    )
+    (said,) = report(votes, np.full(30, -1))
+    assert said["help"] == "bad failed on 30 rows: mend bad in m.py"
+    assert helps(said) == ["bad failed on 30 rows, first with KeyError: a; b: mend bad in m.py"]
+    some = dataclasses.replace(votes, matrix=np.array([[FAILED], *[[n % 2] for n in range(29)]], dtype=np.int8))
+    (said,) = report(some, np.full(30, -1))
+    assert said["help"] is None
+    assert helps(said)[0].startswith("bad failed on 30 rows, first with KeyError")
+
+
+def test_what_nobody_here_wrote_is_neither_dropped_nor_mended() -> None:
+    matrix = np.array([[0, 0, -1]] * 30, dtype=np.int8)
+    votes = Votes(("mine", "theirs", "dead"), matrix, SETS, classes=CLASSES)
+    theirs = dataclasses.replace(votes, built_in=("theirs", "dead"))
+    wrong = np.full(30, 1)
+    before, after = ({one["name"]: one for one in report(each, wrong)} for each in (votes, theirs))
+    assert "drop it" in before["dead"]["help"]
+    assert after["dead"]["help"] is None
+    assert after["dead"]["remarks"] == before["dead"]["remarks"]
+    assert after["theirs"]["help"].endswith("take its labeler out of curate.toml, or put theirs into [label] advise")
+    assert "mine votes as theirs does: drop mine" in after["mine"]["help"]
+    assert "mend it" in after["mine"]["help"]

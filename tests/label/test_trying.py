@@ -1,5 +1,6 @@
 """Trying a file of labelling functions: what it says, what it leaves alone, and what it costs."""
 
+import html
 import json
 import re
 from pathlib import Path
@@ -192,3 +193,22 @@ def test_a_takedown_removes_the_page(project: Project, folder: Path) -> None:
     assert (folder / "functions.html").exists()
     project.takedown(project.samples()["id"][0], "a test")
     assert not (folder / "functions.html").exists()
+
+
+def test_what_fails_everywhere_is_to_be_mended_and_says_why(project: Project, folder: Path) -> None:
+    (folder / "odd.py").write_text(
+        "from snorkel.labeling import labeling_function\nfrom snorkel.slicing import slicing_function\n"
+        "@labeling_function()\ndef odd(x):\n    return x.with_ > 3\n"
+        "@slicing_function()\ndef part(x):\n    return x.heigth > 3\n"
+    )
+    found = project.try_functions(folder / "odd.py")
+    said = [one.strip() for one in trying.lines(found)]
+    n = found["functions"][0]["faults"]
+    why = "first with AttributeError: a row has no attribute 'with_' (did you mean 'width'?)"
+    assert f"odd failed on {n} rows, {why}: mend odd in {folder / 'odd.py'}" in said
+    sliced = f"failed on {found['samples']}, first with AttributeError: a row has no attribute 'heigth'"
+    assert any(one.startswith(sliced) for one in said)
+    assert not any("threshold" in one or "loosen" in one or "nobody has" in one for one in said)
+    text = html.unescape((folder / "functions.html").read_text())
+    assert why in text
+    assert sliced.replace(", first", " samples, first") in text

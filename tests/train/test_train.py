@@ -17,7 +17,7 @@ from curate.admin import configured
 from curate.config import Config, TrainConfig
 from curate.contracts import Decoded, Resources
 from curate.engine.serial import Serial
-from curate.errors import CurateError, StoreError, UsageError
+from curate.errors import CurateError, ItemError, StoreError, UsageError
 from curate.evaluate.bundle import load_model, pixels
 from curate.features.scores import read
 from curate.options import Plugin
@@ -232,6 +232,13 @@ def test_saved_and_loaded_the_real_backbone_says_the_same(tmp_path: Path) -> Non
     assert recipe["labels"] == ["drawings", "neutral"]
     assert recipe["backbone"]["use"] == "efficientnet_lite0"
     assert model.predict([]).shape == (0, 2)
+    assert len(repr(model)) < 100
+    good = ws.blobs.path(ids[0]).read_bytes()
+    with pytest.raises(ItemError, match="item 1"):
+        model.predict([good, b"junk"])
+    for wrong in (good, "a.png", Path("a.png"), [good, Path("a.png")], 3):
+        with pytest.raises(UsageError, match="give a list of the bytes of image files"):
+            model.predict(wrong)  # type: ignore[arg-type]
 
 
 def test_files_that_are_no_model_are_refused(done: tuple[Workspace, dict[str, Any]], tmp_path: Path) -> None:
