@@ -4,7 +4,7 @@ import ast
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from curate.errors import UsageError
 from curate.report import words
