@@ -17,6 +17,7 @@ _HOME = {  # public names, and the module that each is in
     "CurateError": "curate.errors",
     "GateError": "curate.errors",
     "InterruptionError": "curate.errors",
+    "ItemError": "curate.errors",
     "MatchError": "curate.errors",
     "Project": "curate.project",
     "Release": "curate.release.access",
@@ -30,14 +31,23 @@ _HOME = {  # public names, and the module that each is in
     "open": "curate.project",
 }
 __all__ = [
-    "BusyError", "CurateError", "GateError", "InterruptionError", "MatchError", "Project", "Release", "Result",
-    "StoreError", "UsageError", "__version__", "check", "init", "load_model", "load_release", "open",
+    "BusyError", "CurateError", "GateError", "InterruptionError", "ItemError", "MatchError", "Project", "Release",
+    "Result", "StoreError", "UsageError", "__version__", "check", "init", "load_model", "load_release", "open",
 ]  # fmt: skip
 
 
 if TYPE_CHECKING:
     from curate.admin.result import Result
-    from curate.errors import BusyError, CurateError, GateError, InterruptionError, MatchError, StoreError, UsageError
+    from curate.errors import (
+        BusyError,
+        CurateError,
+        GateError,
+        InterruptionError,
+        ItemError,
+        MatchError,
+        StoreError,
+        UsageError,
+    )
     from curate.evaluate.bundle import load_model
     from curate.project import Project, check, init, load_release, open
     from curate.release.access import Release

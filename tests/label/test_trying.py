@@ -156,7 +156,8 @@ def test_the_command_says_the_same(
     assert "contradicts all_wrong on 6, by_folder on 6, declared on 6" in text
     assert "functions.html" in text
     report = project.functions().to_dict("records")
-    assert any(one["help"] != one["help"] for one in report), "something is missing: NaN in a frame, null in JSON"
+    missing = [one for one in report if any(value is None or value != value for value in one.values())]
+    assert missing, "something is missing: None or NaN in a frame, null in JSON"
     assert command("functions", "--json").json["functions"] == [
         {key: None if value != value else value for key, value in one.items()} for one in report
     ]
