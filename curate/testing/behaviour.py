@@ -6,7 +6,7 @@ import pickle
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from curate.testing import made
 
 PAGES = 3  # of a source that are looked at
 ROWS = 10_000  # of a hash list
+_PRINTS = "prints ({!r}), where a command's answer goes; use `logging`"
 _DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "pdq": 64}
 
 
@@ -44,7 +45,7 @@ def tried(what: Callable[[Any], Iterator[str]], plugin: Any) -> Iterator[str]:
         found.append(f"raised {type(error).__name__}: {error}")
     yield from found
     if told := said.getvalue().strip():
-        yield f"prints ({told[:60]!r}), where a command's answer goes; use `logging`"
+        yield _PRINTS.format(told[:60])
 
 
 # -- sources ---------------------------------------------------------------------------------------------------------
@@ -166,11 +167,26 @@ class _Labelling:
     def load(self) -> None:
         """Load a copy of it."""
         self._ready = copy.copy(self.labeler)
-        self._ready.load()
+        with _heard():
+            self._ready.load()
 
     def __call__(self, item: list[Any]) -> Columns:
         """Its columns of some pictures."""
-        return _answers(self._ready, item)
+        with _heard():
+            return _answers(self._ready, item)
+
+
+@contextmanager
+def _heard() -> Iterator[None]:
+    """In a worker nobody hears what is printed, and who leaves it ends it: both are said."""
+    said = io.StringIO()
+    try:
+        with redirect_stdout(said):
+            yield
+    except SystemExit as error:
+        raise RuntimeError(f"raised SystemExit: {error}") from error
+    if told := said.getvalue().strip():
+        raise RuntimeError(_PRINTS.format(told[:60]))
 
 
 def _answers(plugin: Any, pictures: Sequence[Any]) -> Columns:

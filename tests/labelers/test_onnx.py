@@ -107,12 +107,13 @@ def test_a_published_model_of_another_layout() -> None:
     assert found["p_sfw"] + found["p_nsfw"] == pytest.approx([1], abs=1e-5)
 
 
-def test_a_model_that_gives_no_numbers_abstains() -> None:
-    """Where it never gives any, it is refused."""
+def test_a_model_that_gives_no_numbers_has_not_looked() -> None:
+    """Where it never gives any, it is refused; where it gives none of a picture, that is no abstention."""
     made = model("no_numbers")
     with pytest.raises(UsageError, match="what it gives are no probabilities"):
         made.load()
-    assert np.isnan(made.label(shown((1, 2, 3)))["p_red"]).all()
+    with pytest.raises(ValueError, match="what is no number"):
+        made.label(shown((1, 2, 3)))
 
 
 @pytest.mark.parametrize(
