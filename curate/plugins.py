@@ -360,6 +360,12 @@ def options_of(plugin: Any) -> dict[str, Any]:
     return {f.name: _plain(getattr(plugin, f.name)) for f in dataclasses.fields(plugin)}
 
 
+def of_own_file(plugin: Any) -> bool:
+    """Whether a plug-in is one of a file of one's own, whose text every process has."""
+    found = _FROM.get(type(plugin))
+    return found is not None and found.source is not None
+
+
 def fingerprint_of(plugin: Any) -> str:
     """The fingerprint of a plug-in's table: name, version, options, and its identity where it is not ours alone."""
     said = (name_of(plugin), getattr(plugin, "version", 0), options_of(plugin))

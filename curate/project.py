@@ -53,7 +53,6 @@ class Project(Tables, Incidents):
         from curate.fetch.reopen import retry as reopen
 
         at_least(1, limit=limit, sample=sample)
-        at_least(0, max_failures=max_failures)
         with self.session.drive("fetch", tells=True) as ws:
             configured.check(ws.config)
             if relist:

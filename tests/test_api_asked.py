@@ -216,7 +216,6 @@ def test_text_is_not_compared_with_numbers_or_truth(project: Project) -> None:
         lambda project: project.fetch(limit=-1),
         lambda project: project.fetch(limit=True),
         lambda project: project.fetch(sample=0),
-        lambda project: project.fetch(max_failures=-1),
         lambda project: project.try_functions("mine.py", size=0),
         lambda project: project.queue("audit", size="9"),
         lambda project: project.review("audit", "ann", size=0),

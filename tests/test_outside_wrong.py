@@ -91,7 +91,7 @@ def test_what_plugins_print_while_they_work_is_no_part_of_an_answer(tmp_path: Pa
     root = furnish(tmp_path, outside.config(uses))
     for package, method in {
         "sources": "classes(self)", "labelers": "label(self, batch)", "manifests": "write(self, release, out)",
-        "curate.label.models": "predict(self, evidence)", "curate.review.queues": "pick(self, pool, size)",
+        "curate.review.queues": "pick(self, pool, size)",
         "curate.screening.lists": "rows(self)", "curate.screening.matchers": "check(self)",
     }.items():  # fmt: skip
         path = root / "mine" / f"{NAMES[package]}.py"
@@ -99,6 +99,10 @@ def test_what_plugins_print_while_they_work_is_no_part_of_an_answer(tmp_path: Pa
         path.write_text(path.read_text().replace(f"def {method}:", f"def {method}:\n        print('{{\"hello\"')"))
     for verb in (["fetch"], ["dedupe"], ["label"], ["queue", "my_queue"], ["export", "1.0.0"]):
         assert "hello" not in call(root, *verb)
+    path = root / "mine" / f"{NAMES['curate.label.models']}.py"
+    said = "def predict(self, evidence):"
+    path.write_text(path.read_text().replace(said, f"{said}\n        print('hello')"))
+    assert "it prints ('hello')" in call(root, "label", code=2)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 ALPHA = 0.05
+TINY = 1e-100  # a share whose square would be none is none
 FULL = 1e-12  # a stratum that was looked at as a whole weighs no more than that
 
 
@@ -62,6 +63,7 @@ def lower(found: Counts, alpha: float | Floats = ALPHA) -> Floats:
     at &= worst > 0
     b, n = b + at, n + at
     whole = (weight * (a + b)).sum(axis=-1) + blank
+    whole = np.where(whole > TINY, whole, 0.0)
     r = np.divide((weight * a).sum(axis=-1), whole, out=np.zeros_like(whole), where=whole > 0)
     spread = (weight**2 * _spread(r[..., None], n, a, b)).sum(axis=-1) / np.where(whole > 0, whole, 1) ** 2
     known = (spread > 0) & (r > 0) & (r < 1)

@@ -22,7 +22,7 @@ from curate.errors import UsageError
 from curate.features.score_worker import Columns, blank, fill
 from curate.fetch.listing import fault_of
 from curate.net.loops import finished
-from curate.plugins import digest_of
+from curate.plugins import of_own_file
 from curate.records import CorruptRow, Dated, ListedHash, Locator, Manifest, Page, Response, SkippedRow
 from curate.testing import made
 
@@ -141,7 +141,7 @@ def labeler(plugin: Any) -> Iterator[str]:
 def _asked(plugin: Any) -> Callable[[list[Any]], Columns]:
     """What asks the labeler: one from a file of one's own runs where `label` will run it, shut off from everything."""
     work = _Labelling(plugin)
-    if digest_of(plugin) is not None:
+    if of_own_file(plugin):
         return Aside(EngineConfig(), work)
     work.load()
     return work
@@ -163,6 +163,13 @@ class _Labelling:
     def network(self) -> bool:
         """Whether it asks for the internet."""
         return bool(getattr(self.labeler, "network", False))
+
+    def fits(self, given: list[Any], answer: Columns) -> bool:
+        """Whether these are its columns, a row a picture."""
+        wanted = blank(self.labeler, len(given))
+        return {name: (one.shape, one.dtype) for name, one in wanted.items()} == {
+            name: (one.shape, one.dtype) for name, one in answer.items()
+        }
 
     def load(self) -> None:
         """Load a copy of it."""

@@ -133,5 +133,5 @@ def test_since_is_a_time_or_a_span(text: str, at: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "yesterday", "5y", "2026-13-01", "999999w"])
 def test_since_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="--since"):
+    with pytest.raises(UsageError, match="since"):
         moment(text)

@@ -29,12 +29,13 @@ from curate.evaluate.bundle import Preparing
 from curate.features.blobwork import Making
 from curate.features.hashes import Found, Hashing
 from curate.features.inspect import FetchedBytes, Inspect, digests
-from curate.features.score_worker import Scores, Scoring, Task
+from curate.features.score_worker import Scores, Scoring, Task, blank
 from curate.media import phash
 from curate.media.decode import Bounds
 from curate.media.pdq import Pdq
 from curate.records import Reason, Sample
 from curate.review.app.thumbnails import Rendering, Revealing, ThumbnailStyle
+from curate.testing.behaviour import _Labelling
 from tests.support.pictures import encode, texture
 
 DATA = encode(texture(1))
@@ -81,6 +82,7 @@ class One:
     version, needs, columns = 1, Resources(), {"x": "float32", "said": "string"}
 
 
+ONE: Any = One()
 SCORING = Scoring({"one": One()}, None, Bounds())  # type: ignore[dict-item, arg-type]
 SCORES = SCORING.blank(TASK)
 
@@ -131,6 +133,7 @@ CASES: list[tuple[Any, Any, list[Any], list[Any]]] = [
         Found("a", row(phash=b"")), Found("a", ROW, (replace(MAIN, hashes=bytes(255)),)),
     ]),
     (Hashing(HERE, Bounds(), 0), ("a", False, False), [Found("a")], [Found("a", ROW), Found("a", None, (MAIN,))]),
+    (_Labelling(ONE), [1, 2], [blank(ONE, 2)], [blank(ONE, 1), blank(ONE, 3), {"x": np.zeros(2, np.float32)}, {}]),
     (Making(HERE, bytes, 1024, rows=1), "a", [None, bytes(1024)], [b"", bytes(1023), bytes(1025), bytes(2048)]),
     (Making(HERE, bytes, 10), "a", [None, bytes(10), bytes(90)], [b"", bytes(9), bytes(95)]),
     (Making(HERE, bytes, kind="jpeg"), "a", [None, JPEG], [PNG, b"<svg>"]),

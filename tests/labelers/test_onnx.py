@@ -110,7 +110,7 @@ def test_a_published_model_of_another_layout() -> None:
 def test_a_model_that_gives_no_numbers_has_not_looked() -> None:
     """Where it never gives any, it is refused; where it gives none of a picture, that is no abstention."""
     made = model("no_numbers")
-    with pytest.raises(UsageError, match="it fails on a grey picture .*what is no number"):
+    with pytest.raises(UsageError, match=r"it fails on a grey picture .*what is no number"):
         made.load()
     with pytest.raises(ValueError, match="what is no number"):
         made.label(shown((1, 2, 3)))

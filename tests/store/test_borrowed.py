@@ -75,7 +75,7 @@ def test_what_cannot_be_written_is_read_and_left_as_it_is(
 
 def test_a_report_needs_a_place_where_it_can_be_written(curate: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(borrowed, "writable", lambda work: False)
-    assert "say where the report goes (--out FILE)" in curate("report", code=2).err
+    assert "say where the report goes (--out FILE" in curate("report", code=2).err
 
 
 def test_what_stands_in_the_log_only_is_read(curate: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
