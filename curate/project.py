@@ -1,6 +1,6 @@
 """A project from Python: `curate.open(folder)`. The commands call the same methods, and print what they return."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import fspath
 from pathlib import Path
@@ -145,6 +145,23 @@ class Project(Tables, Incidents):
         with self.session.drive("train") as ws:
             ws.said = facts = stages.trained(self.session, ws, version)
         return Result(facts)
+
+    def predict(
+        self, model: str | Path, paths: Iterable[str | Path],
+        say: Callable[[Sequence[str]], Callable[[Mapping[str, Any]], None]] | None = None,
+    ) -> Result:  # fmt: skip
+        """What a model says of files on this machine; nothing of them is kept.
+
+        `model`: its name here ("1.0.0") or its folder. `rows` has one a file, in order: `path`, `probabilities` by
+        class and `decision` (safe, review, block), or `reason` and `detail` where nobody can say. `say`: is told the
+        classes, and gives what is told each row when it is known; `rows` is empty then.
+        """
+
+        def act(ws: Workspace | None = None) -> Mapping[str, Any]:
+            return stages.predicted(self.session, fspath(model), map(fspath, paths), say)
+
+        known = (self.session.root / "work" / "catalog.db").is_file()  # no workspace is needed
+        return Result(self.session.read(act, "leave") if known else act())
 
     def run(self, version: str) -> Result:
         """Fetch, dedupe, label and export; a version that exists is left as it is."""

@@ -1,11 +1,12 @@
 """The stages of the pipeline with what curate.toml names: sources, gate, labelers, formats, backbone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from curate.admin import configured
 from curate.admin.session import Session
+from curate.config import CONFIG_NAME, Config
 from curate.contracts import Source
 from curate.errors import CurateError, UsageError
 from curate.options import suggest
@@ -141,3 +142,29 @@ def trained(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]:
     from curate.train.run import train
 
     return train(ws, version, session.engine(ws.config), configured.backbone(ws.config), session.progress)
+
+
+def predicted(session: Session, model: str, paths: Iterable[str], say: Any = None) -> dict[str, Any]:
+    """Ask a model, of this workspace or by its folder, about files; no workspace is needed for that."""
+    from curate.evaluate.bundle import load_model
+    from curate.evaluate.decide import THRESHOLDS
+    from curate.evaluate.predict import model_folder, predict
+    from curate.media.decode import Bounds
+
+    here = (session.root / CONFIG_NAME).is_file()
+    config = session.config if here else Config()
+    found = load_model(model_folder(model, session.root / "work" / "models" if here else None))
+    bounds = Bounds(config.fetch.max_pixels, 1, config.fetch.max_frames)
+    rows: list[Mapping[str, Any]] = []
+    tell = rows.append if say is None else say(found.classes)
+    of = looked_at = 0
+    for row in predict(found, session.engine(config), paths, bounds, config.fetch.max_bytes):
+        of += 1
+        looked_at += "reason" not in row
+        tell(row)
+    said = {
+        "model": found.said["model"],
+        "classes": list(found.classes),
+        "thresholds": THRESHOLDS in found.said["files"],
+    }
+    return said | {"taken_down": found.said.get("taken_down", []), "looked_at": looked_at, "of": of, "rows": rows}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from curate import __version__
 from curate.contracts import Engine
 from curate.errors import CurateError, UsageError
 from curate.evaluate.bundle import Backbone, save
@@ -16,15 +17,17 @@ from curate.features.scores import compute, read
 from curate.label.final import accused
 from curate.linear import Examples, Head, fit
 from curate.options import suggest
+from curate.plugins import kind_of
 from curate.records import SPLITS, Manifest
-from curate.release.reader import load
+from curate.release.reader import HEADER, load
 from curate.stats.coverage import Coverage
 from curate.stats.intervals import wilson
 from curate.stats.metrics import Predictions, against, evaluate, said_by
 from curate.store import eligibility, holds
 from curate.store.blobs import disk, write
-from curate.store.file_digests import forget, keep
+from curate.store.file_digests import digest, forget, keep
 from curate.store.folders import aside
+from curate.store.model_files import seal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,6 +66,7 @@ def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, pro
         with aside(ws.work / "models", version) as folder:
             save(folder, backbone, head, classes)
             write(folder / METRICS, (json.dumps(result, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+            seal(folder, _facts(release, classes, backbone))
             forget(ws, f"models/{version}")  # last: whatever fails before leaves the model that was there
         step()
     keep(ws, f"models/{version}")
@@ -78,6 +82,21 @@ def _release(ws: "Workspace", version: str) -> Manifest:
     if version not in known:
         raise UsageError(f"release {version}: no such release; {suggest(version, known) if known else _NONE}")
     return load(ws.work / "releases" / version, known[version])
+
+
+def _facts(release: Manifest, classes: list[str], backbone: Backbone) -> dict[str, Any]:
+    """What `model.json` says of a model, beside its files."""
+    axis = release.header["taxonomy"]["axes"][0]
+    return {
+        "model": release.version,
+        "release": {"version": release.version, "sha256": digest(release.path / HEADER)},
+        "axis": axis["name"],
+        "classes": classes,
+        "safe": [one for one in classes if one in axis["safe"]],
+        "borderline": [one for one in classes if one in axis["borderline"]],
+        "backbone": kind_of(backbone),
+        "tool": f"curate-media {__version__}",
+    }
 
 
 def _classes(release: Manifest) -> list[str]:
