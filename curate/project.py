@@ -140,10 +140,14 @@ class Project(Tables, Incidents):
             ws.said = facts = stages.exported(self.session, ws, version)
             return released(ws, version, facts)
 
-    def train(self, version: str) -> Result:
-        """Train and measure the baseline classifier on a release."""
+    def train(self, version: str, backbone: str | None = None, axis: str | None = None) -> Result:
+        """Train and measure the baseline classifier on a release.
+
+        `backbone`: another one than `[train]` names; `axis`: whose labels (the first's). Such a model has a name of its
+        own, "1.0.0+nsfwjs", and lies beside the other.
+        """
         with self.session.drive("train") as ws:
-            ws.said = facts = stages.trained(self.session, ws, version)
+            ws.said = facts = stages.trained(self.session, ws, version, backbone, axis)
         return Result(facts)
 
     def predict(

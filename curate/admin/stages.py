@@ -1,6 +1,8 @@
 """The stages of the pipeline with what curate.toml names: sources, gate, labelers, formats, backbone."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from curate.admin.session import Session
 from curate.config import CONFIG_NAME, Config
 from curate.contracts import Source
 from curate.errors import CurateError, UsageError
-from curate.options import suggest
+from curate.options import plugin_name, suggest
 from curate.store import lost
 from curate.store.workspace import Workspace
 
@@ -137,11 +139,21 @@ def exported(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]
     return export(ws, version, configured.formats(ws.config), session.progress, gate) | gone
 
 
-def trained(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]:
-    """Train on a release, with the backbone that is configured."""
+def trained(
+    session: Session, ws: Workspace, version: str, backbone: str | None = None, axis: str | None = None
+) -> Mapping[str, Any]:
+    """Train on a release, with the backbone that is configured, or another one: that model has a name of its own."""
     from curate.train.run import train
 
-    return train(ws, version, session.engine(ws.config), configured.backbone(ws.config), session.progress)
+    config = ws.config
+    if backbone is not None:
+        use = plugin_name(backbone, "--backbone", session.root)
+        config = replace(config, train=replace(config.train, backbone=use))
+    parts = [axis] if axis not in (None, config.taxonomy.first.name) else []
+    parts += [Path(config.train.backbone).stem] if config.train.backbone != ws.config.train.backbone else []
+    variant = re.sub(r"[^\w.-]", "_", "+".join(map(str, parts)).replace("+", "."))
+    found = configured.backbone(config)
+    return train(ws, version, session.engine(config), found, session.progress, axis, variant)
 
 
 def predicted(session: Session, model: str, paths: Iterable[str], say: Any = None) -> dict[str, Any]:

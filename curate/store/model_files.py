@@ -11,9 +11,13 @@ from curate.errors import StoreError
 from curate.fingerprint import canonical
 from curate.store.blobs import write
 
-PACKAGE = "model.json"
+PACKAGE, CARD = "model.json", "card.md"
 SCHEMA = 1  # raise it when a key changes its meaning
 _VERSION = re.compile(r"\d+\.\d+\.\d+(\+.*)?", re.ASCII)  # what a model's folder is called, unless somebody moved it
+_WITHDRAWN = (
+    "> **Withdrawn.** Something that this model saw was taken down since (receipt {}). Train it again; until then, do"
+    " not use it.\n\n"
+)
 _AGAIN = "put a good copy back, or train again"
 
 
@@ -32,6 +36,24 @@ def reseal(folder: Path, **facts: Any) -> dict[str, Any]:
     said = {key: value for key, value in _read(folder).items() if key not in ("files", "sha256")} | facts
     seal(folder, said)
     return said
+
+
+def withdraw(folder: Path, receipt: str) -> bool:
+    """Say on a model's card, and in `model.json`, that something it saw was taken down; whether that was not said yet.
+
+    A folder that is no whole model is left as it is: nobody can load it.
+    """
+    try:
+        taken_down = list(_read(folder).get("taken_down", []))
+    except StoreError:
+        return False
+    if receipt in taken_down:
+        return False
+    text = (folder / CARD).read_text(encoding="utf-8") if (folder / CARD).is_file() else ""
+    if receipt not in text:
+        write(folder / CARD, (_WITHDRAWN.format(receipt) + text).encode())
+    reseal(folder, taken_down=[*taken_down, receipt])
+    return True
 
 
 def checked(folder: Path) -> dict[str, Any]:

@@ -112,6 +112,8 @@ def test_it_says_what_it_found(done: tuple[Workspace, dict[str, Any]]) -> None:
     assert (row["model"], row["version"]) == ("1.0.0", "1.0.0")
     assert json.loads(row["result"])["test"]["n"] == 8
     assert {p.name for p in Path(result["path"]).iterdir()} == {
+        "card.md",
+        "log.csv",
         "model.json",
         "model.safetensors",
         "preprocessing.json",
