@@ -162,7 +162,7 @@ class Project(Tables, Incidents):
         """
 
         def act(ws: Workspace | None = None) -> Mapping[str, Any]:
-            return stages.predicted(self.session, fspath(model), map(fspath, paths), say)
+            return stages.predicted(self.session, fspath(model), (fspath(one) for one in paths), say)
 
         known = (self.session.root / "work" / "catalog.db").is_file()  # no workspace is needed
         return Result(self.session.read(act, "leave") if known else act())

@@ -27,7 +27,7 @@ DEFAULTS: Mapping[str, Any] = {
 
 def shape(recipe: Mapping[str, Any]) -> tuple[int, int, int]:
     """The shape of one picture as `pixels` gives it."""
-    said = DEFAULTS | recipe
+    said = {**DEFAULTS, **recipe}
     height, width = said["crop"] or said["size"]
     return (3, height, width) if said["layout"] == "NCHW" else (height, width, 3)
 
@@ -41,7 +41,7 @@ def pixels(image: Image.Image, recipe: Mapping[str, Any]) -> "Floats":
     """
     import numpy as np
 
-    said = DEFAULTS | recipe
+    said = {**DEFAULTS, **recipe}
     values = _resized(image, said)
     if said["crop"]:
         height, width = said["crop"]
@@ -82,7 +82,7 @@ def _aligned(values: "Floats", size: int, axis: int) -> "Floats":
     before = np.floor(at).astype(np.int64)
     after = np.minimum(before + 1, length - 1)
     part = (at - before).astype(np.float32).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
-    return values.take(before, axis) * (1 - part) + values.take(after, axis) * part
+    return np.asarray(values.take(before, axis) * (1 - part) + values.take(after, axis) * part, np.float32)
 
 
 def _reencoded(values: "Floats", quality: int) -> "Floats":

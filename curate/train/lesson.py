@@ -93,7 +93,7 @@ def taught(
         return examples
     every = [examples]
     for number in range(options.copies):
-        shown = altered(backbone, options.augment, number, options.seed)
+        shown: Any = altered(backbone, options.augment, number, options.seed)
         compute(ws, engine, [shown], progress, "augment", frozenset(part.ids))
         features = read(ws, shown, part.ids)[COLUMN].astype(np.float32)
         kept = np.flatnonzero(np.isfinite(features).all(axis=1))
