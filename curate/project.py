@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.admin import configured, stages
 from curate.admin.incidents import Incidents
-from curate.admin.result import Estimates, Result
+from curate.admin.result import Differences, Estimates, Result
 from curate.admin.session import NO_CONTACT, Session, interruptible, interruptions, refuse
 from curate.admin.tables import Tables
 from curate.config import CONFIG_NAME, Config
@@ -132,13 +132,33 @@ class Project(Tables, Incidents):
         at_least(1, size=size)
         return Result(self.session.read(lambda ws: stages.tried(self.session, ws, Path(file), size)))
 
-    def export(self, version: str) -> "Release":
-        """Freeze a release behind the gates; raises GateError where one refuses."""
+    def export(self, version: str | None = None) -> "Release":
+        """Freeze a release behind the gates; raises GateError where one refuses.
+
+        Without `version` it gets the next by Croissant's rule; one that is too small for what changed is a UsageError.
+        """
         from curate.release.access import released
 
         with self.session.drive("export") as ws:
             ws.said = facts = stages.exported(self.session, ws, version)
-            return released(ws, version, facts)
+            return released(ws, str(facts["version"]), facts)
+
+    def plan_export(self, version: str | None = None) -> Result:
+        """What `export` would make: version, rows, what is left out, what each gate says. Writes nothing."""
+        from curate.release.preview import preview
+
+        self.session.obey()
+        return Result(self.session.read(lambda ws: preview(ws, version, configured.gate(ws.config, ws.catalog))))
+
+    def diff(self, before: str | Path, after: str | Path) -> Differences:
+        """What changed between two releases, each a version of this project or a release's folder.
+
+        `frame(name)` has one of its lists as a DataFrame: added, removed, relabelled, moved, edited, counts,
+        prevalence, functions, scores.
+        """
+        from curate.release.diff import diff
+
+        return Differences(self.session.read(lambda ws: diff(ws, fspath(before), fspath(after))))
 
     def train(self, version: str) -> Result:
         """Train and measure the baseline classifier on a release."""
