@@ -83,7 +83,7 @@ def _sound(release: Manifest) -> Manifest:
 def _shown(ws: "Workspace | None", old: Manifest, new: Manifest) -> tuple[Manifest, Manifest]:
     """Both without the rows of the second that are held back since."""
     ids = set(_column(new, "id"))
-    if not (hidden := ids & inactive(ws.catalog, ids).keys() if ws is not None else set()):
+    if not (hidden := ids & inactive(ws.catalog).keys() if ws is not None else set()):
         return old, new
     one, other = (
         replace(each, rows={split: without(rows, hidden) for split, rows in each.rows.items()}) for each in (old, new)

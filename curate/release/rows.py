@@ -113,8 +113,7 @@ def collect(ws: "Workspace") -> Rows:
 def reasons(ws: "Workspace", ids: Collection[str]) -> dict[str, str | None]:
     """Why each of these would be in no release now; None of what would be. Those that nobody knows of are left out."""
     axes, asked = ws.config.taxonomy.axes, set(ids)
-    found = {one: why for one, why in _judged(ws, axes, [labels(ws, axis) for axis in axes]) if one in asked}
-    return eligibility.inactive(ws.catalog, asked - found.keys()) | found
+    return {one: why for one, why in _judged(ws, axes, [labels(ws, axis) for axis in axes]) if one in asked}
 
 
 def _judged(ws: "Workspace", axes: tuple[Axis, ...], known: list[Labels]) -> Iterator[tuple[str, str | None]]:
