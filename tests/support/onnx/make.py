@@ -72,8 +72,10 @@ def odd(*more: Any, kind: int | None = None, value: Any = None) -> Any:
     made = model()
     made.graph.node.extend(more)
     del made.graph.output[:]
-    if kind is not None or value is not None:
-        made.graph.output.append(value or helper.make_tensor_value_info("said", kind or 0, ["n", 3]))
+    if value is not None:
+        made.graph.output.append(value)
+    elif kind is not None:
+        made.graph.output.append(helper.make_tensor_value_info("said", kind, ["n", 3]))
     return made
 
 
