@@ -156,8 +156,8 @@ CASES: list[tuple[Any, Any, list[Any], list[Any]]] = [
     ]),
     (Obscuring(), ARRIVAL, [PNG], [JPEG, b""]),
     (Predicting(Path(), {}, {}, "abc", "a"), ARRIVAL, [np.array([0.2, 0.3, 0.5])], [
-        np.array([0.5, 0.5]), np.array([0.2, 0.3, 0.5], np.float32), np.array([0.5, 0.5, 0.5]), np.array([1.5, -0.5, 0]),
-        np.array([np.nan, 0, 1]), np.array([[0.2, 0.3, 0.5]]),
+        np.array([0.5, 0.5]), np.array([0.2, 0.3, 0.5], np.float32), np.array([0.5, 0.5, 0.5]),
+        np.array([1.5, -0.5, 0]), np.array([np.nan, 0, 1]), np.array([[0.2, 0.3, 0.5]]),
     ]),
     (SCORING, TASK, [SCORES, Scores(SCORES.columns, {"a" * 64: "it is no picture"})], [
         Scores({}), columns(x=np.zeros(3, np.float32)), columns(x=np.zeros(2)), columns(y=np.zeros(2, np.float32)),
