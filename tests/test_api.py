@@ -60,7 +60,8 @@ def project(folder: Path) -> Project:
 def test_public_names_are_these_and_no_module_has_one() -> None:
     assert curate.__all__ == [
         "BusyError", "CurateError", "GateError", "InterruptionError", "ItemError", "MatchError", "Project", "Release",
-        "Result", "StoreError", "UsageError", "__version__", "check", "init", "load_model", "load_release", "open",
+        "Result", "StoreError", "UsageError", "__version__", "check", "init", "load_model", "load_release",
+        "metrics", "open",
     ]  # fmt: skip
     assert dir(curate) == sorted(curate.__all__)
     here = Path(curate.__file__).parent

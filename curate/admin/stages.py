@@ -137,7 +137,8 @@ def exported(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]
 
 
 def trained(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]:
-    """Train on a release, with the backbone that is configured."""
+    """Train on a release, with the backbone that is configured; slices are told by the labelers."""
     from curate.train.run import train
 
-    return train(ws, version, session.engine(ws.config), configured.backbone(ws.config), session.progress)
+    labelers = configured.labelers(ws.config)
+    return train(ws, version, session.engine(ws.config), configured.backbone(ws.config), session.progress, labelers)
