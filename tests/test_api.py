@@ -91,7 +91,7 @@ def test_every_verb_has_its_method() -> None:
         "decisions export": "export_decisions", "screening status": "screening_status",
         "screening entry": "screening_entry", "screening incident": "incident", "screening acknowledge": "acknowledge",
         "screening dispute": "dispute", "screening release": "release_incident", "screening close": "close_incident",
-        "screening rescan": "rescan",
+        "screening rescan": "rescan", "eval": "evaluate",
     }  # fmt: skip
     without = {"demo", "sources inspect", "check", "init", "new", "doctor"}  # of no project, or before there is one
     root = get_command(cli.app)

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from curate.errors import UsageError
 from curate.features.scores import read
 from curate.label.final import accused
 from curate.linear import Examples, Floats, Head, Ints, Probabilities
+from curate.options import suggest
 from curate.records import Manifest
+from curate.release.reader import load
 from curate.stats.metrics import Predictions
 from curate.store import holds
 
@@ -60,6 +63,17 @@ class Rows:
         return Predictions(
             self.truth, probabilities, self.column("group"), list(self.classes), self.column("label_source")
         )
+
+
+_NONE = "there is none yet; `curate export 1.0.0` makes one"
+
+
+def released(ws: "Workspace", version: str) -> Manifest:
+    """A release, every file checked; raises UsageError where there is none of that version."""
+    known = {row["version"]: row["sha256"] for row in ws.catalog.all("SELECT version, sha256 FROM releases")}
+    if version not in known:
+        raise UsageError(f"release {version}: no such release; {suggest(version, known) if known else _NONE}")
+    return load(ws.work / "releases" / version, known[version])
 
 
 def usable(ws: "Workspace", release: Manifest, split: str, classes: Sequence[str]) -> Rows:

@@ -16,7 +16,7 @@ from curate.config import GuaranteeConfig
 from curate.evaluate.rows import Rows
 from curate.stats.guarantee import guarantee, needed
 from curate.stats.intervals import share
-from curate.stats.metrics import Predictions, said_by, unsafe_of
+from curate.stats.metrics import Predictions, said_by
 
 FILE = "thresholds.json"
 BLOCK = 0.01  # false alarms that blocking may raise where no rate is configured
@@ -34,10 +34,13 @@ class Sides:
 
     @classmethod
     def of(cls, judged: Predictions, safe: Sequence[str], borderline: Sequence[str]) -> "Sides":
-        """Of the rows that have probabilities."""
-        looks, positive, negative = unsafe_of(judged, safe, borderline)
-        kept = (positive | negative) & judged.read
-        return cls(judged.pick(kept), looks[kept], positive[kept])
+        """Of the rows that have probabilities; a picture's score is what the classes that are not safe have together."""
+        names = np.array(judged.classes)
+        bad, apart = ~np.isin(names, safe), np.isin(names, borderline)
+        kept = ~apart[judged.truth] & judged.read
+        return cls(
+            judged.pick(kept), judged.probabilities[kept][:, bad].sum(axis=1).clip(0, 1), bad[judged.truth][kept]
+        )
 
     def people(self) -> "Sides":
         """Those that people labelled."""
@@ -73,18 +76,20 @@ def choose(val: Sides, promised: Sides, options: GuaranteeConfig) -> dict[str, A
         theirs.looks, theirs.unsafe, options.recall, options.false_alarms, options.confidence, theirs.judged.groups
     )
     kept = {name: found[name]["threshold"] for name in ("recall", "false_alarms") if name in found}
+    bands = None if found["missing"] else _bands(kept.get("recall"), kept.get("false_alarms"))
     return {
-        "status": found["status"], "missing": found["missing"],
-        "missing_is": "human labels of val's groups", "guarantee": found,
-        "bands": None if found["missing"] else _bands(kept.get("recall"), kept.get("false_alarms")),
-        "estimated": _estimated(val, options),
+        "status": found["status"], "missing": found["missing"], "missing_is": "human labels of val's groups",
+        "guarantee": found, "bands": bands, "estimated": _estimated(val, options),
+        "review": bands and bands["safe_below"], "block": bands and bands["block_from"],  # what `predict` goes by
     }  # fmt: skip
 
 
 def _bands(safe_below: float | None, block_from: float | None) -> dict[str, float | None]:
-    """Where both are met by one threshold nothing is left to look at."""
+    """Where both are met by one threshold nothing is left to look at; above 1 nothing is blocked."""
     if safe_below is not None and block_from is not None and block_from < safe_below:
         block_from = safe_below
+    if block_from is not None and block_from > 1:
+        block_from = None
     return {"safe_below": safe_below, "block_from": block_from}
 
 

@@ -14,6 +14,7 @@ DIGITS = 4
 RESAMPLES = 1000
 CELLS = 500_000  # of a batch of resamples: what a core keeps near
 Z = 1.959963984540054  # 95 %, two-sided
+SEEN = 20  # groups' worth of the rarer answer, below which the variance between groups is not to be believed
 FEW = 10  # of the rarer answer: so few, and a normal approximation is too narrow on its side
 
 
@@ -59,7 +60,8 @@ def share(right: npt.NDArray[np.bool_], member: Ints, weights: Floats | None = N
     """A share of rows that hang together in groups, and Wilson's interval at their effective number; None for no row.
 
     right bool[n], member int[n] >= 0, weights float[n] > 0. The effective number is that of independent rows with the
-    variance of the share between groups (Korn & Graubard 1998), at most n; of groups where all rows say the same.
+    variance of the share between groups (Korn & Graubard 1998), at most n. Where the rarer answer is too rare for the
+    groups to show how far their rows hang together, each group counts once (Kish 1965, where they are not of one size).
     """
     if not len(right):
         return None
@@ -81,15 +83,16 @@ def effective(right: npt.NDArray[np.bool_], member: Ints, weights: Floats | None
     if len(size) < 2 or not 0 < value < 1:
         return value, float(of_groups)
     variance = len(size) / (len(size) - 1) * (apart**2).sum() / whole**2
-    known = value * (1 - value) / variance if variance > 0 else of_groups
-    return value, float(min(of_rows, known * _few_groups(len(size)) ** 2))
+    if min(value, 1 - value) * of_groups < SEEN or not variance:
+        return value, float(of_groups)
+    return value, float(min(of_rows, value * (1 - value) / variance * _few_groups(len(size)) ** 2))
 
 
-def _few_groups(n: int) -> float:
+def _few_groups(n: float) -> float:
     """Z over Student's quantile: a variance that n groups tell is itself uncertain."""
     from scipy.special import stdtrit
 
-    return Z / float(stdtrit(n - 1, 0.975))
+    return Z / float(stdtrit(max(n - 1, 1), 0.975))
 
 
 def bootstrap(figure: Figure, groups: Sequence[str], seed: int, fewest: int | None = None) -> Interval | None:
@@ -116,7 +119,7 @@ def resampled(figures: Callable[[Floats], Floats], groups: int, seed: int, times
     return np.concatenate(found, axis=1)
 
 
-def middle(values: Floats, groups: int) -> Interval | None:
+def middle(values: Floats, groups: float) -> Interval | None:
     """The middle 95 % of a figure's resamples, a little more where there are few groups (Hesterberg 2015, expanded
     percentiles); None where most resamples leave it undefined.
 
@@ -132,7 +135,31 @@ def middle(values: Floats, groups: int) -> Interval | None:
     return low, high
 
 
-def tails(groups: int) -> tuple[float, float]:
+def around(values: Floats, value: float, groups: float, least: float = 0.0) -> Interval | None:
+    """The interval of a ranking figure in 0..1: the percentiles of its resamples, and Wilson's of as many independent
+    rows as have their deviation, but `least` at least; whichever ends lie further out.
+
+    Few groups that are ranked almost right show less variance than they have, and percentiles end too early there.
+    """
+    known = values[~np.isnan(values)]
+    if len(known) < len(values) / 2:
+        return None
+    spread = max(float(known.std(ddof=1)), least)
+    if spread == 0 or not 0 < value < 1:
+        return wilson(value * groups, groups)
+    n = value * (1 - value) / spread**2 * _few_groups(groups) ** 2
+    low, high = np.quantile(known, tails(groups))
+    below, above = wilson(value * n, n) or (0.0, 1.0)
+    return rounded(min(low, below)), rounded(max(high, above))
+
+
+def counted(member: Ints) -> float:
+    """How many groups of one size would say as much as these (Kish 1965): n of size 1 are n; of no row 0."""
+    size = np.bincount(member).astype(np.float64)
+    return float(size.sum() ** 2 / max((size**2).sum(), 1.0))
+
+
+def tails(groups: float) -> tuple[float, float]:
     """Which quantiles of the resamples of so many groups are the ends of an interval."""
     from scipy.special import ndtr, stdtrit
 

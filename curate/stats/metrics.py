@@ -15,9 +15,21 @@ import numpy.typing as npt
 from curate.errors import UsageError
 from curate.stats import calibration
 from curate.stats.guarantee import guarantee
-from curate.stats.intervals import Floats, Interval, Ints, members, middle, resampled, rounded, share, wilson
+from curate.stats.intervals import (
+    Floats,
+    Interval,
+    Ints,
+    around,
+    counted,
+    members,
+    middle,
+    resampled,
+    rounded,
+    share,
+    wilson,
+)
 from curate.stats.operating import curves, false_alarms_at, recall_at
-from curate.stats.ranking import Question, average_precision, macro, roc_auc
+from curate.stats.ranking import Question, average_precision, macro, roc_auc, variance
 
 __all__ = [
     "Predictions", "against", "average_precision", "check", "curves", "evaluate", "guarantee", "roc_auc", "said_by",
@@ -294,11 +306,22 @@ def _macro(
     if np.isnan(values).all():
         return [Measured(name, None, None, rows) for name in names]
     known = resampled(lambda drawn: macro(questions, drawn[:, member] * weights), int(member.max()) + 1, seed)
-    fewest = min(n for one, _ in asked for side in (one, ~one) if (n := len(np.unique(judged.member[side & rows]))))
+    sides = [(counted(judged.member[one & rows]), counted(judged.member[~one & rows])) for one, _ in asked]
+    fewest = min((n for each in sides for n in each if n), default=0.0)
+    least = _least(values[0], sides)
+    raised = max(1.0, least / max(float(np.nanstd(known[0])), 1e-12)) if least else 1.0
+    spreads = [raised * float(np.nanstd(row)) for row in known]
     return [
-        Measured(name, rounded(value), middle(row, fewest), rows)
-        for name, value, row in zip(names, values, known, strict=True)
+        Measured(name, rounded(value), around(row, float(value), fewest, spread), rows)
+        for name, value, row, spread in zip(names, values, known, spreads, strict=True)
     ]
+
+
+def _least(area: float, sides: Sequence[tuple[float, float]]) -> float:
+    """The deviation that an area has where each group is one row; two classes ask one question twice."""
+    some = [variance(area, a, b) for a, b in sides if a and b]
+    alone = 1 if len(some) == 2 else len(some)
+    return float((sum(some[:alone]) / alone**2) ** 0.5) if some else 0.0
 
 
 def calibrated(judged: Predictions, seed: int = 0) -> list[Measured]:
@@ -313,7 +336,7 @@ def calibrated(judged: Predictions, seed: int = 0) -> list[Measured]:
     mass, *sums = (np.bincount(member, weights * one) for one in (np.ones(len(truth)), *losses))
     known = resampled(lambda drawn: np.array([drawn @ one for one in sums]) / (drawn @ mass), len(mass), seed)
     found = [
-        Measured(name, rounded(one.sum() / mass.sum()), middle(row, len(mass)), read)
+        Measured(name, rounded(one.sum() / mass.sum()), middle(row, counted(member)), read)
         for name, one, row in zip(("brier", "log_loss"), sums, known, strict=True)
     ]
     if judged.weights is not None:

@@ -52,6 +52,13 @@ def macro(questions: Sequence[Question], weights: Floats) -> Floats:
     return np.where(n > 0, np.nansum(values, axis=0) / np.maximum(n, 1), np.nan)
 
 
+def variance(area: float, positives: float, negatives: float) -> float:
+    """That of an area under the ROC curve of so many independent rows (Hanley & McNeil 1982)."""
+    two, other = area / (2 - area), 2 * area**2 / (1 + area)
+    parts = area * (1 - area) + (positives - 1) * (two - area**2) + (negatives - 1) * (other - area**2)
+    return max(0.0, parts / max(positives * negatives, 1.0))
+
+
 def roc_auc(positive: Mask, looks: Floats, weights: Floats) -> Floats:
     """The share of (positive, negative) pairs in the right order, a tie counting half.
 

@@ -11,20 +11,16 @@ import numpy as np
 from curate.config import TrainConfig
 from curate.contracts import Engine, Labeler
 from curate.errors import CurateError, UsageError
-from curate.evaluate import figures, thresholds
+from curate.evaluate import compare, figures, robustness, thresholds
+from curate.evaluate.account import Fitted, account
 from curate.evaluate.bundle import Backbone, save
-from curate.evaluate.rows import Featured, usable
-from curate.evaluate.shortcuts import shortcuts
-from curate.evaluate.slices import slices
+from curate.evaluate.rows import Featured, released, usable
 from curate.features import devices
 from curate.features.scores import compute
 from curate.linear import Head, fit
-from curate.options import suggest
-from curate.records import SPLITS, Manifest
-from curate.release.reader import load
+from curate.records import SPLITS, Axis, Manifest
 from curate.stats.calibration import temperature
 from curate.stats.coverage import Coverage
-from curate.stats.metrics import calibrated, flat, unsafe_of
 from curate.store import eligibility
 from curate.store.blobs import disk, write
 from curate.store.file_digests import forget, keep
@@ -36,7 +32,6 @@ if TYPE_CHECKING:
 
 METRICS = "metrics.json"
 FEW = 50  # groups of val, below which no temperature is fitted to them
-_NONE = "there is none yet; `curate export 1.0.0` makes one"
 
 
 def train(
@@ -45,30 +40,27 @@ def train(
 ) -> dict[str, Any]:  # fmt: skip
     """Fit a linear head on the frozen features of the train split, stop by val, and say what it is worth on test.
 
-    `labelers`: what else there is to say of pictures, for slices. Test rows are looked at once, at the end; rows that are held back since, or have since been declared or flagged not
-    safe while no person called them safe, are not looked at. Same release, same files to the byte. Raises UsageError
-    for a release that is not there, or whose train split holds one class.
+    `labelers`: what else there is to say of pictures, for slices. Test rows are looked at once, at the end; rows that
+    are held back since, or have since been declared or flagged not safe while no person called them safe, are not
+    looked at. Same release, same files to the byte. Raises UsageError for a release that is not there, or whose train
+    split holds one class.
     """
     started = time.monotonic()
-    release = _release(ws, version)
+    release = released(ws, version)
     classes = _classes(release)
     compute(ws, engine, [backbone], progress, "embed")
     with progress.stage("train", 3) as step, disk():
         parts = {split: Featured.of(ws, backbone, usable(ws, release, split, classes)) for split in SPLITS}
         step()
         _check_train(ws, release, parts["train"])
-        device = devices.found(ws.config.engine.device)
-        sides, options = _sides(release), ws.config.train
-        promised = thresholds.held_out(parts["val"].rows, *sides, options.guarantee)
-        head = fit(parts["train"].examples(), parts["val"].examples(~promised), len(classes), options, device)
-        tempered = _tempered(head, parts["val"], ~promised)
+        device, options, axis = devices.found(ws.config.engine.device), ws.config.train, _axis(release)
+        fitted = _fitted(parts, axis, options, device)
         step()
-        result = _result(release, classes, parts, (head, tempered), options.seed)
-        result |= _decided(parts, tempered.head, sides, promised, options) | _parts(
-            ws, parts, tempered.head, sides, labelers
+        result = _result(release, parts, fitted) | account(
+            ws, engine, backbone, parts, fitted.heads, axis, labelers, options
         )
         with aside(ws.work / "models", version) as folder:
-            save(folder, backbone, tempered.head, classes)
+            save(folder, backbone, fitted.heads.head, classes)
             for name, said in ((METRICS, result), (thresholds.FILE, result["thresholds"])):
                 write(folder / name, (json.dumps(said, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
             forget(ws, f"models/{version}")  # last: whatever fails before leaves the model that was there
@@ -81,11 +73,10 @@ def train(
     return result | {"seconds": round(time.monotonic() - started, 2)}
 
 
-def _release(ws: "Workspace", version: str) -> Manifest:
-    known = {row["version"]: row["sha256"] for row in ws.catalog.all("SELECT version, sha256 FROM releases")}
-    if version not in known:
-        raise UsageError(f"release {version}: no such release; {suggest(version, known) if known else _NONE}")
-    return load(ws.work / "releases" / version, known[version])
+def _axis(release: Manifest) -> Axis:
+    """The axis that a release is labelled on."""
+    said = release.header["taxonomy"]["axes"][0]
+    return Axis(said["name"], *(tuple(said[name]) for name in ("classes", "safe", "borderline")))
 
 
 def _classes(release: Manifest) -> list[str]:
@@ -125,17 +116,41 @@ class _Tempered:
     by: str
 
 
-def _tempered(head: Head, val: Featured, which: np.ndarray) -> _Tempered:
+def _fitted(parts: Mapping[str, Featured], axis: Axis, options: TrainConfig, device: str) -> "_Fitted":
+    """The model's head, and those that stand beside it; rows of val that thresholds are promised by teach none."""
+    train, val = parts["train"], parts["val"]
+    promised = thresholds.held_out(val.rows, axis.safe, axis.borderline, options.guarantee)
+    k, stop = len(train.rows.classes), val.examples(~promised)
+    head, people = fit(train.examples(), stop, k, options, device), None
+    if (
+        len(set(train.rows.truth[train.known][train.rows.human[train.known]].tolist())) > 1
+        and not train.rows.human.all()
+    ):
+        people = fit(train.examples(train.rows.human), stop, k, options, device)
+    cooled, found, by = _tempered(head, val, ~promised)
+    return _Fitted(Fitted(cooled, head, people, promised), found, by)
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Heads, the temperature of the model's, and how that was found."""
+
+    heads: Fitted
+    temperature: float
+    by: str
+
+
+def _tempered(head: Head, val: Featured, which: np.ndarray) -> tuple[Head, float, str]:
     """The head with the temperature of the lowest log-loss on val; as it is, where val is small or holds no error, of
     which any certainty would follow."""
     said = val.judged(head).pick(which)
     groups, wrong = len(set(said.groups)), int((~said.right & said.read).sum())
     if groups < FEW or not wrong:
         why = f"val has {groups} groups, fewer than {FEW}" if groups < FEW else "val holds no error"
-        return _Tempered(head, 1.0, f"not fitted: {why}")
+        return head, 1.0, f"not fitted: {why}"
     found = temperature(said.truth[said.read], said.probabilities[said.read])
-    cooled = replace(head, weight=(head.weight / found).astype(np.float32), bias=(head.bias / found).astype(np.float32))
-    return _Tempered(cooled, found, "val")
+    weight, bias = ((one / found).astype(np.float32) for one in (head.weight, head.bias))
+    return replace(head, weight=weight, bias=bias), found, "val"
 
 
 def _coverage(parts: Mapping[str, Featured]) -> dict[str, Any]:
@@ -146,56 +161,22 @@ def _coverage(parts: Mapping[str, Featured]) -> dict[str, Any]:
     return found.facts("; ".join(f"not one row of {split} has features" for split in lost) or found.short)
 
 
-def _result(
-    release: Manifest, classes: list[str], parts: dict[str, Featured], heads: tuple[Head, _Tempered], seed: int
-) -> dict[str, Any]:
-    axis = release.header["taxonomy"]["axes"][0]
-    head, tempered = heads
+def _result(release: Manifest, parts: Mapping[str, Featured], fitted: _Fitted) -> dict[str, Any]:
+    """What was learnt from what."""
+    head = fitted.heads.head
     return {
         **_coverage(parts),
         "version": release.version,
-        "classes": classes,
-        "test": figures.measured(parts["test"].judged(tempered.head), axis["safe"], axis["borderline"], seed),
-        "before_temperature": flat(calibrated(parts["test"].judged(head), seed)),
+        "classes": list(parts["train"].rows.classes),
         "rows": {split: len(part.known) for split, part in parts.items()},
         "skipped": {split: part.skipped for split, part in parts.items()},
         "contradicted": {split: part.rows.contradicted for split, part in parts.items()},
         "held": {split: part.rows.held for split, part in parts.items()},
         "fit": {
-            "epochs": head.epochs, "stopping": head.stopping, "temperature": tempered.temperature,
-            "temperature_by": tempered.by,
+            "epochs": head.epochs, "stopping": head.stopping, "temperature": fitted.temperature,
+            "temperature_by": fitted.by, "promised": int(fitted.heads.promised.sum()),
         },
     }  # fmt: skip
-
-
-def _sides(release: Manifest) -> tuple[Sequence[str], Sequence[str]]:
-    """The classes that are safe, and those that are borderline."""
-    axis = release.header["taxonomy"]["axes"][0]
-    return axis["safe"], axis["borderline"]
-
-
-def _decided(
-    parts: Mapping[str, Featured], head: Head, sides: tuple[Sequence[str], Sequence[str]], promised: np.ndarray,
-    options: TrainConfig,
-) -> dict[str, Any]:  # fmt: skip
-    """Thresholds of val, and what they do on test."""
-    val, test = (parts[split].judged(head) for split in ("val", "test"))
-    bad = [name for name in val.classes if name not in sides[0] and name not in sides[1]]
-    sure = thresholds.Sides.of(val.pick(promised) if promised.any() else val, *sides)
-    chosen = thresholds.choose(thresholds.Sides.of(val, *sides), sure, options.guarantee)
-    done = thresholds.applied(chosen, thresholds.Sides.of(test, *sides))
-    return {"thresholds": {"score": {"sum_of_probabilities": bad}, **chosen, "test": done}}
-
-
-def _parts(
-    ws: "Workspace", parts: Mapping[str, Featured], head: Head, sides: tuple[Sequence[str], Sequence[str]],
-    labelers: Sequence[Labeler],
-) -> dict[str, Any]:  # fmt: skip
-    """How the model fares on slices of test, and what gives the labels away without a picture."""
-    test = parts["test"].judged(head)
-    looks, positive, negative = unsafe_of(test, *sides)
-    said = slices(ws, parts["test"].rows, test, looks >= 0.5, (positive, negative), labelers)
-    return {**said, "shortcuts": shortcuts(ws, [part.rows for part in parts.values()])}
 
 
 def lines(result: Mapping[str, Any]) -> Iterator[str]:
@@ -211,6 +192,10 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
     for one in result["shortcuts"]:
         if one["found"]:
             yield f"shortcut: {one['cue']} alone tells the label (AUC {one['auc']}, by chance {one['chance']})"
+    if not result["natural"].get("why_not"):
+        yield from figures.lines(result["natural"], "test (at natural prevalence)")
+    yield from robustness.lines(result["robustness"])
+    yield from compare.lines(result["side_by_side"])
     yield from thresholds.lines(result["thresholds"])
     for what in ("skipped", "contradicted", "held"):
         if any(result[what].values()):

@@ -115,6 +115,7 @@ def test_it_says_what_it_found(done: tuple[Workspace, dict[str, Any]]) -> None:
         "model.safetensors",
         "preprocessing.json",
         "metrics.json",
+        "thresholds.json",
     }
 
 
