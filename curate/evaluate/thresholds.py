@@ -34,7 +34,7 @@ class Sides:
 
     @classmethod
     def of(cls, judged: Predictions, safe: Sequence[str], borderline: Sequence[str]) -> "Sides":
-        """Of the rows that have probabilities; a picture's score is what the classes that are not safe have together."""
+        """Of the rows that have probabilities; a score is what the classes that are not safe have together."""
         names = np.array(judged.classes)
         bad, apart = ~np.isin(names, safe), np.isin(names, borderline)
         kept = ~apart[judged.truth] & judged.read
