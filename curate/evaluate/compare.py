@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,19 +51,13 @@ def side_by_side(ground: Ground, contenders: Sequence[Contender], seed: int, who
     rows = np.ones(len(ground.judged.truth), dtype=bool) if whole else ground.chosen()
     kept = Ground(ground.judged.pick(rows), ground.axis)
     some = [_picked(one, rows) for one in contenders]
+    every = [_Said(kept, one, ~np.isnan(one.unsafe), seed) for one in some]
     found = []
-    for one in some:
-        said = _Said(kept, one, ~np.isnan(one.unsafe))
-        apart = {} if one is some[0] else _differences(kept, one, some[0], seed)
-        missing = int(np.isnan(one.unsafe).sum())
+    for said in every:
+        missing = int((~said.rows).sum())
+        apart = {} if said is every[0] else _differences(kept, said, every[0])
         found.append(
-            {
-                "name": one.name,
-                "n": len(rows[rows]) - missing,
-                "missing": missing,
-                **said.facts(seed),
-                "difference": apart,
-            }
+            {"name": said.one.name, "n": int(said.rows.sum()), "missing": missing, **said.facts(), "difference": apart}
         )
     return {
         "of": int(rows.sum()), "groups": len(set(kept.judged.groups)), **said_by(kept.judged.sources), "rows": found,
@@ -90,8 +85,9 @@ def _as_errors(ground: Ground, one: Contender) -> Contender:
 class _Said:
     """What one model says of some rows of the ground, bool[n], and its figures under any weights of groups."""
 
-    def __init__(self, ground: Ground, one: Contender, rows: Mask) -> None:
+    def __init__(self, ground: Ground, one: Contender, rows: Mask, seed: int) -> None:
         judged = ground.judged
+        self.one, self.rows, self.seed = one, rows, seed
         self.member = np.unique(judged.member[rows], return_inverse=True)[1] if rows.any() else np.zeros(0, np.int64)
         truth, unsafe = judged.truth[rows], one.unsafe[rows]
         bad, good = (side[rows] for side in ground.sides)
@@ -128,18 +124,28 @@ class _Said:
             found |= zip(("not_safe_roc_auc", "not_safe_average_precision"), some, strict=True)
         return found
 
-    def facts(self, seed: int) -> dict[str, Any]:
-        """Each figure with its interval."""
-        if not self.groups:
+    @cached_property
+    def point(self) -> dict[str, float]:
+        """Figures of the rows as they are; NaN where one is undefined."""
+        return {name: float(one[0]) for name, one in self.values(np.ones((1, self.groups))).items()}
+
+    @cached_property
+    def known(self) -> dict[str, Floats]:
+        """The same over resamples of groups: of one set of rows the same resamples, whatever the model."""
+        names = list(self.point)
+        if not names:
             return {}
-        point = {name: float(one[0]) for name, one in self.values(np.ones((1, self.groups))).items()}
-        ranked = [name for name in point if name not in self.sums]
-        known: Mapping[str, Floats] = {}
-        if ranked:
-            stacked = resampled(lambda drawn: np.array([self.values(drawn)[one] for one in ranked]), self.groups, seed)
-            known = dict(zip(ranked, stacked, strict=True))
+
+        def figures(drawn: Floats) -> Floats:
+            found = self.values(drawn)
+            return np.array([found[name] for name in names])
+
+        return dict(zip(names, resampled(figures, self.groups, self.seed), strict=True))
+
+    def facts(self) -> dict[str, Any]:
+        """Each figure with its interval."""
         found: dict[str, Any] = {}
-        for name, value in point.items():
+        for name, value in self.point.items() if self.groups else ():
             if np.isnan(value):
                 continue
             if name in self.sums:
@@ -147,30 +153,23 @@ class _Said:
                 share, n = effective(which[of], self.member[of])
                 between: Interval | None = wilson(share * n, n)
             else:
-                between = around(known[name], value, self.fewest or self.groups)
+                between = around(self.known[name], value, self.fewest or self.groups)
             found |= {name: rounded(value), f"{name}_interval": between}
         return found
 
 
-def _differences(ground: Ground, one: Contender, first: Contender, seed: int) -> dict[str, Any]:
+def _differences(ground: Ground, one: _Said, first: _Said) -> dict[str, Any]:
     """Of each figure that both have, on the rows of which both say something: over the same resamples."""
-    rows = ~np.isnan(one.unsafe) & ~np.isnan(first.unsafe)
-    ours, theirs = _Said(ground, one, rows), _Said(ground, first, rows)
-    if not ours.groups:
-        return {"n": 0}
-    single = np.ones((1, ours.groups))
-    both = [name for name in FIGURES if name in ours.values(single).keys() & theirs.values(single).keys()]
-
-    def apart(drawn: Floats) -> Floats:
-        a, b = ours.values(drawn), theirs.values(drawn)
-        return np.array([a[name] - b[name] for name in both])
-
+    rows = one.rows & first.rows
+    ours, theirs = (
+        said if (said.rows == rows).all() else _Said(ground, said.one, rows, said.seed) for said in (one, first)
+    )
     found: dict[str, Any] = {"n": int(rows.sum())}
-    for name, value, values in zip(
-        both, apart(single)[:, 0], resampled(apart, ours.groups, seed) if both else (), strict=True
-    ):
-        if not np.isnan(value):
-            found |= {name: rounded(value), f"{name}_interval": _between(values, ours.fewest or ours.groups)}
+    for name in FIGURES if ours.groups else ():
+        value = ours.point.get(name, math.nan) - theirs.point.get(name, math.nan)
+        if not math.isnan(value):
+            between = _between(ours.known[name] - theirs.known[name], ours.fewest or ours.groups)
+            found |= {name: rounded(value), f"{name}_interval": between}
     return found
 
 
