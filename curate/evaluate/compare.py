@@ -10,7 +10,18 @@ import numpy as np
 
 from curate.evaluate.contenders import Contender
 from curate.records import Axis
-from curate.stats.intervals import Floats, Interval, around, counted, effective, resampled, rounded, tails, wilson
+from curate.stats.intervals import (
+    Floats,
+    Interval,
+    around,
+    counted,
+    covering,
+    effective,
+    resampled,
+    rounded,
+    tails,
+    wilson,
+)
 from curate.stats.metrics import Mask, Predictions, said_by
 from curate.stats.ranking import Question, macro
 
@@ -151,7 +162,7 @@ class _Said:
             if name in self.sums:
                 of, which = self.sums[name]
                 share, n = effective(which[of], self.member[of])
-                between: Interval | None = wilson(share * n, n)
+                between: Interval | None = covering(share * n, n)
             else:
                 between = around(self.known[name], value, self.fewest or self.groups)
             found |= {name: rounded(value), f"{name}_interval": between}

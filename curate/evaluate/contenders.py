@@ -16,9 +16,11 @@ from curate.features.scores import read
 from curate.label import table as weak_table
 from curate.label.choose import model
 from curate.layouts import table as csv_table
-from curate.linear import Floats, Head
+from curate.linear import Floats as Features
+from curate.linear import Head
 from curate.plugins import name_of
 from curate.records import Axis
+from curate.stats.intervals import Floats
 
 if TYPE_CHECKING:
     from curate.contracts import Labeler
@@ -113,10 +115,11 @@ def of_votes(ws: "Workspace", axis: Axis, ids: Sequence[str]) -> Iterator[Conten
 
 
 def _at(values: Floats, place: np.ndarray) -> Floats:
-    return np.append(values, np.full((1, values.shape[1]), np.nan), axis=0)[place]
+    found: Floats = np.append(values, np.full((1, values.shape[1]), np.nan), axis=0)[place]
+    return found
 
 
-def of_head(name: str, axis: Axis, head: Head, features: Floats, classes: Sequence[str]) -> Contender:
+def of_head(name: str, axis: Axis, head: Head, features: Features, classes: Sequence[str]) -> Contender:
     """What a head says; of rows without features NaN."""
     said = np.full((len(features), len(classes)), np.nan)
     known = np.isfinite(features).all(axis=1)

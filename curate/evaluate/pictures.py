@@ -4,7 +4,7 @@ import copy
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -60,6 +60,9 @@ class Altered:
 
     inner: Labeler
     how: str
+    version: ClassVar[int] = 1
+    needs: ClassVar[Resources] = Resources()
+    columns: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         """It is asked as the labeler itself is."""

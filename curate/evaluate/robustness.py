@@ -34,7 +34,7 @@ def robustness(
     rows = np.zeros(len(test.rows), dtype=bool)
     rows[:MOST] = True
     ids = [one for one, kept in zip(test.rows.ids, rows, strict=True) if kept]
-    altered = {how: Altered(backbone, how) for how in ALTERATIONS}
+    altered: dict[str, Labeler] = {how: Altered(backbone, how) for how in ALTERATIONS}
     found = asked(ws, engine, altered, ids)
     features = {"as it is": test.features[rows]} | {how: found[how]["embedding"].astype(np.float32) for how in altered}
     some = [of_head(name, axis, head, values, test.rows.classes) for name, values in features.items()]

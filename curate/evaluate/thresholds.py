@@ -64,7 +64,8 @@ def held_out(val: Rows, safe: Sequence[str], borderline: Sequence[str], options:
     half = np.array([hashlib.sha256(one.encode()).digest()[0] % 2 == 0 for one in groups], dtype=bool)
     for some in (half, np.ones(len(groups), dtype=bool)):
         if all(len(set(groups[some & side])) >= n for side, n in least):
-            return some & val.human
+            found: Mask = some & val.human
+            return found
     return np.zeros(len(groups), dtype=bool)
 
 

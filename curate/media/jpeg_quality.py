@@ -10,7 +10,7 @@ _STANDARD = 3684
 
 def quality(file: BinaryIO) -> int | None:
     """The libjpeg quality, 1 to 100, whose luminance table comes nearest to the file's; None for what is no JPEG, or
-    has no such table before its first scan."""
+    has no such table before its first scan. Below 20, where tables end at 255, it is a little too high."""
     if file.read(2) != b"\xff\xd8":
         return None
     for _ in range(MOST):

@@ -15,30 +15,42 @@ RESAMPLES = 1000
 CELLS = 500_000  # of a batch of resamples: what a core keeps near
 Z = 1.959963984540054  # 95 %, two-sided
 SEEN = 20  # groups' worth of the rarer answer, below which the variance between groups is not to be believed
-FEW = 10  # of the rarer answer: so few, and a normal approximation is too narrow on its side
+SMALL = 40  # rows, below which a normal approximation is too narrow on both sides
 
 
 def wilson(right: float, n: float, z: float = Z) -> Interval | None:
-    """The 95 % Wilson score interval of a share, `right` of n (Wilson 1927); None for n = 0.
-
-    Where the rarer answer was given 1 to 10 times, the end on its side is Clopper & Pearson's (1934): Wilson's excludes
-    too much there, and covers 92 % at a share of 1 % (Brown, Cai & DasGupta 2001 mend counts of 1 to 3). Counts need
-    not be whole.
-    """
+    """The 95 % Wilson score interval of a share, `right` of n (Wilson 1927); None for n = 0."""
     if n == 0:
         return None
+    low, high = _wilson(right, n, z)
+    return rounded(low), rounded(high)
+
+
+def _wilson(right: float, n: float, z: float) -> Interval:
     share, spread = right / n, z * z / n
     middle = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * (share * (1 - share) / n + spread / (4 * n)) ** 0.5
-    low, high = middle - half, middle + half
-    rare = min(right, n - right)
-    if 0 < rare <= FEW:
-        from scipy.special import betaincinv, ndtr
+    return max(0.0, middle - half), min(1.0, middle + half)
 
-        end = float(betaincinv(rare, n - rare + 1, ndtr(-z)))
-        low = min(low, end) if right == rare else low
-        high = max(high, 1 - end) if n - right == rare else high
-    return rounded(max(0.0, low)), rounded(min(1.0, high))
+
+def covering(right: float, n: float, z: float = Z) -> Interval | None:
+    """Wilson's interval where it covers, for any share and number; None for n = 0. Counts need not be whole.
+
+    On the side of the rarer answer the end is Clopper & Pearson's (1934), and for n below 40 on both: Wilson's alone
+    covers 83 to 93 % of some shares. Where all are alike it is Wilson's, which covers.
+    """
+    from scipy.special import betaincinv, ndtr
+
+    if n == 0:
+        return None
+    low, high = _wilson(right, n, z)
+    if 0 < right < n:
+        small, tail = n < SMALL, ndtr(-z)
+        if small or right <= n - right:
+            low = min(low, float(betaincinv(right, n - right + 1, tail)))
+        if small or n - right <= right:
+            high = max(high, float(1 - betaincinv(n - right, right + 1, tail)))
+    return rounded(low), rounded(high)
 
 
 def at_most(seen: int, n: int) -> float:
@@ -57,7 +69,7 @@ def members(groups: Sequence[str]) -> Ints:
 
 
 def share(right: npt.NDArray[np.bool_], member: Ints, weights: Floats | None = None) -> tuple[float, Interval] | None:
-    """A share of rows that hang together in groups, and Wilson's interval at their effective number; None for no row.
+    """A share of rows that hang together in groups, and its interval at their effective number; None for no row.
 
     right bool[n], member int[n] >= 0, weights float[n] > 0. The effective number is that of independent rows with the
     variance of the share between groups (Korn & Graubard 1998), at most n. Where the rarer answer is too rare for the
@@ -66,7 +78,7 @@ def share(right: npt.NDArray[np.bool_], member: Ints, weights: Floats | None = N
     if not len(right):
         return None
     value, n = effective(right, member, weights)
-    return rounded(value), wilson(value * n, n) or (0.0, 1.0)
+    return rounded(value), covering(value * n, n) or (0.0, 1.0)
 
 
 def effective(right: npt.NDArray[np.bool_], member: Ints, weights: Floats | None = None) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curate.stats.intervals import Floats, Interval, Ints, effective, rounded, wilson
+from curate.stats.intervals import Floats, Interval, Ints, covering, effective, rounded
 
 Mask = npt.NDArray[np.bool_]
 HALF = 2.2414027276049473  # 97.5 %, two-sided: two of these hold together with 95 %
@@ -59,7 +59,7 @@ def _cut(ours: Floats, below: float, lower: bool = False) -> float:
 
 def _end(looks: Floats, rows: Mask, threshold: float, member: Ints) -> Interval:
     value, n = effective(looks[rows] >= threshold, member[rows])
-    return wilson(value * n, n, HALF) or (0.0, 1.0)
+    return covering(value * n, n, HALF) or (0.0, 1.0)
 
 
 def curves(positive: Mask, looks: Floats) -> dict[str, list[list[float]]]:

@@ -10,6 +10,7 @@ from curate.errors import UsageError
 from curate.evaluate import natural as module
 from curate.evaluate.contenders import Contender
 from curate.evaluate.rows import Rows
+from curate.label.estimate import frame
 from curate.label.estimate.draws import Drawn, Item
 from curate.records import Axis
 
@@ -30,7 +31,7 @@ def drawn(judged: int) -> Drawn:
 
 
 def said(monkeypatch: pytest.MonkeyPatch, judged: int = 40, natural: bool = True) -> dict[str, Any]:
-    monkeypatch.setattr(module.frame, "natural", lambda ws: natural)
+    monkeypatch.setattr(frame, "natural", lambda ws: natural)
     monkeypatch.setattr(module, "drawn", lambda ws, axis, queue: drawn(judged))
     porn = np.array([0.9] * 20 + [0.95] + [0.1] * 29)  # one safe picture looks worse than all
     probabilities = np.zeros((50, 5))
@@ -65,7 +66,7 @@ def test_no_audit_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> Drawn:
         raise UsageError("nobody has judged an audit")
 
-    monkeypatch.setattr(module.frame, "natural", lambda ws: True)
+    monkeypatch.setattr(frame, "natural", lambda ws: True)
     monkeypatch.setattr(module, "drawn", none)
     found = module.natural(None, AXIS, rows(), Contender("m", None, np.zeros(50)), 0)  # type: ignore[arg-type]
     assert found == {"why_not": "nobody has judged an audit"}

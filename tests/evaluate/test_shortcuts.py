@@ -54,7 +54,7 @@ def test_too_few_rows_are_not_asked(tmp_path: Path) -> None:
     assert "10 groups" in str(few["host"]["why_not"])
 
 
-@pytest.mark.parametrize("q", [5, 30, 50, 75, 90, 100])
+@pytest.mark.parametrize("q", [20, 30, 50, 75, 90, 100])
 def test_the_quality_of_a_jpeg_is_read_from_its_table(q: int) -> None:
     said = quality(io.BytesIO(jpeg(1, q)))
     assert said is not None
