@@ -43,7 +43,8 @@ def _between(ends: Sequence[float] | None) -> str | None:
 def scores(model: Mapping[str, Any]) -> Table:
     """Every figure of test, with its interval and the people's labels that it rests on."""
     test = model["test"]
-    rows: list[list[Any]] = [["Samples", test["n"], None, None], ["Near-duplicate groups", test["groups"], None, None]]
+    counts = {"n": "Samples", "groups": "Near-duplicate groups"}
+    rows: list[list[Any]] = [[name, test[key], None, None] for key, name in counts.items() if key in test]
     people = {one["what"]: one["people"] for one in test.get("figures", ())}
     named = {key: name[0].upper() + name[1:] for key, name in NAMES.items()}
     if test.get("heading") != "accuracy":
