@@ -256,8 +256,25 @@ class ExportConfig:
 
 
 @dataclass(frozen=True)
+class GuaranteeConfig:
+    """What thresholds promise of rows never seen: `recall` of what is not safe at least, `false_alarms` among what is
+    safe at most (None: nothing of these), all of it with `confidence`."""
+
+    recall: float | None = 0.95
+    false_alarms: float | None = None
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        """Refuse what is no share."""
+        for name in ("recall", "false_alarms", "confidence"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                raise ValueError(f"{name} must lie between 0 and 1, not {value}")
+
+
+@dataclass(frozen=True)
 class TrainConfig:
-    """The baseline: a linear head on a frozen backbone.
+    """The baseline: a linear head on a frozen backbone, and what its thresholds promise.
 
     `augment`: `copies` of each picture of train, altered so, are learnt from, too. `soft`: of a label that a machine
     gave, the label model's probabilities are learnt, as the last `curate label` found them. `smoothing`: which share of
@@ -273,6 +290,7 @@ class TrainConfig:
     copies: int = 1
     soft: bool = False
     smoothing: Mapping[str, float] = field(default_factory=dict)
+    guarantee: GuaranteeConfig = field(default_factory=GuaranteeConfig)
 
     def __post_init__(self) -> None:
         """Refuse what nothing can be learnt by."""

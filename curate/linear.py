@@ -24,6 +24,9 @@ Probabilities = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
+HEAD = ("head.weight", "head.bias", "head.temperature")  # what is kept of a head, as tensors
+
+
 @dataclass(frozen=True)
 class Examples:
     """Features float32[n, d], classes int64[n] in 0..k-1, and what each row weighs, float32[n] > 0.
@@ -65,13 +68,13 @@ class Head:
     def tensors(self) -> dict[str, Floats]:
         """What has to be kept of it."""
         temperature = np.array([self.temperature], dtype=np.float32)
-        return {"head.weight": self.weight, "head.bias": self.bias, "head.temperature": temperature}
+        return dict(zip(HEAD, (self.weight, self.bias, temperature), strict=True))
 
     @classmethod
     def of(cls, tensors: Mapping[str, Floats]) -> "Head":
         """From what was kept; raises KeyError where something is missing."""
-        temperature = float(tensors["head.temperature"][0])
-        return cls(tensors["head.weight"], tensors["head.bias"], 0, "", temperature)
+        weight, bias, temperature = (tensors[name] for name in HEAD)
+        return cls(weight, bias, 0, "", float(temperature[0]))
 
 
 def softmax(logits: Probabilities) -> Probabilities:

@@ -1,6 +1,6 @@
 """A project from Python: `curate.open(folder)`. The commands call the same methods, and print what they return."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import fspath
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.admin import configured, stages
 from curate.admin.incidents import Incidents
+from curate.admin.models import Models
 from curate.admin.releases import Releases
 from curate.admin.result import Estimates, Result
 from curate.admin.session import NO_CONTACT, Session, interruptible, interruptions, refuse
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @interruptions
 @dataclass(frozen=True)
-class Project(Tables, Releases, Incidents):
+class Project(Tables, Releases, Incidents, Models):
     """A folder with curate.toml and the workspace beside it.
 
     It holds nothing open: each method opens the workspace, and those that write hold its lock and record their run, as
@@ -132,33 +133,6 @@ class Project(Tables, Releases, Incidents):
         often people bear them out; writes functions.html with examples of each vote, obscured, and nothing else."""
         at_least(1, size=size)
         return Result(self.session.read(lambda ws: stages.tried(self.session, ws, Path(file), size)))
-
-    def train(self, version: str, backbone: str | None = None, axis: str | None = None) -> Result:
-        """Train and measure the baseline classifier on a release.
-
-        `backbone`: another one than `[train]` names; `axis`: whose labels (the first's). Such a model has a name of its
-        own, "1.0.0+nsfwjs", and lies beside the other.
-        """
-        with self.session.drive("train") as ws:
-            ws.said = facts = stages.trained(self.session, ws, version, backbone, axis)
-        return Result(facts)
-
-    def predict(
-        self, model: str | Path, paths: Iterable[str | Path],
-        say: Callable[[Sequence[str]], Callable[[Mapping[str, Any]], None]] | None = None,
-    ) -> Result:  # fmt: skip
-        """What a model says of files on this machine; nothing of them is kept.
-
-        `model`: its name here ("1.0.0") or its folder. `rows` has one a file, in order: `path`, `probabilities` by
-        class and `decision` (safe, review, block), or `reason` and `detail` where nobody can say. `say`: is told the
-        classes, and gives what is told each row when it is known; `rows` is empty then.
-        """
-
-        def act(ws: Workspace | None = None) -> Mapping[str, Any]:
-            return stages.predicted(self.session, fspath(model), (fspath(one) for one in paths), say)
-
-        known = (self.session.root / "work" / "catalog.db").is_file()  # no workspace is needed
-        return Result(self.session.read(act, "leave") if known else act())
 
     def run(self, version: str) -> Result:
         """Fetch, dedupe, label and export; a version that exists is left as it is."""

@@ -128,6 +128,11 @@ class Onnx:
         data = read(self.path, self.sha256, "labelers.onnx", REMEDY)
         return features_of(data, None, self.embedding, f"labelers.onnx: {self.path}")
 
+    def says(self, axis: Axis) -> Mapping[str, Sequence[str]]:
+        """Its columns by what `classes` says that they mean."""
+        meant = {_column(one): self._meant(one, axis) for one in self.outputs}
+        return {column: classes for column, classes in meant.items() if classes}
+
     def functions(self, axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
         """One vote: an output that means nothing safe from HIGH on, else one that does from HARMLESS on."""
         from snorkel.labeling import LabelingFunction

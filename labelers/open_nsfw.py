@@ -62,6 +62,10 @@ class OpenNsfw:
         change = (lambda data: with_output(data, POOLED)) if self.embedding else None
         self._session = opened(weights(), SHA256, WHERE, REMEDY, device=self.device, change=change)
 
+    def says(self, axis: Axis) -> Mapping[str, Sequence[str]]:
+        """Its column is the probability of what is not safe."""
+        return {"nsfw": [name for name in axis.classes if name not in (*axis.safe, *axis.borderline)]}
+
     def label(self, batch: Sequence[Decoded]) -> "Mapping[str, np.ndarray]":
         """The score of each picture, and its features where they are asked for."""
         import numpy as np

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +139,21 @@ def exported(session: Session, ws: Workspace, version: str | None) -> Mapping[st
     return export(ws, version, configured.formats(ws.config), session.progress, gate) | gone
 
 
+def evaluated(session: Session, ws: Workspace, model: str, version: str, split: str) -> Mapping[str, Any]:
+    """Measure a model on a split of a release; labelers are those that are configured."""
+    from curate.evaluate.run import Asked, evaluate
+
+    labelers = configured.labelers(ws.config)
+    return evaluate(ws, Asked(model, version, split), session.engine(ws.config), labelers, ws.config.train.seed)
+
+
 def trained(
     session: Session, ws: Workspace, version: str, backbone: str | None = None, axis: str | None = None
 ) -> Mapping[str, Any]:
-    """Train on a release, with the backbone that is configured, or another one: that model has a name of its own."""
+    """Train on a release, with the backbone that is configured, or another one: that model has a name of its own.
+
+    Slices are told by the labelers.
+    """
     from curate.train.run import train
 
     config = ws.config
@@ -153,13 +164,14 @@ def trained(
     parts += [Path(config.train.backbone).stem] if config.train.backbone != ws.config.train.backbone else []
     variant = re.sub(r"[^\w.-]", "_", "+".join(map(str, parts)).replace("+", "."))
     found = configured.backbone(config)
-    return train(ws, version, session.engine(config), found, session.progress, axis, variant)
+    labelers = configured.labelers(ws.config)
+    return train(ws, version, session.engine(config), found, session.progress, labelers, axis, variant)
 
 
 def predicted(session: Session, model: str, paths: Iterable[str], say: Any = None) -> dict[str, Any]:
     """Ask a model, of this workspace or by its folder, about files; no workspace is needed for that."""
     from curate.evaluate.bundle import load_model
-    from curate.evaluate.decide import THRESHOLDS
+    from curate.evaluate.decide import thresholds
     from curate.evaluate.predict import model_folder, predict
     from curate.media.decode import Bounds
 
@@ -174,9 +186,8 @@ def predicted(session: Session, model: str, paths: Iterable[str], say: Any = Non
         of += 1
         looked_at += "reason" not in row
         tell(row)
-    said = {
-        "model": found.said["model"],
-        "classes": list(found.classes),
-        "thresholds": THRESHOLDS in found.said["files"],
-    }
-    return said | {"taken_down": found.said.get("taken_down", []), "looked_at": looked_at, "of": of, "rows": rows}
+    limits = thresholds(found.work.folder, found.said["files"])
+    return {
+        "model": found.said["model"], "classes": list(found.classes), "thresholds": asdict(limits),
+        "taken_down": found.said.get("taken_down", []), "looked_at": looked_at, "of": of, "rows": rows,
+    }  # fmt: skip

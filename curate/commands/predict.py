@@ -41,8 +41,8 @@ def predict(
         raise typer.Exit(1) from None
     if ctx.json:
         ctx.say(result)
-    if not result["thresholds"]:
-        ctx.note("no thresholds are stored with this model: nothing is called safe, everything is for review")
+    if result["thresholds"]["review"] is None:
+        ctx.note("this model promises no recall (thresholds.json): nothing is called safe")
     for receipt in result["taken_down"]:
         ctx.note(f"something this model was trained on was taken down since (receipt {receipt}): train it again")
     ctx.note(f"{result['looked_at']} of {result['of']} files looked at")

@@ -97,17 +97,18 @@ def _screening(said: Mapping[str, Any]) -> str:
 
 
 def _by_slice(result: Mapping[str, Any]) -> Iterator[str]:
-    """A row a slice, where slices were measured."""
-    rows = [one for one in result.get("slices", []) if isinstance(one, Mapping) and "slice" in one]
-    if rows:
-        keys = [key for key in rows[0] if not isinstance(rows[0][key], (list, dict))]
-        yield "By slice:"
-        yield ""
-        yield f"| {' | '.join(keys)} |"
-        yield f"|{'---|' * len(keys)}"
-        for one in rows:
-            yield f"| {' | '.join(str(one.get(key, '-')) for key in keys)} |"
-        yield ""
+    """A row a slice that is large enough to have a figure, the worst first."""
+    rows = [one for one in result.get("slices", []) if one.get("right") is not None]
+    if not rows:
+        return
+    yield f"By slice ({result['least']} rows and more), the share that is right:"
+    yield ""
+    yield "| slice | n | right | 95 % interval |"
+    yield "|---|---|---|---|"
+    for one in sorted(rows, key=lambda row: (row["right"], row["kind"], row["name"])):
+        low, high = one["right_interval"]
+        yield f"| {one['kind']}: {one['name']} | {one['n']} | {one['right']:.4f} | {low:.4f} to {high:.4f} |"
+    yield ""
 
 
 def _load(test: Mapping[str, Any]) -> Iterator[str]:

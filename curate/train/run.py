@@ -3,86 +3,77 @@
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from curate import __version__
-from curate.contracts import Engine
+from curate.config import TrainConfig
+from curate.contracts import Engine, Labeler
 from curate.errors import CurateError, UsageError
+from curate.evaluate import compare, figures, robustness, thresholds
+from curate.evaluate.account import Fitted, account
 from curate.evaluate.bundle import Backbone, save
+from curate.evaluate.rows import Featured, on_axis, released, usable
 from curate.features import devices
-from curate.features.scores import compute, read
-from curate.label.final import accused
+from curate.features.scores import compute
 from curate.linear import Examples, Head, fit
-from curate.options import suggest
 from curate.plugins import kind_of
 from curate.records import SPLITS, Axis, Manifest
-from curate.release.reader import HEADER, load
+from curate.release.reader import HEADER
+from curate.stats.calibration import temperature
 from curate.stats.coverage import Coverage
-from curate.stats.intervals import wilson
-from curate.stats.metrics import Predictions, against, evaluate, said_by
-from curate.store import eligibility, holds
+from curate.store import eligibility
 from curate.store.blobs import disk, write
 from curate.store.file_digests import digest, forget, keep
 from curate.store.folders import aside
 from curate.store.model_files import CARD, seal
 from curate.train.card import card
-from curate.train.lesson import Part, axis_of, on_axis, taught
+from curate.train.lesson import axis_of, taught
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from curate.progress import Progress
     from curate.store.workspace import Workspace
 
 METRICS, LOG = "metrics.json", "log.csv"
-FEW = 10  # rows of a class, below which it is said that they are few
-DIGITS = 4
-_NONE = "there is none yet; `curate export 1.0.0` makes one"
+SCARCE = 10  # rows of a class in train, below which it is said that they are few
+FEW = 50  # groups of val, below which no temperature is fitted to them
 
 
 def train(
-    ws: "Workspace", version: str, engine: Engine, backbone: Backbone, progress: "Progress", axis: str | None = None,
-    variant: str = "",
+    ws: "Workspace", version: str, engine: Engine, backbone: Backbone, progress: "Progress",
+    labelers: Sequence[Labeler] = (), axis: str | None = None, variant: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Fit a linear head on the frozen features of the train split, stop by val, and say what it is worth on test.
 
-    `axis`: whose labels (None: the first's); `variant`: what the model is called beside its release's version. Test
-    rows are looked at once, at the end; rows that are held back since, or have since been declared or flagged not
-    safe while no person called them safe, are not looked at. Same release, same files to the byte. Raises UsageError
-    for a release or an axis that is not there, or a train split of one class.
+    `labelers`: what else there is to say of pictures, for slices; `axis`: whose labels are learnt (None: the first's);
+    `variant`: what the model is called beside its release's version. Test rows are looked at once, at the end; rows
+    that are held back since, or have since been declared or flagged not safe while no person called them safe, are not
+    looked at. Same release, same files to the byte. Raises UsageError for a release or an axis that is not there, or a
+    train split that holds one class.
     """
     started = time.monotonic()
-    release = _release(ws, version)
-    own, said = axis_of(ws, release, axis)
-    first = said["name"] == release.header["taxonomy"]["axes"][0]["name"]
-    whole = {split: on_axis(ws, release.rows[split], own, first) for split in SPLITS}
-    classes = _classes(release, said, whole)
+    release = released(ws, version)
+    own = axis_of(ws, release, axis)
+    classes = _classes(ws, release, own)
     name = f"{version}+{variant}" if variant else version
     compute(ws, engine, [backbone], progress, "embed")
     with disk():
-        held = holds.held(ws.catalog)
-        rows = {split: _without(whole[split], held) for split in SPLITS}
-        kept = {split: _obeying(ws, own, table) for split, table in rows.items()}
-        contradicted = {split: len(rows[split]) - len(kept[split]) for split in SPLITS}
-        parts = {split: _part(ws, backbone, kept[split], classes) for split in SPLITS}
-        _check_train(ws, release, parts["train"], len(whole["train"]) - len(rows["train"]), contradicted["train"])
-    lesson = taught(ws, own, classes, parts["train"], backbone, engine, progress)
+        parts = {split: Featured.of(ws, backbone, usable(ws, release, split, classes, own)) for split in SPLITS}
+        _check_train(ws, release, parts["train"])
+    lesson = taught(ws, own, parts["train"], backbone, engine, progress)
     with progress.stage("train", 2) as step, disk():
-        device = devices.found(ws.config.engine.device)
-        head = fit(lesson, parts["val"].examples, len(classes), ws.config.train, device)
+        device, options = devices.found(ws.config.engine.device), ws.config.train
+        fitted = _fitted(parts, lesson, own, options, device)
         step()
-        result = _result(release, said, classes, parts, head, ws.config.train.seed)
-        result |= {
-            "contradicted": contradicted,
-            "model": name,
-            "backbone": kind_of(backbone),
-            "few": _few(classes, parts),
-        }
+        result = _result(release, parts, fitted) | account(
+            ws, engine, backbone, parts, fitted.heads, own, labelers, options
+        )
+        result |= {"model": name, "axis": own.name, "backbone": kind_of(backbone), "few": _few(parts["train"])}
         with aside(ws.work / "models", name) as folder:
-            _write(folder, release, said, backbone, head, result)
+            _write(folder, release, own, backbone, fitted.heads.head, result)
             forget(ws, f"models/{name}")  # last: whatever fails before leaves the model that was there
         step()
     keep(ws, f"models/{name}")
@@ -94,20 +85,21 @@ def train(
 
 
 def _write(
-    folder: Path, release: Manifest, axis: Mapping[str, Any], backbone: Backbone, head: Head, result: Mapping[str, Any]
+    folder: Path, release: Manifest, axis: Axis, backbone: Backbone, head: Head, result: Mapping[str, Any]
 ) -> None:
     """Every file of a model, the one that has the digests of the others last."""
     classes = result["classes"]
     save(folder, backbone, head, classes)
-    write(folder / METRICS, (json.dumps(result, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    for name, said in ((METRICS, result), (thresholds.FILE, result["thresholds"])):
+        write(folder / name, (json.dumps(said, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
     write(folder / LOG, "".join(["epoch,train_loss,val_loss,kept\n", *_log(head)]).encode())
     facts = {
         "model": result["model"],
         "release": {"version": release.version, "sha256": digest(release.path / HEADER)},
-        "axis": axis["name"],
+        "axis": axis.name,
         "classes": classes,
-        "safe": [one for one in classes if one in axis["safe"]],
-        "borderline": [one for one in classes if one in axis["borderline"]],
+        "safe": [one for one in classes if one in axis.safe],
+        "borderline": [one for one in classes if one in axis.borderline],
         "backbone": result["backbone"],
         "tool": f"curate-media {__version__}",
     }
@@ -116,142 +108,139 @@ def _write(
 
 
 def _log(head: Head) -> Iterator[str]:
-    """A line an epoch; nothing where there was no val."""
+    """A line an epoch."""
     for epoch, before, after in head.log:
         val = "" if np.isnan(after) else f"{after:.9g}"
         yield f"{epoch},{before:.9g},{val},{'yes' if epoch == head.epochs else ''}\n"
 
 
-def _few(classes: Sequence[str], parts: Mapping[str, Part]) -> dict[str, int]:
-    """The classes of which train has fewer than FEW rows, and how many."""
-    counts = np.bincount(parts["train"].examples.classes, minlength=len(classes)).tolist()
-    return {name: n for name, n in zip(classes, counts, strict=True) if n < FEW}
+def _few(train: Featured) -> dict[str, int]:
+    """The classes of which train has fewer than SCARCE rows, and how many."""
+    counts = np.bincount(train.rows.truth[train.known], minlength=len(train.rows.classes)).tolist()
+    return {name: n for name, n in zip(train.rows.classes, counts, strict=True) if n < SCARCE}
 
 
-def _release(ws: "Workspace", version: str) -> Manifest:
-    known = {row["version"]: row["sha256"] for row in ws.catalog.all("SELECT version, sha256 FROM releases")}
-    if version not in known:
-        raise UsageError(f"release {version}: no such release; {suggest(version, known) if known else _NONE}")
-    return load(ws.work / "releases" / version, known[version])
-
-
-def _classes(release: Manifest, axis: Mapping[str, Any], rows: "Mapping[str, pa.Table]") -> list[str]:
+def _classes(ws: "Workspace", release: Manifest, axis: Axis) -> list[str]:
     """The classes of the release on an axis, in the taxonomy's order."""
-    there = {split: set(table.column("label").to_pylist()) for split, table in rows.items()}
+    there = {split: set(on_axis(ws, release, split, axis).column("label").to_pylist()) for split in SPLITS}
     if len(there["train"]) < 2:
         raise UsageError(
             f"release {release.version}: its train split holds fewer than two classes; nothing to tell apart"
         )
-    return [name for name in axis["classes"] if any(name in one for one in there.values())]
+    return [name for name in axis.classes if any(name in one for one in there.values())]
 
 
-def _check_train(ws: "Workspace", release: Manifest, part: Part, held: int, contradicted: int) -> None:
+def _check_train(ws: "Workspace", release: Manifest, part: Featured) -> None:
     """Refuse to learn from a split of which too little is left, with why; CurateError where that is for what is damaged
-    or held back, `held` rows of it."""
-    if len(set(part.examples.classes.tolist())) > 1:
+    or held back."""
+    if len(set(part.rows.truth[part.known].tolist())) > 1:
         return
-    if held:
+    if held := part.rows.held:
         why = eligibility.nothing(ws.catalog) if not eligibility.survivors(ws.catalog) else "`curate status` says why"
-        of = held + len(part.groups) + part.skipped + contradicted
+        of = len(release.rows["train"])
         raise CurateError(f"release {release.version}: {held} of {of} rows of its train split are held back: {why}")
     left = f"release {release.version}: fewer than two classes are left in its train split"
     if part.skipped:
-        of = part.skipped + len(part.groups)
-        raise CurateError(f"{left}: {part.skipped} of {of} rows have no features. `curate verify` says what is damaged")
+        lost = f"{part.skipped} of {len(part.rows)} rows have no features. `curate verify` says what is damaged"
+        raise CurateError(f"{left}: {lost}")
+    contradicted = part.rows.contradicted
     kept = f": {contradicted} rows are contradicted by now" if contradicted else ""
     raise UsageError(f"{left}{kept}; nothing to tell apart")
 
 
-def _without(rows: "pa.Table", held: set[str]) -> "pa.Table":
-    """The rows that nobody holds back."""
-    return _kept(rows, [one not in held for one in rows.column("id").to_pylist()])
+@dataclass(frozen=True)
+class _Tempered:
+    """A head whose logits are divided by a temperature, and how that was found."""
+
+    head: Head
+    temperature: float
+    by: str
 
 
-def _obeying(ws: "Workspace", axis: Axis, rows: "pa.Table") -> "pa.Table":
-    """The rows that the rule of `curate.label.flags` lets pass: a release is frozen, and more may be known by now."""
-    bad = accused(ws, axis)
-    columns = (rows.column(name).to_pylist() for name in ("id", "label", "human_n"))
-    return _kept(
-        rows, [n > 0 or name not in axis.safe or one not in bad for one, name, n in zip(*columns, strict=True)]
-    )
+def _fitted(
+    parts: Mapping[str, Featured], lesson: Examples, axis: Axis, options: TrainConfig, device: str
+) -> "_Fitted":
+    """The model's head, of what train teaches, and those that stand beside it; rows of val that thresholds are promised
+    by teach none."""
+    train, val = parts["train"], parts["val"]
+    promised = thresholds.held_out(val.rows, axis.safe, axis.borderline, options.guarantee)
+    k, stop = len(train.rows.classes), val.examples(~promised)
+    head, people = fit(lesson, stop, k, options, device), None
+    if (
+        len(set(train.rows.truth[train.known][train.rows.human[train.known]].tolist())) > 1
+        and not train.rows.human.all()
+    ):
+        people = fit(train.examples(train.rows.human), stop, k, options, device)
+    cooled, found, by = _tempered(head, val, ~promised)
+    return _Fitted(Fitted(cooled, head, people, promised), found, by)
 
 
-def _kept(rows: "pa.Table", which: list[bool]) -> "pa.Table":
-    import pyarrow as pa
+@dataclass(frozen=True)
+class _Fitted:
+    """Heads, the temperature of the model's, and how that was found."""
 
-    return rows.filter(pa.array(which, pa.bool_()))  # a list without an element has no type
-
-
-def _part(ws: "Workspace", backbone: Backbone, rows: "pa.Table", classes: Sequence[str]) -> Part:
-    columns = rows.select(["id", "label", "weight", "group", "label_source"]).to_pydict()
-    features = read(ws, backbone, columns["id"])["embedding"].astype(np.float32)
-    labels = np.array([classes.index(label) for label in columns["label"]], dtype=np.int64)
-    kept = np.flatnonzero(np.isfinite(features).all(axis=1))
-    every = Examples(features, labels, np.array(columns["weight"], dtype=np.float32))
-    ids, groups, sources = ([columns[name][n] for n in kept] for name in ("id", "group", "label_source"))
-    return Part(every.pick(kept), ids, groups, sources, len(labels) - len(kept))
+    heads: Fitted
+    temperature: float
+    by: str
 
 
-def _coverage(parts: Mapping[str, Part]) -> dict[str, Any]:
+def _tempered(head: Head, val: Featured, which: np.ndarray) -> tuple[Head, float, str]:
+    """The head with the temperature of the lowest log-loss on val; as it is, where val is small or holds no error, of
+    which any certainty would follow."""
+    said = val.judged(head).pick(which)
+    groups, wrong = len(set(said.groups)), int((~said.right & said.read).sum())
+    if groups < FEW or not wrong:
+        why = f"val has {groups} groups, fewer than {FEW}" if groups < FEW else "val holds no error"
+        return head, 1.0, f"not fitted: {why}"
+    found = temperature(said.truth[said.read], said.probabilities[said.read])
+    return replace(head, temperature=float(np.float32(found))), found, "val"
+
+
+def _coverage(parts: Mapping[str, Featured]) -> dict[str, Any]:
     """Rows with features among all; incomplete, too, where nothing of a split that has rows was looked at."""
-    skipped = {split: part.skipped for split, part in parts.items()}
-    left = {split: len(part.groups) for split, part in parts.items()}
-    found = Coverage(sum(left.values()), sum(left.values()) + sum(skipped.values()), "rows", "have no features")
-    blank = [f"not one row of {split} has features" for split in parts if skipped[split] and not left[split]]
-    return found.facts("; ".join(blank) or found.short)
+    every, left = sum(len(part.rows) for part in parts.values()), sum(len(part.known) for part in parts.values())
+    found = Coverage(left, every, "rows", "have no features")
+    lost = [split for split, part in parts.items() if part.skipped == len(part.rows) > 0]
+    return found.facts("; ".join(f"not one row of {split} has features" for split in lost) or found.short)
 
 
-def _result(
-    release: Manifest, axis: Mapping[str, Any], classes: list[str], parts: dict[str, Part], head: Head, seed: int
-) -> dict[str, Any]:
-    test = parts["test"]
-    probabilities = head.probabilities(test.examples.features)
-    judged = Predictions(test.examples.classes, probabilities, test.groups, classes)
+def _result(release: Manifest, parts: Mapping[str, Featured], fitted: _Fitted) -> dict[str, Any]:
+    """What was learnt from what."""
+    head = fitted.heads.head
     return {
         **_coverage(parts),
         "version": release.version,
-        "axis": axis["name"],
-        "classes": classes,
-        "test": evaluate(judged, axis["safe"], axis["borderline"], seed)
-        | said_by(test.sources)
-        | _people(judged, test),
-        "rows": {split: len(part.groups) for split, part in parts.items()},
+        "classes": list(parts["train"].rows.classes),
+        "rows": {split: len(part.known) for split, part in parts.items()},
         "skipped": {split: part.skipped for split, part in parts.items()},
-        "fit": {"epochs": head.epochs, "stopping": head.stopping},
-    }
-
-
-def _people(judged: Predictions, test: Part) -> dict[str, Any]:
-    """How often the model says what people say, on the test rows that people labelled."""
-    theirs = np.array([source == "human" for source in test.sources], dtype=bool)
-    n = int(theirs.sum())
-    right = int((judged.probabilities[theirs].argmax(axis=1) == judged.truth[theirs]).sum()) if n else 0
-    return {"human": {"n": n, "accuracy": round(right / n, DIGITS) if n else None, "interval": wilson(right, n)}}
-
-
-_NAMES = {
-    "accuracy": "agreement",
-    "roc_auc": "ROC-AUC, macro",
-    "average_precision": "average precision, macro",
-    "not_safe_recall": "not safe: recall",
-    "not_safe_false_positive_rate": "not safe: false alarms",
-    "not_safe_roc_auc": "not safe: ROC-AUC",
-    "not_safe_average_precision": "not safe: average precision",
-}
+        "contradicted": {split: part.rows.contradicted for split, part in parts.items()},
+        "held": {split: part.rows.held for split, part in parts.items()},
+        "fit": {
+            "epochs": head.epochs, "stopping": head.stopping, "temperature": fitted.temperature,
+            "temperature_by": fitted.by, "promised": int(fitted.heads.promised.sum()),
+        },
+    }  # fmt: skip
 
 
 def lines(result: Mapping[str, Any]) -> Iterator[str]:
     """What `train` found, for people: each figure with its interval, under whose labels it is held against."""
-    test, rows = result["test"], result["rows"]
+    rows = result["rows"]
     yield f"baseline on release {result['version']}: {', '.join(f'{n} {split}' for split, n in rows.items())} rows"
     yield f"classes: {', '.join(result['classes'])}"
-    yield f"{against(test)}, on the test split:"
-    for key, name in _NAMES.items():
-        if test.get(key) is not None:
-            between = test.get(f"{key}_interval")
-            shown = "" if between is None else f"   {between[0]:.4f} to {between[1]:.4f}"
-            yield f"  {'accuracy' if test['heading'] == key else name:<28} {test[key]:.4f}{shown}"
-    for what in ("skipped", "contradicted"):
+    yield from figures.lines(result["test"], "test")
+    if worst := result["worst"]:
+        low, high = worst["right_interval"]
+        right = f"{worst['right']:.4f} right ({low:.4f} to {high:.4f}; n = {worst['n']})"
+        yield f"worst slice: {worst['kind']}, {worst['name']}: {right}"
+    for one in result["shortcuts"]:
+        if one["found"]:
+            yield f"shortcut: {one['cue']} alone tells the label (AUC {one['auc']}, by chance {one['chance']})"
+    if not result["natural"].get("why_not"):
+        yield from figures.lines(result["natural"], "test (at natural prevalence)")
+    yield from robustness.lines(result["robustness"])
+    yield from compare.lines(result["side_by_side"])
+    yield from thresholds.lines(result["thresholds"])
+    for what in ("skipped", "contradicted", "held"):
         if any(result[what].values()):
             yield f"{what}: {', '.join(f'{n} {split}' for split, n in result[what].items() if n)}"
     for name, n in result.get("few", {}).items():

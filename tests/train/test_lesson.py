@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -16,13 +17,14 @@ from curate.config import Config, TrainConfig
 from curate.contracts import Decoded
 from curate.engine.serial import Serial
 from curate.errors import CurateError, UsageError
+from curate.evaluate.rows import Featured, Rows
 from curate.linear import Examples, fit
 from curate.records import Axis, Taxonomy
 from curate.removal.takedown import takedown
 from curate.store.workspace import Workspace
 from curate.train import run
 from curate.train.augment import _WAYS, alter
-from curate.train.lesson import Part, _targets
+from curate.train.lesson import _targets
 from tests.support.releases import QUIET, Item, contents, far
 from tests.support.weak import put
 from tests.train.test_train import Tiny, items, released
@@ -31,7 +33,7 @@ WAYS = ("crop", "flip", "rotate", "colour", "jpeg", "erase")
 
 
 def trained(ws: Workspace, backbone: Any = None, axis: str | None = None, variant: str = "") -> dict[str, Any]:
-    return run.train(ws, "1.0.0", Serial(), backbone or Tiny(), QUIET, axis, variant)
+    return run.train(ws, "1.0.0", Serial(), backbone or Tiny(), QUIET, (), axis, variant)
 
 
 def optioned(ws: Workspace, **options: Any) -> Workspace:
@@ -92,25 +94,26 @@ def test_each_way_alters_a_little_and_by_the_seed(way: str) -> None:
 # -- soft labels -----------------------------------------------------------------------------------------------------
 
 
-def part(ids: Sequence[str], classes: Sequence[int], sources: Sequence[str]) -> Part:
-    n = len(ids)
-    rows = Examples(np.zeros((n, 2), np.float32), np.array(classes), np.ones(n, np.float32))
-    return Part(rows, ids, ids, sources, 0)
+def part(ids: Sequence[str], labels: Sequence[str], sources: Sequence[str]) -> Featured:
+    table = pa.table(
+        {"id": list(ids), "label": list(labels), "label_source": list(sources), "weight": [1.0] * len(ids)}
+    )
+    return Featured(Rows(table, ["drawings", "neutral"]), np.zeros((len(ids), 2), np.float32))
 
 
 def test_what_machines_say_is_learnt_as_they_say_it_and_what_people_say_as_it_is(stock: Workspace) -> None:
     axis = stock.config.taxonomy.first
     known = items()[:3]  # drawings, neutral, drawings; 0.9 each
     put(stock, {one.id: one.weak["content"] for one in known}, axis=axis)
-    found = part([one.id for one in known] + ["f" * 64], [0, 1, 1, 0], ["weak", "human", "model", "weak"])
-    classes = ["drawings", "neutral"]
-    soft = _targets(optioned(stock, soft=True), axis, classes, found)
+    labels = ["drawings", "neutral", "neutral", "drawings"]
+    found = part([one.id for one in known] + ["f" * 64], labels, ["weak", "human", "model", "weak"])
+    soft = _targets(optioned(stock, soft=True), axis, found)
     assert soft.sum(axis=1) == pytest.approx(1)
     assert soft[0, 0] == pytest.approx(0.9 / (0.9 + 0.1 / 4), abs=0.05)
     assert soft[1].tolist() == [0, 1], "people's"
     assert soft[2].tolist() == [0, 1], "the machine has changed its mind since the release"
     assert soft[3].tolist() == [1, 0], "nothing is known of it any more"
-    said = _targets(optioned(stock, smoothing={"weak": 0.2, "model": 0.1}), axis, classes, found)
+    said = _targets(optioned(stock, smoothing={"weak": 0.2, "model": 0.1}), axis, found)
     assert said == pytest.approx(np.array([[0.9, 0.1], [0, 1], [0.05, 0.95], [0.9, 0.1]]))
 
 
