@@ -91,6 +91,19 @@ def labelled(session: Session, ws: Workspace) -> Mapping[str, Any]:
     return label(ws, session.engine(ws.config), labelers, functions_of(labelers), session.progress) | gone
 
 
+def relabelled(session: Session, ws: Workspace, file: Path) -> dict[str, Any]:
+    """Carry decisions over to the taxonomy in force, queue what must be decided anew, and label again."""
+    from curate.label.taxonomy import carry, mapping
+
+    remap = mapping.read(file, ws.config.taxonomy)
+    if not remap.reason:
+        session.note(f"{file}: no `reason`; releases say what changed, and nothing of why")
+    before = carry.called(ws)
+    said = carry.carry(ws, remap)
+    label = labelled(session, ws)
+    return {**said, "moved": carry.moved(before, carry.called(ws)), "label": label}
+
+
 def tried(session: Session, ws: Workspace, file: Path, size: int | None) -> Mapping[str, Any]:
     """Try a file of labelling functions beside those that are configured; the page goes where it can be written."""
     from curate.label.functions import functions_of

@@ -7,6 +7,7 @@ from curate import __version__
 from curate.features import frames, hashes
 from curate.label import table as weak_table
 from curate.label.final import vanished
+from curate.label.taxonomy import carry
 from curate.plugins import called, named
 from curate.policy import minors, refusals
 from curate.release.redact import removed
@@ -52,7 +53,8 @@ def header_of(ws: "Workspace", version: str, rows: Rows, gate: Gate, found: Tall
                 {"name": a.name, "classes": a.classes, "safe": a.safe, "borderline": a.borderline}
                 for a in config.taxonomy.axes
             ],
-        },
+        }
+        | ({"changes": said} if (said := carry.history(ws)) else {}),
         "config_sha256": config_sha256(config),
         "splits": {"shares": config.export.splits, "salt": config.export.salt},
         "leakage": leakage(config.dedupe),

@@ -390,3 +390,31 @@ def m015_asked(db: sqlite3.Connection) -> None:
         ]
         numbers = [row[0] for row in db.execute(aside, (at, at))]
         db.execute("UPDATE runs SET asked = ? WHERE run = ?", (json.dumps({"lists": asked, "aside": numbers}), run))
+
+
+@MIGRATIONS.append
+def m016_policy(db: sqlite3.Connection) -> None:
+    """How decisions came from one taxonomy version to the next; what an item of a queue stands for, and was called."""
+    _statements(db, _POLICY)
+    journalled(db, ("relabels", "queue_members", "queue_labels"))
+
+
+_POLICY = """
+-- One row a mapping that was applied (`curate relabel`); `axes` is JSON: of each old class the new ones it became.
+CREATE TABLE relabels (
+    taxonomy TEXT NOT NULL, origin TEXT NOT NULL, reason TEXT NOT NULL, axes TEXT NOT NULL, at TEXT NOT NULL, run TEXT,
+    PRIMARY KEY (taxonomy, origin)
+) WITHOUT ROWID
+;;
+-- The samples that one item of a queue stands for, itself among them; the first by `place` are shown with it.
+CREATE TABLE queue_members (
+    queue TEXT NOT NULL REFERENCES queues (queue), item TEXT NOT NULL, sample TEXT NOT NULL, place INTEGER NOT NULL,
+    PRIMARY KEY (queue, sample)
+) WITHOUT ROWID
+;;
+-- What the items of a queue were called when it was drawn, where they had a label.
+CREATE TABLE queue_labels (
+    queue TEXT NOT NULL REFERENCES queues (queue), sample TEXT NOT NULL, label TEXT NOT NULL,
+    PRIMARY KEY (queue, sample)
+) WITHOUT ROWID
+"""

@@ -57,12 +57,17 @@ def settled(catalog: Catalog, axis: str, taxonomy: str, classes: tuple[str, ...]
 
 
 def selected_by_model(catalog: Catalog, axis: str, taxonomy: str) -> set[str]:
-    """Samples that people judged only because the machine was unsure, or somebody contradicted it: no measure of it."""
-    sql = """
-    SELECT d.sample FROM in_force d LEFT JOIN queues q ON q.queue = d.queue WHERE d.axis = ? AND d.taxonomy = ?
-    GROUP BY d.sample HAVING sum(d.queue IS NULL OR coalesce(q.blind, 0)) = 0
+    """Samples that people judged only because the machine was unsure, or somebody contradicted it: no measure of it.
+
+    What a change of the taxonomy had decided anew was chosen as it was before.
     """
-    return {row[0] for row in catalog.all(sql, (axis, taxonomy))}
+    sql = """
+    SELECT d.sample FROM in_force d LEFT JOIN queues q ON q.queue = d.queue WHERE d.axis = ? AND (d.taxonomy = ? OR (
+        q.kind IS NOT 'relabel' AND d.sample IN (SELECT sample FROM queue_items i JOIN queues r USING (queue)
+        WHERE r.kind = 'relabel' AND r.axis = d.axis AND r.taxonomy = ?)))
+    GROUP BY d.sample HAVING sum(d.queue IS NULL OR (coalesce(q.blind, 0) AND q.kind <> 'relabel')) = 0
+    """
+    return {row[0] for row in catalog.all(sql, (axis, taxonomy, taxonomy))}
 
 
 @dataclass(frozen=True, slots=True)
