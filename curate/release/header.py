@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from curate import __version__
 from curate.features import frames, hashes
 from curate.label import table as weak_table
+from curate.label.estimate.beside import beside
 from curate.label.final import vanished
 from curate.label.taxonomy import carry
 from curate.plugins import called, named
@@ -67,6 +68,7 @@ def header_of(ws: "Workspace", version: str, rows: Rows, gate: Gate, found: Tall
         "counts": {split: dict(sorted(counted.items())) for split, counted in counts.items()},
         "vanished": vanished(ws, config.taxonomy.first, {name for one in counts.values() for name in one}),
         "excluded": rows.excluded,
+        "audit": {axis.name: beside(ws, axis) for axis in config.taxonomy.axes},
         "advise": advice(ws),
         "removed": removed(ws),
     } | ({"notices": said} if (said := notices(ws)) else {})

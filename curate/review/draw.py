@@ -13,6 +13,7 @@ from curate.label.advice import record
 from curate.options import suggest
 from curate.plugins import name_of, options_of
 from curate.records import Axis
+from curate.review import yields
 from curate.review.assignment import available_items
 from curate.review.pool import Frame, frame
 from curate.store import views
@@ -78,6 +79,7 @@ def describe(ws: Workspace, name: str) -> dict[str, Any]:
         "gone": detail["items"] - len(shown),
         "judged": ws.catalog.scalar(sql, (name,)),
         "double": sum(row["raters"] == 2 for row in shown),
+        "recent": None if rows[0]["blind"] else yields.recent(ws.catalog, name),
         **detail,
     }
 
@@ -144,6 +146,8 @@ def _record(
         db.execute("INSERT INTO queues VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*head, detail, now(), ws.catalog.run))
         sql = "INSERT INTO queue_items VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         db.executemany(sql, ((name, *row) for row in rows))
+        called = ((name, row[0], found.called[row[0]]) for row in rows if row[0] in found.called)
+        db.executemany("INSERT INTO queue_labels VALUES (?, ?, ?)", called)
         ws.catalog.append(db, "queue", None, {"queue": name, "items": len(rows)})
 
 

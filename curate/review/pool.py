@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Frame:
-    """The pool, how many samples were left out of it and why, and a digest of its ids."""
+    """The pool, how many samples were left out of it and why, a digest of its ids, and the labels that there are."""
 
     pool: CandidatePool
     left_out: Mapping[str, int]
     sha256: str
+    called: Mapping[str, str]
 
 
 def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
@@ -59,7 +60,7 @@ def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
         given=_given(ws, axis, known, weak, ids),
         audited=_audited(ws, axis, ids),
     )
-    return Frame(pool, left_out, digest(ids))
+    return Frame(pool, left_out, digest(ids), {name: one.name for name, one in known.by_sample.items()})
 
 
 def _audited(ws: Workspace, axis: Axis, ids: Sequence[str]) -> "np.ndarray | None":

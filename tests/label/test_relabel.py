@@ -29,7 +29,7 @@ from tests.support.samples import declare
 OLD = ("drawings", "hentai", "neutral", "porn", "sexy", "old")
 AXIS = Axis("content", ("drawings", "neutral", "explicit", "suggestive", "nudity"), ("drawings", "neutral"), ())
 NEW = Config(taxonomy=Taxonomy("2", None, (AXIS,)))
-EACH = {
+EACH: dict[str, tuple[str, ...]] = {
     "porn": ("explicit",), "hentai": ("explicit",), "sexy": ("suggestive", "nudity"), "drawings": ("drawings",),
     "neutral": ("neutral",), "old": (),
 }  # fmt: skip
@@ -91,7 +91,8 @@ def test_no_decision_is_lost_and_none_is_carried_that_cannot_be(said: list[Said]
     decide(ws, said, old)
     before = rows(ws, old)
     last: dict[tuple[str, str], str] = {(row["sample"], row["reviewer"]): row["label"] for row in before}
-    found = carry.carry(ws, remap) if said else {"carried": 0, "not_carried": 0, "queues": {}}
+    nothing: dict[str, Any] = {"carried": 0, "not_carried": 0, "queues": {}}
+    found = carry.carry(ws, remap) if said else nothing
     now = {(row["sample"], row["reviewer"]): row["label"] for row in rows(ws, new)}
     asked = queued(ws, next(iter(found["queues"]), ""))
     of: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -246,7 +247,7 @@ def test_what_was_safe_and_what_was_not_do_not_become_one_safe_class(ws: Workspa
     report = {"taxonomy": "1", "classes": list(OLD), "safe": ["drawings", "neutral"]}
     with ws.catalog.tx() as db:
         db.execute("INSERT INTO labellings VALUES ('content', 'x', ?, NULL)", (json.dumps(report),))
-    wrong = REMAP.axes["content"] | {"sexy": ("neutral",)}
+    wrong: dict[str, tuple[str, ...]] = {**EACH, "sexy": ("neutral",)}
     with pytest.raises(UsageError, match="'neutral', which was safe, and 'sexy', which was not, both become"):
         carry.carry(ws, Remap("2", "1", "", {"content": wrong}))
     with pytest.raises(

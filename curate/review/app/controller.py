@@ -14,6 +14,7 @@ from curate.records import UNSURE
 from curate.review.app.thumbnails import ThumbnailStyle, name_of
 from curate.review.assignment import Item, available_items
 from curate.review.journal import Journal
+from curate.review.yields import recent
 from curate.store.reviewer import pseudonym
 
 TICKET = 30.0  # seconds for which the address of an original is good, once
@@ -82,6 +83,7 @@ class Controller:
                 "left": len(self._pending), "done": len(self._labels), "gone": self.gone, "purged": self._purged,
                 "minutes": exposure.seconds / 60, "reveals": exposure.reveals, "pause_until": exposure.pause_until,
                 "pace": statistics.median(self._spent) if self._spent else None,
+                "recent": None if self.journal.blind else recent(self.journal.catalog, self.journal.queue),
             }  # fmt: skip
 
     def decide(self, key: str, label: str, seconds: float | None, nonce: str, was: str | None) -> dict[str, Any]:
