@@ -55,7 +55,7 @@ def header_of(ws: "Workspace", version: str, rows: Rows, gate: Gate, found: Tall
                 for a in config.taxonomy.axes
             ],
         }
-        | ({"changes": said} if (said := carry.history(ws)) else {}),
+        | ({"changes": told} if (told := carry.history(ws)) else {}),
         "config_sha256": config_sha256(config),
         "splits": {"shares": config.export.splits, "salt": config.export.salt},
         "leakage": leakage(config.dedupe),

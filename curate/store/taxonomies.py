@@ -24,7 +24,8 @@ def changes(catalog: Catalog, taxonomy: str) -> list[Change]:
     """Every mapping that leads to a version, the last ones first; of none there are no decisions here."""
     known: dict[str, list[Change]] = {}
     for row in catalog.all("SELECT taxonomy, origin, reason, axes FROM relabels ORDER BY taxonomy, origin"):
-        known.setdefault(row[0], []).append(Change(*row[:3], targets(json.loads(row[3]))))
+        one = Change(row["taxonomy"], row["origin"], row["reason"], targets(json.loads(row["axes"])))
+        known.setdefault(one.taxonomy, []).append(one)
     found, open_ = list[Change](), [taxonomy]
     while open_:  # no version leads to itself: `curate relabel` refuses it
         now = known.pop(open_.pop(0), [])

@@ -126,8 +126,7 @@ def _former(ws: Workspace, origin: str) -> dict[str, Axis]:
         except (OSError, ValueError, KeyError):
             continue
         if header["version"] == origin:
-            named = ("name", "classes", "safe", "borderline")
-            each = (Axis(*(tuple(v) if isinstance(v := one[k], list) else v for k in named)) for one in header["axes"])
+            each = (Axis(one["name"], tuple(one["classes"]), tuple(one["safe"]), ()) for one in header["axes"])
             found |= {axis.name: axis for axis in each}
     return found
 
@@ -179,9 +178,9 @@ def _moved(ws: Workspace, axis: Axis, origin: str, each: Targets) -> _Moved:
         if row["shown"] == CARRIED
     }
     stale = [row for key, row in there.items() if key not in wanted or wanted[key][1] != row["label"]]
-    new = [one for key, one in wanted.items() if key not in own and (key not in there or there[key] in stale)]
-    new.sort(key=lambda one: int(one[0]["decision"]))
-    return _Moved(axis, new, len(wanted) - len(new), stale, queued, lost, rulings)
+    fresh = [one for key, one in wanted.items() if key not in own and (key not in there or there[key] in stale)]
+    fresh.sort(key=lambda one: int(one[0]["decision"]))
+    return _Moved(axis, fresh, len(wanted) - len(fresh), stale, queued, lost, rulings)
 
 
 _RULED = "SELECT * FROM precedents WHERE axis = ? AND taxonomy = ? ORDER BY precedent"
@@ -268,8 +267,9 @@ def _queue(ws: Workspace, db: sqlite3.Connection, found: _Moved, origin: str) ->
     gone = [(name, one) for one in there - found.queued.keys() - judged]
     stored = {row[0] for row in db.execute("SELECT id FROM samples")}
     items = [one for one in found.queued if one in stored and one not in there]
+    size = len(there) - len(gone) + len(items)
     detail = {
-        "items": len(there) - len(gone) + len(items), "strata": _strata(found.queued), "gold": 0, "left_out": {},
+        "items": size, "strata": _strata(found.queued), "gold": 0, "left_out": {},
         "options": {"from": origin}, "frame": None, "labelling": None,
     }  # fmt: skip
     head = (name, KIND, axis.name, version, ws.config.review.seed, False, True, canonical(detail), now())
@@ -281,7 +281,7 @@ def _queue(ws: Workspace, db: sqlite3.Connection, found: _Moved, origin: str) ->
         for place, one in enumerate(_mixed(name, items), len(there))
     )
     db.executemany("INSERT INTO queue_items VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    return {name: detail["items"]}
+    return {name: size}
 
 
 def _strata(queued: Mapping[str, tuple[str, int]]) -> dict[str, dict[str, int]]:
