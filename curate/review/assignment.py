@@ -42,8 +42,8 @@ def remaining_items(catalog: Catalog, queue: str, reviewer: str, axis: str) -> l
 
 
 def available_items(catalog: Catalog, queue: str) -> list[sqlite3.Row]:
-    """Every item of a queue that is not held, not gone and not known by now to show minors, in the queue's order; of one
-    that stands for others the same holds of those that are shown with it."""
+    """Every item of a queue that is not held, not gone and not known by now to show minors, in the queue's order; where
+    one stands for others, the same holds of those that are shown with it."""
     held = holds.held(catalog) | samples.minors(catalog)
     hidden = {item for item, shown in sheets(catalog, queue).items() if not held.isdisjoint(shown)}
     return [row for row in catalog.all(_ITEMS, (queue,)) if row["sample"] not in held | hidden]

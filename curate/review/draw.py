@@ -87,8 +87,8 @@ def describe(ws: Workspace, name: str) -> dict[str, Any]:
 
 
 def _clusters(ws: Workspace, row: Any) -> dict[str, Any]:
-    """How many clusters a queue has, of how many samples, in which state, and how pure they are by the members that were
-    judged one by one, with a 95 % interval; nothing for a queue without any."""
+    """How many clusters a queue has, of how many samples, in which state, and how pure they are by the members that
+    were judged one by one, with a 95 % interval; nothing for a queue without any."""
     axis = next((one for one in ws.config.taxonomy.axes if one.name == row["axis"]), Axis())
     every = clusters.clusters(ws.catalog, row["axis"], row["taxonomy"], axis.classes)
     found = [one for one in every if one.queue == row["queue"]]
@@ -119,8 +119,8 @@ def _axis(ws: Workspace, name: str | None) -> Axis:
 def _rows(
     ws: Workspace, plugin: QueryStrategy, size: int, found: Frame, axis: Axis
 ) -> tuple[list[Selection], list[Item]]:
-    """What was picked, and the queue's rows. Gold goes among what is not blind only: there it looks like what two people
-    judge."""
+    """What was picked, and the queue's rows. Gold goes among what is not blind only: there it looks like what is judged
+    twice."""
     config, pool = ws.config.review, found.pool
     mixed = not plugin.blind and config.double > 0
     known = views.settled(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes) if mixed else {}

@@ -84,11 +84,12 @@ def purity(found: Sequence[Cluster]) -> tuple[int, int]:
 
 
 def carried(found: Sequence[Cluster]) -> dict[str, tuple[str, float]]:
-    """The class of each member of the clusters that are pure, and how probable it is: the purity of all that were
-    audited, since which of them are pure is known of a few members only. The last draw counts."""
-    agreed, audited = purity(found)
+    """The class of each member of the clusters that are pure, and how probable it is: the purity of all clusters of
+    the queue, since which of them are pure is known by a few members only. The last draw counts."""
+    pure = {name: purity([one for one in found if one.queue == name]) for name in {one.queue for one in found}}
     labels: dict[str, tuple[str, float]] = {}
     for one in found:
+        agreed, audited = pure[one.queue]
         for sample in one.members:
             labels.pop(sample, None)
             if one.state == "pure":

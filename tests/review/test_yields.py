@@ -35,9 +35,9 @@ def work(ws: Workspace, name: str, reviewer: str, wrong: int, seconds: float = 2
 
 def test_each_queue_says_what_it_found(ws: Workspace) -> None:
     queue(ws, Uncertain(), Draw(size=60))
+    queue(ws, Audit(), Draw(size=100))
     work(ws, "uncertain", "ada", 6, most=30)
     work(ws, "uncertain", "eve", 3, most=30)
-    queue(ws, Audit(), Draw(size=100))
     work(ws, "audit", "ada", 0, 4.0)
     first, second = stats(ws)["axes"][0]["queues"]
     assert (first["queue"], first["decisions"], first["flips"], first["missed"]) == ("uncertain", 60, 9, 9)
