@@ -10,6 +10,7 @@ from curate.contracts import Source
 from curate.errors import CurateError, UsageError
 from curate.options import suggest
 from curate.store import lost
+from curate.store.taxonomies import renamed
 from curate.store.workspace import Workspace
 
 
@@ -62,7 +63,9 @@ def refusal(ws: Workspace, sources: Sequence[Source]) -> str | None:
     from curate.fetch.admission import admit
 
     try:
-        admit(ws.config, sources, configured.gate(ws.config, ws.catalog))
+        taxonomy = ws.config.taxonomy
+        before = renamed(ws.catalog, taxonomy.first.name, taxonomy.version)
+        admit(ws.config, sources, configured.gate(ws.config, ws.catalog), before)
     except CurateError as error:
         return str(error)
     return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from curate.records import Axis
 from curate.store import samples
-from curate.store.taxonomies import renamed
+from curate.store.taxonomies import harmless, renamed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,19 +94,14 @@ def accusations(
     asked = sets.rows(ids)
     here = asked >= 0  # what was taken down since is no more
     own[asked[here], :-1] = flagged[here]
-    declared = sets.rows(samples.declared_other(ws.catalog, axis.name, _harmless(ws, axis)))
+    safe = harmless(axis.safe, renamed(ws.catalog, axis.name, ws.config.taxonomy.version))
+    declared = sets.rows(samples.declared_other(ws.catalog, axis.name, safe))
     own[declared[declared >= 0], -1] = True
     of_sets = np.zeros((sets.place.max(initial=-1) + 1, own.shape[1]), dtype=bool)
     rows, columns = np.nonzero(own)
     of_sets[sets.place[rows], columns] = True
     whole = of_sets[sets.place]
     return Accusations(sets.ids, whole[:, :-1], whole[:, -1])
-
-
-def _harmless(ws: "Workspace", axis: Axis) -> list[str]:
-    """The classes that are safe, and those of earlier taxonomy versions that became nothing else."""
-    before = renamed(ws.catalog, axis.name, ws.config.taxonomy.version)
-    return [*axis.safe, *(old for old, new in before.items() if new and set(new) <= set(axis.safe))]
 
 
 def withhold(probabilities: "np.ndarray", places: "np.ndarray", accused: "np.ndarray", safe: Sequence[bool]) -> None:

@@ -53,3 +53,9 @@ def renamed(catalog: Catalog, axis: str, taxonomy: str) -> dict[str, tuple[str, 
             now = new if last else tuple(dict.fromkeys(name for two in new for name in found.get(two, (two,))))
             found.setdefault(old, now)
     return {old: new for old, new in found.items() if old not in classes}
+
+
+def harmless(safe: Sequence[str], before: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The names that mean something safe: of classes, and of earlier ones (as `renamed` gives them) that became nothing
+    else."""
+    return (*safe, *(old for old, new in before.items() if new and set(new) <= set(safe)))

@@ -96,6 +96,7 @@ def test_a_policy_changes_between_two_releases(command: Command, tmp_path: Path)
     moved = {(one["from"], one["to"]): one["n"] for one in said["moved"]}
     assert moved == {("drawings", "art"): 8, ("memes", None): 8}
     assert command("queue", "relabel", "--json").json["items"] == 3
+    assert command("fetch", "--json").json["stored"] == 24, "folders bear the old names"
     project = curate.open(tmp_path, quiet=True)
     again = project.relabel(tmp_path / "mapping.toml")
     assert (again["carried"], again["known"], again["moved"]) == (0, 6, [])

@@ -173,5 +173,5 @@ def test_the_last_draw_counts() -> None:
 def test_options_that_are_none() -> None:
     for wrong in ({"audit": 0}, {"least": 1}, {"tight": 2.0}):
         with pytest.raises(ValueError, match="audit must be"):
-            Clusters(**wrong)  # type: ignore[arg-type]
+            Clusters(**wrong)
     assert Config().queues == ()
