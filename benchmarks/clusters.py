@@ -5,7 +5,8 @@
 People are asked about half of the near-duplicate groups; figures are on the other half: how often a head that was
 taught by their labels is right there, against one that was taught by labels of everything. A reviewer slips 3 % of the
 time. On a sheet of 12 members it names the class of most where that is ten in twelve; down to seven it reveals one
-original first (30 at most), else the cluster is not one thing. Draws are of 100 decisions, then 50, audits among them.
+original first (30 at most), else the cluster is not one thing. The first draw is of half of the decisions, the next
+ones of a quarter each, audits among them.
 `--every`: of every so many-th picture alone.
 """
 
@@ -30,7 +31,7 @@ from curate.stats.intervals import wilson
 from curate.store.clusters import SHOWN, Cluster, carried, parted, purity
 
 SLIPS, SURE, DOUBTFUL, REVEALS = 0.03, 10 / 12, 7 / 12, 30
-FIRST, BATCH = 100, 50  # decisions of the first draw, and of the others
+FIRST, BATCH = 0.5, 0.25  # of the decisions: in the first draw, and in the others
 HEAD = TrainConfig(epochs=60)
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -125,7 +126,7 @@ def asked(job: Job, strategy: QueryStrategy, decisions: int, seed: int) -> Asked
     rows, who, known = np.flatnonzero(job.ask), Reviewer(job, seed), dict[int, int]()
     drawn, taught, made = list[Cluster](), job.weak, 0
     while made < decisions:
-        size = min(FIRST if made == 0 else BATCH, decisions - made)
+        size = min(round(decisions * (FIRST if made == 0 else BATCH)), decisions - made)
         some = pool(job, rows, known, taught, drawn)
         picked = strategy.pick(some, size)
         if not picked:

@@ -33,12 +33,12 @@ def cluster(read: Callable[[Ints], npt.NDArray[np.floating]], n: int, k: int) ->
     if not len(first) or k < 1:
         return found
     middle = first.mean(axis=0)
-    centres = _kmeans(_unit(first - middle), k)
+    centres = _kmeans(unit(first - middle), k)
     for start in range(0, n, CHUNK):
         rows = np.arange(start, min(start + CHUNK, n))
         vectors = np.asarray(read(rows), dtype=np.float32)
         there = np.isfinite(vectors).all(axis=1)
-        near = _unit(vectors[there] - middle) @ centres.T
+        near = unit(vectors[there] - middle) @ centres.T
         found.label[rows[there]] = near.argmax(axis=1)
         found.cosine[rows[there]] = near.max(axis=1, initial=-1.0)
     return found
@@ -48,28 +48,29 @@ def _known(vectors: Floats) -> Floats:
     return np.asarray(vectors[np.isfinite(vectors).all(axis=1)])
 
 
-def _unit(vectors: Floats) -> Floats:
+def unit(vectors: Floats) -> Floats:
+    """Rows of length 1; zeros stay zeros."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
 
-def _kmeans(unit: Floats, k: int) -> Floats:
+def _kmeans(rows: Floats, k: int) -> Floats:
     """Centres float32[k, d] of length 1 (Dhillon & Modha 2001), begun far apart (Arthur & Vassilvitskii 2007)."""
-    rng, k = np.random.default_rng(SEED), min(k, len(unit))
-    chosen = [int(rng.integers(len(unit)))]
-    far = 1 - unit @ unit[chosen[0]]
+    rng, k = np.random.default_rng(SEED), min(k, len(rows))
+    chosen = [int(rng.integers(len(rows)))]
+    far = 1 - rows @ rows[chosen[0]]
     while len(chosen) < k and (weights := np.maximum(far, 0) ** 2).sum() > 0:
-        chosen.append(int(rng.choice(len(unit), p=weights / weights.sum())))
-        far = np.minimum(far, 1 - unit @ unit[chosen[-1]])
-    centres = unit[chosen]
+        chosen.append(int(rng.choice(len(rows), p=weights / weights.sum())))
+        far = np.minimum(far, 1 - rows @ rows[chosen[-1]])
+    centres = rows[chosen]
     before = None
     for _ in range(ROUNDS):
-        label = (unit @ centres.T).argmax(axis=1)
+        label = (rows @ centres.T).argmax(axis=1)
         if before is not None and np.array_equal(label, before):
             break
         before = label
         sums = np.zeros_like(centres)
-        np.add.at(sums, label, unit)
+        np.add.at(sums, label, rows)
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
         centres = np.where(lengths > 0, sums / np.where(lengths > 0, lengths, 1), centres).astype(np.float32)
     return centres
