@@ -27,6 +27,7 @@ from curate.commands import (
     dedupe,
     demo,
     estimate,
+    evaluate,
     fetch,
     functions,
     label,
@@ -55,6 +56,7 @@ for _command in (
     verify.verify, admin.doctor, demo.demo,
 ):  # fmt: skip
     app.command()(_command)
+app.command("eval")(evaluate.evaluate)
 for _name, _group in (
     ("sources", fetch.group), ("screening", screening.group), ("decisions", people.decisions),
     ("taxonomy", taxonomy.taxonomy),
