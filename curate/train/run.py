@@ -19,6 +19,7 @@ from curate.evaluate.bundle import Backbone, save
 from curate.evaluate.rows import Featured, on_axis, released, usable
 from curate.features import devices
 from curate.features.scores import compute
+from curate.label.estimate.beside import beside
 from curate.linear import Examples, Head, fit
 from curate.plugins import kind_of
 from curate.records import SPLITS, Axis, Manifest
@@ -77,7 +78,8 @@ def train(
             forget(ws, f"models/{name}")  # last: whatever fails before leaves the model that was there
         step()
     keep(ws, f"models/{name}")
-    result |= {"path": str(ws.work / "models" / name)}
+    audit = beside(ws, own)  # not in the model's files, which follow from the release alone
+    result |= {"path": str(ws.work / "models" / name), "audit": audit}
     with ws.catalog.tx() as db:
         row = (name, version, json.dumps(result, ensure_ascii=False), ws.catalog.run)
         db.execute("INSERT OR REPLACE INTO models (model, version, result, run) VALUES (?, ?, ?, ?)", row)
@@ -245,4 +247,5 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
             yield f"{what}: {', '.join(f'{n} {split}' for split, n in result[what].items() if n)}"
     for name, n in result.get("few", {}).items():
         yield f"few: train has {n} rows of {name}: what the model says of that class is not to be relied on"
+    yield f"the labels, as audited: {result['audit']['said']}"
     yield f"path: {result['path']}"
