@@ -132,12 +132,19 @@ class Project(Tables, Incidents):
         at_least(1, size=size)
         return Result(self.session.read(lambda ws: stages.tried(self.session, ws, Path(file), size)))
 
-    def export(self, version: str) -> "Release":
-        """Freeze a release behind the gates; raises GateError where one refuses."""
+    def export(
+        self, version: str, formats: str | Sequence[str] = (), acknowledge: str | None = None
+    ) -> "Release":  # fmt: skip
+        """Freeze a release behind the gates; raises GateError where one refuses.
+
+        `formats`: those that it is written in, in place of those of curate.toml; a release that exists is written in
+        those of them that it lacks. `acknowledge`: who answers for it, and why, that pictures of classes leave that
+        are not safe; the export keeps it.
+        """
         from curate.release.access import released
 
         with self.session.drive("export") as ws:
-            ws.said = facts = stages.exported(self.session, ws, version)
+            ws.said = facts = stages.exported(self.session, ws, version, texts(formats), acknowledge)
             return released(ws, version, facts)
 
     def train(self, version: str) -> Result:
@@ -359,14 +366,18 @@ def init(
 
 @interruptible()
 def load_release(folder: str | Path) -> "Release":
-    """A release from its folder; with its pictures where that lies in a workspace, else rows alone.
+    """A release from its folder; with its pictures where that lies in a workspace, or where pictures were exported to
+    it (imagefolder, webdataset), else rows alone.
 
     Raises StoreError for a file that is missing or is not the one that was released.
     """
     from curate.release.access import Release, check_folder
+    from curate.release.exported import is_exported, read
     from curate.release.reader import load
 
     path = Path(folder).resolve()
+    if is_exported(path):
+        return Release(*read(path))
     root = path.parents[2] if len(path.parents) > 2 else path
     if path.parent == root / "work" / "releases" and (root / CONFIG_NAME).is_file():
         return Project(Session(root, quiet=True)).release(path.name)

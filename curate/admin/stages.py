@@ -127,13 +127,19 @@ def estimated(
     return estimate(ws, Asked(found, queue, judged, plan), labelers)
 
 
-def exported(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]:
-    """Write a release, in the formats that are configured."""
-    from curate.release.export import export
+def exported(
+    session: Session, ws: Workspace, version: str, formats: Sequence[str] = (), acknowledged: str | None = None
+) -> Mapping[str, Any]:
+    """Write a release, in the formats that are named, or that are configured; one that exists in those that it lacks,
+    where some are named."""
+    from curate.release.export import export, export_also
 
     gate = configured.gate(ws.config, ws.catalog)
     gone = lost.note(ws)
-    return export(ws, version, configured.formats(ws.config), session.progress, gate) | gone
+    known = ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (version,))
+    write = export_also if known and formats else export
+    asked = configured.formats(ws.config, formats)
+    return write(ws, version, asked, session.progress, gate, session.engine(ws.config), acknowledged) | gone
 
 
 def trained(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]:

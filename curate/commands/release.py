@@ -12,9 +12,24 @@ if TYPE_CHECKING:
 
 
 @verb
-def export(ctx: Context, version: str) -> None:
+def export(
+    ctx: Context,
+    version: str,
+    format: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Write it in this format, and not in those of [export] formats; of a release that exists, too."
+        ),
+    ] = None,
+    acknowledge: Annotated[
+        str | None,
+        typer.Option(
+            help="Who answers for it, and why, that pictures of classes leave that are not safe; kept with them."
+        ),
+    ] = None,
+) -> None:
     """Freeze a release: train, val and test, behind the gates."""
-    finish(ctx, ctx.project.export(version).facts)
+    finish(ctx, ctx.project.export(version, format or (), acknowledge).facts)
 
 
 @verb

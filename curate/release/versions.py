@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from curate.errors import UsageError
+from curate.options import suggest
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
@@ -27,6 +28,14 @@ def check_version(ws: "Workspace", version: str) -> None:
             f"version {version}: {last} is out, and versions go up; the next is {major}.{minor}.{patch + 1}"
             f" (or {major}.{minor + 1}.0, {major + 1}.0.0)"
         )
+
+
+def check_released(ws: "Workspace", version: str) -> None:
+    """Raise UsageError where there is no release of a version."""
+    known = [row[0] for row in ws.catalog.all("SELECT version FROM releases ORDER BY created_at, version")]
+    if version not in known:
+        none = "there is none yet; `curate export 1.0.0` makes one"
+        raise UsageError(f"release {version}: no such release; {suggest(version, known) if known else none}")
 
 
 def order(version: str) -> tuple[int, ...]:
