@@ -197,7 +197,7 @@ def withdraw_unfinished(ws: "Workspace", but: str | None = None) -> None:
 def _check_held(ws: "Workspace", rows: Rows, when: str) -> None:
     """Refuse rows of which one is held back, but for lost bytes alone, or was taken down; GateError."""
     ids = {sample for sample, _ in rows.ids()}
-    out = inactive(ws.catalog, ids)
+    out = inactive(ws.catalog)
     if late := [one for one in ids if out.get(one, BYTES) != BYTES]:
         raise GateError(f"{len(late)} items were held back ({some_of(late)}) {when}")
 

@@ -177,7 +177,7 @@ def leaving_of(ws: "Workspace", ids: Sequence[str], engine: Engine, progress: Pr
     """What leaves of these samples, those that are held back left out; what was not examined before is now."""
     bounds, side = Bounds(ws.config.fetch.max_pixels, 1, ws.config.fetch.max_frames), ws.config.export.max_side
     work = Make(ws.blobs, bounds, side)
-    held = inactive(ws.catalog, ids)
+    held = inactive(ws.catalog)
     lost = {one: BYTES for one in ids if one not in held and not ws.blobs.path(one).is_file()}
     left_out = lost | {one: held[one] for one in ids if one in held}
     mark = fingerprint(NAME, leaving.VERSION, PIL.__version__, bounds.max_pixels, bounds.max_frames, side)
