@@ -106,13 +106,13 @@ def export_also(
     rows = Rows(release.rows, {})
     check_rows(ws, rows)
     asked = check_screened(ws, gate, rows)
-    _check_held(ws, rows, f"since release {version} was made; a higher version leaves them out")
+    _check_held(ws, rows, f"since release {version} was made", "a higher version leaves them out")
     check_acknowledged(release, missing, acknowledged)
     written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged)
     for name, one in missing.items():
         with disk(), aside(ws.work / "exports" / version, name) as folder:
             digests = written.write(name, one, folder)
-            _check_held(ws, rows, "while this was written; nothing is left of it")
+            _check_held(ws, rows, "while this was written", "nothing is left of it")
         remember(ws, f"exports/{version}/{name}", digests)
         ws.catalog.log("export", version, {"format": name, "acknowledged": acknowledged})
     return {
@@ -177,7 +177,7 @@ def _record(ws: "Workspace", rows: Rows, release: Manifest, digests: Mapping[str
     ws.catalog.log("export", version, {"sha256": sha256, "rows": release.header["rows"]})
     parent = release.header["parent"]
     with ws.catalog.tx() as db:
-        _check_held(ws, rows, "while this was written; export again")
+        _check_held(ws, rows, "while this was written", "export again")
         db.execute(
             "INSERT INTO releases (version, sha256, parent, created_at, run) VALUES (?, ?, ?, ?, ?)",
             (version, sha256, parent and parent["version"], now(), ws.catalog.run),
@@ -194,12 +194,12 @@ def withdraw_unfinished(ws: "Workspace", but: str | None = None) -> None:
         _withdraw(ws, left)
 
 
-def _check_held(ws: "Workspace", rows: Rows, when: str) -> None:
+def _check_held(ws: "Workspace", rows: Rows, when: str, remedy: str) -> None:
     """Refuse rows of which one is held back, but for lost bytes alone, or was taken down; GateError."""
     ids = {sample for sample, _ in rows.ids()}
     out = inactive(ws.catalog)
     if late := [one for one in ids if out.get(one, BYTES) != BYTES]:
-        raise GateError(f"{len(late)} items were held back ({some_of(late)}) {when}")
+        raise GateError(f"{len(late)} items were held back {when} ({some_of(late)}); {remedy}")
 
 
 def _withdraw(ws: "Workspace", version: str) -> None:
