@@ -144,9 +144,7 @@ def formats(config: "Config", named: "Sequence[str]" = ()) -> dict[str, Any]:
 
     ours = {called(Plugin(use)): use for use in config.export.formats}
     if strange := [name for name in named if own_file(name) and name not in ours]:
-        raise UsageError(
-            f"format {strange[0]}: one's own is named in [export] formats, and then by its name here"
-        )
+        raise UsageError(f"format {strange[0]}: one's own is named in [export] formats, and then by its name here")
     uses = [ours.get(name, name) for name in named] if named else config.export.formats
     tables = [Plugin(use, where="export.formats") for use in uses]
     places = {called(one): one.use for one in tables}

@@ -128,7 +128,7 @@ def estimated(
 
 
 def exported(
-    session: Session, ws: Workspace, version: str, formats: Sequence[str] = (), acknowledged: str | None = None
+    session: Session, ws: Workspace, version: str | None, formats: Sequence[str] = (), acknowledged: str | None = None
 ) -> Mapping[str, Any]:
     """Write a release, in the formats that are named, or that are configured; one that exists in those that it lacks,
     where some are named."""
@@ -136,10 +136,10 @@ def exported(
 
     gate = configured.gate(ws.config, ws.catalog)
     gone = lost.note(ws)
-    known = ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (version,))
-    write = export_also if known and formats else export
-    asked = configured.formats(ws.config, formats)
-    return write(ws, version, asked, session.progress, gate, session.engine(ws.config), acknowledged) | gone
+    asked, given = configured.formats(ws.config, formats), (session.engine(ws.config), acknowledged)
+    if formats and version and ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (version,)):
+        return export_also(ws, version, asked, session.progress, gate, *given) | gone
+    return export(ws, version, asked, session.progress, gate, *given) | gone
 
 
 def trained(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]:

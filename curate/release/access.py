@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from curate.errors import StoreError, UsageError
 from curate.records import SPLITS, Manifest
 from curate.release.exported import Folder
-from curate.release.reader import HEADER, load
+from curate.release.reader import HEADER, load, without
 from curate.store import lookup
 from curate.store.blobs import LocalBlobs
 from curate.store.eligibility import inactive
@@ -94,11 +94,8 @@ class Release:
     def _rows(self, split: str) -> Any:
         if split not in self.manifest.rows:
             raise UsageError(f"'{split}' is no split; there are: {', '.join(SPLITS)}")
-        import pyarrow as pa
-
         rows = self.manifest.rows[split]
-        kept = pa.array([one not in self.held for one in rows.column("id").to_pylist()], pa.bool_())
-        return rows.filter(kept) if self.held else rows
+        return without(rows, self.held) if self.held else rows
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{split} {len(rows):,}" for split, rows in self.manifest.rows.items())

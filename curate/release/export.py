@@ -29,30 +29,33 @@ if TYPE_CHECKING:
     from curate.progress import Progress
     from curate.store.workspace import Workspace
 from curate.release.formats import Formats, check_acknowledged, is_media
-from curate.release.gates import check_leakage, check_learnt, check_rows, check_screened, some_of
+from curate.release.gates import check_leakage, check_learnt, check_licenses, check_rows, check_screened, some_of
 from curate.release.header import coverage_of, header_of
 from curate.release.provenance import provenance_of
-from curate.release.versions import check_released, check_version
+from curate.release.versions import check_released, check_version, settle
 
 log = logging.getLogger(__name__)
 
 
 def export(
-    ws: "Workspace", version: str, formats: Mapping[str, ReleaseFormat], progress: "Progress", gate: Gate,
+    ws: "Workspace", version: str | None, formats: Mapping[str, ReleaseFormat], progress: "Progress", gate: Gate,
     engine: Engine | None = None, acknowledged: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Freeze the labelled survivors as release `version`, and write it in each format.
+    """Freeze the labelled survivors as release `version` (None: the next by Croissant's rule), in each format.
 
     `acknowledged`: who answers for it, and why, that pictures of classes that are not safe leave. Raises UsageError for
-    a version that exists, is none or is no higher one, where nothing is labelled, or where the labels learnt from
-    samples that are tested on now; GateError if a gate refuses. Killed anywhere, it has made no release, and made again
-    it is the same to the byte.
+    a version that exists, is none, is no higher one or too small for what changed, where nothing is labelled, or where
+    the labels learnt from samples that are tested on now; GateError if a gate refuses. Killed anywhere, it has made no
+    release, and made again it is the same to the byte.
     """
-    check_version(ws, version)
+    if version is not None:
+        check_version(ws, version)
     with disk():
         with progress.stage("export", 3) as step:
             rows = collect(ws)
-            check_rows(ws, rows)
+            check_rows(rows)
+            version, changes = settle(ws, version, rows)
+            check_licenses(ws, rows)
             check_learnt(ws, rows)
             asked = check_screened(ws, gate, rows)
             covered, header = coverage_of(ws), header_of(ws, version, rows, gate, asked)
@@ -80,6 +83,7 @@ def export(
     return {
         **covered,
         "version": version,
+        "step": changes and changes.level(),
         "path": str(release.path),
         "formats": {name: str(ws.work / "exports" / version / name) for name in sorted(formats)},
         **_left_out(written, formats),
@@ -104,7 +108,7 @@ def export_also(
     missing = {name: one for name, one in formats.items() if not is_kept(ws, f"exports/{version}/{name}")}
     release = load(ws.work / "releases" / version)
     rows = Rows(release.rows, {})
-    check_rows(ws, rows)
+    check_licenses(ws, rows)
     asked = check_screened(ws, gate, rows)
     _check_held(ws, rows, f"since release {version} was made", "a higher version leaves them out")
     check_acknowledged(release, missing, acknowledged)

@@ -313,7 +313,7 @@ def test_what_is_held_back_while_a_release_is_written_is_not_in_it(
     ws = stocked(tmp_path, [Item("a"), Item("b")])
     one, other = (row[0] for row in ws.catalog.all("SELECT id FROM samples ORDER BY id"))
     with monkeypatch.context() as patch:
-        late = lambda *_: quarantine(ws.catalog, one, "seen just now", actor="ann") and {}  # noqa: E731
+        late: Any = lambda *_: quarantine(ws.catalog, one, "seen just now", actor="ann") and {}  # noqa: E731
         patch.setattr(verb, "_write_formats", late)
         with pytest.raises(GateError, match="1 items were held back while"):
             released(ws)
