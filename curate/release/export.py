@@ -25,7 +25,8 @@ from curate.store.witnesses import EXPORTING
 if TYPE_CHECKING:
     from curate.progress import Progress
     from curate.store.workspace import Workspace
-from curate.release.gates import check_leakage, check_learnt, check_rows, check_screened, some_of
+from curate.release.checked import check
+from curate.release.gates import check_leakage, some_of
 from curate.release.header import coverage_of, header_of
 from curate.release.provenance import provenance_of
 from curate.release.versions import check_version
@@ -44,17 +45,15 @@ def export(
     """
     check_version(ws, version)
     with progress.stage("export", 4) as step, disk():
-        rows = collect(ws)
-        check_rows(ws, rows)
-        check_learnt(ws, rows)
-        asked = check_screened(ws, gate, rows)
+        checked = check(ws, collect(ws), gate)
+        rows, asked = checked.rows, checked.asked
         covered = coverage_of(ws)
         step()
         if (left := ws.catalog.get(EXPORTING)) not in (None, version):
             _withdraw(ws, left)  # of a run that was killed
         ws.catalog.set(EXPORTING, version)
         with aside(ws.work / "releases", version) as folder:
-            _write(ws, rows, folder, covered, header_of(ws, version, rows, gate, asked))
+            _write(ws, rows, folder, covered, header_of(ws, version, rows, gate, asked) | checked.header)
             step()
             check_leakage(ws, load(folder))
         release = load(ws.work / "releases" / version)
@@ -67,6 +66,8 @@ def export(
             _withdraw(ws, version)
             raise
     _warn(release)
+    for warning in checked.warnings():
+        log.warning("release %s: %s", version, warning)
     for one in filter(None, (gate.banner, gate.lacking, asked.lacking and f"{asked.lacking}; release.json says so")):
         progress.note(f"screening: {one}")
     return {
@@ -78,6 +79,7 @@ def export(
         "excluded": dict(rows.excluded),
         "vanished": release.header["vanished"],
         "unscreened": asked.unscreened,
+        **checked.facts,
         "sha256": sha256,
     }
 
