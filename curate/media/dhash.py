@@ -24,7 +24,10 @@ def hashes(thumbs: "np.ndarray") -> "tuple[np.ndarray, np.ndarray, np.ndarray, n
     """
     import numpy as np
 
-    found = [_hashes(thumbs[at : at + _ROWS]) for at in range(0, len(thumbs), _ROWS)] or [_hashes(thumbs)]
+    found = [_hashes(thumbs[at : at + _ROWS]) for at in range(0, len(thumbs), _ROWS)]
+    if not found:
+        none = np.zeros((0, SIDE), dtype=np.uint8)
+        return none, none, none, np.zeros(0, dtype=np.float32)
     across, down, blocks, quality = (np.concatenate(some) for some in zip(*found, strict=True))
     return across, down, blocks, quality
 
@@ -32,15 +35,13 @@ def hashes(thumbs: "np.ndarray") -> "tuple[np.ndarray, np.ndarray, np.ndarray, n
 def _hashes(thumbs: "np.ndarray") -> "tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]":
     import numpy as np
 
-    grey = thumbs.reshape(-1, THUMB, THUMB).astype(np.float32)
+    grey = thumbs.reshape(len(thumbs), THUMB, THUMB).astype(np.float32)
     eight, nine = _areas(SIDE), _areas(SIDE + 1)
     across = np.diff(eight @ grey @ nine.T, axis=2).reshape(len(grey), -1)
     down = np.diff(nine @ grey @ eight.T, axis=1).reshape(len(grey), -1)
     blocks = (eight @ grey @ eight.T).reshape(len(grey), -1)
-    steps = (
-        np.minimum(np.median(np.abs(across), axis=1), np.median(np.abs(down), axis=1)) if len(grey) else across[:, 0]
-    )
-    bits = (across > 0, down > 0, blocks > np.median(blocks, axis=1, keepdims=True)) if len(grey) else [across > 0] * 3
+    steps = np.minimum(np.median(np.abs(across), axis=1), np.median(np.abs(down), axis=1))
+    bits = (across > 0, down > 0, blocks > np.median(blocks, axis=1, keepdims=True))
     packed = [np.packbits(one, axis=1) for one in bits]
     return packed[0], packed[1], packed[2], steps / np.float32(THUMB * THUMB)
 

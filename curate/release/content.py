@@ -29,7 +29,7 @@ def check_sources(rows: Rows) -> dict[str, Any]:
 
     bare: list[str] = []
     for table in rows.tables.values():
-        none = pc.or_(pc.equal(table.column("source"), ""), pc.equal(table.column("ref"), ""))
+        none = pc.and_(pc.equal(table.column("source"), ""), pc.equal(table.column("ref"), ""))
         bare += table.column("id").filter(none).to_pylist()
     if bare:
         raise GateError(

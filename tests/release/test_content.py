@@ -1,6 +1,7 @@
 """The gates over labels and sources, and what is remarked: each refuses a planted fault, and none speaks of nothing."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,8 +13,9 @@ from curate.config import Config, ExportConfig
 from curate.errors import GateError
 from curate.records import SPLITS, Axis, Taxonomy
 from curate.release import content, remarks
+from curate.release.export import export
 from curate.release.rows import Rows
-from tests.support.releases import AXES
+from tests.support.releases import AXES, QUIET, SCREENED, Item, stocked
 
 ROW = {"label": "neutral", "label_source": "weak", "source": "urllist", "ref": "a:1", "url": None}
 
@@ -39,10 +41,9 @@ def workspace(axes: tuple[Axis, ...] = (Axis(),), **export: Any) -> Any:
 # -- sources ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("lacking", ["source", "ref"])
-def test_an_item_without_a_source_is_refused(lacking: str) -> None:
+def test_an_item_without_a_source_is_refused() -> None:
     with pytest.raises(GateError, match=r"source: 1 of 3 items have none .*`curate fetch`"):
-        content.check_sources(rows(train=[{}, {lacking: ""}], test=[{}]))
+        content.check_sources(rows(train=[{}, {"source": "", "ref": ""}], test=[{}]))
     assert content.check_sources(rows(train=[{}], test=[{}])) == {"rows": 2, "verdict": "passed"}
     assert content.check_sources(rows())["verdict"] == "none: there are no rows"
 
@@ -211,3 +212,30 @@ def test_many_rows_are_held_against_train_within_the_bound(monkeypatch: pytest.M
     found = nearest(monkeypatch, rng.normal(size=(40, 4)), rng.normal(size=(30, 4)))
     assert (found["test"], found["of"]) == (10, 30)
     assert sum(found["histogram"].values()) == 10
+
+
+# -- in a workspace --------------------------------------------------------------------------------------------------
+
+
+def test_what_no_source_mentions_is_refused_and_not_met_with_a_traceback(tmp_path: Path) -> None:
+    ws = stocked(tmp_path, [Item("a"), Item("b")])
+    with ws.catalog.tx() as db:
+        db.execute("DELETE FROM mentions WHERE candidate = (SELECT min(candidate) FROM mentions)")
+    with pytest.raises(GateError, match=rf"source: 1 of 2 items have none .*{Item('a').id}"):
+        export(ws, "1.0.0", {}, QUIET, SCREENED)
+    assert not ws.catalog.all("SELECT 1 FROM releases")
+
+
+def test_a_machine_that_is_not_sure_enough_gives_no_label(tmp_path: Path) -> None:
+    unsure = {"content": ("neutral", 0.4)}
+    items = [
+        Item("sure"),
+        Item("unsure", weak=unsure),
+        Item("judged", "test", weak=unsure, people={"content": {"ann": "neutral"}}),
+    ]
+    ws = stocked(tmp_path, items, replace(Config(), export=ExportConfig(min_probability=0.5)))
+    found = export(ws, "1.0.0", {}, QUIET, SCREENED)
+    assert found["excluded"] == {"below_min_probability": 1}
+    assert found["rows"] == {"train": 1, "val": 0, "test": 1}
+    assert found["test_labels"] == "human"
+    assert found["gates"]["test_labels"] == "passed (1 rows)"
