@@ -8,6 +8,7 @@ Ends with 1 where one hard pair is taken for a copy that dedupe does not take fo
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from benchmarks import transforms
 from benchmarks.altered import ALTERED, make, make_strangers
 from benchmarks.corpus import cache
 from curate.dedupe import second_look
-from curate.media import dhash, pdq, phash
+from curate.media import pdq, phash
 
 BEGIN, END = "<!-- benchmarks.second_look: begin -->", "<!-- benchmarks.second_look: end -->"
 
@@ -53,12 +54,10 @@ def main() -> None:
 
 def second(ours: dict[str, np.ndarray], pairs: np.ndarray) -> np.ndarray:
     """Which pairs the second look takes for copies: bool[m]."""
-    *three, quality = dhash.hashes(ours["thumb"])
-    told = (quality >= second_look.QUALITY)[pairs].all(axis=1)
-    asked = np.flatnonzero(told)
-    asked = asked[second_look.by_bits(np.stack(three, axis=1), pairs[asked])]
-    found = np.zeros(len(pairs), dtype=bool)
-    found[asked] = second_look.borne_out(ours["pdq"][:, 0], ours["thumb"], pairs[asked])
+    looks, told = second_look.looks(ours["thumb"], ours["phash"][:, 0])
+    found = told[pairs].all(axis=1) & (transforms._bits(looks)(pairs) <= second_look.RADIUS)
+    for near in (partial(second_look.by_bits, ours["pdq"][:, 0]), partial(second_look.by_thumbs, ours["thumb"])):
+        found[found] = near(pairs[found])
     return found
 
 

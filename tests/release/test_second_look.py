@@ -24,7 +24,7 @@ from curate.release.reader import load
 from curate.store.workspace import Workspace
 from tests.support.builders import bare, far_pdq
 from tests.support.pictures import photograph, texture
-from tests.support.releases import QUIET, SCREENED, Item, stocked
+from tests.support.releases import QUIET, SCREENED, Item, far, stocked
 
 SHARES = {"train": 0.4, "val": 0.3, "test": 0.3}
 DROP = ExportConfig(splits=SHARES, on_suspect="drop")
@@ -42,10 +42,10 @@ def off(hashed: bytes, bits: int) -> bytes:
 
 
 def planted(ws: Workspace, two: tuple[str, str], thumbs: tuple[bytes, bytes], apart: int = 40) -> None:
-    """Give two samples thumbnails, and PDQs so many bits apart; their pHashes stay far from each other."""
-    first = far_pdq(two[0]).hashes
-    for one, seen, hashed in zip(two, thumbs, (first, off(first, apart)), strict=True):
-        row = cast(phash.HashRow, bare(Item(one).phash) | {"quality": 20.0, "thumb": seen})
+    """Give two samples thumbnails, PDQs so many bits apart, and pHashes two bits further than a group reaches."""
+    first, lows = far_pdq(two[0]).hashes, [far(1), bytes([far(1)[0] ^ 255, far(1)[1] ^ 15, *far(1)[2:]])]
+    for one, seen, hashed, low in zip(two, thumbs, (first, off(first, apart)), lows, strict=True):
+        row = cast(phash.HashRow, bare(low) | {"quality": 20.0, "thumb": seen})
         hashes.write(ws, [hashes.Found(one, row, (pdq.Pdq(pdq.MAIN, hashed, 100),))], "z")
 
 
@@ -126,22 +126,12 @@ def test_nothing_is_refused_by_one_hash_alone(tmp_path: Path) -> None:
         released(ws, "2.0.0")
 
 
-def test_each_radius_is_asked() -> None:
-    plain = np.zeros((1, 3, 8), dtype=np.uint8)
-    for which, radius in enumerate((second_look.RADIUS, second_look.DOWN, second_look.BLOCKS)):
-        for bits, near in ((radius, True), (radius + 1, False)):
-            other = plain.copy()
-            other[0, which] = np.packbits(np.arange(64) < bits)
-            pair = np.array([[0, 1]])
-            assert second_look.by_bits(np.concatenate([plain, other]), pair).tolist() == [near]
-
-
-def test_thumbnails_are_asked_in_whole_numbers() -> None:
+def test_thumbnails_bear_out_what_differs_by_light_alone() -> None:
     rng = np.random.default_rng(0)
     one = rng.integers(0, 200, (1, 1024), dtype=np.uint8)
     thumbs = np.concatenate([one, one + 40, rng.integers(0, 256, (1, 1024), dtype=np.uint8), np.full_like(one, 9)])
-    pairs, same = np.array([[0, 1], [0, 2], [0, 3], [3, 3]]), np.zeros((4, 32), dtype=np.uint8)
-    assert second_look.borne_out(same, thumbs, pairs).tolist() == [True, False, False, False]
+    pairs = np.array([[0, 1], [0, 2], [0, 3], [3, 3]])
+    assert second_look.by_thumbs(thumbs, pairs).tolist() == [True, False, False, False]
 
 
 def test_one_split_holds_nothing_to_compare(tmp_path: Path) -> None:
