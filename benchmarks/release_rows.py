@@ -105,7 +105,7 @@ class _Hashes(dedupe._Hashes):
         """Each with a grain that its copies do not share."""
         fields = self.drawn[self.look[rows]].astype(np.float32)
         found = (self.spread @ fields @ self.spread.T).reshape(len(fields), -1).astype(np.uint8)
-        return found + self.rng.integers(0, 3, found.shape, dtype=np.uint8)
+        return np.asarray(found + self.rng.integers(0, 3, found.shape, dtype=np.uint8))
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def second(ours: dict[str, np.ndarray], pairs: np.ndarray) -> np.ndarray:
     found = told[pairs].all(axis=1) & (transforms._bits(looks)(pairs) <= second_look.RADIUS)
     for near in (partial(second_look.by_bits, ours["pdq"][:, 0]), partial(second_look.by_thumbs, ours["thumb"])):
         found[found] = near(pairs[found])
-    return found
+    return np.asarray(found)
 
 
 def _said(world: transforms.World, missed: np.ndarray, new: dict[str, np.ndarray]) -> list[str]:

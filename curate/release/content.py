@@ -3,7 +3,7 @@
 Each gate says over how many rows it looked; over none there is no verdict.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import GateError
@@ -88,7 +88,7 @@ def check_people(ws: "Workspace", rows: Rows) -> dict[str, Any]:
     return looked(test.num_rows, "" if test.num_rows else "test holds no rows", human=human, least=least)
 
 
-def whose(found: dict[str, Any]) -> str:
+def whose(found: Mapping[str, Any]) -> str:
     """Whose word a figure on the test split is held against, of what `check_people` found: WEAK unless people's are
     asked for, or all are theirs."""
     if found["rows"] and found["human"] == found["rows"]:
@@ -96,7 +96,7 @@ def whose(found: dict[str, Any]) -> str:
     return MIXED if found["least"] else WEAK
 
 
-def about(found: dict[str, Any]) -> str | None:
+def about(found: Mapping[str, Any]) -> str | None:
     """A line for whoever is about to quote a figure; None where all test labels are people's."""
     if whose(found) == HUMAN or not found["rows"]:
         return None
