@@ -54,22 +54,13 @@ class Checked:
 
 
 def check(ws: "Workspace", rows: Rows, gate: Gate) -> Checked:
-    """Ask every gate of these rows; GateError where one refuses, UsageError where there is nothing to release."""
-    gates.check_rows(ws, rows)
+    """Ask every gate of these rows; GateError where one refuses, UsageError where labels learnt from test."""
     gates.check_learnt(ws, rows)
     asked = gates.check_screened(ws, gate, rows)
-    sources = content.check_sources(rows)
-    rows, second = second_look(ws, rows)
-    config = ws.config.export
-    found = {
-        "screened": looked(rows.count, "" if gate.required else "[screening] required = false"),
-        "licence": looked(rows.count, "" if config.require_license else "[export] require_license = false"),
-        "sources": sources,
-        "near": looked(rows.count, _alone(rows)),
-        "second_look": second,
-        "classes": content.check_classes(ws, rows),
-        "test_labels": content.check_people(ws, rows),
-    }
+    found = {"screened": looked(rows.count, "" if gate.required else "[screening] required = false")}
+    rows, found["second_look"] = second_look(ws, rows)
+    found |= {name: act() for name, act in content.asked(ws, rows).items()}
+    found["near"] = looked(rows.count, _alone(rows))
     return Checked(rows, asked, found, remarks.host(rows), remarks.nearest(ws, rows))
 
 

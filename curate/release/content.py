@@ -3,12 +3,12 @@
 Each gate says over how many rows it looked; over none there is no verdict.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import GateError
 from curate.records import SPLITS
-from curate.release.gates import some_of
+from curate.release.gates import check_licenses, some_of
 from curate.release.rows import Rows
 
 if TYPE_CHECKING:
@@ -21,6 +21,21 @@ HUMAN, WEAK, MIXED = "human", "weak", "mixed"
 def looked(rows: int, why: str = "", **more: Any) -> dict[str, Any]:
     """What a gate says that refused nothing: over how many rows it looked, and whether that is a verdict at all."""
     return {"rows": rows, "verdict": f"none: {why or 'there are no rows'}" if why or not rows else "passed"} | more
+
+
+def asked(ws: "Workspace", rows: Rows) -> dict[str, Callable[[], dict[str, Any]]]:
+    """The gates by name, to be asked of these rows."""
+    return {
+        "licence": lambda: _licences(ws, rows),
+        "sources": lambda: check_sources(rows),
+        "classes": lambda: check_classes(ws, rows),
+        "test_labels": lambda: check_people(ws, rows),
+    }
+
+
+def _licences(ws: "Workspace", rows: Rows) -> dict[str, Any]:
+    check_licenses(ws, rows)
+    return looked(rows.count, "" if ws.config.export.require_license else "[export] require_license = false")
 
 
 def check_sources(rows: Rows) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,11 +98,8 @@ def collect(ws: "Workspace") -> Rows:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    axes, sets = ws.config.taxonomy.axes, samples.collapse_sets(ws.catalog)
-    known = [final.columns(ws, axis, sets) for axis in axes]
-    stored = _stored(ws.catalog, sets.ids)
-    reasons = _reasons(ws, stored, known)
-    kept = np.setdiff1d(np.arange(len(sets.ids)), list(reasons))
+    axes, known, stored, out = ws.config.taxonomy.axes, *_judged(ws)
+    kept = np.setdiff1d(np.arange(len(stored["id"])), list(out))
     some = {name: column.take(kept) for name, column in stored.items()}
     votes = views.votes(ws.catalog, axes[0].name, ws.config.taxonomy.version)
     said = _labels(known[0], kept) | {"votes": [canonical(by) if (by := votes.get(one)) else None
@@ -113,7 +110,22 @@ def collect(ws: "Workspace") -> Rows:
     wanted = schema(axes)
     whole = pa.table([_as(said.get(one.name, some.get(one.name)), one.type) for one in wanted], schema=wanted)
     tables = {split: whole.filter(pc.equal(whole.column("split"), split)).combine_chunks() for split in SPLITS}
-    return Rows(tables, dict(sorted(Counter(reasons.values()).items())))
+    return Rows(tables, dict(sorted(Counter(out.values()).items())))
+
+
+def reasons(ws: "Workspace", ids: Collection[str]) -> dict[str, str | None]:
+    """Why each of these would be in no release now; None of what would be. Those that nobody knows of are left out."""
+    asked = set(ids)
+    _, stored, out = _judged(ws)
+    return {one: out.get(row) for row, one in enumerate(stored["id"].to_pylist()) if one in asked}
+
+
+def _judged(ws: "Workspace") -> "tuple[list[Columns], dict[str, pa.Array], dict[int, str]]":
+    """Labels on each axis, what the catalog has of each stored sample, by id, and why some of them are not released."""
+    sets = samples.collapse_sets(ws.catalog)
+    known = [final.columns(ws, axis, sets) for axis in ws.config.taxonomy.axes]
+    stored = _stored(ws.catalog, sets.ids)
+    return known, stored, _reasons(ws, stored, known)
 
 
 def _origins(catalog: "Catalog", parents: "pa.Array", ids: "pa.Array") -> "dict[str, pa.Array]":
