@@ -64,7 +64,7 @@ def _read(catalog: "Catalog", ids: "pa.Array") -> "tuple[dict[str, pa.Array], np
         scan = Scan(said, "mentions", "candidate", "candidate, source, ref", (), ("candidate",), _TOLD, mixed=True)
         mentions = columns.read(db, scan, among=found["candidate"].to_numpy())
         many = np.array([row[0] for row in db.execute(_MANY)], dtype=np.int64)
-    found |= columns.align(columns.first(mentions, "candidate"), "candidate", found["candidate"])
+    found = columns.align(columns.first(mentions, "candidate"), "candidate", found["candidate"]) | found
     rows = columns.rows(found["sample"], ids)
     named = np.flatnonzero((rows >= 0) & found["source"].is_valid().to_numpy(zero_copy_only=False))
     counts = np.bincount(rows[named], minlength=len(ids))
