@@ -194,7 +194,7 @@ def _accused(
 
 def vanished(ws: "Workspace", axis: Axis, given: Collection[str]) -> list[str]:
     """The classes that sources declare of samples and that are not among those given, in the axis's order."""
-    declared = {label for said in samples.declared(ws.catalog, axis.name).values() for label in said}
+    declared = samples.declared_classes(ws.catalog, axis.name)
     return [name for name in axis.classes if name in declared and name not in given]
 
 
