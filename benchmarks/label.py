@@ -11,6 +11,7 @@ user's, asked row by row: one reads columns, the other what is written. 2 % of t
 import argparse
 import importlib
 import json
+import os
 import random
 import re
 import resource
@@ -156,10 +157,20 @@ def made(root: Path, n: int) -> None:
     (root / "curate.toml").write_text(CONFIG + "".join(tables))
     (root / "mine.py").write_text(MINE)
     ws = Workspace(root, Config())
+    _blobs(ws)
     _words(ws)
     _scores(ws)
     ws.catalog.checkpoint()
     ws.close()
+
+
+def _blobs(ws: Workspace) -> None:
+    """Files as large as the samples, with nothing in them."""
+    for one, size in ws.catalog.iterate_tuples("SELECT id, bytes FROM samples"):
+        path = ws.blobs.path(one)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.truncate(path, size)
 
 
 def _words(ws: Workspace) -> None:

@@ -47,4 +47,4 @@ def _numbers(values: "np.ndarray") -> "np.ndarray":
 def _single(value: Any) -> "np.ndarray":
     import numpy as np
 
-    return np.array([value], dtype=np.float64 if isinstance(value, (int, float)) else object)
+    return np.array([value], dtype=object if value is None or isinstance(value, str) else np.float64)
