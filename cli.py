@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 for _command in (
     admin.init, admin.new, fetch.fetch, dedupe.dedupe, label.label, functions.functions, people.queue, review.review,
-    people.adjudicate, estimate.estimate, release.export, train.train, run.run, check.check, admin.status,
+    people.adjudicate, estimate.estimate, release.export, release.diff, train.train, run.run, check.check, admin.status,
     report.report, admin.log, screening.quarantine, takedown.takedown, release.share, verify.verify, admin.doctor,
     demo.demo,
 ):  # fmt: skip

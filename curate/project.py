@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.admin import configured, stages
 from curate.admin.incidents import Incidents
+from curate.admin.releases import Releases
 from curate.admin.result import Estimates, Result
 from curate.admin.session import NO_CONTACT, Session, interruptible, interruptions, refuse
 from curate.admin.tables import Tables
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @interruptions
 @dataclass(frozen=True)
-class Project(Tables, Incidents):
+class Project(Tables, Releases, Incidents):
     """A folder with curate.toml and the workspace beside it.
 
     It holds nothing open: each method opens the workspace, and those that write hold its lock and record their run, as
@@ -131,14 +132,6 @@ class Project(Tables, Incidents):
         often people bear them out; writes functions.html with examples of each vote, obscured, and nothing else."""
         at_least(1, size=size)
         return Result(self.session.read(lambda ws: stages.tried(self.session, ws, Path(file), size)))
-
-    def export(self, version: str) -> "Release":
-        """Freeze a release behind the gates; raises GateError where one refuses."""
-        from curate.release.access import released
-
-        with self.session.drive("export") as ws:
-            ws.said = facts = stages.exported(self.session, ws, version)
-            return released(ws, version, facts)
 
     def train(self, version: str) -> Result:
         """Train and measure the baseline classifier on a release."""
@@ -257,13 +250,6 @@ class Project(Tables, Incidents):
 
         with self.session.drive("takedown") as ws:
             return Result(deleted(ws, reason))
-
-    def share(self, version: str, to: str) -> Result:
-        """Write down who was given a release, so that a takedown can name them. Sends nothing."""
-        from curate.release.share import share
-
-        with self.session.drive("share") as ws:
-            return Result(share(ws, version, to))
 
     # -- looking after it ----------------------------------------------------------------------------------------------
 

@@ -127,7 +127,7 @@ def estimated(
     return estimate(ws, Asked(found, queue, judged, plan), labelers)
 
 
-def exported(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]:
+def exported(session: Session, ws: Workspace, version: str | None) -> Mapping[str, Any]:
     """Write a release, in the formats that are configured."""
     from curate.release.export import export
 

@@ -6,7 +6,7 @@ survives. It is *released* where it survives, dedupe has seen it and lets it in,
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,16 +59,10 @@ def unreleased(one: Standing, labelled: bool, withheld: str | None, shows_minors
     return "may_depict_minors" if shows_minors else None
 
 
-def inactive(catalog: Catalog, ids: Iterable[str] | None = None) -> dict[str, str]:
-    """Every stored sample that counts nowhere, with the reason: quarantined, withheld and why, taken down. `ids`: those
-    that are asked about, where there are others; of these it may know others, too."""
+def inactive(catalog: Catalog) -> dict[str, str]:
+    """Every stored sample that counts nowhere, with the reason: quarantined, withheld and why, taken down."""
     found = dict.fromkeys(holds.held(catalog), HELD) | holds.withheld(catalog)
-    gone = {row[0] for row in catalog.all("SELECT digest FROM tombstones WHERE kind = 'sha256'")}
-    if gone:  # an older catalog may bring back what was taken down
-        digest = catalog.digester("sha256")
-        stored = ids if ids is not None else (row[0] for row in catalog.iterate_tuples("SELECT id FROM samples"))
-        found |= {one: GONE for one in stored if digest(one) in gone}
-    return found
+    return found | {row[0]: GONE for row in catalog.all("SELECT sample FROM removing")}
 
 
 def standings(catalog: Catalog) -> Iterator[Standing]:
@@ -80,18 +74,15 @@ def standings(catalog: Catalog) -> Iterator[Standing]:
 
 def active(catalog: Catalog) -> "tuple[pa.Array, np.ndarray]":
     """The ids of all that are active, sorted, large_string[n], and which of them survive, bool[n]."""
-    import numpy as np
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     with catalog.reading() as db:
         ids = columns.read(db, columns.Scan({"id": "id"}, "samples", "id"))["id"]
         members = columns.read(db, columns.Scan({"sample": "sample", "other": _OTHER}, "members", "sample"))
     other = columns.align(members, "sample", ids)["other"].fill_null("")
-    held = pa.array(list(inactive(catalog, columns.batches(ids))), pa.large_string())
-    counts = pc.invert(pc.is_in(ids, value_set=held))
+    counts = ~columns.among(list(inactive(catalog)), ids)
     survives: np.ndarray = pc.equal(other, "").to_numpy(zero_copy_only=False)
-    return ids.filter(counts), survives[counts.to_numpy(zero_copy_only=False)]
+    return ids.filter(counts), survives[counts]
 
 
 def survivors(catalog: Catalog) -> list[str]:
