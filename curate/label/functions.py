@@ -245,7 +245,7 @@ def check(functions: Sequence["LabelingFunction"], axis: Axis) -> None:
 
 
 def vote(
-    functions: Sequence["LabelingFunction"], axis: Axis, rows: Callable[[int, int], list[Any]], n: int, step: "Step"
+    functions: Sequence["LabelingFunction"], axis: Axis, rows: Callable[[int, int], Sequence[Any]], n: int, step: "Step"
 ) -> Votes:
     """Ask every function about every row; `rows(start, stop)` gives some of the `n`."""
     import numpy as np
@@ -263,7 +263,7 @@ def vote(
     return votes
 
 
-def _answers(votes: Votes, function: "LabelingFunction", places: Sequence[int], part: list[Any]) -> Sequence[int]:
+def _answers(votes: Votes, function: "LabelingFunction", places: Sequence[int], part: Sequence[Any]) -> Sequence[int]:
     """What one function answers of some rows, as places in `sets`."""
     if (found := _at_once(function, places, getattr(part, "columns", None))) is not None:
         return found

@@ -89,7 +89,7 @@ class Rows(Sequence[Row]):
     @cached_property
     def _each(self) -> list[Row]:
         plain = [values.tolist() if values.ndim == 1 else values for values in self.columns.values()]
-        part = _Part(self._mentions, plain[list(self.columns).index("id")])
+        part = _Part(self._mentions, self.columns["id"].tolist())
         each = enumerate(zip(*plain, strict=True))
         return [Row(dict(zip(self.columns, values, strict=True)), part, place, True) for place, values in each]
 

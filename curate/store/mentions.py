@@ -83,7 +83,8 @@ _T = TypeVar("_T", _Facts, _Upstream)
 
 def _read(text: str, kind: type[_T]) -> _T:
     try:
-        return _DECODERS[kind].decode(text)
+        found: _T = _DECODERS[kind].decode(text)
+        return found
     except msgspec.DecodeError:  # half characters, which json takes
         return msgspec.convert(json.loads(text), kind)
 
