@@ -42,7 +42,10 @@ def _views(ws: Workspace, ids: "pa.Array") -> Iterator[tuple[int, list[StoredIma
     """The samples as labelers see them, BATCH at a time, each time with the place of the first."""
     stored = store_samples.stored(ws.catalog, store_samples.SAMPLE_COLUMNS.split(", "), ids)
     mentions, bounds = Mentions(ws.catalog), Bounds()
-    declared = {axis.name: store_samples.declared_of(ws.catalog, axis.name, ids) for axis in ws.config.taxonomy.axes}
+    taxonomy = ws.config.taxonomy
+    declared = {
+        axis.name: store_samples.declared_of(ws.catalog, axis.name, ids, taxonomy.version) for axis in taxonomy.axes
+    }
     for start in range(0, len(ids), BATCH):
         stop = start + BATCH
         samples = map(Sample, *(values[start:stop].to_pylist() for values in stored.values()))

@@ -2,13 +2,14 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from curate.records import Sample
 from curate.store import columns
 from curate.store.catalog import Catalog, Row
+from curate.store.taxonomies import renamed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,8 +50,14 @@ def some(sql: str, where: str, ids: Sequence[str]) -> tuple[str, tuple[str, ...]
     return sql.format(f"{where} IN (SELECT value FROM json_each(?))"), (json.dumps(list(ids)),)  # noqa: S608
 
 
-def declared(catalog: Catalog, axis: str, ids: Sequence[str] | None = None) -> dict[str, tuple[str, ...]]:
-    """The classes that sources declare for each sample, sorted, each once; of some samples, where they are few."""
+def declared(
+    catalog: Catalog, axis: str, ids: Sequence[str] | None = None, taxonomy: str | None = None
+) -> dict[str, tuple[str, ...]]:
+    """The classes that sources declare for each sample, sorted, each once; of some samples, where they are few.
+
+    `taxonomy`: a class of an earlier version is what a mapping made of it, where that is one class.
+    """
+    now = {} if taxonomy is None else renamed(catalog, axis, taxonomy)
     found: defaultdict[str, set[str]] = defaultdict(set)
     sql = (
         "SELECT DISTINCT c.sample, d.label FROM declared d JOIN candidates c USING (candidate)"
@@ -58,7 +65,7 @@ def declared(catalog: Catalog, axis: str, ids: Sequence[str] | None = None) -> d
     )
     asked, params = (sql.format(""), ()) if ids is None else some(sql, "AND c.sample", ids)
     for name, label in catalog.iterate(asked, (axis, *params)):
-        found[name].add(label)
+        found[name].add(_meant(label, now))
     return {name: tuple(sorted(labels)) for name, labels in found.items()}
 
 
@@ -98,8 +105,12 @@ def first_urls(catalog: Catalog, ids: "pa.Array") -> "pa.Array":
     return found["url"].take(pa.array(first, mask=first < 0))
 
 
-def declared_of(catalog: Catalog, axis: str, ids: "pa.Array") -> list[tuple[str, ...]]:
-    """The classes that sources declare for each of these samples, which are there once: sorted, each once."""
+def _meant(label: str, now: Mapping[str, Sequence[str]]) -> str:
+    return now[label][0] if len(now.get(label, ())) == 1 else label
+
+
+def declared_of(catalog: Catalog, axis: str, ids: "pa.Array", taxonomy: str) -> list[tuple[str, ...]]:
+    """The classes that sources declare for each of these samples, which are there once: `declared`, in their order."""
     import numpy as np
 
     where = (("d.axis = ?", (axis,)), ("c.sample IS NOT NULL", ()), *_among("c.sample", ids))
@@ -107,7 +118,9 @@ def declared_of(catalog: Catalog, axis: str, ids: "pa.Array") -> list[tuple[str,
     found = catalog.iterate_tuples(sql, [value for _, values in where for value in values])
     samples, said = columns.gathered(found, 2)
     at, labels = columns.rows(samples, ids), said.dictionary_encode()
-    names, codes = np.unique(np.array(labels.dictionary.to_pylist(), dtype=str), return_inverse=True)
+    now = renamed(catalog, axis, taxonomy)
+    meant = [_meant(one, now) for one in labels.dictionary.to_pylist()]
+    names, codes = np.unique(np.array(meant, dtype=str), return_inverse=True)
     each = np.unique((at * max(len(names), 1) + codes[labels.indices.to_numpy()])[at >= 0])
     declared: list[tuple[str, ...]] = [()] * len(ids)
     for row, code in zip(*(one.tolist() for one in divmod(each, max(len(names), 1))), strict=True):
@@ -115,10 +128,11 @@ def declared_of(catalog: Catalog, axis: str, ids: "pa.Array") -> list[tuple[str,
     return declared
 
 
-def declared_classes(catalog: Catalog, axis: str) -> set[str]:
-    """Every class that a source declares for some sample."""
+def declared_classes(catalog: Catalog, axis: str, taxonomy: str) -> set[str]:
+    """Every class that a source declares for some sample, as `declared` has it."""
+    now = renamed(catalog, axis, taxonomy)
     sql = f"SELECT DISTINCT d.label FROM {_DECLARED} WHERE d.axis = ? AND c.sample IS NOT NULL"  # noqa: S608 (a constant)
-    return {row[0] for row in catalog.iterate_tuples(sql, (axis,))}
+    return {_meant(row[0], now) for row in catalog.iterate_tuples(sql, (axis,))}
 
 
 def _among(column: str, ids: "pa.Array") -> Sequence[tuple[str, Sequence[str]]]:
