@@ -237,15 +237,18 @@ class ReviewConfig:
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """How a release is cut and in which formats it leaves."""
+    """How a release is cut and in which formats it leaves; `max_side`: the longer side in px of pictures that do."""
 
     splits: Mapping[str, float] = field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
     salt: str = "curate"
     formats: tuple[PluginName, ...] = ("parquet", "csv")
     require_license: bool = False
+    max_side: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse shares that are not shares."""
+        """Refuse shares that are not shares, and pictures of which nothing can be seen."""
+        if self.max_side is not None and self.max_side < 16:
+            raise ValueError(f"max_side must be at least 16 px, not {self.max_side}")
         if (
             set(self.splits) != set(SPLITS)
             or abs(sum(self.splits.values()) - 1) > 1e-9
