@@ -164,9 +164,9 @@ def _missing(
 ) -> tuple[list[Task], list[str]]:
     """A task for each shard that some labeler's table lacks or covers in part, and for those of its samples that could
     not be decoded the last time; the corrupt parts, removed and named."""
-    held, wanted = holds.held(ws.catalog), None if only is None else frozenset(only)
+    held, asked = holds.held(ws.catalog), None if only is None else frozenset(only)
     shards = {
-        shard: [one for one in ids if one not in held and (wanted is None or one in wanted)]
+        shard: [one for one in ids if one not in held and (asked is None or one in asked)]
         for shard, ids in assign(ws.catalog).items()
     }
     lacking = {shard: list(labelers) for shard, ids in shards.items() if ids}
