@@ -237,12 +237,19 @@ class ReviewConfig:
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """How a release is cut and in which formats it leaves."""
+    """How a release is cut and in which formats it leaves.
+
+    `group_by`: what belongs together, and in one split, beside what looks alike. `split_from`: a CSV file of given
+    splits, by id, page_id, url or path. `test_sources`: names of sources that are the test split, and nothing else.
+    """
 
     splits: Mapping[str, float] = field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
     salt: str = "curate"
     formats: tuple[PluginName, ...] = ("parquet", "csv")
     require_license: bool = False
+    group_by: tuple[Literal["album", "author"], ...] = ("album",)
+    split_from: Path | None = None
+    test_sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse shares that are not shares."""

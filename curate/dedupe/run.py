@@ -9,7 +9,6 @@ label changes perhaps, so it shares a group and is not collapsed away.
 
 import gc
 import time
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ import numpy.typing as npt
 
 from curate.contracts import Engine, Labeler
 from curate.dedupe import conflicts as contradictions
-from curate.dedupe import sharing, similarity
+from curate.dedupe import given, sharing, similarity, ties
 from curate.dedupe.animations import Animations
 from curate.dedupe.conflicts import HumanLabels
 from curate.dedupe.groups import (
@@ -31,7 +30,6 @@ from curate.dedupe.groups import (
     Rows,
     assign,
     cluster_by_representative,
-    hash_split,
     merge_components,
     remembered_pairs,
 )
@@ -40,6 +38,7 @@ from curate.dedupe.membership import Members, contested, write
 from curate.dedupe.search import Stage, by_cosine, by_forms, by_hash, by_orientation, joined
 from curate.dedupe.sharing import Every
 from curate.dedupe.similarity import HashArrays
+from curate.dedupe.strata import Strata, classes_of
 from curate.features import frames, hashes, scores
 from curate.features.detail import DetailMaps
 from curate.media import pdq, phash
@@ -112,8 +111,10 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
     wide for one part; `stages` says what each search took, in seconds.
     """
     started = time.monotonic()
+    rows_given = given.check(ws)  # now, and not after hours
     active = _active(ws.catalog)
     ids = active.ids
+    asked = given.wanted(ws, ids, rows_given)
     done = hashes.complete(ws, ids, engine, progress)
     animated = frames.complete(ws, active.animated, engine, progress)
     if embedder is not None:
@@ -125,11 +126,14 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         shared = near.shared(every)
         step()
         memory = _memory(ws.catalog, ids)
-        groups = merge_components(shared, np.concatenate([_albums(ws.catalog, ids), remembered_pairs(memory)]))
-        grouping = assign(ids, groups, memory, partial(hash_split, ws.config.export.salt, ws.config.export.splits))
-        step()
+        groups = merge_components(shared, np.concatenate([ties.tied(ws, ids), remembered_pairs(memory)]))
         judged = contradictions.judged(ws)
         tight = similarity.tight(looks, near.labels, ws.config.dedupe)
+        strata = Strata(groups, classes_of(ws, ids, judged), tight == np.arange(len(ids)), memory.splits)
+        grouping = assign(
+            ids, groups, memory.beside(asked.splits), partial(strata.draw, ws.config.export.salt, given.shares(ws))
+        )
+        step()
         rows = similarity.several(tight)
         grains = DetailMaps(ws, [ids[row] for row in rows.tolist()], rows, engine, progress)
         animations = Animations(ws, ids, active.frames, engine, progress)
@@ -149,6 +153,9 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
     unread = {*done.unhashed, *grains.unread, *animated.unread, *animations.unread}
     if embedder is not None:
         unread.update(scores.unread(ws, [embedder], ids))
+    ties.warn_of_giants(groups)
+    if asked.lines:
+        given.warn(from_file := given.report(asked, grouping))
     return {
         **over_some(len(ids), len(unread), partial(eligibility.nothing, ws.catalog)),
         "samples": len(ids),
@@ -160,6 +167,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         "contested": contested(ws.catalog),
         "held_out": int(barred.sum()),
         "held_out_upright": upright_only(ws),
+        **({"split_from": from_file} if asked.lines else {}),
         "unhashed": len(done.unhashed),
         "void": done.void,
         "rebuilt": sorted({*done.rebuilt, *animated.rebuilt, *near.rebuilt, *grains.rebuilt, *animations.rebuilt}),
@@ -186,21 +194,6 @@ def _memory(catalog: Catalog, ids: Sequence[str]) -> Memory:
         catalog.iterate_tuples("SELECT sample, split FROM splits"),
         {row[0]: row[1] for row in catalog.iterate("SELECT grp, split FROM floors")},
     )
-
-
-def _albums(catalog: Catalog, ids: Sequence[str]) -> Rows:
-    """The rows that a source published together, in pairs of an album's first one and another: int64[m, 2]."""
-    sql = """
-    SELECT DISTINCT m.source, m.album, c.sample FROM mentions m JOIN candidates c USING (candidate)
-    WHERE m.album IS NOT NULL AND c.sample IS NOT NULL
-    """
-    first: dict[tuple[str, str], int] = {}
-    pairs = []
-    for source, album, sample in catalog.iterate(sql):
-        row = bisect_left(ids, sample)
-        if row < len(ids) and ids[row] == sample:
-            pairs.append((first.setdefault((source, album), row), row))
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
 # -- what is near ----------------------------------------------------------------------------------------------------

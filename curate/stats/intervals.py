@@ -25,6 +25,11 @@ def wilson(right: float, n: int) -> Interval | None:
     return rounded(max(0.0, middle - half)), rounded(min(1.0, middle + half))
 
 
+def half_width(n: int) -> float:
+    """Half the width of the 95 % Wilson interval of a share of n where it is widest, at one half; 0.5 for n = 0."""
+    return rounded(Z / (2 * (n + Z * Z) ** 0.5))
+
+
 def at_most(seen: int, n: int) -> float:
     """How large a share may be of which `seen` of n were found, at 95 % confidence, one-sided (Clopper & Pearson 1934).
 
