@@ -4,13 +4,14 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.contracts import ReleaseFormat
 from curate.errors import GateError
 from curate.records import Manifest
+from curate.release import datasheet
 from curate.release.reader import HEADER, PROVENANCE, files, load
 from curate.release.rows import Rows, collect
 from curate.screening.gate import Gate
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 from curate.release.gates import check_leakage, check_learnt, check_licenses, check_rows, check_screened, some_of
 from curate.release.header import coverage_of, header_of
 from curate.release.provenance import provenance_of
+from curate.release.summary import thin
 from curate.release.versions import check_version, settle
 
 log = logging.getLogger(__name__)
@@ -59,7 +61,8 @@ def export(
         with aside(ws.work / "releases", version) as folder:
             _write(ws, rows, folder, covered, header_of(ws, version, rows, gate, asked))
             step()
-            check_leakage(ws, load(folder))
+            check_leakage(ws, written := load(folder))
+            write(folder / datasheet.NAME, datasheet.datasheet(written).encode())
         release = load(ws.work / "releases" / version)
         step()
         _write_formats(ws.work / "exports", release, formats)
@@ -69,7 +72,7 @@ def export(
         except GateError:
             _withdraw(ws, version)
             raise
-    _warn(release)
+    _warn(release, small := thin(release.rows))
     for one in filter(None, (gate.banner, gate.lacking, asked.lacking and f"{asked.lacking}; release.json says so")):
         progress.note(f"screening: {one}")
     return {
@@ -81,18 +84,24 @@ def export(
         "rows": release.header["rows"],
         "excluded": dict(rows.excluded),
         "vanished": release.header["vanished"],
+        "thin_in_test": small,
         "unscreened": asked.unscreened,
         "sha256": sha256,
     }
 
 
-def _warn(release: Manifest) -> None:
+def _warn(release: Manifest, small: Sequence[Mapping[str, Any]]) -> None:
     """What nobody should have to look for."""
     there = {name for counted in release.header["counts"].values() for name in counted}
     if gone := release.header["vanished"]:
         log.warning("release %s: sources declare %s, and it holds none of that", release.version, ", ".join(gone))
     if len(there) == 1:
         log.warning("release %s: one class only, %s; no classifier can be trained on it", release.version, *there)
+    if small:
+        each = ", ".join(
+            f"{one['class']} {one['rows']:,} (\N{PLUS-MINUS SIGN} {one['half_width']:.2f})" for one in small
+        )
+        log.warning("release %s: few in test, with half a figure's 95 %% interval: %s", release.version, each)
 
 
 def _write(ws: "Workspace", rows: Rows, folder: Path, covered: Mapping[str, Any], header: Mapping[str, Any]) -> None:

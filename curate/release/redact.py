@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import StoreError, UsageError
 from curate.options import Plugin
 from curate.plugins import called, digest_of, make, running
+from curate.release import datasheet
 from curate.release.reader import HEADER, PROVENANCE, REMOVED, files, load
 from curate.store.blobs import write
 from curate.store.file_digests import keep
@@ -109,6 +110,8 @@ def _release(ws: "Workspace", version: str, what: Redaction) -> None:
         _rewrite(path, what)
     text = json.dumps(_header(folder, what), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write(folder / HEADER, text.encode())
+    if (folder / datasheet.NAME).exists():
+        write(folder / datasheet.NAME, datasheet.datasheet(load(folder)).encode())
     after = hashlib.sha256(text.encode()).hexdigest()
     said = {"version": version, "number": number, "receipt": what.receipt, "at": what.at}
     said |= {"before": before, "after": after, "digests": [ws.catalog.digest("sha256", one) for one in what.groups]}
