@@ -192,8 +192,18 @@ def _memory(catalog: Catalog, ids: Sequence[str]) -> Memory:
         ids,
         catalog.iterate_tuples("SELECT sample, grp FROM group_names"),
         catalog.iterate_tuples("SELECT sample, split FROM splits"),
-        {row[0]: row[1] for row in catalog.iterate("SELECT grp, split FROM floors")},
+        _minimum_splits(catalog),
     )
+
+
+def _minimum_splits(catalog: Catalog) -> dict[str, str]:
+    """The strongest split that a group had of members that are not here: taken down, or held back for a while."""
+    found = {row[0]: row[1] for row in catalog.iterate("SELECT grp, split FROM floors")}
+    sql = "SELECT g.grp, s.split FROM group_names g JOIN splits s USING (sample) WHERE g.sample = ?"
+    for sample in eligibility.inactive(catalog):
+        for name, split in catalog.iterate_tuples(sql, (sample,)):
+            found[name] = max(found.get(name, split), split, key=SPLITS.index)
+    return found
 
 
 # -- what is near ----------------------------------------------------------------------------------------------------

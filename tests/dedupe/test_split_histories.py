@@ -18,7 +18,7 @@ from curate.records import SPLITS, Manifest
 from curate.release.diff import between
 from tests.support.changed import applied
 
-SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
+SHARES = {"train": 0.5, "val": 0.2, "test": 0.3}
 COLUMNS = ("id", "label", "split", "group", "label_source", "source", "votes")
 KINDS = pa.schema([*((name, pa.string()) for name in COLUMNS), ("probability", pa.float64())])
 Rows = dict[str, dict[str, Any]]
@@ -36,18 +36,25 @@ class World:
     floors: dict[str, str] = field(default_factory=dict)
     releases: list[Rows] = field(default_factory=list)
     ever: dict[str, str] = field(default_factory=dict)  # the split of all that was ever placed
+    seen: set[tuple[str, str]] = field(default_factory=set)  # all that was ever found to be alike, the gone as well
 
     def dedupe(self, wanted: Mapping[str, str]) -> Rows:
         """What `curate dedupe` does, and the rows that `export` makes of it."""
         ids = sorted(self.classes.keys() - self.held)
         at = {one: row for row, one in enumerate(ids)}
-        memory = Memory.from_remembered(ids, self.names.items(), self.splits.items(), self.floors)
+        least = dict(self.floors)
+        for one in self.held & self.splits.keys():
+            least[self.names[one]] = max(least.get(self.names[one], "train"), self.splits[one], key=SPLITS.index)
+        memory = Memory.from_remembered(ids, self.names.items(), self.splits.items(), least)
         near = np.array([(at[a], at[b]) for a, b in self.alike if a in at and b in at], dtype=np.int64).reshape(-1, 2)
         groups = merge_components(np.arange(len(ids)), np.concatenate([near, remembered_pairs(memory)]))
         classes = np.array([self.classes[one] for one in ids], dtype=np.int64)
         strata = Strata(groups, classes, np.ones(len(ids), dtype=bool), memory.splits)
         asked = np.array([SPLITS.index(wanted[one]) if one in wanted else -1 for one in ids], dtype=np.int64)
         found = assign(ids, groups, memory.beside(asked), partial(strata.draw, "salt", SHARES))
+        for row in np.flatnonzero(memory.minimum_splits >= 0).tolist():
+            self._owe(found.names[row], SPLITS[memory.minimum_splits[row]])
+        self.seen |= {(a, b) for a, b in self.alike if a in at and b in at}
         self.names |= dict(zip(ids, found.names, strict=True))
         self.splits |= {one: SPLITS[split] for one, split in zip(ids, found.splits, strict=True)}
         return {
@@ -55,6 +62,9 @@ class World:
             for row, one in enumerate(ids)
             if found.merged[row] < 0
         }
+
+    def _owe(self, name: str, split: str) -> None:
+        self.floors[name] = max(self.floors.get(name, "train"), split, key=SPLITS.index)
 
     def _row(self, one: str, group: str, split: str) -> dict[str, Any]:
         label = ("neutral", "porn", "sexy")[self.classes[one]]
@@ -65,8 +75,7 @@ class World:
         """As `curate.removal.erase` and `curate.release.redact` do it."""
         name = self.names.get(gone)
         if name is not None and any(one != gone and other == name for one, other in self.names.items()):
-            kept = (self.floors.get(name, "train"), self.splits[gone])
-            self.floors[name] = max(kept, key=SPLITS.index)
+            self._owe(name, self.splits[gone])
         for known in (self.classes, self.names, self.splits):
             known.pop(gone, None)
         self.held.discard(gone)
@@ -88,9 +97,14 @@ def history(seed: int, steps: int) -> Iterator[World]:
         new = [f"{random.randrange(10**6):06d}-{step}-{n}" for n in range(random.randrange(1, 14))]
         world.classes |= {one: random.randrange(3) for one in new}
         there = sorted(world.classes)
-        world.alike += [tuple(random.sample(there, 2)) for _ in range(random.randrange(4)) if len(there) > 1]  # type: ignore[misc]
+        world.alike += [tuple(random.sample(there, 2)) for _ in range(random.randrange(12)) if len(there) > 1]  # type: ignore[misc]
         world.held = {one for one in there if random.random() < 0.1}
-        for gone in random.sample(there, min(len(there) - 1, random.randrange(3))):
+        linked = sorted({one for pair in world.alike for one in pair})
+        leaving = {
+            *random.sample(there, min(len(there) - 1, random.randrange(2))),
+            *random.sample(linked, len(linked) // 4),
+        }
+        for gone in sorted(leaving):
             world.take_down(gone)
         for one in random.sample(sorted(world.classes), min(len(world.classes), 2)):
             world.classes[one] = random.randrange(3)  # somebody labels it otherwise
@@ -120,6 +134,10 @@ def check(world: World) -> None:
     for a, b in world.alike:
         if a in newest and b in newest:
             assert newest[a]["split"] == newest[b]["split"], "what looks alike is in two splits"
+    for pair in world.seen:
+        for a, b in (pair, pair[::-1]):
+            if world.ever[a] == "test" and b in newest:
+                assert newest[b]["split"] == "test", "what looks like something tested on is trained on, that one gone"
 
 
 def check_diff(before: Rows, after: Rows) -> None:
