@@ -27,6 +27,7 @@ from curate.commands import (
     dedupe,
     demo,
     estimate,
+    evaluate,
     fetch,
     functions,
     label,
@@ -54,6 +55,7 @@ for _command in (
     demo.demo,
 ):  # fmt: skip
     app.command()(_command)
+app.command("eval")(evaluate.evaluate)
 for _name, _group in (
     ("sources", fetch.group), ("screening", screening.group), ("decisions", people.decisions),
 ):  # fmt: skip

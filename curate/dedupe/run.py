@@ -108,7 +108,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
     figure here; `unhashed` those whose bytes cannot be read (they are near to nothing), `coverage` the others, which
     every question could be asked of; `rebuilt` names the parts of tables that were corrupt; `conflicts` counts groups
     and sets in which somebody contradicts somebody, `contested` the samples in them; `chained` counts the groups too
-    wide for one part; `stages` says what each search took, in seconds.
+    wide for one part; `split_from` what became of a file's splits; `stages` what each search took, in seconds.
     """
     started = time.monotonic()
     rows_given = given.check(ws)  # now, and not after hours
