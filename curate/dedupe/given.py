@@ -70,7 +70,9 @@ def read(path: Path) -> list[tuple[int, Mapping[str, str]]]:
         raise UsageError(f"{path}: column '{twice[0]}' is there twice; which one is meant?")
     if SPLIT not in names or not set(KEYS) & set(names):
         raise UsageError(f"{path}: its first line names the columns: split, and one of id, page_id, url, path")
-    found = [(line, dict(zip(names, map(table.unguarded, cells), strict=False))) for line, cells in rows]
+    found: list[tuple[int, Mapping[str, str]]] = [
+        (line, dict(zip(names, map(table.unguarded, cells), strict=False))) for line, cells in rows
+    ]
     if not found:
         raise UsageError(f"{path}: no splits in it, only names of columns")
     for line, row in found:

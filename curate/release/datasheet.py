@@ -220,4 +220,5 @@ def _days(folder: "Path") -> tuple[str | None, str | None]:
     if not (path := folder / PROVENANCE).is_file():
         return None, None
     times = pc.min_max(pq.read_table(path, columns=["fetched_at"]).column("fetched_at")).as_py()
-    return tuple(time and time[:10] for time in (times["min"], times["max"]))  # type: ignore[return-value]
+    first, last = (time and time[:10] for time in (times["min"], times["max"]))
+    return first, last

@@ -79,7 +79,8 @@ def test_later_rows_make_up_for_splits_that_were_drawn_otherwise() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 2)), min_size=1, max_size=40), st.text(max_size=2))
 def test_groups_stay_whole_and_are_spread_as_far_as_they_allow(sizes: list[tuple[int, int]], salt: str) -> None:
-    groups, classes = [], []
+    groups: list[int] = []
+    classes: list[int] = []
     for size, one in sizes:
         groups += [len(groups)] * size
         classes += [one] * size
