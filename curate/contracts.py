@@ -254,6 +254,8 @@ class CandidatePool:
     embeddings: Vectors | None = None  # of n rows; None where no labeler makes them. Ask for few rows, not for all
     out_of_fold: "np.ndarray | None" = None  # float64[n, k], of models that had not seen the row's label; None: none
     given: "np.ndarray | None" = None  # int8[n], the class that people, or else the label model, gave; None: as -1
+    groups: "np.ndarray | None" = None  # int32[n] >= 0, near-duplicates share one; None: not told
+    split: "np.ndarray | None" = None  # int32[n], in which cluster that was found to be no one thing, -1: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,12 +267,16 @@ class AuditedPool(CandidatePool):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """One row of the pool, from which stratum, with which chance. `people` to judge it; 0: as the config says."""
+    """One row of the pool, from which stratum, with which chance. `people` to judge it; 0: as the config says.
+
+    `members`: the rows that it stands for, itself the first (none: itself alone); the decision is on a sheet of them.
+    """
 
     row: int
     stratum: str = ""
     inclusion: float | None = None
     people: int = 0
+    members: tuple[int, ...] = ()
 
 
 class QueryStrategy(Protocol):

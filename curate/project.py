@@ -128,6 +128,16 @@ class Project(Tables, Releases, Incidents, Models):
             ws.said = facts = {**stages.labelled(self.session, ws), **following(ws)}
         return Result(facts)
 
+    def relabel(self, mapping: str | Path) -> Result:
+        """Follow a change of the taxonomy: a TOML file says what became of each class. Decisions that it carries over
+        are carried, the others are queued (`relabel`), and weak labels are made again; what was said stays as it was.
+        """
+        from curate.admin.following import following
+
+        with self.session.drive("relabel") as ws:
+            ws.said = facts = {**stages.relabelled(self.session, ws, Path(mapping)), **following(ws)}
+        return Result(facts)
+
     def try_functions(self, file: str | Path, size: int | None = None) -> Result:
         """What the labelling functions of a file would vote on `size` samples (10,000), cover and contradict, and how
         often people bear them out; writes functions.html with examples of each vote, obscured, and nothing else."""

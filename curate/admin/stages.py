@@ -10,6 +10,7 @@ from curate.contracts import Source
 from curate.errors import CurateError, UsageError
 from curate.options import suggest
 from curate.store import lost
+from curate.store.taxonomies import renamed
 from curate.store.workspace import Workspace
 
 
@@ -62,7 +63,9 @@ def refusal(ws: Workspace, sources: Sequence[Source]) -> str | None:
     from curate.fetch.admission import admit
 
     try:
-        admit(ws.config, sources, configured.gate(ws.config, ws.catalog))
+        taxonomy = ws.config.taxonomy
+        before = renamed(ws.catalog, taxonomy.first.name, taxonomy.version)
+        admit(ws.config, sources, configured.gate(ws.config, ws.catalog), before)
     except CurateError as error:
         return str(error)
     return None
@@ -89,6 +92,19 @@ def labelled(session: Session, ws: Workspace) -> Mapping[str, Any]:
     labelers = configured.labelers(ws.config)
     gone = lost.note(ws)
     return label(ws, session.engine(ws.config), labelers, functions_of(labelers), session.progress) | gone
+
+
+def relabelled(session: Session, ws: Workspace, file: Path) -> dict[str, Any]:
+    """Carry decisions over to the taxonomy in force, queue what must be decided anew, and label again."""
+    from curate.label.taxonomy import carry, mapping
+
+    remap = mapping.read(file, ws.config.taxonomy)
+    if not remap.reason:
+        session.note(f"{file}: no `reason`; releases say what changed, and nothing of why")
+    before = carry.called(ws)
+    said = carry.carry(ws, remap)
+    label = labelled(session, ws)
+    return {**said, "moved": carry.moved(before, carry.called(ws)), "label": label}
 
 
 def tried(session: Session, ws: Workspace, file: Path, size: int | None) -> Mapping[str, Any]:
