@@ -91,12 +91,13 @@ class Project(Tables, Releases, Incidents, Models):
 
     def dedupe(
         self, against: str | Path | None = None, forget: str | Path | None = None, report: bool = False,
-        clear: bool = False,
+        clear: bool = False, from_gate: bool = False,
     ) -> Result:  # fmt: skip
         """Find exact and near duplicates: groups, survivors, label conflicts.
 
         `against`: a folder or release that is held out from now on; `forget`: one that is no longer. `report` also
-        writes dedupe.html, its pictures obscured unless `clear`.
+        writes dedupe.html, its pictures obscured unless `clear`. `from_gate`: what an export's second look refuses is
+        one group from now on.
         """
         from curate.dedupe.held_out import forget as let_go
         from curate.dedupe.held_out import hold_out
@@ -107,7 +108,7 @@ class Project(Tables, Releases, Incidents, Models):
                 let_go(ws, fspath(forget))
             engine, progress = self.session.engine(ws.config), self.session.progress
             held = {} if against is None else {"against": hold_out(ws, fspath(against), engine, progress)}
-            ws.said = result = stages.grouped(self.session, ws)
+            ws.said = result = stages.grouped(self.session, ws, from_gate)
             if report:
                 from curate.report.duplicates import report as page
 
@@ -350,14 +351,18 @@ def init(
 
 @interruptible()
 def load_release(folder: str | Path) -> "Release":
-    """A release from its folder; with its pictures where that lies in a workspace, else rows alone.
+    """A release from its folder; with its pictures where that lies in a workspace, or where pictures were exported to
+    it (imagefolder, webdataset), else rows alone.
 
     Raises StoreError for a file that is missing or is not the one that was released.
     """
     from curate.release.access import Release, check_folder
+    from curate.release.exported import is_exported, read
     from curate.release.reader import load
 
     path = Path(folder).resolve()
+    if is_exported(path):
+        return Release(*read(path))
     root = path.parents[2] if len(path.parents) > 2 else path
     if path.parent == root / "work" / "releases" and (root / CONFIG_NAME).is_file():
         return Project(Session(root, quiet=True)).release(path.name)

@@ -71,11 +71,12 @@ def refusal(ws: Workspace, sources: Sequence[Source]) -> str | None:
     return None
 
 
-def grouped(session: Session, ws: Workspace) -> Mapping[str, Any]:
-    """Find duplicates, with the embedder that is configured."""
+def grouped(session: Session, ws: Workspace, from_gate: bool = False) -> Mapping[str, Any]:
+    """Find duplicates, with the embedder that is configured; `from_gate`: with what a release's second look finds."""
     from curate.dedupe.run import dedupe
 
-    result: Mapping[str, Any] = dedupe(ws, session.engine(ws.config), session.progress, configured.embedder(ws.config))
+    engine, embedder = session.engine(ws.config), configured.embedder(ws.config)
+    result: Mapping[str, Any] = dedupe(ws, engine, session.progress, embedder, from_gate)
     session.note_void(result["void"])
     for name in result["held_out_upright"]:
         session.note(
@@ -143,13 +144,19 @@ def estimated(
     return estimate(ws, Asked(found, queue, judged, plan), labelers)
 
 
-def exported(session: Session, ws: Workspace, version: str | None) -> Mapping[str, Any]:
-    """Write a release, in the formats that are configured."""
-    from curate.release.export import export
+def exported(
+    session: Session, ws: Workspace, version: str | None, formats: Sequence[str] = (), acknowledged: str | None = None
+) -> Mapping[str, Any]:
+    """Write a release, in the formats that are named, or that are configured; one that exists in those that it lacks,
+    where some are named."""
+    from curate.release.export import export, export_also
 
     gate = configured.gate(ws.config, ws.catalog)
     gone = lost.note(ws)
-    return export(ws, version, configured.formats(ws.config), session.progress, gate) | gone
+    asked, given = configured.formats(ws.config, formats), (session.engine(ws.config), acknowledged)
+    if formats and version and ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (version,)):
+        return export_also(ws, version, asked, session.progress, gate, *given) | gone
+    return export(ws, version, asked, session.progress, gate, *given) | gone
 
 
 def evaluated(session: Session, ws: Workspace, model: str, version: str, split: str) -> Mapping[str, Any]:

@@ -94,7 +94,7 @@ def labels(ws: "Workspace", axis: Axis) -> Labels:
             by_sample[sample] = (
                 Label(found.classes[place], p, "model" if found.by_model[row] else "weak", p)
                 if one is None
-                else _human(one)
+                else of_people(one)
             )
         if why:
             withheld[sample] = str(WITHHELD[why])
@@ -205,7 +205,8 @@ def vanished(ws: "Workspace", axis: Axis, given: Collection[str]) -> list[str]:
     return [name for name in axis.classes if name in declared and name not in given]
 
 
-def _human(one: views.Human) -> Label:
+def of_people(one: views.Human) -> Label:
+    """The label that people gave, which nothing is surer than."""
     return Label(one.label, 1.0, "human", 1.0, 0 if one.carried else one.n, round(one.agreement, DIGITS))
 
 
