@@ -76,8 +76,8 @@ def measured(name: str, count: int, root: Path) -> None:
         first, best = times[0], min(times[1:])
         print(f"  {one:<12} {best:6.2f} s, {copy / best:.2f} of the copy's speed; first {first:.2f} s", flush=True)
     export_also(ws, "1.0.0", {one: make("manifests", Plugin(one), "format") for one in MEDIA}, QUIET, SCREENED, Pool())
-    for one in (items[count // 3], items[count // 2]):
-        seconds = timed(lambda: takedown(ws, one.id, "benchmark"))  # noqa: B023
+    for item in (items[count // 3], items[count // 2]):
+        seconds = timed(lambda: takedown(ws, item.id, "benchmark"))  # noqa: B023
         print(
             f"  takedown of one of {count}, from {len(FORMATS | dict.fromkeys(MEDIA))} formats: {seconds:.2f} s",
             flush=True,

@@ -163,7 +163,7 @@ def test_what_a_killed_export_left_goes_too(ws: Workspace) -> None:
     sample = named(ws)
     gone = words(ws, sample)
     if (child := os.fork()) == 0:
-        formats.Formats.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        formats.Formats.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign, assignment]
         export(Workspace(ws.root, Config()), "1.0.2", FORMATS | MEDIA, QUIET, SCREENED, Serial())
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     assert (ws.work / "releases" / "1.0.2").exists()
@@ -183,7 +183,7 @@ def test_killed_or_on_a_full_disk_a_format_is_not_there_and_then_the_same(
     file_digests.forget(ws, f"exports/1.0.0/{name}")
     one = {name: MEDIA[name]}
     if (child := os.fork()) == 0:
-        formats.Formats._finish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
+        formats.Formats._finish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign, assignment]
         export_also(Workspace(ws.root, Config()), "1.0.0", one, QUIET, SCREENED, Serial())
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     assert not out.exists()
