@@ -100,6 +100,9 @@ use = "words"                         # titles, captions, categories
 splits = { train = 0.8, val = 0.1, test = 0.1 }
 salt = "curate"
 formats = ["parquet", "csv"]
+# min_human_test = 0.5                # what is published: half of the test labels are people's, or no release
+# min_probability = 0.6               # a machine's label that is less sure stays out
+# on_suspect = "drop"                 # what a second look finds alike across splits leaves train; "refuse": no release
 """
 
 

@@ -38,6 +38,7 @@ from curate.dedupe.groups import (
 from curate.dedupe.held_out import REASON, near_held_out, upright_only
 from curate.dedupe.membership import Members, contested, write
 from curate.dedupe.search import Stage, by_cosine, by_forms, by_hash, by_orientation, joined
+from curate.dedupe.second_look import across
 from curate.dedupe.sharing import Every
 from curate.dedupe.similarity import HashArrays
 from curate.features import frames, hashes, scores
@@ -102,14 +103,17 @@ def _uncollected() -> Iterator[None]:
 
 
 @_uncollected()
-def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler | None = None) -> dict[str, object]:
+def dedupe(
+    ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler | None = None, from_gate: bool = False
+) -> dict[str, object]:
     """Group all samples that are not held back, remember names and splits, and note who contradicts whom.
 
     Hashes what has no hash yet; the rest is one transaction. `held` counts samples that are held back, and in no other
     figure here; `unhashed` those whose bytes cannot be read (they are near to nothing), `coverage` the others, which
     every question could be asked of; `rebuilt` names the parts of tables that were corrupt; `conflicts` counts groups
     and sets in which somebody contradicts somebody, `contested` the samples in them; `chained` counts the groups too
-    wide for one part; `stages` says what each search took, in seconds.
+    wide for one part; `stages` says what each search took, in seconds. `from_gate`: what a release's second look
+    confirms across splits is one group from now on; `from_gate` in the answer says how many pairs that were.
     """
     started = time.monotonic()
     active = _active(ws.catalog)
@@ -125,7 +129,9 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         shared = near.shared(every)
         step()
         memory = _memory(ws.catalog, ids)
-        groups = merge_components(shared, np.concatenate([_albums(ws.catalog, ids), remembered_pairs(memory)]))
+        second = across(ws, ids, memory.splits).pairs if from_gate else np.empty((0, 2), dtype=np.int64)
+        tied = [_albums(ws.catalog, ids), remembered_pairs(memory), second]
+        groups = merge_components(shared, np.concatenate(tied))
         grouping = assign(ids, groups, memory, partial(hash_split, ws.config.export.salt, ws.config.export.splits))
         step()
         judged = contradictions.judged(ws)
@@ -160,6 +166,7 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         "contested": contested(ws.catalog),
         "held_out": int(barred.sum()),
         "held_out_upright": upright_only(ws),
+        **({"from_gate": len(second)} if from_gate else {}),
         "unhashed": len(done.unhashed),
         "void": done.void,
         "rebuilt": sorted({*done.rebuilt, *animated.rebuilt, *near.rebuilt, *grains.rebuilt, *animations.rebuilt}),

@@ -28,8 +28,9 @@ from curate.store.witnesses import EXPORTING
 if TYPE_CHECKING:
     from curate.progress import Progress
     from curate.store.workspace import Workspace
+from curate.release.checked import check
 from curate.release.formats import Formats, check_acknowledged, is_media
-from curate.release.gates import check_leakage, check_learnt, check_licenses, check_rows, check_screened, some_of
+from curate.release.gates import check_leakage, check_licenses, check_rows, check_screened, some_of
 from curate.release.header import coverage_of, header_of
 from curate.release.provenance import provenance_of
 from curate.release.versions import check_released, check_version, settle
@@ -54,11 +55,10 @@ def export(
         with progress.stage("export", 3) as step:
             rows = collect(ws)
             check_rows(rows)
+            checked = check(ws, rows, gate)
+            rows, asked = checked.rows, checked.asked
             version, changes = settle(ws, version, rows)
-            check_licenses(ws, rows)
-            check_learnt(ws, rows)
-            asked = check_screened(ws, gate, rows)
-            covered, header = coverage_of(ws), header_of(ws, version, rows, gate, asked)
+            covered, header = coverage_of(ws), header_of(ws, version, rows, gate, asked) | checked.header
             check_acknowledged(Manifest(version, ws.work, header, rows.tables), formats, acknowledged)
             step()
             withdraw_unfinished(ws, version)
@@ -78,6 +78,8 @@ def export(
             _withdraw(ws, version)
             raise
     _warn(release)
+    for warning in checked.warnings():
+        log.warning("release %s: %s", version, warning)
     for one in filter(None, (gate.banner, gate.lacking, asked.lacking and f"{asked.lacking}; release.json says so")):
         progress.note(f"screening: {one}")
     return {
@@ -91,6 +93,7 @@ def export(
         "excluded": dict(rows.excluded),
         "vanished": release.header["vanished"],
         "unscreened": asked.unscreened,
+        **checked.facts,
         "sha256": sha256,
     }
 
