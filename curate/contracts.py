@@ -143,7 +143,9 @@ class Labeler(Protocol):
     It may have: `reads: Sequence[Path]`, `network: bool`, what a confined worker may reach; `over_frames: Mapping[str,
     str]`, the columns that three frames of an animation make ("max" of what is less safe the higher it is, "min",
     "mean"), the others being the first frame's; `devices`, what it can run on beside the CPU ("cuda", "mps"), and
-    `device = "cpu"`, set before `load`; `notice`, what a release must say of it; `functions(axis, columns)`.
+    `device = "cpu"`, set before `load`; `notice`, what a release must say of it; `functions(axis, columns)`;
+    `slices: Mapping[str, tuple[str, float, float]]`, parts of a test split by a column that lies between two numbers;
+    `says(axis)`, of which classes a column is the probability; `trained_on`, sources that it has seen, as {name: what}.
     """
 
     version: ClassVar[int]  # raise it when answers change; part of the table's name
@@ -252,6 +254,8 @@ class CandidatePool:
     embeddings: Vectors | None = None  # of n rows; None where no labeler makes them. Ask for few rows, not for all
     out_of_fold: "np.ndarray | None" = None  # float64[n, k], of models that had not seen the row's label; None: none
     given: "np.ndarray | None" = None  # int8[n], the class that people, or else the label model, gave; None: as -1
+    groups: "np.ndarray | None" = None  # int32[n] >= 0, near-duplicates share one; None: not told
+    split: "np.ndarray | None" = None  # int32[n], in which cluster that was found to be no one thing, -1: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,12 +267,16 @@ class AuditedPool(CandidatePool):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """One row of the pool, from which stratum, with which chance. `people` to judge it; 0: as the config says."""
+    """One row of the pool, from which stratum, with which chance. `people` to judge it; 0: as the config says.
+
+    `members`: the rows that it stands for, itself the first (none: itself alone); the decision is on a sheet of them.
+    """
 
     row: int
     stratum: str = ""
     inclusion: float | None = None
     people: int = 0
+    members: tuple[int, ...] = ()
 
 
 class QueryStrategy(Protocol):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.admin import configured, stages
 from curate.admin.incidents import Incidents
+from curate.admin.models import Models
 from curate.admin.releases import Releases
 from curate.admin.result import Estimates, Result
 from curate.admin.session import NO_CONTACT, Session, interruptible, interruptions, refuse
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @interruptions
 @dataclass(frozen=True)
-class Project(Tables, Releases, Incidents):
+class Project(Tables, Releases, Incidents, Models):
     """A folder with curate.toml and the workspace beside it.
 
     It holds nothing open: each method opens the workspace, and those that write hold its lock and record their run, as
@@ -128,17 +129,21 @@ class Project(Tables, Releases, Incidents):
             ws.said = facts = {**stages.labelled(self.session, ws), **following(ws)}
         return Result(facts)
 
+    def relabel(self, mapping: str | Path) -> Result:
+        """Follow a change of the taxonomy: a TOML file says what became of each class. Decisions that it carries over
+        are carried, the others are queued (`relabel`), and weak labels are made again; what was said stays as it was.
+        """
+        from curate.admin.following import following
+
+        with self.session.drive("relabel") as ws:
+            ws.said = facts = {**stages.relabelled(self.session, ws, Path(mapping)), **following(ws)}
+        return Result(facts)
+
     def try_functions(self, file: str | Path, size: int | None = None) -> Result:
         """What the labelling functions of a file would vote on `size` samples (10,000), cover and contradict, and how
         often people bear them out; writes functions.html with examples of each vote, obscured, and nothing else."""
         at_least(1, size=size)
         return Result(self.session.read(lambda ws: stages.tried(self.session, ws, Path(file), size)))
-
-    def train(self, version: str) -> Result:
-        """Train and measure the baseline classifier on a release."""
-        with self.session.drive("train") as ws:
-            ws.said = facts = stages.trained(self.session, ws, version)
-        return Result(facts)
 
     def run(self, version: str) -> Result:
         """Fetch, dedupe, label and export; a version that exists is left as it is."""

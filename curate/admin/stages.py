@@ -10,6 +10,7 @@ from curate.contracts import Source
 from curate.errors import CurateError, UsageError
 from curate.options import suggest
 from curate.store import lost
+from curate.store.taxonomies import renamed
 from curate.store.workspace import Workspace
 
 
@@ -62,7 +63,9 @@ def refusal(ws: Workspace, sources: Sequence[Source]) -> str | None:
     from curate.fetch.admission import admit
 
     try:
-        admit(ws.config, sources, configured.gate(ws.config, ws.catalog))
+        taxonomy = ws.config.taxonomy
+        before = renamed(ws.catalog, taxonomy.first.name, taxonomy.version)
+        admit(ws.config, sources, configured.gate(ws.config, ws.catalog), before)
     except CurateError as error:
         return str(error)
     return None
@@ -90,6 +93,19 @@ def labelled(session: Session, ws: Workspace) -> Mapping[str, Any]:
     labelers = configured.labelers(ws.config)
     gone = lost.note(ws)
     return label(ws, session.engine(ws.config), labelers, functions_of(labelers), session.progress) | gone
+
+
+def relabelled(session: Session, ws: Workspace, file: Path) -> dict[str, Any]:
+    """Carry decisions over to the taxonomy in force, queue what must be decided anew, and label again."""
+    from curate.label.taxonomy import carry, mapping
+
+    remap = mapping.read(file, ws.config.taxonomy)
+    if not remap.reason:
+        session.note(f"{file}: no `reason`; releases say what changed, and nothing of why")
+    before = carry.called(ws)
+    said = carry.carry(ws, remap)
+    label = labelled(session, ws)
+    return {**said, "moved": carry.moved(before, carry.called(ws)), "label": label}
 
 
 def tried(session: Session, ws: Workspace, file: Path, size: int | None) -> Mapping[str, Any]:
@@ -137,8 +153,17 @@ def exported(session: Session, ws: Workspace, version: str | None) -> Mapping[st
     return export(ws, version, configured.formats(ws.config), session.progress, gate) | gone
 
 
+def evaluated(session: Session, ws: Workspace, model: str, version: str, split: str) -> Mapping[str, Any]:
+    """Measure a model on a split of a release; labelers are those that are configured."""
+    from curate.evaluate.run import Asked, evaluate
+
+    labelers = configured.labelers(ws.config)
+    return evaluate(ws, Asked(model, version, split), session.engine(ws.config), labelers, ws.config.train.seed)
+
+
 def trained(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]:
-    """Train on a release, with the backbone that is configured."""
+    """Train on a release, with the backbone that is configured; slices are told by the labelers."""
     from curate.train.run import train
 
-    return train(ws, version, session.engine(ws.config), configured.backbone(ws.config), session.progress)
+    labelers = configured.labelers(ws.config)
+    return train(ws, version, session.engine(ws.config), configured.backbone(ws.config), session.progress, labelers)

@@ -1,34 +1,40 @@
-"""What of a file that is no picture gives its label away: host, folder, size, format (`curate.stats.shortcuts`)."""
+"""Whether something that is not the picture gives its label away: its host, its folder, its size, its format.
+
+A classifier learns what is easy. Where all of one class came from one site, or all of the other has 1280 px, a model
+can score well and have learnt nothing; `curate.stats.cues` says how each of these is asked.
+"""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from curate.checks.dataset import DatasetRow
 from curate.checks.scan import Seen
-from curate.stats.shortcuts import TOO_FEW, Asked, Shortcut, by_numbers, by_word, some
+from curate.stats.cues import WHY_NOT, Asked, Shortcut, enough
 
 if TYPE_CHECKING:
     import numpy as np
 
+MOST = 50_000  # rows that a model looks at, the same ones every time
+
 
 def shortcuts(rows: Sequence[DatasetRow], looks: Sequence[Seen], groups: Sequence[int]) -> list[Shortcut]:
     """What each of host, folder, size and format says of the label of readable rows; `groups` as near as pictures."""
-    kept = some([row.label for row in rows], groups)
-    if not kept:
-        return [Shortcut(by, why_not=TOO_FEW) for by in ("host", "folder", "size", "format")]
+    import numpy as np
+
+    labelled = [n for n, row in enumerate(rows) if row.label is not None]
+    step = np.random.default_rng(0).permutation(len(labelled))[:MOST]
+    labelled = [labelled[n] for n in sorted(step.tolist())]
+    known = enough([str(rows[n].label) for n in labelled], [groups[n] for n in labelled])
+    if not known:
+        return [Shortcut(by, why_not=WHY_NOT) for by in ("host", "folder", "size", "format")]
+    kept = [n for n in labelled if rows[n].label in known]
     asked = Asked([str(rows[n].label) for n in kept], [groups[n] for n in kept])
     return [
-        by_word("host", [rows[n].host for n in kept], asked),
-        by_word("folder", [rows[n].folder or None for n in kept], asked),
-        by_numbers("size", _sizes([looks[n] for n in kept]), asked, _tree),
-        by_word("format", [_format(rows[n], looks[n]) for n in kept], asked),
+        asked.words("host", [rows[n].host for n in kept]),
+        asked.words("folder", [rows[n].folder or None for n in kept]),
+        asked.numbers("size", _sizes([looks[n] for n in kept])),
+        asked.words("format", [_format(rows[n], looks[n]) for n in kept]),
     ]
-
-
-def _tree() -> Any:
-    from sklearn.tree import DecisionTreeClassifier
-
-    return DecisionTreeClassifier(max_depth=8, min_samples_leaf=5, random_state=0)
 
 
 def _sizes(looks: Sequence[Seen]) -> "np.ndarray":

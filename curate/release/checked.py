@@ -11,7 +11,7 @@ from curate.release.content import looked
 from curate.release.rows import Rows
 from curate.screening.asked import Tally
 from curate.screening.gate import Gate
-from curate.stats.shortcuts import Shortcut
+from curate.stats.cues import Shortcut
 
 if TYPE_CHECKING:
     import numpy as np

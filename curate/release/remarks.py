@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from curate.features.embeddings import Embeddings, embeddings
 from curate.release.rows import Rows
-from curate.stats.shortcuts import TOO_FEW, Asked, Shortcut, by_word, some
+from curate.stats.cues import WHY_NOT, Asked, Shortcut, enough
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,15 +26,18 @@ CHUNK = 1 << 22  # cosines at a time
 
 def host(rows: Rows) -> Shortcut:
     """How well the label can be read from the host that a row's URL names, where a model of hosts never looked."""
-    labels, groups, urls = (
-        [one for table in rows.tables.values() for one in table.column(name).to_pylist()]
-        for name in ("label", "group", "url")
-    )
-    kept = some(labels, groups, HOSTS)
-    if not kept:
-        return Shortcut("host", why_not=TOO_FEW)
-    said = [_host(urls[n]) for n in kept]
-    return by_word("host", said, Asked([labels[n] for n in kept], [groups[n] for n in kept]))
+    import numpy as np
+    import pyarrow as pa
+
+    whole = pa.concat_tables([table.select(["label", "group", "url"]) for table in rows.tables.values()])
+    chosen = np.sort(np.random.default_rng(0).permutation(len(whole))[:HOSTS])
+    labels, groups, urls = (column.to_pylist() for column in whole.take(chosen).columns)
+    known = enough(labels, groups)
+    if not known:
+        return Shortcut("host", why_not=WHY_NOT)
+    kept = [n for n, label in enumerate(labels) if label in known]
+    asked = Asked([labels[n] for n in kept], [groups[n] for n in kept])
+    return asked.words("host", [_host(urls[n]) for n in kept])
 
 
 def _host(url: str | None) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from curate.errors import StoreError
 from curate.store.first import FIRST
 from curate.store.journal_log import journalled, noted
+from curate.store.policy_tables import POLICY
 
 Migration = Callable[[sqlite3.Connection], None]
 MIGRATIONS: list[Migration] = []
@@ -390,3 +391,10 @@ def m015_asked(db: sqlite3.Connection) -> None:
         ]
         numbers = [row[0] for row in db.execute(aside, (at, at))]
         db.execute("UPDATE runs SET asked = ? WHERE run = ?", (json.dumps({"lists": asked, "aside": numbers}), run))
+
+
+@MIGRATIONS.append
+def m016_policy(db: sqlite3.Connection) -> None:
+    """How decisions came from one taxonomy version to the next; what an item of a queue stands for, and was called."""
+    _statements(db, POLICY)
+    journalled(db, ("relabels", "queue_members", "queue_labels"))
