@@ -241,7 +241,7 @@ class ExportConfig:
 
     `on_suspect`: what looks alike across splits by a hash that dedupe does not group by is refused, or leaves the side
     that is trained on. `min_human_test`: the share of test labels that people must have given. `min_probability`: a
-    machine's label that is less sure is left out.
+    machine's label that is less sure is left out. `max_side`: the longer side in px of pictures that leave.
     """
 
     splits: Mapping[str, float] = field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
@@ -251,9 +251,12 @@ class ExportConfig:
     on_suspect: Literal["refuse", "drop"] = "refuse"
     min_human_test: float = 0.0
     min_probability: float = 0.0
+    max_side: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse shares that are not shares."""
+        """Refuse shares that are not shares, and pictures of which nothing can be seen."""
+        if self.max_side is not None and self.max_side < 16:
+            raise ValueError(f"max_side must be at least 16 px, not {self.max_side}")
         for name in ("min_human_test", "min_probability"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1, not {value:g}")

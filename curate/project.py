@@ -351,14 +351,18 @@ def init(
 
 @interruptible()
 def load_release(folder: str | Path) -> "Release":
-    """A release from its folder; with its pictures where that lies in a workspace, else rows alone.
+    """A release from its folder; with its pictures where that lies in a workspace, or where pictures were exported to
+    it (imagefolder, webdataset), else rows alone.
 
     Raises StoreError for a file that is missing or is not the one that was released.
     """
     from curate.release.access import Release, check_folder
+    from curate.release.exported import is_exported, read
     from curate.release.reader import load
 
     path = Path(folder).resolve()
+    if is_exported(path):
+        return Release(*read(path))
     root = path.parents[2] if len(path.parents) > 2 else path
     if path.parent == root / "work" / "releases" and (root / CONFIG_NAME).is_file():
         return Project(Session(root, quiet=True)).release(path.name)

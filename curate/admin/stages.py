@@ -144,13 +144,19 @@ def estimated(
     return estimate(ws, Asked(found, queue, judged, plan), labelers)
 
 
-def exported(session: Session, ws: Workspace, version: str | None) -> Mapping[str, Any]:
-    """Write a release, in the formats that are configured."""
-    from curate.release.export import export
+def exported(
+    session: Session, ws: Workspace, version: str | None, formats: Sequence[str] = (), acknowledged: str | None = None
+) -> Mapping[str, Any]:
+    """Write a release, in the formats that are named, or that are configured; one that exists in those that it lacks,
+    where some are named."""
+    from curate.release.export import export, export_also
 
     gate = configured.gate(ws.config, ws.catalog)
     gone = lost.note(ws)
-    return export(ws, version, configured.formats(ws.config), session.progress, gate) | gone
+    asked, given = configured.formats(ws.config, formats), (session.engine(ws.config), acknowledged)
+    if formats and version and ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (version,)):
+        return export_also(ws, version, asked, session.progress, gate, *given) | gone
+    return export(ws, version, asked, session.progress, gate, *given) | gone
 
 
 def evaluated(session: Session, ws: Workspace, model: str, version: str, split: str) -> Mapping[str, Any]:
