@@ -4,7 +4,8 @@
 
 The workspace is made once, and kept: the catalog and labels of `benchmarks.samples`, hashes of `benchmarks.dedupe` with
 a thumbnail of its own for each look, grouped by `curate dedupe` itself. Samples have no bytes, and nobody looks for
-them. Seconds and peak memory are those of a process of its own. `--profile`: where the time goes, in a file that pstats reads.
+them. Seconds and peak memory are those of a process of its own.
+`--profile`: where the time goes, in a file that pstats reads.
 """
 
 import argparse
