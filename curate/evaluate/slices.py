@@ -83,7 +83,8 @@ def _members(
     """(kind, name, bool[n]) of every slice."""
     yield from _values("labels of", rows.column("label_source"))
     yield from _values("source", rows.column("source"))
-    yield from _values("host", [host_of(url) for url in rows.column("url")])
+    hosts = _values("host", [host_of(url) for url in rows.column("url")])
+    yield from ((kind, f"#{n} by rows", inside) for n, (kind, _, inside) in enumerate(hosts, 1))  # a model travels
     side = np.minimum(rows.column("width"), rows.column("height"))
     yield "size", f"under {SMALL} px", side < SMALL
     yield "size", f"{SMALL} to {LARGE - 1} px", (side >= SMALL) & (side < LARGE)
