@@ -200,8 +200,7 @@ def _accused(
 
 def vanished(ws: "Workspace", axis: Axis, given: Collection[str]) -> list[str]:
     """The classes that sources declare of samples and that are not among those given, in the axis's order."""
-    said = samples.declared(ws.catalog, axis.name, taxonomy=ws.config.taxonomy.version)
-    declared = {label for labels in said.values() for label in labels}
+    declared = samples.classes(ws.catalog, axis.name, ws.config.taxonomy.version)
     return [name for name in axis.classes if name in declared and name not in given]
 
 

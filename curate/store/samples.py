@@ -67,6 +67,16 @@ def declared(
     return {name: tuple(sorted(labels)) for name, labels in found.items()}
 
 
+def classes(catalog: Catalog, axis: str, taxonomy: str) -> set[str]:
+    """Every class that sources declare of stored samples, as `declared` has it."""
+    now = renamed(catalog, axis, taxonomy)
+    sql = (
+        "SELECT DISTINCT d.label FROM declared d JOIN candidates c USING (candidate)"
+        " WHERE d.axis = ? AND c.sample IS NOT NULL"
+    )
+    return {now[row[0]][0] if len(now.get(row[0], ())) == 1 else row[0] for row in catalog.all(sql, (axis,))}
+
+
 def declared_other(catalog: Catalog, axis: str, than: Sequence[str]) -> "pa.Array":
     """The samples of which a source declares a class that is none of these, large_string, some of them twice."""
     marks = ", ".join("?" * len(than))
