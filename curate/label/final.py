@@ -200,7 +200,7 @@ def _accused(
 
 def vanished(ws: "Workspace", axis: Axis, given: Collection[str]) -> list[str]:
     """The classes that sources declare of samples and that are not among those given, in the axis's order."""
-    declared = samples.classes(ws.catalog, axis.name, ws.config.taxonomy.version)
+    declared = samples.declared_classes(ws.catalog, axis.name, ws.config.taxonomy.version)
     return [name for name in axis.classes if name in declared and name not in given]
 
 
