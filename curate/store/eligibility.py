@@ -65,12 +65,6 @@ def inactive(catalog: Catalog) -> dict[str, str]:
     return found | {row[0]: GONE for row in catalog.all("SELECT sample FROM removing")}
 
 
-def active(catalog: Catalog) -> list[str]:
-    """The ids of all that count, sorted."""
-    out = inactive(catalog)
-    return [row[0] for row in catalog.iterate_tuples("SELECT id FROM samples ORDER BY id") if row[0] not in out]
-
-
 def standings(catalog: Catalog) -> Iterator[Standing]:
     """Every stored sample, by id."""
     held = inactive(catalog)
