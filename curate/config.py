@@ -242,12 +242,17 @@ class ExportConfig:
     `on_suspect`: what looks alike across splits by a hash that dedupe does not group by is refused, or leaves the side
     that is trained on. `min_human_test`: the share of test labels that people must have given. `min_probability`: a
     machine's label that is less sure is left out. `max_side`: the longer side in px of pictures that leave.
+    `group_by`: what belongs together, and in one split, beside what looks alike. `split_from`: a CSV file of given
+    splits, by id, page_id, url or path. `test_sources`: names of sources that are the test split, and nothing else.
     """
 
     splits: Mapping[str, float] = field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
     salt: str = "curate"
     formats: tuple[PluginName, ...] = ("parquet", "csv")
     require_license: bool = False
+    group_by: tuple[Literal["album", "author"], ...] = ("album",)
+    split_from: Path | None = None
+    test_sources: tuple[str, ...] = ()
     on_suspect: Literal["refuse", "drop"] = "refuse"
     min_human_test: float = 0.0
     min_probability: float = 0.0

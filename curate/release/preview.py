@@ -12,6 +12,7 @@ from curate.release.checked import second_look
 from curate.release.gates import check_leakage, check_learnt, check_rows, check_screened
 from curate.release.header import coverage_of
 from curate.release.rows import Rows, collect
+from curate.release.summary import thin
 from curate.release.versions import check_version, last, settle
 from curate.screening.gate import Gate
 
@@ -50,6 +51,7 @@ def preview(ws: "Workspace", version: str | None, gate: Gate) -> dict[str, Any]:
         "counts": {split: dict(sorted(counted.items())) for split, counted in counts.items()},
         "excluded": dict(rows.excluded),
         "vanished": vanished(ws, ws.config.taxonomy.first, {name for one in counts.values() for name in one}),
+        "thin_in_test": thin(rows.tables),
         "gates": gates,
         "refused": [name for name, said in gates.items() if said != PASSED],
     }

@@ -229,11 +229,23 @@ def config_sha256(config: Config) -> str:
         "label": asdict(config.label)
         | {"functions": [_contents(path) for path in config.label.functions]}
         | _from_outside("curate.label.models", "model", None if config.label.model == "auto" else config.label.model),
-        "export": {"splits": config.export.splits, "salt": config.export.salt},
+        "export": {"splits": config.export.splits, "salt": config.export.salt} | _splits(config),
         "gates": {"screening": config.screening.required, "license": config.export.require_license}
         | {name: getattr(config.export, name) for name in ("on_suspect", "min_human_test", "min_probability")},
     }
     return hashlib.sha256(canonical(said).encode()).hexdigest()
+
+
+def _splits(config: Config) -> dict[str, object]:
+    """What else decides splits, where it is not as by default."""
+    export, said = config.export, dict[str, object]()
+    if export.group_by != ("album",):
+        said["group_by"] = sorted(set(export.group_by))
+    if export.split_from is not None:
+        said["split_from"] = _contents(export.split_from, "export.split_from")
+    if export.test_sources:
+        said["test_sources"] = sorted(set(export.test_sources))
+    return said
 
 
 def _from_outside(package: str, key: str, use: str | None) -> dict[str, str]:
@@ -243,8 +255,8 @@ def _from_outside(package: str, key: str, use: str | None) -> dict[str, str]:
     return {key: f"{called(Plugin(use))} {found}"}
 
 
-def _contents(path: Path) -> str:
+def _contents(path: Path, key: str = "label.functions") -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise UsageError(f"label.functions: {path}: {error.strerror}") from error
+        raise UsageError(f"{key}: {path}: {error.strerror}") from error
