@@ -49,9 +49,9 @@ if TYPE_CHECKING:
 
 for _command in (
     admin.init, admin.new, fetch.fetch, dedupe.dedupe, label.label, functions.functions, people.queue, review.review,
-    people.adjudicate, estimate.estimate, release.export, train.train, run.run, check.check, admin.status,
-    report.report, admin.log, screening.quarantine, takedown.takedown, release.share, verify.verify, admin.doctor,
-    demo.demo,
+    people.adjudicate, estimate.estimate, release.export, release.hydrate, train.train, run.run, check.check,
+    admin.status, report.report, admin.log, screening.quarantine, takedown.takedown, release.share, verify.verify,
+    admin.doctor, demo.demo,
 ):  # fmt: skip
     app.command()(_command)
 for _name, _group in (

@@ -237,12 +237,18 @@ class ReviewConfig:
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """How a release is cut and in which formats it leaves."""
+    """How a release is cut and in which formats it leaves.
+
+    `removals` is where those who are given a release find the feed of what was taken out of it since: a path, seen from
+    the exported folder or one above it, or an address. It goes into the release; the feed itself is written beside the
+    exports.
+    """
 
     splits: Mapping[str, float] = field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
     salt: str = "curate"
     formats: tuple[PluginName, ...] = ("parquet", "csv")
     require_license: bool = False
+    removals: str = "removals.jsonl"
 
     def __post_init__(self) -> None:
         """Refuse shares that are not shares."""

@@ -10,6 +10,7 @@ from curate.admin import configured, stages
 from curate.admin.incidents import Incidents
 from curate.admin.result import Estimates, Result
 from curate.admin.session import NO_CONTACT, Session, interruptible, interruptions, refuse
+from curate.admin.sharing import Sharing
 from curate.admin.tables import Tables
 from curate.config import CONFIG_NAME, Config
 from curate.errors import MatchError, UsageError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @interruptions
 @dataclass(frozen=True)
-class Project(Tables, Incidents):
+class Project(Tables, Incidents, Sharing):
     """A folder with curate.toml and the workspace beside it.
 
     It holds nothing open: each method opens the workspace, and those that write hold its lock and record their run, as
@@ -257,13 +258,6 @@ class Project(Tables, Incidents):
 
         with self.session.drive("takedown") as ws:
             return Result(deleted(ws, reason))
-
-    def share(self, version: str, to: str) -> Result:
-        """Write down who was given a release, so that a takedown can name them. Sends nothing."""
-        from curate.release.share import share
-
-        with self.session.drive("share") as ws:
-            return Result(share(ws, version, to))
 
     # -- looking after it ----------------------------------------------------------------------------------------------
 

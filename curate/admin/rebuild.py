@@ -22,6 +22,7 @@ from curate.net.redact import REDACTED
 from curate.net.urls import host
 from curate.progress import Progress
 from curate.records import Sample
+from curate.release import removals
 from curate.release.reader import HEADER, PROVENANCE, load
 from curate.release.redact import removed_from
 from curate.removal.receipts import FOLDER
@@ -290,6 +291,8 @@ def _releases(ws: Workspace, found: Found) -> None:
     for folder in sorted((ws.work / "models").glob("[!.]*")):
         if ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (folder.name,)):
             _model(ws, folder)
+    if count:
+        removals.update(ws)
     found.counts["releases"] = count
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from curate.contracts import ReleaseFormat
 from curate.errors import GateError
 from curate.records import Manifest
+from curate.release import removals
 from curate.release.reader import HEADER, PROVENANCE, files, load
 from curate.release.rows import Rows, collect
 from curate.screening.gate import Gate
@@ -60,6 +61,7 @@ def export(
         release = load(ws.work / "releases" / version)
         step()
         _write_formats(ws.work / "exports", release, formats)
+        removals.update(ws)
         step()
         try:
             sha256 = _record(ws, rows, release)

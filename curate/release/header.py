@@ -67,6 +67,7 @@ def header_of(ws: "Workspace", version: str, rows: Rows, gate: Gate, found: Tall
         "excluded": rows.excluded,
         "advise": advice(ws),
         "removed": removed(ws),
+        "removals": config.export.removals,
     } | ({"notices": said} if (said := notices(ws)) else {})
 
 

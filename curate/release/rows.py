@@ -1,6 +1,8 @@
 """A release as rows: what goes into it, who says so, and how it is read back. `docs/releases.md` lists the columns."""
 
 import hashlib
+import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 from curate.label.final import Labels, labels
 
-SCHEMA = 1  # raise it when a column changes its meaning
+SCHEMA = 1  # raise it when a column changes its meaning; a further column changes none
 
 COLUMNS = {
     "id": "string",
@@ -44,7 +46,9 @@ COLUMNS = {
     "url": "string?",
     "upstream": "string?",
     "license": "string?",
+    "license_url": "string?",
     "attribution": "string?",
+    "page_url": "string?",
     "width": "int64",
     "height": "int64",
     "media_type": "string",
@@ -83,7 +87,7 @@ FROM samples s LEFT JOIN members m ON m.sample = s.id ORDER BY s.id
 """
 _MENTIONS = """
 SELECT c.sample, c.kind, c.locator, substr(s.source, 1, instr(s.source, ':') - 1) AS plugin, m.ref, m.license,
-    m.attribution, m.upstream
+    m.attribution, m.upstream, m.facts
 FROM candidates c JOIN mentions m USING (candidate) JOIN sources s USING (source)
 WHERE c.sample IS NOT NULL ORDER BY c.sample
 """
@@ -152,18 +156,30 @@ def _turned(rows: list[tuple[object, ...]], width: int) -> list[list[object]]:
 
 
 def _origins(catalog: "Catalog") -> Iterator[tuple[str, tuple[str | None, ...]]]:
-    """The one mention that a row names: (source, ref, url, upstream, license, attribution)."""
+    """The one mention that a row names: (source, ref, url, upstream, license and its URL, attribution, page's URL)."""
     for sample, mentions in groupby(catalog.iterate(_MENTIONS), key=lambda row: str(row["sample"])):
         best = min(mentions, key=_preference)
         url = redact(best["locator"]) if best["kind"] == "url" else None
-        said = (redact(best[name]) if best[name] else None for name in ("upstream", "license", "attribution"))
-        yield sample, (best["plugin"], redact(best["ref"]), url, *said)
+        facts = json.loads(best["facts"] or "{}")
+        said = {name: redact(best[name]) if best[name] else None for name in ("upstream", "license", "attribution")}
+        links = [_link(facts.get(name)) for name in ("license_url", "page_url")]
+        told = (said["upstream"], said["license"], links[0], said["attribution"], links[1])
+        yield sample, (best["plugin"], redact(best["ref"]), url, *told)
+
+
+def _link(fact: object) -> str | None:
+    """A fact that is the address of a web page; wikis give some without a scheme."""
+    text = f"https:{fact}" if isinstance(fact, str) and fact.startswith("//") else fact
+    return redact(text) if isinstance(text, str) and _WEB.fullmatch(text) else None
+
+
+_WEB = re.compile(r"https?://[^\s<>\"]+")
 
 
 def _preference(mention: "Row") -> tuple[object, ...]:
     """Licensed before unlicensed, a URL before a local file, then in sorted order; a local path is never looked at."""
     is_url = mention["kind"] == "url"
-    rest = (mention[name] or "" for name in ("plugin", "ref", "license", "attribution", "upstream"))
+    rest = (mention[name] or "" for name in ("plugin", "ref", "license", "attribution", "upstream", "facts"))
     return (not mention["license"], not is_url, mention["locator"] if is_url else "", *rest)
 
 

@@ -23,6 +23,12 @@ def keep(ws: "Workspace", *folders: str) -> None:
             db.executemany("INSERT INTO files VALUES (?, ?, ?)", ((*one, ws.catalog.run) for one in files.items()))
 
 
+def keep_file(ws: "Workspace", path: str) -> None:
+    """Remember one file (below `work/`) as it is now."""
+    with ws.catalog.tx() as db:
+        db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (path, digest(ws.work / path), ws.catalog.run))
+
+
 def forget(ws: "Workspace", folder: str) -> None:
     """Remember nothing of a folder that is about to be written anew."""
     with ws.catalog.tx() as db:
