@@ -17,8 +17,16 @@ def column(table: Any, name: str) -> Any:
 
 
 def upstream(table: Any) -> list[dict[str, Any]]:
-    """Who each row's item is where it came from, as its source said it; empty where it said nothing."""
-    return [json.loads(text) if text else {} for text in column(table, "upstream").to_pylist()]
+    """Who each row's item is where it came from, as its source said it; empty where that cannot be read."""
+    return [_object(text) for text in column(table, "upstream").to_pylist()]
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def parquet(table: Any, path: Path) -> str:

@@ -165,8 +165,8 @@ def _responsible(release: Manifest) -> Iterator[tuple[str, str]]:
     yield (
         "personalSensitiveInformation",
         (
-            "Pictures may show people. Items whose words suggest minors bear no label that is not safe. No face was looked"
-            " for, and nobody was identified."
+            "Pictures may show people. Items whose words suggest minors bear no label that is not safe. No face was"
+            " looked for, and nobody was identified."
         ),
     )
     gone = header.get("vanished", ())

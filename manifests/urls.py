@@ -15,7 +15,7 @@ UPSTREAM = {"upstream_system": "system", "upstream_id": "page_id", "upstream_rev
 
 @dataclass(frozen=True)
 class Urls:
-    """`train.parquet`, `val.parquet`, `test.parquet`, and `release.json` with their sha256. `curate hydrate` reads them.
+    """`train.parquet`, `val.parquet`, `test.parquet`, `release.json` with their sha256: what `curate hydrate` reads.
 
     A row a picture that has a URL: `url`, `sha256` of its bytes, label, split, group, size, licence, attribution, the
     page that shows it, and who it is upstream. No bytes, no perceptual hash. img2dataset takes the folder as it is:

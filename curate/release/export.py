@@ -139,6 +139,7 @@ def _withdraw(ws: "Workspace", version: str) -> None:
     for one in (f"releases/{version}", f"exports/{version}"):
         forget(ws, one)
         shutil.rmtree(ws.work / one, ignore_errors=True)
+    removals.withdraw(ws)
     ws.catalog.log("export", version, {"withdrawn": True})
     with ws.catalog.tx() as db:
         db.execute("DELETE FROM meta WHERE key = ?", (EXPORTING,))

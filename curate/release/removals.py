@@ -56,6 +56,14 @@ def update(ws: "Workspace") -> None:
     keep_file(ws, PLACE)
 
 
+def withdraw(ws: "Workspace") -> None:
+    """Let nothing of the feed be left where there is no release."""
+    if ws.catalog.scalar("SELECT 1 FROM releases") is None:
+        (ws.work / PLACE).unlink(missing_ok=True)
+        with ws.catalog.tx() as db:
+            db.execute("DELETE FROM files WHERE path = ?", (PLACE,))
+
+
 # -- who was given one -----------------------------------------------------------------------------------------------
 
 

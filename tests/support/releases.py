@@ -191,9 +191,10 @@ def shuffled(items: Sequence[T], seed: int) -> list[T]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, but for what depends on the run."""
+    """Every file below a folder, but for what depends on the run, or on the workspace: whose removals they are."""
     found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-    found.pop("provenance.parquet", None)
+    for name in ("provenance.parquet", "removals.jsonl"):
+        found.pop(name, None)
     return found
 
 
