@@ -18,7 +18,7 @@ from curate.options import texts
 from curate.report import origins, where
 from curate.report.where import Comparison
 from curate.store import eligibility
-from curate.store.columns import Scan, align, batches
+from curate.store.columns import Scan, align
 from curate.store.columns import read as read_columns
 from curate.store.columns import rows as rows_of
 from curate.store.samples import OTHER_SET, Sets
@@ -109,7 +109,7 @@ def _active(ws: Workspace, asked: _Question) -> Columns:
     found, sets = _stored(ws, asked.needed, asked.own, asked.labelled)
     if asked.labelled:  # of all of them: what is held back speaks for what it collapses with
         found |= _labelled(ws, found["id"], sets)
-    held = eligibility.inactive(ws.catalog, batches(found["id"]))
+    held = eligibility.inactive(ws.catalog)
     found = _take(found, pc.invert(pc.is_in(found["id"], value_set=_text(list(held)))))
     named = {name: found[name] for name in MEMBER if name in found}
     return found | {name: pc.if_else(pc.equal(one, ""), found["id"], one) for name, one in named.items()}

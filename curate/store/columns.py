@@ -97,12 +97,6 @@ def align(table: "Mapping[str, pa.Array]", key: str, wanted: "pa.Array") -> "dic
     return {name: column.take(at) for name, column in table.items()}
 
 
-def batches(ids: "pa.Array") -> Iterator[str]:
-    """The same as Python's strings, a few at a time."""
-    for at in range(0, len(ids), ROWS):
-        yield from ids[at : at + ROWS].to_pylist()
-
-
 def rows(wanted: "pa.Array", ids: "pa.Array") -> "np.ndarray":
     """int64, where each of these is among `ids`, of which each is there once; -1: nowhere."""
     import numpy as np

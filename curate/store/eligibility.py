@@ -6,7 +6,7 @@ survives. It is *released* where it survives, dedupe has seen it and lets it in,
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from curate.store import holds, lost
@@ -54,16 +54,10 @@ def unreleased(one: Standing, labelled: bool, withheld: str | None, shows_minors
     return "may_depict_minors" if shows_minors else None
 
 
-def inactive(catalog: Catalog, ids: Iterable[str] | None = None) -> dict[str, str]:
-    """Every stored sample that counts nowhere, with the reason: quarantined, withheld and why, taken down. `ids`: those
-    that are asked about, where there are others; of these it may know others, too."""
+def inactive(catalog: Catalog) -> dict[str, str]:
+    """Every stored sample that counts nowhere, with the reason: quarantined, withheld and why, taken down."""
     found = dict.fromkeys(holds.held(catalog), HELD) | holds.withheld(catalog)
-    gone = {row[0] for row in catalog.all("SELECT digest FROM tombstones WHERE kind = 'sha256'")}
-    if gone:  # an older catalog may bring back what was taken down
-        digest = catalog.digester("sha256")
-        stored = ids if ids is not None else (row[0] for row in catalog.iterate_tuples("SELECT id FROM samples"))
-        found |= {one: GONE for one in stored if digest(one) in gone}
-    return found
+    return found | {row[0]: GONE for row in catalog.all("SELECT sample FROM removing")}
 
 
 def standings(catalog: Catalog) -> Iterator[Standing]:

@@ -81,8 +81,10 @@ class Tombstones:
             if self._catalog.scalar("SELECT 1 FROM candidates UNION ALL SELECT 1 FROM samples LIMIT 1"):
                 raise StoreError(f"{self.path}: it belongs to another catalog.db; put the right one of the two back")
             self._catalog.rekey(secret)
-        self._apply(self.records(), None if self._lost(lines) else lines[-1]["digest"])
-        self.returned()
+        self._apply(self.records(), None)
+        self.returned()  # before the catalog says that it knows them: killed between the two, it is done again
+        if not self._lost(lines):
+            self._catalog.set(_MERGED, lines[-1]["digest"])
 
     def rebuild(self) -> None:
         """Write the file anew from what the catalog knows; for one that was damaged."""
@@ -138,13 +140,14 @@ class Tombstones:
         gone: dict[str, dict[str, str]] = {}
         for kind, digest, receipt in catalog.all("SELECT kind, digest, receipt FROM tombstones"):
             gone.setdefault(kind, {})[digest] = receipt
-        samples = [row[0] for row in catalog.all(_NAMED)]
-        back = [(one, gone["sha256"].get(catalog.digest("sha256", one))) for one in samples if "sha256" in gone]
+        digest = catalog.digester("sha256")
+        named = (row[0] for row in catalog.iterate_tuples(_NAMED)) if "sha256" in gone else ()
+        back = [(one, receipt) for one in named if (receipt := gone["sha256"].get(digest(one))) is not None]
         with catalog.tx() as db:
-            db.executemany("INSERT OR IGNORE INTO removing VALUES (?, ?)", (row for row in back if row[1] is not None))
+            db.executemany("INSERT OR IGNORE INTO removing VALUES (?, ?)", back)
             bare = db.execute("SELECT candidate, kind, locator FROM candidates WHERE sample IS NULL").fetchall()
-            named = [row[0] for row in bare if catalog.digest(row[1], row[2]) in gone.get(row[1], ())]
-            list(scrub(catalog, db, named))
+            there = [row[0] for row in bare if catalog.digest(row[1], row[2]) in gone.get(row[1], ())]
+            list(scrub(catalog, db, there))
 
 
 class Blocked:
