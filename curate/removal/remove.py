@@ -92,6 +92,7 @@ def resume(ws: "Workspace") -> list[Receipt]:
         found.append(remove(ws, [row[0] for row in back], f"came back with an older catalog; taken down by {first}"))
         redacted = [row[0] for row in ws.catalog.all("SELECT DISTINCT version FROM redactions ORDER BY version")]
         keep(ws, *(f"{folder}/{one}" for one in redacted for folder in ("releases", "exports")))
+        removals.update(ws)
     if ws.catalog.scalar("SELECT 1 FROM removing"):
         with ws.catalog.tx() as db:
             erase(ws, db, ())  # what an older journal knew of them, who are no samples any more
