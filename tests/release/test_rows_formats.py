@@ -120,13 +120,14 @@ def test_consumers_read_them(release: Manifest, tmp_path: Path) -> None:
     """The `interop` extra: mlcroissant reads the records, `datasets` the lines, img2dataset's reader the URLs."""
     mlcroissant, datasets = pytest.importorskip("mlcroissant"), pytest.importorskip("datasets")
     croissant = mlcroissant.Dataset(jsonld=str(written(Croissant, release, tmp_path / "croissant") / "croissant.json"))
-    assert not croissant.metadata.issues.errors
+    assert not croissant.metadata.ctx.issues.errors
     assert len(list(croissant.records("train"))) == len(release.rows["train"])
     lines = written(Jsonl, release, tmp_path / "jsonl")
-    found = datasets.load_dataset("json", data_files={split: str(lines / f"{split}.jsonl") for split in SPLITS})
-    assert found["train"]["id"][:] == release.rows["train"].column("id").to_pylist()
+    for split in SPLITS:
+        found = datasets.load_dataset("json", data_files=str(lines / f"{split}.jsonl"), cache_dir=str(tmp_path / split))
+        assert found["train"]["id"][:] == release.rows[split].column("id").to_pylist()
     reader = pytest.importorskip("img2dataset.reader")
     urls = written(Urls, release, tmp_path / "urls")
-    arguments = (str(urls), "parquet", "url", None, "sha256", "sha256", ["label", "split"], 2, set(), str(tmp_path))
+    arguments: Any = (str(urls), "parquet", "url", None, "sha256", "sha256", ["label", "split"], 2, set(), str(tmp_path))
     shards = list(reader.Reader(*arguments))
     assert shards
