@@ -128,6 +128,7 @@ def test_consumers_read_them(release: Manifest, tmp_path: Path) -> None:
         assert found["train"]["id"][:] == release.rows[split].column("id").to_pylist()
     reader = pytest.importorskip("img2dataset.reader")
     urls = written(Urls, release, tmp_path / "urls")
-    arguments: Any = (str(urls), "parquet", "url", None, "sha256", "sha256", ["label", "split"], 2, set(), str(tmp_path))
+    columns = ["label", "split"]
+    arguments: Any = (str(urls), "parquet", "url", None, "sha256", "sha256", columns, 2, set(), str(tmp_path))
     shards = list(reader.Reader(*arguments))
     assert shards
