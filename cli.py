@@ -27,6 +27,7 @@ from curate.commands import (
     dedupe,
     demo,
     estimate,
+    evaluate,
     fetch,
     functions,
     label,
@@ -49,11 +50,12 @@ if TYPE_CHECKING:
 
 for _command in (
     admin.init, admin.new, fetch.fetch, dedupe.dedupe, label.label, functions.functions, people.queue, review.review,
-    people.adjudicate, estimate.estimate, release.export, release.hydrate, train.train, run.run, check.check,
-    admin.status, report.report, admin.log, screening.quarantine, takedown.takedown, release.share, verify.verify,
-    admin.doctor, demo.demo,
+    people.adjudicate, estimate.estimate, release.export, release.diff, release.hydrate, train.train, run.run,
+    check.check, admin.status, report.report, admin.log, screening.quarantine, takedown.takedown, release.share,
+    verify.verify, admin.doctor, demo.demo,
 ):  # fmt: skip
     app.command()(_command)
+app.command("eval")(evaluate.evaluate)
 for _name, _group in (
     ("sources", fetch.group), ("screening", screening.group), ("decisions", people.decisions),
 ):  # fmt: skip

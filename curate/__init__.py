@@ -28,11 +28,13 @@ _HOME = {  # public names, and the module that each is in
     "init": "curate.project",
     "load_model": "curate.evaluate.bundle",
     "load_release": "curate.project",
+    "metrics": "curate.stats",  # the module itself
     "open": "curate.project",
 }
 __all__ = [
     "BusyError", "CurateError", "GateError", "InterruptionError", "ItemError", "MatchError", "Project", "Release",
-    "Result", "StoreError", "UsageError", "__version__", "check", "init", "load_model", "load_release", "open",
+    "Result", "StoreError", "UsageError", "__version__", "check", "init", "load_model", "load_release", "metrics",
+    "open",
 ]  # fmt: skip
 
 
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from curate.evaluate.bundle import load_model
     from curate.project import Project, check, init, load_release, open
     from curate.release.access import Release
+    from curate.stats import metrics
 else:
 
     def __getattr__(name: str) -> Any:
@@ -58,6 +61,8 @@ else:
             raise AttributeError(f"module 'curate' has no attribute '{name}'")
         import importlib
 
+        if name == "metrics":
+            return importlib.import_module(f"{_HOME[name]}.{name}")
         return getattr(importlib.import_module(_HOME[name]), name)
 
 

@@ -261,14 +261,32 @@ class ExportConfig:
 
 
 @dataclass(frozen=True)
+class GuaranteeConfig:
+    """What thresholds promise of rows never seen: `recall` of what is not safe at least, `false_alarms` among what is
+    safe at most (None: nothing of these), all of it with `confidence`."""
+
+    recall: float | None = 0.95
+    false_alarms: float | None = None
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        """Refuse what is no share."""
+        for name in ("recall", "false_alarms", "confidence"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                raise ValueError(f"{name} must lie between 0 and 1, not {value}")
+
+
+@dataclass(frozen=True)
 class TrainConfig:
-    """The baseline: a linear head on a frozen backbone."""
+    """The baseline: a linear head on a frozen backbone, and what its thresholds promise."""
 
     backbone: PluginName = "efficientnet_lite0"
     epochs: int = 200
     patience: int = 20
     weight_decay: float = 0.03
     seed: int = 0
+    guarantee: GuaranteeConfig = field(default_factory=GuaranteeConfig)
 
 
 @dataclass(frozen=True)

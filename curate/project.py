@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from curate.admin import configured, stages
 from curate.admin.incidents import Incidents
+from curate.admin.models import Models
+from curate.admin.releases import Releases
 from curate.admin.result import Estimates, Result
 from curate.admin.session import NO_CONTACT, Session, interruptible, interruptions, refuse
-from curate.admin.sharing import Sharing
 from curate.admin.tables import Tables
 from curate.config import CONFIG_NAME, Config
 from curate.errors import MatchError, UsageError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @interruptions
 @dataclass(frozen=True)
-class Project(Tables, Incidents, Sharing):
+class Project(Tables, Releases, Incidents, Models):
     """A folder with curate.toml and the workspace beside it.
 
     It holds nothing open: each method opens the workspace, and those that write hold its lock and record their run, as
@@ -132,20 +133,6 @@ class Project(Tables, Incidents, Sharing):
         often people bear them out; writes functions.html with examples of each vote, obscured, and nothing else."""
         at_least(1, size=size)
         return Result(self.session.read(lambda ws: stages.tried(self.session, ws, Path(file), size)))
-
-    def export(self, version: str) -> "Release":
-        """Freeze a release behind the gates; raises GateError where one refuses."""
-        from curate.release.access import released
-
-        with self.session.drive("export") as ws:
-            ws.said = facts = stages.exported(self.session, ws, version)
-            return released(ws, version, facts)
-
-    def train(self, version: str) -> Result:
-        """Train and measure the baseline classifier on a release."""
-        with self.session.drive("train") as ws:
-            ws.said = facts = stages.trained(self.session, ws, version)
-        return Result(facts)
 
     def run(self, version: str) -> Result:
         """Fetch, dedupe, label and export; a version that exists is left as it is."""

@@ -51,6 +51,9 @@ class Drawing:
     needs: ClassVar[Resources] = Resources(side=256)
     columns: ClassVar[Mapping[str, str]] = dict.fromkeys(("drawing", *FAMILIES), "float32")
     over_frames: ClassVar[Mapping[str, str]] = {"drawing": "min"} | dict.fromkeys(FAMILIES, "mean")
+    slices: ClassVar[Mapping[str, tuple[str, float, float]]] = {
+        "drawn": ("drawing", DRAWN, 1), "photographed": ("drawing", 0, PHOTOGRAPHED),
+    }  # fmt: skip
 
     def load(self) -> None:
         """Nothing to load."""

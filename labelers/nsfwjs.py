@@ -47,6 +47,7 @@ class Nsfwjs:
         dict.fromkeys(("hentai", "porn", "sexy"), "max") | dict.fromkeys(("drawings", "neutral"), "min")
     )  # fmt: skip
 
+    trained_on: ClassVar[Mapping[str, str]] = {"urllist": "the lists of nsfw_data_scraper"}
     device: ClassVar[str] = "cpu"
 
     def __post_init__(self) -> None:
@@ -62,6 +63,12 @@ class Nsfwjs:
     def load(self) -> None:
         """Open the weights, and no others; raises UsageError where they are missing or changed."""
         self._session = opened(FILE, SHA256, "labelers.nsfwjs", "install curate-media anew", device=self.device)
+
+    def says(self, axis: Axis) -> Mapping[str, Sequence[str]]:
+        """Its classes by the names that the axis has for them; a class without a name there says nothing."""
+        named = {one: NAMES.get(one, (one, *HARMLESS[2:])) for one in CLASSES}
+        known = {one: next((name for name in names if name in axis.classes), None) for one, names in named.items()}
+        return {one: [name] for one, name in known.items() if name is not None}
 
     def label(self, batch: Sequence[Decoded]) -> "Mapping[str, np.ndarray]":
         """Probabilities and features of each picture, one at a time."""

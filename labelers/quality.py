@@ -30,6 +30,10 @@ class Quality:
     columns: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("sharpness", "brightness", "contrast", "dark", "bright", "plain", "side", "aspect"), "float32"
     )
+    slices: ClassVar[Mapping[str, tuple[str, float, float]]] = {
+        "blurred": ("sharpness", 0, 50), "dark": ("brightness", 0, 0.2), "bright": ("brightness", 0.9, 1),
+        "low contrast": ("contrast", 0, 0.08),
+    }  # fmt: skip
 
     def load(self) -> None:
         """Nothing to load."""

@@ -30,6 +30,7 @@ class Words:
     version: ClassVar[int] = 1
     needs: ClassVar[Resources] = Resources(side=0, batch=4096)
     columns: ClassVar[Mapping[str, str]] = dict.fromkeys(TOPICS, "float32")
+    slices: ClassVar[Mapping[str, tuple[str, float, float]]] = {topic: (topic, NAMED, FILED) for topic in TOPICS}
 
     def load(self) -> None:
         """Read the words."""

@@ -60,7 +60,8 @@ def project(folder: Path) -> Project:
 def test_public_names_are_these_and_no_module_has_one() -> None:
     assert curate.__all__ == [
         "BusyError", "CurateError", "GateError", "InterruptionError", "ItemError", "MatchError", "Project", "Release",
-        "Result", "StoreError", "UsageError", "__version__", "check", "init", "load_model", "load_release", "open",
+        "Result", "StoreError", "UsageError", "__version__", "check", "init", "load_model", "load_release",
+        "metrics", "open",
     ]  # fmt: skip
     assert dir(curate) == sorted(curate.__all__)
     here = Path(curate.__file__).parent
@@ -90,7 +91,7 @@ def test_every_verb_has_its_method() -> None:
         "decisions export": "export_decisions", "screening status": "screening_status",
         "screening entry": "screening_entry", "screening incident": "incident", "screening acknowledge": "acknowledge",
         "screening dispute": "dispute", "screening release": "release_incident", "screening close": "close_incident",
-        "screening rescan": "rescan",
+        "screening rescan": "rescan", "eval": "evaluate",
     }  # fmt: skip
     without = {"demo", "sources inspect", "check", "init", "new", "doctor"}  # of no project, or before there is one
     root = get_command(cli.app)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from curate.errors import UsageError
 from curate.label.terminal import table
+from curate.options import suggest
 from curate.store import holds
 from curate.store.workspace import Workspace
 
@@ -52,6 +54,28 @@ class Estimates(Result):
         import pandas as pd
 
         return pd.DataFrame(self["figures"])
+
+
+@dataclass(frozen=True, repr=False)
+class Differences(Result):
+    """What `curate diff` found."""
+
+    def frame(self, name: str) -> "pd.DataFrame":
+        """One of its lists, a row each; raises UsageError for a name that is none of them."""
+        import pandas as pd
+
+        lists = {key: value for key, value in self.facts.items() if isinstance(value, list)}
+        if name not in lists:
+            raise UsageError(f"diff: no list is called '{name}'; {suggest(name, lists)}")
+        return pd.DataFrame(lists[name])
+
+    def __repr__(self) -> str:
+        from curate.release.diff import lines
+
+        return "\n".join(lines(self.facts))
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>"
 
 
 def _lines(facts: Mapping[str, Any], indent: str = "") -> Iterator[str]:

@@ -127,7 +127,7 @@ def estimated(
     return estimate(ws, Asked(found, queue, judged, plan), labelers)
 
 
-def exported(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]:
+def exported(session: Session, ws: Workspace, version: str | None) -> Mapping[str, Any]:
     """Write a release, in the formats that are configured."""
     from curate.release.export import export
 
@@ -136,8 +136,17 @@ def exported(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]
     return export(ws, version, configured.formats(ws.config), session.progress, gate) | gone
 
 
+def evaluated(session: Session, ws: Workspace, model: str, version: str, split: str) -> Mapping[str, Any]:
+    """Measure a model on a split of a release; labelers are those that are configured."""
+    from curate.evaluate.run import Asked, evaluate
+
+    labelers = configured.labelers(ws.config)
+    return evaluate(ws, Asked(model, version, split), session.engine(ws.config), labelers, ws.config.train.seed)
+
+
 def trained(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]:
-    """Train on a release, with the backbone that is configured."""
+    """Train on a release, with the backbone that is configured; slices are told by the labelers."""
     from curate.train.run import train
 
-    return train(ws, version, session.engine(ws.config), configured.backbone(ws.config), session.progress)
+    labelers = configured.labelers(ws.config)
+    return train(ws, version, session.engine(ws.config), configured.backbone(ws.config), session.progress, labelers)

@@ -1,21 +1,45 @@
-"""`curate export`, `curate share` and `curate hydrate`."""
+"""`curate export`, `curate diff`, `curate share` and `curate hydrate`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.commands.app import MATCHED, finish, verb
+from curate.commands.app import MATCHED, REFUSED, finish, verb
 from curate.commands.context import Context
+from curate.store.workspace import find_root
 
 if TYPE_CHECKING:
     pass
 
 
 @verb
-def export(ctx: Context, version: str) -> None:
+def export(
+    ctx: Context,
+    version: Annotated[str | None, typer.Argument(help="Left out: the next by what changed since the last.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would be; writes nothing.")] = False,
+) -> None:
     """Freeze a release: train, val and test, behind the gates."""
+    if dry_run:
+        found = ctx.project.plan_export(version)
+        finish(ctx, found, code=REFUSED if found["refused"] else 0)
+        return
     finish(ctx, ctx.project.export(version).facts)
+
+
+@verb
+def diff(
+    ctx: Context,
+    before: Annotated[str, typer.Argument(metavar="A", help="A version of this workspace, or a release's folder.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="The same, to compare it with.")],
+) -> None:
+    """Say what changed from one release to another: rows, labels, splits, counts."""
+    from curate.release import diff as releases
+
+    if ctx.workspace is None and find_root(Path.cwd()) is None:
+        ctx.say(releases.diff(None, before, after), releases.lines)
+        return
+    ctx.say(ctx.project.diff(before, after), releases.lines)
 
 
 @verb

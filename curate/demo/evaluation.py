@@ -12,7 +12,7 @@ from curate.demo.web import STORED, Truth
 from curate.errors import UsageError
 from curate.features.scores import read
 from curate.label import table as weak_table
-from curate.stats.metrics import against
+from curate.stats.metrics import against, right_of
 from curate.store import eligibility
 from curate.store.blobs import write
 from curate.store.workspace import Workspace
@@ -192,11 +192,12 @@ def summary(shown: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> li
         lines += ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
         lines += ["", f"  {table['note']}"] if table["note"] else []
     test, release = result["train"]["test"], result["export"]
-    low, high = test["accuracy_interval"]
+    right, interval = right_of(test)
+    low, high = interval or (None, None)
     lines += [
         "",
         f"Release 1.0.0: {', '.join(f'{n} {split}' for split, n in release['rows'].items())}; {release['path']}",
-        f"Baseline on its test split, {against(test)}: {test['accuracy']} (95 % interval {low} to {high}),"
+        f"Baseline on its test split, {against(test)}: {right} (95 % interval {low} to {high}),"
         f" ROC-AUC {test['roc_auc']}, average precision {test['average_precision']}; {result['train']['path']}",
         f"Open {result['report']}",
     ]

@@ -47,7 +47,7 @@ def report(
     import numpy as np
 
     for one in slices:
-        inside, faults = _members(one, rows, len(keep))
+        inside, faults = members(one, rows, len(keep))
         mine = inside[keep]
         known = mine & (gold >= 0) & (places >= 0)
         right = int((places[known] == gold[known]).sum())
@@ -63,7 +63,7 @@ def report(
         }
 
 
-def _members(one: "LabelingFunction", rows: Callable[[int, int], list[Any]], n: int) -> "tuple[np.ndarray, list[str]]":
+def members(one: "LabelingFunction", rows: Callable[[int, int], list[Any]], n: int) -> "tuple[np.ndarray, list[str]]":
     """bool[n], which rows are in the slice, and why the function failed on each that it failed on."""
     import numpy as np
 

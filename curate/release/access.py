@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from curate.errors import StoreError, UsageError
 from curate.records import SPLITS, Manifest
-from curate.release.reader import HEADER, load
+from curate.release.reader import HEADER, load, without
 from curate.store import lookup
 from curate.store.blobs import LocalBlobs
 from curate.store.eligibility import inactive
@@ -96,7 +96,7 @@ class Release:
         if split not in self.manifest.rows:
             raise UsageError(f"'{split}' is no split; there are: {', '.join(SPLITS)}")
         rows = self.manifest.rows[split]
-        return rows.filter([one not in self.held for one in rows.column("id").to_pylist()]) if self.held else rows
+        return without(rows, self.held) if self.held else rows
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{split} {len(rows):,}" for split, rows in self.manifest.rows.items())

@@ -26,27 +26,30 @@ from curate.store.witnesses import EXPORTING
 if TYPE_CHECKING:
     from curate.progress import Progress
     from curate.store.workspace import Workspace
-from curate.release.gates import check_leakage, check_learnt, check_rows, check_screened, some_of
+from curate.release.gates import check_leakage, check_learnt, check_licenses, check_rows, check_screened, some_of
 from curate.release.header import coverage_of, header_of
 from curate.release.provenance import provenance_of
-from curate.release.versions import check_version
+from curate.release.versions import check_version, settle
 
 log = logging.getLogger(__name__)
 
 
 def export(
-    ws: "Workspace", version: str, formats: Mapping[str, ReleaseFormat], progress: "Progress", gate: Gate
+    ws: "Workspace", version: str | None, formats: Mapping[str, ReleaseFormat], progress: "Progress", gate: Gate
 ) -> dict[str, Any]:
-    """Freeze the labelled survivors as release `version`, and write it in each format.
+    """Freeze the labelled survivors as release `version` (None: the next by Croissant's rule), in each format.
 
-    Raises UsageError for a version that exists, is none or is no higher one, where nothing is labelled, or where the
-    labels learnt from samples that are tested on now; GateError if a gate refuses. Killed anywhere, it has made no
-    release, and made again it is the same to the byte.
+    Raises UsageError for a version that exists, is none, is no higher one or too small for what changed, where nothing
+    is labelled, or where the labels learnt from samples that are tested on now; GateError if a gate refuses. Killed
+    anywhere, it has made no release, and made again it is the same to the byte.
     """
-    check_version(ws, version)
+    if version is not None:
+        check_version(ws, version)
     with progress.stage("export", 4) as step, disk():
         rows = collect(ws)
-        check_rows(ws, rows)
+        check_rows(rows)
+        version, changes = settle(ws, version, rows)
+        check_licenses(ws, rows)
         check_learnt(ws, rows)
         asked = check_screened(ws, gate, rows)
         covered = coverage_of(ws)
@@ -74,6 +77,7 @@ def export(
     return {
         **covered,
         "version": version,
+        "step": changes and changes.level(),
         "path": str(release.path),
         "formats": {name: str(ws.work / "exports" / version / name) for name in sorted(formats)},
         "rows": release.header["rows"],

@@ -33,11 +33,15 @@ _SHOWN = 3  # ids that a refusal names
 # -- the gates -------------------------------------------------------------------------------------------------------
 
 
-def check_rows(ws: "Workspace", rows: Rows) -> None:
-    """Refuse a release without rows (UsageError), or with rows that lack a licence that they need (GateError)."""
+def check_rows(rows: Rows) -> None:
+    """Refuse a release without rows; UsageError."""
     if not any(table.num_rows for table in rows.tables.values()):
         why = ", ".join(f"{n} {reason}" for reason, n in rows.excluded.items()) or "the workspace is empty"
         raise UsageError(f"nothing to release ({why}); {_remedy(rows.excluded)}")
+
+
+def check_licenses(ws: "Workspace", rows: Rows) -> None:
+    """Refuse a release with rows that lack a licence that they need; GateError."""
     if ws.config.export.require_license:
         bare = [
             sample

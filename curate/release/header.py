@@ -20,7 +20,7 @@ from curate.store import eligibility
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 from curate.release.gates import leakage
-from curate.release.versions import order
+from curate.release.versions import last
 
 # -- what is written -------------------------------------------------------------------------------------------------
 
@@ -41,11 +41,12 @@ def header_of(ws: "Workspace", version: str, rows: Rows, gate: Gate, found: Tall
     """What `release.json` says, but for the digests of its files. docs/releases.md lists the keys."""
     config = ws.config
     counts = {split: Counter(table.column("label").to_pylist()) for split, table in rows.tables.items()}
+    known = last(ws)
     return {
         "schema": SCHEMA,
         "tool": f"curate-media {__version__}",
         "version": version,
-        "parent": _parent(ws),
+        "parent": known and {"version": known[0], "sha256": known[1]},
         "taxonomy": {
             "version": config.taxonomy.version,
             "axes": [
@@ -68,7 +69,7 @@ def header_of(ws: "Workspace", version: str, rows: Rows, gate: Gate, found: Tall
         "advise": advice(ws),
         "removed": removed(ws),
         "removals": config.export.removals,
-    } | ({"notices": said} if (said := notices(ws)) else {})
+    } | {key: said for key, said in (("notices", notices(ws)), ("functions", coverages(ws))) if said}
 
 
 def advice(ws: "Workspace") -> dict[str, Any]:
@@ -77,19 +78,20 @@ def advice(ws: "Workspace") -> dict[str, Any]:
     return {name: report["advise"] for name, report in said.items() if report.get("advise")}
 
 
+def coverages(ws: "Workspace") -> dict[str, Any]:
+    """By axis and labelling function, the share of the samples that it voted on when the labels in force were made."""
+    said = {axis.name: weak_table.report(ws, axis) or {} for axis in ws.config.taxonomy.axes}
+    found = {
+        name: {one["name"]: round(one["coverage"], 4) for one in report.get("functions", ())}
+        for name, report in said.items()
+    }
+    return {name: shares for name, shares in found.items() if shares}
+
+
 def notices(ws: "Workspace") -> dict[str, str]:
     """By name, the labelers of whose licence a release must say something, and what."""
     found = {called(one): named("labelers", one.use, one.where, "labeler") for one in ws.config.labelers}
     return {name: cls.notice for name, cls in sorted(found.items()) if hasattr(cls, "notice")}
-
-
-def _parent(ws: "Workspace") -> dict[str, str] | None:
-    """The release before this one, which is the highest."""
-    known = {row[0]: row[1] for row in ws.catalog.all("SELECT version, sha256 FROM releases")}
-    if not known:
-        return None
-    best = max(known, key=order)
-    return {"version": best, "sha256": known[best]}
 
 
 def _screening(ws: "Workspace", gate: Gate, found: Tally) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import StoreError
 from curate.records import SPLITS, Manifest
+from curate.release.rows import COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +39,14 @@ def files() -> dict[str, str]:
     return {split: f"{split}.parquet" for split in SPLITS}
 
 
+def without(rows: "pa.Table", ids: Collection[str]) -> "pa.Table":
+    """The rows but for those of these ids."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return rows.filter(pc.invert(pc.is_in(rows.column("id"), value_set=pa.array(sorted(ids), pa.string()))))
+
+
 def _parquet(data: bytes) -> "pa.Table":
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -45,12 +55,15 @@ def _parquet(data: bytes) -> "pa.Table":
 
 
 def _live(table: "pa.Table", columns: list[str]) -> "pa.Table":
-    """The rows that were not taken down, with the columns that every release has."""
+    """The rows that were not taken down, with the columns that every release has, as they were at first."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     if REMOVED not in table.column_names:
         return table
-    return table.filter(pc.is_null(table.column(REMOVED))).select(columns)
+    left = table.filter(pc.is_null(table.column(REMOVED))).select(columns)
+    fields = (one.with_nullable(COLUMNS.get(one.name, "?").endswith("?")) for one in left.schema)
+    return left.cast(pa.schema(fields))
 
 
 def _checked(path: Path, sha256: str | None) -> bytes:

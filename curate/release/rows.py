@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -100,14 +100,11 @@ def collect(ws: "Workspace") -> Rows:
     axes = ws.config.taxonomy.axes
     known = [labels(ws, axis) for axis in axes]
     votes = views.votes(ws.catalog, axes[0].name, ws.config.taxonomy.version)
-    minors = samples.minors(ws.catalog)
     origins = dict(_origins(ws.catalog))
     excluded: Counter[str] = Counter()
     rows: dict[str, list[tuple[object, ...]]] = {split: [] for split in SPLITS}
-    for sample, standing in zip(ws.catalog.iterate(_SAMPLES), eligibility.standings(ws.catalog), strict=True):
-        labelled, withheld = standing.id in known[0].by_sample, known[0].withheld.get(standing.id)
-        shows_minors = standing.id in minors and _is_positive(standing.id, axes, known)
-        if (reason := eligibility.unreleased(standing, labelled, withheld, shows_minors)) is not None:
+    for sample, (_, reason) in zip(ws.catalog.iterate(_SAMPLES), _judged(ws, axes, known), strict=True):
+        if reason is not None:
             excluded[reason] += 1
         else:
             origin = origins[sample["parent"] or sample["id"]]
@@ -115,6 +112,21 @@ def collect(ws: "Workspace") -> Rows:
     columns = schema(axes)
     tables = {split: pa.table(_turned(rows[split], len(columns)), schema=columns) for split in SPLITS}
     return Rows(tables, dict(sorted(excluded.items())))
+
+
+def reasons(ws: "Workspace", ids: Collection[str]) -> dict[str, str | None]:
+    """Why each of these would be in no release now; None of what would be. Those that nobody knows of are left out."""
+    axes, asked = ws.config.taxonomy.axes, set(ids)
+    return {one: why for one, why in _judged(ws, axes, [labels(ws, axis) for axis in axes]) if one in asked}
+
+
+def _judged(ws: "Workspace", axes: tuple[Axis, ...], known: list[Labels]) -> Iterator[tuple[str, str | None]]:
+    """Every stored sample, by id, and why it is not released; None where it is."""
+    minors = samples.minors(ws.catalog)
+    for one in eligibility.standings(ws.catalog):
+        labelled, withheld = one.id in known[0].by_sample, known[0].withheld.get(one.id)
+        shows_minors = one.id in minors and _is_positive(one.id, axes, known)
+        yield one.id, eligibility.unreleased(one, labelled, withheld, shows_minors)
 
 
 def _is_positive(sample: str, axes: tuple[Axis, ...], known: list[Labels]) -> bool:

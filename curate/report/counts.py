@@ -199,6 +199,12 @@ def _header(path: Path, sha256: str) -> dict[str, Any]:
 
 
 def models(ws: Workspace) -> list[dict[str, Any]]:
-    """What `curate train` found of each baseline, by release and name."""
+    """What `curate train` found of each baseline, by release and name; `evals`: what `curate eval` did on its test."""
     rows = ws.catalog.all("SELECT model, version, result FROM models ORDER BY version, model")
-    return [json.loads(row["result"]) | {"model": row["model"], "release": row["version"]} for row in rows]
+    every = [json.loads(row["result"]) | {"name": row["model"], "release": row["version"]} for row in rows]
+    others = [one for one in every if one["name"].startswith("eval:") and one["split"] == "test"]
+    return [
+        one | {"model": one["name"], "evals": [other for other in others if other["release"] == one["release"]]}
+        for one in every
+        if not one["name"].startswith("eval:")
+    ]

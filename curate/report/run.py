@@ -9,36 +9,15 @@ from curate.errors import UsageError
 from curate.label import table as weak_table
 from curate.label.final import Label
 from curate.progress import Progress
-from curate.report import contact_sheet, functions, html, reviewers
+from curate.report import contact_sheet, functions, html, models, reviewers
 from curate.report import counts as figures
 from curate.report.html import Table, table
 from curate.review import agreement
-from curate.stats.metrics import against
 from curate.store.blobs import write
 from curate.store.catalog import PAGE, Catalog, now
 from curate.store.workspace import Workspace
 
 NAME = "report.html"
-SHADES = 8  # steps of shading in a confusion matrix; the page's style has a class for each
-
-_METRICS = {
-    "groups": "Near-duplicate groups",
-    "accuracy": "Agreement",
-    "roc_auc": "ROC-AUC, macro one-vs-rest",
-    "average_precision": "Average precision, macro one-vs-rest",
-    "not_safe_n": "Not safe: samples",
-    "not_safe_recall": "Not safe: recall",
-    "not_safe_false_positive_rate": "Not safe: false positive rate",
-    "not_safe_roc_auc": "Not safe: ROC-AUC",
-    "not_safe_average_precision": "Not safe: average precision",
-    "borderline_n": "Borderline: samples",
-    "borderline_flagged": "Borderline: called not safe",
-}
-
-
-_OF_A_MACHINE = (
-    "It is held against labels that a machine gave, some or all: how often it is right, people alone can say."
-)
 
 
 def report(ws: Workspace, progress: Progress, extra: Mapping[str, Any] | None = None, out: Path | None = None) -> Path:
@@ -121,10 +100,7 @@ def render(facts: Mapping[str, Any]) -> str:
             "labels": [_labels(one, facts["labelling"][one["axis"]]) for one in facts["labels"]],
             "people": reviewers.tables(facts["people"]),
             "releases": [one | {"table": _release(one), "excluded": _excluded(one)} for one in facts["releases"]],
-            "models": [
-                one | {"table": _scores(one), "matrix": matrix(one), "against": against(one["test"])}
-                for one in facts["models"]
-            ],
+            "models": [models.section(one) for one in facts["models"]],
         },
     )
 
@@ -273,36 +249,3 @@ def _excluded(one: Mapping[str, Any]) -> Table:
     return table(
         "Left out of it", ["Reason", "Samples"], [[reason, n] for reason, n in sorted(one["excluded"].items())]
     )
-
-
-def _scores(model: Mapping[str, Any]) -> Table:
-    test = model["test"]
-    rows: list[list[Any]] = [["Samples", test["n"], None]]
-    for key, name in _METRICS.items():
-        if key in test:
-            low_high = test.get(f"{key}_interval")
-            shown = "Accuracy" if test.get("heading") == key else name
-            rows.append([shown, test[key], f"{low_high[0]:.3f} to {low_high[1]:.3f}" if low_high else None])
-    theirs = test.get("human", {"n": 0})
-    if 0 < theirs["n"] < test["n"]:
-        low, high = theirs["interval"]
-        rows.append(
-            [f"Accuracy on the {theirs['n']} that people labelled", theirs["accuracy"], f"{low:.3f} to {high:.3f}"]
-        )
-    note = "" if test.get("heading") == "accuracy" else _OF_A_MACHINE
-    return table("Test figures", ["", "Value", "95 % interval"], rows, note)
-
-
-def matrix(model: Mapping[str, Any]) -> dict[str, Any]:
-    """The confusion matrix with row totals, recall, and a shade (0 to 8) by the share of its row."""
-    classes, counts = (model["test"]["confusion"][key] for key in ("classes", "rows"))
-    rows = []
-    for index, (name, row) in enumerate(zip(classes, counts, strict=True)):
-        whole = sum(row)
-        cells = [{"n": n, "shade": round(SHADES * n / whole) if whole else 0} for n in row]
-        rows.append({"class": name, "cells": cells, "n": whole, "recall": row[index] / whole if whole else None})
-    return {
-        "classes": classes,
-        "rows": rows,
-        "truth": "True" if model["test"].get("heading") == "accuracy" else "Labelled",
-    }

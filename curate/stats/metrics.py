@@ -1,48 +1,163 @@
-"""Test-set metrics of a classifier with 95 % intervals (cluster bootstrap over near-duplicate groups)."""
+"""Figures of a classifier on rows of known class, each with its 95 % interval and whose labels it is held against.
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+Rows that hang together (near-duplicate groups) are one piece of news: shares have Wilson's interval at their effective
+number, rankings and losses a bootstrap over groups. docs/baseline.md says how to read them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from curate.stats.intervals import Figure, Floats, bootstrap, rounded, wilson
+from curate.errors import UsageError
+from curate.stats import calibration
+from curate.stats.guarantee import guarantee
+from curate.stats.intervals import (
+    Floats,
+    Interval,
+    Ints,
+    around,
+    counted,
+    members,
+    middle,
+    resampled,
+    rounded,
+    share,
+    wilson,
+)
+from curate.stats.operating import curves, false_alarms_at, recall_at
+from curate.stats.ranking import Question, average_precision, macro, roc_auc, variance
 
-Ints = npt.NDArray[np.int64]
+__all__ = [
+    "Predictions", "against", "average_precision", "check", "curves", "evaluate", "guarantee", "roc_auc", "said_by",
+    "wilson",
+]  # fmt: skip
+
 Mask = npt.NDArray[np.bool_]
+WHO = ("human", "weak", "model")
+SLACK = 1e-6  # of a probability, beyond 0 and 1
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Rows of known class: truth int64[n] in 0..k-1, probabilities float64[n, k], groups[n] of what hangs together."""
+    """Rows of known class: truth int64[n] in 0..k-1, probabilities float64[n, k], groups[n] of what hangs together.
+
+    A row of NaN was asked for and could not be read: it counts as an error. `sources` say who labelled each row (human,
+    weak, model; empty: not known), `weights` float[n] for how many each stands (None: for itself).
+    """
 
     truth: Ints
     probabilities: Floats
     groups: Sequence[str]
     classes: Sequence[str]
+    sources: Sequence[str] = ()
+    weights: Floats | None = field(default=None)
+
+    def pick(self, rows: Mask) -> "Predictions":
+        """Some of the rows, bool[n]."""
+        both = (self.groups, self.sources)
+        groups, sources = ([some[n] for n in np.flatnonzero(rows).tolist()] if some else () for some in both)
+        weights = None if self.weights is None else self.weights[rows]
+        return replace(
+            self, truth=self.truth[rows], probabilities=self.probabilities[rows], groups=groups, sources=sources,
+            weights=weights,
+        )  # fmt: skip
+
+    @cached_property
+    def member(self) -> Ints:
+        """The number of each row's group."""
+        return members(self.groups)
+
+    @cached_property
+    def read(self) -> Mask:
+        """Which rows have probabilities."""
+        return np.asarray(~np.isnan(self.probabilities).any(axis=1))
+
+    @cached_property
+    def right(self) -> Mask:
+        """Which rows are called what they are."""
+        called = np.where(self.read[:, None], self.probabilities, 0).argmax(axis=1) if len(self.truth) else self.truth
+        return np.asarray((called == self.truth) & self.read)
+
+    @cached_property
+    def human(self) -> Mask:
+        """Which rows people labelled; none where nobody says."""
+        return np.array([one == "human" for one in self.sources] or [False] * len(self.truth), dtype=bool)
+
+    def looks(self, of: Floats, positive: Mask) -> Floats:
+        """A score of each row, on the wrong side of every other where it could not be read."""
+        return np.where(self.read, of, np.where(positive, -1.0, 2.0))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A figure on some rows, bool[n]; None where it is undefined on these."""
+
+    what: str
+    value: float | None
+    interval: Interval | None
+    rows: Mask
+
+    @classmethod
+    def of(cls, what: str, found: tuple[float, Interval] | None, rows: Mask) -> "Measured":
+        """From a value with its interval."""
+        return cls(what, None, None, rows) if found is None else cls(what, *found, rows)
+
+    def facts(self, judged: Predictions) -> dict[str, Any]:
+        """As a row of `figures`."""
+        low, high = self.interval or (None, None)
+        return {
+            "what": self.what, "value": self.value, "low": low, "high": high, "n": int(self.rows.sum()),
+            "groups": len(np.unique(judged.member[self.rows])),
+            "people": int((self.rows & judged.human).sum()) if judged.sources else None,
+        }  # fmt: skip
+
+
+def flat(found: Sequence[Measured]) -> dict[str, Any]:
+    """Figures as `NAME` and `NAME_interval`."""
+    return {
+        key: one for each in found for key, one in ((each.what, each.value), (f"{each.what}_interval", each.interval))
+    }
+
+
+def check(truth: Any, probabilities: Any) -> None:
+    """Raise UsageError for classes and probabilities of which no figure can be told; a row of NaN alone is no fault."""
+    if probabilities.ndim != 2 or len(truth) != len(probabilities):
+        raise UsageError(f"metrics: {len(truth)} classes, and probabilities of shape {probabilities.shape}")
+    unread = np.isnan(probabilities)
+    if (unread.any(axis=1) & ~unread.all(axis=1)).any():
+        raise UsageError("metrics: a row has NaN beside probabilities")
+    known = probabilities[~unread.any(axis=1)]
+    if known.size and not (known.min() >= -SLACK and known.max() <= 1 + SLACK):
+        raise UsageError("metrics: probabilities lie between 0 and 1")
 
 
 def evaluate(judged: Predictions, safe: Sequence[str], borderline: Sequence[str], seed: int = 0) -> dict[str, Any]:
-    """The figures of `curate train`: all in 0..1, 4 digits; None where a figure is undefined on these rows.
+    """The figures of rows: all with 4 digits; None where a figure is undefined on these rows.
 
-    Accuracy has a Wilson interval; the others' come from resampling whole groups, since near-duplicates are not news.
+    Each stands as `NAME` and `NAME_interval`, and in `figures` with the n, groups and people's labels that it rests on.
+    Where people did not give all labels, the share of right answers is `agreement`, and `accuracy` is None. Raises
+    UsageError as `check` does.
     """
-    predicted = judged.probabilities.argmax(axis=1) if len(judged.truth) else judged.truth
-    right = int((predicted == judged.truth).sum())
-    n = len(judged.truth)
+    check(judged.truth, judged.probabilities)
+    rows = np.ones(len(judged.truth), dtype=bool)
+    apart = _Sides.of(judged, safe, borderline)
+    found = [Measured.of("accuracy", share(judged.right, judged.member, judged.weights), rows)]
+    found += [*_ranked(judged, apart, seed), *calibrated(judged, seed)]
+    found += apart.shares() if apart.both else []
+    who = said_by(judged.sources) if judged.sources else {}
+    if who and who["heading"] != "accuracy":
+        found[:1] = [replace(found[0], what="agreement"), Measured("accuracy", None, None, rows & False)]
     return {
-        "n": n,
-        "groups": len(set(judged.groups)),
-        "accuracy": rounded(right / n) if n else None,
-        "accuracy_interval": wilson(right, n),
-        **_ranking(judged, "", _one_vs_rest(judged.truth, judged.probabilities), seed),
-        "confusion": {
-            "classes": list(judged.classes),
-            "rows": _confusion(judged.truth, predicted, len(judged.classes)),
-        },
-        **_not_safe(judged, safe, borderline, seed),
-    }
+        "n": len(rows), "groups": len(set(judged.groups)), **who,
+        **flat(found),
+        "unread": int((~judged.read).sum()),
+        "figures": [one.facts(judged) for one in found if one.value is not None],
+        "confusion": _confusion(judged), **(apart.counts() if apart.both else {}), **_curves(judged, apart),
+    }  # fmt: skip
 
 
 def said_by(sources: Sequence[str]) -> dict[str, Any]:
@@ -50,7 +165,7 @@ def said_by(sources: Sequence[str]) -> dict[str, Any]:
 
     `heading` is what a share of right answers may be called: accuracy where all labels are people's, else agreement.
     """
-    counts = {name: sum(one == name for one in sources) for name in ("human", "weak", "model")}
+    counts = {name: sum(one == name for one in sources) for name in WHO}
     machine = "the label model" if counts["weak"] or not counts["model"] else "a classifier"
     if counts["weak"] and counts["model"]:
         machine = "the label model and a classifier"
@@ -68,114 +183,163 @@ def against(test: Mapping[str, Any]) -> str:
     return f"{test['heading']} (labels: {said}; n = {test['n']})"
 
 
-def _confusion(truth: Ints, predicted: Ints, k: int) -> list[list[int]]:
-    """Rows are the truth, columns what was said."""
-    counts = np.zeros((k, k), dtype=np.int64)
-    np.add.at(counts, (truth, predicted), 1)
-    rows: list[list[int]] = counts.tolist()
-    return rows
+def right_of(test: Mapping[str, Any]) -> tuple[float | None, Interval | None]:
+    """The share of right answers, whatever it may be called, and its interval."""
+    name = "agreement" if test.get("agreement") is not None else "accuracy"
+    return test.get(name), test.get(f"{name}_interval")
 
 
-# -- ranking figures -------------------------------------------------------------------------------------------------
-
-Questions = list[tuple[Mask, Floats]]  # (which rows are positive, how positive each looks)
-
-
-def _one_vs_rest(truth: Ints, probabilities: Floats) -> Questions:
-    return [(truth == c, probabilities[:, c]) for c in sorted(set(truth.tolist()))]
-
-
-def _ranking(judged: Predictions, prefix: str, questions: Questions, seed: int) -> dict[str, Any]:
-    """Area under the ROC curve and average precision, macro over the questions that have an answer."""
-    found: dict[str, Any] = {}
-    for name, score in (("roc_auc", roc_auc), ("average_precision", average_precision)):
-        figure = _macro(score, questions)
-        value = float(figure(np.ones((1, len(judged.groups))))[0])
-        found[f"{prefix}{name}"] = None if np.isnan(value) else rounded(value)
-        few = _fewest(questions, judged.groups)
-        found[f"{prefix}{name}_interval"] = None if np.isnan(value) else bootstrap(figure, judged.groups, seed, few)
-    return found
-
-
-def _fewest(questions: Questions, groups: Sequence[str]) -> int | None:
-    """Of the questions that have an answer, how many groups the smallest side has."""
-    names = np.asarray(groups, dtype=str)
-    sides = [len(set(names[side])) for positive, _ in questions for side in (positive, ~positive)]
-    return min((n for n in sides if n), default=None)
-
-
-def _macro(score: Callable[[Mask, Floats, Floats], Floats], questions: Questions) -> Figure:
-    def figure(weights: Floats) -> Floats:
-        values = [score(positive, looks, weights) for positive, looks in questions] or [np.full(len(weights), np.nan)]
-        answered = ~np.isnan(values)
-        total, n = np.nansum(values, axis=0), answered.sum(axis=0)
-        return np.where(n > 0, total / np.maximum(n, 1), np.nan)
-
-    return figure
-
-
-def roc_auc(positive: Mask, looks: Floats, weights: Floats) -> Floats:
-    """The share of (positive, negative) pairs in the right order, a tie counting half.
-
-    positive bool[n], looks float[n], weights float[r, n] >= 0 -> float[r], NaN where a side weighs nothing.
-    """
-    hits, misses = _caught(positive, looks, weights)
-    area = (np.diff(misses, prepend=0) * (hits + _before(hits)) / 2).sum(axis=1)
-    return _divided(area, hits[:, -1] * misses[:, -1])
-
-
-def average_precision(positive: Mask, looks: Floats, weights: Floats) -> Floats:
-    """The precision at each threshold, weighed by the recall it adds; shapes and NaN as for `roc_auc`."""
-    hits, misses = _caught(positive, looks, weights)
-    precision = hits / np.maximum(hits + misses, 1e-12)
-    area = (np.diff(hits, prepend=0) * precision).sum(axis=1)
-    return np.where(misses[:, -1] > 0, _divided(area, hits[:, -1]), np.nan)
-
-
-def _caught(positive: Mask, looks: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """What weighs at or above each threshold, the highest first: positives float[r, t], negatives float[r, t]."""
-    order = np.argsort(-looks, kind="stable")
-    last = np.append(np.diff(looks[order]) != 0, True)  # rows that look alike are caught together
-    ranked = weights[:, order]
-    hits = np.cumsum(ranked * positive[order], axis=1)[:, last]
-    return hits, np.cumsum(ranked * ~positive[order], axis=1)[:, last]
-
-
-def _before(values: Floats) -> Floats:
-    return np.concatenate([np.zeros((len(values), 1)), values[:, :-1]], axis=1)
-
-
-def _divided(part: Floats, whole: Floats) -> Floats:
-    return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)
+def _confusion(judged: Predictions) -> dict[str, Any]:
+    """Rows are the truth, columns what was said; rows that could not be read are in none, and counted by class."""
+    k = len(judged.classes)
+    counts, read = np.zeros((k, k), dtype=np.int64), judged.read
+    if read.any():
+        np.add.at(counts, (judged.truth[read], judged.probabilities[read].argmax(axis=1)), 1)
+    unread = np.bincount(judged.truth[~read], minlength=k).tolist()
+    return {"classes": list(judged.classes), "rows": counts.tolist()} | ({"unread": unread} if any(unread) else {})
 
 
 # -- safe against not safe -------------------------------------------------------------------------------------------
 
 
-def _not_safe(judged: Predictions, safe: Sequence[str], borderline: Sequence[str], seed: int) -> Mapping[str, Any]:
-    """Safe against not safe, where both are there; borderline rows belong to neither and are counted apart."""
-    between = np.array([name in borderline for name in judged.classes])
-    bad = np.array([name not in safe and name not in borderline for name in judged.classes])
-    looks = judged.probabilities[:, bad].sum(axis=1)
-    apart, positive = between[judged.truth], bad[judged.truth]
-    if not positive.any() or not (~positive & ~apart).any():
-        return {}
-    rows = ~apart
-    part = Predictions(judged.truth[rows], judged.probabilities[rows], _chosen(judged.groups, rows), judged.classes)
-    flagged = looks >= 0.5
-    return {
-        "not_safe_n": int(positive.sum()),
-        "not_safe_recall": rounded(float(flagged[positive].mean())),
-        "not_safe_recall_interval": wilson(int(flagged[positive].sum()), int(positive.sum())),
-        "not_safe_false_positive_rate": rounded(float(flagged[rows & ~positive].mean())),
-        "not_safe_false_positive_rate_interval": wilson(
-            int(flagged[rows & ~positive].sum()), int((rows & ~positive).sum())
-        ),
-        **_ranking(part, "not_safe_", [(positive[rows], looks[rows])], seed),
-        "borderline_n": int(apart.sum()),
-        "borderline_flagged": int(flagged[apart].sum()),
-    }
+def unsafe_of(judged: Predictions, safe: Sequence[str], borderline: Sequence[str]) -> tuple[Floats, Mask, Mask]:
+    """How probable it is that each row is not safe, float[n]; which rows are not safe, and which safe, bool[n]."""
+    found = _Sides.of(judged, safe, borderline)
+    return found.looks, found.positive, found.negative
 
 
-def _chosen(groups: Sequence[str], rows: npt.NDArray[np.bool_]) -> list[str]:
-    return [name for name, kept in zip(groups, rows, strict=True) if kept]
+@dataclass(frozen=True)
+class _Sides:
+    """Which rows are not safe, which are safe, which are borderline and belong to neither, bool[n]; how probable it is
+    that each is not safe, float[n]."""
+
+    judged: Predictions
+    positive: Mask
+    negative: Mask
+    apart: Mask
+    looks: Floats
+
+    @classmethod
+    def of(cls, judged: Predictions, safe: Sequence[str], borderline: Sequence[str]) -> "_Sides":
+        between = np.array([name in borderline for name in judged.classes], dtype=bool)
+        bad = np.array([name not in safe and name not in borderline for name in judged.classes], dtype=bool)
+        positive, apart = bad[judged.truth], between[judged.truth]
+        return cls(
+            judged,
+            positive,
+            ~positive & ~apart,
+            apart,
+            judged.looks(judged.probabilities[:, bad].sum(axis=1), positive),
+        )
+
+    @property
+    def both(self) -> bool:
+        """Whether there is something to part."""
+        return bool(self.positive.any() and self.negative.any())
+
+    @property
+    def rows(self) -> Mask:
+        """What is not borderline."""
+        return np.asarray(~self.apart)
+
+    def shares(self) -> Iterator[Measured]:
+        """At one half, and where a threshold finds so much or raises so many false alarms."""
+        flagged, member, weights = self.looks >= 0.5, self.judged.member, self.judged.weights
+        for name, rows in (("recall", self.positive), ("false_positive_rate", self.negative)):
+            some = None if weights is None else weights[rows]
+            yield Measured.of(f"not_safe_{name}", share(flagged[rows], member[rows], some), rows)
+        if weights is not None:
+            return
+        parts = self.positive[self.rows], self.looks[self.rows], member[self.rows]
+        yield Measured.of("not_safe_fpr_at_95_tpr", false_alarms_at(*parts, 0.95), self.rows)
+        yield Measured.of("not_safe_fpr_at_99_tpr", false_alarms_at(*parts, 0.99), self.rows)
+        yield Measured.of("not_safe_tpr_at_1_fpr", recall_at(*parts, 0.01), self.rows)
+
+    def counts(self) -> dict[str, int]:
+        """How many are not safe, how many borderline, and how many of these are flagged."""
+        return {
+            "not_safe_n": int(self.positive.sum()),
+            "borderline_n": int(self.apart.sum()),
+            "borderline_flagged": int((self.looks[self.apart] >= 0.5).sum()),
+        }
+
+
+def _curves(judged: Predictions, sides: _Sides) -> dict[str, Any]:
+    """What a page draws: ROC and precision against recall of what is not safe, and reliability."""
+    found: dict[str, Any] = {}
+    if judged.weights is not None:
+        return {"curves": found}
+    if sides.both:
+        found |= curves(sides.positive[sides.rows], sides.looks[sides.rows])
+    if judged.read.any():
+        truth, probabilities = judged.truth[judged.read], judged.probabilities[judged.read]
+        found["reliability"] = calibration.Bins.from_rows(truth, probabilities).table()
+    return {"curves": found}
+
+
+# -- what is resampled -----------------------------------------------------------------------------------------------
+
+
+def _ranked(judged: Predictions, sides: _Sides, seed: int) -> list[Measured]:
+    """Area under the ROC curve and average precision: macro over the classes there are, and of what is not safe."""
+    every = np.ones(len(judged.truth), dtype=bool)
+    asked = [(judged.truth == c, judged.looks(judged.probabilities[:, c], judged.truth == c)) for c in _classes(judged)]
+    found = _macro(judged, "", asked, every, seed)
+    if sides.both:
+        found += _macro(judged, "not_safe_", [(sides.positive, sides.looks)], sides.rows, seed)
+    return found
+
+
+def _classes(judged: Predictions) -> list[int]:
+    found: list[int] = sorted(set(judged.truth.tolist()))
+    return found
+
+
+def _macro(
+    judged: Predictions, prefix: str, asked: Sequence[tuple[Mask, Floats]], rows: Mask, seed: int
+) -> list[Measured]:
+    questions = [Question.of(positive[rows], looks[rows]) for positive, looks in asked]
+    weights = np.ones(int(rows.sum())) if judged.weights is None else judged.weights[rows]
+    member = np.unique(judged.member[rows], return_inverse=True)[1]
+    names = (f"{prefix}roc_auc", f"{prefix}average_precision")
+    values = macro(questions, weights[None])[:, 0]
+    if np.isnan(values).all():
+        return [Measured(name, None, None, rows) for name in names]
+    known = resampled(lambda drawn: macro(questions, drawn[:, member] * weights), int(member.max()) + 1, seed)
+    sides = [(counted(judged.member[one & rows]), counted(judged.member[~one & rows])) for one, _ in asked]
+    fewest = min((n for each in sides for n in each if n), default=0.0)
+    least = _least(values[0], sides)
+    raised = max(1.0, least / max(float(np.nanstd(known[0])), 1e-12)) if least else 1.0
+    spreads = [raised * float(np.nanstd(row)) for row in known]
+    return [
+        Measured(name, rounded(value), around(row, float(value), fewest, spread), rows)
+        for name, value, row, spread in zip(names, values, known, spreads, strict=True)
+    ]
+
+
+def _least(area: float, sides: Sequence[tuple[float, float]]) -> float:
+    """The deviation that an area has where each group is one row; two classes ask one question twice."""
+    some = [variance(area, a, b) for a, b in sides if a and b]
+    alone = 1 if len(some) == 2 else len(some)
+    return float((sum(some[:alone]) / alone**2) ** 0.5) if some else 0.0
+
+
+def calibrated(judged: Predictions, seed: int = 0) -> list[Measured]:
+    """Brier score, log-loss and calibration error of the rows that have probabilities."""
+    read = judged.read
+    if not read.any():
+        return [Measured(name, None, None, read) for name in ("brier", "log_loss", "ece")]
+    truth, probabilities = judged.truth[read], judged.probabilities[read]
+    member = np.unique(judged.member[read], return_inverse=True)[1]
+    weights = np.ones(len(truth)) if judged.weights is None else judged.weights[read]
+    losses = (calibration.brier(truth, probabilities), calibration.log_loss(truth, probabilities))
+    mass, *sums = (np.bincount(member, weights * one) for one in (np.ones(len(truth)), *losses))
+    known = resampled(lambda drawn: np.array([drawn @ one for one in sums]) / (drawn @ mass), len(mass), seed)
+    found = [
+        Measured(name, rounded(one.sum() / mass.sum()), middle(row, counted(member)), read)
+        for name, one, row in zip(("brier", "log_loss"), sums, known, strict=True)
+    ]
+    if judged.weights is not None:
+        return found
+    bins = calibration.Bins.from_rows(truth, probabilities)
+    return [*found, Measured("ece", rounded(bins.error()), bins.interval(member, seed), read)]

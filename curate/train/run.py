@@ -3,66 +3,66 @@
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curate.contracts import Engine
+from curate.config import TrainConfig
+from curate.contracts import Engine, Labeler
 from curate.errors import CurateError, UsageError
+from curate.evaluate import compare, figures, robustness, thresholds
+from curate.evaluate.account import Fitted, account
 from curate.evaluate.bundle import Backbone, save
+from curate.evaluate.rows import Featured, released, usable
 from curate.features import devices
-from curate.features.scores import compute, read
-from curate.label.final import accused
-from curate.linear import Examples, Head, fit
-from curate.options import suggest
-from curate.records import SPLITS, Manifest
-from curate.release.reader import load
+from curate.features.scores import compute
+from curate.linear import Head, fit
+from curate.records import SPLITS, Axis, Manifest
+from curate.stats.calibration import temperature
 from curate.stats.coverage import Coverage
-from curate.stats.intervals import wilson
-from curate.stats.metrics import Predictions, against, evaluate, said_by
-from curate.store import eligibility, holds
+from curate.store import eligibility
 from curate.store.blobs import disk, write
 from curate.store.file_digests import forget, keep
 from curate.store.folders import aside
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from curate.progress import Progress
     from curate.store.workspace import Workspace
 
 METRICS = "metrics.json"
-DIGITS = 4
-_NONE = "there is none yet; `curate export 1.0.0` makes one"
+FEW = 50  # groups of val, below which no temperature is fitted to them
 
 
-def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, progress: "Progress") -> dict[str, Any]:
+def train(
+    ws: "Workspace", version: str, engine: Engine, backbone: Backbone, progress: "Progress",
+    labelers: Sequence[Labeler] = (),
+) -> dict[str, Any]:  # fmt: skip
     """Fit a linear head on the frozen features of the train split, stop by val, and say what it is worth on test.
 
-    Test rows are looked at once, at the end; rows that are held back since, or have since been declared or flagged not
-    safe while no person called them safe, are not looked at. Same release, same files to the byte. Raises UsageError
-    for a release that is not there, or whose train split holds one class.
+    `labelers`: what else there is to say of pictures, for slices. Test rows are looked at once, at the end; rows that
+    are held back since, or have since been declared or flagged not safe while no person called them safe, are not
+    looked at. Same release, same files to the byte. Raises UsageError for a release that is not there, or whose train
+    split holds one class.
     """
     started = time.monotonic()
-    release = _release(ws, version)
+    release = released(ws, version)
     classes = _classes(release)
     compute(ws, engine, [backbone], progress, "embed")
     with progress.stage("train", 3) as step, disk():
-        held = holds.held(ws.catalog)
-        rows = {split: _without(release.rows[split], held) for split in SPLITS}
-        kept = {split: _obeying(ws, table) for split, table in rows.items()}
-        contradicted = {split: len(rows[split]) - len(kept[split]) for split in SPLITS}
-        parts = {split: _part(ws, backbone, kept[split], classes) for split in SPLITS}
+        parts = {split: Featured.of(ws, backbone, usable(ws, release, split, classes)) for split in SPLITS}
         step()
-        _check_train(ws, release, parts["train"], len(rows["train"]), contradicted["train"])
-        device = devices.found(ws.config.engine.device)
-        head = fit(parts["train"].examples, parts["val"].examples, len(classes), ws.config.train, device)
+        _check_train(ws, release, parts["train"])
+        device, options, axis = devices.found(ws.config.engine.device), ws.config.train, _axis(release)
+        fitted = _fitted(parts, axis, options, device)
         step()
-        result = _result(release, classes, parts, head, ws.config.train.seed) | {"contradicted": contradicted}
+        result = _result(release, parts, fitted) | account(
+            ws, engine, backbone, parts, fitted.heads, axis, labelers, options
+        )
         with aside(ws.work / "models", version) as folder:
-            save(folder, backbone, head, classes)
-            write(folder / METRICS, (json.dumps(result, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+            save(folder, backbone, fitted.heads.head, classes)
+            for name, said in ((METRICS, result), (thresholds.FILE, result["thresholds"])):
+                write(folder / name, (json.dumps(said, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
             forget(ws, f"models/{version}")  # last: whatever fails before leaves the model that was there
         step()
     keep(ws, f"models/{version}")
@@ -73,11 +73,10 @@ def train(ws: "Workspace", version: str, engine: Engine, backbone: Backbone, pro
     return result | {"seconds": round(time.monotonic() - started, 2)}
 
 
-def _release(ws: "Workspace", version: str) -> Manifest:
-    known = {row["version"]: row["sha256"] for row in ws.catalog.all("SELECT version, sha256 FROM releases")}
-    if version not in known:
-        raise UsageError(f"release {version}: no such release; {suggest(version, known) if known else _NONE}")
-    return load(ws.work / "releases" / version, known[version])
+def _axis(release: Manifest) -> Axis:
+    """The axis that a release is labelled on."""
+    said = release.header["taxonomy"]["axes"][0]
+    return Axis(said["name"], *(tuple(said[name]) for name in ("classes", "safe", "borderline")))
 
 
 def _classes(release: Manifest) -> list[str]:
@@ -90,123 +89,115 @@ def _classes(release: Manifest) -> list[str]:
     return [name for name in release.header["taxonomy"]["axes"][0]["classes"] if name in there]
 
 
-def _check_train(ws: "Workspace", release: Manifest, part: "_Part", rows: int, contradicted: int) -> None:
+def _check_train(ws: "Workspace", release: Manifest, part: Featured) -> None:
     """Refuse to learn from a split of which too little is left, with why; CurateError where that is for what is damaged
-    or held back, `rows` of it being left."""
-    if len(set(part.examples.classes.tolist())) > 1:
+    or held back."""
+    if len(set(part.rows.truth[part.known].tolist())) > 1:
         return
-    if held := len(release.rows["train"]) - rows:
+    if held := part.rows.held:
         why = eligibility.nothing(ws.catalog) if not eligibility.survivors(ws.catalog) else "`curate status` says why"
-        raise CurateError(
-            f"release {release.version}: {held} of {held + rows} rows of its train split are held back: {why}"
-        )
+        of = len(release.rows["train"])
+        raise CurateError(f"release {release.version}: {held} of {of} rows of its train split are held back: {why}")
     left = f"release {release.version}: fewer than two classes are left in its train split"
     if part.skipped:
-        of = part.skipped + len(part.groups)
-        raise CurateError(f"{left}: {part.skipped} of {of} rows have no features. `curate verify` says what is damaged")
+        lost = f"{part.skipped} of {len(part.rows)} rows have no features. `curate verify` says what is damaged"
+        raise CurateError(f"{left}: {lost}")
+    contradicted = part.rows.contradicted
     kept = f": {contradicted} rows are contradicted by now" if contradicted else ""
     raise UsageError(f"{left}{kept}; nothing to tell apart")
 
 
 @dataclass(frozen=True)
-class _Part:
-    """One split's rows that have features, the group of each and who labelled it, and how many rows have none."""
+class _Tempered:
+    """A head whose logits are divided by a temperature, and how that was found."""
 
-    examples: Examples
-    groups: Sequence[str]
-    sources: Sequence[str]
-    skipped: int
-
-
-def _without(rows: "pa.Table", held: set[str]) -> "pa.Table":
-    """The rows that nobody holds back."""
-    return _kept(rows, [one not in held for one in rows.column("id").to_pylist()])
+    head: Head
+    temperature: float
+    by: str
 
 
-def _obeying(ws: "Workspace", rows: "pa.Table") -> "pa.Table":
-    """The rows that the rule of `curate.label.flags` lets pass: a release is frozen, and more may be known by now."""
-    axis = ws.config.taxonomy.first
-    bad = accused(ws, axis)
-    columns = (rows.column(name).to_pylist() for name in ("id", "label", "human_n"))
-    return _kept(
-        rows, [n > 0 or name not in axis.safe or one not in bad for one, name, n in zip(*columns, strict=True)]
-    )
+def _fitted(parts: Mapping[str, Featured], axis: Axis, options: TrainConfig, device: str) -> "_Fitted":
+    """The model's head, and those that stand beside it; rows of val that thresholds are promised by teach none."""
+    train, val = parts["train"], parts["val"]
+    promised = thresholds.held_out(val.rows, axis.safe, axis.borderline, options.guarantee)
+    k, stop = len(train.rows.classes), val.examples(~promised)
+    head, people = fit(train.examples(), stop, k, options, device), None
+    if (
+        len(set(train.rows.truth[train.known][train.rows.human[train.known]].tolist())) > 1
+        and not train.rows.human.all()
+    ):
+        people = fit(train.examples(train.rows.human), stop, k, options, device)
+    cooled, found, by = _tempered(head, val, ~promised)
+    return _Fitted(Fitted(cooled, head, people, promised), found, by)
 
 
-def _kept(rows: "pa.Table", which: list[bool]) -> "pa.Table":
-    import pyarrow as pa
+@dataclass(frozen=True)
+class _Fitted:
+    """Heads, the temperature of the model's, and how that was found."""
 
-    return rows.filter(pa.array(which, pa.bool_()))  # a list without an element has no type
-
-
-def _part(ws: "Workspace", backbone: Backbone, rows: "pa.Table", classes: Sequence[str]) -> _Part:
-    columns = rows.select(["id", "label", "weight", "group", "label_source"]).to_pydict()
-    features = read(ws, backbone, columns["id"])["embedding"].astype(np.float32)
-    labels = np.array([classes.index(label) for label in columns["label"]], dtype=np.int64)
-    kept = np.flatnonzero(np.isfinite(features).all(axis=1))
-    every = Examples(features, labels, np.array(columns["weight"], dtype=np.float32))
-    groups, sources = ([columns[name][n] for n in kept] for name in ("group", "label_source"))
-    return _Part(every.pick(kept), groups, sources, len(labels) - len(kept))
+    heads: Fitted
+    temperature: float
+    by: str
 
 
-def _coverage(parts: Mapping[str, "_Part"]) -> dict[str, Any]:
+def _tempered(head: Head, val: Featured, which: np.ndarray) -> tuple[Head, float, str]:
+    """The head with the temperature of the lowest log-loss on val; as it is, where val is small or holds no error, of
+    which any certainty would follow."""
+    said = val.judged(head).pick(which)
+    groups, wrong = len(set(said.groups)), int((~said.right & said.read).sum())
+    if groups < FEW or not wrong:
+        why = f"val has {groups} groups, fewer than {FEW}" if groups < FEW else "val holds no error"
+        return head, 1.0, f"not fitted: {why}"
+    found = temperature(said.truth[said.read], said.probabilities[said.read])
+    weight, bias = ((one / found).astype(np.float32) for one in (head.weight, head.bias))
+    return replace(head, weight=weight, bias=bias), found, "val"
+
+
+def _coverage(parts: Mapping[str, Featured]) -> dict[str, Any]:
     """Rows with features among all; incomplete, too, where nothing of a split that has rows was looked at."""
-    skipped = {split: part.skipped for split, part in parts.items()}
-    left = {split: len(part.groups) for split, part in parts.items()}
-    found = Coverage(sum(left.values()), sum(left.values()) + sum(skipped.values()), "rows", "have no features")
-    blank = [f"not one row of {split} has features" for split in parts if skipped[split] and not left[split]]
-    return found.facts("; ".join(blank) or found.short)
+    every, left = sum(len(part.rows) for part in parts.values()), sum(len(part.known) for part in parts.values())
+    found = Coverage(left, every, "rows", "have no features")
+    lost = [split for split, part in parts.items() if part.skipped == len(part.rows) > 0]
+    return found.facts("; ".join(f"not one row of {split} has features" for split in lost) or found.short)
 
 
-def _result(release: Manifest, classes: list[str], parts: dict[str, _Part], head: Head, seed: int) -> dict[str, Any]:
-    axis = release.header["taxonomy"]["axes"][0]
-    test = parts["test"]
-    probabilities = head.probabilities(test.examples.features)
-    judged = Predictions(test.examples.classes, probabilities, test.groups, classes)
+def _result(release: Manifest, parts: Mapping[str, Featured], fitted: _Fitted) -> dict[str, Any]:
+    """What was learnt from what."""
+    head = fitted.heads.head
     return {
         **_coverage(parts),
         "version": release.version,
-        "classes": classes,
-        "test": evaluate(judged, axis["safe"], axis["borderline"], seed)
-        | said_by(test.sources)
-        | _people(judged, test),
-        "rows": {split: len(part.groups) for split, part in parts.items()},
+        "classes": list(parts["train"].rows.classes),
+        "rows": {split: len(part.known) for split, part in parts.items()},
         "skipped": {split: part.skipped for split, part in parts.items()},
-        "fit": {"epochs": head.epochs, "stopping": head.stopping},
-    }
-
-
-def _people(judged: Predictions, test: _Part) -> dict[str, Any]:
-    """How often the model says what people say, on the test rows that people labelled."""
-    theirs = np.array([source == "human" for source in test.sources], dtype=bool)
-    n = int(theirs.sum())
-    right = int((judged.probabilities[theirs].argmax(axis=1) == judged.truth[theirs]).sum()) if n else 0
-    return {"human": {"n": n, "accuracy": round(right / n, DIGITS) if n else None, "interval": wilson(right, n)}}
-
-
-_NAMES = {
-    "accuracy": "agreement",
-    "roc_auc": "ROC-AUC, macro",
-    "average_precision": "average precision, macro",
-    "not_safe_recall": "not safe: recall",
-    "not_safe_false_positive_rate": "not safe: false alarms",
-    "not_safe_roc_auc": "not safe: ROC-AUC",
-    "not_safe_average_precision": "not safe: average precision",
-}
+        "contradicted": {split: part.rows.contradicted for split, part in parts.items()},
+        "held": {split: part.rows.held for split, part in parts.items()},
+        "fit": {
+            "epochs": head.epochs, "stopping": head.stopping, "temperature": fitted.temperature,
+            "temperature_by": fitted.by, "promised": int(fitted.heads.promised.sum()),
+        },
+    }  # fmt: skip
 
 
 def lines(result: Mapping[str, Any]) -> Iterator[str]:
     """What `train` found, for people: each figure with its interval, under whose labels it is held against."""
-    test, rows = result["test"], result["rows"]
+    rows = result["rows"]
     yield f"baseline on release {result['version']}: {', '.join(f'{n} {split}' for split, n in rows.items())} rows"
     yield f"classes: {', '.join(result['classes'])}"
-    yield f"{against(test)}, on the test split:"
-    for key, name in _NAMES.items():
-        if test.get(key) is not None:
-            between = test.get(f"{key}_interval")
-            shown = "" if between is None else f"   {between[0]:.4f} to {between[1]:.4f}"
-            yield f"  {'accuracy' if test['heading'] == key else name:<28} {test[key]:.4f}{shown}"
-    for what in ("skipped", "contradicted"):
+    yield from figures.lines(result["test"], "test")
+    if worst := result["worst"]:
+        low, high = worst["right_interval"]
+        right = f"{worst['right']:.4f} right ({low:.4f} to {high:.4f}; n = {worst['n']})"
+        yield f"worst slice: {worst['kind']}, {worst['name']}: {right}"
+    for one in result["shortcuts"]:
+        if one["found"]:
+            yield f"shortcut: {one['cue']} alone tells the label (AUC {one['auc']}, by chance {one['chance']})"
+    if not result["natural"].get("why_not"):
+        yield from figures.lines(result["natural"], "test (at natural prevalence)")
+    yield from robustness.lines(result["robustness"])
+    yield from compare.lines(result["side_by_side"])
+    yield from thresholds.lines(result["thresholds"])
+    for what in ("skipped", "contradicted", "held"):
         if any(result[what].values()):
             yield f"{what}: {', '.join(f'{n} {split}' for split, n in result[what].items() if n)}"
     yield f"path: {result['path']}"

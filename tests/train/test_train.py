@@ -19,13 +19,14 @@ from curate.contracts import Decoded, Resources
 from curate.engine.serial import Serial
 from curate.errors import CurateError, ItemError, StoreError, UsageError
 from curate.evaluate.bundle import load_model, pixels
+from curate.evaluate.rows import _without
 from curate.features.scores import read
 from curate.options import Plugin
 from curate.plugins import fingerprint_of, make
 from curate.release.export import export
 from curate.release.reader import load
 from curate.store.workspace import Workspace
-from curate.train.run import _without, lines, train
+from curate.train.run import lines, train
 from labelers.efficientnet_lite0 import EfficientnetLite0
 from tests.support.pictures import encode, texture
 from tests.support.releases import QUIET, SCREENED, Item, contents, far, stocked
@@ -103,8 +104,8 @@ def test_it_says_what_it_found(done: tuple[Workspace, dict[str, Any]]) -> None:
     assert result["rows"] == {"train": 24, "val": 8, "test": 8}
     assert result["fit"]["stopping"] == "val"
     test = result["test"]
-    assert (test["n"], test["accuracy"], test["roc_auc"], test["average_precision"]) == (8, 1.0, 1.0, 1.0)
-    assert test["accuracy_interval"] == (0.6756, 1.0)
+    assert (test["n"], test["agreement"], test["roc_auc"], test["average_precision"]) == (8, 1.0, 1.0, 1.0)
+    assert test["agreement_interval"] == (0.6756, 1.0)
     assert test["confusion"] == {"classes": ["drawings", "neutral"], "rows": [[4, 0], [0, 4]]}
     assert not [name for name in test if name.startswith("not_safe")]
     row = ws.catalog.all("SELECT model, version, result FROM models")[0]
@@ -114,6 +115,7 @@ def test_it_says_what_it_found(done: tuple[Workspace, dict[str, Any]]) -> None:
         "model.safetensors",
         "preprocessing.json",
         "metrics.json",
+        "thresholds.json",
     }
 
 
@@ -126,9 +128,11 @@ def test_it_says_whose_labels_it_is_held_against(done: tuple[Workspace, dict[str
     said = list(lines(result))
     assert "agreement with the label model (labels: 0 human, 8 weak, 0 model; n = 8), on the test split:" in said
     assert not any("accuracy" in line for line in said)
+    assert result["test"]["accuracy"] is result["test"]["accuracy_interval"] is None
+    assert {one["people"] for one in result["test"]["figures"]} == {0}
     kept = json.loads((Path(result["path"]) / "metrics.json").read_text())
     assert kept["test"]["labels"]["weak"] == 8
-    for name in ("accuracy", "roc_auc", "average_precision"):
+    for name in ("agreement", "roc_auc", "average_precision"):
         low, high = kept["test"][f"{name}_interval"]
         assert low < 0.7 < high == 1.0, f"{name}: eight rows show no certainty"
     mine = items()
@@ -173,7 +177,7 @@ def test_test_rows_teach_nothing_and_val_rows_only_stop(done: tuple[Workspace, d
         replace(i, weak={"content": (turned[i.weak["content"][0]], 0.9)}) if i.split == "test" else i for i in items()
     ]
     other = trained(released(tmp_path / "other", held))
-    assert other["test"]["accuracy"] == other["test"]["roc_auc"] == 0.0
+    assert other["test"]["agreement"] == other["test"]["roc_auc"] == 0.0
     for name in ("model.safetensors", "preprocessing.json"):
         assert (Path(other["path"]) / name).read_bytes() == (Path(done[1]["path"]) / name).read_bytes()
     config = replace(Config(), train=TrainConfig(patience=200, epochs=30))
@@ -194,7 +198,9 @@ def test_a_picture_that_cannot_be_read_is_counted_not_guessed(tmp_path: Path, ca
     broken = Item("broken", "test", data=b"no picture", weak={"content": ("neutral", 0.9)}, hash=far(99))
     result = trained(released(tmp_path, [*items(), broken]))
     assert result["skipped"] == {"train": 0, "val": 0, "test": 1}
-    assert result["test"]["n"] == 8
+    test = result["test"]
+    assert (test["n"], test["unread"], test["agreement"]) == (9, 1, 0.8889), "what cannot be read is an error"
+    assert test["confusion"]["unread"] == [0, 1]
 
 
 def test_it_refuses_what_it_cannot_train_on(tmp_path: Path) -> None:
@@ -227,7 +233,7 @@ def test_saved_and_loaded_the_real_backbone_says_the_same(tmp_path: Path) -> Non
     said = model.predict([ws.blobs.path(one).read_bytes() for one in ids])
     assert len(ids) == 4
     assert np.abs(said - seen).max() < 1e-3
-    assert result["test"]["accuracy"] == 1.0
+    assert result["test"]["agreement"] == 1.0
     recipe = json.loads((moved / "preprocessing.json").read_text())
     assert recipe["labels"] == ["drawings", "neutral"]
     assert recipe["backbone"]["use"] == "efficientnet_lite0"

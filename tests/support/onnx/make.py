@@ -40,7 +40,7 @@ def model(
     weights: "np.ndarray" = PER_CHANNEL, last: bool = False, beside: bool = False, names: str = "", place: str = ""
 ) -> Any:
     """The mean of each channel, of a picture of 8 x 8 px, times the weights."""
-    shape = ["n", 8, 8, 3] if last else ["n", 3, 8, 8]
+    shape: list[str | int | None] = ["n", 8, 8, 3] if last else ["n", 3, 8, 8]
     inputs = [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, shape)]
     inputs += [helper.make_tensor_value_info("mask", TensorProto.FLOAT, shape)] * beside
     tensor = numpy_helper.from_array(weights, "weights")
@@ -72,8 +72,10 @@ def odd(*more: Any, kind: int | None = None, value: Any = None) -> Any:
     made = model()
     made.graph.node.extend(more)
     del made.graph.output[:]
-    if kind is not None or value is not None:
-        made.graph.output.append(value or helper.make_tensor_value_info("said", kind, ["n", 3]))
+    if value is not None:
+        made.graph.output.append(value)
+    elif kind is not None:
+        made.graph.output.append(helper.make_tensor_value_info("said", kind, ["n", 3]))
     return made
 
 

@@ -1,0 +1,211 @@
+"""`curate eval`: any model on a split of a release, with the figures of `train` and beside the release's baseline."""
+
+import json
+import time
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from curate.contracts import Engine, Labeler
+from curate.errors import StoreError, UsageError
+from curate.evaluate import compare, figures
+from curate.evaluate.account import BASELINE, ground_of
+from curate.evaluate.compare import Ground, side_by_side
+from curate.evaluate.contenders import Contender, of_csv, of_head, of_labeler
+from curate.evaluate.pictures import asked
+from curate.evaluate.rows import Rows, released, usable
+from curate.linear import Head
+from curate.options import plugin, suggest
+from curate.plugins import make, name_of
+from curate.records import SPLITS, Axis
+from curate.stats.coverage import Coverage
+from curate.stats.metrics import Predictions
+
+if TYPE_CHECKING:
+    from curate.store.workspace import Workspace
+
+RECIPE, WEIGHTS = "preprocessing.json", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which model, on which split of which release. A model is a version that was trained here or its folder, a labeler
+    of curate.toml, the recipe of one (FILE.toml), or scores (FILE.csv)."""
+
+    model: str
+    version: str
+    split: str = "test"
+
+
+def evaluate(
+    ws: "Workspace", wanted: Asked, engine: Engine, labelers: Sequence[Labeler], seed: int = 0
+) -> dict[str, Any]:
+    """The figures of a model; `missing` rows have no score and are in no figure, `of` says of how many they are.
+
+    Raises UsageError for a release, a split or a model that is not there, and for scores that are none; nothing is
+    written then. What it finds stands beside the baseline in the report.
+    """
+    started = time.monotonic()
+    if wanted.split not in SPLITS:
+        raise UsageError(f"--split: no such split '{wanted.split}'; {suggest(wanted.split, SPLITS)}")
+    release = released(ws, wanted.version)
+    axis = ws.config.taxonomy.first
+    said = release.header["taxonomy"]["axes"][0]
+    if (axis.name, list(axis.classes)) != (said["name"], said["classes"]):
+        raise UsageError(f"release {wanted.version}: its classes are not those of curate.toml")
+    rows = usable(ws, release, wanted.split, axis.classes)
+    if not len(rows):
+        raise UsageError(f"release {wanted.version}: no row of {wanted.split} is left to look at")
+    found = _contender(ws, wanted, axis, rows, engine, labelers)
+    known = ~np.isnan(found.unsafe)
+    beside = _baseline(ws, wanted, axis, rows, engine)
+    result: dict[str, Any] = {
+        **Coverage(int(known.sum()), len(rows), "rows", "have no score").facts(None),
+        "model": found.name, "version": wanted.version, "split": wanted.split, "of": len(rows),
+        "missing": int((~known).sum()), "held": rows.held, "contradicted": rows.contradicted,
+        "figures_of": _figures(found, ground_of(rows, axis), known, seed),
+        "side_by_side": side_by_side(ground_of(rows, axis), [*beside, found], seed) if beside else None,
+    }  # fmt: skip
+    result["incomplete"] = Coverage(int(known.sum()), len(rows), "rows", "have no score").short
+    _keep(ws, result)
+    return result | {"seconds": round(time.monotonic() - started, 2)}
+
+
+def _figures(found: Contender, ground: Ground, known: np.ndarray, seed: int) -> dict[str, Any]:
+    """Of all classes; of a model that tells none apart, of safe and not safe."""
+    axis, judged = ground.axis, ground.judged
+    if found.probabilities is not None:
+        whole = Predictions(judged.truth, found.probabilities, judged.groups, list(axis.classes), judged.sources)
+        return figures.measured(whole.pick(known), axis.safe, axis.borderline, seed)
+    bad, good = ground.sides
+    two = Predictions(
+        bad.astype(np.int64), np.stack([1 - found.unsafe, found.unsafe], axis=1), judged.groups, ["safe", "not_safe"],
+        judged.sources,
+    )  # fmt: skip
+    return figures.measured(two.pick(known & (bad | good)), ["safe"], [], seed)
+
+
+# -- which model -----------------------------------------------------------------------------------------------------
+
+
+def _contender(
+    ws: "Workspace", wanted: Asked, axis: Axis, rows: Rows, engine: Engine, labelers: Sequence[Labeler]
+) -> Contender:
+    name, path = wanted.model, Path(wanted.model)
+    if path.suffix == ".csv":
+        return of_csv(path, axis, rows.ids)
+    if path.suffix == ".toml":
+        return _asked(ws, axis, _recipe(path), rows, engine)
+    if (folder := _folder(ws, name)) is not None:
+        return _of_folder(ws, folder, name if folder != path else path.name, axis, rows, engine)
+    named = {name_of(one): one for one in labelers}
+    if name in named:
+        said = of_labeler(ws, axis, named[name], rows)
+        return (
+            said
+            if said is not None and not np.isnan(said.unsafe).any()
+            else _asked(ws, axis, named[name], rows, engine)
+        )
+    there = [*_versions(ws), *(key for key, one in named.items() if hasattr(one, "says"))]
+    raise UsageError(
+        f"{name}: no such model; {suggest(name, there) if there else 'none is there'} (or a model's folder, FILE.toml"
+        " with a labeler's table, FILE.csv with scores)"
+    )
+
+
+def _versions(ws: "Workspace") -> list[str]:
+    return sorted(one.name for one in (ws.work / "models").glob("*") if (one / RECIPE).is_file())
+
+
+def _folder(ws: "Workspace", name: str) -> Path | None:
+    if "/" not in name and name in _versions(ws):
+        return ws.work / "models" / name
+    return Path(name) if (Path(name) / RECIPE).is_file() else None
+
+
+def _recipe(path: Path) -> Labeler:
+    """The labeler of a file with one table as `[[labelers]]` of curate.toml has it; paths are relative to the file."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not TOML: {error}") from error
+    made: Labeler = make("labelers", plugin(table, str(path), path.parent.absolute()), "labeler")
+    return made
+
+
+def _asked(ws: "Workspace", axis: Axis, labeler: Labeler, rows: Rows, engine: Engine) -> Contender:
+    """What a labeler says of the rows, asked now."""
+    name = name_of(labeler)
+    says = labeler.says(axis) if hasattr(labeler, "says") else {}
+    if not says or not labeler.needs.side:
+        raise UsageError(
+            f"{name}: this labeler says of no column which class of axis {axis.name} it is the probability of"
+        )
+    found = of_labeler(ws, axis, labeler, rows, asked(ws, engine, {name: labeler}, rows.ids)[name])
+    if found is None:
+        raise StoreError(f"{name}: not one of {len(rows)} pictures could be read")
+    return found
+
+
+def _of_folder(ws: "Workspace", folder: Path, name: str, axis: Axis, rows: Rows, engine: Engine) -> Contender:
+    """A baseline: its head on the features of its backbone."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        recipe = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
+        with safe_open(folder / WEIGHTS, framework="numpy") as file:
+            head = Head(file.get_tensor("head.weight"), file.get_tensor("head.bias"), 0, "")
+        said = recipe["backbone"]
+        table = {"use": said["use"], **said["options"]}
+        classes = recipe["labels"]
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise StoreError(
+            f"{folder}: not a baseline that this curate can read ({type(error).__name__}: {error})"
+        ) from error
+    if "sha256" in said:
+        raise UsageError(f"{folder}: its backbone is a file of one's own; `curate train` measures it")
+    backbone = make("labelers", plugin(table, "backbone", folder), "labeler")
+    if backbone.version != said["version"]:
+        raise UsageError(f"{folder}: made with version {said['version']} of {said['use']}; train anew")
+    if strange := [one for one in classes if one not in axis.classes]:
+        raise UsageError(f"{folder}: axis {axis.name} has no class '{strange[0]}'")
+    features = asked(ws, engine, {"backbone": backbone}, rows.ids)["backbone"]["embedding"]
+    return of_head(name, axis, head, features.astype(np.float32), classes)
+
+
+def _baseline(ws: "Workspace", wanted: Asked, axis: Axis, rows: Rows, engine: Engine) -> list[Contender]:
+    """The baseline of the release, where there is one and it is not what is asked about."""
+    folder = ws.work / "models" / wanted.version
+    if wanted.model == wanted.version or wanted.version not in _versions(ws) or Path(wanted.model).absolute() == folder:
+        return []
+    try:
+        return [_of_folder(ws, folder, BASELINE, axis, rows, engine)]
+    except UsageError:  # on a backbone of one's own
+        return []
+
+
+def _keep(ws: "Workspace", result: Mapping[str, Any]) -> None:
+    """For the report; of no row anything is kept."""
+    name = f"eval:{result['model']}@{result['version']}/{result['split']}"
+    with ws.catalog.tx() as db:
+        row = (name, result["version"], json.dumps(result, ensure_ascii=False), ws.catalog.run)
+        db.execute("INSERT OR REPLACE INTO models (model, version, result, run) VALUES (?, ?, ?, ?)", row)
+
+
+def lines(result: Mapping[str, Any]) -> Iterator[str]:
+    """What `eval` found, for people."""
+    yield f"{result['model']} on release {result['version']}"
+    if result["missing"]:
+        yield f"missing: {result['missing']} of {result['of']} rows have no score, and are in no figure"
+    for what in ("held", "contradicted"):
+        if result[what]:
+            yield f"{what} since the release: {result[what]} rows, which are not looked at"
+    yield from figures.lines(result["figures_of"], result["split"])
+    if result["side_by_side"]:
+        yield from compare.lines(result["side_by_side"])

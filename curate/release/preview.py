@@ -1,0 +1,60 @@
+"""`curate export --dry-run`: what a release would be, and which gates would let it pass; nothing is written."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from curate.errors import GateError
+from curate.label.final import vanished
+from curate.records import Manifest
+from curate.release.gates import check_leakage, check_learnt, check_licenses, check_rows, check_screened
+from curate.release.header import coverage_of
+from curate.release.rows import collect
+from curate.release.versions import check_version, last, settle
+from curate.screening.gate import Gate
+
+if TYPE_CHECKING:
+    from curate.store.workspace import Workspace
+
+PASSED = "passed"
+
+
+def preview(ws: "Workspace", version: str | None, gate: Gate) -> dict[str, Any]:
+    """The version that `export` would take, its rows, what it leaves out, and what each gate says: PASSED, or why not.
+
+    `refused` are the gates that would end it with exit 4. Raises the UsageErrors that `export` raises.
+    """
+    if version is not None:
+        check_version(ws, version)
+    rows = collect(ws)
+    check_rows(rows)
+    version, changes = settle(ws, version, rows)
+    check_learnt(ws, rows)
+    gates = {
+        "licence": _asked(lambda: check_licenses(ws, rows)),
+        "screening": _asked(lambda: check_screened(ws, gate, rows)),
+        "leakage": _asked(lambda: check_leakage(ws, Manifest(version, ws.work, {}, rows.tables))),
+    }
+    counts = {split: Counter(table.column("label").to_pylist()) for split, table in rows.tables.items()}
+    before = last(ws)
+    return {
+        **coverage_of(ws),
+        "version": version,
+        "after": before and before[0],
+        "step": changes and changes.level(),
+        "changes": changes and changes.said(),
+        "rows": {split: table.num_rows for split, table in rows.tables.items()},
+        "counts": {split: dict(sorted(counted.items())) for split, counted in counts.items()},
+        "excluded": dict(rows.excluded),
+        "vanished": vanished(ws, ws.config.taxonomy.first, {name for one in counts.values() for name in one}),
+        "gates": gates,
+        "refused": [name for name, said in gates.items() if said != PASSED],
+    }
+
+
+def _asked(act: Callable[[], object]) -> str:
+    try:
+        act()
+    except GateError as error:
+        return str(error)
+    return PASSED
