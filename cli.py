@@ -38,6 +38,7 @@ from curate.commands import (
     run,
     screening,
     takedown,
+    taxonomy,
     train,
     verify,
 )
@@ -49,15 +50,16 @@ if TYPE_CHECKING:
     pass
 
 for _command in (
-    admin.init, admin.new, fetch.fetch, dedupe.dedupe, label.label, functions.functions, people.queue, review.review,
-    people.adjudicate, estimate.estimate, release.export, release.diff, release.hydrate, train.train, run.run,
-    check.check, admin.status, report.report, admin.log, screening.quarantine, takedown.takedown, release.share,
-    verify.verify, admin.doctor, demo.demo,
+    admin.init, admin.new, fetch.fetch, dedupe.dedupe, label.label, functions.functions, taxonomy.relabel,
+    people.queue, review.review, people.adjudicate, estimate.estimate, release.export, release.diff, release.hydrate,
+    train.train, run.run, check.check, admin.status, report.report, admin.log, screening.quarantine, takedown.takedown,
+    release.share, verify.verify, admin.doctor, demo.demo,
 ):  # fmt: skip
     app.command()(_command)
 app.command("eval")(evaluate.evaluate)
 for _name, _group in (
     ("sources", fetch.group), ("screening", screening.group), ("decisions", people.decisions),
+    ("taxonomy", taxonomy.taxonomy),
 ):  # fmt: skip
     app.add_typer(_group, name=_name)
 

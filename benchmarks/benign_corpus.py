@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,12 @@ class Benign:
     embeddings: npt.NDArray[np.float16]
 
 
-def corpus() -> Benign:
-    """All of it; what labelers say is kept between runs."""
-    kept = cache() / "benign-2.npz"
+def corpus(every: int = 1) -> Benign:
+    """All of it, or every so many-th picture; what labelers say is kept between runs."""
+    kept = cache() / ("benign-2.npz" if every == 1 else f"benign-2-{every}.npz")
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(kept, **_made())  # type: ignore[arg-type]
+        np.savez_compressed(kept, **_made(every))  # type: ignore[arg-type]
     with np.load(kept, allow_pickle=False) as read:
         columns = {name.removeprefix("x_"): read[name] for name in read.files if name.startswith("x_")}
         return Benign(read["truth"], read["packages"], read["groups"], columns, read["embeddings"])
@@ -148,7 +149,7 @@ def _files(package: str) -> Iterator[tuple[str, bytes]]:
 # -- columns ---------------------------------------------------------------------------------------------------------
 
 
-def _made() -> dict[str, npt.NDArray[Any]]:
+def _made(every: int) -> dict[str, npt.NDArray[Any]]:
     from labelers.drawing import Drawing
     from labelers.efficientnet_lite0 import EfficientnetLite0
     from labelers.open_nsfw import OpenNsfw
@@ -157,7 +158,7 @@ def _made() -> dict[str, npt.NDArray[Any]]:
     for one in labelers.values():
         one.load()
     rows: list[dict[str, Any]] = []
-    for label, package, where, data in pictures():
+    for label, package, where, data in islice(pictures(), 0, None, every):
         view = StoredImage(Sample("0" * 64, "", "", len(data), "", 0, 0), {}, lambda data=data: data)  # type: ignore[misc]
         try:
             image = view.image(None)

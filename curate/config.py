@@ -237,7 +237,7 @@ class ReviewConfig:
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """How a release is cut and in which formats it leaves.
+    """How a release is cut and in which formats it leaves; `max_side`: the longer side in px of pictures that do.
 
     `removals` is where those who are given a release find the feed of what was taken out of it since: a path, seen from
     the exported folder or one above it, or an address. It goes into the release; the feed itself is written beside the
@@ -249,9 +249,12 @@ class ExportConfig:
     formats: tuple[PluginName, ...] = ("parquet", "csv")
     require_license: bool = False
     removals: str = "removals.jsonl"
+    max_side: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse shares that are not shares."""
+        """Refuse shares that are not shares, and pictures of which nothing can be seen."""
+        if self.max_side is not None and self.max_side < 16:
+            raise ValueError(f"max_side must be at least 16 px, not {self.max_side}")
         if (
             set(self.splits) != set(SPLITS)
             or abs(sum(self.splits.values()) - 1) > 1e-9

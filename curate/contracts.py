@@ -199,9 +199,15 @@ class LabelModel(Protocol):
 
 
 class ReleaseFormat(Protocol):
-    """Writes a release in one format. No clock, no machine, no order of arrival: same rows, same bytes."""
+    """Writes a release in one format. No clock, no machine, no order of arrival: same rows, same bytes.
 
-    def write(self, release: Manifest, out: Path) -> None: ...
+    It may have: `media = True`, where pictures leave with the rows: `release.pictures` and `release.open` have them;
+    `remove(ids, release, out)`, which brings what `write` wrote up to date where ids are gone from `release.rows`, or
+    have another row there, and may be done again where it was killed: without it all is written anew. What `write`
+    returns may be the sha256 (hex) of files by their name below `out`, which are not read again then.
+    """
+
+    def write(self, release: Manifest, out: Path) -> Mapping[str, str] | None: ...
 
 
 class HashList(Protocol):
@@ -254,6 +260,8 @@ class CandidatePool:
     embeddings: Vectors | None = None  # of n rows; None where no labeler makes them. Ask for few rows, not for all
     out_of_fold: "np.ndarray | None" = None  # float64[n, k], of models that had not seen the row's label; None: none
     given: "np.ndarray | None" = None  # int8[n], the class that people, or else the label model, gave; None: as -1
+    groups: "np.ndarray | None" = None  # int32[n] >= 0, near-duplicates share one; None: not told
+    split: "np.ndarray | None" = None  # int32[n], in which cluster that was found to be no one thing, -1: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,12 +273,16 @@ class AuditedPool(CandidatePool):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """One row of the pool, from which stratum, with which chance. `people` to judge it; 0: as the config says."""
+    """One row of the pool, from which stratum, with which chance. `people` to judge it; 0: as the config says.
+
+    `members`: the rows that it stands for, itself the first (none: itself alone); the decision is on a sheet of them.
+    """
 
     row: int
     stratum: str = ""
     inclusion: float | None = None
     people: int = 0
+    members: tuple[int, ...] = ()
 
 
 class QueryStrategy(Protocol):

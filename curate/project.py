@@ -128,6 +128,16 @@ class Project(Tables, Releases, Incidents, Models):
             ws.said = facts = {**stages.labelled(self.session, ws), **following(ws)}
         return Result(facts)
 
+    def relabel(self, mapping: str | Path) -> Result:
+        """Follow a change of the taxonomy: a TOML file says what became of each class. Decisions that it carries over
+        are carried, the others are queued (`relabel`), and weak labels are made again; what was said stays as it was.
+        """
+        from curate.admin.following import following
+
+        with self.session.drive("relabel") as ws:
+            ws.said = facts = {**stages.relabelled(self.session, ws, Path(mapping)), **following(ws)}
+        return Result(facts)
+
     def try_functions(self, file: str | Path, size: int | None = None) -> Result:
         """What the labelling functions of a file would vote on `size` samples (10,000), cover and contradict, and how
         often people bear them out; writes functions.html with examples of each vote, obscured, and nothing else."""
@@ -340,14 +350,18 @@ def init(
 
 @interruptible()
 def load_release(folder: str | Path) -> "Release":
-    """A release from its folder; with its pictures where that lies in a workspace, else rows alone.
+    """A release from its folder; with its pictures where that lies in a workspace, or where pictures were exported to
+    it (imagefolder, webdataset), else rows alone.
 
     Raises StoreError for a file that is missing or is not the one that was released.
     """
     from curate.release.access import Release, check_folder
+    from curate.release.exported import is_exported, read
     from curate.release.reader import load
 
     path = Path(folder).resolve()
+    if is_exported(path):
+        return Release(*read(path))
     root = path.parents[2] if len(path.parents) > 2 else path
     if path.parent == root / "work" / "releases" and (root / CONFIG_NAME).is_file():
         return Project(Session(root, quiet=True)).release(path.name)

@@ -1,11 +1,11 @@
 """What flows: Candidate (found) -> Sample (stored) -> columns in tables -> Manifest (released)."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff", "image/avif")
 SPLITS = ("train", "val", "test")
@@ -318,14 +318,39 @@ class Dated:
     at: str
 
 
+class Pictures(Protocol):
+    """Where a release's pictures come from, each as it may leave."""
+
+    def open(self, id: str) -> bytes: ...
+    def each(self, ids: Iterable[str]) -> Iterator[bytes]: ...  # in order; the next ones are read meanwhile
+
+
 @dataclass(frozen=True)
 class Manifest:
     """A frozen release: the header of `release.json` and one row a labelled survivor, sorted by id, in each split.
 
-    `rows[split]` is a pyarrow Table with the columns of docs/releases.md; `path` is the release's folder.
+    `rows[split]` is a pyarrow Table with the columns of docs/releases.md; `path` is the release's folder. A format with
+    `media = True` is given `source`, from which its pictures come, rows of pictures that may leave alone, and two more
+    columns: `exported_sha256` and `exported_media_type` of the bytes that `open` gives.
     """
 
     version: str
     path: Path
     header: Mapping[str, Any]
     rows: Mapping[str, Any]
+    source: Pictures | None = None
+
+    def open(self, id: str) -> bytes:
+        """The picture of a row as it may leave: without metadata, checked on reading. LookupError where rows alone are
+        given, or none has that id."""
+        if self.source is None:
+            raise LookupError(f"{id}: this release is given as rows alone; a format of pictures says `media = True`")
+        return self.source.open(id)
+
+    def pictures(self, split: str) -> Iterator[tuple[dict[str, Any], bytes]]:
+        """Each row of a split with its picture as `open` gives it, in order; the next ones are read meanwhile."""
+        if self.source is None:
+            raise LookupError("this release is given as rows alone; a format of pictures says `media = True`")
+        rows = self.rows[split]
+        each = (row for batch in rows.to_batches(max_chunksize=1000) for row in batch.to_pylist())
+        yield from zip(each, self.source.each(rows.column("id").to_pylist()), strict=True)

@@ -154,12 +154,16 @@ def _gives_vectors(labeler: Any) -> bool:
     return "embedding" in getattr(labeler, "columns", {}) and hasattr(labeler, "module")
 
 
-def formats(config: "Config") -> dict[str, Any]:
-    """Every configured format, by name."""
-    from curate.options import Plugin
+def formats(config: "Config", named: "Sequence[str]" = ()) -> dict[str, Any]:
+    """Every configured format, by name; or those that are `named`, by what [export] formats calls them or has."""
+    from curate.options import Plugin, own_file
     from curate.plugins import called, make
 
-    tables = [Plugin(use, where="export.formats") for use in config.export.formats]
+    ours = {called(Plugin(use)): use for use in config.export.formats}
+    if strange := [name for name in named if own_file(name) and name not in ours]:
+        raise UsageError(f"format {strange[0]}: one's own is named in [export] formats, and then by its name here")
+    uses = [ours.get(name, name) for name in named] if named else config.export.formats
+    tables = [Plugin(use, where="export.formats") for use in uses]
     places = {called(one): one.use for one in tables}
     for one in tables:
         if places[called(one)] != one.use:

@@ -1,5 +1,6 @@
 """What a project does with releases: makes them, says what changed, notes who was given one, fetches others' anew."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import fspath
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 from curate.admin import configured, stages
 from curate.admin.result import Differences, Result
 from curate.admin.session import Session, interruptions
-from curate.options import at_least
+from curate.options import at_least, texts
 
 if TYPE_CHECKING:
     from curate.release.access import Release
@@ -21,15 +22,20 @@ class Releases:
 
     session: Session
 
-    def export(self, version: str | None = None) -> "Release":
+    def export(
+        self, version: str | None = None, formats: str | Sequence[str] = (), acknowledge: str | None = None
+    ) -> "Release":
         """Freeze a release behind the gates; raises GateError where one refuses.
 
         Without `version` it gets the next by Croissant's rule; one that is too small for what changed is a UsageError.
+        `formats`: those that it is written in, in place of those of curate.toml; a release that exists is written in
+        those of them that it lacks. `acknowledge`: who answers for it, and why, that pictures of classes leave that
+        are not safe; the export keeps it.
         """
         from curate.release.access import released
 
         with self.session.drive("export") as ws:
-            ws.said = facts = stages.exported(self.session, ws, version)
+            ws.said = facts = stages.exported(self.session, ws, version, texts(formats), acknowledge)
             return released(ws, str(facts["version"]), facts)
 
     def plan_export(self, version: str | None = None) -> Result:

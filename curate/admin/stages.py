@@ -10,6 +10,7 @@ from curate.contracts import Source
 from curate.errors import CurateError, UsageError
 from curate.options import suggest
 from curate.store import lost
+from curate.store.taxonomies import renamed
 from curate.store.workspace import Workspace
 
 
@@ -62,7 +63,9 @@ def refusal(ws: Workspace, sources: Sequence[Source]) -> str | None:
     from curate.fetch.admission import admit
 
     try:
-        admit(ws.config, sources, configured.gate(ws.config, ws.catalog))
+        taxonomy = ws.config.taxonomy
+        before = renamed(ws.catalog, taxonomy.first.name, taxonomy.version)
+        admit(ws.config, sources, configured.gate(ws.config, ws.catalog), before)
     except CurateError as error:
         return str(error)
     return None
@@ -89,6 +92,19 @@ def labelled(session: Session, ws: Workspace) -> Mapping[str, Any]:
     labelers = configured.labelers(ws.config)
     gone = lost.note(ws)
     return label(ws, session.engine(ws.config), labelers, functions_of(labelers), session.progress) | gone
+
+
+def relabelled(session: Session, ws: Workspace, file: Path) -> dict[str, Any]:
+    """Carry decisions over to the taxonomy in force, queue what must be decided anew, and label again."""
+    from curate.label.taxonomy import carry, mapping
+
+    remap = mapping.read(file, ws.config.taxonomy)
+    if not remap.reason:
+        session.note(f"{file}: no `reason`; releases say what changed, and nothing of why")
+    before = carry.called(ws)
+    said = carry.carry(ws, remap)
+    label = labelled(session, ws)
+    return {**said, "moved": carry.moved(before, carry.called(ws)), "label": label}
 
 
 def tried(session: Session, ws: Workspace, file: Path, size: int | None) -> Mapping[str, Any]:
@@ -127,13 +143,19 @@ def estimated(
     return estimate(ws, Asked(found, queue, judged, plan), labelers)
 
 
-def exported(session: Session, ws: Workspace, version: str | None) -> Mapping[str, Any]:
-    """Write a release, in the formats that are configured."""
-    from curate.release.export import export
+def exported(
+    session: Session, ws: Workspace, version: str | None, formats: Sequence[str] = (), acknowledged: str | None = None
+) -> Mapping[str, Any]:
+    """Write a release, in the formats that are named, or that are configured; one that exists in those that it lacks,
+    where some are named."""
+    from curate.release.export import export, export_also
 
     gate = configured.gate(ws.config, ws.catalog)
     gone = lost.note(ws)
-    return export(ws, version, configured.formats(ws.config), session.progress, gate) | gone
+    asked, given = configured.formats(ws.config, formats), (session.engine(ws.config), acknowledged)
+    if formats and version and ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (version,)):
+        return export_also(ws, version, asked, session.progress, gate, *given) | gone
+    return export(ws, version, asked, session.progress, gate, *given) | gone
 
 
 def evaluated(session: Session, ws: Workspace, model: str, version: str, split: str) -> Mapping[str, Any]:

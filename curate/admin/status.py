@@ -22,7 +22,7 @@ _HUMAN = """
 SELECT count(*) AS decisions, count(DISTINCT reviewer) AS reviewers, coalesce(sum(label = ?), 0) AS unsure,
     coalesce(sum(session IS NULL), 0) AS imported, (SELECT count(*) FROM decisions WHERE undoes IS NOT NULL) AS undone,
     (SELECT count(*) FROM precedents) AS precedents
-FROM in_force WHERE carried_from IS NULL
+FROM in_force WHERE carried_from IS NULL AND shown <> 'carried'
 """
 _QUEUES = """
 SELECT q.queue, json_extract(q.detail, '$.items') AS items,

@@ -239,15 +239,16 @@ def _tables(ws: Workspace, found: Findings, repair: bool) -> None:
 
 def _files(ws: Workspace, found: Findings, repair: bool) -> None:
     """What the catalog keeps the digests of; releases' own files were looked at before."""
-    seen = {item["id"] for item in found.items}
+    seen, again = {item["id"] for item in found.items}, set[str]()
     for kind, path, problem in [*file_digests.problems(ws, seen), *_marks(ws)]:
         found.add(kind, path, problem)
         if repair:
-            _mend(ws, kind, path)
+            _mend(ws, kind, path, again)
 
 
-def _mend(ws: Workspace, kind: str, path: str) -> None:
-    """Repair a file: rewrite exports, delete unfinished files, restore cache tags."""
+def _mend(ws: Workspace, kind: str, path: str, again: set[str]) -> None:
+    """Repair a file: rewrite exports (each once, whatever is wrong in it: `again`), delete unfinished files, restore
+    cache tags."""
     top, _, rest = path.partition("/")
     if path == removals.PLACE:
         removals.update(ws)
@@ -258,8 +259,9 @@ def _mend(ws: Workspace, kind: str, path: str) -> None:
         write_cache_tags(ws.work)
     elif top == "exports" and rest.count("/") > 1:
         version, name, _ = rest.split("/", 2)
-        export_again(ws, version, name)
-        file_digests.keep(ws, f"exports/{version}/{name}")
+        if f"{version}/{name}" not in again:
+            export_again(ws, version, name)
+            again.add(f"{version}/{name}")
 
 
 def _marks(ws: Workspace) -> Iterator[tuple[str, str, str]]:

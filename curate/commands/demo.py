@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @verb
 def demo(ctx: Context, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo")) -> None:
     """Run the whole way on real, harmless images behind a loopback server that behaves as badly as the web."""
+    from curate.demo.audit import audit, table
     from curate.demo.corpus import absent, collect, default_cache
     from curate.demo.evaluation import Demo, prepare, summary, tables
     from curate.demo.server import Server
@@ -39,9 +40,11 @@ def demo(ctx: Context, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] 
             done = Demo(ws, site.truth(server.base_url), site.pairs(server.base_url))
             account, folds = done.account(), done.cross_validated(configured.backbone(ws.config))
             five = _five(ctx, folder / "five", items)
-            shown = [*tables(done, account, folds), *of_functions("two classes", result["label"])]
+            audited = audit(ws, done.labels())
+            shown = [*tables(done, account, folds), table(audited, done.survivors(), done.labels())]
+            shown += of_functions("two classes", result["label"])
             shown += [five.pop("table"), *of_functions("five classes", five["label"])]
-            result |= {"demo": account, "crossvalidation": folds, "five": five}
+            result |= {"demo": account, "crossvalidation": folds, "estimate": audited, "five": five}
             result["report"] = str(report(ws, here.progress, {"tables": shown}))
     finish(ctx, result, lambda _: iter(summary(shown, result)))
 

@@ -14,7 +14,9 @@ decisions = typer.Typer(no_args_is_help=True, help="Human labels: import, export
 @verb
 def queue(
     ctx: Context,
-    name: Annotated[str, typer.Argument(help="uncertain, suspect, conflict, audit, gold; or a queue that was drawn.")],
+    name: Annotated[
+        str, typer.Argument(help="uncertain, suspect, conflict, clusters, audit, gold; or one that was drawn.")
+    ],
     size: Annotated[int, typer.Option(min=1, help="How many items, in a queue that is drawn.")] = 200,
     axis: Annotated[str | None, typer.Option(help="The axis that people judge (default: the first).")] = None,
     again: Annotated[bool, typer.Option("--again", help="Draw anew, beside what was drawn before.")] = False,

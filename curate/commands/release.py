@@ -18,13 +18,25 @@ def export(
     ctx: Context,
     version: Annotated[str | None, typer.Argument(help="Left out: the next by what changed since the last.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would be; writes nothing.")] = False,
+    format: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Write it in this format, and not in those of [export] formats; of a release that exists, too."
+        ),
+    ] = None,
+    acknowledge: Annotated[
+        str | None,
+        typer.Option(
+            help="Who answers for it, and why, that pictures of classes leave that are not safe; kept with them."
+        ),
+    ] = None,
 ) -> None:
     """Freeze a release: train, val and test, behind the gates."""
     if dry_run:
         found = ctx.project.plan_export(version)
         finish(ctx, found, code=REFUSED if found["refused"] else 0)
         return
-    finish(ctx, ctx.project.export(version).facts)
+    finish(ctx, ctx.project.export(version, format or (), acknowledge).facts)
 
 
 @verb

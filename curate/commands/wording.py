@@ -8,6 +8,7 @@ from curate.fetch.reasons import settings
 WORDS = {  # 25 characters at most
     "alone": "keeps back alone",
     "alpha": "Krippendorff's alpha",
+    "audit": "right, as audited",
     "chained": "too wide for one part",
     "conflicts": "label conflicts",
     "contested": "samples in a conflict",
@@ -41,7 +42,7 @@ WORDS = {  # 25 characters at most
 }
 ANEW = "catalog made anew"
 REASONS = ("failed", "reasons")  # what counts failures by reason
-SENTENCE = "bootstrap"  # what has a line of its own, `said`
+SENTENCES = ("bootstrap", "audit")  # what has a line of its own, `said`
 
 
 def worded(value: Any) -> Any:
@@ -63,12 +64,10 @@ def _once(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _plain(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What has a line of its own as that line, and nothing of it where there is none."""
-    if SENTENCE not in value:
-        return value
-    said = value[SENTENCE]
-    line = {SENTENCE: said["said"] if isinstance(said, Mapping) else said} if said else {}
-    return {key: one for key, one in value.items() if key != SENTENCE} | line
+    """What has a line of its own as that line, behind the rest, and nothing of it where there is none."""
+    known = {key: value[key] for key in SENTENCES if key in value}
+    told = {key: one["said"] if isinstance(one, Mapping) else one for key, one in known.items() if one}
+    return {key: one for key, one in value.items() if key not in known} | told
 
 
 def _row(one: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 
 from curate.dedupe.groups import Rows
 from curate.store import views
+from curate.store.taxonomies import renamed
 from curate.store.workspace import Workspace
 
 HumanLabels = dict[str, dict[str, str]]  # axis -> sample -> the label that people gave this very sample
@@ -62,8 +63,12 @@ def _said(ws: Workspace, axis: str, at: Mapping[str, int]) -> tuple[Rows, Rows, 
     SELECT c.sample, d.label FROM declared d JOIN candidates c USING (candidate)
     WHERE d.axis = ? AND c.sample IS NOT NULL
     """
+    now = renamed(ws.catalog, axis, ws.config.taxonomy.version)
     numbers: dict[str, int] = {}
-    found = list(ws.catalog.iterate_tuples(sql, (axis,)))
+    found = [
+        (sample, now[label][0] if len(now.get(label, ())) == 1 else label)
+        for sample, label in ws.catalog.iterate_tuples(sql, (axis,))
+    ]
     rows = np.array([at.get(sample, -1) for sample, _ in found], dtype=np.int64)
     labels = np.array([numbers.setdefault(label, len(numbers)) for _, label in found], dtype=np.int64)
     return rows[rows >= 0], labels[rows >= 0], list(numbers)

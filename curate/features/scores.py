@@ -140,7 +140,9 @@ def _without_pixels(ws: Workspace, labeler: Labeler, ids: Sequence[str], lost: s
     labeler = copy.copy(labeler)
     labeler.load()
     stored, mentions = samples(ws, ids), Mentions(ws.catalog)
-    declared = {axis.name: store_samples.declared(ws.catalog, axis.name, ids) for axis in ws.config.taxonomy.axes}
+    version = ws.config.taxonomy.version
+    axes = (axis.name for axis in ws.config.taxonomy.axes)
+    declared = {name: store_samples.declared(ws.catalog, name, ids, version) for name in axes}
     columns, bounds = blank(labeler, len(ids)), Bounds()
     for places in batches(range(len(ids)), labeler.needs.batch):
         written = mentions.of([ids[n] for n in places])

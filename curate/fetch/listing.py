@@ -1,7 +1,7 @@
 """Asks the sources what there is, and writes it down: each page in one transaction with the cursor that follows it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from curate.store.catalog import Catalog
 
 
-def classes(sources: Sequence[Source], taxonomy: Taxonomy) -> frozenset[str | None]:
-    """Every class that the sources can yield; raises UsageError for one that the taxonomy does not know."""
+def classes(sources: Sequence[Source], taxonomy: Taxonomy, before: Collection[str] = ()) -> frozenset[str | None]:
+    """Every class that the sources can yield; raises UsageError for one that neither the taxonomy knows nor was a class
+    `before`, of which a mapping says what it became."""
     found: frozenset[str | None] = frozenset().union(*(source.classes() for source in sources))
     axis = taxonomy.first
-    if unknown := sorted(str(label) for label in found if label is not None and label not in axis.classes):
+    if unknown := sorted(str(label) for label in found if label is not None and label not in {*axis.classes, *before}):
         each = [
             f"{where and where + ': '}no class '{shown(label)}' on axis {axis.name}; {suggest(label, axis.classes)}"
             for label in unknown[:NAMED]

@@ -37,6 +37,7 @@ from curate.screening import asked
 from curate.screening.gate import REMEDY, Gate
 from curate.store import lost
 from curate.store.catalog import CONFIGURED
+from curate.store.taxonomies import renamed
 from curate.store.workspace import Workspace
 
 GRACE = 10.0  # seconds that what is under way has when the run's time is over
@@ -54,7 +55,8 @@ def fetch(  # the one verb with all of the outside world handed in
     Raises GateError before anything is asked for where screening cannot answer, and MatchError when a list matched.
     """
     started = time.monotonic()
-    admit(ws.config, sources, gate)
+    taxonomy = ws.config.taxonomy
+    admit(ws.config, sources, gate, renamed(ws.catalog, taxonomy.first.name, taxonomy.version))
     if gate.banner is not None:
         progress.note(gate.banner)
     named = canonical(sorted(source_id(one) for one in sources))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from curate.label import flags
 from curate.label import table as weak_table
 from curate.records import Axis
-from curate.store import samples, views
+from curate.store import clusters, samples, views
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,6 +121,12 @@ def columns(ws: "Workspace", axis: Axis, sets: samples.Sets | None = None, witho
     by_model = np.zeros(n + len(more), dtype=bool)
     if weak is not None and weak.rest.taught is not None:
         by_model[asked] = weak.rest.taught.decided
+    drawn = clusters.clusters(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes)
+    if shared := clusters.carried(drawn):  # a person's word on a cluster, which a machine made
+        members = _rows(sets, list(shared))
+        said = [shared[one] for one in sets.ids.take(members).to_pylist()]
+        place[members] = [axis.classes.index(label) for label, _ in said]
+        probability[members], by_model[members] = [round(p, DIGITS) for _, p in said], False
     by_model[judged] = False
     place[judged], probability[judged] = [axis.classes.index(one.label) for one in human.values()], 1.0
     withheld = np.zeros(n + len(more), dtype=np.int8)
@@ -194,7 +200,8 @@ def _accused(
 
 def vanished(ws: "Workspace", axis: Axis, given: Collection[str]) -> list[str]:
     """The classes that sources declare of samples and that are not among those given, in the axis's order."""
-    declared = {label for said in samples.declared(ws.catalog, axis.name).values() for label in said}
+    said = samples.declared(ws.catalog, axis.name, taxonomy=ws.config.taxonomy.version)
+    declared = {label for labels in said.values() for label in labels}
     return [name for name in axis.classes if name in declared and name not in given]
 
 

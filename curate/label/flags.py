@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from curate.records import Axis
 from curate.store import samples
+from curate.store.taxonomies import harmless, renamed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,7 +94,8 @@ def accusations(
     asked = sets.rows(ids)
     here = asked >= 0  # what was taken down since is no more
     own[asked[here], :-1] = flagged[here]
-    declared = sets.rows(samples.declared_other(ws.catalog, axis.name, axis.safe))
+    safe = harmless(axis.safe, renamed(ws.catalog, axis.name, ws.config.taxonomy.version))
+    declared = sets.rows(samples.declared_other(ws.catalog, axis.name, safe))
     own[declared[declared >= 0], -1] = True
     of_sets = np.zeros((sets.place.max(initial=-1) + 1, own.shape[1]), dtype=bool)
     rows, columns = np.nonzero(own)

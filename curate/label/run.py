@@ -17,6 +17,7 @@ from curate.label import flags, slices, table
 from curate.label import functions as voting
 from curate.label.advice import advice, spread
 from curate.label.choose import combine, decide, model
+from curate.label.estimate.beside import beside
 from curate.label.final import vanished
 from curate.label.function_report import alarms, pairs, report
 from curate.label.functions import Functions, Votes, own, unique, vote
@@ -106,7 +107,10 @@ def label(
         table.write(ws, axis, weak)
     held = len(holds.held(ws.catalog))
     first = {key: found[0].report[key] for key in (*ANSWER, "slices") if key in found[0].report}
-    first["axes"] = {one.report["axis"]: {key: one.report[key] for key in OF_AN_AXIS} for one in found}
+    first["axes"] = {
+        one.report["axis"]: {key: one.report[key] for key in OF_AN_AXIS} | {"audit": beside(ws, axis)}
+        for axis, one in zip(ws.config.taxonomy.axes, found, strict=True)
+    }
     why = dict.fromkeys(one.report["incomplete"] for one in found if one.report["incomplete"])
     covered |= {"incomplete": "; ".join(why) or None}
     return covered | first | {"unscored": len(blind), "held": held, "seconds": round(time.monotonic() - started, 3)}

@@ -131,7 +131,8 @@ def write(ws: "Workspace", axis: Axis, weak: Weak) -> None:
         }
     )
     key = {"classes": list(weak.classes), "sets": [list(one) for one in weak.sets], "voters": list(weak.functions)}
-    report = canonical({**weak.report, **key})
+    about = {"taxonomy": ws.config.taxonomy.version, "safe": list(axis.safe)}
+    report = canonical({**weak.report, **key, **about})
     means = canonical(key | {"advise": weak.report.get("advise", {})})
     digest = hashlib.sha256(to_parquet(table)).hexdigest()
     mark = fingerprint(axis.name, ws.config.taxonomy.version, means, digest)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from curate.errors import StoreError, UsageError
 from curate.records import SPLITS, Manifest
+from curate.release.exported import Folder
 from curate.release.reader import HEADER, load, without
 from curate.store import lookup
 from curate.store.blobs import LocalBlobs
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Release:
-    """A frozen release; `blobs` is where its pictures lie, None where only its rows are here.
+    """A frozen release; `blobs` is where its pictures lie (the store, an exported folder), None for rows alone.
 
     `held` are ids that are held back since: their rows and bytes are not given. `facts` is what `export` said of it,
     empty for one that was opened later.
     """
 
     manifest: Manifest
-    blobs: LocalBlobs | None = None
+    blobs: LocalBlobs | Folder | None = None
     held: Collection[str] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -55,7 +56,7 @@ class Release:
         return found
 
     def open(self, id: str) -> BinaryIO:
-        """The bytes of one picture, as they were stored; `id` may be its beginning, eight digits and more.
+        """The bytes of one picture, as they were stored, or exported; `id` may be its beginning, eight digits and more.
 
         Raises UsageError where no row of the release has that id, StoreError where the bytes are not here.
         """
@@ -85,12 +86,12 @@ class Release:
     def torch(self, split: str, transform: Callable[[Any], Any] | None = None) -> "Pictures":
         """A dataset for torch's DataLoader: (transform(RGB picture), place of its label in `classes`).
 
-        Pictures are turned as their EXIF says; without `transform` they are PIL images.
+        Pictures are turned as their EXIF says; without `transform` they are PIL images. `ids`, `labels`, `weights` and
+        `groups` of the dataset are in the order of its pictures.
         """
         from curate.release.datasets import Pictures
 
-        table = self._rows(split)
-        return Pictures(self, table.column("id").to_pylist(), _labels(table), transform)
+        return Pictures(self, self._rows(split), transform)
 
     def _rows(self, split: str) -> Any:
         if split not in self.manifest.rows:

@@ -1,6 +1,6 @@
 """A split of a release for torch's loaders."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageOps
@@ -10,17 +10,20 @@ if TYPE_CHECKING:
 
 
 class Pictures:
-    """A map-style dataset of (picture, place of its label).
+    """A map-style dataset of (picture, place of its label in the release's `classes`).
 
-    Pictures are decoded when they are asked for, and may be so in several workers.
+    Pictures are decoded when they are asked for, and may be so in several workers. `ids`, `labels`, `weights` (what the
+    row should weigh in training, 0 to 1) and `groups` (of near-duplicates) are lists, in order.
     """
 
-    def __init__(
-        self, release: "Release", ids: Sequence[str], labels: Sequence[str], transform: Callable[[Any], Any] | None
-    ) -> None:
-        self.ids, self.transform, self._release = ids, transform, release
+    def __init__(self, release: "Release", rows: Any, transform: Callable[[Any], Any] | None) -> None:
+        """Over rows of the release, a pyarrow Table."""
+        self.transform, self._release = transform, release
+        self.ids, self.labels, self.weights, self.groups = (
+            rows.column(name).to_pylist() for name in ("id", "label", "weight", "group")
+        )
         place = {name: n for n, name in enumerate(release.classes)}
-        self.targets = [place[label] for label in labels]
+        self.targets = [place[label] for label in self.labels]
 
     def __len__(self) -> int:
         return len(self.ids)

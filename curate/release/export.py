@@ -4,11 +4,13 @@ import hashlib
 import json
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.contracts import ReleaseFormat
+from curate.contracts import Engine, ReleaseFormat
+from curate.engine import engine_of
 from curate.errors import GateError
 from curate.records import Manifest
 from curate.release import removals
@@ -17,57 +19,63 @@ from curate.release.rows import Rows, collect
 from curate.screening.gate import Gate
 from curate.store.blobs import disk, write
 from curate.store.catalog import now
-from curate.store.file_digests import forget, keep
+from curate.store.eligibility import inactive
+from curate.store.file_digests import forget, is_kept, keep, remember
 from curate.store.folders import aside
-from curate.store.holds import held
+from curate.store.lost import BYTES
 from curate.store.tables import to_parquet
 from curate.store.witnesses import EXPORTING
 
 if TYPE_CHECKING:
     from curate.progress import Progress
     from curate.store.workspace import Workspace
+from curate.release.formats import Formats, check_acknowledged, is_media
 from curate.release.gates import check_leakage, check_learnt, check_licenses, check_rows, check_screened, some_of
 from curate.release.header import coverage_of, header_of
 from curate.release.provenance import provenance_of
-from curate.release.versions import check_version, settle
+from curate.release.versions import check_released, check_version, settle
 
 log = logging.getLogger(__name__)
 
 
 def export(
-    ws: "Workspace", version: str | None, formats: Mapping[str, ReleaseFormat], progress: "Progress", gate: Gate
-) -> dict[str, Any]:
+    ws: "Workspace", version: str | None, formats: Mapping[str, ReleaseFormat], progress: "Progress", gate: Gate,
+    engine: Engine | None = None, acknowledged: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Freeze the labelled survivors as release `version` (None: the next by Croissant's rule), in each format.
 
-    Raises UsageError for a version that exists, is none, is no higher one or too small for what changed, where nothing
-    is labelled, or where the labels learnt from samples that are tested on now; GateError if a gate refuses. Killed
-    anywhere, it has made no release, and made again it is the same to the byte.
+    `acknowledged`: who answers for it, and why, that pictures of classes that are not safe leave. Raises UsageError for
+    a version that exists, is none, is no higher one or too small for what changed, where nothing is labelled, or where
+    the labels learnt from samples that are tested on now; GateError if a gate refuses. Killed anywhere, it has made no
+    release, and made again it is the same to the byte.
     """
     if version is not None:
         check_version(ws, version)
-    with progress.stage("export", 4) as step, disk():
-        rows = collect(ws)
-        check_rows(rows)
-        version, changes = settle(ws, version, rows)
-        check_licenses(ws, rows)
-        check_learnt(ws, rows)
-        asked = check_screened(ws, gate, rows)
-        covered = coverage_of(ws)
-        step()
-        if (left := ws.catalog.get(EXPORTING)) not in (None, version):
-            _withdraw(ws, left)  # of a run that was killed
-        ws.catalog.set(EXPORTING, version)
-        with aside(ws.work / "releases", version) as folder:
-            _write(ws, rows, folder, covered, header_of(ws, version, rows, gate, asked))
+    with disk():
+        with progress.stage("export", 3) as step:
+            rows = collect(ws)
+            check_rows(rows)
+            version, changes = settle(ws, version, rows)
+            check_licenses(ws, rows)
+            check_learnt(ws, rows)
+            asked = check_screened(ws, gate, rows)
+            covered, header = coverage_of(ws), header_of(ws, version, rows, gate, asked)
+            check_acknowledged(Manifest(version, ws.work, header, rows.tables), formats, acknowledged)
             step()
-            check_leakage(ws, load(folder))
+            withdraw_unfinished(ws, version)
+            ws.catalog.set(EXPORTING, version)
+            with aside(ws.work / "releases", version) as folder:
+                _write(ws, rows, folder, covered, header)
+                step()
+                check_leakage(ws, load(folder))
+            step()
         release = load(ws.work / "releases" / version)
-        step()
-        _write_formats(ws.work / "exports", release, formats)
+        written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged)
         removals.update(ws)
-        step()
         try:
-            sha256 = _record(ws, rows, release)
+            with aside(ws.work / "exports", version) as folder:
+                digests = _write_formats(written, folder, formats)
+            sha256 = _record(ws, rows, release, digests)
         except GateError:
             _withdraw(ws, version)
             raise
@@ -80,11 +88,48 @@ def export(
         "step": changes and changes.level(),
         "path": str(release.path),
         "formats": {name: str(ws.work / "exports" / version / name) for name in sorted(formats)},
+        **_left_out(written, formats),
         "rows": release.header["rows"],
         "excluded": dict(rows.excluded),
         "vanished": release.header["vanished"],
         "unscreened": asked.unscreened,
         "sha256": sha256,
+    }
+
+
+def export_also(
+    ws: "Workspace", version: str, formats: Mapping[str, ReleaseFormat], progress: "Progress", gate: Gate,
+    engine: Engine | None = None, acknowledged: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Write a release that exists in formats that it was not written in; no row of it changes.
+
+    Raises GateError where one of its samples is held back since, or a gate refuses its rows as they are now; UsageError
+    where there is no such release.
+    """
+    check_released(ws, version)
+    missing = {name: one for name, one in formats.items() if not is_kept(ws, f"exports/{version}/{name}")}
+    release = load(ws.work / "releases" / version)
+    rows = Rows(release.rows, {})
+    check_licenses(ws, rows)
+    asked = check_screened(ws, gate, rows)
+    _check_held(ws, rows, f"since release {version} was made", "a higher version leaves them out")
+    check_acknowledged(release, missing, acknowledged)
+    written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged)
+    for name, one in missing.items():
+        with disk(), aside(ws.work / "exports" / version, name) as folder:
+            digests = written.write(name, one, folder)
+            _check_held(ws, rows, "while this was written", "nothing is left of it")
+        remember(ws, f"exports/{version}/{name}", digests)
+        ws.catalog.log("export", version, {"format": name, "acknowledged": acknowledged})
+    return {
+        "version": version,
+        "path": str(release.path),
+        "formats": {name: str(ws.work / "exports" / version / name) for name in sorted(formats)},
+        "written": sorted(missing),
+        **_left_out(written, missing),
+        "rows": release.header["rows"],
+        "unscreened": asked.unscreened,
+        "sha256": hashlib.sha256((release.path / HEADER).read_bytes()).hexdigest(),
     }
 
 
@@ -111,23 +156,34 @@ def _write(ws: "Workspace", rows: Rows, folder: Path, covered: Mapping[str, Any]
     write(folder / PROVENANCE, provenance_of(ws, {sample for sample, _ in rows.ids()}))
 
 
-def _write_formats(exports: Path, release: Manifest, formats: Mapping[str, ReleaseFormat]) -> None:
-    with aside(exports, release.version) as folder:
-        for name, one in formats.items():
-            (folder / name).mkdir(mode=0o700)
-            one.write(release, folder / name)
+def _write_formats(written: Formats, folder: Path, formats: Mapping[str, ReleaseFormat]) -> dict[str, str]:
+    """Write a release in formats; the sha256 of every file, by name."""
+    digests: dict[str, str] = {}
+    for name, one in formats.items():
+        (folder / name).mkdir(mode=0o700)
+        found = written.write(name, one, folder / name)
+        digests |= {f"{name}/{file}": sha256 for file, sha256 in found.items()}
+    return digests
 
 
-def _record(ws: "Workspace", rows: Rows, release: Manifest) -> str:
+def _left_out(written: Formats, formats: Mapping[str, ReleaseFormat]) -> dict[str, Any]:
+    """How many rows formats with pictures leave out, by why: their `export.json` names each."""
+    if not any(map(is_media, formats.values())):
+        return {}
+    found = Counter(why.partition(":")[0] for why in written.pictures.left_out.values())
+    return {"pictures_left_out": dict(sorted(found.items()))}
+
+
+def _record(ws: "Workspace", rows: Rows, release: Manifest, digests: Mapping[str, str]) -> str:
     """Make it a release: until this, the folder is nothing."""
     version = release.version
     sha256 = hashlib.sha256((release.path / HEADER).read_bytes()).hexdigest()
-    keep(ws, f"releases/{version}", f"exports/{version}")
+    keep(ws, f"releases/{version}")
+    remember(ws, f"exports/{version}", digests)
     ws.catalog.log("export", version, {"sha256": sha256, "rows": release.header["rows"]})
     parent = release.header["parent"]
     with ws.catalog.tx() as db:
-        if late := held(ws.catalog) & {sample for sample, _ in rows.ids()}:
-            raise GateError(f"{len(late)} items were held back while this was written ({some_of(late)}); export again")
+        _check_held(ws, rows, "while this was written", "export again")
         db.execute(
             "INSERT INTO releases (version, sha256, parent, created_at, run) VALUES (?, ?, ?, ?, ?)",
             (version, sha256, parent and parent["version"], now(), ws.catalog.run),
@@ -136,6 +192,20 @@ def _record(ws: "Workspace", rows: Rows, release: Manifest) -> str:
         pairs = ((version, sample, split) for sample, split in rows.ids())
         db.executemany("INSERT INTO released (version, sample, split) VALUES (?, ?, ?)", pairs)
     return sha256
+
+
+def withdraw_unfinished(ws: "Workspace", but: str | None = None) -> None:
+    """Let nothing be left of the release that a killed export was about to make, unless it is the version `but`."""
+    if (left := ws.catalog.get(EXPORTING)) not in (None, but):
+        _withdraw(ws, left)
+
+
+def _check_held(ws: "Workspace", rows: Rows, when: str, remedy: str) -> None:
+    """Refuse rows of which one is held back, but for lost bytes alone, or was taken down; GateError."""
+    ids = {sample for sample, _ in rows.ids()}
+    out = inactive(ws.catalog)
+    if late := [one for one in ids if out.get(one, BYTES) != BYTES]:
+        raise GateError(f"{len(late)} items were held back {when} ({some_of(late)}); {remedy}")
 
 
 def _withdraw(ws: "Workspace", version: str) -> None:

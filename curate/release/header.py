@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 from curate import __version__
 from curate.features import frames, hashes
 from curate.label import table as weak_table
+from curate.label.estimate.beside import beside
 from curate.label.final import vanished
+from curate.label.taxonomy import carry
 from curate.plugins import called, named
 from curate.policy import minors, refusals
 from curate.release.redact import removed
@@ -53,7 +55,8 @@ def header_of(ws: "Workspace", version: str, rows: Rows, gate: Gate, found: Tall
                 {"name": a.name, "classes": a.classes, "safe": a.safe, "borderline": a.borderline}
                 for a in config.taxonomy.axes
             ],
-        },
+        }
+        | ({"changes": told} if (told := carry.history(ws)) else {}),
         "config_sha256": config_sha256(config),
         "splits": {"shares": config.export.splits, "salt": config.export.salt},
         "leakage": leakage(config.dedupe),
@@ -66,6 +69,7 @@ def header_of(ws: "Workspace", version: str, rows: Rows, gate: Gate, found: Tall
         "counts": {split: dict(sorted(counted.items())) for split, counted in counts.items()},
         "vanished": vanished(ws, config.taxonomy.first, {name for one in counts.values() for name in one}),
         "excluded": rows.excluded,
+        "audit": {axis.name: beside(ws, axis) for axis in config.taxonomy.axes},
         "advise": advice(ws),
         "removed": removed(ws),
         "removals": config.export.removals,

@@ -10,18 +10,24 @@ import io
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import StoreError, UsageError
+from curate.contracts import ReleaseFormat
+from curate.engine import engine_of
+from curate.errors import DiskFullError, StoreError, UsageError
+from curate.layouts.exported import SUMS
 from curate.options import Plugin
 from curate.plugins import called, digest_of, make, running
+from curate.progress import Progress
+from curate.records import Manifest
+from curate.release.formats import Formats, acknowledged
 from curate.release.reader import HEADER, PROVENANCE, REMOVED, files, load
-from curate.store.blobs import write
-from curate.store.file_digests import keep
+from curate.store.blobs import disk, write
+from curate.store.file_digests import forget, keep, remember
 from curate.store.folders import aside
 from curate.store.tables import to_parquet
 
@@ -67,8 +73,8 @@ def redact(ws: "Workspace", versions: Sequence[str], what: Redaction) -> list[di
             _release(ws, version, what)
             row = _row(ws, version, what.receipt)
         for name in what.exports.get(version, ()):
-            export_again(ws, version, name)
-        keep(ws, f"releases/{version}", f"exports/{version}")
+            export_again(ws, version, name, what.groups)
+        keep(ws, f"releases/{version}")
         done.append(dict(row) if row is not None else {"version": version})
     return done
 
@@ -182,16 +188,49 @@ def _header(folder: Path, what: Redaction) -> dict[str, Any]:
     return header
 
 
-def export_again(ws: "Workspace", version: str, name: str) -> None:
-    """Write a release in one format again; where nobody knows the format any more, or it fails, it goes."""
-    folder = ws.work / "exports" / version
+def export_again(ws: "Workspace", version: str, name: str, gone: Mapping[str, str] | None = None) -> None:
+    """Write a release in one format again, or take out of it what is `gone` (each id with the name that its group got)
+    where the format can; where nobody knows the format any more, or it fails, it goes."""
+    folder, release = ws.work / "exports" / version, load(ws.work / "releases" / version)
     use = next((one for one in ws.config.export.formats if called(Plugin(one)) == name), name)
+    written = Formats(ws, release, engine_of(ws.config.engine), Progress(quiet=True), acknowledged(folder / name))
     try:
         one = make("manifests", Plugin(use, where="exports"), "format")
-        with aside(folder, name) as out, nullcontext() if digest_of(one) is None else running("exports", name):
-            one.write(load(ws.work / "releases" / version), out)
-    except UsageError:
+        with nullcontext() if digest_of(one) is None else running("exports", name):
+            digests = None if gone is None else _taken_out(written, name, one, folder / name, _changed(release, gone))
+            if digests is None:
+                with aside(folder, name) as out:
+                    digests = written.write(name, one, out)
+        remember(ws, f"exports/{version}/{name}", digests)
+    except (UsageError, StoreError) as error:
+        if isinstance(error, DiskFullError) or (gone is None and isinstance(error, StoreError)):
+            raise
         shutil.rmtree(folder / name, ignore_errors=True)
+        forget(ws, f"exports/{version}/{name}")
+
+
+def _taken_out(
+    written: Formats, name: str, one: ReleaseFormat, out: Path, ids: Collection[str]
+) -> dict[str, str] | None:
+    """The digests of a format's files once these ids are taken out of them; None where all is to be written anew."""
+    if not hasattr(one, "remove") or not (out / SUMS).is_file():
+        return None
+    try:
+        with disk():
+            return written.without(ids, name, one, out)
+    except DiskFullError:
+        raise
+    except Exception:  # noqa: BLE001 (whatever is wrong with what lies there, it must not stay)
+        return None
+
+
+def _changed(release: Manifest, gone: Mapping[str, str]) -> set[str]:
+    """The ids that are gone, and those whose row names another group since."""
+    named, found = frozenset(gone.values()), set(gone)
+    for rows in release.rows.values():
+        pairs = zip(rows.column("id").to_pylist(), rows.column("group").to_pylist(), strict=True)
+        found.update(id for id, group in pairs if group in named)
+    return found
 
 
 # -- files -----------------------------------------------------------------------------------------------------------

@@ -3,18 +3,14 @@
 from typing import Any
 
 from curate.errors import UsageError
-from curate.options import suggest
+from curate.release.versions import check_released
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
-
-_NONE = "there is none yet; `curate export 1.0.0` makes one"
 
 
 def share(ws: Workspace, version: str, name: str) -> dict[str, Any]:
     """Note that `name` was given release `version`; the first time counts. Raises UsageError for no such release."""
-    known = [row[0] for row in ws.catalog.all("SELECT version FROM releases ORDER BY version")]
-    if version not in known:
-        raise UsageError(f"release {version}: no such release; {suggest(version, known) if known else _NONE}")
+    check_released(ws, version)
     if not name.strip():
         raise UsageError("share: say to whom (--to NAME, to=NAME)")
     with ws.catalog.tx() as db:

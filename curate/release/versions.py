@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from curate.errors import UsageError
+from curate.options import suggest
 from curate.release.changes import LEVELS, Changes, compare
 from curate.release.reader import load
 
@@ -63,6 +64,14 @@ def step(version: str, level: str) -> str:
     """The version that is one step of this level higher."""
     place, parts = LEVELS.index(level), order(version)
     return ".".join(map(str, (*parts[:place], parts[place] + 1, *(0,) * (2 - place))))
+
+
+def check_released(ws: "Workspace", version: str) -> None:
+    """Raise UsageError where there is no release of a version."""
+    known = [row[0] for row in ws.catalog.all("SELECT version FROM releases ORDER BY created_at, version")]
+    if version not in known:
+        none = "there is none yet; `curate export 1.0.0` makes one"
+        raise UsageError(f"release {version}: no such release; {suggest(version, known) if known else none}")
 
 
 def order(version: str) -> tuple[int, ...]:

@@ -48,6 +48,7 @@ def erase(ws: "Workspace", db: sqlite3.Connection, candidates: Sequence[int]) ->
     own = [row[0] for row in db.execute("SELECT candidate FROM candidates WHERE sample IN gone")]
     list(scrub(catalog, db, sorted({*own, *candidates})))
     db.execute("DELETE FROM decisions WHERE carried_from IN gone")
+    db.execute("DELETE FROM queue_members WHERE item IN gone")  # nobody has decided about these any more
     db.execute("DELETE FROM quarantine WHERE kind = 'sample' AND subject IN gone")
     db.execute("DELETE FROM conflicts WHERE subject IN gone")
     for table in ("held_out", "held_out_frames"):

@@ -23,6 +23,7 @@ from curate.media import pdq
 from curate.media.decode import Bounds
 from curate.media.parts import parts
 from curate.release import redact, removals
+from curate.release.export import withdraw_unfinished
 from curate.removal.erase import count, erase, group_name
 from curate.store.blobs import disk, sync, write
 from curate.store.catalog import PAGE, now
@@ -64,6 +65,7 @@ def remove(
     away, too; `away` are ids of what is not here and must not come. Raises StoreError where something of them is left
     (a reader holds the catalog, a full disk): the samples stay held back, and the same again finishes it.
     """
+    withdraw_unfinished(ws)  # it may hold them, and no release knows of it
     ids = _with_frames(ws.catalog, ids)
     affected, at = redact.holding(ws, ids), now()
     name = f"{at[:19].translate(_PLAIN)}Z-{secrets.token_hex(4)}"

@@ -164,7 +164,7 @@ def labels(ws: Workspace, axis: Axis) -> dict[str, Any]:
     """
     kept, known = survivors(ws), release_labels(ws, axis)
     of = {name: known.by_sample[name] for name in kept if name in known.by_sample}
-    said = declared(ws.catalog, axis.name)
+    said = declared(ws.catalog, axis.name, taxonomy=ws.config.taxonomy.version)
     given = Counter((one.name, one.source) for one in of.values())
     declarations = Counter(label for name in kept for label in said.get(name, ()))
     return {

@@ -49,6 +49,31 @@ def _axis(axis: Mapping[str, Any], several: bool) -> Iterator[Table]:
             "Gold items, mixed in and not told apart; the answers are other people's.",
         )  # fmt: skip
 
+    yield from _yields(axis, name)
+
+
+def _yields(axis: Mapping[str, Any], name: str) -> Iterator[Table]:
+    """What each queue found for its decisions, and whether people repeat themselves."""
+    if axis["queues"]:
+        keys = ("queue", "decisions", "flips", "labelled", "errors_per_100")
+        rows = [
+            [
+                *(one[key] for key in keys),
+                _interval(one["interval"]),
+                *(one[key] for key in ("missed", "new", "per_hour")),
+            ]
+            for one in axis["queues"]
+        ]
+        columns = ["Queue", "Decisions", "Labels changed", "Of labelled", "Errors per 100", "95 % interval",
+                   "Called safe, found not safe", "Had no label", "Decisions an hour"]  # fmt: skip
+        again = axis["repeats"]
+        note = f"{again['n']:,} times somebody judged a sample again"
+        if again["n"]:
+            note += f"; {again['same']:.1%} said the same ({_interval(again['interval'])})"
+        yield table(
+            f"What decisions found{name}", columns, rows, f"{note}. Pace is told of two people and more together."
+        )
+
 
 def _pair(one: Mapping[str, Any]) -> list[Any]:
     return [" and ".join(one["reviewers"]), one["n"], one["same"], one["kappa"], _interval(one["kappa_interval"])]

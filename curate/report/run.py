@@ -7,6 +7,7 @@ from typing import Any
 
 from curate.errors import UsageError
 from curate.label import table as weak_table
+from curate.label.estimate.beside import beside
 from curate.label.final import Label
 from curate.progress import Progress
 from curate.report import contact_sheet, functions, html, models, reviewers
@@ -60,6 +61,7 @@ def gather(ws: Workspace) -> dict[str, Any]:
         "duplicates": figures.duplicates(ws),
         "labelling": {axis.name: weak_table.report(ws, axis) for axis in axes},
         "labels": [figures.labels(ws, axis) for axis in axes],
+        "audits": {axis.name: beside(ws, axis) for axis in axes},
         "people": agreement.stats(ws),
         "releases": figures.releases(ws),
         "models": figures.models(ws),
@@ -97,7 +99,10 @@ def render(facts: Mapping[str, Any]) -> str:
             "f": facts,
             "flow": flow(facts),
             "tables": tables(facts),
-            "labels": [_labels(one, facts["labelling"][one["axis"]]) for one in facts["labels"]],
+            "labels": [
+                _labels(one, facts["labelling"][one["axis"]]) | {"audit": facts["audits"][one["axis"]]["said"]}
+                for one in facts["labels"]
+            ],
             "people": reviewers.tables(facts["people"]),
             "releases": [one | {"table": _release(one), "excluded": _excluded(one)} for one in facts["releases"]],
             "models": [models.section(one) for one in facts["models"]],

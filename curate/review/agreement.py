@@ -11,6 +11,7 @@ from itertools import combinations
 from typing import Any
 
 from curate.records import UNSURE, Axis
+from curate.review import yields
 from curate.review.guideline import guideline, precedents
 from curate.store import views
 from curate.store.catalog import Catalog
@@ -75,6 +76,8 @@ def _axis(ws: Workspace, axis: Axis) -> dict[str, Any]:
         **_alpha(blind),
         "pairs": _pairs(ws.catalog, blind),
         "gold": _gold(ws, axis),
+        "queues": yields.queues(ws.catalog, axis, taxonomy),
+        "repeats": yields.repeats(ws.catalog, axis, taxonomy),
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from curate.store import holds, samples
 from curate.store.catalog import Catalog
+from curate.store.clusters import SHOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,20 @@ def remaining_items(catalog: Catalog, queue: str, reviewer: str, axis: str) -> l
 
 
 def available_items(catalog: Catalog, queue: str) -> list[sqlite3.Row]:
-    """Every item of a queue that is not held, not gone and not known by now to show minors, in the queue's order."""
+    """Every item of a queue that is not held, not gone and not known by now to show minors, in the queue's order; where
+    one stands for others, the same holds of those that are shown with it."""
     held = holds.held(catalog) | samples.minors(catalog)
-    return [row for row in catalog.all(_ITEMS, (queue,)) if row["sample"] not in held]
+    hidden = {item for item, shown in sheets(catalog, queue).items() if not held.isdisjoint(shown)}
+    return [row for row in catalog.all(_ITEMS, (queue,)) if row["sample"] not in held | hidden]
+
+
+def sheets(catalog: Catalog, queue: str) -> dict[str, list[str]]:
+    """The samples that are shown with each item that stands for others, itself the first."""
+    sql = "SELECT item, sample FROM queue_members WHERE queue = ? AND place < ? ORDER BY item, place"
+    found: dict[str, list[str]] = {}
+    for item, sample in catalog.iterate_tuples(sql, (queue, SHOWN)):
+        found.setdefault(item, []).append(sample)
+    return found
 
 
 _ITEMS = """

@@ -26,13 +26,14 @@ from curate.records import UNSURE, Axis
 from curate.store import holds, lookup
 from curate.store.blobs import write
 from curate.store.catalog import Catalog
+from curate.store.taxonomies import CARRIED
 from curate.store.workspace import Workspace
 
 KEYS = ("sha256", "page_id", "url", "path")
 NEEDED = ("label", "annotator", "time")
 GIVEN = ("queue", "inclusion", "shown", "media", "seconds")
 EXPORTED = ("sha256", *NEEDED, "guideline", "axis", *GIVEN, "undone", "kind", "reason")
-KINDS, SHOWN_AS = ("decision", "precedent"), ("obscured", "revealed", "unobscured", "blind", "imported")
+KINDS, SHOWN_AS = ("decision", "precedent"), ("obscured", "revealed", "unobscured", "blind", "imported", CARRIED)
 SKEW = timedelta(minutes=5)  # by which the clock of whoever decided may be ahead of ours
 SHOWN = 20  # rows that are named where many were not found
 log = logging.getLogger(__name__)

@@ -6,16 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.contracts import QueryStrategy
+from curate.contracts import QueryStrategy, Selection
 from curate.errors import UsageError
 from curate.fingerprint import canonical
 from curate.label.advice import record
 from curate.options import suggest
 from curate.plugins import name_of, options_of
 from curate.records import Axis
+from curate.review import yields
 from curate.review.assignment import available_items
 from curate.review.pool import Frame, frame
-from curate.store import views
+from curate.stats.intervals import wilson
+from curate.store import clusters, views
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
 
@@ -47,12 +49,12 @@ def queue(ws: Workspace, plugin: QueryStrategy, asked: Draw) -> dict[str, Any]:
         return describe(ws, newest(ws, stem)) | {"made": False}
     name = f"{stem}-{len(known) + 1}" if known else stem
     found = frame(ws, axis, f"{ws.config.review.seed}\0{name}")
-    rows = _rows(ws, plugin, asked.size, found, axis)
+    picks, rows = _rows(ws, plugin, asked.size, found, axis)
     if not rows:
         raise UsageError(f"queue {name}: there is nothing to ask ({len(found.pool.samples)} samples to choose from)")
     if plugin.reported:
         record(ws, axis, name, found.pool.samples)
-    _record(ws, (name, kind, axis), plugin, found, rows)
+    _record(ws, (name, kind, axis), plugin, found, rows, picks)
     return describe(ws, name) | {"made": True}
 
 
@@ -78,8 +80,28 @@ def describe(ws: Workspace, name: str) -> dict[str, Any]:
         "gone": detail["items"] - len(shown),
         "judged": ws.catalog.scalar(sql, (name,)),
         "double": sum(row["raters"] == 2 for row in shown),
+        "recent": None if rows[0]["blind"] else yields.recent(ws.catalog, name),
         **detail,
+        **_clusters(ws, rows[0]),
     }
+
+
+def _clusters(ws: Workspace, row: Any) -> dict[str, Any]:
+    """How many clusters a queue has, of how many samples, in which state, and how pure they are by the members that
+    were judged one by one, with a 95 % interval; nothing for a queue without any."""
+    axis = next((one for one in ws.config.taxonomy.axes if one.name == row["axis"]), Axis())
+    every = clusters.clusters(ws.catalog, row["axis"], row["taxonomy"], axis.classes)
+    found = [one for one in every if one.queue == row["queue"]]
+    if not found:
+        return {}
+    (agreed, audited), states = clusters.purity(found), Counter(one.state for one in found)
+    return {
+        "clusters": {
+            "n": len(found), "members": sum(len(one.members) for one in found), **states, "audited": audited,
+            "agreed": agreed, "purity": round(agreed / audited, 4) if audited else None,
+            "interval": wilson(agreed, audited),
+        }
+    }  # fmt: skip
 
 
 # -- drawing ---------------------------------------------------------------------------------------------------------
@@ -94,8 +116,11 @@ def _axis(ws: Workspace, name: str | None) -> Axis:
     return axes[name] if name is not None else ws.config.taxonomy.first
 
 
-def _rows(ws: Workspace, plugin: QueryStrategy, size: int, found: Frame, axis: Axis) -> list[Item]:
-    """The queue's rows. Gold goes among what is not blind only: there it looks like what two people judge."""
+def _rows(
+    ws: Workspace, plugin: QueryStrategy, size: int, found: Frame, axis: Axis
+) -> tuple[list[Selection], list[Item]]:
+    """What was picked, and the queue's rows. Gold goes among what is not blind only: there it looks like what is judged
+    twice."""
     config, pool = ws.config.review, found.pool
     mixed = not plugin.blind and config.double > 0
     known = views.settled(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes) if mixed else {}
@@ -109,7 +134,7 @@ def _rows(ws: Workspace, plugin: QueryStrategy, size: int, found: Frame, axis: A
         chance = one.inclusion if plugin.reported else None
         row = (pool.samples[one.row], order[one.row], one.stratum or None, chance, people)
         rows.append((*row, plugin.blind or people > 1, False))
-    return rows + [(pool.samples[row], order[row], "gold", None, 0, True, True) for row in gold]
+    return picks, rows + [(pool.samples[row], order[row], "gold", None, 0, True, True) for row in gold]
 
 
 def _ordered(ws: Workspace, found: Frame, rows: Iterable[int]) -> list[int]:
@@ -123,9 +148,12 @@ def _ordered(ws: Workspace, found: Frame, rows: Iterable[int]) -> list[int]:
 
 
 def _record(
-    ws: Workspace, named: tuple[str, str, Axis], plugin: QueryStrategy, found: Frame, rows: Sequence[Item]
-) -> None:
+    ws: Workspace, named: tuple[str, str, Axis], plugin: QueryStrategy, found: Frame, rows: Sequence[Item],
+    picks: Sequence[Selection],
+) -> None:  # fmt: skip
     name, kind, axis = named
+    ids = found.pool.samples
+    stand = ((name, ids[one.row], ids[row], place) for one in picks for place, row in enumerate(one.members))
     detail = canonical(
         {
             "items": len(rows),
@@ -144,6 +172,9 @@ def _record(
         db.execute("INSERT INTO queues VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*head, detail, now(), ws.catalog.run))
         sql = "INSERT INTO queue_items VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         db.executemany(sql, ((name, *row) for row in rows))
+        called = ((name, row[0], found.called[row[0]]) for row in rows if row[0] in found.called)
+        db.executemany("INSERT INTO queue_labels VALUES (?, ?, ?)", called)
+        db.executemany("INSERT INTO queue_members VALUES (?, ?, ?, ?)", stand)
         ws.catalog.append(db, "queue", None, {"queue": name, "items": len(rows)})
 
 

@@ -12,8 +12,9 @@ from curate.features.embeddings import embeddings
 from curate.label import table
 from curate.label.estimate.frame import digest, survivors
 from curate.label.final import CONTRADICTED, Labels, labels
+from curate.label.gold import groups
 from curate.records import Axis
-from curate.store import samples, views
+from curate.store import clusters, samples, views
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Frame:
-    """The pool, how many samples were left out of it and why, and a digest of its ids."""
+    """The pool, how many samples were left out of it and why, a digest of its ids, and the labels that there are."""
 
     pool: CandidatePool
     left_out: Mapping[str, int]
     sha256: str
+    called: Mapping[str, str]
 
 
 def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
@@ -43,6 +45,8 @@ def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
     safe = [name in axis.safe for name in axis.classes]
     judged = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version)
     known = labels(ws, axis)
+    drawn = clusters.clusters(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes)
+    sure, mixed = clusters.carried(drawn), clusters.parted(drawn)
     contradicted = np.array([known.withheld.get(one) == CONTRADICTED for one in ids], dtype=bool)
     weak.probabilities[contradicted] = np.nan
     pool = AuditedPool(
@@ -53,13 +57,15 @@ def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
         unsafe=1 - weak.probabilities[:, safe].sum(axis=1),
         contradicted=contradicted,
         contested=_contested(ws, axis, ids, judged),
-        judged=np.array([one in judged for one in ids], dtype=bool),
+        judged=np.array([one in judged or one in sure for one in ids], dtype=bool),
         embeddings=embeddings(ws, ws.config, ids),
         out_of_fold=weak.held_out,
         given=_given(ws, axis, known, weak, ids),
+        groups=groups(ws, ids),
+        split=np.array([mixed.get(one, -1) for one in ids], dtype=np.int32),
         audited=_audited(ws, axis, ids),
     )
-    return Frame(pool, left_out, digest(ids))
+    return Frame(pool, left_out, digest(ids), {name: one.name for name, one in known.by_sample.items()})
 
 
 def _audited(ws: Workspace, axis: Axis, ids: Sequence[str]) -> "np.ndarray | None":

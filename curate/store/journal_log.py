@@ -13,6 +13,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -26,6 +27,9 @@ KEYS: Mapping[str, tuple[str, ...]] = {  # the tables, parents before children, 
     "runs": ("run",),
     "queues": ("queue",),
     "queue_items": ("queue", "sample"),
+    "queue_members": ("queue", "sample"),
+    "queue_labels": ("queue", "sample"),
+    "relabels": ("taxonomy", "origin"),
     "sessions": ("session",),
     "decisions": ("decision",),
     "precedents": ("precedent",),
@@ -249,8 +253,8 @@ def _name(table: str, row: Mapping[str, Any]) -> str:
 
 
 def journalled(db: sqlite3.Connection, tables: Sequence[str] = tuple(KEYS)) -> None:
-    """Have changes of these tables noted from now on; for a migration that adds to them, too."""
-    for table in tables:
+    """Have changes of these tables noted from now on, where they are there; for a migration that adds to them, too."""
+    for table in filter(partial(_columns, db), tables):
         acts = ("INSERT",) if table == "runs" else ("INSERT", "UPDATE", "DELETE")
         for act in acts:
             db.execute(f"DROP TRIGGER IF EXISTS journal_{table}_{act.lower()}")
@@ -259,7 +263,7 @@ def journalled(db: sqlite3.Connection, tables: Sequence[str] = tuple(KEYS)) -> N
 
 def noted(db: sqlite3.Connection) -> None:
     """Note every row that is there; for a catalog that was made before there was a journal."""
-    for table in KEYS:
+    for table in filter(partial(_columns, db), KEYS):
         db.execute(f"INSERT INTO outbox (change) SELECT {_change(db, table, 'put', '')} FROM {table}")  # noqa: S608
 
 
@@ -308,7 +312,7 @@ def _apply(db: sqlite3.Connection, found: Sequence[Mapping[str, Any]]) -> None:
 
 
 _PARENTS = {"candidate": "candidates", "incident": "incidents", "queue": "queues", "version": "releases"}
-_CHILDREN = ("matches", "queue_items", "shares")  # which are nothing by themselves
+_CHILDREN = ("matches", "queue_items", "queue_members", "queue_labels", "shares")  # which are nothing by themselves
 
 
 def _put(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from curate.records import Sample
 from curate.store import columns
 from curate.store.catalog import Catalog, Row
+from curate.store.taxonomies import renamed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,8 +48,14 @@ def some(sql: str, where: str, ids: Sequence[str]) -> tuple[str, tuple[str, ...]
     return sql.format(f"{where} IN (SELECT value FROM json_each(?))"), (json.dumps(list(ids)),)  # noqa: S608
 
 
-def declared(catalog: Catalog, axis: str, ids: Sequence[str] | None = None) -> dict[str, tuple[str, ...]]:
-    """The classes that sources declare for each sample, sorted, each once; of some samples, where they are few."""
+def declared(
+    catalog: Catalog, axis: str, ids: Sequence[str] | None = None, taxonomy: str | None = None
+) -> dict[str, tuple[str, ...]]:
+    """The classes that sources declare for each sample, sorted, each once; of some samples, where they are few.
+
+    `taxonomy`: a class of an earlier version is what a mapping made of it, where that is one class.
+    """
+    now = {} if taxonomy is None else renamed(catalog, axis, taxonomy)
     found: defaultdict[str, set[str]] = defaultdict(set)
     sql = (
         "SELECT DISTINCT c.sample, d.label FROM declared d JOIN candidates c USING (candidate)"
@@ -56,7 +63,7 @@ def declared(catalog: Catalog, axis: str, ids: Sequence[str] | None = None) -> d
     )
     asked, params = (sql.format(""), ()) if ids is None else some(sql, "AND c.sample", ids)
     for name, label in catalog.iterate(asked, (axis, *params)):
-        found[name].add(label)
+        found[name].add(now[label][0] if len(now.get(label, ())) == 1 else label)
     return {name: tuple(sorted(labels)) for name, labels in found.items()}
 
 

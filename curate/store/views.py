@@ -24,10 +24,13 @@ def votes(catalog: Catalog, axis: str, taxonomy: str, without: str | None = None
     """Each sample's decisions in force: a reviewer's last one counts, unless it was taken back.
 
     The last is the one that was recorded last: clocks differ, and one that was wrong must not have the last word.
-    `without`: a queue whose decisions are left out.
+    Who was `unsure` of a cluster said nothing of the item that stands for it. `without`: a queue whose decisions are
+    left out.
     """
     sql = """
-    SELECT sample, reviewer, label FROM in_force WHERE axis = ? AND taxonomy = ? AND (? IS NULL OR queue IS NOT ?)
+    SELECT sample, reviewer, label FROM in_force d WHERE axis = ? AND taxonomy = ? AND (? IS NULL OR queue IS NOT ?)
+    AND NOT (label = 'unsure' AND EXISTS (
+        SELECT 1 FROM queue_members m WHERE m.queue = d.queue AND m.item = d.sample))
     ORDER BY decision
     """
     last: defaultdict[str, dict[str, str]] = defaultdict(dict)
@@ -57,12 +60,19 @@ def settled(catalog: Catalog, axis: str, taxonomy: str, classes: tuple[str, ...]
 
 
 def selected_by_model(catalog: Catalog, axis: str, taxonomy: str) -> set[str]:
-    """Samples that people judged only because the machine was unsure, or somebody contradicted it: no measure of it."""
-    sql = """
-    SELECT d.sample FROM in_force d LEFT JOIN queues q ON q.queue = d.queue WHERE d.axis = ? AND d.taxonomy = ?
-    GROUP BY d.sample HAVING sum(d.queue IS NULL OR coalesce(q.blind, 0)) = 0
+    """Samples that people judged only because the machine was unsure, or somebody contradicted it: no measure of it.
+
+    What a change of the taxonomy had decided anew was chosen as it was before. Of a queue of clusters neither the items
+    nor the members that audit them are a random sample.
     """
-    return {row[0] for row in catalog.all(sql, (axis, taxonomy))}
+    sql = """
+    SELECT d.sample FROM in_force d LEFT JOIN queues q ON q.queue = d.queue WHERE d.axis = ? AND (d.taxonomy = ? OR (
+        q.kind IS NOT 'relabel' AND d.sample IN (SELECT sample FROM queue_items i JOIN queues r USING (queue)
+        WHERE r.kind = 'relabel' AND r.axis = d.axis AND r.taxonomy = ?)))
+    GROUP BY d.sample HAVING sum(d.queue IS NULL OR (coalesce(q.blind, 0) AND q.kind <> 'relabel'
+        AND NOT EXISTS (SELECT 1 FROM queue_members m WHERE m.queue = d.queue))) = 0
+    """
+    return {row[0] for row in catalog.all(sql, (axis, taxonomy, taxonomy))}
 
 
 @dataclass(frozen=True, slots=True)

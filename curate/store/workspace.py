@@ -23,7 +23,10 @@ from curate.store.tombstones import NAME as TOMBSTONES
 from curate.store.tombstones import Tombstones
 
 SYNCED = ("dropbox", "onedrive", "google drive", "googledrive", "icloud", "mobile documents", "nextcloud", "box sync")
-PARTIAL = ("releases/.*", "releases/*/.*", "exports/.*", "exports/*/.*", "models/.*", "tables/*/.*", "receipts/.*")
+PARTIAL = (
+    "releases/.*", "releases/*/.*", "exports/.*", "exports/*/.*", "exports/*/*/.*", "models/.*", "tables/*/.*",
+    "receipts/.*",
+)  # fmt: skip
 LANDING = "landing"
 _ID = re.compile(r"[0-9a-f]{64}")
 _CACHEDIR = f"Signature: 8a477f597d28d172789f06886806bc55\n# Not to be indexed or backed up: {WORKSPACE.decode()}.\n"

@@ -1,6 +1,7 @@
 """What a plug-in does on harmless data, held against what its contract promises."""
 
 import copy
+import hashlib
 import io
 import pickle
 import re
@@ -24,6 +25,7 @@ from curate.fetch.listing import fault_of
 from curate.net.loops import finished
 from curate.plugins import of_own_file
 from curate.records import CorruptRow, Dated, ListedHash, Locator, Manifest, Page, Response, SkippedRow
+from curate.release.formats import is_media
 from curate.testing import made
 
 PAGES = 3  # of a source that are looked at
@@ -207,16 +209,18 @@ def _answers(plugin: Any, pictures: Sequence[Any]) -> Columns:
 
 
 def release_format(plugin: Any) -> Iterator[str]:
-    """What it writes of a small release, twice."""
+    """What it writes of a small release, twice, and what it leaves of a row that is taken out."""
     with tempfile.TemporaryDirectory() as folder:
         places = [Path(folder) / name for name in ("release", "one", "two")]
         for place in places:
             place.mkdir()
-        release = made.release(places[0])
+        release = made.release(places[0], media=is_media(plugin))
         before, folders = _files(places[0]), sorted(Path(folder).iterdir())
-        for out in places[1:]:
-            plugin.write(release, out)
+        said = [plugin.write(release, out) or {} for out in places[1:]]
         one, two = map(_files, places[1:])
+        for name, digest in said[0].items():
+            if name not in one or hashlib.sha256(one[name]).hexdigest() != digest:
+                yield f"says another sha256 of {name} than the file has, or there is no such file"
         if beside := [path.name for path in sorted(Path(folder).iterdir()) if path not in folders]:
             yield f"writes {', '.join(beside)} beside the folder that it is given"
         if not one:
@@ -227,6 +231,27 @@ def release_format(plugin: Any) -> Iterator[str]:
         if _files(places[0]) != before:
             yield "changes the release that it is given"
         yield from _rows_left_out(plugin, release, one, Path(folder))
+        if hasattr(plugin, "remove"):
+            yield from _taken_out(plugin, release, places[1])
+
+
+def _taken_out(plugin: Any, release: Manifest, out: Path) -> Iterator[str]:
+    """What `remove` leaves of a row, done twice, as where it was killed."""
+    gone = release.rows["train"].column("id").to_pylist()[0]
+    words = [gone.encode(), *([release.open(gone)] if is_media(plugin) else [])]
+    less = made.release(out.with_name("less"), ("train", 0), is_media(plugin))
+    for _ in range(2):
+        plugin.remove({gone}, less, out)
+        files = _files(out)
+        left = sorted(name for name, data in files.items() if gone in name or any(word in data for word in words))
+        if left:
+            yield f"has remove() that leaves something of a row in {left[0]}"
+            return
+    again = out.with_name("again")
+    again.mkdir()
+    plugin.write(less, again)
+    if _files(again) != files:
+        yield "has remove() that leaves other files than write() would make of what is left"
 
 
 def _rows_left_out(plugin: Any, release: Manifest, whole: Mapping[str, bytes], folder: Path) -> Iterator[str]:
@@ -236,7 +261,7 @@ def _rows_left_out(plugin: Any, release: Manifest, whole: Mapping[str, bytes], f
             given, out = folder / f"{split}-{at}", folder / f"{split}-{at}-out"
             given.mkdir()
             out.mkdir()
-            plugin.write(made.release(given, without=(split, at)), out)
+            plugin.write(made.release(given, (split, at), is_media(plugin)), out)
             if _files(out) == whole:
                 yield f"does not write row {at + 1} of {len(rows)} of {split}: without it the files are the same"
                 return

@@ -1,7 +1,7 @@
 """Harmless data, made here, on which plug-ins are tried."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -72,14 +72,32 @@ def pool() -> CandidatePool:
     )  # fmt: skip
 
 
-def release(folder: Path, without: tuple[str, int] | None = None) -> Manifest:
+class Bytes:
+    """The pictures of a made release (`records.Pictures`): of each id one that nobody else has."""
+
+    def open(self, id: str) -> bytes:
+        """A PNG of noise."""
+        from PIL import Image
+
+        file = BytesIO()
+        noise = np.random.default_rng(int(id[:8], 16)).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(file, "PNG")
+        return file.getvalue()
+
+    def each(self, ids: Iterable[str]) -> Iterator[bytes]:
+        """The same of many."""
+        return map(self.open, ids)
+
+
+def release(folder: Path, without: tuple[str, int] | None = None, media: bool = False) -> Manifest:
     """A release of a few rows, with text that no format may trip over, written to a folder as `export` does it.
 
-    `without`: the split and the place of a row that is left out.
+    `without`: the split and the place of a row that is left out; `media`: as a format with pictures is given it.
     """
     from curate.fingerprint import canonical
     from curate.store.tables import to_parquet
 
+    folder.mkdir(exist_ok=True)
     rows = {
         split: _rows(split, [row for row in range(n) if (split, row) != without])
         for n, split in zip((3, 1, 0), SPLITS, strict=True)
@@ -88,7 +106,18 @@ def release(folder: Path, without: tuple[str, int] | None = None) -> Manifest:
     for split, table in rows.items():
         (folder / f"{split}.parquet").write_bytes(to_parquet(table))
     (folder / "release.json").write_text(canonical(header), encoding="utf-8")
-    return Manifest("1.0.0", folder, header, rows)
+    if not media:
+        return Manifest("1.0.0", folder, header, rows)
+    return Manifest("1.0.0", folder, header, {split: _exported(table) for split, table in rows.items()}, Bytes())
+
+
+def _exported(rows: "pa.Table") -> "pa.Table":
+    import pyarrow as pa
+
+    digests = [hashlib.sha256(Bytes().open(one)).hexdigest() for one in rows.column("id").to_pylist()]
+    for name, values in (("sha256", digests), ("media_type", ["image/png"] * len(digests))):
+        rows = rows.append_column(pa.field(f"exported_{name}", pa.string(), False), pa.array(values, pa.string()))
+    return rows
 
 
 def _rows(split: str, rows: Sequence[int]) -> "pa.Table":

@@ -17,6 +17,7 @@ from curate.evaluate.bundle import Backbone, save
 from curate.evaluate.rows import Featured, released, usable
 from curate.features import devices
 from curate.features.scores import compute
+from curate.label.estimate.beside import beside
 from curate.linear import Head, fit
 from curate.records import SPLITS, Axis, Manifest
 from curate.stats.calibration import temperature
@@ -66,7 +67,8 @@ def train(
             forget(ws, f"models/{version}")  # last: whatever fails before leaves the model that was there
         step()
     keep(ws, f"models/{version}")
-    result |= {"path": str(ws.work / "models" / version)}
+    audit = beside(ws, ws.config.taxonomy.first)  # not in the model's files, which follow from the release alone
+    result |= {"path": str(ws.work / "models" / version), "audit": audit}
     with ws.catalog.tx() as db:
         row = (version, version, json.dumps(result, ensure_ascii=False), ws.catalog.run)
         db.execute("INSERT OR REPLACE INTO models (model, version, result, run) VALUES (?, ?, ?, ?)", row)
@@ -200,4 +202,5 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
     for what in ("skipped", "contradicted", "held"):
         if any(result[what].values()):
             yield f"{what}: {', '.join(f'{n} {split}' for split, n in result[what].items() if n)}"
+    yield f"the labels, as audited: {result['audit']['said']}"
     yield f"path: {result['path']}"

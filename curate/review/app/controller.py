@@ -4,7 +4,7 @@ import secrets
 import statistics
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from typing import Any
 from curate.errors import GoneError
 from curate.records import UNSURE
 from curate.review.app.thumbnails import ThumbnailStyle, name_of
-from curate.review.assignment import Item, available_items
+from curate.review.assignment import Item, available_items, sheets
 from curate.review.journal import Journal
+from curate.review.yields import recent
 from curate.store.reviewer import pseudonym
 
 TICKET = 30.0  # seconds for which the address of an original is good, once
@@ -36,12 +37,14 @@ class Controller:
     """One reviewer at work. Calls come from several threads.
 
     `vanish` takes samples out of what FiftyOne shows, `readmit` puts one in that an earlier session was done with.
+    `shown`: what is on the sheets of items that stand for others; one that loses any of these is gone.
     """
 
     def __init__(
         self, journal: Journal, cards: Sequence[ItemView], media: Path, look: ThumbnailStyle, vanish: Vanish,
-        readmit: Readmit = lambda _: None,
+        readmit: Readmit = lambda _: None, shown: Mapping[str, Sequence[str]] | None = None,
     ) -> None:  # fmt: skip
+        self._shown = shown or {}
         self.journal, self.media, self.look, self._vanish, self._readmit = journal, media, look, vanish, readmit
         self._cards = {card.key: card for card in cards}
         self._keys = {card.item.sample: card.key for card in cards}
@@ -76,12 +79,14 @@ class Controller:
             card = self._cards.get(key or "")
             shown = None
             if card is not None:
-                shown = {"id": card.key, "pending": card.key in self._pending, "label": self._labels.get(card.key)}
+                shown = {"id": card.key, "pending": card.key in self._pending, "label": self._labels.get(card.key),
+                         "sheet": len(self._shown.get(card.item.sample, ()))}  # fmt: skip
             return {
                 "item": shown, "next": self._next(key), "after": self._beside(key, 1), "before": self._beside(key, -1),
                 "left": len(self._pending), "done": len(self._labels), "gone": self.gone, "purged": self._purged,
                 "minutes": exposure.seconds / 60, "reveals": exposure.reveals, "pause_until": exposure.pause_until,
                 "pace": statistics.median(self._spent) if self._spent else None,
+                "recent": None if self.journal.blind else recent(self.journal.catalog, self.journal.queue),
             }  # fmt: skip
 
     def decide(self, key: str, label: str, seconds: float | None, nonce: str, was: str | None) -> dict[str, Any]:
@@ -204,7 +209,9 @@ class Controller:
         if version == self._version and not force:
             return
         self._version = version
+        now = sheets(catalog, self.journal.queue) if self._shown else {}
         here = {row["sample"] for row in available_items(catalog, self.journal.queue)}
+        here -= {item for item, shown in self._shown.items() if now.get(item) != shown}
         off = [key for key, card in self._cards.items() if card.item.sample not in here]
         if off:
             self.gone += len(off)

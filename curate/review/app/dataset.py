@@ -204,7 +204,7 @@ def _votes(ws: Workspace, axis: Axis) -> dict[str, tuple[str, ...]]:
     """What sources declare and people said, a line each."""
     said: dict[str, list[str]] = {
         sample: [f"source: {label}" for label in labels]
-        for sample, labels in samples.declared(ws.catalog, axis.name).items()
+        for sample, labels in samples.declared(ws.catalog, axis.name, taxonomy=ws.config.taxonomy.version).items()
     }
     people: Mapping[str, Counter[str]] = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version)
     for sample, counts in people.items():

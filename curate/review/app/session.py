@@ -23,7 +23,7 @@ from curate.review.app.mongod import Mongod
 from curate.review.app.routes import Routes
 from curate.review.app.server import Options, Serving, Watch
 from curate.review.app.thumbnails import ThumbnailStyle, name_of
-from curate.review.assignment import Item
+from curate.review.assignment import Item, sheets
 from curate.review.journal import Journal
 from curate.store.workspace import Workspace
 
@@ -61,6 +61,7 @@ class _Session:
         self._revealed = Aside(ws.config.engine, thumbnails.Revealing(ws.blobs.root, thumbnails.limits(ws)))
         self.summary: dict[str, Any] = {}
         self.dataset: Any = None
+        self.sheets: Mapping[str, Sequence[str]] = {}
         self.missing = 0  # items whose bytes are not in the store
 
     def serve(self, sock: Any, mongod: Mongod, say: Callable[[str], None]) -> str:
@@ -102,12 +103,23 @@ class _Session:
         there = set(thumbnails.make(self.ws, [item.sample for item in items], self.media, self.look))
         self.missing = len(items) - len(there)
         items = [item for item in items if item.sample in there]
+        self.sheets = sheets(self.ws.catalog, self.journal.queue)
+        self.draw_sheets([item.sample for item in items])
         if not items:
             raise UsageError(f"queue {self.journal.queue}: nothing is left for {self.journal.reviewer}")
         facts = slice_.known(self.ws, items, self.journal.axis)
         self.dataset = slice_.build(items, facts, self.paths(items), self.journal.axis)
         cards = [ItemView(str(row["_id"]), item) for row, item in zip(_rows(self.dataset), items, strict=True)]
-        return Controller(self.journal, cards, self.media, self.look, self.vanish, self.readmit)
+        return Controller(self.journal, cards, self.media, self.look, self.vanish, self.readmit, self.sheets)
+
+    def draw_sheets(self, samples: Sequence[str]) -> None:
+        """The pictures of items that stand for others; those of single members are never served."""
+        if not (some := [one for one in samples if one in self.sheets]):
+            return
+        members = self.folder / "members"
+        thumbnails.make(self.ws, sorted({one for name in some for one in self.sheets[name]}), members, self.look)
+        for name in some:
+            thumbnails.sheet(self.media, members, self.sheets[name], self.look)
 
     def paths(self, items: Sequence[Item]) -> Mapping[str, Path]:
         """The picture of each item."""
@@ -126,6 +138,7 @@ class _Session:
         self.media.mkdir(exist_ok=True)
         if not thumbnails.one(self.ws, sample, self.media / name_of(sample, self.look), self.look):
             return None
+        self.draw_sheets([sample])
         facts = slice_.known(self.ws, [item], self.journal.axis)
         return ItemView(slice_.add(self.dataset, [item], facts, self.paths([item]))[0], item)
 

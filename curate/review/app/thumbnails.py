@@ -25,6 +25,7 @@ SIDE = 256  # px, longer side of an obscured picture
 CLEAR = 1024  # px, longer side of one that is not
 FRAMES = 5  # of an animation, in one strip
 ITEM = 8  # pictures that a worker makes at a time
+SHEET, COLUMNS = 192, 4  # px, longer side of each member on a sheet; members in a row of it
 _GAP, _GREY = 4, 128  # px between two frames of a strip, and what shows there
 _QUALITY, _FINE = 75, 92
 _FASTEST = 20  # ms of a frame; browsers slow down what says less
@@ -213,6 +214,23 @@ def make(ws: Workspace, samples: list[str], folder: Path, look: ThumbnailStyle) 
         ):
             _put(folder / name_of(sample, look), picture)
     return there
+
+
+def sheet(folder: Path, members: Path, shown: Sequence[str], look: ThumbnailStyle) -> None:
+    """Write the picture of an item that stands for others: the thumbnails of those that are shown with it, itself the
+    first, in rows of COLUMNS; `members` is where these are. One that is not there is left out."""
+    paths = [path for sample in shown if (path := members / name_of(sample, look)).exists()]
+    pictures = [Image.open(path).convert("L" if look.greyscale else "RGB") for path in paths]
+    for picture in pictures:
+        picture.thumbnail((SHEET, SHEET))
+    rows = [_strip(pictures[start : start + COLUMNS]) for start in range(0, len(pictures), COLUMNS)]
+    if rows:
+        size = (max(one.width for one in rows), sum(one.height + _GAP for one in rows) - _GAP)
+        made, at = Image.new(rows[0].mode, size, (_GREY,) * len(rows[0].getbands())), 0
+        for row in rows:
+            made.paste(row, (0, at))
+            at += row.height + _GAP
+        _put(folder / name_of(shown[0], look), encoded(made))
 
 
 def one(ws: Workspace, sample: str, path: Path, look: ThumbnailStyle) -> bool:

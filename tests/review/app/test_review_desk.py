@@ -49,6 +49,25 @@ def desk(ws: Workspace, name: str = "uncertain", reviewer: str = "ann") -> tuple
     return Controller(journal, cards, media, ThumbnailStyle(), gone.extend), gone, [item.sample for item in items]
 
 
+def test_a_sheet_leaves_the_screen_with_any_of_its_members(ws: Workspace) -> None:
+    _, _, ids = desk(ws)
+    with ws.catalog.tx() as db:
+        rows = [("uncertain", ids[0], one, place) for place, one in enumerate((ids[0], ids[4], ids[5]))]
+        db.executemany("INSERT INTO queue_members VALUES (?, ?, ?, ?)", rows)
+        db.execute("DELETE FROM queue_items WHERE sample IN (?, ?)", ids[4:6])
+    journal = Journal(ws.catalog, ws.config, "uncertain", "ann")
+    cards = [ItemView(f"k{n}", item) for n, item in enumerate(journal.items())]
+    gone: list[str] = []
+    media, shown = ws.work / "review" / "ann", {ids[0]: [ids[0], *ids[4:6]]}
+    one = Controller(journal, cards, media, ThumbnailStyle(), gone.extend, shown=shown)
+    assert one.state("k0")["item"]["sheet"] == 3
+    assert one.state("k1")["item"]["sheet"] == 0
+    quarantine(ws.catalog, ids[5], "a reason", actor="eve")
+    one.refresh(force=True)
+    assert gone == ["k0"]
+    assert not one.shows(thumbnails.name_of(ids[0], ThumbnailStyle()))
+
+
 def test_a_stale_tab_overrules_nothing(ws: Workspace) -> None:
     one, _, _ = desk(ws)
     one.decide("k0", "porn", 1.0, "a", None)

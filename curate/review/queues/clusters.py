@@ -1,0 +1,97 @@
+"""Tight clusters, each shown as a sheet of its members: one decision for all of them, held against random members."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from curate.contracts import CandidatePool, Selection, Vectors
+from curate.stats.clusters import FIT, Floats, cluster, unit
+
+CLUSTER, MEMBER = "cluster", "member"
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Of what nobody has judged, spherical k-means on the embeddings and, weighed by `votes`, on what functions say: as
+    many clusters as `size` can decide and audit, the largest first; near-duplicate groups of what has no embedding. A
+    cluster that people found mixed is parted in two before anything else. What is contradicted or contested is left to
+    `conflict`: each needs a look of its own.
+
+    Of each cluster `audit` random members are judged one by one as well, blind like all of it. Members less than
+    `tight` (cosine about the mean) like their cluster are in none. Never for figures.
+    """
+
+    reported: ClassVar[bool] = False
+    blind: ClassVar[bool] = True
+
+    audit: int = 1
+    votes: float = 0.3
+    tight: float = 0.1
+    least: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse clusters that nobody would audit, or of one member."""
+        if self.audit < 1 or self.least < 2 or not -1 <= self.tight <= 1 or self.votes < 0:
+            raise ValueError("audit must be 1 and more, least 2 and more, tight between -1 and 1, votes no less than 0")
+
+    def pick(self, pool: CandidatePool, size: int) -> Sequence[Selection]:
+        """An item a cluster, for its member nearest to the centre, and after it the members that audit it."""
+        found: list[Selection] = []
+        for rows in sorted(self._clusters(pool, size // (1 + self.audit)), key=lambda rows: (-len(rows), int(rows[0]))):
+            if len(found) + 1 + self.audit > size:
+                break
+            item, rest = int(rows[0]), np.sort(rows[1:])  # in the pool's random order
+            found.append(Selection(item, CLUSTER, people=1, members=(item, *rest.tolist())))
+            found += [Selection(int(row), MEMBER, people=1) for row in rest[-self.audit :]]
+        return found
+
+    def _clusters(self, pool: CandidatePool, most: int) -> Iterator[Rows]:
+        """Rows of each, the nearest to the centre first."""
+        open_ = np.flatnonzero(~pool.judged & ~pool.contradicted & (pool.contested == 0))
+        split = np.full(len(open_), -1) if pool.split is None else pool.split[open_]
+        made = 0
+        for name in np.unique(split[split >= 0]).tolist():
+            for rows in self._parted(pool, open_[split == name], 2):
+                made += 1
+                yield rows
+        yield from self._parted(pool, open_[split < 0], most - made)
+
+    def _parted(self, pool: CandidatePool, rows: Rows, k: int) -> Iterator[Rows]:
+        if pool.embeddings is None:
+            yield from self._grouped(pool, rows)
+            return
+        found = cluster(_features(pool, pool.embeddings, rows, self.votes), len(rows), k)
+        order = np.lexsort((-found.cosine, found.label))
+        order = order[(found.label[order] >= 0) & (found.cosine[order] >= self.tight)]
+        starts = np.flatnonzero(np.diff(found.label[order], prepend=-1))
+        yield from (rows[part] for part in np.split(order, starts[1:]) if len(part) >= self.least)
+        yield from self._grouped(pool, rows[found.label < 0])
+
+    def _grouped(self, pool: CandidatePool, rows: Rows) -> Iterator[Rows]:
+        """Near-duplicate groups, where these are known."""
+        if pool.groups is None:
+            return
+        order = rows[np.argsort(pool.groups[rows], kind="stable")]
+        starts = np.flatnonzero(np.diff(pool.groups[order], prepend=-1))
+        yield from (part for part in np.split(order, starts[1:]) if len(part) >= self.least)
+
+
+def _features(pool: CandidatePool, vectors: Vectors, rows: Rows, weight: float) -> Callable[[Rows], Floats]:
+    """What clusters are sought in: embeddings about their mean, of length 1, and a column for each answer of each
+    function."""
+    first = unit(np.asarray(vectors[rows[:FIT]], dtype=np.float32))
+    there = np.isfinite(first).all(axis=1)
+    middle = first[there].mean(axis=0) if there.any() else np.float32(0)
+
+    def read(some: Rows) -> Floats:
+        own = unit(unit(np.asarray(vectors[rows[some]], dtype=np.float32)) - middle)
+        votes = pool.votes[rows[some]]
+        answers = np.arange(-1, len(pool.sets))
+        said = (votes[:, :, None] == answers).reshape(len(votes), votes.shape[1] * len(answers))
+        return np.hstack([own, weight * said.astype(np.float32)])
+
+    return read

@@ -1,0 +1,57 @@
+"""A release as folders of pictures, `<split>/<class>/<id>.<ext>`, as torchvision's ImageFolder and others read it."""
+
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from curate.layouts.exported import cells, class_folder, suffix, write_csv
+from curate.records import SPLITS, Manifest
+
+
+@dataclass(frozen=True)
+class Imagefolder:
+    """`train/<class>/<id>.jpg` and so on, and `metadata.csv` in each split: its rows, the first column (`file_name`)
+    says where each picture lies, relative to it. Files are copies, and linked to nothing."""
+
+    media: ClassVar[bool] = True
+
+    def write(self, release: Manifest, out: Path) -> Mapping[str, str]:
+        """Write each split."""
+        digests = {}
+        for split in SPLITS:
+            (out / split).mkdir()
+            folders = {name: out / split / class_folder(name) for name in _labels(release.rows[split])}
+            for folder in folders.values():
+                folder.mkdir()
+            for row, data in release.pictures(split):
+                path = folders[row["label"]] / f"{row['id']}.{suffix(row)}"
+                path.write_bytes(data)
+                digests[f"{split}/{path.parent.name}/{path.name}"] = row["exported_sha256"]
+            _metadata(release.rows[split], out / split)
+        return digests
+
+    def remove(self, ids: Collection[str], release: Manifest, out: Path) -> None:
+        """Delete the files of those of the ids that are gone, and write anew which rows there are."""
+        for split in SPLITS:
+            rows = release.rows[split]
+            gone = set(ids) - set(rows.column("id").to_pylist())
+            for path in (out / split).glob("*/*"):
+                if path.stem in gone:
+                    path.unlink()
+            for folder in (one for one in (out / split).iterdir() if one.is_dir()):
+                with suppress(OSError):  # a class that has pictures left
+                    folder.rmdir()
+            _metadata(rows, out / split)
+
+
+def _labels(rows: Any) -> list[str]:
+    return sorted(set(rows.column("label").to_pylist()))
+
+
+def _metadata(rows: Any, out: Path) -> None:
+    picked = rows.select(["label", "id", "exported_media_type"]).to_pylist()
+    names = (f"{class_folder(row['label'])}/{row['id']}.{suffix(row)}" for row in picked)
+    columns = ["file_name", *rows.column_names]
+    write_csv(out / "metadata.csv", columns, ((name, *row) for name, row in zip(names, cells(rows), strict=True)))

@@ -1,0 +1,279 @@
+"""Pictures leave with a release: checked, without metadata; what cannot is named, what is not safe acknowledged."""
+
+import csv
+import hashlib
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageOps
+
+from curate.checks import dataset
+from curate.config import Config, ExportConfig
+from curate.contracts import Engine
+from curate.engine.pool import Pool
+from curate.engine.serial import Serial
+from curate.errors import GateError, UsageError
+from curate.layouts.exported import class_folder, read_sums, sums_text
+from curate.project import load_release
+from curate.records import SPLITS
+from curate.release.export import export, export_also
+from curate.release.reader import load
+from curate.store import file_digests
+from curate.store.workspace import Workspace
+from tests.support.exposed import SECRET, files, shown
+from tests.support.pictures import clip, texture
+from tests.support.releases import EVERY, FORMATS, QUIET, SCREENED, Item, stocked
+
+FILES = files()
+PAGES = clip("TIFF", [texture(1), texture(2)])
+MEDIA = {name: EVERY[name] for name in ("imagefolder", "webdataset")}
+SAFE = {"content": ("drawings", 0.9)}
+
+
+def items() -> list[Item]:
+    """An item a kind, of two safe classes in three splits; and one that cannot leave."""
+    found = [
+        Item(name, SPLITS[n % 5 % 3], weak=SAFE if n % 2 else {"content": ("neutral", 0.9)}, data=data)
+        for n, (name, data) in enumerate(FILES.items())
+    ]
+    return [*found, Item("pages", data=PAGES)]
+
+
+def made(root: Path, what: list[Item], config: Config | None = None) -> Workspace:
+    root.mkdir(parents=True, exist_ok=True)
+    ws = stocked(root, what, config)
+    ws.blobs.put((item.id, item.content) for item in what)
+    return ws
+
+
+def exported(ws: Workspace, engine: Engine | None = None, acknowledged: str | None = None) -> dict[str, Any]:
+    return export(ws, "1.0.0", {**FORMATS, **MEDIA}, QUIET, SCREENED, engine or Serial(), acknowledged)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    ws = made(tmp_path_factory.mktemp("media"), items())
+    exported(ws)
+    yield ws
+    ws.close()
+
+
+@pytest.fixture(scope="module")
+def out(ws: Workspace) -> Path:
+    return ws.work / "exports" / "1.0.0"
+
+
+def by_id() -> dict[str, bytes]:
+    return {hashlib.sha256(data).hexdigest(): data for data in FILES.values()}
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def samples(path: Path) -> dict[str, dict[str, bytes]]:
+    """The samples of all tar archives, each file by its suffix; consecutive."""
+    found: dict[str, dict[str, bytes]] = {}
+    for shard in sorted(path.glob("*.tar")):
+        before = None
+        with tarfile.open(shard) as archive:
+            for info in archive:
+                key, _, kind = info.name.partition(".")
+                assert key == before or key not in found
+                before = key
+                assert (info.mtime, info.uid, info.gid, info.uname, info.gname) == (0, 0, 0, "", "")
+                file = archive.extractfile(info)
+                assert file is not None
+                found.setdefault(key, {})[kind] = file.read()
+    return found
+
+
+def test_every_kind_leaves_as_it_is_shown_and_without_what_it_says(out: Path) -> None:
+    found = {path.stem: path.read_bytes() for path in (out / "imagefolder").glob("*/*/*.*")}
+    assert found.keys() == by_id().keys()
+    for one, data in by_id().items():
+        if data != FILES["bad rational"]:
+            assert shown(found[one]) == shown(data)
+        with Image.open(io.BytesIO(found[one])) as image:
+            ImageOps.exif_transpose(image).convert("RGB")
+    for name, data in contents(out).items():
+        assert SECRET not in data, name
+    pictures = {
+        key: next(v for k, v in each.items() if k not in ("cls", "json"))
+        for key, each in samples(out / "webdataset").items()
+    }
+    assert pictures == found
+
+
+def test_rows_say_both_digests_and_what_is_left_out_is_named(ws: Workspace, out: Path) -> None:
+    rows = [row for split in SPLITS for row in table(out / "imagefolder" / split / "metadata.csv")]
+    for row in rows:
+        path = out / "imagefolder" / row["split"] / row["file_name"]
+        assert path.stem == row["id"]
+        assert path.parent.name == row["label"]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == row["exported_sha256"]
+    for each in samples(out / "webdataset").values():
+        said = json.loads(each["json"])
+        assert said["label"].encode() == each["cls"]
+    pages = hashlib.sha256(PAGES).hexdigest()
+    for name in MEDIA:
+        header = json.loads((out / name / "export.json").read_text())
+        assert list(header["left_out"]) == [pages]
+        assert "pages" in header["left_out"][pages]
+        assert header["rows"] == {split: sum(row["split"] == split for row in rows) for split in SPLITS}
+        assert header["pictures"]["as_stored"] == 1
+        credited = table(out / name / "attribution.csv")
+        assert {row["id"] for row in credited} == {row["id"] for row in rows}
+    assert pages in {
+        one for rows in load(ws.work / "releases" / "1.0.0").rows.values() for one in rows["id"].to_pylist()
+    }
+
+
+def test_sums_are_those_of_sha256sum_and_what_verify_knows(ws: Workspace, out: Path) -> None:
+    for name in EVERY.keys() & {path.name for path in out.iterdir()}:
+        run = subprocess.run(
+            ["sha256sum", "--strict", "--quiet", "-c", "SHA256SUMS"], cwd=out / name, capture_output=True, text=True
+        )
+        assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+        assert read_sums(out / name / "SHA256SUMS").keys() == contents(out / name).keys() - {"SHA256SUMS"}
+    assert list(file_digests.problems(ws)) == []
+    odd = {"a\\b": "0" * 64, "c\nd": "1" * 64, " é ": "2" * 64}
+    path = ws.root / "sums"
+    path.write_text(sums_text(odd))
+    assert read_sums(path) == odd
+
+
+def test_one_worker_and_two_write_the_same(ws: Workspace, tmp_path: Path) -> None:
+    for workers in (1, 2):
+        other = made(tmp_path / f"{workers}", items())
+        exported(other, Pool(workers))
+        assert contents(other.work / "exports") == contents(ws.work / "exports")
+        other.close()
+
+
+def test_nothing_is_linked_and_check_reads_what_left(out: Path) -> None:
+    assert {path.stat().st_nlink for path in (out / "imagefolder").glob("*/*/*.*")} == {1}
+    found = dataset.read(out / "imagefolder", None, (), outside=False)
+    assert {(Path(row.path).stem, row.label, row.split) for row in found.rows} == {
+        (path.stem, path.parent.name, path.parent.parent.name) for path in (out / "imagefolder").glob("*/*/*.*")
+    }
+
+
+@pytest.mark.parametrize("name", MEDIA)
+def test_an_exported_folder_is_a_dataset_without_its_workspace(ws: Workspace, out: Path, name: str) -> None:
+    release = load_release(out / name)
+    whole = load(ws.work / "releases" / "1.0.0")
+    assert release.version == "1.0.0"
+    for split in SPLITS:
+        dataset = release.torch(split)
+        rows = {row["id"]: row for row in whole.rows[split].to_pylist()}
+        assert dataset.ids == sorted(rows.keys() & by_id().keys())
+        assert (
+            [rows[one]["label"] for one in dataset.ids]
+            == dataset.labels
+            == [release.classes[n] for n in dataset.targets]
+        )
+        assert [rows[one]["weight"] for one in dataset.ids] == dataset.weights
+        assert [rows[one]["group"] for one in dataset.ids] == dataset.groups
+        for n in range(len(dataset)):
+            picture, target = dataset[n]
+            assert picture.mode == "RGB"
+            assert target == dataset.targets[n]
+
+
+def test_torchvision_reads_it(out: Path) -> None:
+    datasets = pytest.importorskip("torchvision.datasets")
+    for split in SPLITS:
+        found = datasets.ImageFolder(out / "imagefolder" / split)
+        assert len(found) == len(list((out / "imagefolder" / split).glob("*/*")))
+        assert all(picture.mode == "RGB" for picture, _ in found)
+
+
+# -- what is asked ---------------------------------------------------------------------------------------------------
+
+
+def test_classes_that_are_not_safe_need_a_word(tmp_path: Path) -> None:
+    what = [Item(f"{n}", weak={"content": ("sexy", 0.9)}, data=FILES["jpeg"] + bytes(n)) for n in range(2)]
+    ws = made(tmp_path, what)
+    with pytest.raises(GateError, match="imagefolder, webdataset: pictures of sexy would leave"):
+        exported(ws)
+    with pytest.raises(GateError, match="sexy"):
+        exported(ws, acknowledged="  ")
+    assert not (ws.work / "releases" / "1.0.0").exists()
+    export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
+    with pytest.raises(GateError, match="sexy"):
+        export_also(ws, "1.0.0", MEDIA, QUIET, SCREENED, Serial())
+    export_also(ws, "1.0.0", MEDIA, QUIET, SCREENED, Serial(), "Ann answers for it")
+    for name in MEDIA:
+        said = json.loads((ws.work / "exports" / "1.0.0" / name / "export.json").read_text())
+        assert said["acknowledged"] == "Ann answers for it"
+    ws.close()
+
+
+def test_a_release_that_exists_is_written_in_what_it_lacks(tmp_path: Path, out: Path) -> None:
+    ws = made(tmp_path, items())
+    export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
+    before = contents(ws.work / "releases")
+    found = export_also(ws, "1.0.0", {**MEDIA, **FORMATS}, QUIET, SCREENED, Serial())
+    assert found["written"] == sorted(MEDIA)
+    assert found["pictures_left_out"] == {"too_many_frames": 1}
+    assert contents(ws.work / "exports" / "1.0.0") == contents(out)
+    assert contents(ws.work / "releases") == before
+    assert list(file_digests.problems(ws)) == []
+    assert export_also(ws, "1.0.0", MEDIA, QUIET, SCREENED, Serial())["written"] == []
+    with pytest.raises(UsageError, match="no such release"):
+        export_also(ws, "1.1.0", MEDIA, QUIET, SCREENED)
+    ws.close()
+
+
+def test_nothing_leaves_of_what_is_held_back_since(tmp_path: Path) -> None:
+    ws = made(tmp_path, items())
+    export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
+    held = hashlib.sha256(FILES["png"]).hexdigest()
+    with ws.catalog.tx() as db:
+        db.execute("INSERT INTO quarantine VALUES ('sample', ?, NULL, 'why', 'now')", (held,))
+    with pytest.raises(GateError, match=held):
+        export_also(ws, "1.0.0", MEDIA, QUIET, SCREENED, Serial())
+    assert {path.name for path in (ws.work / "exports" / "1.0.0").iterdir()} == set(FORMATS)
+    ws.close()
+
+
+def test_lost_and_spoilt_bytes_are_named(tmp_path: Path) -> None:
+    ws = made(tmp_path, items())
+    lost, spoilt = (hashlib.sha256(FILES[name]).hexdigest() for name in ("png", "jpeg"))
+    ws.blobs.path(lost).unlink()
+    ws.blobs.path(spoilt).write_bytes(FILES["jpeg"][:-1])
+    exported(ws)
+    said = json.loads((ws.work / "exports" / "1.0.0" / "imagefolder" / "export.json").read_text())["left_out"]
+    assert said[lost] == "bytes_lost"
+    assert "not those that were stored" in said[spoilt]
+    ws.close()
+
+
+def test_pictures_are_made_smaller_where_it_is_asked_for(tmp_path: Path) -> None:
+    ws = made(tmp_path, items(), replace(Config(), export=ExportConfig(max_side=64)))
+    exported(ws)
+    found = list((ws.work / "exports" / "1.0.0" / "imagefolder").glob("*/*/*.*"))
+    assert len(found) == sum("moving" not in name and name != "apng" for name in FILES)
+    for path in found:
+        with Image.open(path) as image:
+            assert max(image.size) <= 64
+    ws.close()
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "", " x", "x.", "-x", "nul", "a\nb", "é" * 128])
+def test_a_class_that_is_no_folder_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="can be no folder"):
+        class_folder(name)
