@@ -37,7 +37,6 @@ from curate.errors import ItemError
 from curate.label import flags
 from curate.label.choose import combine, decide
 from curate.label.functions import Votes, functions_of, meanings, unique, vote
-from curate.label.rows import Rows
 from curate.media.decoded import StoredImage
 from curate.options import Plugin
 from curate.plugins import make, name_of
@@ -103,7 +102,7 @@ def judge(found: Scored, labelers: Sequence[Labeler], title: str) -> None:
     """What some of the labelers come to."""
     names = [name for name in vars(found.rows[0]) if not name.endswith("embedding")]
     functions = unique(functions_of(labelers)(AXIS, names))
-    votes = cast(found.rows, functions, names)
+    votes = cast(found.rows, functions)
     flagged = flags.flags(votes.matrix, votes.sets, SAFE)
     accused = np.asarray(flagged.any(axis=1))
     told = Evidence(votes.matrix, votes.sets, np.full(len(SAFE), 1 / len(SAFE)))
@@ -119,16 +118,10 @@ def judge(found: Scored, labelers: Sequence[Labeler], title: str) -> None:
     by_function(votes, able, flagged, found.slices)
 
 
-def cast(rows: Sequence[SimpleNamespace], functions: Sequence["LabelingFunction"], names: Sequence[str]) -> Votes:
-    """The votes of the functions on columns of these names."""
-
-    def part(start: int, stop: int) -> Rows:
-        some = Rows(rows[start:stop])  # type: ignore[arg-type]
-        some.columns = {name: np.array([getattr(one, name) for one in some]) for name in names}
-        return some
-
+def cast(rows: Sequence[SimpleNamespace], functions: Sequence["LabelingFunction"]) -> Votes:
+    """The votes of the functions, row by row."""
     with Progress(quiet=True).stage("vote", len(rows)) as step:
-        return vote(functions, AXIS, part, len(rows), step)
+        return vote(functions, AXIS, lambda start, stop: rows[start:stop], len(rows), step)
 
 
 def show(slices: "np.ndarray", flagged: Bools, unsafe: Bools) -> None:

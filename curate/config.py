@@ -237,11 +237,15 @@ class ReviewConfig:
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """How a release is cut and in which formats it leaves; `max_side`: the longer side in px of pictures that do.
+    """How a release is cut, in which formats it leaves, and what it must be.
 
-    `removals` is where those who are given a release find the feed of what was taken out of it since: a path, seen from
-    the exported folder or one above it, or an address. It goes into the release; the feed itself is written beside the
-    exports.
+    `on_suspect`: what looks alike across splits by a hash that dedupe does not group by is refused, or leaves the side
+    that is trained on. `min_human_test`: the share of test labels that people must have given. `min_probability`: a
+    machine's label that is less sure is left out. `max_side`: the longer side in px of pictures that leave.
+    `group_by`: what belongs together, and in one split, beside what looks alike. `split_from`: a CSV file of given
+    splits, by id, page_id, url or path. `test_sources`: names of sources that are the test split, and nothing else.
+    `removals`: where receivers find the feed of what was taken out since, a path seen from the exported folder or one
+    above it, or an address.
     """
 
     splits: Mapping[str, float] = field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
@@ -249,12 +253,21 @@ class ExportConfig:
     formats: tuple[PluginName, ...] = ("parquet", "csv")
     require_license: bool = False
     removals: str = "removals.jsonl"
+    group_by: tuple[Literal["album", "author"], ...] = ("album",)
+    split_from: Path | None = None
+    test_sources: tuple[str, ...] = ()
+    on_suspect: Literal["refuse", "drop"] = "refuse"
+    min_human_test: float = 0.0
+    min_probability: float = 0.0
     max_side: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse shares that are not shares, and pictures of which nothing can be seen."""
         if self.max_side is not None and self.max_side < 16:
             raise ValueError(f"max_side must be at least 16 px, not {self.max_side}")
+        for name in ("min_human_test", "min_probability"):
+            if not 0 <= (value := getattr(self, name)) <= 1:
+                raise ValueError(f"{name} must lie between 0 and 1, not {value:g}")
         if (
             set(self.splits) != set(SPLITS)
             or abs(sum(self.splits.values()) - 1) > 1e-9

@@ -91,12 +91,13 @@ class Project(Tables, Releases, Incidents, Models):
 
     def dedupe(
         self, against: str | Path | None = None, forget: str | Path | None = None, report: bool = False,
-        clear: bool = False,
+        clear: bool = False, from_gate: bool = False,
     ) -> Result:  # fmt: skip
         """Find exact and near duplicates: groups, survivors, label conflicts.
 
         `against`: a folder or release that is held out from now on; `forget`: one that is no longer. `report` also
-        writes dedupe.html, its pictures obscured unless `clear`.
+        writes dedupe.html, its pictures obscured unless `clear`. `from_gate`: what an export's second look refuses is
+        one group from now on.
         """
         from curate.dedupe.held_out import forget as let_go
         from curate.dedupe.held_out import hold_out
@@ -107,7 +108,7 @@ class Project(Tables, Releases, Incidents, Models):
                 let_go(ws, fspath(forget))
             engine, progress = self.session.engine(ws.config), self.session.progress
             held = {} if against is None else {"against": hold_out(ws, fspath(against), engine, progress)}
-            ws.said = result = stages.grouped(self.session, ws)
+            ws.said = result = stages.grouped(self.session, ws, from_gate)
             if report:
                 from curate.report.duplicates import report as page
 

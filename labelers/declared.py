@@ -4,10 +4,11 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from curate.contracts import Decoded, Resources
 from curate.records import Axis
+from labelers._columns import Columns, voter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,18 +43,19 @@ def _agreed(declared: Mapping[str, tuple[str, ...]]) -> str | None:
     return json.dumps(agreed, sort_keys=True, ensure_ascii=False) if agreed else None
 
 
-_parsed = lru_cache(maxsize=1024)(json.loads)
-
-
 def functions(axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
     """One vote: the declared class, where the axis has it."""
-    from snorkel.labeling import LabelingFunction
-
     if "declared_labels" not in columns:
         return []
     index = {name: n for n, name in enumerate(axis.classes)}
 
-    def vote(x: Any) -> int:
-        return index.get(_parsed(x.declared_labels).get(axis.name), -1) if x.declared_labels else -1
+    @lru_cache(maxsize=1024)
+    def place(labels: str | None) -> int:
+        return index.get(json.loads(labels).get(axis.name), -1) if labels else -1
 
-    return [LabelingFunction("declared", vote)]
+    def rule(c: Columns) -> "np.ndarray":
+        import numpy as np
+
+        return np.array([place(one) for one in c["declared_labels"]], dtype=np.int64)
+
+    return [voter("declared", rule, ["declared_labels"], None)]

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from curate.contracts import Decoded, Resources
 from curate.records import Axis
+from labelers._columns import Columns, first, voter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,22 +73,16 @@ def functions(axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
     What was drawn is of no photograph's class, what was photographed of no drawing's: each is a vote for all the other
     classes of the axis, harmless or not.
     """
-    from snorkel.labeling import LabelingFunction
-
     if not {"drawings", "neutral"} <= set(axis.classes):
         return []
 
-    def vote(x: Any, column: str) -> int:
-        score = getattr(x, column)
-        return 0 if score >= DRAWN else 1 if score <= PHOTOGRAPHED else -1
+    def rule(c: Columns) -> "np.ndarray":
+        (score,) = c.values()
+        return first((score >= DRAWN, 0), (score <= PHOTOGRAPHED, 1))
 
     sets = tuple(tuple(name for name in axis.classes if name not in out) for out in (OF_PHOTOGRAPHS, OF_DRAWINGS))
-    found = []
-    for name in (f"drawing_{family}" for family in FAMILIES):
-        if name in columns:
-            found.append(LabelingFunction(name, vote, resources={"column": name}))
-            found[-1].sets = sets
-    return found
+    names = (f"drawing_{family}" for family in FAMILIES)
+    return [voter(name, rule, [name], sets) for name in names if name in columns]
 
 
 def statistics(pixels: "np.ndarray") -> dict[str, float]:

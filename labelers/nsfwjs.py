@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from curate.contracts import Decoded, Resources
 from curate.records import Axis
+from labelers._columns import Columns, first, voter
 from labelers._sessions import WEIGHTS, devices, opened
 
 if TYPE_CHECKING:
@@ -91,8 +92,6 @@ def functions(axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
 
     None on an axis that has no class for porn, or none that is harmless.
     """
-    from snorkel.labeling import LabelingFunction
-
     named = {own: next((name for name in names if name in axis.classes), None) for own, names in NAMES.items()}
     if named["porn"] is None or not set(HARMLESS) & set(axis.classes) or f"nsfwjs_{CLASSES[0]}" not in columns:
         return []
@@ -100,17 +99,10 @@ def functions(axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
     single = tuple(dict.fromkeys(known.values()))
     others = tuple(name for name in axis.classes if name not in single)
 
-    def vote(x: Any) -> int:
-        each = [0.0] * len(single)
-        for own, name in known.items():
-            each[single.index(name)] += getattr(x, f"nsfwjs_{own}")
-        most = max(range(len(single)), key=each.__getitem__)
-        if each[most] >= HIGH:
-            return most
-        if sum(each) >= HIGH:
-            return len(single)
-        return len(single) + 1 if x.nsfwjs_drawings + x.nsfwjs_neutral >= 1 - LOW else -1
+    def rule(c: Columns) -> "np.ndarray":
+        each = {name: sum(c[f"nsfwjs_{own}"] for own, meant in known.items() if meant == name) for name in single}
+        together, harmless = sum(each.values()), c["nsfwjs_drawings"] + c["nsfwjs_neutral"]
+        alone = [(score >= HIGH, place) for place, score in enumerate(each.values())]  # there is room for one of them
+        return first(*alone, (together >= HIGH, len(single)), (harmless >= 1 - LOW, len(single) + 1))
 
-    made = LabelingFunction("nsfwjs", vote)
-    made.sets = (*single, single, others)
-    return [made]
+    return [voter("nsfwjs", rule, [f"nsfwjs_{one}" for one in CLASSES], (*single, single, others))]

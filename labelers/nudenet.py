@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from curate.contracts import Decoded, Resources
 from curate.errors import UsageError
 from curate.records import Axis
+from labelers._columns import Columns, first, voter
 from labelers._sessions import devices, opened
 
 if TYPE_CHECKING:
@@ -117,18 +118,14 @@ def functions(axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
 
     Where the column of `drawing` is there, a drawing, or what could not be scored, is abstained on.
     """
-    from snorkel.labeling import LabelingFunction
-
     meant = tuple(name for name in axis.classes if name in NAKED)
     if not meant or len(meant) == len(axis.classes) or f"nudenet_{BARE[0]}" not in columns:
         return []
-    told_apart = "drawing_drawing" in columns
+    bare = [f"nudenet_{part}" for part in BARE]
+    read = [*bare, *(name for name in ("drawing_drawing",) if name in columns)]
 
-    def vote(x: Any) -> int:
-        if told_apart and not x.drawing_drawing < PHOTOGRAPH:  # NaN, too, is no photograph
-            return -1
-        return 0 if any(getattr(x, f"nudenet_{part}") >= HIGH for part in BARE) else -1
+    def rule(c: Columns) -> "np.ndarray":
+        other = ~(c["drawing_drawing"] < PHOTOGRAPH) if "drawing_drawing" in c else False  # NaN is no photograph
+        return first((other, -1), *((c[one] >= HIGH, 0) for one in bare))
 
-    made = LabelingFunction("nudenet", vote)
-    made.sets = (meant,)
-    return [made]
+    return [voter("nudenet", rule, read, (meant,))]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from curate.contracts import Decoded, Resources
 from curate.errors import UsageError
 from curate.records import Axis
+from labelers._columns import Columns, first, voter
 from labelers._sessions import devices, opened
 
 if TYPE_CHECKING:
@@ -125,8 +126,6 @@ class Onnx:
 
     def functions(self, axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
         """One vote: an output that means nothing safe from HIGH on, else one that does from HARMLESS on."""
-        from snorkel.labeling import LabelingFunction
-
         meant = [(f"onnx_{_column(one)}", self._meant(one, axis)) for one in self.outputs]
         known = [(column, classes) for column, classes in meant if classes]
         safe = [bool(set(classes) & set(axis.safe)) for _, classes in known]
@@ -135,12 +134,10 @@ class Onnx:
         if not known or not {column for column, _ in known} <= set(columns):
             return []
 
-        def vote(x: Any) -> int:
-            return next((n for n, column, least in asked if getattr(x, column) >= least), -1)
+        def rule(c: Columns) -> "np.ndarray":
+            return first(*((c[column] >= least, n) for n, column, least in asked))
 
-        made = LabelingFunction("onnx", vote)
-        made.sets = tuple(classes for _, classes in known)
-        return [made]
+        return [voter("onnx", rule, [column for column, _ in known], tuple(classes for _, classes in known))]
 
     def _meant(self, output: str, axis: Axis) -> tuple[str, ...]:
         found = tuple(one for one in axis.classes if one in self.classes.get(output, ()))

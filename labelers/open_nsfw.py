@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from curate.contracts import Decoded, Resources
 from curate.errors import UsageError
 from curate.records import Axis
+from labelers._columns import Columns, first, voter
 from labelers._sessions import devices, providers
 
 if TYPE_CHECKING:
@@ -80,21 +81,14 @@ def functions(axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
 
     Where the column of `drawing` is there, a drawing, or what could not be scored, is abstained on.
     """
-    from snorkel.labeling import LabelingFunction
-
     explicit = next((name for name in EXPLICIT if name in axis.classes), None)
     if explicit is None or "open_nsfw_nsfw" not in columns:
         return []
-    told_apart = "drawing_drawing" in columns
     low = 1 if set(HARMLESS) & set(axis.classes) else -1
+    read = ["open_nsfw_nsfw", *(name for name in ("drawing_drawing",) if name in columns)]
 
-    def vote(x: Any) -> int:
-        if told_apart and not x.drawing_drawing < PHOTOGRAPH:  # NaN, too, is no photograph
-            return -1
-        if x.open_nsfw_nsfw >= HIGH:
-            return 0
-        return low if x.open_nsfw_nsfw <= LOW else -1
+    def rule(c: Columns) -> "np.ndarray":
+        other = ~(c["drawing_drawing"] < PHOTOGRAPH) if "drawing_drawing" in c else False  # NaN is no photograph
+        return first((other, -1), (c["open_nsfw_nsfw"] >= HIGH, 0), (c["open_nsfw_nsfw"] <= LOW, low))
 
-    made = LabelingFunction("open_nsfw", vote)
-    made.sets = (explicit, tuple(name for name in axis.classes if name != explicit))
-    return [made]
+    return [voter("open_nsfw", rule, read, (explicit, tuple(name for name in axis.classes if name != explicit)))]

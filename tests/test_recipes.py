@@ -60,7 +60,8 @@ def test_a_commons_recipe_runs(name: str, tmp_path: Path, world: Wiki) -> None:
     (tmp_path / "list.txt").write_text("0" * 64 + "\n")
     (path,) = [path for path in RECIPES if path.stem == name]
     private = f'[fetch]\nallow_private = ["{world.host}"]'
-    recipe(path, tmp_path, {COMMONS: world.api, "lists/CHANGE-ME.txt": "list.txt", "[fetch]": private})
+    changes = {COMMONS: world.api, "lists/CHANGE-ME.txt": "list.txt", "[fetch]": private}
+    recipe(path, tmp_path, changes | {"min_human_test = 0.5": "min_human_test = 0"})
     command = [sys.executable, "-m", "cli", "run", "1.0.0", "-w", str(tmp_path), "--json"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
@@ -74,6 +75,10 @@ def test_a_commons_recipe_runs(name: str, tmp_path: Path, world: Wiki) -> None:
     assert declared(tmp_path) == LABELS[name]
     unlabelled = "SELECT count(*) FROM mentions WHERE ref LIKE 'random 1 > File:%'"
     assert query(tmp_path, unlabelled) == [(result["candidates"],)], "a sample larger than the wiki is all of it"
+    recipe(path, tmp_path, changes)
+    command[3:5] = ["export", "1.1.0"]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (refused.returncode, "min_human_test = 0.5" in refused.stdout) == (4, True), "nobody has judged anything"
 
 
 def declared(root: Path) -> dict[str, str]:

@@ -99,7 +99,13 @@ use = "words"                         # titles, captions, categories
 [export]
 splits = { train = 0.8, val = 0.1, test = 0.1 }
 salt = "curate"
+# group_by = ["album", "author"]      # what shares a split beside what looks alike; docs/dedupe.md
+# split_from = "folds.csv"            # splits that are given: id, page_id, url or path, and split
+# test_sources = ["folds"]            # sources that are the test split, by what their tables are called
 formats = ["parquet", "csv"]
+# min_human_test = 0.5                # what is published: half of the test labels are people's, or no release
+# min_probability = 0.6               # a machine's label that is less sure stays out
+# on_suspect = "drop"                 # what a second look finds alike across splits leaves train; "refuse": no release
 """
 
 

@@ -71,11 +71,12 @@ def refusal(ws: Workspace, sources: Sequence[Source]) -> str | None:
     return None
 
 
-def grouped(session: Session, ws: Workspace) -> Mapping[str, Any]:
-    """Find duplicates, with the embedder that is configured."""
+def grouped(session: Session, ws: Workspace, from_gate: bool = False) -> Mapping[str, Any]:
+    """Find duplicates, with the embedder that is configured; `from_gate`: with what a release's second look finds."""
     from curate.dedupe.run import dedupe
 
-    result: Mapping[str, Any] = dedupe(ws, session.engine(ws.config), session.progress, configured.embedder(ws.config))
+    engine, embedder = session.engine(ws.config), configured.embedder(ws.config)
+    result: Mapping[str, Any] = dedupe(ws, engine, session.progress, embedder, from_gate)
     session.note_void(result["void"])
     for name in result["held_out_upright"]:
         session.note(

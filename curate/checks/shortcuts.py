@@ -1,7 +1,7 @@
 """Whether something that is not the picture gives its label away: its host, its folder, its size, its format.
 
 A classifier learns what is easy. Where all of one class came from one site, or all of the other has 1280 px, a model
-can score well and have learnt nothing; `curate.evaluate.cues` says how each of these is asked.
+can score well and have learnt nothing; `curate.stats.cues` says how each of these is asked.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from curate.checks.dataset import DatasetRow
 from curate.checks.scan import Seen
-from curate.evaluate.cues import WHY_NOT, Asked, Shortcut, enough
+from curate.stats.cues import WHY_NOT, Asked, Shortcut, enough
 
 if TYPE_CHECKING:
     import numpy as np

@@ -23,6 +23,9 @@ def dedupe(
         str | None, typer.Option(metavar="DIR|RELEASE", help="Hold this set out: what is near to it leaves releases.")
     ] = None,
     forget: Annotated[str | None, typer.Option(metavar="DIR|RELEASE", help="Hold this set out no longer.")] = None,
+    from_gate: Annotated[
+        bool, typer.Option("--from-gate", help="Join into groups what an export's second look refuses.")
+    ] = False,
 ) -> None:
     """Find exact and near duplicates: groups, survivors, label conflicts."""
     if explain is not None:
@@ -30,4 +33,4 @@ def dedupe(
 
         ctx.say(ctx.project.explain(explain), lines)
         return
-    finish(ctx, ctx.project.dedupe(against, forget, report, clear))
+    finish(ctx, ctx.project.dedupe(against, forget, report, clear, from_gate))

@@ -31,6 +31,7 @@ WORDS = {  # 25 characters at most
     "reviewed": "judged by people",
     "same_bytes": "repeat another's bytes",
     "stages": "seconds by measure",
+    "thin_in_test": "few in test",
     "unacknowledged": "to be acknowledged",
     "undone": "taken back",
     "unhashed": "without a hash",

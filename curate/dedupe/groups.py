@@ -6,7 +6,7 @@ Samples are rows of arrays, sorted by id. Nothing here depends on the order in w
 import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from curate.records import SPLITS
 Rows = npt.NDArray[np.int64]
 Said = tuple[str, str]
 Alike = Callable[[Rows, Rows], npt.NDArray[np.bool_]]
+Draw = Callable[[Sequence[str], Rows, Rows], Rows]  # names of groups, their first rows, splits by first row -> splits
 STARS = 256  # collapse sets that one chain of look-alikes may fall into; past it, what is left stays uncollapsed
 
 
@@ -80,6 +81,10 @@ class Memory:
                 kept[at[one]] = SPLITS.index(split)
         return cls(known, found, kept, least)
 
+    def beside(self, wanted: Rows) -> "Memory":
+        """The same where a split is asked for some rows (-1: none is): their groups are of that one, or a stronger."""
+        return replace(self, minimum_splits=np.maximum(self.minimum_splits, wanted))
+
 
 @dataclass(frozen=True)
 class Grouping:
@@ -115,12 +120,12 @@ def remembered_pairs(memory: Memory) -> Rows:
     return np.stack([first[apart], rows[apart]], axis=1)
 
 
-def assign(ids: Sequence[str], groups: Rows, memory: Memory, draw: Callable[[Sequence[str]], Rows]) -> Grouping:
+def assign(ids: Sequence[str], groups: Rows, memory: Memory, draw: Draw) -> Grouping:
     """Names and splits of groups, which are given as component labels (int64[n], the smallest row of each).
 
     A group takes the smallest name that one of its members remembers, else the smallest id among them. It takes the
     strongest split that one of them remembers (test, then val, then train: what is tested on must not be trained on),
-    else what `draw` says of its name. A member that remembers another split keeps it, and leaves the next release.
+    else what `draw` says of it. A member that remembers another split keeps it, and leaves the next release.
     """
     nobody = len(memory.known)
     name = np.full(len(ids), nobody, dtype=np.int64)
@@ -130,7 +135,7 @@ def assign(ids: Sequence[str], groups: Rows, memory: Memory, draw: Callable[[Seq
     np.maximum.at(split, groups, np.maximum(memory.splits, memory.minimum_splits))
     spelled = memory.known.spelled()
     heads = np.flatnonzero((groups == np.arange(len(ids))) & (split < 0))
-    split[heads] = draw([spelled[number] for number in name[heads].tolist()])
+    split[heads] = draw([spelled[number] for number in name[heads].tolist()], heads, split)
     strongest = split[groups]
     own = np.where(memory.splits < 0, strongest, memory.splits)
     numbers = name[groups]
@@ -139,13 +144,18 @@ def assign(ids: Sequence[str], groups: Rows, memory: Memory, draw: Callable[[Seq
     return Grouping(names, own, merged, np.flatnonzero(numbers != memory.names))
 
 
+def hash_points(salt: str, names: Sequence[str]) -> npt.NDArray[np.float64]:
+    """sha256 of salt and name as a point in [0, 1): float64[n]."""
+    salted = hashlib.sha256(f"{salt}\0".encode())
+    return np.frombuffer(b"".join(_first_eight(salted, name) for name in names), dtype=">u8") / 2.0**64
+
+
 def hash_split(salt: str, shares: Mapping[str, float], names: Sequence[str]) -> Rows:
     """The splits that names fall into, as places in SPLITS: int64[n].
 
-    sha256 of salt and name is a point in [0, 1), against the shares of train, val, test in turn.
+    Their points, against the shares of train, val, test in turn.
     """
-    salted = hashlib.sha256(f"{salt}\0".encode())
-    points = np.frombuffer(b"".join(_first_eight(salted, name) for name in names), dtype=">u8") / 2.0**64
+    points = hash_points(salt, names)
     open_to = [place for place, split in enumerate(SPLITS) if shares[split] > 0]
     found = np.full(len(names), open_to[-1], dtype=np.int64)
     falling = np.ones(len(names), dtype=bool)

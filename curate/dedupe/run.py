@@ -9,7 +9,6 @@ label changes perhaps, so it shares a group and is not collapsed away.
 
 import gc
 import time
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ import numpy.typing as npt
 
 from curate.contracts import Engine, Labeler
 from curate.dedupe import conflicts as contradictions
-from curate.dedupe import sharing, similarity
+from curate.dedupe import given, sharing, similarity, ties
 from curate.dedupe.animations import Animations
 from curate.dedupe.conflicts import HumanLabels
 from curate.dedupe.groups import (
@@ -31,15 +30,16 @@ from curate.dedupe.groups import (
     Rows,
     assign,
     cluster_by_representative,
-    hash_split,
     merge_components,
     remembered_pairs,
 )
 from curate.dedupe.held_out import REASON, near_held_out, upright_only
 from curate.dedupe.membership import Members, contested, write
 from curate.dedupe.search import Stage, by_cosine, by_forms, by_hash, by_orientation, joined
+from curate.dedupe.second_look import across
 from curate.dedupe.sharing import Every
 from curate.dedupe.similarity import HashArrays
+from curate.dedupe.strata import Strata, classes_of
 from curate.features import frames, hashes, scores
 from curate.features.detail import DetailMaps
 from curate.media import pdq, phash
@@ -102,18 +102,24 @@ def _uncollected() -> Iterator[None]:
 
 
 @_uncollected()
-def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler | None = None) -> dict[str, object]:
+def dedupe(
+    ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler | None = None, from_gate: bool = False
+) -> dict[str, object]:
     """Group all samples that are not held back, remember names and splits, and note who contradicts whom.
 
     Hashes what has no hash yet; the rest is one transaction. `held` counts samples that are held back, and in no other
     figure here; `unhashed` those whose bytes cannot be read (they are near to nothing), `coverage` the others, which
     every question could be asked of; `rebuilt` names the parts of tables that were corrupt; `conflicts` counts groups
     and sets in which somebody contradicts somebody, `contested` the samples in them; `chained` counts the groups too
-    wide for one part; `stages` says what each search took, in seconds.
+    wide for one part; `stages` says what each search took, in seconds; `split_from` what became of a file's splits.
+    `from_gate`: what a release's second look confirms across splits is one group from now on; `from_gate` in the answer
+    says how many pairs that were.
     """
     started = time.monotonic()
+    rows_given = given.check(ws)  # now, and not after hours
     active = _active(ws.catalog)
     ids = active.ids
+    asked = given.wanted(ws, ids, rows_given)
     done = hashes.complete(ws, ids, engine, progress)
     animated = frames.complete(ws, active.animated, engine, progress)
     if embedder is not None:
@@ -125,11 +131,15 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         shared = near.shared(every)
         step()
         memory = _memory(ws.catalog, ids)
-        groups = merge_components(shared, np.concatenate([_albums(ws.catalog, ids), remembered_pairs(memory)]))
-        grouping = assign(ids, groups, memory, partial(hash_split, ws.config.export.salt, ws.config.export.splits))
-        step()
+        second = across(ws, ids, memory.splits).pairs if from_gate else np.empty((0, 2), dtype=np.int64)
+        groups = merge_components(shared, np.concatenate([ties.tied(ws, ids), remembered_pairs(memory), second]))
         judged = contradictions.judged(ws)
         tight = similarity.tight(looks, near.labels, ws.config.dedupe)
+        strata = Strata(groups, classes_of(ws, ids, judged), tight == np.arange(len(ids)), memory.splits)
+        grouping = assign(
+            ids, groups, memory.beside(asked.splits), partial(strata.draw, ws.config.export.salt, given.shares(ws))
+        )
+        step()
         rows = similarity.several(tight)
         grains = DetailMaps(ws, [ids[row] for row in rows.tolist()], rows, engine, progress)
         animations = Animations(ws, ids, active.frames, engine, progress)
@@ -149,6 +159,9 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
     unread = {*done.unhashed, *grains.unread, *animated.unread, *animations.unread}
     if embedder is not None:
         unread.update(scores.unread(ws, [embedder], ids))
+    ties.warn_of_giants(groups)
+    if asked.lines:
+        given.warn(from_file := given.report(asked, grouping))
     return {
         **over_some(len(ids), len(unread), partial(eligibility.nothing, ws.catalog)),
         "samples": len(ids),
@@ -160,6 +173,8 @@ def dedupe(ws: Workspace, engine: Engine, progress: Progress, embedder: Labeler 
         "contested": contested(ws.catalog),
         "held_out": int(barred.sum()),
         "held_out_upright": upright_only(ws),
+        **({"split_from": from_file} if asked.lines else {}),
+        **({"from_gate": len(second)} if from_gate else {}),
         "unhashed": len(done.unhashed),
         "void": done.void,
         "rebuilt": sorted({*done.rebuilt, *animated.rebuilt, *near.rebuilt, *grains.rebuilt, *animations.rebuilt}),
@@ -187,7 +202,7 @@ def _memory(catalog: Catalog, ids: Sequence[str]) -> Memory:
         ids,
         catalog.iterate_tuples("SELECT sample, grp FROM group_names"),
         catalog.iterate_tuples("SELECT sample, split FROM splits"),
-        {row[0]: row[1] for row in catalog.iterate("SELECT grp, split FROM floors")},
+        _minimum_splits(catalog),
     )
 
 
@@ -200,19 +215,14 @@ INSERT OR IGNORE INTO splits SELECT c.sample, CASE max(CASE g.split WHEN 'test' 
 _GIVEN_GROUPS = f"INSERT OR IGNORE INTO group_names SELECT c.sample, min(g.grp) FROM {_OF_A_RELEASE} GROUP BY c.sample"  # noqa: S608
 
 
-def _albums(catalog: Catalog, ids: Sequence[str]) -> Rows:
-    """The rows that a source published together, in pairs of an album's first one and another: int64[m, 2]."""
-    sql = """
-    SELECT DISTINCT m.source, m.album, c.sample FROM mentions m JOIN candidates c USING (candidate)
-    WHERE m.album IS NOT NULL AND c.sample IS NOT NULL
-    """
-    first: dict[tuple[str, str], int] = {}
-    pairs = []
-    for source, album, sample in catalog.iterate(sql):
-        row = bisect_left(ids, sample)
-        if row < len(ids) and ids[row] == sample:
-            pairs.append((first.setdefault((source, album), row), row))
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+def _minimum_splits(catalog: Catalog) -> dict[str, str]:
+    """The strongest split that a group had of members that are not here: taken down, or held back for a while."""
+    found = {row[0]: row[1] for row in catalog.iterate("SELECT grp, split FROM floors")}
+    sql = "SELECT g.grp, s.split FROM group_names g JOIN splits s USING (sample) WHERE g.sample = ?"
+    for sample in eligibility.inactive(catalog):
+        for name, split in catalog.iterate_tuples(sql, (sample,)):
+            found[name] = max(found.get(name, split), split, key=SPLITS.index)
+    return found
 
 
 # -- what is near ----------------------------------------------------------------------------------------------------

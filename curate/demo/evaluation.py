@@ -197,6 +197,7 @@ def summary(shown: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> li
     lines += [
         "",
         f"Release 1.0.0: {', '.join(f'{n} {split}' for split, n in release['rows'].items())}; {release['path']}",
+        f"What its gates looked at: {'; '.join(f'{name} {said}' for name, said in release['gates'].items())}",
         f"Baseline on its test split, {against(test)}: {right} (95 % interval {low} to {high}),"
         f" ROC-AUC {test['roc_auc']}, average precision {test['average_precision']}; {result['train']['path']}",
         f"Open {result['report']}",

@@ -102,17 +102,17 @@ class _Said:
         self.member = np.unique(judged.member[rows], return_inverse=True)[1] if rows.any() else np.zeros(0, np.int64)
         truth, unsafe = judged.truth[rows], one.unsafe[rows]
         bad, good = (side[rows] for side in ground.sides)
-        self.both = bad | good
         self.sums: dict[str, tuple[Mask, Mask]] = {}  # shares: of which rows, which count
         self.fewest = min((counted(self.member[side]) for side in (bad, good) if side.any()), default=0.0)
         self.questions: list[Question] = []
         if one.probabilities is not None:
             said = one.probabilities[rows]
             self.sums["right"] = np.ones(len(truth), dtype=bool), said.argmax(axis=1) == truth
-            self.questions = [Question.of(truth == c, said[:, c]) for c in sorted(set(truth.tolist()))]
+            self.questions = [Question.of(truth == c, said[:, c], self.member) for c in sorted(set(truth.tolist()))]
         self.ours = []
         if bad.any() and good.any():
-            self.ours = [Question.of(bad[self.both], unsafe[self.both])]
+            both = bad | good
+            self.ours = [Question.of(bad[both], unsafe[both], self.member[both])]
             self.sums["not_safe_recall"] = bad, unsafe >= 0.5
             self.sums["not_safe_false_positive_rate"] = good, unsafe >= 0.5
 
@@ -127,12 +127,9 @@ class _Said:
         for name, (of, which) in self.sums.items():
             whole, part = (drawn @ np.bincount(self.member[some], minlength=self.groups) for some in (of, of & which))
             found[name] = np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)
-        weights = drawn[:, self.member]
-        if self.questions:
-            found |= zip(("roc_auc", "average_precision"), macro(self.questions, weights), strict=True)
-        if self.ours:
-            some = macro(self.ours, weights[:, self.both])
-            found |= zip(("not_safe_roc_auc", "not_safe_average_precision"), some, strict=True)
+        for prefix, asked in (("", self.questions), ("not_safe_", self.ours)):
+            if asked:
+                found |= zip((f"{prefix}roc_auc", f"{prefix}average_precision"), macro(asked, drawn), strict=True)
         return found
 
     @cached_property

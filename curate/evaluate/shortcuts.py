@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curate.errors import StoreError
-from curate.evaluate.cues import WHY_NOT, Asked, Shortcut, enough
 from curate.evaluate.slices import host_of
 from curate.features import hashes
 from curate.features.scores import samples
 from curate.media.jpeg_quality import quality
+from curate.stats.cues import WHY_NOT, Asked, Shortcut, enough
 
 if TYPE_CHECKING:
     from curate.evaluate.rows import Rows

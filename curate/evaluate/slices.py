@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curate.features.scores import samples
 from curate.label import slices as users
 from curate.label.functions import own
 from curate.label.rows import rows as asked
@@ -15,6 +14,7 @@ from curate.label.run import columns_of
 from curate.plugins import name_of
 from curate.stats.intervals import Interval, share
 from curate.stats.metrics import Predictions
+from curate.store.columns import texts
 from curate.store.mentions import Mentions
 
 if TYPE_CHECKING:
@@ -83,13 +83,13 @@ def _members(
     """(kind, name, bool[n]) of every slice."""
     yield from _values("labels of", rows.column("label_source"))
     yield from _values("source", rows.column("source"))
-    yield from _values("host", [host_of(url) for url in rows.column("url")])
+    hosts = _values("host", [host_of(url) for url in rows.column("url")])
+    yield from ((kind, f"#{n} by rows", inside) for n, (kind, _, inside) in enumerate(hosts, 1))  # a model travels
     side = np.minimum(rows.column("width"), rows.column("height"))
     yield "size", f"under {SMALL} px", side < SMALL
     yield "size", f"{SMALL} to {LARGE - 1} px", (side >= SMALL) & (side < LARGE)
     yield "size", f"{LARGE} px and more", side >= LARGE
-    stored = samples(ws, rows.ids)
-    columns = columns_of(ws, labelers, [stored[one] for one in rows.ids])
+    columns = columns_of(ws, labelers, texts(rows.ids), np.zeros(len(rows), dtype=bool))
     for one in labelers:
         for name, (column, least, most) in getattr(one, "slices", {}).items():
             values = columns[f"{name_of(one)}_{column}"]

@@ -299,9 +299,16 @@ def thumbs(ws: Workspace, ids: Sequence[str]) -> "tuple[np.ndarray, np.ndarray]"
     import numpy as np
 
     found, known = np.zeros((len(ids), phash.THUMB**2), dtype=np.uint8), np.zeros(len(ids), dtype=bool)
-    for at, rows in _aligned(ws, ids, ["thumb"]) if ids else ():
-        found[at], known[at] = to_bytes(rows.column("thumb")), True
+    for at, some, _ in each_thumb(ws, ids):
+        found[at], known[at] = some, True
     return found, known
+
+
+def each_thumb(ws: Workspace, ids: Sequence[str]) -> "Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]":
+    """The same many at a time, where a gigabyte is too much: places in `ids`, int[r], uint8[r, 1024], and the pHashes
+    that they gave, uint8[r, 8]."""
+    for at, rows in _aligned(ws, ids, ["thumb", "phash"]) if ids else ():
+        yield at, to_bytes(rows.column("thumb")), to_bytes(rows.column("phash"))
 
 
 def read_pdq(ws: Workspace, ids: Sequence[str], turns: int = pdq.ORIENTATIONS) -> PdqHashes:

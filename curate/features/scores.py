@@ -5,25 +5,22 @@ abstains. Labelers without pixels (`needs.side == 0`) cost nothing, may see what
 each time.
 """
 
-import copy
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Engine, Labeler, Resources
 from curate.errors import CurateError, ItemError, UsageError
 from curate.features.devices import CPU, device_of
-from curate.features.score_worker import Columns, Scores, Scoring, Task, batches, blank, fill, over_frames, read_bytes
+from curate.features.score_worker import Columns, Scores, Scoring, Task, blank, over_frames
+from curate.features.told import told
 from curate.media.decode import Bounds
-from curate.media.decoded import StoredImage
 from curate.plugins import fingerprint_of, name_of
 from curate.progress import Progress
 from curate.records import Reason, Sample
-from curate.store import holds
+from curate.store import columns, holds
 from curate.store import samples as store_samples
-from curate.store.mentions import Mentions
 from curate.store.shards import assign
 from curate.store.workspace import Workspace
 
@@ -73,31 +70,52 @@ def compute(
     return Computed(failed, rebuilt)
 
 
-def read(ws: Workspace, labeler: Labeler, ids: Sequence[str], lost: set[str] | None = None) -> Columns:
+def read(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Columns:
     """A labeler's columns, aligned with `ids`; NaN (or None) where a sample has no score.
 
-    A labeler without pixels is asked now: to `lost` are added the samples that it raised on (of others, see `unread`).
+    A labeler without pixels is asked now.
     """
     import numpy as np
 
-    if labeler.needs.side == 0:
-        return _without_pixels(ws, labeler, ids, set() if lost is None else lost)
-    columns = blank(labeler, len(ids))
-    row_of: dict[str, int] = {}
-    again = [(row, first) for row, name in enumerate(ids) if (first := row_of.setdefault(name, row)) != row]
-    seen = np.zeros(len(ids), dtype=bool)
-    for _, part in ws.table(name_of(labeler), fingerprint_of(labeler)).each(list(labeler.columns)):
+    every = columns.texts(ids)
+    known = every.unique()
+    found = read_all(ws, [labeler], known, np.zeros(len(known), dtype=bool))[0]
+    if len(known) < len(ids):  # some are asked about twice
+        at = columns.rows(every, known)
+        found = {name: values[at] for name, values in found.items()}
+    return found
+
+
+def read_all(ws: Workspace, labelers: Sequence[Labeler], ids: "pa.Array", lost: "np.ndarray") -> list[Columns]:
+    """The columns of several labelers, aligned with `ids` large_string[n], which differ.
+
+    In `lost` bool[n] those samples are marked that one of them could not look at, whatever it says of the others.
+    """
+    rows = {name: row for row, name in enumerate(ids.to_pylist())}
+    found = {n: _kept(ws, one, rows, lost) for n, one in enumerate(labelers) if one.needs.side}
+    without = [n for n in range(len(labelers)) if n not in found]
+    if without:
+        found |= zip(without, told(ws, [labelers[n] for n in without], ids, lost), strict=True)
+    return [found[n] for n in range(len(labelers))]
+
+
+def _kept(ws: Workspace, labeler: Labeler, row_of: Mapping[str, int], lost: "np.ndarray") -> Columns:
+    """The columns of a labeler of pixels, as its table has them."""
+    import numpy as np
+
+    found, seen, known = blank(labeler, len(lost)), np.zeros(len(lost), bool), np.zeros(len(lost), bool)
+    for _, part in ws.table(name_of(labeler), fingerprint_of(labeler)).each([*labeler.columns, PROBLEM]):
         if part is None:
             continue
         rows = np.array([row_of.get(one, -1) for one in part.column("id").to_pylist()], dtype=np.int64)
         new = (rows >= 0) & ~seen[rows]  # an id that is in two parts counts once
         seen[rows[new]] = True
-        for name, values in columns.items():  # part by part: embeddings of all fill gigabytes, and are here once
+        if PROBLEM in part.column_names:
+            known[rows[new]] = part.column(PROBLEM).is_null().to_numpy()[new]
+        for name, values in found.items():  # part by part: embeddings of all fill gigabytes, and are here once
             values[rows[new]] = _to_numpy(part.column(name), values)[new]
-    for row, first in again:
-        for values in columns.values():
-            values[row] = values[first]
-    return columns
+    lost |= ~known
+    return found
 
 
 def unread(ws: Workspace, labelers: Sequence[Labeler], ids: Sequence[str]) -> list[str]:
@@ -136,34 +154,13 @@ def samples(ws: Workspace, ids: Sequence[str] | None = None) -> dict[str, Sample
     return {row["id"]: store_samples.sample(row) for row in rows}
 
 
-def _without_pixels(ws: Workspace, labeler: Labeler, ids: Sequence[str], lost: set[str]) -> Columns:
-    labeler = copy.copy(labeler)
-    labeler.load()
-    stored, mentions = samples(ws, ids), Mentions(ws.catalog)
-    version = ws.config.taxonomy.version
-    axes = (axis.name for axis in ws.config.taxonomy.axes)
-    declared = {name: store_samples.declared(ws.catalog, name, ids, version) for name in axes}
-    columns, bounds = blank(labeler, len(ids)), Bounds()
-    for places in batches(range(len(ids)), labeler.needs.batch):
-        written = mentions.of([ids[n] for n in places])
-        said = [{axis: by.get(ids[n], ()) for axis, by in declared.items()} for n in places]
-        views = {
-            n: [StoredImage(stored[ids[n]], by, partial(read_bytes, ws.blobs, ids[n]), bounds, **vars(one))]
-            for n, by, one in zip(places, said, written, strict=True)
-        }
-        for n, why in fill(columns, labeler, views).items():
-            log.warning("sample %s has no score: %s", ids[n], why)
-            lost.add(ids[n])
-    return columns
-
-
 # -- what is missing, and getting it ---------------------------------------------------------------------------------
 
 
 def _missing(ws: Workspace, labelers: Mapping[str, Labeler]) -> tuple[list[Task], list[str]]:
     """A task for each shard that some labeler's table lacks or covers in part, and for those of its samples that could
     not be decoded the last time; the corrupt parts, removed and named."""
-    held, stored = holds.held(ws.catalog), samples(ws)
+    held = holds.held(ws.catalog)
     shards = {shard: [one for one in ids if one not in held] for shard, ids in assign(ws.catalog).items()}
     lacking = {shard: list(labelers) for shard, ids in shards.items() if ids}
     rebuilt = []
@@ -177,15 +174,10 @@ def _missing(ws: Workspace, labelers: Mapping[str, Labeler]) -> tuple[list[Task]
                 lacking[int(part)].remove(name)
                 if some := _undecoded(table, shards[int(part)]):
                     again.setdefault((int(part), some), []).append(name)
-    tasks = [
-        Task(shard, tuple(stored[one] for one in shards[shard]), tuple(names))
-        for shard, names in sorted(lacking.items())
-        if names
-    ]
-    tasks += [
-        Task(shard, tuple(stored[one] for one in some), tuple(names)) for (shard, some), names in sorted(again.items())
-    ]
-    return tasks, rebuilt
+    wanted = [(shard, tuple(shards[shard]), tuple(names)) for shard, names in sorted(lacking.items()) if names]
+    wanted += [(shard, some, tuple(names)) for (shard, some), names in sorted(again.items())]
+    stored = samples(ws, [one for _, some, _ in wanted for one in some])
+    return [Task(shard, tuple(stored[one] for one in some), names) for shard, some, names in wanted], rebuilt
 
 
 def _covers(table: "pa.Table", labeler: Labeler, ids: Sequence[str]) -> bool:

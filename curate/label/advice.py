@@ -15,6 +15,7 @@ from curate.store import samples, views
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
 
     from curate.store.workspace import Workspace
 
@@ -78,7 +79,7 @@ def advice(ws: "Workspace", axis: Axis, names: Sequence[str], found: Accusations
     return Advice(facts, spared)
 
 
-def spread(ws: "Workspace", ids: Sequence[str], survivors: Sequence[str], spared: "np.ndarray") -> "np.ndarray | None":
+def spread(ws: "Workspace", ids: "pa.Array", survivors: "pa.Array", spared: "np.ndarray") -> "np.ndarray | None":
     """The flags bool[n, m] of all that were asked, from those of the survivors: a collapse set is one picture. None
     where all count."""
     import numpy as np

@@ -94,7 +94,7 @@ def labels(ws: "Workspace", axis: Axis) -> Labels:
             by_sample[sample] = (
                 Label(found.classes[place], p, "model" if found.by_model[row] else "weak", p)
                 if one is None
-                else _human(one)
+                else of_people(one)
             )
         if why:
             withheld[sample] = str(WITHHELD[why])
@@ -200,12 +200,12 @@ def _accused(
 
 def vanished(ws: "Workspace", axis: Axis, given: Collection[str]) -> list[str]:
     """The classes that sources declare of samples and that are not among those given, in the axis's order."""
-    said = samples.declared(ws.catalog, axis.name, taxonomy=ws.config.taxonomy.version)
-    declared = {label for labels in said.values() for label in labels}
+    declared = samples.declared_classes(ws.catalog, axis.name, ws.config.taxonomy.version)
     return [name for name in axis.classes if name in declared and name not in given]
 
 
-def _human(one: views.Human) -> Label:
+def of_people(one: views.Human) -> Label:
+    """The label that people gave, which nothing is surer than."""
     return Label(one.label, 1.0, "human", 1.0, 0 if one.carried else one.n, round(one.agreement, DIGITS))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from curate.records import Axis
-from curate.store import samples
+from curate.store import columns, samples
 from curate.store.taxonomies import harmless, renamed
 
 if TYPE_CHECKING:
@@ -44,13 +44,10 @@ class Accusations:
     flagged: "np.ndarray"
     declared: "np.ndarray"
 
-    def of(self, ids: Sequence[str]) -> "Accusations":
+    def of(self, ids: "Sequence[str] | pa.Array") -> "Accusations":
         """Some of the rows, in the order of `ids`."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        wanted = pa.array(ids, pa.large_string())
-        rows = pc.index_in(wanted, value_set=self.ids).to_numpy()
+        wanted = columns.texts(ids)
+        rows = columns.rows(wanted, self.ids)
         return Accusations(wanted, self.flagged[rows], self.declared[rows])
 
     def without(self, columns: Collection[int]) -> "Accusations":

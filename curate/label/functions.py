@@ -6,7 +6,6 @@ import inspect
 import operator
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,15 +134,16 @@ def own(paths: Sequence[Path], axes: Sequence[Axis]) -> dict[str, list["Labeling
     return found
 
 
-@contextmanager
-def staying() -> Iterator[None]:
-    """What a user's code does to end the process is that code's fault, and ends nothing."""
-    try:
-        yield
-    except (Exception, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        raise RuntimeError(f"it raised {type(error).__name__}") from error
+class _Staying:
+    def __enter__(self) -> None:
+        """Nothing to set out."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is not None and not isinstance(error, (Exception, KeyboardInterrupt)):
+            raise RuntimeError(f"it raised {type(error).__name__}") from error
+
+
+staying = _Staying()  # what a user's code does to end the process is that code's fault, and ends nothing
 
 
 class _Run:
@@ -157,7 +157,7 @@ class _Run:
         if spec is None or spec.loader is None:
             raise ImportError("not a Python file (its name must end in .py)")
         module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        with staying():
+        with staying:
             spec.loader.exec_module(module)
         return vars(module)
 
@@ -229,7 +229,7 @@ class _Ask:
         """Nothing to load."""
 
     def __call__(self, item: Any) -> int:
-        with staying():
+        with staying:
             said = self.function(item)
         if isinstance(said, (bool, str)):
             raise TypeError(f"{said!r} is no answer: a class's place in the axis's classes, or -1")
@@ -245,7 +245,7 @@ def check(functions: Sequence["LabelingFunction"], axis: Axis) -> None:
 
 
 def vote(
-    functions: Sequence["LabelingFunction"], axis: Axis, rows: Callable[[int, int], list[Any]], n: int, step: "Step"
+    functions: Sequence["LabelingFunction"], axis: Axis, rows: Callable[[int, int], Sequence[Any]], n: int, step: "Step"
 ) -> Votes:
     """Ask every function about every row; `rows(start, stop)` gives some of the `n`."""
     import numpy as np
@@ -263,7 +263,7 @@ def vote(
     return votes
 
 
-def _answers(votes: Votes, function: "LabelingFunction", places: Sequence[int], part: list[Any]) -> Sequence[int]:
+def _answers(votes: Votes, function: "LabelingFunction", places: Sequence[int], part: Sequence[Any]) -> Sequence[int]:
     """What one function answers of some rows, as places in `sets`."""
     if (found := _at_once(function, places, getattr(part, "columns", None))) is not None:
         return found
@@ -286,7 +286,7 @@ def _at_once(
     if over is None or columns is None:
         return None
     try:
-        with staying():
+        with staying:
             found = np.asarray(over(columns))
     except Exception:  # noqa: BLE001 (whatever it is, it is said of the row that it happens on)
         return None

@@ -1,16 +1,17 @@
 """What people said, as far as a label model may learn from it and functions be held against it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from curate.label.final import contested
 from curate.records import Axis
-from curate.store import views
+from curate.store import columns, views
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Gold:
     waiting: int = 0
 
 
-def gold(ws: Workspace, axis: Axis, ids: Sequence[str]) -> Gold:
+def gold(ws: Workspace, axis: Axis, ids: "Sequence[str] | pa.Array") -> Gold:
     """What people said of each survivor itself.
 
     What is of the test split, or of none yet, counts for nothing: functions are tuned by the report, and label models
@@ -33,19 +34,20 @@ def gold(ws: Workspace, axis: Axis, ids: Sequence[str]) -> Gold:
     """
     import numpy as np
 
+    ids = columns.texts(ids)
     taxonomy = ws.config.taxonomy.version
     humans = views.humans(ws.catalog, axis.name, taxonomy, axis.classes)
     left_out = views.selected_by_model(ws.catalog, axis.name, taxonomy)
     own = {name: one.label for name, one in humans.items() if not one.carried and name not in left_out}
     doubtful = own.keys() & set(contested(ws, axis)) if own else set()
-    said = {name: axis.classes.index(label) for name, label in own.items() if name not in doubtful}
-    found = np.array([said.get(name, -1) for name in ids], dtype=np.int8)
-    grouped = {row[0] for row in ws.catalog.iterate_tuples("SELECT sample FROM members")}
-    waiting = sum(name not in grouped for name in said.keys() & set(ids))
-    return Gold(np.where(may_train(ws, ids), found, np.int8(-1)), len(doubtful.intersection(ids)), waiting)
+    found = _places(axis, {name: label for name, label in own.items() if name not in doubtful}, ids)
+    deduped = columns.among(_members(ws)["sample"], ids)
+    waiting = int(((found >= 0) & ~deduped).sum())
+    contradicted = int(columns.among(list(doubtful), ids).sum())
+    return Gold(np.where(may_train(ws, ids), found, np.int8(-1)), contradicted, waiting)
 
 
-def people(ws: Workspace, axis: Axis, ids: Sequence[str]) -> "np.ndarray":
+def people(ws: Workspace, axis: Axis, ids: "pa.Array") -> "np.ndarray":
     """int8[n], what people said of each sample itself, in whatever queue; -1 for nothing, for what they contradict each
     other about, and for what is not known to be out of the test split."""
     import numpy as np
@@ -53,27 +55,43 @@ def people(ws: Workspace, axis: Axis, ids: Sequence[str]) -> "np.ndarray":
     humans = views.humans(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes)
     own = {name: one.label for name, one in humans.items() if not one.carried}
     doubtful = set(contested(ws, axis)) if own else set()
-    said = {name: axis.classes.index(label) for name, label in own.items() if name not in doubtful}
-    found = np.array([said.get(name, -1) for name in ids], dtype=np.int8)
+    found = _places(axis, {name: label for name, label in own.items() if name not in doubtful}, ids)
     return np.where(may_train(ws, ids), found, np.int8(-1))
 
 
-def may_train(ws: Workspace, ids: Sequence[str]) -> "np.ndarray":
-    """bool[n], what is of a split, and not of the test split: dedupe says of which."""
+def _places(axis: Axis, said: Mapping[str, str], ids: "pa.Array") -> "np.ndarray":
+    """int8[n], the places of the classes that are said of some of `ids`; -1: nothing is."""
     import numpy as np
 
-    sql = "SELECT sample FROM members WHERE split IN ('train', 'val')"
-    known = {row[0] for row in ws.catalog.iterate_tuples(sql)}
-    return np.array([name in known for name in ids], dtype=bool)
+    found, at = np.full(len(ids), -1, dtype=np.int8), columns.rows(columns.texts(list(said)), ids)
+    places = np.array([axis.classes.index(label) for label in said.values()], dtype=np.int8)
+    found[at[at >= 0]] = places[at >= 0]
+    return found
 
 
-def groups(ws: Workspace, ids: Sequence[str]) -> "np.ndarray":
+def may_train(ws: Workspace, ids: "pa.Array") -> "np.ndarray":
+    """bool[n], what is of a split, and not of the test split: dedupe says of which."""
+    return columns.among(_members(ws, where=(("split IN ('train', 'val')", ()),))["sample"], ids)
+
+
+def groups(ws: Workspace, ids: "Sequence[str] | pa.Array") -> "np.ndarray":
     """int32[n], the number of each sample's near-duplicate group; what dedupe has not seen is a group of its own."""
     import numpy as np
+    import pyarrow.compute as pc
 
-    of = dict(ws.catalog.iterate_tuples("SELECT sample, grp FROM members"))
-    _, numbers = np.unique(np.array([of.get(name, name) for name in ids], dtype=str), return_inverse=True)
-    return numbers.astype(np.int32)
+    ids = columns.texts(ids)
+    known = columns.align(_members(ws, grp="grp"), "sample", ids)["grp"]
+    names = pc.coalesce(known, ids).dictionary_encode()
+    order = np.empty(len(names.dictionary), dtype=np.int32)
+    order[pc.sort_indices(names.dictionary).to_numpy()] = np.arange(len(order))
+    found: np.ndarray = order[names.indices.to_numpy()]
+    return found
+
+
+def _members(ws: Workspace, where: Sequence[tuple[str, Sequence[str]]] = (), **more: str) -> "dict[str, pa.Array]":
+    """What dedupe has seen, and columns of that."""
+    with ws.catalog.reading() as db:
+        return columns.read(db, columns.Scan({"sample": "sample", **more}, "members", "sample", where=where))
 
 
 def agreement(places: "np.ndarray", gold: "np.ndarray") -> dict[str, object]:

@@ -20,6 +20,7 @@ from curate.records import Axis
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import pyarrow as pa
 
     from curate.label.bootstrap import Ints, Mask, Probabilities
     from curate.store.workspace import Workspace
@@ -35,7 +36,7 @@ class Last:
     call safe, bool[n]."""
 
     axis: Axis
-    ids: Sequence[str]
+    ids: "pa.Array"
     used: Combined
     evidence: Evidence
     accused: "Mask"
@@ -121,7 +122,7 @@ def lesson_of(config: LabelConfig, left: Last, vectors: Vectors, theirs: "npt.ND
         return np.asarray(ask(config, used.model, some)[: len(rows)], dtype=np.float64)
 
     return Lesson(
-        left.ids, vectors, told, used.before, theirs, may, left.accused,
+        left.ids.to_pylist(), vectors, told, used.before, theirs, may, left.accused,
         np.array([name in axis.safe for name in axis.classes], dtype=bool), lacking(axis, told) is None,
         None if used.model in WITHOUT_GOLD else again, config.seed,
     )  # fmt: skip
@@ -147,7 +148,7 @@ def _taught(end: "Ended", before: "Ints", axis: Axis, survive: "Mask") -> table.
     decided, trained = np.zeros(len(survive), dtype=bool), np.zeros(len(survive), dtype=bool)
     decided[survive], trained[survive] = end.decided, end.learnt.trained
     labels = np.full(len(survive), None, dtype=object)
-    labels[survive] = [axis.classes[place] if place >= 0 else None for place in before.tolist()]
+    labels[survive] = np.array([*axis.classes, None], dtype=object)[before]
     return table.Taught(held_out, decided, trained, labels.tolist())
 
 

@@ -5,15 +5,18 @@ when a function first asks for it, of a part of the rows at once, so that memory
 pays for none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from types import MappingProxyType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curate.policy.written import Written
 from curate.store.mentions import Mentions
+
+if TYPE_CHECKING:
+    import numpy as np
 
 TEXTS = frozenset({*(one.name for one in fields(Written)), "words"})
 
@@ -75,27 +78,42 @@ class _One:
         self.written = written
 
 
-class Rows(list[Row]):
-    """Some rows, and the same as `columns`, for functions that are vectorised."""
+class Rows(Sequence[Row]):
+    """Some samples as `columns`, NumPy arrays, for functions that are vectorised, and as rows for all others: these are
+    made when one is first asked for."""
 
-    columns: Mapping[str, Any]
+    def __init__(self, columns: Mapping[str, Any], mentions: Mentions) -> None:
+        self.columns = MappingProxyType({name: _unchanging(values) for name, values in columns.items()})
+        self._mentions = mentions
+
+    @cached_property
+    def _each(self) -> list[Row]:
+        plain = [values.tolist() if values.ndim == 1 else values for values in self.columns.values()]
+        part = _Part(self._mentions, self.columns["id"].tolist())
+        each = enumerate(zip(*plain, strict=True))
+        return [Row(dict(zip(self.columns, values, strict=True)), part, place, True) for place, values in each]
+
+    def __len__(self) -> int:
+        return len(self.columns["id"])
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._each)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._each[place]
 
 
 def rows(columns: Mapping[str, Any], mentions: Mentions, start: int, stop: int) -> Rows:
-    """Rows `start` to `stop` of columns that have `id`."""
-    parts = {name: _unchanging(values[start:stop]) for name, values in columns.items()}
-    plain = [part.tolist() if getattr(part, "ndim", 0) == 1 else part for part in parts.values()]
-    part = _Part(mentions, parts["id"])
-    each = zip(*plain, strict=True)
-    made = Rows(Row(dict(zip(columns, values, strict=True)), part, place, True) for place, values in enumerate(each))
-    made.columns = MappingProxyType(parts)
-    return made
+    """Rows `start` to `stop` of columns that have `id`: NumPy arrays, or Arrow's of text."""
+    return Rows({name: values[start:stop] for name, values in columns.items()}, mentions)
 
 
-def _unchanging(values: Any) -> Any:
-    """The same, as no function can change it for those that come after."""
-    if not hasattr(values, "flags"):
-        return tuple(values)
-    seen = values.view()
+def _unchanging(values: Any) -> "np.ndarray":
+    """The same as NumPy has it, text as Python's; no function can change it for those that come after."""
+    import numpy as np
+    import pyarrow as pa
+
+    plain = np.array(values.to_pylist(), dtype=object) if isinstance(values, pa.Array) else np.asarray(values)
+    seen = plain.view()
     seen.flags.writeable = False
     return seen

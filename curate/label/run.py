@@ -6,13 +6,13 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from curate.config import LabelConfig
 from curate.contracts import Engine, Evidence, Labeler
 from curate.errors import UsageError
-from curate.features.scores import by_name, compute, read, samples, unread
+from curate.features.scores import by_name, compute, read_all
 from curate.label import flags, slices, table
 from curate.label import functions as voting
 from curate.label.advice import advice, spread
@@ -28,15 +28,17 @@ from curate.label.table import Taught, Weak
 from curate.options import suggest
 from curate.plugins import name_of
 from curate.progress import Progress
-from curate.records import Axis, Sample
+from curate.records import Axis
 from curate.stats.coverage import over_some
 from curate.store import eligibility, holds, views
+from curate.store.columns import among
 from curate.store.mentions import Mentions
-from curate.store.samples import some
+from curate.store.samples import NUMBERS, first_urls, stored
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from snorkel.labeling import LabelingFunction
 
 ANSWER = ("samples", "labelled", "abstained", "contradicted", "overruled", "vanished", "model", "functions", "gold")
@@ -52,18 +54,13 @@ class Asked:
     """Every sample that is not held, by id, and which of them survive: only those are labelled, but what functions see
     in the others counts (`curate.label.flags`)."""
 
-    samples: Sequence[Sample]
+    ids: "pa.Array"
     survive: "np.ndarray"
 
-    @property
-    def ids(self) -> list[str]:
-        """All of them."""
-        return [one.id for one in self.samples]
-
-    @property
-    def survivors(self) -> list[str]:
+    @cached_property
+    def survivors(self) -> "pa.Array":
         """Those that are labelled."""
-        return [one.id for one, survives in zip(self.samples, self.survive.tolist(), strict=True) if survives]
+        return self.ids.filter(self.survive)
 
 
 def label(
@@ -87,18 +84,17 @@ def label(
     vectors = wanted(ws.config.label.bootstrap, labelers)
     _check_advise(ws.config.label, [one.name for each in asked.values() for one in each])
     compute(ws, engine, labelers, progress)
-    known = _asked(ws)
-    faulted = set[str]()
-    columns, mentions = columns_of(ws, labelers, known.samples, faulted), Mentions(ws.catalog)
-    lost = faulted.union(unread(ws, labelers, known.ids))
-    blind = lost.intersection(known.survivors)
-    covered = over_some(len(known.survivors), len(blind), partial(eligibility.nothing, ws.catalog))
+    known = Asked(*eligibility.active(ws.catalog))
+    lost = np.zeros(len(known.ids), dtype=bool)
+    columns, mentions = columns_of(ws, labelers, known.ids, lost), Mentions(ws.catalog)
+    blind = int((lost & known.survive).sum())
+    covered = over_some(len(known.survivors), blind, partial(eligibility.nothing, ws.catalog))
     found = []
     for axis in ws.config.taxonomy.axes:
-        with progress.stage("vote", len(known.samples)) as step:
+        with progress.stage("vote", len(known.ids)) as step:
             ask = partial(rows, columns, mentions)
-            votes = vote(asked[axis.name], axis, ask, len(known.samples), step)
-        seen = voting.unseen(votes, np.array([one in lost for one in known.ids], dtype=bool))
+            votes = vote(asked[axis.name], axis, ask, len(known.ids), step)
+        seen = voting.unseen(votes, lost)
         weak = _labelling(ws, axis, seen, known, columns, vectors)
         short = "; ".join([*filter(None, [covered["incomplete"]]), *voting.failing(votes)]) or None
         said = {**weak.report, **covered, "incomplete": short, **_sliced(ws, axis, sliced[axis.name], ask, known, weak)}
@@ -113,7 +109,7 @@ def label(
     }
     why = dict.fromkeys(one.report["incomplete"] for one in found if one.report["incomplete"])
     covered |= {"incomplete": "; ".join(why) or None}
-    return covered | first | {"unscored": len(blind), "held": held, "seconds": round(time.monotonic() - started, 3)}
+    return covered | first | {"unscored": blind, "held": held, "seconds": round(time.monotonic() - started, 3)}
 
 
 def check(config: LabelConfig, axes: Sequence[Axis]) -> None:
@@ -178,15 +174,6 @@ def _check_advise(config: LabelConfig, names: Sequence[str]) -> None:
             raise UsageError(f"label.advise: no labelling function '{name}'; {suggest(name, sorted({*names}))}")
 
 
-def _asked(ws: Workspace) -> Asked:
-    """Every active sample, and which of them survive."""
-    import numpy as np
-
-    stored = samples(ws)
-    active = [one for one in eligibility.standings(ws.catalog) if one.held is None]
-    return Asked([stored[one.id] for one in active], np.array([one.survives for one in active], dtype=bool))
-
-
 def fields_of(labelers: Sequence[Labeler]) -> list[str]:
     """The names of a row's fields: what is known of the sample, and `<labeler>_<column>`.
 
@@ -200,17 +187,14 @@ def fields_of(labelers: Sequence[Labeler]) -> list[str]:
     return [*ATTRIBUTES, *(field for field, _ in named)]
 
 
-def columns_of(
-    ws: Workspace, labelers: Sequence[Labeler], known: Sequence[Sample], lost: set[str] | None = None
-) -> dict[str, Any]:
-    """The fields of a row: what is known of the sample, and `<labeler>_<column>`; `lost` as of `scores.read`."""
-    ids = [sample.id for sample in known]
-    found = "SELECT sample, min(locator) FROM candidates WHERE kind = 'url' AND sample IS NOT NULL {} GROUP BY sample"
-    urls = dict(ws.catalog.iterate_tuples(*some(found, "AND sample", ids)))
-    columns: dict[str, Any] = {name: [getattr(one, name) for one in known] for name in ATTRIBUTES[:-1]}
-    columns["url"] = [urls.get(name) for name in ids]
-    for name, labeler in by_name(labelers).items():
-        columns |= {f"{name}_{column}": values for column, values in read(ws, labeler, ids, lost).items()}
+def columns_of(ws: Workspace, labelers: Sequence[Labeler], ids: "pa.Array", lost: "np.ndarray") -> dict[str, Any]:
+    """The fields of a row: what is known of the sample, and `<labeler>_<column>`, NumPy arrays, or Arrow's of text;
+    `lost` as of `scores.read_all`."""
+    known = stored(ws.catalog, ATTRIBUTES[1:-1], ids)
+    columns = {name: values.to_numpy() if name in NUMBERS else values for name, values in known.items()}
+    columns = {"id": ids, **columns, "url": first_urls(ws.catalog, ids)}
+    for labeler, found in zip(labelers, read_all(ws, labelers, ids, lost), strict=True):
+        columns |= {f"{name_of(labeler)}_{column}": values for column, values in found.items()}
     return columns
 
 
@@ -247,15 +231,15 @@ def _labelling(
         ws, Last(axis, asked.survivors, used, evidence, said.any), columns[vectors] if vectors else None, asked.survive
     )
     places = decide(end.probabilities)
-    whole = np.full((len(asked.samples), len(axis.classes)), np.nan)
+    whole = np.full((len(asked.ids), len(axis.classes)), np.nan)
     whole[asked.survive] = end.probabilities
-    labels = np.full(len(asked.samples), None, dtype=object)
-    labels[asked.survive] = [axis.classes[place] if place >= 0 else None for place in places]
+    labels = np.full(len(asked.ids), None, dtype=object)
+    labels[asked.survive] = np.array([*axis.classes, None], dtype=object)[places]
     found = _report(ws, axis, cast, asked.survivors, said, places, people) | {"advise": advised.facts}
     found |= {"model": end.model, "chosen": end.chosen, "bootstrap": end.facts}
     _warn(axis, found, used.short)
     sets = [[axis.classes[n] for n in np.flatnonzero(one)] for one in votes.sets]
-    weak = Weak(asked.ids, labels.tolist(), whole, votes.matrix, axis.classes, sets, votes.names, found, end.taught)
+    weak = Weak(asked.ids, labels, whole, votes.matrix, axis.classes, sets, votes.names, found, end.taught)
     spared = spread(ws, asked.ids, asked.survivors, advised.spared)
     return dataclasses.replace(weak, learnt=_learnt(asked, used.model, people.classes, end.taught), spared=spared)
 
@@ -264,7 +248,7 @@ def _learnt(asked: Asked, model: str, gold: "np.ndarray", taught: Taught | None)
     """bool[n], what taught the label model or the bootstrap; None where nothing did."""
     import numpy as np
 
-    found = np.zeros(len(asked.samples), dtype=bool)
+    found = np.zeros(len(asked.ids), dtype=bool)
     if model not in WITHOUT_GOLD:
         found[asked.survive] = gold >= 0
     if taught is not None and taught.decided.any():
@@ -289,15 +273,15 @@ def _evidence(
 
 
 def _report(
-    ws: Workspace, axis: Axis, votes: Votes, ids: Sequence[str], said: flags.Accusations, places: "np.ndarray",
+    ws: Workspace, axis: Axis, votes: Votes, ids: "pa.Array", said: flags.Accusations, places: "np.ndarray",
     gold: Gold,
 ) -> dict[str, Any]:  # fmt: skip
     """What there is to say of the survivors on an axis. What people judged themselves waits for nobody."""
     import numpy as np
 
     people = views.humans(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes)
-    judged = np.array([name in people and not people[name].carried for name in ids], dtype=bool)
-    called_safe = np.array([name in people and people[name].label in axis.safe for name in ids], dtype=bool)
+    judged = among([name for name, one in people.items() if not one.carried], ids)
+    called_safe = among([name for name, one in people.items() if one.label in axis.safe], ids)
     kept = said.any & (places < 0) & ~judged
     safe = [name in axis.safe for name in axis.classes]
     labelled = int(np.count_nonzero(places >= 0))

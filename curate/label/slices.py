@@ -35,7 +35,7 @@ class _Ask:
 
 
 def report(
-    slices: Sequence["LabelingFunction"], rows: Callable[[int, int], list[Any]], keep: "np.ndarray",
+    slices: Sequence["LabelingFunction"], rows: Callable[[int, int], Sequence[Any]], keep: "np.ndarray",
     places: "np.ndarray", gold: "np.ndarray",
 ) -> Iterator[dict[str, object]]:  # fmt: skip
     """For each slice: how many of the samples `keep` bool[n] are in it, how many of these are labelled, and how many of
@@ -63,7 +63,9 @@ def report(
         }
 
 
-def members(one: "LabelingFunction", rows: Callable[[int, int], list[Any]], n: int) -> "tuple[np.ndarray, list[str]]":
+def members(
+    one: "LabelingFunction", rows: Callable[[int, int], Sequence[Any]], n: int
+) -> "tuple[np.ndarray, list[str]]":
     """bool[n], which rows are in the slice, and why the function failed on each that it failed on."""
     import numpy as np
 

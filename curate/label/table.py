@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from curate.fingerprint import canonical, fingerprint
 from curate.label import flags
 from curate.records import Axis
+from curate.store.columns import texts
 from curate.store.tables import to_parquet
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class Weak:
     count for nothing (None: all count).
     """
 
-    ids: Sequence[str]
-    labels: Sequence[str | None]
+    ids: "Sequence[str] | pa.Array"
+    labels: "Sequence[str | None] | np.ndarray"
     probabilities: "np.ndarray"
     votes: "np.ndarray"
     classes: Sequence[str]
@@ -118,11 +119,13 @@ def write(ws: "Workspace", axis: Axis, weak: Weak) -> None:
     import numpy as np
     import pyarrow as pa
 
+    labels = pa.array(weak.labels, pa.string())
+    probability = _of_label(labels, weak.probabilities, weak.classes)
     table = pa.table(
         {
-            "id": pa.array(weak.ids, pa.string()),
-            "label": pa.array(weak.labels, pa.string()),
-            "probability": pa.array(weak.probability(), pa.float64()),
+            "id": texts(weak.ids).cast(pa.string()),
+            "label": labels,
+            "probability": pa.array(probability, mask=labels.is_null().to_numpy(zero_copy_only=False)),
             "probabilities": _lists(weak.probabilities.round(DIGITS), ~np.isnan(weak.probabilities[:, :1]).any(axis=1)),
             "votes": _lists(weak.votes, np.ones(len(weak.votes), dtype=bool)),
             **(weak.taught.columns() if weak.taught else {}),
@@ -185,11 +188,15 @@ class Columns:
 
     def probability(self) -> "np.ndarray":
         """float64[n] of each sample's label, NaN where there is none."""
-        import numpy as np
+        return _of_label(self.labels, self.rest.probabilities, self.rest.classes)
 
-        places = _places(self.labels, self.rest.classes)
-        found: np.ndarray = self.rest.probabilities[np.arange(len(places)), places]
-        return np.where(places >= 0, found, np.nan)
+
+def _of_label(labels: "pa.Array", probabilities: "np.ndarray", classes: Sequence[str]) -> "np.ndarray":
+    import numpy as np
+
+    places = _places(labels, classes)
+    found: np.ndarray = probabilities[np.arange(len(places)), places]
+    return np.where(places >= 0, found, np.nan)
 
 
 def _places(labels: "pa.Array", classes: Sequence[str]) -> "np.ndarray":

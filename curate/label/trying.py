@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Labeler
 from curate.errors import UsageError
-from curate.features.scores import samples, unread
 from curate.label import flags, slices
 from curate.label import functions as voting
 from curate.label.flags import FAILED
@@ -22,6 +21,7 @@ from curate.progress import Progress
 from curate.records import Axis
 from curate.stats.intervals import wilson
 from curate.store import eligibility, views
+from curate.store.columns import texts
 from curate.store.mentions import Mentions
 from curate.store.workspace import Workspace
 
@@ -51,6 +51,8 @@ def attempt(
     Nothing is scored: what `curate label` has not looked at yet counts as `unscored`. Raises UsageError as `label` does
     for a file that cannot be run, and where no sample counts.
     """
+    import numpy as np
+
     axes, fields = ws.config.taxonomy.axes, fields_of(labelers)
     mine = own([path], axes)
     axis = next(axis for axis in axes if mine[axis.name])
@@ -62,19 +64,17 @@ def attempt(
     drawn, ids = _drawn(ws, axis, size)
     if not ids:
         raise UsageError(eligibility.nothing(ws.catalog))
-    known = samples(ws, ids)
-    faulted = set[str]()
-    columns = columns_of(ws, labelers, [known[name] for name in ids], faulted)
+    known, lost = texts(ids), np.zeros(len(ids), dtype=bool)
+    columns = columns_of(ws, labelers, known, lost)
     ask = partial(rows, columns, Mentions(ws.catalog))
     with progress.stage("vote", len(ids)) as step:
         votes = vote(voters, axis, ask, len(ids), step)
-    lost = faulted.union(unread(ws, labelers, ids))
-    people = gold(ws, axis, ids)
-    trial = _Trial(axis, votes, ids, drawn, people.classes, len(lost))
+    people, unscored = gold(ws, axis, known), int(lost.sum())
+    trial = _Trial(axis, votes, ids, drawn, people.classes, unscored)
     names = [one.name for one in mine[axis.name] if one in voters]
     facts = {
         "file": str(path), "axis": axis.name, "samples": drawn, "labelled_by_people": int((trial.gold >= 0).sum()),
-        "unscored": len(lost), "gold_waiting": people.waiting, "functions": [trial.of(name) for name in names],
+        "unscored": unscored, "gold_waiting": people.waiting, "functions": [trial.of(name) for name in names],
     }  # fmt: skip
     if sliced := [one for one in mine[axis.name] if one not in voters]:
         facts["slices"] = list(_sizes(sliced, ask, drawn))

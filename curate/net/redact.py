@@ -21,6 +21,7 @@ _SECRET = re.compile(
 )
 _LONG = re.compile(r"s|h|t|k|e|m|md5|hash|sign|check|v", re.IGNORECASE)
 _LONG_VALUE = re.compile(r"[A-Za-z0-9_\-+/=.%]{20,}")
+SUSPECT = r"[@?&;#]|%(40|3F|26|23)"  # what a text must hold (in any case) to be changed by `redact`
 
 
 def redact(url: str) -> str:

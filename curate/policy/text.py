@@ -42,10 +42,16 @@ def readings(text: str) -> str:
 def spoken(text: str, accents: bool = True) -> str:
     """`words` of `readings`, or `plain` without `accents`, of a piece between spaces at a time: the same pieces come
     again and again, and are remembered."""
-    return f" {' '.join(filter(None, map(_heard if accents else _bare, text.translate(_APART).split())))} "
+    return f" {' '.join(filter(None, map(_heard if accents else _bare, pieces(text))))} "
+
+
+def pieces(text: str, digits: bool = True) -> list[str]:
+    """What no word of a text reaches beyond; without ASCII digits where these are none of a percent code."""
+    return text.translate(_APART if digits else _LETTERS_ALONE).split()
 
 
 _APART = str.maketrans(dict.fromkeys("\"#$&'()*+,-./:;<=>?@[\\]^_`{}~!", " "))
+_LETTERS_ALONE = {**_APART, **str.maketrans(dict.fromkeys("0123456789", " "))}
 
 
 @lru_cache(maxsize=1 << 16)

@@ -5,7 +5,7 @@ import json
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from curate.contracts import Engine, ReleaseFormat
 from curate.engine import engine_of
 from curate.errors import GateError
 from curate.records import Manifest
-from curate.release import removals
+from curate.release import datasheet, removals
 from curate.release.reader import HEADER, PROVENANCE, files, load
 from curate.release.rows import Rows, collect
 from curate.screening.gate import Gate
@@ -29,10 +29,12 @@ from curate.store.witnesses import EXPORTING
 if TYPE_CHECKING:
     from curate.progress import Progress
     from curate.store.workspace import Workspace
+from curate.release.checked import check
 from curate.release.formats import Formats, check_acknowledged, is_media
-from curate.release.gates import check_leakage, check_learnt, check_licenses, check_rows, check_screened, some_of
+from curate.release.gates import check_leakage, check_licenses, check_rows, check_screened, some_of
 from curate.release.header import coverage_of, header_of
 from curate.release.provenance import provenance_of
+from curate.release.summary import thin
 from curate.release.versions import check_released, check_version, settle
 
 log = logging.getLogger(__name__)
@@ -55,11 +57,10 @@ def export(
         with progress.stage("export", 3) as step:
             rows = collect(ws)
             check_rows(rows)
+            checked = check(ws, rows, gate)
+            rows, asked = checked.rows, checked.asked
             version, changes = settle(ws, version, rows)
-            check_licenses(ws, rows)
-            check_learnt(ws, rows)
-            asked = check_screened(ws, gate, rows)
-            covered, header = coverage_of(ws), header_of(ws, version, rows, gate, asked)
+            covered, header = coverage_of(ws), header_of(ws, version, rows, gate, asked) | checked.header
             check_acknowledged(Manifest(version, ws.work, header, rows.tables), formats, acknowledged)
             step()
             withdraw_unfinished(ws, version)
@@ -67,7 +68,8 @@ def export(
             with aside(ws.work / "releases", version) as folder:
                 _write(ws, rows, folder, covered, header)
                 step()
-                check_leakage(ws, load(folder))
+                check_leakage(ws, made := load(folder))
+                write(folder / datasheet.NAME, datasheet.datasheet(made).encode())
             step()
         release = load(ws.work / "releases" / version)
         written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged)
@@ -79,7 +81,9 @@ def export(
         except GateError:
             _withdraw(ws, version)
             raise
-    _warn(release)
+    _warn(release, small := thin(release.rows))
+    for warning in checked.warnings():
+        log.warning("release %s: %s", version, warning)
     for one in filter(None, (gate.banner, gate.lacking, asked.lacking and f"{asked.lacking}; release.json says so")):
         progress.note(f"screening: {one}")
     return {
@@ -92,7 +96,9 @@ def export(
         "rows": release.header["rows"],
         "excluded": dict(rows.excluded),
         "vanished": release.header["vanished"],
+        "thin_in_test": small,
         "unscreened": asked.unscreened,
+        **checked.facts,
         "sha256": sha256,
     }
 
@@ -133,13 +139,18 @@ def export_also(
     }
 
 
-def _warn(release: Manifest) -> None:
+def _warn(release: Manifest, small: Sequence[Mapping[str, Any]]) -> None:
     """What nobody should have to look for."""
     there = {name for counted in release.header["counts"].values() for name in counted}
     if gone := release.header["vanished"]:
         log.warning("release %s: sources declare %s, and it holds none of that", release.version, ", ".join(gone))
     if len(there) == 1:
         log.warning("release %s: one class only, %s; no classifier can be trained on it", release.version, *there)
+    if small:
+        each = ", ".join(
+            f"{one['class']} {one['rows']:,} (\N{PLUS-MINUS SIGN} {one['half_width']:.2f})" for one in small
+        )
+        log.warning("release %s: few in test, with half a figure's 95 %% interval: %s", release.version, each)
 
 
 def _write(ws: "Workspace", rows: Rows, folder: Path, covered: Mapping[str, Any], header: Mapping[str, Any]) -> None:

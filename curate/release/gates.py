@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ASKED = ("train", "test")  # the two splits between which mirrors, turns and borders are always asked
 WIDER = ("orientations", "borders")
-_SHOWN = 3  # ids that a refusal names
+SHOWN = 3  # ids that a refusal names
 
 
 # -- the gates -------------------------------------------------------------------------------------------------------
@@ -51,7 +51,8 @@ def check_licenses(ws: "Workspace", rows: Rows) -> None:
         ]
         if bare:
             raise GateError(
-                f"licence: {len(bare)} items have none ({some_of(bare)}), and [export] require_license = true"
+                f"licence: {len(bare)} of {rows.count} items have none ({some_of(bare)}), and [export] require_license"
+                " = true; [fetch] require_license leaves such out, `curate quarantine ID` holds one back"
             )
 
 
@@ -144,7 +145,7 @@ def _refuse(
     one, other = two
     for name, radius, found in crossed:
         if len(found):
-            pairs = [f"{ids[one][a]} and {ids[other][b]}" for a, b in found[:_SHOWN].tolist()]
+            pairs = [f"{ids[one][a]} and {ids[other][b]}" for a, b in found[:SHOWN].tolist()]
             raise GateError(
                 f"leakage: {len(found)} pairs between {one} and {other} look alike ({name}, {radius} bits or fewer"
                 f" apart: {'; '.join(pairs)}); {remedy}"
@@ -165,4 +166,4 @@ def leakage(config: DedupeConfig) -> dict[str, Any]:
 def some_of(names: Iterable[str]) -> str:
     """The first few names, for a message."""
     found = sorted(names)
-    return ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")
+    return ", ".join(found[:SHOWN]) + (", ..." if len(found) > SHOWN else "")

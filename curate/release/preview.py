@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import GateError
 from curate.label.final import vanished
 from curate.records import Manifest
-from curate.release.gates import check_leakage, check_learnt, check_licenses, check_rows, check_screened
+from curate.release import content
+from curate.release.checked import second_look
+from curate.release.gates import check_leakage, check_learnt, check_rows, check_screened
 from curate.release.header import coverage_of
-from curate.release.rows import collect
+from curate.release.rows import Rows, collect
+from curate.release.summary import thin
 from curate.release.versions import check_version, last, settle
 from curate.screening.gate import Gate
 
@@ -28,11 +31,12 @@ def preview(ws: "Workspace", version: str | None, gate: Gate) -> dict[str, Any]:
         check_version(ws, version)
     rows = collect(ws)
     check_rows(rows)
+    rows, second = _second_look(ws, rows)
     version, changes = settle(ws, version, rows)
     check_learnt(ws, rows)
-    gates = {
-        "licence": _asked(lambda: check_licenses(ws, rows)),
+    gates = {name: _asked(act) for name, act in content.asked(ws, rows).items()} | {
         "screening": _asked(lambda: check_screened(ws, gate, rows)),
+        "second_look": second,
         "leakage": _asked(lambda: check_leakage(ws, Manifest(version, ws.work, {}, rows.tables))),
     }
     counts = {split: Counter(table.column("label").to_pylist()) for split, table in rows.tables.items()}
@@ -47,9 +51,18 @@ def preview(ws: "Workspace", version: str | None, gate: Gate) -> dict[str, Any]:
         "counts": {split: dict(sorted(counted.items())) for split, counted in counts.items()},
         "excluded": dict(rows.excluded),
         "vanished": vanished(ws, ws.config.taxonomy.first, {name for one in counts.values() for name in one}),
+        "thin_in_test": thin(rows.tables),
         "gates": gates,
         "refused": [name for name, said in gates.items() if said != PASSED],
     }
+
+
+def _second_look(ws: "Workspace", rows: Rows) -> tuple[Rows, str]:
+    """The rows that it leaves, and what it says."""
+    try:
+        return second_look(ws, rows)[0], PASSED
+    except GateError as error:
+        return rows, str(error)
 
 
 def _asked(act: Callable[[], object]) -> str:

@@ -24,6 +24,7 @@ from curate.options import Plugin
 from curate.plugins import called, digest_of, make, running
 from curate.progress import Progress
 from curate.records import Manifest
+from curate.release import datasheet
 from curate.release.formats import Formats, acknowledged
 from curate.release.reader import HEADER, PROVENANCE, REMOVED, files, load
 from curate.store.blobs import disk, write
@@ -115,6 +116,8 @@ def _release(ws: "Workspace", version: str, what: Redaction) -> None:
         _rewrite(path, what)
     text = json.dumps(_header(folder, what), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write(folder / HEADER, text.encode())
+    if (folder / datasheet.NAME).exists():
+        write(folder / datasheet.NAME, datasheet.datasheet(load(folder)).encode())
     after = hashlib.sha256(text.encode()).hexdigest()
     said = {"version": version, "number": number, "receipt": what.receipt, "at": what.at}
     said |= {"before": before, "after": after, "digests": [ws.catalog.digest("sha256", one) for one in what.groups]}

@@ -1,30 +1,30 @@
 """A release as rows: what goes into it, who says so, and how it is read back. `docs/releases.md` lists the columns."""
 
 import hashlib
-import json
-import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from curate.config import Config
 from curate.errors import UsageError
 from curate.fingerprint import canonical
-from curate.net.redact import redact
+from curate.label import final
+from curate.label.final import Columns
 from curate.options import Plugin
 from curate.plugins import called, digest
 from curate.records import SPLITS, Axis
-from curate.store import eligibility, samples, views
+from curate.release.origins import origins
+from curate.store import columns, eligibility, samples, views
+from curate.store.columns import Scan
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
-    from curate.store.catalog import Catalog, Row
+    from curate.store.catalog import Catalog
     from curate.store.workspace import Workspace
-from curate.label.final import Labels, labels
 
 SCHEMA = 1  # raise it when a column changes its meaning; a further column changes none
 
@@ -53,6 +53,7 @@ COLUMNS = {
     "height": "int64",
     "media_type": "string",
 }  # `?`: may be null
+UNSURE = "below_min_probability"
 
 
 def schema(axes: tuple[Axis, ...]) -> "pa.Schema":
@@ -75,124 +76,144 @@ class Rows:
     tables: Mapping[str, "pa.Table"]
     excluded: Mapping[str, int]
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return sum(table.num_rows for table in self.tables.values())
+
     def ids(self) -> Iterator[tuple[str, str]]:
         """Each released (id, split)."""
         for split, table in self.tables.items():
             yield from ((sample, split) for sample in table.column("id").to_pylist())
 
 
-_SAMPLES = """
-SELECT s.id, s.parent, s.at_ms, s.media_type, s.width, s.height, m.grp, m.split
-FROM samples s LEFT JOIN members m ON m.sample = s.id ORDER BY s.id
-"""
-_MENTIONS = """
-SELECT c.sample, c.kind, c.locator, substr(s.source, 1, instr(s.source, ':') - 1) AS plugin, m.ref, m.license,
-    m.attribution, m.upstream, m.facts
-FROM candidates c JOIN mentions m USING (candidate) JOIN sources s USING (source)
-WHERE c.sample IS NOT NULL ORDER BY c.sample
-"""
+_STORED = ("id", "parent", "at_ms", "width", "height", "media_type")
+_MEMBER = {"sample": "sample", "group": "grp", "split": "split", "survivor": "survivor", "excluded": "excluded"}
 
 
 def collect(ws: "Workspace") -> Rows:
-    """Every labelled survivor as a row; the order in which things arrived leaves no trace."""
-    import pyarrow as pa
+    """Every labelled survivor as a row; the order in which things arrived leaves no trace.
 
-    axes = ws.config.taxonomy.axes
-    known = [labels(ws, axis) for axis in axes]
+    Each table is read once, as columns: Python looks at rows that something is said against, and at what people said.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    axes, known, stored, out = ws.config.taxonomy.axes, *_judged(ws)
+    kept = np.setdiff1d(np.arange(len(stored["id"])), list(out))
+    some = {name: column.take(kept) for name, column in stored.items()}
     votes = views.votes(ws.catalog, axes[0].name, ws.config.taxonomy.version)
-    origins = dict(_origins(ws.catalog))
-    excluded: Counter[str] = Counter()
-    rows: dict[str, list[tuple[object, ...]]] = {split: [] for split in SPLITS}
-    for sample, (_, reason) in zip(ws.catalog.iterate(_SAMPLES), _judged(ws, axes, known), strict=True):
-        if reason is not None:
-            excluded[reason] += 1
-        else:
-            origin = origins[sample["parent"] or sample["id"]]
-            rows[sample["split"]].append(_row(sample, known, votes.get(sample["id"]), origin))
-    columns = schema(axes)
-    tables = {split: pa.table(_turned(rows[split], len(columns)), schema=columns) for split in SPLITS}
-    return Rows(tables, dict(sorted(excluded.items())))
+    said = _labels(known[0], kept) | {"votes": [canonical(by) if (by := votes.get(one)) else None
+                                                for one in some["id"].to_pylist()]}  # fmt: skip
+    for axis, one in zip(axes[1:], known[1:], strict=True):
+        said[f"label_{axis.name}"] = _names(one, kept, one.withheld[kept] == 0)
+    said |= _origins(ws.catalog, some["parent"], some["id"])
+    wanted = schema(axes)
+    whole = pa.table([_as(said.get(one.name, some.get(one.name)), one.type) for one in wanted], schema=wanted)
+    tables = {split: whole.filter(pc.equal(whole.column("split"), split)).combine_chunks() for split in SPLITS}
+    return Rows(tables, dict(sorted(Counter(out.values()).items())))
 
 
 def reasons(ws: "Workspace", ids: Collection[str]) -> dict[str, str | None]:
     """Why each of these would be in no release now; None of what would be. Those that nobody knows of are left out."""
-    axes, asked = ws.config.taxonomy.axes, set(ids)
-    return {one: why for one, why in _judged(ws, axes, [labels(ws, axis) for axis in axes]) if one in asked}
+    asked = set(ids)
+    _, stored, out = _judged(ws)
+    return {one: out.get(row) for row, one in enumerate(stored["id"].to_pylist()) if one in asked}
 
 
-def _judged(ws: "Workspace", axes: tuple[Axis, ...], known: list[Labels]) -> Iterator[tuple[str, str | None]]:
-    """Every stored sample, by id, and why it is not released; None where it is."""
+def _judged(ws: "Workspace") -> "tuple[list[Columns], dict[str, pa.Array], dict[int, str]]":
+    """Labels on each axis, what the catalog has of each stored sample, by id, and why some of them are not released."""
+    sets = samples.collapse_sets(ws.catalog)
+    known = [final.columns(ws, axis, sets) for axis in ws.config.taxonomy.axes]
+    stored = _stored(ws.catalog, sets.ids)
+    return known, stored, _reasons(ws, stored, known)
+
+
+def _origins(catalog: "Catalog", parents: "pa.Array", ids: "pa.Array") -> "dict[str, pa.Array]":
+    """Where each row comes from: a frame from where its video does."""
+    import pyarrow.compute as pc
+
+    asked = pc.coalesce(parents, ids)
+    whose = pc.unique(asked)
+    found = origins(catalog, whose)
+    if len(whose) < len(asked):
+        found = {name: column.take(pc.index_in(asked, value_set=whose)) for name, column in found.items()}
+    return found
+
+
+def _as(values: Any, kind: "pa.DataType") -> "pa.Array":
+    import pyarrow as pa
+
+    return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)
+
+
+def _stored(catalog: "Catalog", ids: "pa.Array") -> "dict[str, pa.Array]":
+    """What the catalog has of each of these samples, which are by id; nothing of a group before dedupe."""
+    numbers, nullable = ("at_ms", "width", "height"), ("parent", "at_ms")
+    with catalog.reading() as db:
+        found = columns.read(db, Scan({name: name for name in _STORED}, "samples", "id", numbers=numbers,
+                                      nullable=nullable))  # fmt: skip
+        member = columns.read(db, Scan(_MEMBER, "members", "sample", nullable=("excluded",)))
+    return columns.align(found, "id", ids) | columns.align(member, "sample", ids)
+
+
+def _reasons(ws: "Workspace", stored: "dict[str, pa.Array]", known: Sequence[Columns]) -> dict[int, str]:
+    """Why each row that is not released is not (`eligibility.unreleased`), then who is less sure than is asked for."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ids, first, n = stored["id"], known[0], len(stored["id"])
+    held = eligibility.inactive(ws.catalog)
     minors = samples.minors(ws.catalog)
-    for one in eligibility.standings(ws.catalog):
-        labelled, withheld = one.id in known[0].by_sample, known[0].withheld.get(one.id)
-        shows_minors = one.id in minors and _is_positive(one.id, axes, known)
-        yield one.id, eligibility.unreleased(one, labelled, withheld, shows_minors)
+    survives = pc.equal(stored["survivor"], ids).fill_null(False).to_numpy(zero_copy_only=False)
+    plain = survives & pc.is_null(stored["excluded"]).to_numpy(zero_copy_only=False)
+    plain &= (first.place[:n] >= 0) & (first.withheld[:n] == 0)
+    plain &= ~pc.is_in(ids, value_set=pa.array([*held, *minors], ids.type)).to_numpy(zero_copy_only=False)
+    found = {}
+    for row in np.flatnonzero(~plain).tolist():  # of the others nothing is said that could keep them out
+        one, survivor, excluded = (stored[name][row].as_py() for name in ("id", "survivor", "excluded"))
+        standing = eligibility.Standing(one, held.get(one), survivor is not None, survivor not in (None, one), excluded)
+        withheld = final.WITHHELD[first.withheld[row]]
+        shows_minors = one in minors and _is_positive(row, ws.config.taxonomy.axes, known)
+        if reason := eligibility.unreleased(standing, bool(first.place[row] >= 0), withheld, shows_minors):
+            found[row] = reason
+    unsure = first.probability[:n] < ws.config.export.min_probability
+    return dict.fromkeys(np.flatnonzero(unsure).tolist(), UNSURE) | found
 
 
-def _is_positive(sample: str, axes: tuple[Axis, ...], known: list[Labels]) -> bool:
+def _is_positive(row: int, axes: tuple[Axis, ...], known: Sequence[Columns]) -> bool:
     """True where a label on any axis is not one that the taxonomy calls safe, or is withheld."""
-    found = (one.by_sample.get(sample) for one in known)
-    return any(sample in one.withheld for one in known) or any(
-        label is not None and label.name not in axis.safe for axis, label in zip(axes, found, strict=True)
+    found = ((axis, one.place[row], one.withheld[row]) for axis, one in zip(axes, known, strict=True))
+    return any(withheld or (place >= 0 and axis.classes[place] not in axis.safe) for axis, place, withheld in found)
+
+
+def _labels(known: Columns, kept: "np.ndarray") -> dict[str, Any]:
+    """The columns about the label on the first axis, of these rows."""
+    import numpy as np
+
+    p, agreement = known.probability[kept], np.full(len(kept), None)
+    source, human_n = (
+        np.where(known.by_model[kept], "model", "weak").astype(object),
+        np.zeros(len(kept), dtype=np.int64),
     )
+    people = np.flatnonzero(np.isin(kept, list(known.human)))
+    for place, row in zip(people.tolist(), kept[people].tolist(), strict=True):
+        label = final.of_people(known.human[row])
+        source[place], human_n[place], agreement[place] = label.source, label.human_n, label.agreement
+    names = _names(known, kept, np.ones(len(kept), dtype=bool))
+    said = {"label": names, "probability": p, "label_source": source, "weight": p}  # people's weigh 1, as they are sure
+    return said | {"human_n": human_n, "agreement": agreement}
 
 
-def _row(
-    sample: "Row", known: list[Labels], votes: Mapping[str, int] | None, origin: tuple[str | None, ...]
-) -> tuple[object, ...]:
-    label = known[0].by_sample[sample["id"]]
-    others = (None if sample["id"] in one.withheld else one.by_sample.get(sample["id"]) for one in known[1:])
-    return (
-        sample["id"],
-        label.name,
-        label.probability,
-        label.source,
-        label.weight,
-        label.human_n,
-        label.agreement,
-        votes and canonical(votes),
-        sample["split"],
-        sample["grp"],
-        sample["parent"],
-        sample["at_ms"],
-        *origin,
-        sample["width"],
-        sample["height"],
-        sample["media_type"],
-        *(one and one.name for one in others),
-    )
+def _names(known: Columns, kept: "np.ndarray", shown: "np.ndarray") -> "pa.Array":
+    """The label of each of these rows; null where there is none, or it is not to be shown."""
+    import numpy as np
+    import pyarrow as pa
 
-
-def _turned(rows: list[tuple[object, ...]], width: int) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
-
-
-def _origins(catalog: "Catalog") -> Iterator[tuple[str, tuple[str | None, ...]]]:
-    """The one mention that a row names: (source, ref, url, upstream, license and its URL, attribution, page's URL)."""
-    for sample, mentions in groupby(catalog.iterate(_MENTIONS), key=lambda row: str(row["sample"])):
-        best = min(mentions, key=_preference)
-        url = redact(best["locator"]) if best["kind"] == "url" else None
-        facts = json.loads(best["facts"] or "{}")
-        said = {name: redact(best[name]) if best[name] else None for name in ("upstream", "license", "attribution")}
-        links = [_link(facts.get(name)) for name in ("license_url", "page_url")]
-        told = (said["upstream"], said["license"], links[0], said["attribution"], links[1])
-        yield sample, (best["plugin"], redact(best["ref"]), url, *told)
-
-
-def _link(fact: object) -> str | None:
-    """A fact that is the address of a web page; wikis give some without a scheme."""
-    text = f"https:{fact}" if isinstance(fact, str) and fact.startswith("//") else fact
-    return redact(text) if isinstance(text, str) and _WEB.fullmatch(text) else None
-
-
-_WEB = re.compile(r"https?://[^\s<>\"]+")
-
-
-def _preference(mention: "Row") -> tuple[object, ...]:
-    """Licensed before unlicensed, a URL before a local file, then in sorted order; a local path is never looked at."""
-    is_url = mention["kind"] == "url"
-    rest = (mention[name] or "" for name in ("plugin", "ref", "license", "attribution", "upstream", "facts"))
-    return (not mention["license"], not is_url, mention["locator"] if is_url else "", *rest)
+    place = np.where(shown, known.place[kept], -1)
+    return pa.array(list(known.classes), pa.string()).take(pa.array(place, mask=place < 0))
 
 
 # -- what it was made under ------------------------------------------------------------------------------------------
@@ -210,10 +231,23 @@ def config_sha256(config: Config) -> str:
         "label": asdict(config.label)
         | {"functions": [_contents(path) for path in config.label.functions]}
         | _from_outside("curate.label.models", "model", None if config.label.model == "auto" else config.label.model),
-        "export": {"splits": config.export.splits, "salt": config.export.salt},
-        "gates": {"screening": config.screening.required, "license": config.export.require_license},
+        "export": {"splits": config.export.splits, "salt": config.export.salt} | _splits(config),
+        "gates": {"screening": config.screening.required, "license": config.export.require_license}
+        | {name: getattr(config.export, name) for name in ("on_suspect", "min_human_test", "min_probability")},
     }
     return hashlib.sha256(canonical(said).encode()).hexdigest()
+
+
+def _splits(config: Config) -> dict[str, object]:
+    """What else decides splits, where it is not as by default."""
+    export, said = config.export, dict[str, object]()
+    if export.group_by != ("album",):
+        said["group_by"] = sorted(set(export.group_by))
+    if export.split_from is not None:
+        said["split_from"] = _contents(export.split_from, "export.split_from")
+    if export.test_sources:
+        said["test_sources"] = sorted(set(export.test_sources))
+    return said
 
 
 def _from_outside(package: str, key: str, use: str | None) -> dict[str, str]:
@@ -223,8 +257,8 @@ def _from_outside(package: str, key: str, use: str | None) -> dict[str, str]:
     return {key: f"{called(Plugin(use))} {found}"}
 
 
-def _contents(path: Path) -> str:
+def _contents(path: Path, key: str = "label.functions") -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise UsageError(f"label.functions: {path}: {error.strerror}") from error
+        raise UsageError(f"{key}: {path}: {error.strerror}") from error

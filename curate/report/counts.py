@@ -10,12 +10,14 @@ from typing import Any
 
 from curate import __version__
 from curate.config import CONFIG_NAME, digest
+from curate.errors import StoreError
 from curate.fetch.coverage import WORTH_RETRYING
 from curate.fetch.reasons import MEANING
 from curate.label.final import labels as release_labels
 from curate.plugins import called
 from curate.records import SPLITS, Axis, Reason
-from curate.release.reader import HEADER
+from curate.release.reader import HEADER, load
+from curate.release.summary import screened, summary
 from curate.screening import history
 from curate.store import eligibility
 from curate.store.holds import held
@@ -183,7 +185,17 @@ def labels(ws: Workspace, axis: Axis) -> dict[str, Any]:
 def releases(ws: Workspace) -> list[dict[str, Any]]:
     """Each release, oldest first: rows by split and class, what was left out; `rows` is None where it is damaged."""
     rows = ws.catalog.all("SELECT version, sha256, parent, created_at FROM releases ORDER BY created_at, version")
-    return [dict(row) | _header(ws.work / "releases" / row["version"] / HEADER, row["sha256"]) for row in rows]
+    return [dict(row) | _release(ws.work / "releases" / row["version"], row["sha256"]) for row in rows]
+
+
+def _release(folder: Path, sha256: str) -> dict[str, Any]:
+    """What its header says, and what its rows hold (`holds`, None where a file of it is damaged)."""
+    found = _header(folder / HEADER, sha256)
+    try:
+        release = load(folder, sha256)
+    except StoreError:
+        return found | {"holds": None, "screened": []}
+    return found | {"holds": summary(release), "screened": screened(release.header)}
 
 
 def _header(path: Path, sha256: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from curate.label import table as weak_table
 from curate.label.estimate.beside import beside
 from curate.label.final import Label
 from curate.progress import Progress
+from curate.records import SPLITS
 from curate.report import contact_sheet, functions, html, models, reviewers
 from curate.report import counts as figures
 from curate.report.html import Table, table
@@ -104,7 +105,10 @@ def render(facts: Mapping[str, Any]) -> str:
                 for one in facts["labels"]
             ],
             "people": reviewers.tables(facts["people"]),
-            "releases": [one | {"table": _release(one), "excluded": _excluded(one)} for one in facts["releases"]],
+            "releases": [
+                one | {"table": _release(one), "excluded": _excluded(one), "holds": _holds(one)}
+                for one in facts["releases"]
+            ],
             "models": [models.section(one) for one in facts["models"]],
         },
     )
@@ -248,6 +252,30 @@ def _release(one: Mapping[str, Any]) -> Table | None:
     return table(
         f"Release {one['version']}: rows by split and class", ["Split", *names, "All"], [*rows, ["All", *whole]]
     )
+
+
+def _holds(one: Mapping[str, Any]) -> list[Table]:
+    """Rows by source, licence and who gave the label; the borderline slice; classes that are small in test."""
+    if (found := one["holds"]) is None:
+        return []
+    slices = {
+        "source": ("Source", found["by"]["source"]),
+        "licence": ("Licence", found["by"]["license"]),
+        "label source": ("Label source", found["by"]["label_source"]),
+        "label source, of borderline classes": ("Label source", found["borderline"]["by_label_source"]),
+    }
+    tables = [
+        table(f"Rows by {name}", [head, *SPLITS, "All"], [_split(value, counts) for value, counts in rows])
+        for name, (head, rows) in slices.items()
+    ]
+    thin = [[row["class"], row["rows"], row["groups"], row["half_width"]] for row in found["thin"]]
+    note = "Half the width of a share's 95 % interval where it is widest: near-duplicates count as one."
+    return [*tables, table("Few in test", ["Class", "Rows", "Groups", "Half width"], thin, note)] if thin else tables
+
+
+def _split(value: str, counts: Mapping[str, int]) -> list[Any]:
+    each = [counts.get(split, 0) for split in SPLITS]
+    return [value, *each, sum(each)]
 
 
 def _excluded(one: Mapping[str, Any]) -> Table:

@@ -23,13 +23,12 @@ from curate.layouts import table
 from curate.layouts.folder import shown, text_of
 from curate.options import suggest
 from curate.records import UNSURE, Axis
-from curate.store import holds, lookup
+from curate.store import holds
 from curate.store.blobs import write
-from curate.store.catalog import Catalog
+from curate.store.joining import KEYS, Join
 from curate.store.taxonomies import CARRIED
 from curate.store.workspace import Workspace
 
-KEYS = ("sha256", "page_id", "url", "path")
 NEEDED = ("label", "annotator", "time")
 GIVEN = ("queue", "inclusion", "shown", "media", "seconds")
 EXPORTED = ("sha256", *NEEDED, "guideline", "axis", *GIVEN, "undone", "kind", "reason")
@@ -100,7 +99,7 @@ def import_csv(ws: Workspace, path: Path) -> dict[str, object]:
     rows = list(_rows(path))
     if not rows:
         raise UsageError(f"{path}: no decisions in it, only names of columns")
-    join = _Join(ws.catalog, [row for _, row in rows])
+    join = Join(ws.catalog, [row for _, row in rows])
     axes = {axis.name: axis for axis in ws.config.taxonomy.axes}
     found, missing = dict[int, DecisionRow](), []
     for line, row in rows:
@@ -287,38 +286,3 @@ def _time(text: str, where: str) -> str:
     if time > datetime.now(UTC) + SKEW:
         raise UsageError(f"{where}: time: {text!r} is in the future (what names no zone is UTC); nothing is imported")
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-# -- joining ---------------------------------------------------------------------------------------------------------
-
-
-class _Join:
-    """Finds the sample that a row names, by an index of what the rows ask for."""
-
-    def __init__(self, catalog: Catalog, rows: Sequence[Mapping[str, str]]) -> None:
-        self._by: dict[str, dict[str, set[str]]] = {}
-        for key in KEYS:
-            if asked := {_plain(key, row[key]) for row in rows if row.get(key)}:
-                self._by[key] = lookup.index(catalog, key, asked)
-
-    def sample(self, row: Mapping[str, str], where: str) -> str | None:
-        """The one sample that every key with an answer fits; None where no key has one; raises UsageError otherwise."""
-        given = {key: _plain(key, row[key]) for key in KEYS if row.get(key)}
-        if not given:
-            raise UsageError(f"{where}: names no sample; give one of {', '.join(KEYS)}")
-        found = [self._by[key][value] for key, value in given.items() if value in self._by[key]]
-        if not found:
-            return None
-        fit = set.intersection(*found)
-        if len(fit) != 1:
-            what = f"fits {len(fit)} samples" if fit else "fits different samples by different keys"
-            raise UsageError(f"{where}: {' and '.join(given)} {what}; name the one that is meant by its sha256")
-        return next(iter(fit))
-
-
-def _plain(key: str, value: str) -> str:
-    if key == "sha256":
-        return value.lower()
-    if key == "path":
-        return unicodedata.normalize("NFC", value.replace("\\", "/").removeprefix("./"))
-    return value

@@ -53,6 +53,11 @@ def covering(right: float, n: float, z: float = Z) -> Interval | None:
     return rounded(low), rounded(high)
 
 
+def half_width(n: int) -> float:
+    """Half the width of the 95 % Wilson interval of a share of n where it is widest, at one half; 0.5 for n = 0."""
+    return rounded(Z / (2 * (n + Z * Z) ** 0.5))
+
+
 def at_most(seen: int, n: int) -> float:
     """How large a share may be of which `seen` of n were found, at 95 % confidence, one-sided (Clopper & Pearson 1934).
 

@@ -298,14 +298,14 @@ def _classes(judged: Predictions) -> list[int]:
 def _macro(
     judged: Predictions, prefix: str, asked: Sequence[tuple[Mask, Floats]], rows: Mask, seed: int
 ) -> list[Measured]:
-    questions = [Question.of(positive[rows], looks[rows]) for positive, looks in asked]
-    weights = np.ones(int(rows.sum())) if judged.weights is None else judged.weights[rows]
+    weights = None if judged.weights is None else judged.weights[rows]
     member = np.unique(judged.member[rows], return_inverse=True)[1]
+    questions = [Question.of(positive[rows], looks[rows], member, weights) for positive, looks in asked]
     names = (f"{prefix}roc_auc", f"{prefix}average_precision")
-    values = macro(questions, weights[None])[:, 0]
+    values = macro(questions, np.ones((1, int(member.max(initial=-1)) + 1)))[:, 0]
     if np.isnan(values).all():
         return [Measured(name, None, None, rows) for name in names]
-    known = resampled(lambda drawn: macro(questions, drawn[:, member] * weights), int(member.max()) + 1, seed)
+    known = resampled(lambda drawn: macro(questions, drawn), int(member.max()) + 1, seed)
     sides = [(counted(judged.member[one & rows]), counted(judged.member[~one & rows])) for one, _ in asked]
     fewest = min((n for each in sides for n in each if n), default=0.0)
     least = _least(values[0], sides)

@@ -13,30 +13,51 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Question:
-    """Rows by falling score: their `order` int[n], which are of the class, `positive` bool[n] in that order, and which
-    is the `last` of those that look alike, bool[n]."""
+    """Rows by falling score: `take` int[n], the column of weights that each has, and `mass` float[n], what it weighs
+    beside (None: nothing). Of each of the p positive rows, int[p]: its place `at`; where what looks as it does begins
+    and ends, among all (`first`, `last`) and among positives (`head`, `tail`)."""
 
-    order: Ints
-    positive: Mask
-    last: Mask
+    take: Ints
+    mass: Floats | None
+    at: Ints
+    first: Ints
+    last: Ints
+    head: Ints
+    tail: Ints
 
     @classmethod
-    def of(cls, positive: Mask, looks: Floats) -> "Question":
-        """Which rows are positive, bool[n], and how positive each looks, float[n]."""
+    def of(
+        cls, positive: Mask, looks: Floats, member: Ints | None = None, mass: Floats | None = None
+    ) -> "Question":  # fmt: skip
+        """Which rows are positive, bool[n], and how positive each looks, float[n]; `member` int[n], whose weight each
+        bears (None: its own)."""
         order = np.argsort(-looks, kind="stable")
-        return cls(order, positive[order], np.append(np.diff(looks[order]) != 0, True))
+        new = np.append(True, np.diff(looks[order]) != 0)[: len(order)]
+        starts = np.flatnonzero(new)
+        run = np.cumsum(new) - 1
+        at = np.flatnonzero(positive[order])
+        ends = np.append(starts[1:], len(order)) - 1
+        own = run[at]  # the run of each positive
+        head, tail = np.searchsorted(own, own, "left"), np.searchsorted(own, own, "right") - 1
+        take = order if member is None else member[order]
+        return cls(take, None if mass is None else mass[order], at, starts[own], ends[own], head, tail)
 
     def scores(self, weights: Floats) -> tuple[Floats, Floats]:
-        """The area under the ROC curve and average precision, float[r] each, of weights float[r, n] >= 0; NaN where a
+        """The area under the ROC curve and average precision, float[r] each, of weights float[r, m] >= 0; NaN where a
         side weighs nothing."""
-        ranked = weights[:, self.order]
-        hits = np.cumsum(ranked * self.positive, axis=1)[:, self.last]
-        both = np.cumsum(ranked, axis=1)[:, self.last]
-        new = np.diff(hits, prepend=0)
-        precision = (new * hits / np.maximum(both, 1e-12)).sum(axis=1)
-        found, misses = hits[:, -1], both[:, -1] - hits[:, -1]
-        before = both - hits - np.diff(both - hits, prepend=0) / 2  # negatives above, a tie counting half
-        area = found * misses - (new * before).sum(axis=1)
+        ranked = np.ascontiguousarray(weights.T)[self.take]  # rows by weightings: what is added lies side by side
+        if self.mass is not None:
+            ranked *= self.mass[:, None]
+        if not len(self.at):
+            return np.full(len(weights), np.nan), np.full(len(weights), np.nan)
+        ours = ranked[self.at]
+        both, hits = np.cumsum(ranked, axis=0), np.cumsum(ours, axis=0)
+        found, misses = hits[-1], both[-1] - hits[-1]
+        until, hit = both[self.last], hits[self.tail]
+        precision = np.einsum("pr,pr->r", ours, hit / np.maximum(until, 1e-12))
+        until += both[self.first] - ranked[self.first]  # what is above, twice, and what looks alike
+        until -= hit + hits[self.head] - ours[self.head]
+        area = found * misses - np.einsum("pr,pr->r", ours, until) / 2
         known = (found > 0) & (misses > 0)
         whole, here = np.where(known, found * misses, 1), np.where(known, found, 1)
         return np.where(known, area / whole, np.nan), np.where(known, precision / here, np.nan)

@@ -4,8 +4,9 @@ SQLite itself writes what a column holds as one text, some ten thousand rows at 
 """
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from curate.store.catalog import translated
@@ -74,6 +75,17 @@ def read(db: sqlite3.Connection, scan: Scan, among: "np.ndarray | None" = None) 
     return {name: pa.concat_arrays([pa.nulls(0, kinds.pop()), *chunks.pop(0)]) for name in scan.columns}
 
 
+def gathered(rows: Iterable[Sequence[str | None]], width: int) -> "list[pa.Array]":
+    """Rows of text as columns, for what has no key to be read by."""
+    import pyarrow as pa
+
+    chunks, each = [[pa.nulls(0, pa.large_string())] for _ in range(width)], iter(rows)
+    while part := list(islice(each, ROWS)):
+        for chunk, values in zip(chunks, zip(*part, strict=True), strict=True):
+            chunk.append(pa.array(values, pa.large_string()))
+    return [pa.concat_arrays(one) for one in chunks]
+
+
 def first(table: "Mapping[str, pa.Array]", key: str) -> "dict[str, pa.Array]":
     """The first row of each key, of a table that is in its order."""
     import pyarrow as pa
@@ -97,6 +109,13 @@ def align(table: "Mapping[str, pa.Array]", key: str, wanted: "pa.Array") -> "dic
     return {name: column.take(at) for name, column in table.items()}
 
 
+def texts(values: "Iterable[str | None] | pa.Array") -> "pa.Array":
+    """A column of text, large_string; one that is a column stays the one that it is."""
+    import pyarrow as pa
+
+    return values if isinstance(values, pa.Array) else pa.array(values, pa.large_string())
+
+
 def rows(wanted: "pa.Array", ids: "pa.Array") -> "np.ndarray":
     """int64, where each of these is among `ids`, of which each is there once; -1: nowhere."""
     import numpy as np
@@ -110,6 +129,16 @@ def rows(wanted: "pa.Array", ids: "pa.Array") -> "np.ndarray":
         ids = ids.take(some)
     found = pc.index_in(wanted, value_set=ids).fill_null(-1).to_numpy().astype(np.int64)
     return np.where(found >= 0, np.append(some, -1)[found], -1)
+
+
+def among(some: Collection[str], ids: "pa.Array") -> "np.ndarray":
+    """bool[n], which of `ids` are some of these."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    held = pc.is_in(ids, value_set=some if isinstance(some, pa.Array) else pa.array(some, ids.type))
+    found: np.ndarray = held.to_numpy(zero_copy_only=False)
+    return found
 
 
 def _kept(part: "list[pa.Array]", among: "np.ndarray") -> "list[pa.Array]":

@@ -8,9 +8,14 @@ survives. It is *released* where it survives, dedupe has seen it and lets it in,
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from curate.store import holds, lost
+from curate.store import columns, holds, lost
 from curate.store.catalog import Catalog
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
 
 HELD, GONE = "quarantined", "taken_down"
 NOT_DEDUPED, DUPLICATE = "not_deduped", "duplicate"
@@ -67,9 +72,24 @@ def standings(catalog: Catalog) -> Iterator[Standing]:
         yield Standing(one, held.get(one), survivor is not None, survivor not in (None, one), excluded)
 
 
+def active(catalog: Catalog) -> "tuple[pa.Array, np.ndarray]":
+    """The ids of all that are active, sorted, large_string[n], and which of them survive, bool[n]."""
+    import pyarrow.compute as pc
+
+    with catalog.reading() as db:
+        ids = columns.read(db, columns.Scan({"id": "id"}, "samples", "id"))["id"]
+        members = columns.read(db, columns.Scan({"sample": "sample", "other": _OTHER}, "members", "sample"))
+    other = columns.align(members, "sample", ids)["other"].fill_null("")
+    counts = ~columns.among(list(inactive(catalog)), ids)
+    survives: np.ndarray = pc.equal(other, "").to_numpy(zero_copy_only=False)
+    return ids.filter(counts), survives[counts]
+
+
 def survivors(catalog: Catalog) -> list[str]:
     """The ids of all that survive, sorted: what `label` labels, and `status` and `report` count."""
-    return [one.id for one in standings(catalog) if one.survives]
+    ids, survive = active(catalog)
+    found: list[str] = ids.filter(survive).to_pylist()
+    return found
 
 
 def nothing(catalog: Catalog) -> str:
@@ -97,4 +117,5 @@ WAYS = {
     "screening status": "`curate screening status` says which incidents hold them back, and what lets go of them",
     "status": "`curate status` says what became of them; `curate fetch` brings others",
 }
+_OTHER = "CASE survivor WHEN sample THEN '' ELSE survivor END"  # nothing where it stands for itself
 _STANDINGS = "SELECT s.id, m.survivor, m.excluded FROM samples s LEFT JOIN members m ON m.sample = s.id ORDER BY s.id"

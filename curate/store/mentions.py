@@ -5,8 +5,10 @@ import re
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
+
+import msgspec
 
 from curate.policy.written import Written
 from curate.store.catalog import Catalog
@@ -16,7 +18,6 @@ _NAMESPACE = re.compile(r"[^\W\d_]+:(?=\S)")  # File:A.jpg; "Venus: a study" has
 _CATEGORIES, _ITEMS = re.compile(r"\s*[|;]\s*"), re.compile(r"[|;,\s]+")  # between those of one cell
 _FIELDS = tuple(one.name for one in fields(Written))
 _MANY = frozenset({"categories", "depicts"})
-_NOTHING: Mapping[str, Any] = {}
 _Said = tuple[Sequence[str], ...]
 
 
@@ -61,20 +62,51 @@ FROM candidates c LEFT JOIN mentions m USING (candidate) WHERE c.sample IN (SELE
 """
 
 
+class _Facts(msgspec.Struct):
+    """What of `mentions.facts` is written of a picture."""
+
+    title: str | tuple[str, ...] = ()
+    file_name: str | tuple[str, ...] = ()
+    description: str | tuple[str, ...] = ()
+    captions: str | tuple[str, ...] = ()
+    categories: str | tuple[str, ...] = ()
+    depicts: str | tuple[str, ...] = ()
+
+
+class _Upstream(msgspec.Struct):
+    title: str | None = None
+
+
+_NOTHING = _Facts()
+_T = TypeVar("_T", _Facts, _Upstream)
+
+
+def _read(text: str, kind: type[_T]) -> _T:
+    try:
+        found: _T = _DECODERS[kind].decode(text)
+        return found
+    except msgspec.DecodeError:  # half characters, which json takes
+        return msgspec.convert(json.loads(text), kind)
+
+
+_DECODERS: Mapping[type[Any], Any] = {kind: msgspec.json.Decoder(kind) for kind in (_Facts, _Upstream)}
+
+
 def _texts(
     kind: str, locator: str, host: str | None, ref: str | None, licence: str | None, upstream: str | None,
     facts: str | None,
 ) -> _Said:  # fmt: skip
     """The texts of one mention, by the fields of `Written`."""
-    known: Mapping[str, Any] = json.loads(facts) if facts else _NOTHING
-    title = _NAMESPACE.sub("", (json.loads(upstream).get("title") if upstream else None) or "", count=1)
+    known = _read(facts, _Facts) if facts else _NOTHING
+    title = (_read(upstream, _Upstream).title if upstream else None) or ""
+    title = _NAMESPACE.sub("", title, count=1) if ":" in title else title
     name = title.rpartition("/")[2] if "." in title else _last(kind, locator)  # of a wiki's file
     return (
-        (title, *_each(known, "title")),
-        (name, *_each(known, "file_name")),
-        (*_each(known, "description"), *_each(known, "captions")),
-        _each(known, "categories", _CATEGORIES),
-        _each(known, "depicts", _ITEMS),
+        (title, *_each(known.title)),
+        (name, *_each(known.file_name)),
+        (*_each(known.description), *_each(known.captions)),
+        _each(known.categories, _CATEGORIES),
+        _each(known.depicts, _ITEMS),
         (host or "",),
         (licence or "",),
         (ref or "",),
@@ -89,9 +121,8 @@ def _last(kind: str, locator: str) -> str:
     return unquote(path.partition("://")[2].partition("/")[2].rpartition("/")[2])
 
 
-def _each(known: Mapping[str, Any], fact: str, parted: re.Pattern[str] | None = None) -> Sequence[str]:
+def _each(value: str | Sequence[str], parted: re.Pattern[str] | None = None) -> Sequence[str]:
     """The texts of a fact; a list of URLs has categories and depicted items in one cell."""
-    value: str | Sequence[str] = known.get(fact, ())
     if not isinstance(value, str):
         return value
     return parted.split(value) if parted else (value,)

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SAMPLE_COLUMNS = "id, sha1, md5, bytes, media_type, width, height, frames, parent, at_ms"
+NUMBERS, EMPTY = ("bytes", "width", "height", "frames", "at_ms"), ("parent", "at_ms")  # those that may be null
+_DECLARED = "declared d CROSS JOIN candidates c USING (candidate)"
 
 
 def sample(row: Row) -> Sample:
@@ -63,17 +65,89 @@ def declared(
     )
     asked, params = (sql.format(""), ()) if ids is None else some(sql, "AND c.sample", ids)
     for name, label in catalog.iterate(asked, (axis, *params)):
-        found[name].add(now[label][0] if len(now.get(label, ())) == 1 else label)
+        found[name].add(_meant(label, now))
     return {name: tuple(sorted(labels)) for name, labels in found.items()}
+
+
+def stored(catalog: Catalog, names: Sequence[str], ids: "pa.Array") -> "dict[str, pa.Array]":
+    """Columns of the table of samples by name, a row for each of `ids`: text, or whole numbers."""
+    scan = columns.Scan(
+        {name: name for name in ("id", *names)},
+        "samples",
+        "id",
+        where=_among("id", ids),
+        numbers=NUMBERS,
+        nullable=EMPTY,
+    )
+    with catalog.reading() as db:
+        found = columns.align(columns.read(db, scan), "id", ids)
+    return {name: found[name] for name in names}
+
+
+def first_urls(catalog: Catalog, ids: "pa.Array") -> "pa.Array":
+    """Where each of these samples, which are there once, was found: of several URLs the first by its letters, null
+    where there is none."""
+    import numpy as np
+    import pyarrow as pa
+
+    where = (("kind = 'url'", ()), ("sample IS NOT NULL", ()), *_among("sample", ids))
+    scan = columns.Scan({"sample": "sample", "url": "locator"}, "candidates", "candidate", where=where)
+    with catalog.reading() as db:
+        found = columns.read(db, scan)
+    at = columns.rows(found["sample"], ids)
+    known = np.flatnonzero(at >= 0)
+    first = np.full(len(ids), -1)
+    first[at[known]] = known
+    several = known[np.bincount(at[known], minlength=len(ids))[at[known]] > 1]
+    each = zip(found["url"].take(several).to_pylist(), at[several].tolist(), several.tolist(), strict=True)
+    for _, row, one in sorted(each, reverse=True):
+        first[row] = one
+    return found["url"].take(pa.array(first, mask=first < 0))
+
+
+def _meant(label: str, now: Mapping[str, Sequence[str]]) -> str:
+    return now[label][0] if len(now.get(label, ())) == 1 else label
+
+
+def declared_of(catalog: Catalog, axis: str, ids: "pa.Array", taxonomy: str) -> list[tuple[str, ...]]:
+    """The classes that sources declare for each of these samples, which are there once: `declared`, in their order."""
+    import numpy as np
+
+    where = (("d.axis = ?", (axis,)), ("c.sample IS NOT NULL", ()), *_among("c.sample", ids))
+    sql = f"SELECT c.sample, d.label FROM {_DECLARED} WHERE {' AND '.join(one for one, _ in where)}"  # noqa: S608
+    found = catalog.iterate_tuples(sql, [value for _, values in where for value in values])
+    samples, said = columns.gathered(found, 2)
+    at, labels = columns.rows(samples, ids), said.dictionary_encode()
+    now = renamed(catalog, axis, taxonomy)
+    meant = [_meant(one, now) for one in labels.dictionary.to_pylist()]
+    names, codes = np.unique(np.array(meant, dtype=str), return_inverse=True)
+    each = np.unique((at * max(len(names), 1) + codes[labels.indices.to_numpy()])[at >= 0])
+    declared: list[tuple[str, ...]] = [()] * len(ids)
+    for row, code in zip(*(one.tolist() for one in divmod(each, max(len(names), 1))), strict=True):
+        declared[row] += (str(names[code]),)
+    return declared
+
+
+def declared_classes(catalog: Catalog, axis: str, taxonomy: str) -> set[str]:
+    """Every class that a source declares for some sample, as `declared` has it."""
+    now = renamed(catalog, axis, taxonomy)
+    sql = f"SELECT DISTINCT d.label FROM {_DECLARED} WHERE d.axis = ? AND c.sample IS NOT NULL"  # noqa: S608 (a constant)
+    return {_meant(row[0], now) for row in catalog.iterate_tuples(sql, (axis,))}
+
+
+def _among(column: str, ids: "pa.Array") -> Sequence[tuple[str, Sequence[str]]]:
+    """That a column is one of these ids; nothing where they are many."""
+    if len(ids) > FEW:
+        return ()
+    return ((f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(ids.to_pylist()),)),)  # noqa: S608
 
 
 def declared_other(catalog: Catalog, axis: str, than: Sequence[str]) -> "pa.Array":
     """The samples of which a source declares a class that is none of these, large_string, some of them twice."""
     marks = ", ".join("?" * len(than))
     where = (("d.axis = ?", (axis,)), (f"d.label NOT IN ({marks})", than), ("c.sample IS NOT NULL", ()))
-    source = "declared d CROSS JOIN candidates c USING (candidate)"
     with catalog.reading() as db:
-        return columns.read(db, columns.Scan({"sample": "c.sample"}, source, "d.candidate", where=where))["sample"]
+        return columns.read(db, columns.Scan({"sample": "c.sample"}, _DECLARED, "d.candidate", where=where))["sample"]
 
 
 def disputed(catalog: Catalog, axis: str) -> set[str]:
@@ -105,9 +179,7 @@ class Sets:
 
     def rows(self, ids: "pa.Array | Sequence[str]") -> "np.ndarray":
         """int64, where each of these ids is; -1: nowhere."""
-        import pyarrow as pa
-
-        return columns.rows(ids if isinstance(ids, pa.Array) else pa.array(ids, pa.large_string()), self.ids)
+        return columns.rows(columns.texts(ids), self.ids)
 
 
 def collapse_sets(catalog: Catalog) -> Sets:

@@ -109,15 +109,6 @@ def _check_train(ws: "Workspace", release: Manifest, part: Featured) -> None:
     raise UsageError(f"{left}{kept}; nothing to tell apart")
 
 
-@dataclass(frozen=True)
-class _Tempered:
-    """A head whose logits are divided by a temperature, and how that was found."""
-
-    head: Head
-    temperature: float
-    by: str
-
-
 def _fitted(parts: Mapping[str, Featured], axis: Axis, options: TrainConfig, device: str) -> "_Fitted":
     """The model's head, and those that stand beside it; rows of val that thresholds are promised by teach none."""
     train, val = parts["train"], parts["val"]

@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
-from curate.policy.text import plain, spoken
+from curate.policy.text import pieces, plain, readings, spoken
 
 TOPICS = (
     "nudity", "sexual", "suggestive", "underwear_swim", "swimming", "wrestling", "breastfeeding", "medical", "art",
@@ -61,6 +61,14 @@ class Lexicon:
         if found and (bare := self._without_friends(text)) != text:
             return self._found(bare)
         return found
+
+    def hints(self, piece: str) -> bool:
+        """Whether a text with this piece in it may be about something: it has a word of a topic, or begins like one."""
+        each = set(piece.split())
+        if not (self._words.keys().isdisjoint(each) and self._phrases.keys().isdisjoint(each)):
+            return True
+        heads = {word[:_HEAD] for word in each}
+        return not (self._heads.isdisjoint(heads) and self._inside.keys().isdisjoint(piece))
 
     def _found(self, text: str) -> int:
         each, found = set(text.split()), 0
@@ -125,8 +133,15 @@ def items() -> Mapping[str, int]:
 
 
 def topics(text: str) -> int:
-    """What a text is about."""
+    """What a text is about. Most texts have no word that any list has, and each piece is looked up once."""
+    if not any(map(_hints, pieces(text, digits="%" in text))):
+        return 0
     return lexicon().topics(spoken(text, accents=False))
+
+
+@lru_cache(maxsize=1 << 17)
+def _hints(piece: str) -> bool:
+    return lexicon().hints(plain(readings(piece)))
 
 
 category = lru_cache(maxsize=1 << 16)(topics)  # many files share one

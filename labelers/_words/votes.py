@@ -4,10 +4,11 @@ Which classes a vote is for: `safe`, those that the axis calls safe; `unsafe`, t
 explicit ones; one medium's, all that are not the other's alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from curate.records import Axis
+from labelers._columns import Columns, Rule, first, voter
 from labelers._words import TOPICS
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ EXPLICIT = ("porn", "hentai", "nsfw", "explicit")  # classes that explicit words
 SUGGESTIVE = "sexy"
 OF_DRAWINGS, OF_PHOTOGRAPHS = ("drawings", "hentai"), ("neutral", "porn", "sexy")  # classes of one medium alone
 PLAIN = 0.75  # from here on a topic is in a title, a file name, a category or a depicted item
-
-Columns = Mapping[str, "np.ndarray"]
-Vote = Callable[[Columns], "np.ndarray"]  # the place of an answer for each row, or -1
 
 
 def voters(axis: Axis) -> "list[LabelingFunction]":
@@ -54,18 +52,8 @@ def _medium(explicit: Sequence[str], of: Sequence[str]) -> Sequence[str]:
     return tuple(name for name in explicit if name in of) or explicit
 
 
-def _voter(name: str, vote: Vote, sets: Sequence[str | Sequence[str]]) -> "LabelingFunction":
-    """A function over columns, which Snorkel may also ask row by row."""
-    from snorkel.labeling import LabelingFunction
-
-    def one(x: Any) -> int:
-        import numpy as np
-
-        return int(vote({f"words_{topic}": np.array([getattr(x, f"words_{topic}")]) for topic in TOPICS})[0])
-
-    made = LabelingFunction(f"words_{name}", one)
-    made.sets, made.over = sets, vote
-    return made
+def _voter(name: str, vote: Rule, sets: Sequence[str | Sequence[str]]) -> "LabelingFunction":
+    return voter(f"words_{name}", vote, [f"words_{topic}" for topic in TOPICS], sets)
 
 
 def _said(columns: Columns, *topics: str, least: float = PLAIN) -> "np.ndarray":
@@ -82,13 +70,6 @@ def _hinted(columns: Columns, *topics: str) -> "np.ndarray":
     return _said(columns, *topics, least=0.5)
 
 
-def _answer(*cases: "tuple[np.ndarray, int]") -> "np.ndarray":
-    """The answer of the first case that holds on each row, or -1."""
-    import numpy as np
-
-    return np.select([rows for rows, _ in cases], [answer for _, answer in cases], -1)
-
-
 # -- flags -----------------------------------------------------------------------------------------------------------
 
 
@@ -96,7 +77,7 @@ def _explicit(c: Columns) -> "np.ndarray":
     """Sexual acts, of the medium that is named; in art: not safe, whichever class. Nothing where doctors speak."""
     found = _said(c, "sexual") & ~_hinted(c, "medical", "breastfeeding")
     drawn, photographed = _said(c, "drawn"), _said(c, "photograph")
-    return _answer(
+    return first(
         (found & _hinted(c, "art", "sculpture"), 3), (found & drawn & ~photographed, 0),
         (found & photographed & ~drawn, 1), (found, 2),
     )  # fmt: skip
@@ -104,44 +85,44 @@ def _explicit(c: Columns) -> "np.ndarray":
 
 def _nudity(c: Columns) -> "np.ndarray":
     """Nudity of people, where no art, medicine or breastfeeding is spoken of."""
-    return _answer((_said(c, "nudity") & ~_hinted(c, "art", "sculpture", "medical", "breastfeeding"), 0))
+    return first((_said(c, "nudity") & ~_hinted(c, "art", "sculpture", "medical", "breastfeeding"), 0))
 
 
 def _suggestive(c: Columns) -> "np.ndarray":
-    return _answer((_said(c, "suggestive") & ~_hinted(c, "art", "sculpture", "medical", "sexual"), 0))
+    return first((_said(c, "suggestive") & ~_hinted(c, "art", "sculpture", "medical", "sexual"), 0))
 
 
 # -- what looks like it and is not -----------------------------------------------------------------------------------
 
 
 def _clothed(c: Columns) -> "np.ndarray":
-    return _answer((_said(c, "underwear_swim") & ~_hinted(c, "nudity", "sexual"), 0))
+    return first((_said(c, "underwear_swim") & ~_hinted(c, "nudity", "sexual"), 0))
 
 
-def _in_art(topic: str) -> Vote:
+def _in_art(topic: str) -> Rule:
     """Works of art: safe; where they are nudes, not explicit."""
 
     def vote(c: Columns) -> "np.ndarray":
         found = _said(c, topic) & ~_hinted(c, "sexual", "suggestive")
-        return _answer((found & _hinted(c, "nudity"), 1), (found, 0))
+        return first((found & _hinted(c, "nudity"), 1), (found, 0))
 
     return vote
 
 
-def _harmless(topic: str) -> Vote:
+def _harmless(topic: str) -> Rule:
     """A topic of which nothing but its own is said that could be taken for something else."""
 
     def vote(c: Columns) -> "np.ndarray":
-        return _answer((_said(c, topic) & ~_hinted(c, "nudity", "sexual", "suggestive"), 0))
+        return first((_said(c, topic) & ~_hinted(c, "nudity", "sexual", "suggestive"), 0))
 
     return vote
 
 
 def _breastfeeding(c: Columns) -> "np.ndarray":
-    return _answer((_said(c, "breastfeeding") & ~_hinted(c, "sexual", "suggestive") & ~_said(c, "nudity"), 0))
+    return first((_said(c, "breastfeeding") & ~_hinted(c, "sexual", "suggestive") & ~_said(c, "nudity"), 0))
 
 
 def _drawn_or_photographed(c: Columns) -> "np.ndarray":
     """The medium; a photograph of a work of art is that of neither."""
     drawn, photographed = _said(c, "drawn"), _said(c, "photograph")
-    return _answer((drawn & ~photographed, 0), (photographed & ~drawn & ~_hinted(c, "drawn", "art"), 1))
+    return first((drawn & ~photographed, 0), (photographed & ~drawn & ~_hinted(c, "drawn", "art"), 1))

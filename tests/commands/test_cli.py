@@ -144,8 +144,8 @@ def test_people_are_asked_decide_and_are_heard(root: Path, ran: dict[str, dict[s
     assert json.loads(curate(root, *ruled).stdout)["votes"] == {"neutral": 1, "porn": 1}
     said = json.loads(curate(root, "status", "--json").stdout)["human"]
     assert (said["decisions"], said["reviewers"], said["precedents"]) == (2, 2, 1)
-    curate(root, "export", "1.1.0", "-q")
-    files = [root / f"work/exports/1.1.0/csv/{split}.csv" for split in ("train", "val", "test")]
+    curate(root, "export", "2.0.0", "-q")
+    files = [root / f"work/exports/2.0.0/csv/{split}.csv" for split in ("train", "val", "test")]
     rows = [row for file in files for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())]
     (row,) = (row for row in rows if row["id"] == items[0])
     told = ("sexy", "human", '{"neutral":1,"porn":1}')

@@ -291,9 +291,7 @@ def test_held_and_taken_down_samples_are_in_no_group(ws: Workspace) -> None:
     run(ws)
     with ws.catalog.tx() as db:
         db.execute("INSERT INTO quarantine VALUES ('sample', ?, NULL, 'looked wrong', '')", (fine,))
-        db.execute(
-            "INSERT INTO tombstones VALUES ('sha256', ?, 'asked', NULL, '')", (ws.catalog.digest("sha256", half),)
-        )
+        db.execute("INSERT INTO removing VALUES (?, 'receipt')", (half,))
     assert run(ws)["samples"] == 1
     assert members(ws).keys() == {rough}
     assert ws.catalog.scalar("SELECT count(*) FROM splits") == 3  # remembered all the same

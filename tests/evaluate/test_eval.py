@@ -1,5 +1,6 @@
 """Any model on a release: scores of a third party, labelers, and by how much each differs from the baseline."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from curate.stats.metrics import Predictions
 from curate.store.workspace import Workspace
 from tests.train.test_train import items, released
 
+ROOT = Path(__file__).resolve().parents[1]
 AXIS = Axis()
 FIVE = list(AXIS.classes)
 
@@ -119,6 +121,23 @@ def test_rows_that_are_held_since_are_counted_and_not_looked_at(tmp_path: Path) 
     with pytest.raises(UsageError, match="no row of this split"):
         said(held, written(tmp_path / "t.csv", ["sha256,drawings,neutral", f"{one},0.5,0.5"]))
     held.close()
+
+
+def test_any_onnx_model_with_its_recipe(ws: Workspace, tmp_path: Path) -> None:
+    """One that calls a picture by its strongest channel: asked in a worker's way, and kept nowhere but as figures."""
+    file = ROOT / "support" / "onnx" / "channels.onnx"
+    table = {
+        "use": "onnx", "path": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "size": 8,
+        "outputs": ["red", "green", "blue"],
+    }  # fmt: skip
+    lines = [*(f"{key} = {json.dumps(value)}" for key, value in table.items()), "[classes]"]
+    recipe = written(tmp_path / "theirs.toml", [*lines, 'red = ["neutral"]', 'green = ["drawings"]', 'blue = ["porn"]'])
+    found = said(ws, recipe)
+    assert (found["model"], found["of"], found["missing"]) == ("onnx", 8, 0)
+    assert found["figures_of"]["n"] == 8
+    assert found["figures_of"]["roc_auc"] is not None
+    with pytest.raises(UsageError, match="says of no column which class"):
+        said(ws, written(tmp_path / "mute.toml", lines[:-1]))
 
 
 # -- side by side ----------------------------------------------------------------------------------------------------

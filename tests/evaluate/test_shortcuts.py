@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from curate.config import Config, ExportConfig
 from curate.evaluate.rows import usable
 from curate.evaluate.shortcuts import CUES, shortcuts
 from curate.media.jpeg_quality import quality
@@ -22,7 +23,8 @@ def jpeg(seed: int, q: int) -> bytes:
 
 
 def found(root: Path, items: list[Item]) -> dict[str, dict[str, object]]:
-    ws = stocked(root, items)
+    config = Config(export=ExportConfig(splits={"train": 0.7, "val": 0.0, "test": 0.3}))
+    ws = stocked(root, items, config)
     ws.blobs.put((item.id, item.content) for item in items)
     export(ws, "1.0.0", {}, QUIET, SCREENED)
     release = load(ws.work / "releases" / "1.0.0")

@@ -51,6 +51,11 @@ def test_rows_come_as_they_are_asked_for_from_any_part(tmp_path: Path) -> None:
     assert np.array_equal(found[asked], whole[asked], equal_nan=True)
     assert np.array_equal(found[np.arange(12) > 8], whole[9:], equal_nan=True)
     assert found[np.array([], dtype=int)].shape == (0, 4)
+    table.write("000002", rows(["zz", ids[0]], vectors[:2]))  # of nobody here, and of one who has been met
+    each = list(found.each())
+    assert [places.tolist() for places, _ in each] == [[11, 10, 9, 8, 7, 6], [5, 4, 3, 2], []]
+    assert all(np.array_equal(some, whole[places]) for places, some in each)
+    assert list(Embeddings(ws, fake, []).each()) == []
 
 
 def test_a_labeler_that_is_configured_and_has_run_gives_them(tmp_path: Path) -> None:

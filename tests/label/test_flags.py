@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from curate.config import Config, LabelConfig
+from curate.config import Config, ExportConfig, LabelConfig
 from curate.contracts import Evidence
 from curate.engine.serial import Serial
 from curate.errors import UsageError
@@ -418,7 +418,8 @@ def test_a_function_may_advise_where_audits_bound_its_misses(
 @pytest.mark.usefixtures("small")
 def test_a_release_says_who_only_advised(tmp_path: Path) -> None:
     items = [Item(f"n{n}", "train" if n % 3 else "test") for n in range(31)]
-    config = dataclasses.replace(Config(), label=LabelConfig(advise=("odd",)))
+    shares = ExportConfig(splits={"train": 0.8, "val": 0.0, "test": 0.2})
+    config = dataclasses.replace(Config(), label=LabelConfig(advise=("odd",)), export=shares)
     ws = stocked(tmp_path, items, config)
     ids = sorted(item.id for item in items)
     asked = functions(a=dict.fromkeys(ids, "neutral"), odd=dict.fromkeys(ids, "porn"))

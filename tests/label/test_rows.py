@@ -15,7 +15,7 @@ from curate.fetch import listing
 from curate.label import functions
 from curate.label.flags import FAILED
 from curate.label.functions import Votes, vote
-from curate.label.rows import Row, rows
+from curate.label.rows import Rows, rows
 from curate.label.slices import is_slicing
 from curate.policy.written import Written
 from curate.records import Axis, Candidate
@@ -164,7 +164,7 @@ async def _listed(source: Any) -> list[Candidate]:
     return [one async for page in source.pages(None, None) for one in page.candidates]
 
 
-def asked(ws: Workspace, **columns: Any) -> list[Row]:
+def asked(ws: Workspace, **columns: Any) -> Rows:
     every = ids(ws)
     return rows({"id": every, **columns}, Mentions(ws.catalog), 0, len(every))
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from curate.policy.text import plain, readings, spoken
 from curate.progress import Progress
 from curate.records import Axis, Sample
 from labelers import _words
-from labelers._words import TOPICS
+from labelers._words import TOPICS, lexicon, tables, topics
 from labelers.words import FILED, NAMED, TOLD, Words, functions
 from tests.support.samples import declare, pictures, workspace
 
@@ -162,6 +163,16 @@ def test_words_are_read_anew_and_never_kept(tmp_path: Path) -> None:
     compute(ws, Serial(), [Words()], Progress(quiet=True))
     assert read(ws, Words(), ids)["nudity"].tolist()[0] == FILED
     assert not list((tmp_path / "work" / "tables").glob("words@*"))
+
+
+def test_no_text_with_a_word_is_passed_over() -> None:
+    """What is looked up by piece first finds what reading every text finds: joined, with digits, as a percent code."""
+    every = [one.rstrip("*") for table in tables().values() for topic in TOPICS for one in table.get(topic, ())]
+    for word in every:
+        joined = word.title().replace(" ", "")
+        for text in (word, word.upper(), joined, f"IMG_12{joined}34.jpg", f"a {quote(word)} b", f"{word}\nпляж 1"):
+            assert topics(text) == lexicon().topics(spoken(text, accents=False)), text
+    assert topics("Nude7.jpg")
 
 
 # -- votes -----------------------------------------------------------------------------------------------------------

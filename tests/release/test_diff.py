@@ -19,6 +19,7 @@ from curate.release.export import export
 from curate.release.reader import load, without
 from curate.screening.quarantine import quarantine
 from curate.store.workspace import Workspace
+from tests.support.changed import applied
 from tests.support.releases import QUIET, SCREENED, Item, stocked
 
 Row = dict[str, Any]
@@ -51,25 +52,6 @@ def manifest(rows: Mapping[str, Row], columns: tuple[str, ...] = COLUMNS) -> Man
         split: pa.Table.from_pylist([one for one in each if one["split"] == split], schema=kinds) for split in SPLITS
     }
     return Manifest("1.0.0", Path("nowhere"), {}, tables)
-
-
-def applied(before: Mapping[str, Row], said: Mapping[str, Any]) -> dict[str, Row]:
-    """The rows after the changes, by what is said of them alone."""
-    gone = {one["id"] for one in said["removed"]}
-    rows = {one: dict(cells) for one, cells in before.items() if one not in gone}
-    for one in said["relabelled"]:
-        assert rows[one["id"]]["label"] == one["before"]
-        rows[one["id"]] |= {"label": one["after"], "label_source": one["by_after"]}
-    for one in said["moved"]:
-        rows[one["id"]]["split"] = one["after"]
-    for one in said["edited"]:
-        rows[one["id"]][one["column"]] = one["after"]
-    for one in said["added"]:
-        rows[one["id"]] = {name: value for name, value in one.items() if name != "id"}
-    for cells in rows.values():
-        for name in said["columns"]["removed"]:
-            cells.pop(name, None)
-    return rows
 
 
 @given(release, release, st.booleans(), st.booleans())

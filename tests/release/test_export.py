@@ -225,7 +225,7 @@ def test_nothing_labelled_is_nothing_to_release(tmp_path: Path) -> None:
 def test_a_licence_where_one_is_required(tmp_path: Path) -> None:
     config = Config(export=ExportConfig(require_license=True))
     bare = stocked(tmp_path / "bare", [Item("x"), Item("y", mentions=[Mention("https://e.example/", "CC0")])], config)
-    with pytest.raises(GateError, match=f"licence: 1 items have none .{Item('x').id}"):
+    with pytest.raises(GateError, match=f"licence: 1 of 2 items have none .{Item('x').id}"):
         released(bare)
     assert nothing_left(bare)
     released(stocked(tmp_path / "free", [Item("y", mentions=[Mention("https://e.example/", "CC0")])], config))

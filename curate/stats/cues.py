@@ -4,13 +4,14 @@ It is judged where it never looked: five folds, no near-duplicate group in two o
 from group to group shows what chance gives.
 """
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from curate.stats.folds import folds
 
 FOLDS = 5
 SHUFFLES = 5
@@ -56,14 +57,10 @@ class Asked:
     """The labels to predict, the folds to predict them in, and labels shuffled from group to group."""
 
     def __init__(self, labels: Sequence[str], groups: Sequence[Any]) -> None:
-        from sklearn.model_selection import StratifiedGroupKFold
-
         self.classes, self.truth = np.unique(np.array(labels), return_inverse=True)
         self.groups = np.unique(np.array(groups), return_inverse=True)[1]
-        splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self.folds = list(splitter.split(np.zeros(len(self.truth)), self.truth, self.groups))
+        fold = folds(self.truth, self.groups) % FOLDS
+        self.folds = [(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in range(FOLDS)]
 
     def shuffled(self, seed: int) -> "np.ndarray":
         """Each group with the label of another group's first row."""

@@ -1,0 +1,50 @@
+"""A labelling function that reads columns alone: one rule, for many rows at once and, as Snorkel asks, for one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from snorkel.labeling import LabelingFunction
+
+Columns = Mapping[str, "np.ndarray"]
+Rule = Callable[[Columns], "np.ndarray"]  # the place of an answer for each row, or -1
+
+
+def voter(
+    name: str, rule: Rule, columns: Sequence[str], sets: Sequence[str | Sequence[str]] | None
+) -> "LabelingFunction":
+    """The function of a rule that reads some columns; numbers reach it as float64, so that a threshold means the same
+    of one row and of many. `sets` as of any function (None: the axis's classes one by one)."""
+    from snorkel.labeling import LabelingFunction
+
+    def over(every: Columns) -> "np.ndarray":
+        return rule({one: _numbers(every[one]) for one in columns})
+
+    def vote(x: Any) -> int:
+        return int(rule({one: _single(getattr(x, one)) for one in columns})[0])
+
+    made = LabelingFunction(name, vote)
+    made.over = over
+    if sets is not None:
+        made.sets = sets
+    return made
+
+
+def first(*cases: "tuple[np.ndarray | bool, int]") -> "np.ndarray":
+    """The answer of the first case that holds on each row, or -1."""
+    import numpy as np
+
+    return np.select([rows for rows, _ in cases], [answer for _, answer in cases], -1)
+
+
+def _numbers(values: "np.ndarray") -> "np.ndarray":
+    import numpy as np
+
+    return values.astype(np.float64) if values.dtype.kind == "f" else values
+
+
+def _single(value: Any) -> "np.ndarray":
+    import numpy as np
+
+    return np.array([value], dtype=object if value is None or isinstance(value, str) else np.float64)
