@@ -127,6 +127,8 @@ def asked(job: Job, strategy: QueryStrategy, decisions: int, seed: int) -> Asked
     drawn, taught, made = list[Cluster](), job.weak, 0
     while made < decisions:
         size = min(round(decisions * (FIRST if made == 0 else BATCH)), decisions - made)
+        if isinstance(strategy, Gold):  # which takes no notice of what was judged
+            rows = rows[~np.isin(rows, list(known))]
         some = pool(job, rows, known, taught, drawn)
         picked = strategy.pick(some, size)
         if not picked:

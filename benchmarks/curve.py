@@ -20,7 +20,7 @@ from benchmarks.benign import AXIS, SETS, K, evidence
 from benchmarks.benign_corpus import corpus
 from curate.config import LabelConfig
 from curate.contracts import CandidatePool, Evidence, QueryStrategy
-from curate.label.choose import combine, decide
+from curate.label.choose import Combined, combine, decide
 from curate.label.last import Last, finish, lesson_of
 from curate.review.queues.audit import Audit
 from curate.review.queues.conflict import Conflict
@@ -44,6 +44,7 @@ class Job:
     truth: npt.NDArray[np.int64]
     embeddings: npt.NDArray[np.float16]
     ask: npt.NDArray[np.bool_]
+    blank: Combined  # what the label model makes of the votes alone
 
 
 def jobs(seeds: int, every: int) -> Iterator[Job]:
@@ -55,7 +56,8 @@ def jobs(seeds: int, every: int) -> Iterator[Job]:
         order, half = rng.permutation(len(kept)), rng.permutation(np.unique(told.groups))[::2]
         some = Evidence(told.votes[order], SETS, told.balance, told.scores[order], None, told.groups[order])  # type: ignore[arg-type]
         truth = found.truth[kept][order].astype(np.int64)
-        yield Job(some, truth, found.embeddings[kept][order], np.isin(told.groups[order], half))
+        ask, blank = np.isin(told.groups[order], half), combine(LabelConfig(seed=seed), AXIS, some)
+        yield Job(some, truth, found.embeddings[kept][order], ask, blank)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def label(job: Job, said: Mapping[int, int], gold: bool, seed: int) -> Known:
     people[list(said)] = list(said.values())
     taught = people if gold else np.full(n, -1, dtype=np.int8)
     given = Evidence(job.told.votes, SETS, job.told.balance, job.told.scores, taught, job.told.groups)
-    used = combine(LabelConfig(seed=seed), AXIS, given)
+    used = combine(LabelConfig(seed=seed), AXIS, given) if gold and said else job.blank
     left = Last(AXIS, [f"{row:05d}" for row in range(n)], used, given, np.zeros(n, dtype=bool))
     one = lesson_of(LabelConfig(), left, job.embeddings, people, np.ones(n, dtype=bool))
     end = finish(one, used.probabilities, used.model, auto=True)

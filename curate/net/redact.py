@@ -22,6 +22,7 @@ _SECRET = re.compile(
 _LONG = re.compile(r"s|h|t|k|e|m|md5|hash|sign|check|v", re.IGNORECASE)
 _LONG_VALUE = re.compile(r"[A-Za-z0-9_\-+/=.%]{20,}")
 SUSPECT = r"[@?&;#]|%(40|3F|26|23)"  # what a text must hold (in any case) to be changed by `redact`
+_SUSPECT = re.compile(rf"{SUSPECT}|\\", re.IGNORECASE)  # or, in JSON, may be written as
 
 
 def redact(url: str) -> str:
@@ -35,7 +36,9 @@ def redact(url: str) -> str:
 
 def redacted(text: str | None) -> str | None:
     """JSON text with every string in it as `redact` leaves it; None stays None."""
-    return None if text is None else json.dumps(_within(json.loads(text)), ensure_ascii=False)
+    if text is None or not _SUSPECT.search(text):
+        return text
+    return json.dumps(_within(json.loads(text)), ensure_ascii=False)
 
 
 def _within(value: Any) -> Any:

@@ -32,7 +32,7 @@ def coverage_of(ws: "Workspace") -> dict[str, Any]:
 
     Incomplete, too, where the labels in force are: what could not be asked flagged nothing.
     """
-    ids = [one.id for one in eligibility.standings(ws.catalog) if one.held is None]
+    ids = eligibility.active(ws.catalog)[0].to_pylist()
     found = over(len(ids), len({*hashes.unread(ws, ids), *frames.unread(ws, ids)}))
     reports = (weak_table.report(ws, axis) or {} for axis in ws.config.taxonomy.axes)
     labels = (f"the labels: {why}" for one in reports if (why := one.get("incomplete")))
