@@ -30,10 +30,10 @@ class Webdataset:
         """Write each split."""
         digests: dict[str, str] = {}
         for split in SPLITS:
-            shards = _Shards(out, split, self.shard)
-            for row, data in release.pictures(split):
-                shards.add(_members(row, data))
-            digests |= shards.close()
+            with _Shards(out, split, self.shard) as shards:
+                for row, data in release.pictures(split):
+                    shards.add(_members(row, data))
+            digests |= shards.digests
         return digests
 
     def remove(self, ids: Collection[str], release: Manifest, out: Path) -> None:
@@ -76,7 +76,7 @@ class _Shards:
     def __init__(self, out: Path, split: str, size: int) -> None:
         self._out, self._split, self._most = out, split, size
         self._file: BinaryIO | None = None
-        self._digests: dict[str, str] = {}
+        self.digests: dict[str, str] = {}
         self._size = 0
 
     def add(self, parts: list[bytes]) -> None:
@@ -84,25 +84,27 @@ class _Shards:
         size = sum(map(len, parts))
         if self._file is None or (self._size and self._size + size > self._most):
             self._end()
-            self._name = f"{self._split}-{len(self._digests):06d}.tar"
+            self._name = f"{self._split}-{len(self.digests):06d}.tar"
             self._file, self._size, self._sha256 = (self._out / self._name).open("wb"), 0, hashlib.sha256()
         for part in parts:
             self._file.write(part)
             self._sha256.update(part)
         self._size += size
 
-    def close(self) -> dict[str, str]:
-        """End the last one; the digests of all."""
+    def __enter__(self) -> "_Shards":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the last one."""
         self._end()
-        return self._digests
 
     def _end(self) -> None:
         if self._file is not None:
-            end = _end_of(self._size)
-            self._file.write(end)
-            self._file.close()
+            with self._file as file:
+                end = _end_of(self._size)
+                file.write(end)
             self._sha256.update(end)
-            self._digests[self._name] = self._sha256.hexdigest()
+            self.digests[self._name] = self._sha256.hexdigest()
 
 
 def _end_of(size: int) -> bytes:

@@ -1,6 +1,7 @@
 """`curate status`: what the workspace holds, and how far it has come."""
 
 import json
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -57,8 +58,8 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
     collapsed into a survivor; `held` are samples held back until the operator decides; `labelled` are other survivors
     that have a label on the first axis, by people or weak; `reviewed` are samples on which a decision of a person is
     in force, and `human` counts those decisions. `upstream` counts items that are not as they were where they came
-    from, `withheld` samples that fetch keeps back, both by why. With `since` (see `moment`), `since` says what was
-    fetched from then on.
+    from, `withheld` samples that fetch keeps back, both by why; `exports` has bytes by version and format. With `since`
+    (see `moment`), `since` says what was fetched from then on.
     """
     catalog = ws.catalog
     states = dict(_pairs(ws, "SELECT state, count(*) FROM candidates GROUP BY state"))
@@ -86,8 +87,19 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
         "withheld": holds.withheld_by_reason(catalog),
         "upstream": dict(_pairs(ws, _CHANGED)),
         "releases": [row[0] for row in catalog.all("SELECT version FROM releases ORDER BY created_at, version")],
+        "exports": _exports(ws),
         "sources": _sources(ws, ""),
     } | ({} if since is None else {"since": _since(ws, since)})
+
+
+def _exports(ws: Workspace) -> dict[str, dict[str, int]]:
+    """How many bytes each format of each release takes."""
+    folders = [path for path in sorted((ws.work / "exports").glob("*/*")) if not path.name.startswith(".")]
+    found: dict[str, dict[str, int]] = {}
+    for path in folders:
+        sizes = (os.lstat(f"{folder}/{name}").st_size for folder, _, names in os.walk(path) for name in names)
+        found.setdefault(path.parent.name, {})[path.name] = sum(sizes)
+    return found
 
 
 _CHANGED = "SELECT kind, count(DISTINCT page_id) FROM changes WHERE ended_at IS NULL GROUP BY kind ORDER BY kind"

@@ -3,10 +3,11 @@
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from curate.store.blobs import sync
+from curate.store.blobs import SYNCS, sync
 
 # -- writing and reading back ----------------------------------------------------------------------------------------
 
@@ -19,10 +20,10 @@ def aside(parent: Path, name: str) -> Iterator[Path]:
     part.mkdir(mode=0o700, parents=True)
     try:
         yield part
-        for folder, _, names in os.walk(part, topdown=False):
-            for file in names:
-                (Path(folder) / file).chmod(0o600)
-                sync(Path(folder) / file)
+        with ThreadPoolExecutor(SYNCS) as threads:  # a file system commits together what is asked for together
+            files = [Path(folder) / file for folder, _, names in os.walk(part) for file in names]
+            list(threads.map(_settle, files))
+        for folder, _, _ in os.walk(part, topdown=False):
             sync(Path(folder))
         shutil.rmtree(final, ignore_errors=True)
         part.rename(final)
@@ -30,3 +31,8 @@ def aside(parent: Path, name: str) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+
+
+def _settle(path: Path) -> None:
+    path.chmod(0o600)
+    sync(path)

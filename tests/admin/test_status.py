@@ -24,7 +24,7 @@ def test_an_empty_workspace(tmp_path: Path) -> None:
         "labelled": 0, "held": 0, "incidents": {}, "unacknowledged": [], "reviewed": 0,
         "withheld": {}, "upstream": {}, "releases": [], "sources": [],
         "human": {"decisions": 0, "reviewers": 0, "unsure": 0, "imported": 0, "undone": 0, "precedents": 0},
-        "queues": [],
+        "exports": {}, "queues": [],
     }  # fmt: skip
     ws.close()
 

@@ -1,0 +1,100 @@
+"""Pictures of a release in `imagefolder` and `webdataset`, beside a bare copy of the same bytes; and a takedown of one.
+
+Two unlike corpora (`benchmarks.corpus`), half of the files with EXIF as cameras write it. The first export looks at
+each picture, which is kept; the figure that is held against the copy is that of a format written once this is known.
+The copy is durable as the export is: every file is synced, by as many threads.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks.corpus import CORPORA, corpus
+from curate.engine.pool import Pool
+from curate.options import Plugin
+from curate.plugins import make
+from curate.release.export import export, export_also
+from curate.removal.takedown import takedown
+from curate.store.folders import aside
+from tests.support.containers import jpeg_with
+from tests.support.releases import FORMATS, QUIET, SCREENED, Item, stocked
+
+MEDIA = ("imagefolder", "webdataset")
+
+
+def timed(act: Callable[[], object]) -> float:
+    """Wall seconds."""
+    begun = time.perf_counter()
+    act()
+    return time.perf_counter() - begun
+
+
+def with_exif(data: bytes) -> bytes:
+    """The JPEG with EXIF."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110], exif[0x0131] = "A maker", "A model", "A program"
+    exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 12.0), 3: "E", 4: (13.0, 24.0, 18.0)})
+    return jpeg_with(0xE1, exif.tobytes(), jpeg=data)
+
+
+def copied(items: list[Item], blobs: Path, root: Path) -> None:
+    """The stored bytes as an ImageFolder, copied."""
+    with aside(root, "copy") as out:
+        (out / "train" / "neutral").mkdir(parents=True)
+        for one in items:
+            shutil.copyfile(blobs / one.id[:2] / one.id, out / "train" / "neutral" / f"{one.id}.jpg")
+
+
+def measured(name: str, count: int, root: Path) -> None:
+    """Print one corpus's figures."""
+    files = [path.read_bytes() for path in corpus(name, count)]
+    items = [Item(f"{n}", data=with_exif(data) if n % 2 else data) for n, data in enumerate(files)]
+    ws = stocked(root, items)
+    ws.blobs.put((one.id, one.content) for one in items)
+    size = sum(len(one.content) for one in items)
+    del files
+    export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
+    copy = min(timed(lambda: copied(items, ws.blobs.root, root / "bare")) for _ in range(3))
+    hashing = timed(lambda: [hashlib.sha256(one.content).digest() for one in items])
+    print(f"{name}: {count} files, {size / 2**20:.0f} MiB, load {os.getloadavg()[0]:.1f}", flush=True)
+    print(f"  bare copy    {copy:6.2f} s (to hash them once, one thread: {hashing:.2f} s)", flush=True)
+    for one in MEDIA:
+        write = {one: make("manifests", Plugin(one), "format")}
+        times = []
+        for _ in range(4):
+            times.append(timed(lambda: export_also(ws, "1.0.0", write, QUIET, SCREENED, Pool())))  # noqa: B023
+            shutil.rmtree(ws.work / "exports" / "1.0.0" / one)
+            with ws.catalog.tx() as db:
+                db.execute("DELETE FROM files WHERE path GLOB ?", (f"exports/1.0.0/{one}/*",))
+        first, best = times[0], min(times[1:])
+        print(f"  {one:<12} {best:6.2f} s, {copy / best:.2f} of the copy's speed; first {first:.2f} s", flush=True)
+    export_also(ws, "1.0.0", {one: make("manifests", Plugin(one), "format") for one in MEDIA}, QUIET, SCREENED, Pool())
+    for item in (items[count // 3], items[count // 2]):
+        seconds = timed(lambda: takedown(ws, item.id, "benchmark"))  # noqa: B023
+        print(
+            f"  takedown of one of {count}, from {len(FORMATS | dict.fromkeys(MEDIA))} formats: {seconds:.2f} s",
+            flush=True,
+        )
+    ws.close()
+
+
+def main() -> None:
+    """Measure each corpus in a folder of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=3000)
+    parser.add_argument("--folder", type=Path, help="where workspaces are made (default: the temporary folder)")
+    options = parser.parse_args()
+    for name in CORPORA:
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            measured(name, options.count, Path(folder) / "w")
+
+
+if __name__ == "__main__":
+    main()
