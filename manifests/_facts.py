@@ -8,6 +8,7 @@ from curate.records import SPLITS, Manifest
 from manifests._files import column
 
 UNKNOWN = "Unknown: not recorded."
+LONGEST = 120  # characters of a name
 
 
 def classes(release: Manifest) -> list[str]:
@@ -36,8 +37,13 @@ def size(release: Manifest) -> int:
 
 
 def listed(counts: Mapping[Any, int]) -> str:
-    """`a 3, b 2`, the most frequent first."""
-    return ", ".join(f"{name} {n:,}" for name, n in sorted(counts.items(), key=lambda one: (-one[1], str(one[0]))))
+    """`a 3, b 2`, the most frequent first. Names are strangers' words: in one line, and printable."""
+    most = sorted(counts.items(), key=lambda one: (-one[1], str(one[0])))
+    return ", ".join(f"{_plain(str(name))} {n:,}" for name, n in most)
+
+
+def _plain(name: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in name).split())[:LONGEST]
 
 
 def screening(release: Manifest) -> str:
