@@ -32,6 +32,7 @@ from curate.commands import (
     functions,
     label,
     people,
+    predict,
     release,
     report,
     review,
@@ -51,9 +52,9 @@ if TYPE_CHECKING:
 
 for _command in (
     admin.init, admin.new, fetch.fetch, dedupe.dedupe, label.label, functions.functions, taxonomy.relabel, people.queue,
-    review.review, people.adjudicate, estimate.estimate, release.export, release.diff, train.train, run.run,
-    check.check, admin.status, report.report, admin.log, screening.quarantine, takedown.takedown, release.share,
-    verify.verify, admin.doctor, demo.demo,
+    review.review, people.adjudicate, estimate.estimate, release.export, release.diff, train.train, predict.predict,
+    run.run, check.check, admin.status, report.report, admin.log, screening.quarantine, takedown.takedown,
+    release.share, verify.verify, admin.doctor, demo.demo,
 ):  # fmt: skip
     app.command()(_command)
 app.command("eval")(evaluate.evaluate)

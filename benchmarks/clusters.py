@@ -160,8 +160,8 @@ def labelled(job: Job, known: Mapping[int, int], drawn: list[Cluster]) -> tuple[
     labels, weights = np.full(len(job.truth), -1), np.zeros(len(job.truth), dtype=np.float32)
     for name, (label, p) in carried(drawn).items():
         labels[int(name)], weights[int(name)] = int(label), max(p, 0.01)
-    for row, label in known.items():
-        labels[row], weights[row] = label, 1.0
+    for row, judged in known.items():
+        labels[row], weights[row] = judged, 1.0
     return labels, weights
 
 
@@ -216,8 +216,8 @@ def main() -> None:
         print(f"seed {seed}: {job.ask.sum()} asked about, {(~job.ask).sum()} held out", flush=True)
     heads = list(rows["everything"][0])
     print("\n| | " + " | ".join((*heads, "points from everything")) + " |\n|" + "---|" * (len(heads) + 2))
-    for name, found in rows.items():
-        each = {key: np.array([one[key] for one in found]) for key in heads}
+    for name, runs in rows.items():
+        each = {key: np.array([one[key] for one in runs]) for key in heads}
         cells = [f"{values.mean():.3f} ({values.std():.3f})" for key, values in each.items() if key not in heads[3:]]
         cells += [f"{each[key].mean():.0f}" for key in heads[3:]]
         gap = 100 * (each["held out"] - [one["held out"] for one in rows["everything"]])

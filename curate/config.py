@@ -15,6 +15,7 @@ from curate.records import SPLITS, UNSURE, Taxonomy
 CONFIG_NAME = "curate.toml"
 LEAST_SECONDS, MOST_SECONDS, LEAST_MEMORY = 2.0, 86_400.0, 256 * 2**20  # what one honest picture may need
 LEAST_LOAD = 30.0  # seconds
+LABELLERS = ("human", "weak", "model")  # who gives a label (`label_source`)
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
@@ -292,14 +293,32 @@ class GuaranteeConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The baseline: a linear head on a frozen backbone, and what its thresholds promise."""
+    """The baseline: a linear head on a frozen backbone, and what its thresholds promise.
+
+    `augment`: `copies` of each picture of train, altered so, are learnt from, too. `soft`: of a label that a machine
+    gave, the label model's probabilities are learnt, as the last `curate label` found them. `smoothing`: which share of
+    a label is spread over all classes, by who gave it (human, weak, model).
+    """
 
     backbone: PluginName = "efficientnet_lite0"
     epochs: int = 200
     patience: int = 20
     weight_decay: float = 0.03
     seed: int = 0
+    augment: tuple[Literal["crop", "flip", "rotate", "colour", "jpeg", "erase"], ...] = ()
+    copies: int = 1
+    soft: bool = False
+    smoothing: Mapping[str, float] = field(default_factory=dict)
     guarantee: GuaranteeConfig = field(default_factory=GuaranteeConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing can be learnt by."""
+        if self.epochs < 1 or self.patience < 1 or self.weight_decay < 0 or not 1 <= self.copies <= 100:
+            raise ValueError("epochs and patience must be at least 1, weight_decay at least 0, copies 1 to 100")
+        if strange := sorted(self.smoothing.keys() - set(LABELLERS)):
+            raise ValueError(f"smoothing: no such source of labels '{strange[0]}'; there are: {', '.join(LABELLERS)}")
+        if not all(0 <= share < 1 for share in self.smoothing.values()):
+            raise ValueError("smoothing: a share is at least 0 and below 1")
 
 
 @dataclass(frozen=True)

@@ -140,12 +140,10 @@ class Decoded(Worded, Protocol):
 class Labeler(Protocol):
     """Says one thing about each sample, as numbers. No store, no network, no engine, no threshold.
 
-    It may have: `reads: Sequence[Path]`, `network: bool`, what a confined worker may reach; `over_frames: Mapping[str,
-    str]`, the columns that three frames of an animation make ("max" of what is less safe the higher it is, "min",
-    "mean"), the others being the first frame's; `devices`, what it can run on beside the CPU ("cuda", "mps"), and
-    `device = "cpu"`, set before `load`; `notice`, what a release must say of it; `functions(axis, columns)`;
-    `slices: Mapping[str, tuple[str, float, float]]`, parts of a test split by a column that lies between two numbers;
-    `says(axis)`, of which classes a column is the probability; `trained_on`, sources that it has seen, as {name: what}.
+    It may have: `reads`, `network`, what a confined worker may reach; `over_frames: {column: how}`, of animations
+    ("max" of what is less safe the higher it is, "min", "mean"; else the first frame's); `devices` beside the CPU
+    ("cuda", "mps"), `device = "cpu"`, set before `load`; `notice`, what a release must say; `functions(axis, columns)`;
+    `slices: {name: (column, least, most)}` of a test split; `says(axis)`, which classes columns are of; `trained_on`.
     """
 
     version: ClassVar[int]  # raise it when answers change; part of the table's name

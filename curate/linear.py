@@ -4,7 +4,7 @@ L-BFGS, an epoch a step: the loss is convex, and Adam's steps of one size for ev
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,35 +24,57 @@ Probabilities = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
+HEAD = ("head.weight", "head.bias", "head.temperature")  # what is kept of a head, as tensors
+
+
 @dataclass(frozen=True)
 class Examples:
-    """Features float32[n, d], classes int64[n] in 0..k-1, and what each row weighs, float32[n] > 0."""
+    """Features float32[n, d], classes int64[n] in 0..k-1, and what each row weighs, float32[n] > 0.
+
+    `targets` float32[n, k]: what is to be learnt of each row where that is not its class alone, each summing to 1.
+    """
 
     features: Floats
     classes: Ints
     weights: Floats
+    targets: Floats | None = None
 
     def pick(self, rows: Ints) -> "Examples":
         """Some of the rows, by number."""
-        return Examples(self.features[rows], self.classes[rows], self.weights[rows])
+        targets = None if self.targets is None else self.targets[rows]
+        return Examples(self.features[rows], self.classes[rows], self.weights[rows], targets)
 
 
 @dataclass(frozen=True)
 class Head:
-    """logits = features @ weight.T + bias; weight float32[k, d], bias float32[k].
+    """logits = (features @ weight.T + bias) / temperature; weight float32[k, d], bias float32[k].
 
-    `epochs` is the epoch that was kept; `stopping` is "val", or says why val could not choose it.
+    `epochs` is the epoch that was kept; `stopping` is "val", or says why val could not choose it. `log` has a row an
+    epoch: its number, the loss of train with the weights' decay before it, the loss of val after it (NaN: no val).
     """
 
     weight: Floats
     bias: Floats
     epochs: int
     stopping: str
+    temperature: float = 1.0
+    log: Sequence[tuple[int, float, float]] = ()
 
     def probabilities(self, features: Floats) -> Probabilities:
         """float64[n, k], each row summing to 1."""
         logits = features.astype(np.float64) @ self.weight.T.astype(np.float64) + self.bias
-        return softmax(logits)
+        return softmax(logits / self.temperature)
+
+    def tensors(self) -> dict[str, Floats]:
+        """What has to be kept of it."""
+        temperature = np.array([self.temperature], dtype=np.float32)
+        return dict(zip(HEAD, (self.weight, self.bias, temperature), strict=True))
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Floats]) -> "Head":
+        """From what was kept; raises KeyError where something is missing."""
+        weight, bias, temperature = (tensors[name] for name in HEAD)
+        return cls(weight, bias, 0, "", float(temperature[0]))
 
 
 def softmax(logits: Probabilities) -> Probabilities:
@@ -74,10 +96,10 @@ def fit(train: Examples, val: Examples, k: int, options: TrainConfig, device: st
     known = set(val.classes.tolist()) & set(train.classes.tolist())
     with _deterministic():
         ours, theirs = (_tensors(part, mean, scale, balance, device) for part in (train, val))
-        weight, bias, epochs = _descend(ours, theirs if len(known) > 1 else None, k, options)
+        weight, bias, epochs, log = _descend(ours, theirs if len(known) > 1 else None, k, options)
     weight = weight / scale
     stopping = "val" if len(known) > 1 else "all epochs: val holds fewer than two classes"
-    return Head(weight.astype(np.float32), (bias - weight @ mean).astype(np.float32), epochs, stopping)
+    return Head(weight.astype(np.float32), (bias - weight @ mean).astype(np.float32), epochs, stopping, log=log)
 
 
 def _balance(train: Examples, k: int) -> Floats:
@@ -90,12 +112,13 @@ def _tensors(part: Examples, mean: Floats, scale: float, balance: Floats, device
 
     features = torch.from_numpy(((part.features - mean) / scale).astype(np.float32)).to(device)
     weights = torch.from_numpy(part.weights * balance[part.classes]).to(device)
-    return features, torch.from_numpy(part.classes).to(device), weights
+    targets = torch.from_numpy(part.classes if part.targets is None else part.targets)
+    return features, targets.to(device), weights
 
 
 def _descend(
     train: "Rows", val: "Rows | None", k: int, options: TrainConfig
-) -> tuple[Probabilities, Probabilities, int]:
+) -> tuple[Probabilities, Probabilities, int, list[tuple[int, float, float]]]:
     import torch
 
     weight = torch.zeros(k, train[0].shape[1], device=train[0].device, requires_grad=True)
@@ -109,22 +132,24 @@ def _descend(
         return float(loss.detach())
 
     kept, best, lowest = (weight.detach().clone(), bias.detach().clone()), 0, float("inf")
+    log: list[tuple[int, float, float]] = []
     for epoch in range(1, options.epochs + 1):
-        optimizer.step(objective)  # type: ignore[no-untyped-call]
+        before = float(optimizer.step(objective))  # type: ignore[no-untyped-call]
         with torch.no_grad():
             loss = -float(epoch) if val is None else float(_loss(val, weight, bias))
+        log.append((epoch, before, float("nan") if val is None else loss))
         if loss < lowest:
             kept, best, lowest = (weight.detach().clone(), bias.detach().clone()), epoch, loss
         elif epoch - best >= options.patience:
             break
-    return kept[0].cpu().numpy().astype(np.float64), kept[1].cpu().numpy().astype(np.float64), best
+    return kept[0].cpu().numpy().astype(np.float64), kept[1].cpu().numpy().astype(np.float64), best, log
 
 
 def _loss(rows: "Rows", weight: "torch.Tensor", bias: "torch.Tensor") -> "torch.Tensor":
     import torch
 
-    features, classes, weights = rows
-    losses = torch.nn.functional.cross_entropy(features @ weight.T + bias, classes, reduction="none")
+    features, targets, weights = rows
+    losses = torch.nn.functional.cross_entropy(features @ weight.T + bias, targets, reduction="none")
     return (losses * weights).sum() / weights.sum()
 
 

@@ -29,6 +29,7 @@ from curate.fingerprint import canonical, fingerprint
 from curate.layouts.table import plain
 from curate.options import Plugin, build, join, own_file, suggest
 from curate.policy import trust
+from curate.records import LATER
 
 CONTRACTS: Mapping[str, Any] = {
     "sources": contracts.Source,
@@ -368,7 +369,11 @@ def of_own_file(plugin: Any) -> bool:
 
 def fingerprint_of(plugin: Any) -> str:
     """The fingerprint of a plug-in's table: name, version, options, and its identity where it is not ours alone."""
-    said = (name_of(plugin), getattr(plugin, "version", 0), options_of(plugin))
+    later = {
+        f.name for f in dataclasses.fields(plugin) if f.metadata.get(LATER) and getattr(plugin, f.name) == f.default
+    }
+    options = {key: value for key, value in options_of(plugin).items() if key not in later}
+    said = (name_of(plugin), getattr(plugin, "version", 0), options)
     device = [one for one in [getattr(plugin, "device", "cpu")] if one != "cpu"]  # another device rounds otherwise
     return fingerprint(*said, *identity_of(plugin), *device)
 

@@ -12,7 +12,9 @@ SPLITS = ("train", "val", "test")
 UNSURE = "unsure"  # a decision that names no class: kept as data, never a label
 
 
-LATER = "later"  # metadata of a source's option that was added after releases were made: its default changes no name
+LATER = (
+    "later"  # metadata of an option that a plug-in got after tables and releases were made: its default changes no name
+)
 
 
 class Reason(StrEnum):

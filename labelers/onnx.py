@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from curate.contracts import Decoded, Resources
 from curate.errors import UsageError
+from curate.media.pixels import pixels
 from curate.records import Axis
 from labelers._columns import Columns, first, voter
-from labelers._sessions import devices, opened
+from labelers._graphs import features_of
+from labelers._sessions import devices, opened, read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,19 +107,27 @@ class Onnx:
 
     def pixels(self, image: "Image.Image") -> "np.ndarray":
         """The model's input of one picture: float32[1, 3, size, size], or with the channels last."""
-        import numpy as np
-        from PIL import Image
+        return pixels(image, self.preprocessing())[None]
 
-        edges = None
-        if self.fit == "crop":
-            edge = min(image.size)
-            left, top = (image.width - edge) / 2, (image.height - edge) / 2
-            edges = (left, top, left + edge, top + edge)
-        ready = image.resize((self.size, self.size), Image.Resampling[self.interpolation.upper()], box=edges)
-        low, high = self.range
-        mapped = np.asarray(ready, np.float32) * np.float32((high - low) / 255) + np.float32(low)
-        values = (mapped - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return np.ascontiguousarray(values.transpose(2, 0, 1) if self.layout == "NCHW" else values)[None]
+    def preprocessing(self) -> dict[str, object]:
+        """What turns a picture into the model's input, as the options say."""
+        return {
+            "shorter_side": self.needs.side,
+            "center_crop": 1.0 if self.fit == "crop" else None,
+            "size": [self.size, self.size],
+            "interpolation": self.interpolation,
+            "range": list(self.range),
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "layout": self.layout,
+        }
+
+    def graph(self) -> bytes:
+        """The model up to its output `embedding`; raises UsageError where it has none, or is another file."""
+        if not self.embedding:
+            raise UsageError(f"labelers.onnx: {self.path}: no features: name its output by embedding, embedding_size")
+        data = read(self.path, self.sha256, "labelers.onnx", REMEDY)
+        return features_of(data, None, self.embedding, f"labelers.onnx: {self.path}")
 
     def says(self, axis: Axis) -> Mapping[str, Sequence[str]]:
         """Its columns by what `classes` says that they mean."""

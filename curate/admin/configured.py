@@ -122,19 +122,39 @@ def embedder(config: "Config") -> Any:
 def backbone(config: "Config") -> Any:
     """The network that the baseline is made on; raises UsageError for a labeler that gives no vectors."""
     from curate.options import Plugin
-    from curate.plugins import named, names
+    from curate.plugins import called, named, names
 
-    found = _labeler(Plugin(config.train.backbone, where="train.backbone"), config)
-    if not _gives_vectors(found):
+    name = config.train.backbone
+    tables = [one for one in config.labelers if called(one) == name] or [
+        one for one in config.labelers if one.use == name
+    ]
+    table = tables[0] if tables else Plugin(name, where="train.backbone")
+    found = _labeler(_with_features(table), config)
+    if not _is_network(found):
         classes = {name: named("labelers", name, "labelers", "labeler") for name in names("labelers")}
-        there = ", ".join(name for name, one in classes.items() if _gives_vectors(one))
-        raise UsageError(f"train.backbone: no vectors from '{config.train.backbone}'; there are: {there}")
+        there = ", ".join(name for name, one in classes.items() if _is_network(one))
+        raise UsageError(f"train.backbone: no vectors from '{name}'; there are: {there}")
+    if "[" not in found.columns.get("embedding", ""):
+        raise UsageError(
+            f"train.backbone: '{name}' gives no features as its table is; embedding and embedding_size say"
+        )
     return found
 
 
-def _gives_vectors(labeler: Any) -> bool:
-    """Whether a labeler, or its class, is a network with a column of embeddings (curate.evaluate.bundle.Backbone)."""
-    return "embedding" in getattr(labeler, "columns", {}) and hasattr(labeler, "module")
+def _with_features(table: "Plugin") -> "Plugin":
+    """The table, with the option `embedding` on where its labeler has it as a switch."""
+    from dataclasses import fields, replace
+
+    from curate.plugins import named
+
+    cls = named("labelers", table.use, table.where, "labeler")
+    switch = any(one.name == "embedding" and isinstance(one.default, bool) for one in fields(cls))
+    return replace(table, options={**table.options, "embedding": True}) if switch else table
+
+
+def _is_network(labeler: Any) -> bool:
+    """Whether a labeler, or its class, is a network that a baseline can be put on (curate.evaluate.bundle.Backbone)."""
+    return hasattr(labeler, "preprocessing") and (hasattr(labeler, "module") or hasattr(labeler, "graph"))
 
 
 def formats(config: "Config", named: "Sequence[str]" = ()) -> dict[str, Any]:

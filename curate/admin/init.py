@@ -96,6 +96,11 @@ use = "words"                         # titles, captions, categories
 # bootstrap = false                   # no classifier on embeddings as the last step; docs/labels.md
 # advise = ["open_nsfw"]              # what it finds not safe is kept back no more, once 300 audited decisions say so
 
+# [train]
+# backbone = "efficientnet_lite0"     # or nsfwjs, open_nsfw, onnx; docs/baseline.md
+# augment = ["crop", "flip"]          # learn from altered pictures, too: also rotate, colour, jpeg, erase
+# smoothing = { weak = 0.1 }          # spread over all classes, by who gave a label
+
 [export]
 splits = { train = 0.8, val = 0.1, test = 0.1 }
 salt = "curate"

@@ -1,12 +1,15 @@
 """What a project does with models."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import fspath
 from pathlib import Path
+from typing import Any
 
 from curate.admin import stages
 from curate.admin.result import Result
 from curate.admin.session import Session, interruptions
+from curate.store.workspace import Workspace
 
 
 @interruptions
@@ -16,11 +19,32 @@ class Models:
 
     session: Session
 
-    def train(self, version: str) -> Result:
-        """Train and measure the baseline classifier on a release."""
+    def train(self, version: str, backbone: str | None = None, axis: str | None = None) -> Result:
+        """Train and measure the baseline classifier on a release.
+
+        `backbone`: another one than `[train]` names; `axis`: whose labels (the first's). Such a model has a name of its
+        own, "1.0.0+nsfwjs", and lies beside the other.
+        """
         with self.session.drive("train") as ws:
-            ws.said = facts = stages.trained(self.session, ws, version)
+            ws.said = facts = stages.trained(self.session, ws, version, backbone, axis)
         return Result(facts)
+
+    def predict(
+        self, model: str | Path, paths: Iterable[str | Path],
+        say: Callable[[Sequence[str]], Callable[[Mapping[str, Any]], None]] | None = None,
+    ) -> Result:  # fmt: skip
+        """What a model says of files on this machine; nothing of them is kept.
+
+        `model`: its name here ("1.0.0") or its folder. `rows` has one a file, in order: `path`, `probabilities` by
+        class and `decision` (safe, review, block), or `reason` and `detail` where nobody can say. `say`: is told the
+        classes, and gives what is told each row when it is known; `rows` is empty then.
+        """
+
+        def act(ws: Workspace | None = None) -> Mapping[str, Any]:
+            return stages.predicted(self.session, fspath(model), (fspath(one) for one in paths), say)
+
+        known = (self.session.root / "work" / "catalog.db").is_file()  # no workspace is needed
+        return Result(self.session.read(act, "leave") if known else act())
 
     def evaluate(self, model: str | Path, version: str, split: str = "test") -> Result:
         """Any model on a split of a release, with the figures of `train`, and beside the release's baseline.

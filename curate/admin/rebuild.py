@@ -288,8 +288,9 @@ def _releases(ws: Workspace, found: Found) -> None:
             _places(ws, db, folder)
         keep(ws, f"releases/{folder.name}", f"exports/{folder.name}")
     for folder in sorted((ws.work / "models").glob("[!.]*")):
-        if ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (folder.name,)):
-            _model(ws, folder)
+        version = folder.name.partition("+")[0]
+        if ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (version,)):
+            _model(ws, folder, version)
     found.counts["releases"] = count
 
 
@@ -314,13 +315,13 @@ VALUES ('url', :url, :host, 'stored', :id, :final_url, :fetched_at, coalesce(:ma
 """
 
 
-def _model(ws: Workspace, folder: Path) -> None:
+def _model(ws: Workspace, folder: Path, version: str) -> None:
     try:
         result = json.loads((folder / "metrics.json").read_bytes())
     except (OSError, ValueError):
         return
     keep(ws, f"models/{folder.name}")
-    row = (folder.name, folder.name, json.dumps(result | {"path": str(folder)}, ensure_ascii=False), ws.catalog.run)
+    row = (folder.name, version, json.dumps(result | {"path": str(folder)}, ensure_ascii=False), ws.catalog.run)
     with ws.catalog.tx() as db:
         db.execute("INSERT OR IGNORE INTO models (model, version, result, run) VALUES (?, ?, ?, ?)", row)
 

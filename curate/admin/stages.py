@@ -1,14 +1,17 @@
 """The stages of the pipeline with what curate.toml names: sources, gate, labelers, formats, backbone."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from curate.admin import configured
 from curate.admin.session import Session
+from curate.config import CONFIG_NAME, Config
 from curate.contracts import Source
 from curate.errors import CurateError, UsageError
-from curate.options import suggest
+from curate.options import plugin_name, suggest
 from curate.store import lost
 from curate.store.taxonomies import renamed
 from curate.store.workspace import Workspace
@@ -167,9 +170,47 @@ def evaluated(session: Session, ws: Workspace, model: str, version: str, split: 
     return evaluate(ws, Asked(model, version, split), session.engine(ws.config), labelers, ws.config.train.seed)
 
 
-def trained(session: Session, ws: Workspace, version: str) -> Mapping[str, Any]:
-    """Train on a release, with the backbone that is configured; slices are told by the labelers."""
+def trained(
+    session: Session, ws: Workspace, version: str, backbone: str | None = None, axis: str | None = None
+) -> Mapping[str, Any]:
+    """Train on a release, with the backbone that is configured, or another one: that model has a name of its own.
+
+    Slices are told by the labelers.
+    """
     from curate.train.run import train
 
+    config = ws.config
+    if backbone is not None:
+        use = plugin_name(backbone, "--backbone", session.root)
+        config = replace(config, train=replace(config.train, backbone=use))
+    parts = [axis] if axis not in (None, config.taxonomy.first.name) else []
+    parts += [Path(config.train.backbone).stem] if config.train.backbone != ws.config.train.backbone else []
+    variant = re.sub(r"[^\w.-]", "_", "+".join(map(str, parts)).replace("+", "."))
+    found = configured.backbone(config)
     labelers = configured.labelers(ws.config)
-    return train(ws, version, session.engine(ws.config), configured.backbone(ws.config), session.progress, labelers)
+    return train(ws, version, session.engine(config), found, session.progress, labelers, axis, variant)
+
+
+def predicted(session: Session, model: str, paths: Iterable[str], say: Any = None) -> dict[str, Any]:
+    """Ask a model, of this workspace or by its folder, about files; no workspace is needed for that."""
+    from curate.evaluate.bundle import load_model
+    from curate.evaluate.decide import thresholds
+    from curate.evaluate.predict import model_folder, predict
+    from curate.media.decode import Bounds
+
+    here = (session.root / CONFIG_NAME).is_file()
+    config = session.config if here else Config()
+    found = load_model(model_folder(model, session.root / "work" / "models" if here else None))
+    bounds = Bounds(config.fetch.max_pixels, 1, config.fetch.max_frames)
+    rows: list[Mapping[str, Any]] = []
+    tell = rows.append if say is None else say(found.classes)
+    of = looked_at = 0
+    for row in predict(found, session.engine(config), paths, bounds, config.fetch.max_bytes):
+        of += 1
+        looked_at += "reason" not in row
+        tell(row)
+    limits = thresholds(found.work.folder, found.said["files"])
+    return {
+        "model": found.said["model"], "classes": list(found.classes), "thresholds": asdict(limits),
+        "taken_down": found.said.get("taken_down", []), "looked_at": looked_at, "of": of, "rows": rows,
+    }  # fmt: skip

@@ -60,13 +60,15 @@ class Context:
         """Print what a verb found: one JSON object, or lines for people."""
         if self.json:
             self.answered.append(True)
-            print(
-                _UNPRINTABLE.sub(lambda c: json.dumps(c[0])[1:-1], json.dumps(dict(result), ensure_ascii=False)),
-                file=self.out,
-            )
+            self.line(result)
         elif not self.quiet:
             for line in (*headline(result), *(lines(result) if lines else _lines(worded(rest(result))))):
                 print(shown(line), file=self.out)
+
+    def line(self, result: Mapping[str, Any]) -> None:
+        """Print one JSON object on a line."""
+        text = json.dumps(dict(result), ensure_ascii=False)
+        print(_UNPRINTABLE.sub(lambda c: json.dumps(c[0])[1:-1], text), file=self.out)
 
     def fail(self, error: CurateError) -> None:
         """With `--json`, print an error as the one object, where none was printed yet."""

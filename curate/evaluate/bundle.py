@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -14,83 +14,178 @@ from curate.config import EngineConfig
 from curate.contracts import Labeler
 from curate.engine import Aside
 from curate.errors import ItemError, StoreError, UsageError
+from curate.evaluate import graph
 from curate.features.inspect import FetchedBytes
-from curate.linear import Floats, Head, Probabilities
-from curate.media.decode import Bounds, open_image, scaled
+from curate.linear import Head, Probabilities
+from curate.media import keyframes
+from curate.media.decode import Bounds, frames, load, open_image, scaled
+from curate.media.pixels import pixels
 from curate.options import Plugin
 from curate.plugins import kind_of, make, options_of, own_file_of
 from curate.store.blobs import write
+from curate.store.model_files import checked, file
 
 if TYPE_CHECKING:
-    import torch
-    from PIL import Image
+    from collections.abc import Callable
 
-WEIGHTS, RECIPE = "model.safetensors", "preprocessing.json"
-
-
+__all__ = ["Backbone", "Baseline", "Predicting", "load_model", "pixels", "save"]
+WEIGHTS, RECIPE, NETWORK = "model.safetensors", "preprocessing.json", "model.onnx"
+DECODING: Mapping[str, object] = {  # what is done before a backbone's own recipe begins, in the order of doing
+    "frame": "the first; of an animation also the middle and the last distinct one, and the least safe of the answers",
+    "scaled_decode": "JPEG: by the smallest of 1/1, 1/2, 1/4, 1/8 whose shorter side is not below shorter_side",
+    "orientation": "exif",
+    "deep": "16-bit grey: value * 255 / 65535, rounded down; 16-bit colour: the upper byte",
+    "profile": "no colour profile is applied",
+    "transparency": "on white",
+    "color": "RGB",
+    "shrink": "to shorter_side where it is larger, sides rounded: bicubic, Pillow's resize with reducing_gap=3",
+}
 _LIST = "give a list of the bytes of image files, [path.read_bytes(), ...]"
 
 
 class Backbone(Labeler, Protocol):
-    """A labeler whose column `embedding` a network computes, from pixels that are prepared as it says."""
+    """A labeler whose column `embedding` a network computes, from pixels that are prepared as its recipe says.
 
-    def module(self) -> "torch.nn.Module": ...
-    def preprocessing(self) -> dict[str, object]: ...
+    It has one of two, or both: `graph() -> bytes`, the network as an ONNX model; `module() -> torch.nn.Module`.
+    """
+
+    def preprocessing(self) -> Mapping[str, object]: ...  # `curate.media.pixels` has the keys
 
 
 def save(folder: Path, backbone: Backbone, head: Head, classes: Sequence[str]) -> None:
     """Write the network with its head, and the recipe; same head, same bytes."""
     from safetensors.numpy import save as packed
 
-    tensors = {f"backbone.{name}": tensor.numpy() for name, tensor in backbone.module().state_dict().items()}
-    write(folder / WEIGHTS, packed(tensors | {"head.weight": head.weight, "head.bias": head.bias}))
     own = {"sha256": digest} if (digest := own_file_of(backbone)) else {}
-    recipe = {
+    recipe: dict[str, Any] = {
+        **DECODING,
         **backbone.preprocessing(),
         "features": backbone.columns["embedding"],
         "output": "softmax",
+        "temperature": head.temperature,
         "labels": list(classes),
         "backbone": {"use": kind_of(backbone), "version": backbone.version, "options": options_of(backbone), **own},
     }
+    network: bytes | None = None
+    if (made := getattr(backbone, "graph", None)) is not None:
+        backbone_graph: bytes = made()
+        network = graph.assemble(backbone_graph, head, classes)
+        recipe["batch"] = "any" if graph.takes_batches(network, recipe) else 1
+    tensors = _state(backbone) if hasattr(backbone, "module") else graph.tensors(backbone_graph)
+    named = {f"backbone.{name}": one for name, one in tensors.items()} | head.tensors()
+    write(folder / WEIGHTS, packed(named))
+    if network is not None:
+        write(folder / NETWORK, network)
     write(folder / RECIPE, (json.dumps(recipe, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
 
 
-@dataclass(frozen=True)
-class Preparing:
-    """The work of making a network's input from a file's bytes."""
+def _state(backbone: Any) -> dict[str, "np.ndarray"]:
+    return {name: tensor.numpy() for name, tensor in backbone.module().state_dict().items()}
 
+
+@dataclass
+class Predicting:
+    """The work of a model: a file's bytes in, float64[k] out, of an animation the least safe of three frames'.
+
+    `backbone` is a backbone of one's own that is no ONNX graph; None where the model's own graph is all it takes.
+    """
+
+    folder: Path
+    files: Mapping[str, str]
     recipe: Mapping[str, Any]
-
-    def load(self) -> None:
-        """Nothing to load."""
+    classes: Sequence[str]
+    safe: Sequence[str]
+    backbone: Any = None
+    bounds: Bounds = field(default_factory=lambda: Bounds(min_side=1))
 
     @property
-    def most(self) -> int:
-        """Bytes of an answer."""
-        height, width = self.recipe["size"]
-        return int(4 * 3 * height * width) + 2**16
+    def plugins(self) -> bool:
+        """Whether code of a plug-in is run."""
+        return self.backbone is not None
+
+    def load(self) -> None:
+        """Open the network; raises StoreError where it is not the one that the model's other files are of."""
+        self._network: Callable[[np.ndarray], np.ndarray]
+        if self.backbone is None:
+            path = self.folder / NETWORK
+            self._network = graph.Network(path, self.files[NETWORK], self.recipe, self.classes)
+        else:
+            self._network = in_torch(self.folder, self.files, self.backbone)
 
     def fits(self, given: FetchedBytes, answer: "np.ndarray") -> bool:
-        """Whether it has the network's shape."""
-        return answer.shape == (3, *self.recipe["size"]) and answer.dtype == np.float32
+        """Whether these can be the probabilities of all classes."""
+        whole = answer.shape == (len(self.classes),) and answer.dtype == np.float64
+        return whole and bool((answer >= 0).all()) and abs(float(answer.sum()) - 1) < 1e-3
 
     def __call__(self, item: FetchedBytes) -> "np.ndarray":
-        """float32[3, height, width]; raises ItemError."""
-        return pixels(scaled(open_image(item.data, Bounds(min_side=1)), self.recipe["shorter_side"]), self.recipe)
+        """Raises ItemError for what cannot be decoded."""
+        image = open_image(item.data, self.bounds)
+        numbers = keyframes.numbers(open_image(item.data, self.bounds)) if frames(image, self.bounds) > 1 else [0]
+        found = np.array([self._frame(item.data, number) for number in numbers], dtype=np.float64)
+        if not np.isfinite(found).all():
+            raise ValueError("the network answers with what is no number")
+        risk = found[:, [name not in self.safe for name in self.classes]].sum(axis=1)
+        return np.asarray(found[risk.argmax()])
+
+    def _frame(self, data: bytes, number: int) -> "np.ndarray":
+        opened = open_image(data, self.bounds)
+        if number:
+            load(opened, number)
+        return self._network(pixels(scaled(opened, self.recipe["shorter_side"]), self.recipe))
+
+
+def in_torch(folder: Path, files: Mapping[str, str], backbone: Any) -> "Callable[[np.ndarray], np.ndarray]":
+    """The network of a model from its safetensors file, in torch: pixels float32[3, h, w] -> float64[k].
+
+    Raises StoreError where the weights are not those of the backbone's module.
+    """
+    import torch
+
+    tensors = _tensors(folder, files)
+    head, network, prefix = Head.of(tensors), backbone.module(), "backbone."
+    state = {k.removeprefix(prefix): torch.from_numpy(v.copy()) for k, v in tensors.items() if k.startswith(prefix)}
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        why = " ".join(str(error).split())[:200]
+        raise StoreError(f"{folder}: not a baseline that this curate can read (its weights: {why})") from error
+    network = network.eval()
+
+    def run(values: "np.ndarray") -> "np.ndarray":
+        with torch.inference_mode():
+            features = network(torch.from_numpy(values[None])).numpy()
+        return np.asarray(head.probabilities(features)[0])
+
+    return run
+
+
+def _tensors(folder: Path, files: Mapping[str, str]) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as unpacked
+
+    try:
+        return dict(unpacked(file(folder, WEIGHTS, files[WEIGHTS])))
+    except (SafetensorError, KeyError) as error:
+        raise StoreError(f"{folder / WEIGHTS}: not a baseline's weights ({type(error).__name__}: {error})") from error
 
 
 @dataclass(frozen=True, repr=False)
 class Baseline:
-    """A network, its head, and the classes of its outputs, in order."""
+    """A network, its head, and the classes of its outputs, in order; `said` is what `model.json` says."""
 
     classes: tuple[str, ...]
     recipe: Mapping[str, Any]
-    network: "torch.nn.Module"
-    head: Head
+    said: Mapping[str, Any]
+    work: Predicting
 
     @cached_property
-    def _prepared(self) -> "Aside[FetchedBytes, Floats]":
-        return Aside(EngineConfig(), Preparing(self.recipe))
+    def head(self) -> Head:
+        """The trained layer, which takes the backbone's features."""
+        return Head.of(_tensors(self.work.folder, self.work.files))
+
+    @cached_property
+    def _asked(self) -> "Aside[FetchedBytes, np.ndarray]":
+        return Aside(EngineConfig(), self.work)
 
     def predict(self, files: Sequence[bytes]) -> Probabilities:
         """The bytes of image files as float64[n, k].
@@ -102,72 +197,51 @@ class Baseline:
         for place, data in enumerate(files := list(files)):
             if not isinstance(data, bytes):
                 raise UsageError(f"predict: item {place} is {type(data).__name__}, not bytes; {_LIST}")
-        if not files:
-            return np.empty((0, len(self.classes)))
         found = [self._of(place, data) for place, data in enumerate(files)]
-        return self.head.probabilities(np.array(found, dtype=np.float32))
+        return np.array(found, dtype=np.float64).reshape(len(found), len(self.classes))
 
     def __repr__(self) -> str:
         return f"model of {', '.join(self.classes)} on {self.recipe['backbone']['use']}"
 
-    def _of(self, place: int, data: bytes) -> Floats:
+    def _of(self, place: int, data: bytes) -> "np.ndarray":
         try:
-            return self._features(data)
+            return self._asked(FetchedBytes(place, data))
         except ItemError as error:
             raise ItemError(error.reason, f"item {place}: {error.detail}".removesuffix(": ")) from error
 
-    def _features(self, data: bytes) -> Floats:
-        import torch
-
-        prepared = self._prepared(FetchedBytes(0, data))
-        with torch.inference_mode():
-            features = self.network(torch.from_numpy(prepared[None]))[0].numpy()
-        kind = str(self.recipe["features"]).partition("[")[0]  # the head was fitted on features of this precision
-        return np.asarray(features.astype(kind), dtype=np.float32)
-
-
-def pixels(image: "Image.Image", recipe: Mapping[str, Any]) -> Floats:
-    """The centre of an RGB picture as float32[3, height, width], prepared as the recipe says."""
-    from PIL import Image
-
-    height, width = recipe["size"]
-    edge = min(image.size) * recipe["center_crop"]
-    left, top = (image.width - edge) / 2, (image.height - edge) / 2
-    method = Image.Resampling[recipe["interpolation"].upper()]
-    middle = image.resize((width, height), method, box=(left, top, left + edge, top + edge))
-    values = (np.asarray(middle, dtype=np.float32) - np.float32(recipe["mean"])) / np.float32(recipe["std"])
-    return np.ascontiguousarray(values.transpose(2, 0, 1))
-
 
 def load_model(path: str | Path, backbone: str | Path | None = None) -> Baseline:
-    """A baseline from its folder; raises StoreError where files are missing or do not fit, UsageError for another
-    version's backbone. Nothing in the files is code.
+    """A baseline from its folder; raises StoreError where a file is missing, is not the one that `model.json` names (by
+    one bit), or does not fit, UsageError for another version's backbone. Nothing in the files is code.
 
     `backbone`: the file of a backbone of one's own (`use = "./mine.py"`), which is run; the model does not say where it
     lies, and is only read with the very file that it was made with.
     """
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as unpacked
-
     path = Path(path)
+    said = checked(path)
+    files = said["files"]
     try:
-        recipe = json.loads((path / RECIPE).read_text(encoding="utf-8"))
-        tensors = unpacked((path / WEIGHTS).read_bytes())
-        network = _backbone(recipe["backbone"], backbone).module()
-        prefix = "backbone."
-        state = {k.removeprefix(prefix): torch.from_numpy(v.copy()) for k, v in tensors.items() if k.startswith(prefix)}
-        network.load_state_dict(state)
-        head = Head(tensors["head.weight"], tensors["head.bias"], 0, "")
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        recipe = json.loads(file(path, RECIPE, files[RECIPE]))
+        classes, safe = tuple(recipe["labels"]), tuple(said["safe"])
+        named = recipe["backbone"]
+        whole = classes == tuple(said["classes"]) and {"use", "version", "options"} <= named.keys()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
             f"{path}: not a baseline that this curate can read ({type(error).__name__}: {error})"
         ) from error
-    return Baseline(tuple(recipe["labels"]), recipe, network.eval(), head)
+    if not whole or WEIGHTS not in files:
+        raise StoreError(f"{path}: not a baseline that this curate can read (its files are not of one model)")
+    mine = _backbone(named, backbone, NETWORK in files)
+    work = Predicting(path, files, recipe, classes, safe, mine)
+    work.load()  # what is wrong with the files is said now
+    return Baseline(classes, recipe, said, Predicting(path, files, recipe, classes, safe, mine))
 
 
-def _backbone(said: Mapping[str, Any], file: str | Path | None) -> Backbone:
+def _backbone(said: Mapping[str, Any], file: str | Path | None, graphed: bool) -> Any:
+    """The backbone that has to be run; None where the model's own graph is all it takes."""
     name, wanted = said["use"], said.get("sha256")
+    if graphed and file is None:
+        return None
     if wanted is not None and file is None:
         raise UsageError(
             f"backbone {name}: a file of one's own, {name}.py (sha256 {wanted[:12]}...): say where it lies,"
@@ -176,7 +250,7 @@ def _backbone(said: Mapping[str, Any], file: str | Path | None) -> Backbone:
     if wanted is None and file is not None:
         raise UsageError(f"backbone {name}: no file of one's own; leave `backbone` out")
     use = name if file is None else str(Path(file).absolute())
-    backbone: Backbone = make("labelers", Plugin(use, said["options"], "backbone"), "labeler")
+    backbone = make("labelers", Plugin(use, said["options"], "backbone"), "labeler")
     if wanted is not None and wanted != own_file_of(backbone):
         raise UsageError(
             f"backbone {name}: {file} is not the file that the model was made with (sha256 {wanted[:12]}...)"
@@ -186,4 +260,4 @@ def _backbone(said: Mapping[str, Any], file: str | Path | None) -> Backbone:
             f"backbone {name}: the model was made with its version {said['version']}, this one is {backbone.version};"
             " train anew"
         )
-    return backbone
+    return None if graphed else backbone

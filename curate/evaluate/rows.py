@@ -9,10 +9,10 @@ import numpy as np
 
 from curate.errors import UsageError
 from curate.features.scores import read
-from curate.label.final import accused
+from curate.label.final import accused, labels
 from curate.linear import Examples, Floats, Head, Ints, Probabilities
 from curate.options import suggest
-from curate.records import Manifest
+from curate.records import Axis, Manifest
 from curate.release.reader import load
 from curate.stats.metrics import Predictions
 from curate.store import holds
@@ -76,13 +76,41 @@ def released(ws: "Workspace", version: str) -> Manifest:
     return load(ws.work / "releases" / version, known[version])
 
 
-def usable(ws: "Workspace", release: Manifest, split: str, classes: Sequence[str]) -> Rows:
+def usable(ws: "Workspace", release: Manifest, split: str, classes: Sequence[str], axis: Axis | None = None) -> Rows:
     """A split without what is held back, and without what the rule of `curate.label.flags` lets pass no more: a release
-    is frozen, and more may be known by now."""
-    whole = release.rows[split]
+    is frozen, and more may be known by now. By its labels on an axis (None: the first)."""
+    whole = on_axis(ws, release, split, axis)
     rows = _without(whole, holds.held(ws.catalog))
-    kept = _obeying(ws, rows)
+    kept = _obeying(ws, rows, axis or ws.config.taxonomy.first)
     return Rows(kept, classes, len(whole) - len(rows), len(rows) - len(kept))
+
+
+def on_axis(ws: "Workspace", release: Manifest, split: str, axis: Axis | None = None) -> "pa.Table":
+    """A release's rows by their labels on an axis (None: the first), those without one left out.
+
+    Of a further axis a release has the label alone: who gave it, and what it weighs, is what is known now of a label
+    that has not changed since; any other weighs 1, as a machine's.
+    """
+    rows = release.rows[split]
+    if axis is None or axis.name == release.header["taxonomy"]["axes"][0]["name"]:
+        return rows
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = rows.filter(pc.is_valid(rows.column(f"label_{axis.name}")))
+    known = labels(ws, axis).by_sample
+    pairs = zip(rows.column("id").to_pylist(), rows.column(f"label_{axis.name}").to_pylist(), strict=True)
+    said = [(one, known.get(sample)) for sample, one in pairs]
+    same = [found if found is not None and found.name == one else None for one, found in said]
+    columns = {
+        "label": pa.array([one for one, _ in said], pa.string()),
+        "weight": pa.array([1.0 if one is None else one.weight for one in same], pa.float64()),
+        "label_source": pa.array(["weak" if one is None else one.source for one in same], pa.string()),
+        "human_n": pa.array([0 if one is None else one.human_n for one in same], pa.int64()),
+    }
+    for name, values in columns.items():
+        rows = rows.set_column(rows.column_names.index(name), name, values)
+    return rows
 
 
 def _without(rows: "pa.Table", held: set[str]) -> "pa.Table":
@@ -90,8 +118,7 @@ def _without(rows: "pa.Table", held: set[str]) -> "pa.Table":
     return _kept(rows, [one not in held for one in rows.column("id").to_pylist()])
 
 
-def _obeying(ws: "Workspace", rows: "pa.Table") -> "pa.Table":
-    axis = ws.config.taxonomy.first
+def _obeying(ws: "Workspace", rows: "pa.Table", axis: Axis) -> "pa.Table":
     bad = accused(ws, axis)
     columns = (rows.column(name).to_pylist() for name in ("id", "label", "human_n"))
     return _kept(

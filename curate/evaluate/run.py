@@ -18,12 +18,13 @@ from curate.evaluate.compare import Ground, side_by_side
 from curate.evaluate.contenders import Contender, of_csv, of_head, of_labeler
 from curate.evaluate.pictures import asked
 from curate.evaluate.rows import Rows, released, usable
-from curate.linear import Head
+from curate.linear import HEAD, Head
 from curate.options import plugin, suggest
 from curate.plugins import make, name_of
 from curate.records import SPLITS, Axis
 from curate.stats.coverage import Coverage
 from curate.stats.metrics import Predictions
+from curate.store.model_files import checked, file
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
@@ -158,9 +159,11 @@ def _of_folder(ws: "Workspace", folder: Path, name: str, axis: Axis, rows: Rows,
     from safetensors import SafetensorError, safe_open
 
     try:
-        recipe = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
-        with safe_open(folder / WEIGHTS, framework="numpy") as file:
-            head = Head(file.get_tensor("head.weight"), file.get_tensor("head.bias"), 0, "")
+        package = checked(folder)
+        files = package["files"]
+        recipe = json.loads(file(folder, RECIPE, files[RECIPE]))
+        with safe_open(folder / WEIGHTS, framework="numpy") as weights:
+            head = Head.of({one: weights.get_tensor(one) for one in HEAD})
         said = recipe["backbone"]
         table = {"use": said["use"], **said["options"]}
         classes = recipe["labels"]
@@ -168,6 +171,8 @@ def _of_folder(ws: "Workspace", folder: Path, name: str, axis: Axis, rows: Rows,
         raise StoreError(
             f"{folder}: not a baseline that this curate can read ({type(error).__name__}: {error})"
         ) from error
+    if package["axis"] != axis.name:
+        raise UsageError(f"{folder}: a model of axis {package['axis']}; figures here are of axis {axis.name}")
     if "sha256" in said:
         raise UsageError(f"{folder}: its backbone is a file of one's own; `curate train` measures it")
     backbone = make("labelers", plugin(table, "backbone", folder), "labeler")

@@ -6,7 +6,7 @@ each time.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +42,11 @@ class Computed:
 
 
 def compute(
-    ws: Workspace, engine: Engine, labelers: Sequence[Labeler], progress: Progress, what: str = "score"
-) -> Computed:
-    """Make sure that each labeler's table has a row for every sample that is not held; whole parts are left alone.
+    ws: Workspace, engine: Engine, labelers: Sequence[Labeler], progress: Progress, what: str = "score",
+    only: Collection[str] | None = None,
+) -> Computed:  # fmt: skip
+    """Make sure that each labeler's table has a row for every sample that is not held (`only` for these, where they are
+    named); whole parts are left alone.
 
     A sample that cannot be decoded, or kills its worker, gets a row of NaN and is named on a warning; the former is
     tried again the next time. Raises UsageError for two labelers of one name, CurateError where workers die whatever
@@ -53,7 +55,7 @@ def compute(
     pixels = {name: labeler for name, labeler in by_name(labelers).items() if labeler.needs.side}
     for labeler in pixels.values():
         over_frames(labeler)  # what it says is checked before anything is read
-    tasks, rebuilt = _missing(ws, pixels)
+    tasks, rebuilt = _missing(ws, pixels, only)
     work = Scoring(pixels, ws.blobs, Bounds(max_pixels=ws.config.fetch.max_pixels, min_side=1))
     failed: dict[str, str] = {}
     with progress.stage(what, sum(len(task.samples) for task in tasks)) as step:
@@ -157,11 +159,16 @@ def samples(ws: Workspace, ids: Sequence[str] | None = None) -> dict[str, Sample
 # -- what is missing, and getting it ---------------------------------------------------------------------------------
 
 
-def _missing(ws: Workspace, labelers: Mapping[str, Labeler]) -> tuple[list[Task], list[str]]:
+def _missing(
+    ws: Workspace, labelers: Mapping[str, Labeler], only: Collection[str] | None
+) -> tuple[list[Task], list[str]]:
     """A task for each shard that some labeler's table lacks or covers in part, and for those of its samples that could
     not be decoded the last time; the corrupt parts, removed and named."""
-    held = holds.held(ws.catalog)
-    shards = {shard: [one for one in ids if one not in held] for shard, ids in assign(ws.catalog).items()}
+    held, asked = holds.held(ws.catalog), None if only is None else frozenset(only)
+    shards = {
+        shard: [one for one in ids if one not in held and (asked is None or one in asked)]
+        for shard, ids in assign(ws.catalog).items()
+    }
     lacking = {shard: list(labelers) for shard, ids in shards.items() if ids}
     rebuilt = []
     again: dict[tuple[int, tuple[str, ...]], list[str]] = {}  # a shard and those of its samples, the labelers

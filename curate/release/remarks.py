@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HOSTS = 20_000  # rows that hosts are asked of, the same ones every time
 TEST = 20_000  # test rows that are held against train by their embeddings, at most
-PRODUCTS = 10**12  # and multiplications: half a minute on two cores
+PRODUCTS = 10**12  # and multiplications
 TOP = 20  # pairs that are named
 BIN = 0.05  # of the histogram of cosines
 SCALE = 4000  # a vector of unit length in whole numbers: sums below 2^24, which float32 has exactly, in any order

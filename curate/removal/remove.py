@@ -28,6 +28,7 @@ from curate.removal.erase import count, erase, group_name
 from curate.store.blobs import disk, sync, write
 from curate.store.catalog import PAGE, now
 from curate.store.file_digests import keep
+from curate.store.model_files import withdraw
 from curate.store.tables import Table
 from curate.store.tombstones import LISTED
 
@@ -144,7 +145,7 @@ def _plan(ws: "Workspace", receipt: Receipt, ids: Sequence[str], candidates: Seq
 
 def _trained(catalog: "Catalog", releases: Collection[str]) -> list[str]:
     """The models that were trained on one of these releases."""
-    return [row[0] for row in catalog.all("SELECT model FROM models ORDER BY 1") if row[0] in releases]
+    return [row[0] for row in catalog.all("SELECT model, version FROM models ORDER BY 1") if row[1] in releases]
 
 
 def _with_frames(catalog: "Catalog", ids: Sequence[str]) -> list[str]:
@@ -238,6 +239,9 @@ def _finish(ws: "Workspace", plan: Plan) -> Receipt:
     _derived(ws)
     done = redact.redact(ws, plan.receipt.releases, _redaction(ws, plan))
     receipt = plan.receipt
+    for model in _trained(ws.catalog, receipt.releases):
+        if withdraw(ws.work / "models" / model, receipt.receipt):
+            keep(ws, f"models/{model}")
     with ws.catalog.tx() as db:
         erase(ws, db, plan.candidates)
         db.execute("DELETE FROM removing WHERE receipt IS ?", (receipt.receipt,))

@@ -4,91 +4,132 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from curate import __version__
 from curate.config import TrainConfig
 from curate.contracts import Engine, Labeler
 from curate.errors import CurateError, UsageError
 from curate.evaluate import compare, figures, robustness, thresholds
 from curate.evaluate.account import Fitted, account
 from curate.evaluate.bundle import Backbone, save
-from curate.evaluate.rows import Featured, released, usable
+from curate.evaluate.rows import Featured, on_axis, released, usable
 from curate.features import devices
 from curate.features.scores import compute
 from curate.label.estimate.beside import beside
-from curate.linear import Head, fit
+from curate.linear import Examples, Head, fit
+from curate.plugins import kind_of
 from curate.records import SPLITS, Axis, Manifest
+from curate.release.reader import HEADER
 from curate.stats.calibration import temperature
 from curate.stats.coverage import Coverage
 from curate.store import eligibility
 from curate.store.blobs import disk, write
-from curate.store.file_digests import forget, keep
+from curate.store.file_digests import digest, forget, keep
 from curate.store.folders import aside
+from curate.store.model_files import CARD, seal
+from curate.train.card import card
+from curate.train.lesson import axis_of, taught
 
 if TYPE_CHECKING:
     from curate.progress import Progress
     from curate.store.workspace import Workspace
 
-METRICS = "metrics.json"
+METRICS, LOG = "metrics.json", "log.csv"
+SCARCE = 10  # rows of a class in train, below which it is said that they are few
 FEW = 50  # groups of val, below which no temperature is fitted to them
 
 
 def train(
     ws: "Workspace", version: str, engine: Engine, backbone: Backbone, progress: "Progress",
-    labelers: Sequence[Labeler] = (),
+    labelers: Sequence[Labeler] = (), axis: str | None = None, variant: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Fit a linear head on the frozen features of the train split, stop by val, and say what it is worth on test.
 
-    `labelers`: what else there is to say of pictures, for slices. Test rows are looked at once, at the end; rows that
-    are held back since, or have since been declared or flagged not safe while no person called them safe, are not
-    looked at. Same release, same files to the byte. Raises UsageError for a release that is not there, or whose train
-    split holds one class.
+    `labelers`: what else there is to say of pictures, for slices; `axis`: whose labels are learnt (None: the first's);
+    `variant`: what the model is called beside its release's version. Test rows are looked at once, at the end; rows
+    that are held back since, or have since been declared or flagged not safe while no person called them safe, are not
+    looked at. Same release, same files to the byte. Raises UsageError for a release or an axis that is not there, or a
+    train split that holds one class.
     """
     started = time.monotonic()
     release = released(ws, version)
-    classes = _classes(release)
+    own = axis_of(ws, release, axis)
+    classes = _classes(ws, release, own)
+    name = f"{version}+{variant}" if variant else version
     compute(ws, engine, [backbone], progress, "embed")
-    with progress.stage("train", 3) as step, disk():
-        parts = {split: Featured.of(ws, backbone, usable(ws, release, split, classes)) for split in SPLITS}
-        step()
+    with disk():
+        parts = {split: Featured.of(ws, backbone, usable(ws, release, split, classes, own)) for split in SPLITS}
         _check_train(ws, release, parts["train"])
-        device, options, axis = devices.found(ws.config.engine.device), ws.config.train, _axis(release)
-        fitted = _fitted(parts, axis, options, device)
+    lesson = taught(ws, own, parts["train"], backbone, engine, progress)
+    with progress.stage("train", 2) as step, disk():
+        device, options = devices.found(ws.config.engine.device), ws.config.train
+        fitted = _fitted(parts, lesson, own, options, device)
         step()
         result = _result(release, parts, fitted) | account(
-            ws, engine, backbone, parts, fitted.heads, axis, labelers, options
+            ws, engine, backbone, parts, fitted.heads, own, labelers, options
         )
-        with aside(ws.work / "models", version) as folder:
-            save(folder, backbone, fitted.heads.head, classes)
-            for name, said in ((METRICS, result), (thresholds.FILE, result["thresholds"])):
-                write(folder / name, (json.dumps(said, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
-            forget(ws, f"models/{version}")  # last: whatever fails before leaves the model that was there
+        result |= {"model": name, "axis": own.name, "backbone": kind_of(backbone), "few": _few(parts["train"])}
+        with aside(ws.work / "models", name) as folder:
+            _write(folder, release, own, backbone, fitted.heads.head, result)
+            forget(ws, f"models/{name}")  # last: whatever fails before leaves the model that was there
         step()
-    keep(ws, f"models/{version}")
-    audit = beside(ws, ws.config.taxonomy.first)  # not in the model's files, which follow from the release alone
-    result |= {"path": str(ws.work / "models" / version), "audit": audit}
+    keep(ws, f"models/{name}")
+    audit = beside(ws, own)  # not in the model's files, which follow from the release alone
+    result |= {"path": str(ws.work / "models" / name), "audit": audit}
     with ws.catalog.tx() as db:
-        row = (version, version, json.dumps(result, ensure_ascii=False), ws.catalog.run)
+        row = (name, version, json.dumps(result, ensure_ascii=False), ws.catalog.run)
         db.execute("INSERT OR REPLACE INTO models (model, version, result, run) VALUES (?, ?, ?, ?)", row)
     return result | {"seconds": round(time.monotonic() - started, 2)}
 
 
-def _axis(release: Manifest) -> Axis:
-    """The axis that a release is labelled on."""
-    said = release.header["taxonomy"]["axes"][0]
-    return Axis(said["name"], *(tuple(said[name]) for name in ("classes", "safe", "borderline")))
+def _write(
+    folder: Path, release: Manifest, axis: Axis, backbone: Backbone, head: Head, result: Mapping[str, Any]
+) -> None:
+    """Every file of a model, the one that has the digests of the others last."""
+    classes = result["classes"]
+    save(folder, backbone, head, classes)
+    for name, said in ((METRICS, result), (thresholds.FILE, result["thresholds"])):
+        write(folder / name, (json.dumps(said, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    write(folder / LOG, "".join(["epoch,train_loss,val_loss,kept\n", *_log(head)]).encode())
+    facts = {
+        "model": result["model"],
+        "release": {"version": release.version, "sha256": digest(release.path / HEADER)},
+        "axis": axis.name,
+        "classes": classes,
+        "safe": [one for one in classes if one in axis.safe],
+        "borderline": [one for one in classes if one in axis.borderline],
+        "backbone": result["backbone"],
+        "tool": f"curate-media {__version__}",
+    }
+    write(folder / CARD, card(facts, result, release.header).encode())
+    seal(folder, facts)
 
 
-def _classes(release: Manifest) -> list[str]:
-    """The classes of the release, in the taxonomy's order."""
-    there = {name for counted in release.header["counts"].values() for name in counted}
-    if len(release.header["counts"]["train"]) < 2:
+def _log(head: Head) -> Iterator[str]:
+    """A line an epoch."""
+    for epoch, before, after in head.log:
+        val = "" if np.isnan(after) else f"{after:.9g}"
+        yield f"{epoch},{before:.9g},{val},{'yes' if epoch == head.epochs else ''}\n"
+
+
+def _few(train: Featured) -> dict[str, int]:
+    """The classes of which train has fewer than SCARCE rows, and how many."""
+    counts = np.bincount(train.rows.truth[train.known], minlength=len(train.rows.classes)).tolist()
+    return {name: n for name, n in zip(train.rows.classes, counts, strict=True) if n < SCARCE}
+
+
+def _classes(ws: "Workspace", release: Manifest, axis: Axis) -> list[str]:
+    """The classes of the release on an axis, in the taxonomy's order."""
+    there = {split: set(on_axis(ws, release, split, axis).column("label").to_pylist()) for split in SPLITS}
+    if len(there["train"]) < 2:
         raise UsageError(
             f"release {release.version}: its train split holds fewer than two classes; nothing to tell apart"
         )
-    return [name for name in release.header["taxonomy"]["axes"][0]["classes"] if name in there]
+    return [name for name in axis.classes if any(name in one for one in there.values())]
 
 
 def _check_train(ws: "Workspace", release: Manifest, part: Featured) -> None:
@@ -109,12 +150,15 @@ def _check_train(ws: "Workspace", release: Manifest, part: Featured) -> None:
     raise UsageError(f"{left}{kept}; nothing to tell apart")
 
 
-def _fitted(parts: Mapping[str, Featured], axis: Axis, options: TrainConfig, device: str) -> "_Fitted":
-    """The model's head, and those that stand beside it; rows of val that thresholds are promised by teach none."""
+def _fitted(
+    parts: Mapping[str, Featured], lesson: Examples, axis: Axis, options: TrainConfig, device: str
+) -> "_Fitted":
+    """The model's head, of what train teaches, and those that stand beside it; rows of val that thresholds are promised
+    by teach none."""
     train, val = parts["train"], parts["val"]
     promised = thresholds.held_out(val.rows, axis.safe, axis.borderline, options.guarantee)
     k, stop = len(train.rows.classes), val.examples(~promised)
-    head, people = fit(train.examples(), stop, k, options, device), None
+    head, people = fit(lesson, stop, k, options, device), None
     if (
         len(set(train.rows.truth[train.known][train.rows.human[train.known]].tolist())) > 1
         and not train.rows.human.all()
@@ -142,8 +186,7 @@ def _tempered(head: Head, val: Featured, which: np.ndarray) -> tuple[Head, float
         why = f"val has {groups} groups, fewer than {FEW}" if groups < FEW else "val holds no error"
         return head, 1.0, f"not fitted: {why}"
     found = temperature(said.truth[said.read], said.probabilities[said.read])
-    weight, bias = ((one / found).astype(np.float32) for one in (head.weight, head.bias))
-    return replace(head, weight=weight, bias=bias), found, "val"
+    return replace(head, temperature=float(np.float32(found))), found, "val"
 
 
 def _coverage(parts: Mapping[str, Featured]) -> dict[str, Any]:
@@ -193,5 +236,7 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
     for what in ("skipped", "contradicted", "held"):
         if any(result[what].values()):
             yield f"{what}: {', '.join(f'{n} {split}' for split, n in result[what].items() if n)}"
+    for name, n in result.get("few", {}).items():
+        yield f"few: train has {n} rows of {name}: what the model says of that class is not to be relied on"
     yield f"the labels, as audited: {result['audit']['said']}"
     yield f"path: {result['path']}"

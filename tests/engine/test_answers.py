@@ -25,7 +25,7 @@ from curate.engine import _answers
 from curate.engine._each import All
 from curate.engine.pool import Pool
 from curate.errors import CurateError, ItemError, UsageError, plain
-from curate.evaluate.bundle import Preparing
+from curate.evaluate.bundle import Predicting
 from curate.features.blobwork import Making
 from curate.features.hashes import Found, Hashing
 from curate.features.inspect import FetchedBytes, Inspect, digests
@@ -41,7 +41,6 @@ from tests.support.pictures import encode, texture
 DATA = encode(texture(1))
 ARRIVAL = FetchedBytes(0, DATA, digests(DATA))
 HERE = Path()
-RECIPE = {"size": (8, 8), "shorter_side": 8, "mean": [0, 0, 0], "std": [1, 1, 1]}
 OURS = {"All", "_Run", "_Ask"}  # a chunk of another work; what runs in this process alone
 
 
@@ -156,8 +155,9 @@ CASES: list[tuple[Any, Any, list[Any], list[Any]]] = [
         (JPEG, "text/html"), (JPEG, "image/svg+xml"), (b"<script>", "image/jpeg"), (PNG, "image/webp"),
     ]),
     (Obscuring(), ARRIVAL, [PNG], [JPEG, b""]),
-    (Preparing(RECIPE), ARRIVAL, [np.zeros((3, 8, 8), np.float32)], [
-        np.zeros((3, 8, 9), np.float32), np.zeros((3, 8, 8)), np.zeros((0,), np.float32),
+    (Predicting(Path(), {}, {}, "abc", "a"), ARRIVAL, [np.array([0.2, 0.3, 0.5])], [
+        np.array([0.5, 0.5]), np.array([0.2, 0.3, 0.5], np.float32), np.array([0.5, 0.5, 0.5]),
+        np.array([1.5, -0.5, 0]), np.array([np.nan, 0, 1]), np.array([[0.2, 0.3, 0.5]]),
     ]),
     (SCORING, TASK, [SCORES, Scores(SCORES.columns, {"a" * 64: "it is no picture"})], [
         Scores({}), columns(x=np.zeros(3, np.float32)), columns(x=np.zeros(2)), columns(y=np.zeros(2, np.float32)),

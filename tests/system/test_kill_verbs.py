@@ -39,6 +39,7 @@ path = "images"
 label_from = "folder"
 [train]
 epochs = 3
+augment = ["flip", "jpeg"]
 [[labelers]]
 use = "declared"
 """
@@ -168,6 +169,7 @@ def state(root: Path) -> dict[str, object]:
         found["acknowledged"] = ws.catalog.scalar("SELECT count(*) FROM incidents WHERE acknowledged_at IS NOT NULL")
         found["withheld"] = Counter(row[0] for row in ws.catalog.all("SELECT reason FROM withheld"))
         found["models"] = [row[0] for row in ws.catalog.all("SELECT model FROM models")]
+        found["trained"] = {p.name: sha256(p.read_bytes()).hexdigest() for p in (ws.work / "models").glob("[!.]*/*")}
         found["unfinished"] = ws.catalog.scalar("SELECT count(*) FROM removals WHERE state != 'done'")
         found["page"] = (root / "report.html").exists()
         return found

@@ -25,6 +25,7 @@ from curate.options import Plugin
 from curate.plugins import fingerprint_of, make
 from curate.release.export import export
 from curate.release.reader import load
+from curate.store.model_files import reseal
 from curate.store.workspace import Workspace
 from curate.train.run import lines, train
 from labelers.efficientnet_lite0 import EfficientnetLite0
@@ -112,6 +113,9 @@ def test_it_says_what_it_found(done: tuple[Workspace, dict[str, Any]]) -> None:
     assert (row["model"], row["version"]) == ("1.0.0", "1.0.0")
     assert json.loads(row["result"])["test"]["n"] == 8
     assert {p.name for p in Path(result["path"]).iterdir()} == {
+        "card.md",
+        "log.csv",
+        "model.json",
         "model.safetensors",
         "preprocessing.json",
         "metrics.json",
@@ -248,17 +252,20 @@ def test_saved_and_loaded_the_real_backbone_says_the_same(tmp_path: Path) -> Non
 
 
 def test_files_that_are_no_model_are_refused(done: tuple[Workspace, dict[str, Any]], tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="not a baseline"):
-        load_model(tmp_path)
+    for folder in (tmp_path, tmp_path / "gone"):
+        with pytest.raises(StoreError, match="not a baseline"):
+            load_model(folder)
     tiny = shutil.copytree(done[1]["path"], tmp_path / "tiny")
     recipe = json.loads((tiny / "preprocessing.json").read_text())
     said = {"use": "efficientnet_lite0", "version": EfficientnetLite0.version, "options": {}}
     for change, error in ((said, StoreError), (said | {"version": 0}, UsageError), (said | {"use": "os"}, UsageError)):
         (tiny / "preprocessing.json").write_text(json.dumps(recipe | {"backbone": change}))
+        reseal(tiny)
         with pytest.raises(error):
             load_model(tiny)
     (tiny / "preprocessing.json").write_text(json.dumps(recipe | {"backbone": said}))
     (tiny / "model.safetensors").write_bytes(b"\x80\x04cos\nsystem\n")
+    reseal(tiny)
     with pytest.raises(StoreError, match="not a baseline"):
         load_model(tiny)
 
@@ -341,7 +348,7 @@ def test_rows_that_are_held_since_are_not_looked_at(tmp_path: Path) -> None:
     assert held not in scored.column("id").to_pylist()
 
 
-@pytest.mark.parametrize("name", ["open_nsfw", "declared", "drawing"])
+@pytest.mark.parametrize("name", ["skin", "declared", "drawing"])
 def test_a_backbone_without_vectors_is_refused_before_anything_else(name: str) -> None:
     with pytest.raises(UsageError, match=f"no vectors from '{name}'; there are: .*efficientnet_lite0"):
         configured.backbone(Config(train=TrainConfig(backbone=name)))
@@ -361,3 +368,15 @@ def test_what_is_held_back_is_no_lack_of_classes(tmp_path: Path) -> None:
     with pytest.raises(CurateError, match=r"24 of 24 rows of its train split are held back: .*`curate fetch`"):
         trained(ws)
     ws.close()
+
+
+def test_each_network_can_be_a_backbone() -> None:
+    """Also where its table says that no features are wanted of it; one without any says what is lacking."""
+    tables = (Plugin("nsfwjs", {"embedding": False}, "labelers"), Plugin("open_nsfw", {}, "labelers"))
+    for name, size in (("nsfwjs", 1792), ("open_nsfw", 1024), ("efficientnet_lite0", 1280)):
+        config = Config(train=TrainConfig(backbone=name), labelers=tables)
+        assert configured.backbone(config).columns["embedding"] == f"float16[{size}]"
+    assert configured.labelers(config)[0].columns.keys() == {"drawings", "hentai", "neutral", "porn", "sexy"}
+    own = Plugin("onnx", {"path": "/a.onnx", "sha256": "", "outputs": ["a", "b"]}, "labelers")
+    with pytest.raises(UsageError, match="embedding and embedding_size"):
+        configured.backbone(Config(train=TrainConfig(backbone="onnx"), labelers=(own,)))

@@ -94,6 +94,8 @@ def _chosen(ws: Workspace, axis: Axis, rows: Sequence[Any], queue: str | None, j
 
 def _read(ws: Workspace, axis: Axis, row: Any, said: Mapping[str, Mapping[str, str]]) -> Drawn:
     detail = json.loads(row["detail"])
+    if not detail.get("frame"):
+        raise UsageError(f"queue {row['queue']}: it does not say what it was drawn from; draw another one (--again)")
     there = ws.catalog.all("SELECT * FROM queue_items WHERE queue = ? ORDER BY sample", (row["queue"],))
     sizes, counts = _strata(row["queue"], detail, there)
     names = sorted(counts)
