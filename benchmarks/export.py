@@ -20,6 +20,7 @@ from benchmarks.corpus import CORPORA, corpus
 from curate.engine.pool import Pool
 from curate.options import Plugin
 from curate.plugins import make
+from curate.records import SPLITS
 from curate.release.export import export, export_also
 from curate.removal.takedown import takedown
 from curate.store.folders import aside
@@ -54,8 +55,8 @@ def copied(items: list[Item], blobs: Path, root: Path) -> None:
 
 def measured(name: str, count: int, root: Path) -> None:
     """Print one corpus's figures."""
-    files = [path.read_bytes() for path in corpus(name, count)]
-    items = [Item(f"{n}", data=with_exif(data) if n % 2 else data) for n, data in enumerate(files)]
+    files = list(dict.fromkeys(path.read_bytes() for path in corpus(name, count)))
+    items = [Item(f"{n}", SPLITS[n % 3], data=with_exif(data) if n % 2 else data) for n, data in enumerate(files)]
     ws = stocked(root, items)
     ws.blobs.put((one.id, one.content) for one in items)
     size = sum(len(one.content) for one in items)
@@ -63,7 +64,7 @@ def measured(name: str, count: int, root: Path) -> None:
     export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
     copy = min(timed(lambda: copied(items, ws.blobs.root, root / "bare")) for _ in range(3))
     hashing = timed(lambda: [hashlib.sha256(one.content).digest() for one in items])
-    print(f"{name}: {count} files, {size / 2**20:.0f} MiB, load {os.getloadavg()[0]:.1f}", flush=True)
+    print(f"{name}: {len(items)} files, {size / 2**20:.0f} MiB, load {os.getloadavg()[0]:.1f}", flush=True)
     print(f"  bare copy    {copy:6.2f} s (to hash them once, one thread: {hashing:.2f} s)", flush=True)
     for one in MEDIA:
         write = {one: make("manifests", Plugin(one), "format")}
@@ -76,10 +77,10 @@ def measured(name: str, count: int, root: Path) -> None:
         first, best = times[0], min(times[1:])
         print(f"  {one:<12} {best:6.2f} s, {copy / best:.2f} of the copy's speed; first {first:.2f} s", flush=True)
     export_also(ws, "1.0.0", {one: make("manifests", Plugin(one), "format") for one in MEDIA}, QUIET, SCREENED, Pool())
-    for item in (items[count // 3], items[count // 2]):
+    for item in (items[len(items) // 3], items[len(items) // 2]):
         seconds = timed(lambda: takedown(ws, item.id, "benchmark"))  # noqa: B023
         print(
-            f"  takedown of one of {count}, from {len(FORMATS | dict.fromkeys(MEDIA))} formats: {seconds:.2f} s",
+            f"  takedown of one of {len(items)}, from {len(FORMATS | dict.fromkeys(MEDIA))} formats: {seconds:.2f} s",
             flush=True,
         )
     ws.close()
@@ -89,9 +90,10 @@ def main() -> None:
     """Measure each corpus in a folder of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=3000)
+    parser.add_argument("--corpus", action="append", choices=CORPORA)
     parser.add_argument("--folder", type=Path, help="where workspaces are made (default: the temporary folder)")
     options = parser.parse_args()
-    for name in CORPORA:
+    for name in options.corpus or CORPORA:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             measured(name, options.count, Path(folder) / "w")
 
