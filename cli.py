@@ -53,10 +53,10 @@ if TYPE_CHECKING:
     pass
 
 for _command in (
-    admin.init, admin.new, fetch.fetch, dedupe.dedupe, label.label, functions.functions, taxonomy.relabel, people.queue,
-    review.review, people.adjudicate, estimate.estimate, release.export, release.diff, train.train, predict.predict,
-    run.run, check.check, admin.status, report.report, admin.log, screening.quarantine, takedown.takedown,
-    release.share, verify.verify, admin.doctor, demo.demo,
+    admin.init, admin.new, fetch.fetch, dedupe.dedupe, label.label, functions.functions, taxonomy.relabel,
+    people.queue, review.review, people.adjudicate, estimate.estimate, release.export, release.diff, release.hydrate,
+    train.train, predict.predict, run.run, check.check, admin.status, report.report, admin.log, screening.quarantine,
+    takedown.takedown, release.share, verify.verify, admin.doctor, demo.demo,
 ):  # fmt: skip
     app.command()(_command)
 app.command("eval")(evaluate.evaluate)

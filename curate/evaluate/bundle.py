@@ -28,6 +28,8 @@ from curate.store.model_files import checked, file
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from PIL import Image
+
 __all__ = ["Backbone", "Baseline", "Predicting", "load_model", "pixels", "save"]
 WEIGHTS, RECIPE, NETWORK = "model.safetensors", "preprocessing.json", "model.onnx"
 DECODING: Mapping[str, object] = {  # what is done before a backbone's own recipe begins, in the order of doing
@@ -120,17 +122,23 @@ class Predicting:
     def __call__(self, item: FetchedBytes) -> "np.ndarray":
         """Raises ItemError for what cannot be decoded."""
         image = open_image(item.data, self.bounds)
-        numbers = keyframes.numbers(open_image(item.data, self.bounds)) if frames(image, self.bounds) > 1 else [0]
-        found = np.array([self._frame(item.data, number) for number in numbers], dtype=np.float64)
+        if frames(image, self.bounds) == 1:
+            shown = [image]
+        else:
+            shown = [self._frame(item.data, number) for number in keyframes.numbers(image)]
+        found = np.array([self._said(one) for one in shown], dtype=np.float64)
         if not np.isfinite(found).all():
             raise ValueError("the network answers with what is no number")
         risk = found[:, [name not in self.safe for name in self.classes]].sum(axis=1)
         return np.asarray(found[risk.argmax()])
 
-    def _frame(self, data: bytes, number: int) -> "np.ndarray":
+    def _frame(self, data: bytes, number: int) -> "Image.Image":
         opened = open_image(data, self.bounds)
         if number:
             load(opened, number)
+        return opened
+
+    def _said(self, opened: "Image.Image") -> "np.ndarray":
         return self._network(pixels(scaled(opened, self.recipe["shorter_side"]), self.recipe))
 
 

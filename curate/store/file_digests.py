@@ -23,6 +23,12 @@ def keep(ws: "Workspace", *folders: str) -> None:
             db.executemany("INSERT INTO files VALUES (?, ?, ?)", ((*one, ws.catalog.run) for one in files.items()))
 
 
+def keep_file(ws: "Workspace", path: str) -> None:
+    """Remember one file (below `work/`) as it is now."""
+    with ws.catalog.tx() as db:
+        db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (path, digest(ws.work / path), ws.catalog.run))
+
+
 def remember(ws: "Workspace", folder: str, digests: Mapping[str, str]) -> None:
     """The same of one folder, where the digest of each file in it is known by its name there."""
     with ws.catalog.tx() as db:
