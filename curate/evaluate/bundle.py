@@ -20,7 +20,7 @@ from curate.linear import Head, Probabilities
 from curate.media import keyframes
 from curate.media.decode import Bounds, frames, load, open_image, scaled
 from curate.media.pixels import pixels
-from curate.options import Plugin
+from curate.options import Plugin, own_file
 from curate.plugins import kind_of, make, options_of, own_file_of
 from curate.store.blobs import write
 from curate.store.model_files import checked, file
@@ -231,9 +231,9 @@ def load_model(path: str | Path, backbone: str | Path | None = None) -> Baseline
     try:
         recipe = json.loads(file(path, RECIPE, files[RECIPE]))
         classes, safe = tuple(recipe["labels"]), tuple(said["safe"])
-        named = recipe["backbone"]
+        named = backbone_of(path, recipe)
         whole = classes == tuple(said["classes"]) and {"use", "version", "options"} <= named.keys()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(
             f"{path}: not a baseline that this curate can read ({type(error).__name__}: {error})"
         ) from error
@@ -243,6 +243,17 @@ def load_model(path: str | Path, backbone: str | Path | None = None) -> Baseline
     work = Predicting(path, files, recipe, classes, safe, mine)
     work.load()  # what is wrong with the files is said now
     return Baseline(classes, recipe, said, Predicting(path, files, recipe, classes, safe, mine))
+
+
+def backbone_of(folder: Path, recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a model's recipe says of its backbone: `use`, `version`, `options`.
+
+    Raises StoreError where `use` is a path: whoever made the model would have a file of their choice run.
+    """
+    said: Mapping[str, Any] = recipe["backbone"]
+    if own_file(said["use"]):
+        raise StoreError(f"{folder}: its backbone is a file's path ({said['use']}): nothing that a model names is run")
+    return said
 
 
 def _backbone(said: Mapping[str, Any], file: str | Path | None, graphed: bool) -> Any:
