@@ -89,7 +89,7 @@ def test_it_is_written_anew_when_something_is_taken_down(tmp_path: Path) -> None
 def test_classes_that_are_small_in_test_are_said_with_half_their_interval(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    many = [Item(f"n{n}", "test" if n < 95 else "train") for n in range(100)]
+    many = [Item(f"n{n}", "test" if n < 95 else "val" if n < 98 else "train") for n in range(100)]
     few = [Item(f"d{n}", "test", weak={"content": ("drawings", 0.9)}, group="g" if n < 3 else None) for n in range(5)]
     never = Item("s", weak={"content": ("sexy", 0.9)})
     made = stocked(tmp_path, [*many, *few, never], replace(Config(), taxonomy=Taxonomy(axes=(Axis(),))))
