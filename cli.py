@@ -10,6 +10,7 @@ import importlib.util
 if importlib.util.find_spec("fcntl") is None:
     sys.exit("curate: needs Linux or macOS: on Windows no verb runs (the Windows Subsystem for Linux is Linux)")
 
+import errno
 import gc
 import json
 import logging
@@ -46,15 +47,16 @@ from curate.commands import (
 from curate.commands.app import OPTIONS, app
 from curate.errors import CurateError, UsageError
 from curate.layouts.folder import shown
+from curate.store.blobs import FULL
 
 if TYPE_CHECKING:
     pass
 
 for _command in (
-    admin.init, admin.new, fetch.fetch, dedupe.dedupe, label.label, functions.functions, taxonomy.relabel, people.queue,
-    review.review, people.adjudicate, estimate.estimate, release.export, release.diff, train.train, predict.predict,
-    run.run, check.check, admin.status, report.report, admin.log, screening.quarantine, takedown.takedown,
-    release.share, verify.verify, admin.doctor, demo.demo,
+    admin.init, admin.new, fetch.fetch, dedupe.dedupe, label.label, functions.functions, taxonomy.relabel,
+    people.queue, review.review, people.adjudicate, estimate.estimate, release.export, release.diff, release.hydrate,
+    train.train, predict.predict, run.run, check.check, admin.status, report.report, admin.log, screening.quarantine,
+    takedown.takedown, release.share, verify.verify, admin.doctor, demo.demo,
 ):  # fmt: skip
     app.command()(_command)
 app.command("eval")(evaluate.evaluate)
@@ -77,6 +79,8 @@ def main() -> None:
             code = app(standalone_mode=False) or 0
             if code == ending.INTERRUPTED:  # what Typer makes of it
                 raise KeyboardInterrupt
+            if sys.stdout is not None:
+                sys.stdout.flush()
             sys.exit(code)
     except (KeyboardInterrupt, typer.Abort):  # first: one of the tree is a KeyboardInterrupt, too
         print(ending.SAID, file=sys.stderr)
@@ -86,6 +90,14 @@ def main() -> None:
             traceback.print_exc()
         print(f"curate: {shown(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in FULL | {errno.EPIPE}:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to say has nowhere to go
+        if error.errno != errno.EPIPE:  # else whoever reads has seen enough
+            where = f"{error.filename}: " if error.filename else ""
+            print(f"curate: {shown(where)}{error.strerror}; what is done is kept", file=sys.stderr)
+        sys.exit(CurateError.exit_code)
     except TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # Typer's own, which it exports nowhere
             print(error.format_message(), file=sys.stderr)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from benchmarks.benign import AXIS, SETS, K, evidence
 from benchmarks.benign_corpus import corpus
 from curate.config import LabelConfig, TrainConfig
-from curate.contracts import CandidatePool, QueryStrategy
+from curate.contracts import AuditedPool, CandidatePool, QueryStrategy
 from curate.label.choose import combine
 from curate.linear import Examples, fit
 from curate.records import UNSURE
@@ -113,7 +113,7 @@ def pool(
     names = [str(row) for row in rows]
     sure, split = carried(drawn), parted(drawn)
     no = np.zeros(len(rows), dtype=bool)
-    return CandidatePool(
+    return AuditedPool(
         samples=names, probabilities=taught[rows], votes=job.votes[rows], sets=SETS, unsafe=np.zeros(len(rows)),
         contradicted=no, contested=np.zeros(len(rows), np.int8),
         judged=np.array([int(one) in known or one in sure for one in names]), embeddings=job.embeddings[rows],

@@ -244,12 +244,15 @@ class ExportConfig:
     machine's label that is less sure is left out. `max_side`: the longer side in px of pictures that leave.
     `group_by`: what belongs together, and in one split, beside what looks alike. `split_from`: a CSV file of given
     splits, by id, page_id, url or path. `test_sources`: names of sources that are the test split, and nothing else.
+    `removals`: where receivers find the feed of what was taken out since, a path seen from the exported folder or one
+    above it, or an address.
     """
 
     splits: Mapping[str, float] = field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
     salt: str = "curate"
     formats: tuple[PluginName, ...] = ("parquet", "csv")
     require_license: bool = False
+    removals: str = "removals.jsonl"
     group_by: tuple[Literal["album", "author"], ...] = ("album",)
     split_from: Path | None = None
     test_sources: tuple[str, ...] = ()

@@ -260,7 +260,6 @@ class CandidatePool:
     out_of_fold: "np.ndarray | None" = None  # float64[n, k], of models that had not seen the row's label; None: none
     given: "np.ndarray | None" = None  # int8[n], the class that people, or else the label model, gave; None: as -1
     groups: "np.ndarray | None" = None  # int32[n] >= 0, near-duplicates share one; None: not told
-    split: "np.ndarray | None" = None  # int32[n], in which cluster that was found to be no one thing, -1: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +267,7 @@ class AuditedPool(CandidatePool):
     """The same with what earlier audits found."""
 
     audited: "np.ndarray | None" = None  # int8[n], 1: not safe, 0: safe, -1: not looked at, or not told; None: no audit
+    split: "np.ndarray | None" = None  # int32[n], in which cluster that was found to be no one thing, -1: none
 
 
 @dataclass(frozen=True, slots=True)

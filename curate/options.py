@@ -47,6 +47,8 @@ def toml(text: str, where: object) -> dict[str, Any]:
 
 def toml_file(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; raises UsageError, with its name."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise UsageError(f"{path}: no plain file")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:

@@ -118,6 +118,20 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What a release says of an item of its own that is fetched anew: `curate hydrate`.
+
+    `id` is the sha256 that its bytes must have; `split` and `group` are kept. `rendition` ("640x480") takes other bytes
+    of that size in their place, since what they are made of is known to be unchanged upstream.
+    """
+
+    id: str
+    split: str
+    group: str
+    rendition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One mention of one item by one source.
 
@@ -125,7 +139,7 @@ class Candidate:
     taxonomy's first axis (None: unlabelled); `labels` those on other axes. `album` is what it was published together
     with (a gallery, a video, one photograph's crops): an album's members always share a split. `sha1` (hex) is what
     the bytes must have where the source knows it; `facts` is the rest of what it says (`description`, `categories`,
-    `author`, ...), as text or tuples of texts.
+    `author`, ...), as text or tuples of texts. `given`: what a release that it comes from says of it.
     """
 
     locator: Locator
@@ -138,6 +152,7 @@ class Candidate:
     attribution: str | None = None
     sha1: str | None = None
     facts: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    given: Given | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,8 @@ def _candidate(page: Mapping[str, Any], place: Place, entity: Mapping[str, Any])
         sha1=info["sha1"] if original else None,
         facts=_facts(page, info, said, entity)
         | ({"bytes": str(info["size"])} if original else {})
-        | ({"category_path": place.path} if place.path else {}),
+        | ({"category_path": place.path} if place.path else {})
+        | ({"page_url": info["descriptionurl"]} if isinstance(info.get("descriptionurl"), str) else {}),
     )
 
 

@@ -46,6 +46,12 @@ class Commons:
         if urlsplit(self.api).scheme not in ("http", "https") or not self.system:
             raise ValueError(f"api: {self.api!r} is no address of an api.php")
 
+    @classmethod
+    def of_system(cls, system: str) -> "Commons | None":
+        """What can be asked about files of one of Wikimedia's wikis, by its host; it lists nothing that is wanted."""
+        known = system == "commons.wikimedia.org" or system.endswith(".wikipedia.org")
+        return cls(f"https://{system}/w/api.php", uploads=(Uploads("random", n=1),)) if known else None
+
     @property
     def system(self) -> str:
         """The name of the wiki in each candidate's `upstream`: the host of its API."""

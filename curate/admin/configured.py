@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from curate.config import Config
+    from curate.contracts import SupportsSync
     from curate.options import Plugin
     from curate.screening.gate import Gate
     from curate.screening.listed import Configured
@@ -54,6 +55,22 @@ def sources(config: "Config") -> list[Any]:
     if not config.sources:
         raise UsageError("curate.toml: no [[sources]]: name at least one (`curate sources --help`, docs/sources.md)")
     return [make("sources", table, "source") for table in config.sources]
+
+
+def systems(config: "Config", wanted: "Collection[str]") -> "dict[str, SupportsSync]":
+    """Who can be asked what became of items of these systems: configured sources, and plug-ins that know a system by
+    its name alone (`of_system`)."""
+    from curate.contracts import SupportsSync
+    from curate.plugins import make, named, names
+
+    known = [make("sources", table, "source") for table in config.sources]
+    found = {one.system: one for one in known if isinstance(one, SupportsSync) and one.system in wanted}
+    for name in names("sources") if {*wanted} - {*found} else ():
+        knows = getattr(named("sources", name, "sources", "source"), "of_system", None)
+        for system in sorted({*wanted} - {*found}):
+            if knows is not None and (made := knows(system)) is not None:
+                found[system] = made
+    return found
 
 
 def lists(config: "Config", catalog: "Catalog | None" = None) -> "list[Configured]":

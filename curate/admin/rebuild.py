@@ -22,6 +22,7 @@ from curate.net.redact import REDACTED
 from curate.net.urls import host
 from curate.progress import Progress
 from curate.records import Sample
+from curate.release import removals
 from curate.release.reader import HEADER, PROVENANCE, load
 from curate.release.redact import removed_from
 from curate.removal.receipts import FOLDER
@@ -291,6 +292,8 @@ def _releases(ws: Workspace, found: Found) -> None:
         version = folder.name.partition("+")[0]
         if ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (version,)):
             _model(ws, folder, version)
+    if count:
+        removals.update(ws)
     found.counts["releases"] = count
 
 

@@ -1,4 +1,4 @@
-"""What a project does with releases: makes them, says what changed, notes who was given one."""
+"""What a project does with releases: makes them, says what changed, notes who was given one, fetches others' anew."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from curate.admin import stages
 from curate.admin.result import Differences, Result
 from curate.admin.session import Session, interruptions
-from curate.options import texts
+from curate.options import at_least, texts
 
 if TYPE_CHECKING:
     from curate.release.access import Release
@@ -64,3 +64,22 @@ class Releases:
 
         with self.session.drive("share") as ws:
             return Result(share(ws, version, to))
+
+    def hydrate(
+        self, release: str | Path, removals: str | Path | None = None, reason: str | None = None,
+        approved_by: str | None = None, limit: int | None = None, max_failures: int | None = None,
+    ) -> Result:  # fmt: skip
+        """Fetch somebody's release anew from its URLs, behind this project's own guard and gate.
+
+        `release`: the folder of an exported `urls` or `parquet`, or its address. What its feed of removals names is
+        taken out first, and does not come back; `removals` says where the feed is. `reason` and `approved_by` are
+        needed where a class is not safe; `max_failures`: more rows than that make the answer incomplete.
+        """
+        from curate.admin.hydrating import Asked, hydrated
+
+        at_least(1, limit=limit)
+        feed = None if removals is None else Path(removals)
+        with self.session.drive("hydrate", tells=True) as ws:
+            configured.check(ws.config)
+            asked = Asked(fspath(release), feed, reason, approved_by, limit, max_failures)
+            return Result.waiting(ws, hydrated(self.session, ws, asked))

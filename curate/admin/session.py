@@ -21,7 +21,7 @@ from curate.store import borrowed, holds, witnesses
 from curate.store.workspace import Workspace
 
 Doubts = Literal["refuse", "leave"]  # what becomes of a verb where something of the workspace is missing
-FETCHING = ("fetch", "run", "demo")  # verbs that ask for candidates
+FETCHING = ("fetch", "hydrate", "run", "demo")  # verbs that ask for candidates
 NO_CONTACT = "fetch.contact: missing; who asks must be reachable (it goes into the User-Agent)"
 SHOWN = 5  # incidents that are named
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from curate.label.final import labels
 from curate.net.redact import redact
 from curate.records import UNSURE
 from curate.store import eligibility, holds
-from curate.store.catalog import CONFIGURED, Catalog, Row
+from curate.store.catalog import BY_HAND, CONFIGURED, Catalog, Row
 from curate.store.workspace import Workspace
 
 _STORED = "SELECT count(DISTINCT sample) FROM candidates WHERE state = 'stored'"
@@ -123,6 +123,7 @@ def _sources(ws: Workspace, since: str) -> list[dict[str, object]]:
     sources = ws.catalog.all("SELECT source, plugin, listed, options FROM sources ORDER BY plugin, source")
     asked = ws.catalog.get(CONFIGURED)
     named = set(json.loads(asked)) if asked else {row["source"] for row in sources}
+    named |= {row["source"] for row in sources if row["plugin"] == BY_HAND}
     return [
         _source(ws, row, known.get(row["source"], [])) | ({} if row["source"] in named else {"former": True})
         for row in sources

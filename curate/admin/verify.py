@@ -10,6 +10,7 @@ from typing import Any
 
 from curate.errors import StoreError
 from curate.progress import Progress
+from curate.release import removals
 from curate.release.reader import HEADER
 from curate.release.redact import export_again
 from curate.stats.coverage import Coverage
@@ -249,7 +250,9 @@ def _mend(ws: Workspace, kind: str, path: str, again: set[str]) -> None:
     """Repair a file: rewrite exports (each once, whatever is wrong in it: `again`), delete unfinished files, restore
     cache tags."""
     top, _, rest = path.partition("/")
-    if kind == "orphans":
+    if path == removals.PLACE:
+        removals.update(ws)
+    elif kind == "orphans":
         (ws.work / path).unlink(missing_ok=True)
     elif not rest:
         (ws.work / path).unlink(missing_ok=True)

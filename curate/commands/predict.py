@@ -15,6 +15,7 @@ from curate.admin.session import Session
 from curate.commands.app import INCOMPLETE, verb
 from curate.commands.context import Context
 from curate.layouts.folder import shown
+from curate.layouts.table import guarded
 from curate.project import Project
 from curate.store.workspace import find_root
 
@@ -31,14 +32,9 @@ def predict(
 
     root = ctx.workspace or find_root(Path.cwd()) or Path.cwd()
     project = Project(Session(root, ctx.quiet, ctx.verbose))
-    files = islice(found(paths, map(os.fsdecode, sys.stdin.buffer)), ctx.limit)
+    files = islice(found(paths, map(os.fsdecode, sys.stdin.buffer if sys.stdin else ())), ctx.limit)
     say = partial(_table, ctx) if csv else lambda classes: ctx.line
-    try:
-        result = project.predict(model, files, None if ctx.json else say)
-        (ctx.out or sys.stdout).flush()
-    except BrokenPipeError:  # whoever reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from None
+    result = project.predict(model, files, None if ctx.json else say)
     if ctx.json:
         ctx.say(result)
     if result["thresholds"]["review"] is None:
@@ -58,6 +54,6 @@ def _table(ctx: Context, classes: Sequence[str]) -> Callable[[Mapping[str, Any]]
     def row(one: Mapping[str, Any]) -> None:
         said = one.get("probabilities", {})
         rest = (one.get(key, "") for key in ("decision", "reason", "detail"))
-        writer.writerow([shown(one["path"]), *rest, *(said.get(name, "") for name in classes)])
+        writer.writerow([guarded(shown(one["path"])), *rest, *(said.get(name, "") for name in classes)])
 
     return row

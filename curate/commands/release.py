@@ -1,11 +1,11 @@
-"""`curate export`, `curate diff` and `curate share`."""
+"""`curate export`, `curate diff`, `curate share` and `curate hydrate`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.commands.app import REFUSED, finish, verb
+from curate.commands.app import MATCHED, REFUSED, finish, verb
 from curate.commands.context import Context
 from curate.store.workspace import find_root
 
@@ -60,3 +60,21 @@ def share(
 ) -> None:
     """Write down who was given a release, so that a takedown can name them. Sends nothing."""
     ctx.say(ctx.project.share(version, to))
+
+
+@verb
+def hydrate(
+    ctx: Context,
+    release: Annotated[
+        str, typer.Argument(metavar="RELEASE", help="Folder of an exported urls or parquet, or its address.")
+    ],
+    removals: Annotated[
+        Path | None, typer.Option(help="The feed of what was taken out of it (default: as it says).")
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="Why classes that are not safe are fetched.")] = None,
+    approved_by: Annotated[str | None, typer.Option(help="Who answers for that.")] = None,
+    max_failures: Annotated[int | None, typer.Option(help="Exit 3 when more rows failed.")] = None,
+) -> None:
+    """Fetch somebody's release anew from its URLs, behind your own guard and gate; removals first."""
+    found = ctx.project.hydrate(release, removals, reason, approved_by, ctx.limit, max_failures)
+    finish(ctx, found, code=MATCHED if found.open_incidents else 0)

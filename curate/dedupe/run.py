@@ -195,12 +195,24 @@ def _active(catalog: Catalog) -> Active:
 
 
 def _memory(catalog: Catalog, ids: Sequence[str]) -> Memory:
+    with catalog.tx() as db:
+        db.execute(_GIVEN_SPLITS, (catalog.run,))
+        db.execute(_GIVEN_GROUPS)
     return Memory.from_remembered(
         ids,
         catalog.iterate_tuples("SELECT sample, grp FROM group_names"),
         catalog.iterate_tuples("SELECT sample, split FROM splits"),
         _minimum_splits(catalog),
     )
+
+
+# What releases that were hydrated say of a sample is remembered as if dedupe had said it, where it has said nothing.
+_OF_A_RELEASE = "given g JOIN candidates c USING (candidate) WHERE c.sample = g.id OR c.hash_check = 'rendition'"
+_GIVEN_SPLITS = f"""
+INSERT OR IGNORE INTO splits SELECT c.sample, CASE max(CASE g.split WHEN 'test' THEN 2 WHEN 'val' THEN 1 ELSE 0 END)
+    WHEN 2 THEN 'test' WHEN 1 THEN 'val' ELSE 'train' END, ? FROM {_OF_A_RELEASE} GROUP BY c.sample
+"""  # noqa: S608 (constants)
+_GIVEN_GROUPS = f"INSERT OR IGNORE INTO group_names SELECT c.sample, min(g.grp) FROM {_OF_A_RELEASE} GROUP BY c.sample"  # noqa: S608
 
 
 def _minimum_splits(catalog: Catalog) -> dict[str, str]:

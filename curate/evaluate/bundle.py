@@ -20,13 +20,15 @@ from curate.linear import Head, Probabilities
 from curate.media import keyframes
 from curate.media.decode import Bounds, frames, load, open_image, scaled
 from curate.media.pixels import pixels
-from curate.options import Plugin
+from curate.options import Plugin, own_file
 from curate.plugins import kind_of, make, options_of, own_file_of
 from curate.store.blobs import write
 from curate.store.model_files import checked, file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from PIL import Image
 
 __all__ = ["Backbone", "Baseline", "Predicting", "load_model", "pixels", "save"]
 WEIGHTS, RECIPE, NETWORK = "model.safetensors", "preprocessing.json", "model.onnx"
@@ -120,17 +122,23 @@ class Predicting:
     def __call__(self, item: FetchedBytes) -> "np.ndarray":
         """Raises ItemError for what cannot be decoded."""
         image = open_image(item.data, self.bounds)
-        numbers = keyframes.numbers(open_image(item.data, self.bounds)) if frames(image, self.bounds) > 1 else [0]
-        found = np.array([self._frame(item.data, number) for number in numbers], dtype=np.float64)
+        if frames(image, self.bounds) == 1:
+            shown = [image]
+        else:
+            shown = [self._frame(item.data, number) for number in keyframes.numbers(image)]
+        found = np.array([self._said(one) for one in shown], dtype=np.float64)
         if not np.isfinite(found).all():
             raise ValueError("the network answers with what is no number")
         risk = found[:, [name not in self.safe for name in self.classes]].sum(axis=1)
         return np.asarray(found[risk.argmax()])
 
-    def _frame(self, data: bytes, number: int) -> "np.ndarray":
+    def _frame(self, data: bytes, number: int) -> "Image.Image":
         opened = open_image(data, self.bounds)
         if number:
             load(opened, number)
+        return opened
+
+    def _said(self, opened: "Image.Image") -> "np.ndarray":
         return self._network(pixels(scaled(opened, self.recipe["shorter_side"]), self.recipe))
 
 
@@ -223,9 +231,9 @@ def load_model(path: str | Path, backbone: str | Path | None = None) -> Baseline
     try:
         recipe = json.loads(file(path, RECIPE, files[RECIPE]))
         classes, safe = tuple(recipe["labels"]), tuple(said["safe"])
-        named = recipe["backbone"]
+        named = backbone_of(path, recipe)
         whole = classes == tuple(said["classes"]) and {"use", "version", "options"} <= named.keys()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(
             f"{path}: not a baseline that this curate can read ({type(error).__name__}: {error})"
         ) from error
@@ -235,6 +243,17 @@ def load_model(path: str | Path, backbone: str | Path | None = None) -> Baseline
     work = Predicting(path, files, recipe, classes, safe, mine)
     work.load()  # what is wrong with the files is said now
     return Baseline(classes, recipe, said, Predicting(path, files, recipe, classes, safe, mine))
+
+
+def backbone_of(folder: Path, recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a model's recipe says of its backbone: `use`, `version`, `options`.
+
+    Raises StoreError where `use` is a path: whoever made the model would have a file of their choice run.
+    """
+    said: Mapping[str, Any] = recipe["backbone"]
+    if own_file(said["use"]):
+        raise StoreError(f"{folder}: its backbone is a file's path ({said['use']}): nothing that a model names is run")
+    return said
 
 
 def _backbone(said: Mapping[str, Any], file: str | Path | None, graphed: bool) -> Any:

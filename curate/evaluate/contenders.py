@@ -43,8 +43,9 @@ class Contender:
 
     @classmethod
     def of(cls, name: str, axis: Axis, probabilities: Floats, foot: str = "") -> "Contender":
-        """From the probabilities of all classes."""
-        return cls(name, probabilities, probabilities[:, _bad(axis)].sum(axis=1), foot)
+        """From the probabilities of all classes; of a row that lacks one nothing is known."""
+        unsafe = probabilities[:, _bad(axis)].sum(axis=1)
+        return cls(name, probabilities, np.where(np.isnan(probabilities).any(axis=1), np.nan, unsafe), foot)
 
 
 def _bad(axis: Axis) -> np.ndarray:
@@ -147,9 +148,13 @@ def of_csv(path: Path, axis: Axis, ids: Sequence[str]) -> Contender:
             f"{path}: needs a column sha256 and one a class ({', '.join(axis.classes)}), or one {NOT_SAFE}; there are:"
             f" {', '.join(names) or 'none'}"
         )
+    if classes and wanted != classes:
+        raise UsageError(f"{path}: has {NOT_SAFE} and {', '.join(classes)}: which of them counts? leave the others out")
     at = {one: n for n, one in enumerate(ids)}
     found, seen = np.full((len(ids), len(wanted)), np.nan), set[str]()
     for line, cells in lines:
+        if any(cells[len(names) :]):  # 0,9 for 0.9 would be read as 0
+            raise UsageError(f"{path}:{line}: {len(cells)} cells below {len(names)} names; decimals take a point")
         given = dict(zip(names, cells, strict=False))
         one = given.get(key, "").lower()
         if one not in at:

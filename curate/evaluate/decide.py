@@ -38,6 +38,6 @@ def thresholds(folder: Path, files: Mapping[str, str]) -> Thresholds:
         found = [said[name] for name in (REVIEW, BLOCK)]
         if not all(one is None or (isinstance(one, int | float) and 0 <= one <= 1) for one in found):
             raise ValueError(f"{REVIEW} and {BLOCK} lie between 0 and 1, or are null")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(f"{folder / THRESHOLDS}: no thresholds ({type(error).__name__}: {error})") from error
     return Thresholds(*found)

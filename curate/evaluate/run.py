@@ -13,6 +13,7 @@ from curate.contracts import Engine, Labeler
 from curate.errors import StoreError, UsageError
 from curate.evaluate import compare, figures
 from curate.evaluate.account import BASELINE, ground_of
+from curate.evaluate.bundle import backbone_of
 from curate.evaluate.compare import Ground, side_by_side
 from curate.evaluate.contenders import Contender, of_csv, of_head, of_labeler
 from curate.evaluate.pictures import asked
@@ -60,9 +61,11 @@ def evaluate(
     rows = usable(ws, release, wanted.split, axis.classes)
     if not len(rows):
         raise UsageError(f"release {wanted.version}: no row of {wanted.split} is left to look at")
+    if (baseline := _baseline(ws, wanted)) is not None:
+        checked(baseline)  # now, and not when everybody else was asked
     found = _contender(ws, wanted, axis, rows, engine, labelers)
     known = ~np.isnan(found.unsafe)
-    beside = _baseline(ws, wanted, axis, rows, engine)
+    beside = _beside(ws, baseline, axis, rows, engine)
     result: dict[str, Any] = {
         **Coverage(int(known.sum()), len(rows), "rows", "have no score").facts(None),
         "model": found.name, "version": wanted.version, "split": wanted.split, "of": len(rows),
@@ -158,10 +161,10 @@ def _of_folder(ws: "Workspace", folder: Path, name: str, axis: Axis, rows: Rows,
         recipe = json.loads(file(folder, RECIPE, files[RECIPE]))
         with safe_open(folder / WEIGHTS, framework="numpy") as weights:
             head = Head.of({one: weights.get_tensor(one) for one in HEAD})
-        said = recipe["backbone"]
+        said = backbone_of(folder, recipe)
         table = {"use": said["use"], **said["options"]}
         classes = recipe["labels"]
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise StoreError(
             f"{folder}: not a baseline that this curate can read ({type(error).__name__}: {error})"
         ) from error
@@ -178,10 +181,16 @@ def _of_folder(ws: "Workspace", folder: Path, name: str, axis: Axis, rows: Rows,
     return of_head(name, axis, head, features.astype(np.float32), classes)
 
 
-def _baseline(ws: "Workspace", wanted: Asked, axis: Axis, rows: Rows, engine: Engine) -> list[Contender]:
-    """The baseline of the release, where there is one and it is not what is asked about."""
+def _baseline(ws: "Workspace", wanted: Asked) -> Path | None:
+    """The folder of the release's baseline, where there is one and it is not what is asked about."""
     folder = ws.work / "models" / wanted.version
-    if wanted.model == wanted.version or wanted.version not in _versions(ws) or Path(wanted.model).absolute() == folder:
+    same = wanted.model == wanted.version or Path(wanted.model).absolute() == folder
+    return None if same or wanted.version not in _versions(ws) else folder
+
+
+def _beside(ws: "Workspace", folder: Path | None, axis: Axis, rows: Rows, engine: Engine) -> list[Contender]:
+    """What the release's baseline says."""
+    if folder is None:
         return []
     try:
         return [_of_folder(ws, folder, BASELINE, axis, rows, engine)]

@@ -9,7 +9,7 @@ from typing import Any
 from curate.layouts.folder import path_of
 from curate.records import Reason
 from curate.stats.coverage import Coverage
-from curate.store.catalog import CONFIGURED, Catalog
+from curate.store.catalog import BY_HAND, CONFIGURED, Catalog
 from curate.store.holds import withheld_by_reason
 from curate.store.workspace import Workspace
 
@@ -111,14 +111,15 @@ def former(catalog: Catalog) -> tuple[int, int]:
     return sources, int(catalog.scalar(_LEFT, (asked,))) if sources else 0
 
 
-_FORMER = """
-SELECT count(*) FROM sources s WHERE source NOT IN (SELECT value FROM json_each(?))
+_NAMED = f"(SELECT value FROM json_each(?) UNION ALL SELECT source FROM sources WHERE plugin = '{BY_HAND}')"  # noqa: S608
+_FORMER = f"""
+SELECT count(*) FROM sources s WHERE source NOT IN {_NAMED}
     AND EXISTS (SELECT 1 FROM mentions m WHERE m.source = s.source)
-"""
-_LEFT = """
+"""  # noqa: S608 (constants)
+_LEFT = f"""
 SELECT count(*) FROM (SELECT candidate FROM mentions GROUP BY candidate
-    HAVING sum(source IN (SELECT value FROM json_each(?))) = 0)
-"""
+    HAVING sum(source IN {_NAMED}) = 0)
+"""  # noqa: S608
 
 
 def too_many(result: Mapping[str, Any], most: int | None) -> str | None:

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from curate.errors import ItemError, StoreError
 from curate.features import hashes
@@ -25,6 +25,15 @@ from curate.store.workspace import Workspace
 
 KEPT_HEADERS = ("content-type", "content-length", "etag", "last-modified", "x-robots-tag")
 PART = 1000  # samples whose hashes make one table part
+RENDITION = "rendition"  # what `hash_check` says of other bytes that are made of the same original
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What sources say of a candidate's bytes: the sha1; of releases, each item's sha256 and the size of renditions."""
+
+    sha1: str | None = None
+    given: tuple[tuple[str, str | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,7 @@ class Recorder:
         verdicts = self._screened(batch)
         matched = {o.candidate: (o, match) for o in batch if (match := _verdict(verdicts, o).match) is not None}
         wanted = self._wanted([o.candidate for o in batch])
-        judged = [_judged(o, _verdict(verdicts, o), wanted.get(o.candidate)) for o in batch]
+        judged = [_judged(o, _verdict(verdicts, o), wanted.get(o.candidate, Wanted())) for o in batch]
         outcomes = [self._let_in(one) for one in judged]
         kept = [o for o in outcomes if o.failure is None and o.look is not None]
         self._reserve(kept)
@@ -89,7 +98,7 @@ class Recorder:
             self._ws.blobs.put((o.look.sha256, _body(o)) for o in kept if o.look and o.response)
             with self._ws.catalog.tx() as db:
                 for outcome in outcomes:
-                    self._write(db, outcome, wanted.get(outcome.candidate))
+                    self._write(db, outcome, wanted.get(outcome.candidate, Wanted()))
                 placeholders.suspect(db, stored, self._ws.config.fetch.placeholder_urls, self._ws.catalog.run)
                 found = [self._incident(db, o, match, known[one]) for one, (o, match) in matched.items()]
                 if self._gate.active:
@@ -104,12 +113,12 @@ class Recorder:
         if len(self._hashes) >= PART:
             self.flush()
 
-    def _write(self, db: sqlite3.Connection, outcome: FetchResult, sha1: str | None) -> None:
+    def _write(self, db: sqlite3.Connection, outcome: FetchResult, wanted: Wanted) -> None:
         if outcome.failure is None and outcome.look is not None and outcome.look.sample is not None:
             one = outcome.look.sample
             row = (one.id, one.sha1, one.md5, one.bytes, one.media_type, one.width, one.height, one.frames)
             db.execute(_SAMPLE, (*row, self._ws.catalog.run))
-        db.execute(_CANDIDATE, self._row(outcome, sha1))
+        db.execute(_CANDIDATE, self._row(outcome, wanted))
         if outcome.failure is not None and outcome.failure.reason is Reason.TAKEN_DOWN:
             self._stay_away(db, outcome.candidate)
 
@@ -167,11 +176,16 @@ class Recorder:
             row = (kind, digest, "found again", now())
             db.execute("INSERT OR IGNORE INTO tombstones (kind, digest, reason, at) VALUES (?, ?, ?, ?)", row)
 
-    def _wanted(self, candidates: Sequence[int]) -> dict[int, str]:
-        """The sha1 that a source says the bytes of a candidate have, where it says so."""
+    def _wanted(self, candidates: Sequence[int]) -> dict[int, Wanted]:
+        """What sources say that the bytes of a candidate are, where they say so."""
         marks = ",".join("?" * len(candidates))
         sql = f"SELECT candidate, min(sha1) FROM mentions WHERE sha1 IS NOT NULL AND candidate IN ({marks}) GROUP BY 1"  # noqa: S608
-        return {row[0]: row[1] for row in self._ws.catalog.all(sql, candidates)}
+        found = {row[0]: Wanted(row[1]) for row in self._ws.catalog.all(sql, candidates)}
+        sql = f"SELECT candidate, id, rendition FROM given WHERE candidate IN ({marks})"  # noqa: S608
+        for candidate, sample, size in self._ws.catalog.all(sql, candidates):
+            one = found.get(candidate, Wanted())
+            found[candidate] = replace(one, given=(*one.given, (sample, size)))
+        return found
 
     def _reserve(self, kept: Sequence[FetchResult]) -> None:
         most = self._ws.config.fetch.max_store
@@ -179,7 +193,7 @@ class Recorder:
         if most is not None and self._held > most:
             raise StoreError(f"the store would hold more than [fetch] max_store allows ({most} bytes)")
 
-    def _row(self, o: FetchResult, sha1: str | None) -> tuple[object, ...]:
+    def _row(self, o: FetchResult, wanted: Wanted) -> tuple[object, ...]:
         response, failure = o.response, o.failure
         headers = {k: response.headers[k] for k in KEPT_HEADERS if k in response.headers} if response else {}
         return (
@@ -194,7 +208,7 @@ class Recorder:
             canonical(list(response.hops)) if response and response.hops else None,
             response.robots if response else "disallowed" if _reason(o) is Reason.ROBOTS_DISALLOWED else None,
             failure.retry_after if failure else None,
-            _hash_check(o, sha1),
+            _hash_check(o, wanted),
             self._gated(o),
             now(),
             self._ws.catalog.run,
@@ -242,7 +256,7 @@ def _media(o: FetchResult) -> dict[str, object]:
     return {"media": f"{one.media_type} {one.width}x{one.height}"} if one else {}
 
 
-def _judged(o: FetchResult, verdict: Verdict, sha1: str | None) -> FetchResult:
+def _judged(o: FetchResult, verdict: Verdict, wanted: Wanted) -> FetchResult:
     """The outcome after the gate, the source's own checksum and the placeholder table have spoken."""
     if verdict.match is not None:
         return FetchResult(o.candidate, None, ItemError(Reason.GATE_MATCH), o.look)
@@ -253,8 +267,9 @@ def _judged(o: FetchResult, verdict: Verdict, sha1: str | None) -> FetchResult:
         kind = placeholder(o.response, o.look.md5, size)
         if kind is not None:
             return FetchResult(o.candidate, o.response, ItemError(Reason.PLACEHOLDER, kind), o.look)
-        if sha1 is not None and _sha1(o.look) != sha1.lower():
-            return FetchResult(o.candidate, o.response, ItemError(Reason.HASH_MISMATCH, "sha1"), o.look)
+        if _hash_check(o, wanted) == "mismatch":
+            what = "sha1" if wanted.sha1 is not None else "sha256"
+            return FetchResult(o.candidate, o.response, ItemError(Reason.HASH_MISMATCH, what), o.look)
     return o
 
 
@@ -290,11 +305,18 @@ def _reason(o: FetchResult) -> Reason | None:
     return o.failure.reason if o.failure else None
 
 
-def _hash_check(o: FetchResult, sha1: str | None) -> str | None:
-    """Whether the bytes have the sha1 that the source names: ok, mismatch, or absent (it names none)."""
+def _hash_check(o: FetchResult, wanted: Wanted) -> str | None:
+    """Whether the bytes are those that sources name: ok, mismatch, absent (none is named), or a `rendition` of them."""
     if o.look is None:
         return None
-    return "absent" if sha1 is None else "ok" if _sha1(o.look) == sha1.lower() else "mismatch"
+    if wanted.sha1 is not None and _sha1(o.look) != wanted.sha1.lower():
+        return "mismatch"
+    if not wanted.given:
+        return "absent" if wanted.sha1 is None else "ok"
+    if {o.look.sha256, *(o.look.came or ())[:1]}.intersection(sample for sample, _ in wanted.given):
+        return "ok"
+    size = f"{o.look.sample.width}x{o.look.sample.height}" if o.look.sample else ""
+    return RENDITION if size in {rendition for _, rendition in wanted.given} else "mismatch"
 
 
 _SAMPLE = """

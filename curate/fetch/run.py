@@ -46,10 +46,11 @@ PAGE = 500  # pending candidates of one host read at a time
 
 def fetch(  # the one verb with all of the outside world handed in
     ws: Workspace, sources: Sequence[Source], http: "contextlib.AbstractAsyncContextManager[MediaClient]", gate: Gate,
-    engine: Engine, progress: Progress, limit: int | None = None, sample: int | None = None,
+    engine: Engine, progress: Progress, limit: int | None = None, sample: int | None = None, only: bool = False,
 ) -> dict[str, object]:  # fmt: skip
     """Fetch what is pending; rerun = resume. `limit` bounds how many candidates this run takes on; `sample` has it take
-    on about so many of each class and host, drawn at random, and say what share of them is there (`sampling`).
+    on about so many of each class and host, drawn at random, and say what share of them is there (`sampling`). `only`:
+    of these sources, which are a command's, and not those of curate.toml.
 
     Raises GateError before anything is asked for where screening cannot answer, and MatchError when a list matched.
     """
@@ -58,14 +59,16 @@ def fetch(  # the one verb with all of the outside world handed in
     admit(ws.config, sources, gate, renamed(ws.catalog, taxonomy.first.name, taxonomy.version))
     if gate.banner is not None:
         progress.note(gate.banner)
-    ws.catalog.set(CONFIGURED, canonical(sorted(source_id(one) for one in sources)))
+    named = canonical(sorted(source_id(one) for one in sources))
+    if not only:
+        ws.catalog.set(CONFIGURED, named)
     ws.catalog.set("screening", summary := canonical(gate.summary()))
     with ws.catalog.tx() as db:
         db.execute("UPDATE runs SET screening = ? WHERE run = ?", (summary, ws.catalog.run))
     asked.note(ws.catalog, gate)
     placeholders.reconsider(ws.catalog, ws.config.fetch.placeholder_urls)
     reopened = reopen(ws)
-    run = _Run(ws, gate, engine, progress, Budget(ws.config.run), limit, sample)
+    run = _Run(ws, gate, engine, progress, Budget(ws.config.run), limit, sample, named if only else None)
     with _settled():
         finished(run.all(sources, http))
     lost.found_again(ws)
@@ -117,6 +120,7 @@ class _Run:
     budget: Budget
     limit: int | None
     sample: int | None
+    of: str | None  # the sources whose candidates are fetched, as JSON; None: all
     recorder: Recorder = field(init=False)
     strata: list[Stratum] = field(default_factory=list)
     unlisted: dict[str, str] = field(default_factory=dict)
@@ -184,8 +188,8 @@ class _Run:
         """Every host, and how many of its candidates are asked for."""
         if self.sample is not None:
             return sorted(Counter(task.host for task in self._drawn).items())
-        sql = "SELECT host, count(*) FROM candidates WHERE state = 'pending' GROUP BY host ORDER BY host"
-        return [(host, count) for host, count in self.ws.catalog.all(sql)]
+        sql = f"SELECT host, count(*) FROM candidates WHERE state = 'pending' AND {_OF} GROUP BY host ORDER BY host"  # noqa: S608
+        return [(host, count) for host, count in self.ws.catalog.all(sql, (self.of,))]
 
     @cached_property
     def _drawn(self) -> list[PendingCandidate]:
@@ -219,9 +223,15 @@ class _Run:
             return
         after = 0
         sql = (
-            "SELECT candidate, kind, locator, host FROM candidates"
-            " WHERE state = 'pending' AND host = ? AND candidate > ? ORDER BY candidate LIMIT ?"
+            "SELECT candidate, kind, locator, host FROM candidates"  # noqa: S608
+            f" WHERE state = 'pending' AND host = ?2 AND candidate > ?3 AND {_OF} ORDER BY candidate LIMIT {PAGE}"
         )
-        while rows := self.ws.catalog.all(sql, (host, after, PAGE)):
+        while rows := self.ws.catalog.all(sql, (self.of, host, after)):
             yield from (PendingCandidate(*row) for row in rows)
             after = rows[-1][0]
+
+
+_OF = """
+(?1 IS NULL OR EXISTS (SELECT 1 FROM mentions m WHERE m.candidate = candidates.candidate
+    AND m.source IN (SELECT value FROM json_each(?1))))
+"""

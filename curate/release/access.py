@@ -50,7 +50,9 @@ class Release:
         import pyarrow as pa
 
         splits = SPLITS if split is None else (split,)
-        found: pd.DataFrame = pa.concat_tables(self._rows(one) for one in splits).to_pandas()
+        found: pd.DataFrame = pa.concat_tables(
+            (self._rows(one) for one in splits), promote_options="default"
+        ).to_pandas()
         return found
 
     def open(self, id: str) -> BinaryIO:

@@ -13,7 +13,7 @@ from curate.contracts import Engine, ReleaseFormat
 from curate.engine import engine_of
 from curate.errors import DiskFullError, GateError
 from curate.records import Manifest
-from curate.release import datasheet
+from curate.release import datasheet, removals
 from curate.release.reader import HEADER, PROVENANCE, files, load
 from curate.release.rows import Rows, collect
 from curate.screening.gate import Gate
@@ -73,6 +73,7 @@ def export(
             step()
         release = load(ws.work / "releases" / version)
         written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged)
+        removals.update(ws)
         try:
             with aside(ws.work / "exports", version) as folder:
                 digests = _write_formats(written, folder, formats)
@@ -226,6 +227,7 @@ def _withdraw(ws: "Workspace", version: str) -> None:
     for one in (f"releases/{version}", f"exports/{version}"):
         forget(ws, one)
         shutil.rmtree(ws.work / one, ignore_errors=True)
+    removals.withdraw(ws)
     ws.catalog.log("export", version, {"withdrawn": True})
     with ws.catalog.tx() as db:
         db.execute("DELETE FROM meta WHERE key = ?", (EXPORTING,))

@@ -77,6 +77,7 @@ def header_of(ws: "Workspace", version: str, rows: Rows, gate: Gate, found: Tall
         "audit": {axis.name: beside(ws, axis) for axis in config.taxonomy.axes},
         "advise": advice(ws),
         "removed": removed(ws),
+        "removals": config.export.removals,
     } | {key: said for key, said in (("notices", notices(ws)), ("functions", coverages(ws))) if said}
 
 

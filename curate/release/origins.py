@@ -1,5 +1,6 @@
 """Where each row of a release comes from: the one mention of its sample that it names. Most have one, and no choice."""
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -15,16 +16,19 @@ if TYPE_CHECKING:
 
     from curate.store.catalog import Catalog, Row
 
-COLUMNS = ("source", "ref", "url", "upstream", "license", "attribution")
-NOWHERE = ("", "", None, None, None, None)  # of what no source mentions; a gate refuses it
+LINKS = ("license_url", "page_url")  # facts of a source that are addresses of web pages
+COLUMNS = ("source", "ref", "url", "upstream", "license", "attribution", *LINKS)
+NOWHERE = ("", "", *[None] * (len(COLUMNS) - 2))  # of what no source mentions; a gate refuses it
 _TOLD = ("upstream", "license", "attribution")
+_FACTS = {name: f"json_extract(facts, '$.{name}')" for name in LINKS}
+_LINK = r"https?://[^\s<>\"]+"
 _MANY = "SELECT candidate FROM mentions GROUP BY candidate HAVING count(*) > 1"
-_MENTIONS = """
+_MENTIONS = f"""
 SELECT c.sample, c.kind, c.locator, substr(s.source, 1, instr(s.source, ':') - 1) AS plugin, m.ref, m.license,
-    m.attribution, m.upstream
+    m.attribution, m.upstream, m.facts, {", ".join(f"{sql} AS {name}" for name, sql in _FACTS.items())}
 FROM candidates c JOIN mentions m USING (candidate) JOIN sources s USING (source)
-WHERE c.sample IS NOT NULL {} ORDER BY c.sample
-"""
+WHERE c.sample IS NOT NULL {{}} ORDER BY c.sample
+"""  # noqa: S608 (constants)
 
 
 def origins(catalog: "Catalog", ids: "pa.Array") -> "dict[str, pa.Array]":
@@ -41,6 +45,7 @@ def origins(catalog: "Catalog", ids: "pa.Array") -> "dict[str, pa.Array]":
     url = pc.if_else(pc.equal(found["kind"], "url"), found["locator"], None)
     said = {"source": plugin, "ref": _clean(found["ref"]), "url": _clean(url)}
     said |= {name: _clean(pc.if_else(pc.equal(found[name], ""), None, found[name])) for name in _TOLD}
+    said |= {name: _clean(_links(found[name])) for name in LINKS}
     given = {name: column.take(where) for name, column in said.items()}
     given |= {name: given[name].fill_null("") for name in ("source", "ref")}
     if len(several):
@@ -57,11 +62,12 @@ def _read(catalog: "Catalog", ids: "pa.Array") -> "tuple[dict[str, pa.Array], np
     import numpy as np
 
     own = {name: name for name in ("candidate", "sample", "kind", "locator")}
-    said = {name: name for name in ("candidate", "source", "ref", *_TOLD)}
+    said = {name: name for name in ("candidate", "source", "ref", *_TOLD)} | _FACTS
+    nullable = (*_TOLD, *LINKS)
     with catalog.reading() as db:
         there = (("sample IS NOT NULL", ()),)
         found = columns.read(db, Scan(own, "candidates", "candidate", where=there, numbers=("candidate",)))
-        scan = Scan(said, "mentions", "candidate", "candidate, source, ref", (), ("candidate",), _TOLD, mixed=True)
+        scan = Scan(said, "mentions", "candidate", "candidate, source, ref", (), ("candidate",), nullable, mixed=True)
         mentions = columns.read(db, scan, among=found["candidate"].to_numpy())
         many = np.array([row[0] for row in db.execute(_MANY)], dtype=np.int64)
     found = columns.align(columns.first(mentions, "candidate"), "candidate", found["candidate"]) | found
@@ -72,6 +78,14 @@ def _read(catalog: "Catalog", ids: "pa.Array") -> "tuple[dict[str, pa.Array], np
     at = np.full(len(ids), -1)
     at[rows[named]] = named
     return found, at, np.flatnonzero(counts > 1)
+
+
+def _links(column: "pa.Array") -> "pa.Array":
+    """Addresses of web pages, and null for what is none; wikis give some without a scheme."""
+    import pyarrow.compute as pc
+
+    whole = pc.replace_substring_regex(column, "^//", "https://")
+    return pc.if_else(pc.match_substring_regex(whole, f"^{_LINK}$"), whole, None)
 
 
 def _clean(column: "pa.Array") -> "pa.Array":
@@ -100,11 +114,18 @@ def _chosen(catalog: "Catalog", ids: "pa.Array") -> list[Sequence[str | None]]:
 def _told(best: "Row") -> Sequence[str | None]:
     url = redact(best["locator"]) if best["kind"] == "url" else None
     said = (redact(best[name]) if best[name] else None for name in _TOLD)
-    return (best["plugin"], redact(best["ref"]), url, *said)
+    links = (redact(found) if (found := _link(best[name])) else None for name in LINKS)
+    return (best["plugin"], redact(best["ref"]), url, *said, *links)
+
+
+def _link(fact: object) -> str | None:
+    """As `_links`, of one."""
+    text = f"https:{fact}" if isinstance(fact, str) and fact.startswith("//") else fact
+    return text if isinstance(text, str) and re.fullmatch(_LINK, text) else None
 
 
 def _preference(mention: "Row") -> tuple[object, ...]:
     """Licensed before unlicensed, a URL before a local file, then in sorted order; a local path is never looked at."""
     is_url = mention["kind"] == "url"
-    rest = (mention[name] or "" for name in ("plugin", "ref", "license", "attribution", "upstream"))
+    rest = (mention[name] or "" for name in ("plugin", "ref", "license", "attribution", "upstream", "facts"))
     return (not mention["license"], not is_url, mention["locator"] if is_url else "", *rest)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from curate.store.catalog import Catalog
     from curate.store.workspace import Workspace
 
-SCHEMA = 1  # raise it when a column changes its meaning
+SCHEMA = 1  # raise it when a column changes its meaning; a further column changes none
 
 COLUMNS = {
     "id": "string",
@@ -46,7 +46,9 @@ COLUMNS = {
     "url": "string?",
     "upstream": "string?",
     "license": "string?",
+    "license_url": "string?",
     "attribution": "string?",
+    "page_url": "string?",
     "width": "int64",
     "height": "int64",
     "media_type": "string",

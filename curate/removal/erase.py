@@ -92,6 +92,7 @@ _NAMED = (
     ("floors", "grp"),
     ("group_parts", "part"),
     ("conflicts", "subject"),
+    ("given", "grp"),
 )
 
 

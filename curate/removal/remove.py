@@ -22,7 +22,7 @@ from curate.label.table import taught_by
 from curate.media import pdq
 from curate.media.decode import Bounds
 from curate.media.parts import parts
-from curate.release import redact
+from curate.release import redact, removals
 from curate.release.export import withdraw_unfinished
 from curate.removal.erase import count, erase, group_name
 from curate.store.blobs import disk, sync, write
@@ -57,13 +57,14 @@ class Plan:
 
 
 def remove(
-    ws: "Workspace", ids: Sequence[str], reason: str, candidates: Sequence[int] = (), block_near: bool = False
-) -> Receipt:
+    ws: "Workspace", ids: Sequence[str], reason: str, candidates: Sequence[int] = (), block_near: bool = False,
+    away: Sequence[str] = (),
+) -> Receipt:  # fmt: skip
     """Remove samples by id, and candidates (by number) that have no bytes; what came from their URLs stays away.
 
     For the holder of the driver's seat. `block_near` also keeps each picture's PDQ, so that a re-encoded copy stays
-    away, too. Raises StoreError where something of them is left (a reader holds the catalog, a full disk): the
-    samples stay held back, and the same again finishes it.
+    away, too; `away` are ids of what is not here and must not come. Raises StoreError where something of them is left
+    (a reader holds the catalog, a full disk): the samples stay held back, and the same again finishes it.
     """
     withdraw_unfinished(ws)  # it may hold them, and no release knows of it
     ids = _with_frames(ws.catalog, ids)
@@ -71,7 +72,7 @@ def remove(
     name = f"{at[:19].translate(_PLAIN)}Z-{secrets.token_hex(4)}"
     with ws.catalog.tx() as db:
         db.executemany("INSERT OR REPLACE INTO removing VALUES (?, ?)", ((one, name) for one in ids))
-        plan = _plan(ws, Receipt(name, at, reason, releases=affected), ids, candidates, block_near)
+        plan = _plan(ws, Receipt(name, at, reason, releases=affected), ids, candidates, block_near, away)
         db.execute(
             "INSERT INTO removals VALUES (?, ?, ?, ?, 'pending', ?)",
             (name, at, ws.catalog.run, reason, canonical(asdict(plan))),
@@ -94,6 +95,7 @@ def resume(ws: "Workspace") -> list[Receipt]:
         found.append(remove(ws, [row[0] for row in back], f"came back with an older catalog; taken down by {first}"))
         redacted = [row[0] for row in ws.catalog.all("SELECT DISTINCT version FROM redactions ORDER BY version")]
         keep(ws, *(f"{folder}/{one}" for one in redacted for folder in ("releases", "exports")))
+        removals.update(ws)
     if ws.catalog.scalar("SELECT 1 FROM removing"):
         with ws.catalog.tx() as db:
             erase(ws, db, ())  # what an older journal knew of them, who are no samples any more
@@ -123,13 +125,16 @@ def unfinished(catalog: "Catalog") -> bool:
 # -- what is to be removed -------------------------------------------------------------------------------------------
 
 
-def _plan(ws: "Workspace", receipt: Receipt, ids: Sequence[str], candidates: Sequence[int], block_near: bool) -> Plan:
+def _plan(
+    ws: "Workspace", receipt: Receipt, ids: Sequence[str], candidates: Sequence[int], block_near: bool,
+    away: Sequence[str],
+) -> Plan:  # fmt: skip
     """What there is of the samples in `removing`, and of candidates without bytes."""
     catalog = ws.catalog
     places = _places(catalog, candidates)
     names = ("locator", "final_url", "upstream")
-    words = {*ids, *(row[name] for row in places for name in names)} - {None}
-    tombstones = _tombstones(ws, ids, places, block_near)
+    words = {*ids, *away, *(row[name] for row in places for name in names)} - {None}
+    tombstones = _tombstones(ws, [*ids, *away], places, block_near)
     kinds = sorted({kind for kind, _ in tombstones} - {"pdq"})
     receipt = replace(
         receipt,
@@ -238,6 +243,8 @@ def _finish(ws: "Workspace", plan: Plan) -> Receipt:
         Table(ws.work / "tables", name, mark).without(gone)
     _derived(ws)
     done = redact.redact(ws, plan.receipt.releases, _redaction(ws, plan))
+    if plan.receipt.releases:
+        removals.update(ws)
     receipt = plan.receipt
     for model in _trained(ws.catalog, receipt.releases):
         if withdraw(ws.work / "models" / model, receipt.receipt):

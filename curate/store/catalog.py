@@ -28,6 +28,7 @@ from curate.store.page_digests import Seal
 
 FOLD_AT = 64 * 2**20  # bytes by which the write-ahead log may grow before it is folded in
 CONFIGURED = "configured"  # the name of a fact: the sources that the last fetch was told to ask, as JSON
+BY_HAND = "hydrate"  # the plug-in of sources that no curate.toml names: a command does
 PAGE = "page:"  # begins the name of a fact: a page with pictures was written at the path that follows
 WAIT = 30.0  # seconds for which a writer in another process is waited for
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "wal_autocheckpoint=0")

@@ -23,17 +23,18 @@ def keep(ws: "Workspace", *folders: str) -> None:
             db.executemany("INSERT INTO files VALUES (?, ?, ?)", ((*one, ws.catalog.run) for one in files.items()))
 
 
+def keep_file(ws: "Workspace", path: str) -> None:
+    """Remember one file (below `work/`) as it is now."""
+    with ws.catalog.tx() as db:
+        db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (path, digest(ws.work / path), ws.catalog.run))
+
+
 def remember(ws: "Workspace", folder: str, digests: Mapping[str, str]) -> None:
     """The same of one folder, where the digest of each file in it is known by its name there."""
     with ws.catalog.tx() as db:
         db.execute("DELETE FROM files WHERE path GLOB ?", (f"{folder}/*",))
         rows = ((f"{folder}/{name}", one, ws.catalog.run) for name, one in digests.items())
         db.executemany("INSERT INTO files VALUES (?, ?, ?)", rows)
-
-
-def is_kept(ws: "Workspace", folder: str) -> bool:
-    """Whether something in a folder is remembered: it was finished."""
-    return ws.catalog.scalar("SELECT 1 FROM files WHERE path GLOB ? LIMIT 1", (f"{folder}/*",)) is not None
 
 
 def is_as_kept(ws: "Workspace", folder: str) -> bool:

@@ -5,7 +5,9 @@ import sqlite3
 from collections.abc import Callable
 
 from curate.errors import StoreError
+from curate.store.dedupe_tables import FRAMES, NEAR
 from curate.store.first import FIRST
+from curate.store.given_tables import GIVEN
 from curate.store.journal_log import journalled, noted
 from curate.store.policy_tables import POLICY
 
@@ -239,26 +241,7 @@ CREATE TABLE files (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL, run TEXT) WITHO
 @MIGRATIONS.append
 def m007_near(db: sqlite3.Connection) -> None:
     """Parts of groups that chain; sets that are held out, to be evaluated on."""
-    _statements(db, _NEAR)
-
-
-_NEAR = """
--- Written anew by dedupe, of groups too wide for one part: the sample within the radius of which all of a part lies.
-CREATE TABLE group_parts (
-    sample TEXT PRIMARY KEY REFERENCES samples (id) ON DELETE CASCADE, part TEXT NOT NULL
-) WITHOUT ROWID
-;;
--- Sets to evaluate on that are not ours to train on: what is near to one of their items leaves every later release.
-CREATE TABLE held_out_sets (
-    name TEXT PRIMARY KEY, origin TEXT NOT NULL, unreadable INTEGER NOT NULL, at TEXT NOT NULL, run TEXT
-)
-;;
--- Their items, by sha256: upright hashes with their quality; the bytes are not kept.
-CREATE TABLE held_out (
-    name TEXT NOT NULL REFERENCES held_out_sets (name), item TEXT NOT NULL, phash BLOB NOT NULL, quality REAL NOT NULL,
-    pdq BLOB NOT NULL, pdq_quality INTEGER NOT NULL, PRIMARY KEY (name, item)
-) WITHOUT ROWID
-"""
+    _statements(db, NEAR)
 
 
 @MIGRATIONS.append
@@ -311,24 +294,7 @@ _FINAL = "CREATE INDEX candidates_final ON candidates (final_url) WHERE final_ur
 @MIGRATIONS.append
 def m011_frames(db: sqlite3.Connection) -> None:
     """Which samples a contradiction of sources is about, since groups are wider than that; frames that are held out."""
-    _statements(db, _FRAMES)
-
-
-_FRAMES = """
--- Written anew by dedupe: samples that look like others as a whole, among which sources declare different classes.
-CREATE TABLE disputed (
-    axis TEXT NOT NULL, sample TEXT NOT NULL REFERENCES samples (id) ON DELETE CASCADE, PRIMARY KEY (axis, sample)
-) WITHOUT ROWID
-;;
-INSERT INTO disputed SELECT DISTINCT c.axis, m.sample FROM members m JOIN conflicts c ON c.subject = m.grp
-WHERE c.kind = 'declared'
-;;
--- Of items of a set that is held out: their distinct frames but for the first, hashes as in held_out.
-CREATE TABLE held_out_frames (
-    name TEXT NOT NULL, item TEXT NOT NULL, number INTEGER NOT NULL, phash BLOB NOT NULL, quality REAL NOT NULL,
-    pdq BLOB NOT NULL, pdq_quality INTEGER NOT NULL, PRIMARY KEY (name, item, number)
-) WITHOUT ROWID
-"""
+    _statements(db, FRAMES)
 
 
 @MIGRATIONS.append
@@ -398,3 +364,9 @@ def m016_policy(db: sqlite3.Connection) -> None:
     """How decisions came from one taxonomy version to the next; what an item of a queue stands for, and was called."""
     _statements(db, POLICY)
     journalled(db, ("relabels", "queue_members", "queue_labels"))
+
+
+@MIGRATIONS.append
+def m017_given(db: sqlite3.Connection) -> None:
+    """What releases that are fetched anew say of their items."""
+    _statements(db, GIVEN)

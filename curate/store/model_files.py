@@ -1,5 +1,6 @@
 """The folder of a trained model: one file that says which model it is, and the sha256 of every other file in it."""
 
+import errno
 import hashlib
 import json
 import re
@@ -74,7 +75,7 @@ def checked(folder: Path) -> dict[str, Any]:
 def file(folder: Path, name: str, wanted: str) -> bytes:
     """The bytes of a file of a model; raises StoreError where they have another sha256 than is wanted."""
     try:
-        data = (folder / name).read_bytes()
+        data = _bytes(folder / name)
     except OSError as error:
         raise StoreError(f"{folder / name}: {error.strerror}; {PACKAGE} names it: {_AGAIN}") from error
     if _sha256(data) != wanted:
@@ -82,10 +83,17 @@ def file(folder: Path, name: str, wanted: str) -> bytes:
     return data
 
 
+def _bytes(path: Path) -> bytes:
+    """What a file holds; a pipe or a device would be waited for without end."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no plain file")
+    return path.read_bytes()
+
+
 def _read(folder: Path) -> dict[str, Any]:
     path = folder / PACKAGE
     try:
-        data = path.read_bytes()
+        data = _bytes(path)
         said = json.loads(data)
         whole = said["sha256"] == _own({key: value for key, value in said.items() if key != "sha256"})
         names = [*said["files"].items(), ("model", said["model"])]
@@ -94,7 +102,7 @@ def _read(folder: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         what = "no such folder" if not folder.is_dir() else f"no {PACKAGE} in it, by which a model is told"
         raise StoreError(f"{folder}: not a baseline: {what}; `curate train` makes one") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(
             f"{path}: not a baseline that this curate can read ({type(error).__name__}: {error})"
         ) from error

@@ -164,7 +164,9 @@ class Blocked:
         """Whether its locator, its page upstream or its bytes (as the source names them) were taken down."""
         upstream = one.upstream
         page = f"{upstream.system}:{upstream.page_id}" if upstream and upstream.page_id else None
-        asked = ((one.locator.kind, one.locator.value), ("page", page), ("sha1", one.sha1 and one.sha1.lower()))
+        sha256 = one.given.id if one.given else None
+        asked = ((one.locator.kind, one.locator.value), ("page", page), ("sha1", one.sha1 and one.sha1.lower()),
+                 ("sha256", sha256))  # fmt: skip
         return any(value is not None and self._has(kind, value) for kind, value in asked)
 
     def sha256(self, value: str) -> bool:
@@ -199,7 +201,7 @@ def scrub(catalog: Catalog, db: Any, candidates: Sequence[int]) -> Iterator[tupl
     for number in candidates:
         kind, locator = db.execute("SELECT kind, locator FROM candidates WHERE candidate = ?", (number,)).fetchone()
         digest = locator.removeprefix(SCRUBBED) if locator.startswith(SCRUBBED) else catalog.digest(kind, locator)
-        for table in ("declared", "mentions"):
+        for table in ("declared", "given", "mentions"):
             db.execute(f"DELETE FROM {table} WHERE candidate = ?", (number,))  # noqa: S608 (constants)
         db.execute(_SCRUB, (SCRUBBED + digest, number))
         yield kind, digest

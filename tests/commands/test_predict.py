@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -74,6 +75,31 @@ def test_a_list_on_stdin_and_a_limit(command: Command, folder: Path, monkeypatch
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
         found = rows(command("predict", "1.0.0", "-", "-q", *args))
         assert [one.get("reason") for one in found] == [None, "file_missing", None][:n]
+
+
+def test_names_that_a_spreadsheet_would_run(command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder / "shots")
+    (folder / "shots" / "0.png").rename(folder / "shots" / "=1+1.png")
+    try:
+        said = command("predict", "1.0.0", "=1+1.png", "--csv", "-q")
+        assert said.out.splitlines()[1].startswith("'=1+1.png,review,")
+    finally:
+        (folder / "shots" / "=1+1.png").rename(folder / "shots" / "0.png")
+
+
+def test_without_a_stdin_it_answers(command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # as of a service that was started with none
+    assert rows(command("predict", "1.0.0", str(folder / "shots" / "0.png"), "-q"))
+    assert not rows(command("predict", "1.0.0", "-", "-q", code=3))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("args", [["train", "--help"], ["predict", "1.0.0", "shots/0.png", "-q"]])
+def test_where_the_answer_finds_no_room_it_is_one_line(folder: Path, args: list[str]) -> None:
+    run = [sys.executable, "-m", "cli", *args]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(run, cwd=folder, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "curate: No space left on device; what is done is kept\n")
 
 
 def test_where_all_fail_it_ends_with_3(command: Command, folder: Path, tmp_path: Path) -> None:

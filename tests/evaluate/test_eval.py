@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,20 @@ def test_scores_of_a_third_party(ws: Workspace, tmp_path: Path) -> None:
     assert not any(one in kept for one, _ in known)
 
 
+def test_what_is_missing_is_missing_where_every_class_is_safe() -> None:
+    """Where no class is not safe there is nothing to add up, and 0 is no answer."""
+    axis = replace(AXIS, classes=("drawings", "neutral"), safe=("drawings", "neutral"), borderline=())
+    said = Contender.of("x", axis, np.array([[0.9, 0.1], [np.nan, np.nan]]))
+    assert np.isnan(said.unsafe).tolist() == [False, True]
+
+
+def test_a_pipe_is_not_waited_for(ws: Workspace, tmp_path: Path) -> None:
+    for name in ("pipe.csv", "pipe.toml"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(UsageError, match="no plain file"):
+            said(ws, str(tmp_path / name))
+
+
 def test_one_score_tells_safe_from_not_safe(ws: Workspace, tmp_path: Path) -> None:
     lines = [f"{one[:64]},{0.1 + n / 100}" for n, one in enumerate(rows(ws))]
     found = said(ws, written(tmp_path / "one.csv", ["id,not_safe", *lines]))
@@ -81,6 +97,8 @@ def test_one_score_tells_safe_from_not_safe(ws: Workspace, tmp_path: Path) -> No
         ("sha256,drawings,neutral", "ID,0.5,0.5\nID,0.5,0.5", r":3: the id .* stands there twice"),
         ("sha256,drawings,neutral", "ID,,", r"not one score of the 8 rows"),
         ("sha256,drawings,neutral", "", r"not one score of the 8 rows"),
+        ("sha256,not_safe", "ID,0,9", r":2: 3 cells below 2 names; decimals take a point"),
+        ("sha256,drawings,neutral,not_safe", "ID,0.5,0.5,0.5", r"has not_safe and drawings, neutral"),
         ("sha256,score", "ID,0.5", r"needs a column sha256 and one a class"),
         ("name,not_safe", "ID,0.5", r"needs a column sha256"),
         ("", "", r"needs a column sha256"),

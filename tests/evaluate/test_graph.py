@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from curate.errors import ItemError, StoreError, UsageError
 from curate.evaluate.bundle import NETWORK, RECIPE, WEIGHTS, Baseline, in_torch, load_model, save
 from curate.evaluate.graph import assemble
 from curate.evaluate.predict import predict
+from curate.evaluate.run import _of_folder
 from curate.linear import Head
 from curate.options import Plugin
 from curate.plugins import make
@@ -181,6 +183,34 @@ def test_a_graph_that_is_another_models_is_refused(folders: dict[str, Path], tmp
         reseal(folder)
         with pytest.raises(StoreError, match=says):
             load_model(folder)
+
+
+def test_nothing_that_a_model_names_is_run(folders: dict[str, Path], tmp_path: Path) -> None:
+    """A stranger's model may be whole, and name a file beside it, or one that lies on this machine."""
+    folder, ran = saved(tmp_path / "model", "onnx"), tmp_path / "ran"
+    (folder / "mine.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    recipe = json.loads((folder / RECIPE).read_text())
+    for graphed in (True, False):
+        for use in ("./mine.py", str(folder / "mine.py")):
+            (folder / RECIPE).write_text(json.dumps(recipe | {"backbone": recipe["backbone"] | {"use": use}}))
+            reseal(folder)
+            with pytest.raises(StoreError, match="nothing that a model names is run"):
+                load_model(folder)
+            with pytest.raises(StoreError, match="nothing that a model names is run"):
+                _of_folder(cast("Any", None), folder, "x", cast("Any", None), cast("Any", None), cast("Any", None))
+        if graphed:
+            (folder / NETWORK).unlink()
+    assert not ran.exists()
+
+
+def test_model_json_that_is_deep_or_a_pipe_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text("[" * 100_000)
+    with pytest.raises(StoreError, match="RecursionError"):
+        load_model(tmp_path)
+    (tmp_path / "model.json").unlink()
+    os.mkfifo(tmp_path / "model.json")
+    with pytest.raises(StoreError, match="no plain file"):
+        load_model(tmp_path)
 
 
 def test_no_baseline_is_put_on_what_does_not_fit(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from tests.support.pictures import encode, texture
 from tests.support.releases import FORMATS, SCREENED
 
 QUIET = Progress(quiet=True)
+TOLD = {"work/releases/1.0.0/removed.csv", "work/exports/removals.jsonl"}  # so that who was given it can act
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +102,8 @@ def test_nothing_is_left(ws: Workspace) -> None:
     assert len(traces(ws.work, gone)) > 5
     said = takedown(ws, one, "asked for")
     assert (said["removed"], said["releases_affected"]) == (1, ["1.0.0"])
-    assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
-    assert one in (ws.work / "releases/1.0.0/removed.csv").read_text()
+    assert traces(ws.root, gone) <= TOLD
+    assert all(one in (ws.root / name).read_text() for name in TOLD)
     assert not (ws.root / "report.html").exists()
     assert not (ws.work / "review").exists()
     assert ws.catalog.scalar("SELECT count(*) FROM decisions WHERE sample = ?", (one,)) == 0
@@ -149,7 +150,7 @@ def test_what_another_program_left_in_free_pages_goes_too(ws: Workspace) -> None
     gone = words(ws, one)
     assert ws.catalog.path.read_bytes().count(one.encode()) > 200
     takedown(ws, one, "asked for")
-    assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
+    assert traces(ws.root, gone) <= TOLD
     assert verify(ws, QUIET)["items"] == []
 
 
@@ -158,7 +159,7 @@ def test_many_at_once(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     some = [row[0] for row in ws.catalog.all("SELECT id FROM samples ORDER BY id LIMIT 9")]
     gone = [word for one in some for word in words(ws, one)]
     assert remove(ws, some, "a list changed").counts["samples"] == 9
-    assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
+    assert traces(ws.root, gone) <= TOLD
     assert verify(ws, QUIET)["items"] == []
 
 
@@ -199,7 +200,7 @@ def test_a_reader_in_the_way_is_said_and_the_same_again_finishes(
     monkeypatch.undo()
     finish_removal(ws)
     assert takedown(ws, one, "asked for")["removed"] == 1
-    assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
+    assert traces(ws.root, gone) <= TOLD
 
 
 def test_somebody_who_reviews_is_asked_to_close(ws: Workspace) -> None:
@@ -212,7 +213,7 @@ def test_somebody_who_reviews_is_asked_to_close(ws: Workspace) -> None:
         assert is_held(ws.catalog, one)
     finish_removal(ws)
     assert not (ws.work / "review").exists()
-    assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
+    assert traces(ws.root, gone) <= TOLD
 
 
 # -- releases --------------------------------------------------------------------------------------------------------
@@ -287,7 +288,7 @@ def test_with_duplicates(ws: Workspace) -> None:
     twins = [name for name, row in members(ws).items() if row["survivor"] == one]
     gone = [word for name in twins for word in words(ws, name)]
     assert takedown(ws, one, "asked for", with_duplicates=True)["removed"] == len(twins) > 1
-    assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
+    assert traces(ws.root, gone) <= TOLD
 
 
 def test_a_group_whose_test_sample_goes_does_not_come_back_to_train(tmp_path: Path) -> None:
@@ -328,7 +329,7 @@ def test_an_older_catalog_brings_nothing_back(ws: Workspace) -> None:
     assert one in held(back.catalog)  # at once, for readers as well
     assert back.catalog.scalar("SELECT sha256 FROM releases") == sha256
     finish_removal(back)
-    assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
+    assert traces(ws.root, gone) <= TOLD
     assert (
         back.catalog.scalar(
             "SELECT reason FROM candidates WHERE locator = ?", (SCRUBBED + back.catalog.digest("url", url),)
@@ -369,7 +370,7 @@ def test_what_was_deleted_upstream_goes_the_same_way(ws: Workspace) -> None:
     with ws.catalog.tx() as db:
         db.execute("INSERT INTO withheld VALUES (?, 'upstream_deleted', '', '2026', NULL)", (one,))
     assert deleted(ws, "deleted upstream")["removed"] == 1
-    assert traces(ws.root, gone) <= {"work/releases/1.0.0/removed.csv"}
+    assert traces(ws.root, gone) <= TOLD
     assert deleted(ws, "deleted upstream")["removed"] == 0
 
 

@@ -24,7 +24,7 @@ from tests.removal.test_takedown import QUIET, released, start, traces, words
 from tests.support.builders import members
 
 __all__ = ["start"]
-LISTED = {"work/releases/1.0.0/removed.csv"}
+LISTED = {"work/releases/1.0.0/removed.csv", "work/exports/removals.jsonl"}
 
 
 def child(work: Callable[[], object]) -> int:

@@ -48,9 +48,9 @@ def test_one_of_many_leaves_no_trace(tmp_path: Path, n: int) -> None:
         ws.catalog.begin("takedown", "")
         assert takedown(ws, url(number), "asked for")["removed"] == 1
         ws.catalog.end("done")
-    assert found(ws.work, words) <= {"releases/1.0.0/removed.csv"}
+    assert found(ws.work, words) <= {"releases/1.0.0/removed.csv", "exports/removals.jsonl"}
     ws.close()
-    assert found(ws.work, words) == {"releases/1.0.0/removed.csv"}
+    assert found(ws.work, words) == {"releases/1.0.0/removed.csv", "exports/removals.jsonl"}
     again = Workspace(tmp_path, Config())
     assert verify(again, QUIET)["items"] == []
     assert again.catalog.scalar("SELECT count(*) FROM samples") == n - 1

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from curate.config import Config
+from curate.contracts import AuditedPool
 from curate.label.final import labels
 from curate.label.gold import gold
 from curate.review.app.thumbnails import ThumbnailStyle, encoded, name_of, sheet
@@ -127,6 +128,7 @@ def test_what_is_mixed_says_nothing_of_the_item_and_is_parted(ws: Workspace) -> 
     assert not views.votes(ws.catalog, axis.name, "1").keys() & found.keys()
     assert describe(ws, name)["clusters"]["mixed"] == 10
     pool = frame(ws, axis, "x").pool
+    assert isinstance(pool, AuditedPool)
     assert pool.split is not None
     assert len(set(pool.split[~pool.judged].tolist()) - {-1}) == 10
 

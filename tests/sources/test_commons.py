@@ -103,8 +103,9 @@ async def test_who_and_what_a_file_is(world: Wiki, http: Asked) -> None:
     assert (upstream.title, upstream.width) == ("File:A2.png", 400)
     assert upstream.sha1 == hashlib.sha1(FILES["A2.png"][0]).hexdigest() == rich.sha1
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", upstream.timestamp or "")
-    revision = rich.facts["revision"]
+    revision, page = rich.facts["revision"], rich.facts["page_url"]
     assert isinstance(revision, str)
+    assert str(page).endswith("File:A2.png")
     assert revision.isdigit()
     assert {k: v for k, v in rich.facts.items() if k != "revision"} == {
         "bytes": str(len(FILES["A2.png"][0])),
@@ -113,6 +114,7 @@ async def test_who_and_what_a_file_is(world: Wiki, http: Asked) -> None:
         "restrictions": "personality",
         "attribution_required": "true",
         "license_url": LICENCE["LicenseUrl"],
+        "page_url": page,
         "uploader": "Admin",
         "description": ("A picture", "Ein Bild"),
         "categories": ("A", "Stockmen"),

@@ -52,6 +52,7 @@ class Mention:
     attribution: str | None = None
     ref: str = "urls_neutral.txt:1"
     upstream: str | None = None
+    facts: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ def _mention(db: object, root: Path, item: Item, mention: Mention) -> None:
         (kind, mention.locator, item.id, mention.locator if kind == "url" else None),
     )
     db.execute(  # type: ignore[attr-defined]
-        "INSERT INTO mentions (candidate, source, ref, license, attribution, upstream) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO mentions (candidate, source, ref, license, attribution, upstream, facts)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             cursor.lastrowid,
             f"urllist:{root}",
@@ -129,6 +131,7 @@ def _mention(db: object, root: Path, item: Item, mention: Mention) -> None:
             mention.license,
             mention.attribution,
             mention.upstream,
+            mention.facts,
         ),
     )
 
@@ -165,12 +168,16 @@ def golden_items() -> list[Item]:
     """A few items that have one of everything, excluded ones included."""
     drawn = {"content": ("drawings", 0.87654321), "medium": ("drawing", 0.99)}
     commons = '{"page_id":"42","sha1":"' + "a" * 40 + '","system":"commons","title":"File:Émile, \\"A\\".jpg"}'
+    links = (
+        '{"license_url":"//creativecommons.org/publicdomain/zero/1.0/","page_url":"https://example.org/wiki?token=x"}'
+    )
+    picture = Mention('https://example.org/,"c".jpg', "CC0", '=Émile\n"A"', "Cat:1", commons, links)
     return [
         Item("plain"),
         Item("drawn", weak=drawn, group="a-group"),
         Item("drawn-twin", weak=drawn, group="a-group", survivor="drawn", hash=Item("drawn").phash),
         Item("judged", "val", people={"content": {"ada": "sexy", "bob": "sexy", "cy": "neutral", "di": "unsure"}}),
-        Item("from-commons", "test", [Mention('https://example.org/,"c".jpg', "CC0", '=Émile\n"A"', "Cat:1", commons)]),
+        Item("from-commons", "test", [picture]),
         Item("local", "test", [Mention("/home/someone/private/cat.jpg", None, "'t Hart", "cats/cat.jpg")]),
         Item("signed", mentions=[Mention("https://user:pw@example.org/s.jpg?X-Amz-Signature=0123456789abcdef&size=2")]),
         Item("contested", people={"content": {"ada": "sexy", "bob": "neutral"}}),
@@ -187,9 +194,10 @@ def shuffled(items: Sequence[T], seed: int) -> list[T]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, but for what depends on the run."""
+    """Every file below a folder, but for what depends on the run, or on the workspace: whose removals they are."""
     found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-    found.pop("provenance.parquet", None)
+    for name in ("provenance.parquet", "removals.jsonl"):
+        found.pop(name, None)
     return found
 
 

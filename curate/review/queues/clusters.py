@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from curate.contracts import CandidatePool, Selection, Vectors
+from curate.contracts import AuditedPool, CandidatePool, Selection, Vectors
 from curate.stats.clusters import FIT, Floats, cluster, unit
 
 CLUSTER, MEMBER = "cluster", "member"
@@ -52,7 +52,8 @@ class Clusters:
     def _clusters(self, pool: CandidatePool, most: int) -> Iterator[Rows]:
         """Rows of each, the nearest to the centre first."""
         open_ = np.flatnonzero(~pool.judged & ~pool.contradicted & (pool.contested == 0))
-        split = np.full(len(open_), -1) if pool.split is None else pool.split[open_]
+        mixed = pool.split if isinstance(pool, AuditedPool) else None
+        split = np.full(len(open_), -1) if mixed is None else mixed[open_]
         made = 0
         for name in np.unique(split[split >= 0]).tolist():
             for rows in self._parted(pool, open_[split == name], 2):

@@ -1,0 +1,117 @@
+"""`curate hydrate` on a workspace: removals first, then the rows behind guard and gate, then what came of them."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curate.admin import configured
+from curate.admin.session import Session
+from curate.contracts import Http
+from curate.errors import MatchError
+from curate.fetch.listing import source_id
+from curate.fetch.run import fetch
+from curate.net.loops import finished
+from curate.release import hydrate, removals
+from curate.release.hydrate import Hydrate, Received
+from curate.removal.received import follow, read_before
+from curate.stats.coverage import Coverage
+from curate.store.workspace import Workspace
+
+FEED = "removals-of:"  # begins the name of a fact: which feed the release at the place that follows has
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be fetched anew: a folder or an address, where its removals are, and who answers for it."""
+
+    release: str
+    removals: Path | None = None
+    reason: str | None = None
+    approved_by: str | None = None
+    limit: int | None = None
+    max_failures: int | None = None
+
+
+def hydrated(session: Session, ws: Workspace, asked: Asked) -> dict[str, Any]:
+    """Take out what was taken down, then fetch what is not here, and say how much of the release is.
+
+    Raises GateError, and fetches nothing, where the feed of removals cannot say what was taken down.
+    """
+    started = time.monotonic()
+    with _opened(session, ws, asked.release) as (path, release):
+        hydrate.check_version(release)
+        gone = _removed(session, ws, release, path, asked.removals)
+        source = _source(ws, release, path, asked)
+        name = source_id(source)
+        hydrate.begin_again(ws, name, source.stamp())
+        engine, gate = session.engine(ws.config), configured.gate(ws.config, ws.catalog)
+        client = session.client(ws.config)
+        try:
+            found = fetch(ws, [source], client, gate, engine, session.progress, asked.limit, only=True)
+        except MatchError as error:
+            said = hydrate.account(ws, name, release) | gone
+            raise MatchError(str(error), {**error.facts, **said}) from error
+        facts = _facts(hydrate.account(ws, name, release), asked.max_failures) | gone
+    kept = {key: found[key] for key in ("asked", "deferred_hosts", "bytes")}
+    if hosts := found["deferred_hosts"]:
+        session.note(
+            f"{hosts} hosts kept failing and were left alone: what was not asked of them is pending; run it again"
+        )
+    return facts | kept | {"seconds": round(time.monotonic() - started, 3)}
+
+
+def _facts(found: dict[str, Any], max_failures: int | None) -> dict[str, Any]:
+    """What is here of the release, first."""
+    why = ", ".join(f"{n:,} {reason}" for reason, n in found["missing"].items())
+    covered = Coverage(found["recovered"], found["rows"], "rows", f"are not here ({why})", "here")
+    return covered.facts(hydrate.shortfall(found, max_failures)) | found
+
+
+@contextmanager
+def _opened(session: Session, ws: Workspace, release: str) -> Iterator[tuple[str, Received]]:
+    """The place of a release as it is remembered, and the release; from an address its files come for as long."""
+    if not hydrate.address(release):
+        path = Path(release).resolve()
+        yield str(path), hydrate.opened(path)
+        return
+    folder = ws.work / "spool" / "release"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    try:
+        finished(_download(session, ws, release, folder))
+        yield release.rstrip("/"), hydrate.opened(folder, local=False)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _download(session: Session, ws: Workspace, release: str, folder: Path) -> None:
+    async with session.client(ws.config) as http:
+        asking: Http = http
+        await hydrate.download(asking, release, folder)
+
+
+def _removed(session: Session, ws: Workspace, release: Received, path: str, given: Path | None) -> dict[str, Any]:
+    """What the feed of a release says was taken down is removed, whatever comes after it."""
+    place = removals.find(release.manifest.header.get("removals"), release.folder, given)
+    if place is None:
+        session.note(f"release {release.version} names no feed of removals: what its makers take down stays unknown")
+        return {"removed": 0, "receipt": None, "removals": None}
+    feed = removals.read(place, read_before(ws.catalog), ws.catalog.get(f"{FEED}{path}"))
+    ws.catalog.set(f"{FEED}{path}", feed.feed)
+    found = follow(ws, feed, release.version)
+    if others := found["removals"]["others"]:
+        session.note(f"the feed names {others} items of other releases than {release.version}; they stay away, too")
+    if found["removals"]["new"]:
+        session.note(f"taken out, since who made the release took it down: {found['removals']['new']}")
+    return found | {"removals": {"path": str(place), **found["removals"]}}
+
+
+def _source(ws: Workspace, release: Received, path: str, asked: Asked) -> Hydrate:
+    reason, by = hydrate.earlier(ws, path)
+    wanted = {one.system for one in map(hydrate.upstream_of, release.rows) if one is not None}
+    systems = configured.systems(ws.config, wanted)
+    return Hydrate(path, asked.reason or reason, asked.approved_by or by, release, systems)

@@ -1,0 +1,304 @@
+"""hydrate: a release of others comes back from its URLs, byte by byte, and what they take down goes here, too."""
+
+import hashlib
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import curate
+from curate.admin import configured
+from curate.project import Project
+from curate.records import SPLITS, Change
+from tests.support.pictures import encode, texture
+from tests.support.web import Answer, Web, serving
+
+CONFIG = """
+[fetch]
+contact = "test@example.org"
+allow_private = ["{origin}"]
+rate = 1000.0
+[engine]
+use = "serial"
+[screening]
+required = false
+{sources}
+[[labelers]]
+use = "declared"
+[export]
+formats = ["parquet", "urls"]
+splits = {{ train = 0.4, val = 0.3, test = 0.3 }}
+"""
+OURS = '[[sources]]\nuse = "urllist"\npath = "raw_data"\n'
+N = 12
+
+
+def picture(seed: int) -> Answer:
+    return 200, {"Content-Type": "image/png"}, encode(texture(seed, (96, 96)), "PNG")
+
+
+def project(root: Path, site: Web, sources: str = "", screening: str = "") -> Project:
+    root.mkdir(parents=True, exist_ok=True)
+    text = CONFIG.format(origin=site.origin, sources=sources)
+    (root / "curate.toml").write_text(text + screening)
+    return curate.open(root, quiet=True)
+
+
+@dataclass
+class Ours:
+    """The site, the workspace that made a release of it, and the folder of what was exported."""
+
+    site: Web
+    project: Project
+    root: Path
+
+    @property
+    def exports(self) -> Path:
+        return self.root / "work" / "exports"
+
+    def row(self, n: int = 0) -> dict[str, Any]:
+        """A row of train, as it is in the format `urls`."""
+        found: dict[str, Any] = pq.read_table(self.exports / "1.0.0/urls/train.parquet").to_pylist()[n]
+        return found
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ours]:
+    answers = {f"/{n}.png": picture(n) for n in range(N)}
+    with serving(answers) as site:
+        root = tmp_path_factory.mktemp("ours")
+        for n in range(N):
+            file = root / "raw_data" / (label := ("neutral", "drawings")[n % 2]) / f"urls_{label}.txt"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("a") as out:
+                out.write(site.url(f"/{n}.png") + "\n")
+        ours = project(root, site, OURS)
+        ours.fetch(), ours.dedupe(), ours.label(), ours.export("1.0.0")
+        yield Ours(site, ours, root)
+
+
+@pytest.fixture
+def ours(made: Ours, tmp_path: Path) -> Iterator[Ours]:
+    """A copy, so that each test may take down what it likes; the site is as it was afterwards."""
+    shutil.copytree(made.root, tmp_path / "ours")
+    before = dict(made.site.answers)
+    made.site.asked.clear()
+    yield Ours(made.site, curate.open(tmp_path / "ours", quiet=True), tmp_path / "ours")
+    made.site.answers.clear()
+    made.site.answers.update(before)
+
+
+@pytest.fixture
+def partner(ours: Ours, tmp_path: Path) -> Project:
+    return project(tmp_path / "partner", ours.site)
+
+
+def path_of(url: str) -> str:
+    return "/" + url.rpartition("/")[2]
+
+
+def labels(release: Any) -> dict[str, tuple[str, str, str]]:
+    """Label, split and group of each row."""
+    frame = release.frame()
+    return {row.id: (row.label, row.split, row.group) for row in frame.itertuples()}
+
+
+@pytest.mark.parametrize("form", ["urls", "parquet"])
+def test_a_release_comes_back_with_labels_splits_and_groups(ours: Ours, partner: Project, form: str) -> None:
+    found = partner.hydrate(ours.exports / "1.0.0" / form)
+    assert (found["rows"], found["recovered"], found["recovery"], found["missing"]) == (N, N, 1.0, {})
+    assert sum(one["recovered"] for one in found["by_class"].values()) == N
+    assert found["removals"]["items"] == 0
+    partner.dedupe(), partner.label()
+    assert labels(partner.export("0.1.0")) == labels(ours.project.release("1.0.0"))
+
+
+def test_what_is_dead_changed_or_listed_says_so(ours: Ours, tmp_path: Path) -> None:
+    dead, changed, listed = (path_of(ours.row(n)["url"]) for n in range(3))
+    ours.site.answers[dead] = (404, {}, b"gone")
+    ours.site.answers[changed] = picture(99)
+    (tmp_path / "list.txt").write_text(hashlib.md5(ours.site.answers[listed][2]).hexdigest() + "\n")
+    screening = f'[[screening.lists]]\nuse = "lines"\npath = "{tmp_path}/list.txt"\nprovider = "self"\n'
+    partner = project(tmp_path / "partner", ours.site, screening=screening)
+    with pytest.raises(curate.MatchError) as error:
+        partner.hydrate(ours.exports / "1.0.0/urls")
+    assert error.value.facts["release"] == "1.0.0"
+    found = partner.hydrate(ours.exports / "1.0.0/urls")
+    assert found["missing"] == {"gate_match": 1, "hash_mismatch": 1, "http_404": 1}
+    assert found["recovered"] == N - 3
+    assert found["incomplete"] is None
+    assert partner.hydrate(ours.exports / "1.0.0/urls", max_failures=2)["incomplete"]
+
+
+def test_what_the_owner_takes_down_goes_and_stays_away(ours: Ours, partner: Project) -> None:
+    urls, row = ours.exports / "1.0.0/urls", ours.row()
+    shutil.copytree(urls, stale := ours.root / "as-it-was")
+    partner.hydrate(urls)
+    partner.dedupe(), partner.label(), partner.export("0.1.0")
+    ours.project.share("1.0.0", "partner")
+    assert ours.project.takedown(row["sha256"], "asked for")["recipients"] == {"1.0.0": ["partner"]}
+    assert row["sha256"] in (ours.exports / "removals.jsonl").read_text()
+    found = partner.hydrate(urls)
+    assert (found["removed"], found["removals"]["new"], found["rows"], found["recovered"]) == (1, 1, N - 1, N - 1)
+    assert row["sha256"] not in set(partner.samples()["id"])
+    assert row["sha256"] not in partner.release("0.1.0").frame()["id"].tolist()
+    ours.site.asked.clear()
+    again = partner.hydrate(stale, removals=ours.exports / "removals.jsonl")
+    assert (again["removed"], again["missing"]) == (0, {"taken_down": 1})
+    assert not ours.site.asked
+    assert partner.verify()["items"] == []
+    assert ours.project.verify()["items"] == []
+
+
+def test_what_was_taken_down_before_is_never_asked_for(ours: Ours, partner: Project) -> None:
+    shutil.copytree(ours.exports / "1.0.0/urls", stale := ours.exports / "stale")
+    row = ours.row()
+    ours.project.takedown(row["sha256"], "asked for")
+    ours.site.asked.clear()
+    found = partner.hydrate(stale)
+    assert found["missing"] == {"taken_down": 1}
+    assert not ours.site.asked[path_of(row["url"])]
+    assert (found["removed"], found["removals"]["new"]) == (0, 1)
+
+
+def test_a_feed_that_cannot_say_what_was_taken_down_stops_it(ours: Ours, partner: Project, tmp_path: Path) -> None:
+    urls, feed = ours.exports / "1.0.0/urls", ours.exports / "removals.jsonl"
+    empty = feed.read_bytes()
+    feed.unlink()
+    with pytest.raises(curate.GateError, match="is not there"):
+        partner.hydrate(urls)
+    assert len(partner.samples()) == 0
+    feed.write_bytes(empty)
+    ours.project.takedown(ours.row()["sha256"], "asked for")
+    partner.hydrate(urls)
+    later = feed.read_bytes()
+    for wrong, says in ((empty, "older"), (later.replace(b'"at"', b'"AT"'), "damaged"), (b"{}\n", "damaged")):
+        feed.write_bytes(wrong)
+        with pytest.raises(curate.GateError, match=says):
+            partner.hydrate(urls)
+    feed.write_bytes(later)
+    assert partner.hydrate(urls)["removed"] == 0
+
+
+def test_a_feed_at_an_address_is_refused(ours: Ours, partner: Project) -> None:
+    header = ours.exports / "1.0.0/urls/release.json"
+    header.write_text(header.read_text().replace('"removals.jsonl"', '"https://example.org/removals.jsonl"'))
+    with pytest.raises(curate.UsageError, match="not signed yet"):
+        partner.hydrate(header.parent)
+    assert partner.hydrate(header.parent, removals=ours.exports / "removals.jsonl")["recovered"] == N
+
+
+def test_a_release_at_an_address(ours: Ours, partner: Project) -> None:
+    for path in (ours.exports / "1.0.0/urls").iterdir():
+        ours.site.answers[f"/release/{path.name}"] = (200, {}, path.read_bytes())
+    with pytest.raises(curate.UsageError, match="not signed yet"):
+        partner.hydrate(ours.site.url("/release"))
+    found = partner.hydrate(ours.site.url("/release"), removals=ours.exports / "removals.jsonl")
+    assert found["recovered"] == N
+    ours.site.answers["/release/val.parquet"] = ours.site.answers["/release/test.parquet"]
+    with pytest.raises(curate.StoreError, match="not the bytes"):
+        partner.hydrate(ours.site.url("/release/"), removals=ours.exports / "removals.jsonl")
+
+
+def test_nothing_of_it_is_an_answer_that_is_incomplete(ours: Ours, partner: Project) -> None:
+    for n in range(N):
+        del ours.site.answers[f"/{n}.png"]
+    found = partner.hydrate(ours.exports / "1.0.0/urls")
+    assert (found["recovered"], found["missing"]) == (0, {"http_404": N})
+    assert "nothing of release 1.0.0" in found["incomplete"]
+
+
+def test_strange_releases_are_refused(ours: Ours, partner: Project, tmp_path: Path) -> None:
+    with pytest.raises(curate.UsageError, match=r"no release\.json"):
+        partner.hydrate(tmp_path)
+    urls = ours.exports / "1.0.0/urls"
+    header = json.loads((urls / "release.json").read_text())
+    for change, says in (({"schema": 9}, "newer curate"), ({"files": {}}, "not the header")):
+        (urls / "release.json").write_text(json.dumps(header | change))
+        with pytest.raises(curate.StoreError, match=says):
+            partner.hydrate(urls)
+
+
+def test_files_say_nothing_of_looks_or_bytes(ours: Ours) -> None:
+    for split in SPLITS:
+        names = set(pq.read_table(ours.exports / f"1.0.0/urls/{split}.parquet").column_names)
+        assert {"url", "sha256", "label", "split", "group", "license", "license_url", "page_url"} <= names
+        assert not [name for name in names if "pdq" in name or "phash" in name or "bytes" in name]
+
+
+@dataclass
+class Wiki:
+    """Says what became of items; `gone` are the page ids that are not as they were."""
+
+    gone: tuple[str, ...] = ()
+    system: str = "a.wiki"
+
+    async def changes(self, http: Any, known: Any) -> Any:
+        for one in known:
+            if one.page_id in self.gone:
+                yield Change(one, "overwritten", "0" * 40)
+
+
+def test_another_rendition_of_the_same_original_is_taken_and_marked(
+    ours: Ours, partner: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three items whose bytes changed, one is unchanged upstream; of another the size differs, too."""
+    urls = ours.exports / "1.0.0/urls"
+    table = pq.read_table(urls / "train.parquet")
+    pages = pa.array([str(n) for n in range(len(table))])
+    for name, values in (("upstream_system", ["a.wiki"] * len(table)), ("upstream_id", pages)):
+        table = table.set_column(table.column_names.index(name), name, pa.array(values, pa.string()))
+    known = pa.array(["a" * 40] * len(table), pa.string())
+    table = table.set_column(table.column_names.index("upstream_sha1"), "upstream_sha1", known)
+    pq.write_table(table, urls / "train.parquet")
+    header = json.loads((urls / "release.json").read_text())
+    header["files"]["train.parquet"] = hashlib.sha256((urls / "train.parquet").read_bytes()).hexdigest()
+    (urls / "release.json").write_text(json.dumps(header))
+    rows = table.to_pylist()
+    for n in range(2):
+        ours.site.answers[path_of(rows[n]["url"])] = picture(90 + n)
+    ours.site.answers[path_of(rows[2]["url"])] = (200, {}, encode(texture(92, (97, 96)), "PNG"))
+    monkeypatch.setattr(configured, "systems", lambda *_: {"a.wiki": Wiki(("1",))})
+    found = partner.hydrate(urls)
+    assert (found["renditions"], found["missing"], found["recovered"]) == (1, {"hash_mismatch": 2}, N - 2)
+    ours.project.takedown(rows[0]["sha256"], "asked for")
+    assert partner.hydrate(urls, removals=ours.exports / "removals.jsonl")["removed"] == 1, "the rendition goes, too"
+
+
+def test_a_killed_run_goes_on_where_it_was(ours: Ours, partner: Project) -> None:
+    root = partner.session.root
+    with serving(ours.site.answers, delay=0.3) as slow:
+        moved = ours.root / "moved"
+        shutil.copytree(ours.exports / "1.0.0/urls", moved)
+        for split in SPLITS:
+            table = pq.read_table(moved / f"{split}.parquet")
+            urls = [one.replace(ours.site.origin, slow.origin) for one in table.column("url").to_pylist()]
+            pq.write_table(table.set_column(0, "url", pa.array(urls, pa.string())), moved / f"{split}.parquet")
+        header = json.loads((moved / "release.json").read_text())
+        for name in header["files"]:
+            header["files"][name] = hashlib.sha256((moved / name).read_bytes()).hexdigest()
+        (moved / "release.json").write_text(json.dumps(header))
+        config = (root / "curate.toml").read_text().replace(ours.site.origin, slow.origin)
+        (root / "curate.toml").write_text(config.replace("rate = 1000.0", "rate = 1000.0\nper_host = 2"))
+        command = [sys.executable, "-m", "cli", "hydrate", str(moved), "-w", str(root), "-q"]
+        command += ["--removals", str(ours.exports / "removals.jsonl")]
+        process = subprocess.Popen(command)
+        while sum(n for path, n in slow.asked.items() if path.endswith(".png")) < N // 2 and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        found = partner.hydrate(moved, removals=ours.exports / "removals.jsonl")
+        assert (found["recovered"], found["missing"]) == (N, {})
+    partner.dedupe(), partner.label()
+    assert labels(partner.export("0.1.0")) == labels(ours.project.release("1.0.0"))
+    assert partner.verify()["items"] == []
