@@ -6,7 +6,7 @@ from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curate.admin import stages
+from curate.admin import configured, stages
 from curate.admin.result import Differences, Result
 from curate.admin.session import Session, interruptions
 from curate.options import at_least, texts
