@@ -57,7 +57,7 @@ def test_every_total(tmp_path: Path) -> None:
         "candidates": 9, "stored": 5, "pending": 1, "failed": {"dns": 1, "http_404": 2}, "samples": 4, "same_bytes": 1,
         "duplicates": 1, "conflicts": 1, "contested": 2, "labelled": 2, "held": 0,
         "incidents": {}, "unacknowledged": [], "reviewed": 1,
-        "withheld": {}, "upstream": {}, "releases": ["0.9.0", "1.0.0"], "queues": [],
+        "withheld": {}, "upstream": {}, "releases": ["0.9.0", "1.0.0"], "exports": {}, "queues": [],
         "human": {"decisions": 2, "reviewers": 2, "unsure": 0, "imported": 2, "undone": 0, "precedents": 0},
     }  # fmt: skip
     ws.close()

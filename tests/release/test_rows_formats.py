@@ -115,6 +115,7 @@ def test_an_upstream_that_is_no_json_is_nobody(tmp_path: Path) -> None:
     assert upstream(table) == [{}, {}, {}, {"system": "a"}]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # rdflib's own
 @pytest.mark.soak
 def test_consumers_read_them(release: Manifest, tmp_path: Path) -> None:
     """The `interop` extra: mlcroissant reads the records, `datasets` the lines, img2dataset's reader the URLs."""
