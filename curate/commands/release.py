@@ -33,7 +33,7 @@ def export(
 ) -> None:
     """Freeze a release: train, val and test, behind the gates."""
     if dry_run:
-        found = ctx.project.plan_export(version)
+        found = ctx.project.plan_export(version, format or (), acknowledge)
         finish(ctx, found, code=REFUSED if found["refused"] else 0)
         return
     finish(ctx, ctx.project.export(version, format or (), acknowledge).facts)
