@@ -2,14 +2,13 @@
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from curate.errors import UsageError
-from curate.options import Bytes, Plugin, PluginName, build
+from curate.options import Bytes, Plugin, PluginName, build, toml
 from curate.records import SPLITS, UNSURE, Taxonomy
 
 CONFIG_NAME = "curate.toml"
@@ -370,10 +369,7 @@ def load(root: Path) -> Config:
 
 def parse(text: str, root: Path) -> Config:
     """The config that a file with this text in this folder would be; raises UsageError as `load` does."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{root / CONFIG_NAME}: not TOML: {error}") from error
+    table = toml(text, root / CONFIG_NAME)
     try:
         return build(Config, table, "", root)
     except UsageError as error:

@@ -200,6 +200,7 @@ class ReleaseFormat(Protocol):
     """Writes a release in one format. No clock, no machine, no order of arrival: same rows, same bytes.
 
     It may have: `media = True`, where pictures leave with the rows: `release.pictures` and `release.open` have them;
+    `check(release)`, which raises UsageError for rows that it cannot hold, before anything is written;
     `remove(ids, release, out)`, which brings what `write` wrote up to date where ids are gone from `release.rows`, or
     have another row there, and may be done again where it was killed: without it all is written anew. What `write`
     returns may be the sha256 (hex) of files by their name below `out`, which are not read again then.

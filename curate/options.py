@@ -2,7 +2,9 @@
 
 import dataclasses
 import difflib
+import math
 import re
+import tomllib
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +33,29 @@ class Plugin:
     options: Mapping[str, Any] = field(default_factory=dict)
     where: str = ""
     base: Path = Path()
+
+
+def toml(text: str, where: object) -> dict[str, Any]:
+    """The tables of a TOML text; raises UsageError, which `where` begins, for what is none or cannot be read as one."""
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:  # a number of thousands of digits, too
+        raise UsageError(f"{where}: not TOML: {error}") from error
+    except RecursionError:
+        raise UsageError(f"{where}: not TOML that can be read: nested too deep") from None
+
+
+def toml_file(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; raises UsageError, with its name."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise UsageError(f"{path}: no plain file")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not TOML: {error}") from error
+    return toml(text, path)
 
 
 def build(cls: type[T], table: Mapping[str, Any], where: str, base: Path) -> T:
@@ -114,13 +139,23 @@ def _scalar(kind: Any, value: Any, where: str, base: Path) -> Any:
         return _size(value, where)
     if kind is Path:
         return base / _expect(str, value, where, "a path")
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return _finite(value, where)
     if kind is int and isinstance(value, bool):
         raise UsageError(f"{where}: {value!r} is not {_NAMES[int]}")
     if kind not in _NAMES:
         raise UsageError(f"{where}: no option can be a {kind}; str, int, float, bool, Path, and tuples of these can")
     return _expect(kind, value, where, _NAMES[kind])
+
+
+def _finite(value: float, where: str) -> float:
+    """A number that is one: nan is neither below nor above any bound, so no check of a range would refuse it."""
+    try:
+        if math.isfinite(found := float(value)):
+            return found
+    except OverflowError:
+        raise UsageError(f"{where}: a number of that size cannot be meant") from None
+    raise UsageError(f"{where}: {value!r} is not {_NAMES[float]}")
 
 
 def _expect(kind: type[Any], value: Any, where: str, name: str) -> Any:
@@ -133,7 +168,7 @@ def _size(value: Any, where: str) -> Bytes:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(value).lower())
     if isinstance(value, bool) or not match or match[2] not in _UNITS:
         raise UsageError(f'{where}: {value!r} is not a size such as "64 MiB"')
-    return Bytes(int(float(match[1]) * _UNITS[match[2]]))
+    return Bytes(int(_finite(float(match[1]), where) * _UNITS[match[2]]))
 
 
 def join(where: str, key: str) -> str:

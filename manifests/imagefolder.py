@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from curate.errors import UsageError
 from curate.layouts.exported import cells, class_folder, suffix, write_csv
 from curate.records import SPLITS, Manifest
+
+METADATA = "metadata.csv"
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,17 @@ class Imagefolder:
     says where each picture lies, relative to it. Files are copies, and linked to nothing."""
 
     media: ClassVar[bool] = True
+
+    def check(self, release: Manifest) -> None:
+        """Raise UsageError for classes whose folders could not lie beside each other and the table on every system."""
+        known = {METADATA: METADATA}
+        for name in sorted({one for split in SPLITS for one in _labels(release.rows[split])}):
+            key = class_folder(name).casefold()
+            if (other := known.setdefault(key, name)) is not name:
+                raise UsageError(
+                    f"class {name!r} would lie where {other!r} does, on systems that take both names for one; give it"
+                    " another one in [taxonomy], or export as webdataset"
+                )
 
     def write(self, release: Manifest, out: Path) -> Mapping[str, str]:
         """Write each split."""
@@ -54,4 +68,4 @@ def _metadata(rows: Any, out: Path) -> None:
     picked = rows.select(["label", "id", "exported_media_type"]).to_pylist()
     names = (f"{class_folder(row['label'])}/{row['id']}.{suffix(row)}" for row in picked)
     columns = ["file_name", *rows.column_names]
-    write_csv(out / "metadata.csv", columns, ((name, *row) for name, row in zip(names, cells(rows), strict=True)))
+    write_csv(out / METADATA, columns, ((name, *row) for name, row in zip(names, cells(rows), strict=True)))

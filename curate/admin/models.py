@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from os import fspath
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 from curate.admin import stages
 from curate.admin.result import Result
 from curate.admin.session import Session, interruptions
+from curate.errors import UsageError
 from curate.store.workspace import Workspace
 
 
@@ -37,8 +38,11 @@ class Models:
 
         `model`: its name here ("1.0.0") or its folder. `rows` has one a file, in order: `path`, `probabilities` by
         class and `decision` (safe, review, block), or `reason` and `detail` where nobody can say. `say`: is told the
-        classes, and gives what is told each row when it is known; `rows` is empty then.
+        classes, and gives what is told each row when it is known; `rows` is empty then. Raises UsageError for one path
+        where a list is asked.
         """
+        if isinstance(paths, str | bytes | PathLike):
+            raise UsageError(f"predict: give a list of paths, [path, ...]; this is one ({type(paths).__name__})")
 
         def act(ws: Workspace | None = None) -> Mapping[str, Any]:
             return stages.predicted(self.session, fspath(model), (fspath(one) for one in paths), say)

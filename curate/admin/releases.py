@@ -38,12 +38,15 @@ class Releases:
             ws.said = facts = stages.exported(self.session, ws, version, texts(formats), acknowledge)
             return released(ws, str(facts["version"]), facts)
 
-    def plan_export(self, version: str | None = None) -> Result:
-        """What `export` would make: version, rows, what is left out, what each gate says. Writes nothing."""
-        from curate.release.preview import preview
+    def plan_export(
+        self, version: str | None = None, formats: str | Sequence[str] = (), acknowledge: str | None = None
+    ) -> Result:
+        """What `export` would make, given the same: version, rows, what is left out, what each gate says.
 
+        Writes nothing. A version that exists is a UsageError, also where formats are named.
+        """
         self.session.obey()
-        return Result(self.session.read(lambda ws: preview(ws, version, configured.gate(ws.config, ws.catalog))))
+        return Result(self.session.read(lambda ws: stages.planned(ws, version, texts(formats), acknowledge)))
 
     def diff(self, before: str | Path, after: str | Path) -> Differences:
         """What changed between two releases, each a version of this project or a release's folder.

@@ -157,9 +157,28 @@ def exported(
     gate = configured.gate(ws.config, ws.catalog)
     gone = lost.note(ws)
     asked, given = configured.formats(ws.config, formats), (session.engine(ws.config), acknowledged)
-    if formats and version and ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (version,)):
+    if formats and version and _is_released(ws, version):
         return export_also(ws, version, asked, session.progress, gate, *given) | gone
     return export(ws, version, asked, session.progress, gate, *given) | gone
+
+
+def planned(
+    ws: Workspace, version: str | None, formats: Sequence[str] = (), acknowledged: str | None = None
+) -> Mapping[str, Any]:
+    """What `exported` would make, and what would refuse it."""
+    from curate.release.preview import preview
+
+    if formats and version and _is_released(ws, version):
+        raise UsageError(
+            f"release {version} exists: --dry-run is about one that is to be made; leave it out to write this one in"
+            f" {', '.join(formats)}"
+        )
+    gate, asked = configured.gate(ws.config, ws.catalog), configured.formats(ws.config, formats)
+    return preview(ws, version, gate, asked, acknowledged)
+
+
+def _is_released(ws: Workspace, version: str) -> bool:
+    return ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (version,)) is not None
 
 
 def evaluated(session: Session, ws: Workspace, model: str, version: str, split: str) -> Mapping[str, Any]:

@@ -35,9 +35,9 @@ def new(
 ) -> None:
     """Write a commented plug-in of your own, beside curate.toml, to start from."""
     from curate.admin.new import new
-    from curate.store.workspace import find_root
+    from curate.store.workspace import find_root, here
 
-    ctx.say(new(kind, name, ctx.workspace or find_root(Path.cwd()) or Path()))
+    ctx.say(new(kind, name, ctx.workspace or find_root(here()) or Path()))
 
 
 @verb
@@ -65,9 +65,9 @@ def doctor(
     from curate.admin.doctor import lines
     from curate.admin.session import Session
     from curate.admin.verifying import examined
-    from curate.store.workspace import find_root
+    from curate.store.workspace import find_root, here
 
-    root = ctx.workspace or find_root(Path.cwd())
+    root = ctx.workspace or find_root(here())
     session = None if root is None else Session(root, ctx.quiet, ctx.verbose)
     checks = examined(root, session) if plugin is None else _plugin(plugin, session)
     ctx.say({"checks": [vars(check) for check in checks]}, lines)

@@ -16,7 +16,7 @@ from curate.label.terminal import table
 from curate.layouts.folder import shown
 from curate.project import Project
 from curate.stats.coverage import headline, rest
-from curate.store.workspace import find_root
+from curate.store.workspace import find_root, here
 
 WIDE = 120  # characters of a list that stands in one line
 _UNPRINTABLE = re.compile(
@@ -41,7 +41,7 @@ class Context:
         """The folder with curate.toml: named, or searched upwards from here."""
         if self.workspace is not None:
             return self.workspace
-        found = find_root(Path.cwd())
+        found = find_root(here())
         if found is None:
             raise UsageError(f"no {CONFIG_NAME} here or in a folder above; `curate init` writes one to start from")
         return found

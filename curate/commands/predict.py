@@ -17,7 +17,7 @@ from curate.commands.context import Context
 from curate.layouts.folder import shown
 from curate.layouts.table import guarded
 from curate.project import Project
-from curate.store.workspace import find_root
+from curate.store.workspace import find_root, here
 
 
 @verb
@@ -30,7 +30,7 @@ def predict(
     """What a model says of pictures: probabilities, and safe, review or block. Keeps nothing. Exit 3 when all fail."""
     from curate.evaluate.predict import found
 
-    root = ctx.workspace or find_root(Path.cwd()) or Path.cwd()
+    root = ctx.workspace or find_root(here()) or Path.cwd()
     project = Project(Session(root, ctx.quiet, ctx.verbose))
     files = islice(found(paths, map(os.fsdecode, sys.stdin.buffer if sys.stdin else ())), ctx.limit)
     say = partial(_table, ctx) if csv else lambda classes: ctx.line

@@ -7,7 +7,7 @@ import typer
 
 from curate.commands.app import MATCHED, REFUSED, finish, verb
 from curate.commands.context import Context
-from curate.store.workspace import find_root
+from curate.store.workspace import find_root, here
 
 if TYPE_CHECKING:
     pass
@@ -33,7 +33,7 @@ def export(
 ) -> None:
     """Freeze a release: train, val and test, behind the gates."""
     if dry_run:
-        found = ctx.project.plan_export(version)
+        found = ctx.project.plan_export(version, format or (), acknowledge)
         finish(ctx, found, code=REFUSED if found["refused"] else 0)
         return
     finish(ctx, ctx.project.export(version, format or (), acknowledge).facts)
@@ -48,7 +48,7 @@ def diff(
     """Say what changed from one release to another: rows, labels, splits, counts."""
     from curate.release import diff as releases
 
-    if ctx.workspace is None and find_root(Path.cwd()) is None:
+    if ctx.workspace is None and find_root(here()) is None:
         ctx.say(releases.diff(None, before, after), releases.lines)
         return
     ctx.say(ctx.project.diff(before, after), releases.lines)

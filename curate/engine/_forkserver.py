@@ -2,13 +2,14 @@
 
 import atexit
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
 
-from curate.engine._preload import ANSWER, FORK, ORDER, REAP
+from curate.engine._preload import ANSWER, FORK, ORDER, REAP, UNHEARD
 from curate.errors import CurateError
 
 # A worker has no use for what else the environment holds, and there are tokens in it.
@@ -30,15 +31,19 @@ class ForkServer:
         )
         flags = [*subprocess._args_from_interpreter_flags(), "-P"]  # type: ignore[attr-defined]
         environment = {key: value for key, value in os.environ.items() if key.startswith(_KEPT)}
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, *flags, "-c", code],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=None,
-                env=environment,
-            )
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, UNHEARD)  # inherited: a Ctrl-C finds it before it ignores them
+        try:
+            with theirs:
+                self._process = subprocess.Popen(  # noqa: S603
+                    [sys.executable, *flags, "-c", code],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=None,
+                    env=environment,
+                )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
         self._control, self._lock = ours, threading.Lock()
         self.owner = os.getpid()
 

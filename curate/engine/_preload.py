@@ -22,6 +22,7 @@ from contextlib import suppress
 ORDER = struct.Struct("<cqd")  # what to do, with which process, how long to wait for it; the answer is ANSWER
 ANSWER = struct.Struct("<q")
 FORK, REAP = b"f", b"r"
+UNHEARD = (signal.SIGINT, signal.SIGTERM)  # sent to the whole group; whoever started us decides when to end
 HANDLES = 4  # that come with FORK: tasks, answers, what it prints, memory
 _ALWAYS = ("curate.engine._worker", "curate.engine._confine.filter", "landlockpy", "numpy")  # what every worker imports
 _COMPILED = ("curate.media.pdq",)  # their load() compiles loops, which no worker can behind its door, or only slowly
@@ -30,8 +31,9 @@ _FIRST = 100  # where a worker's handles are
 
 def serve(handle: int, modules: Sequence[str]) -> None:
     """Import what workers will want, then fork and reap as the other end of the socket asks, until it is gone."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; whoever started us decides when to end
+    for number in UNHEARD:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, UNHEARD)
     control = socket.socket(fileno=handle)
     for name in (*_ALWAYS, *modules):
         with suppress(Exception):  # it is the worker's to complain of, where it is wanted there

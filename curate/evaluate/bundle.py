@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from PIL import Image
 
 from curate.config import EngineConfig
 from curate.contracts import Labeler
 from curate.engine import Aside
-from curate.errors import ItemError, StoreError, UsageError
+from curate.errors import CurateError, ItemError, StoreError, UsageError
 from curate.evaluate import graph
 from curate.features.inspect import FetchedBytes
 from curate.linear import Head, Probabilities
@@ -113,6 +114,20 @@ class Predicting:
             self._network = graph.Network(path, self.files[NETWORK], self.recipe, self.classes)
         else:
             self._network = in_torch(self.folder, self.files, self.backbone)
+
+    def try_out(self) -> None:
+        """Load, and judge a plain picture; raises StoreError where the recipe makes nothing of it to be judged."""
+        plain = Image.new("RGB", (16, 16))
+        try:
+            self.load()
+            answer = self._network(pixels(scaled(plain, self.recipe["shorter_side"]), self.recipe))
+            if not np.isfinite(answer).all():
+                raise ValueError("the network answers with what is no number")
+        except CurateError:
+            raise
+        except Exception as error:  # whatever a recipe of strangers leads to
+            why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            raise StoreError(f"{self.folder / RECIPE}: no picture can be judged by it ({why}); train again") from error
 
     def fits(self, given: FetchedBytes, answer: "np.ndarray") -> bool:
         """Whether these can be the probabilities of all classes."""
@@ -241,7 +256,7 @@ def load_model(path: str | Path, backbone: str | Path | None = None) -> Baseline
         raise StoreError(f"{path}: not a baseline that this curate can read (its files are not of one model)")
     mine = _backbone(named, backbone, NETWORK in files)
     work = Predicting(path, files, recipe, classes, safe, mine)
-    work.load()  # what is wrong with the files is said now
+    work.try_out()  # what is wrong with the files is said now
     return Baseline(classes, recipe, said, Predicting(path, files, recipe, classes, safe, mine))
 
 

@@ -2,7 +2,6 @@
 
 import json
 import time
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,8 @@ from curate.evaluate.compare import Ground, side_by_side
 from curate.evaluate.contenders import Contender, of_csv, of_head, of_labeler
 from curate.evaluate.pictures import asked
 from curate.evaluate.rows import Rows, released, usable
-from curate.layouts import table as csv_table
 from curate.linear import HEAD, Head
-from curate.options import plugin, suggest
+from curate.options import plugin, suggest, toml_file
 from curate.plugins import make, name_of
 from curate.records import SPLITS, Axis
 from curate.stats.coverage import Coverage
@@ -134,13 +132,7 @@ def _folder(ws: "Workspace", name: str) -> Path | None:
 
 def _recipe(path: Path) -> Labeler:
     """The labeler of a file with one table as `[[labelers]]` of curate.toml has it; paths are relative to the file."""
-    try:
-        csv_table.plain(path)
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not TOML: {error}") from error
+    table = toml_file(path)
     made: Labeler = make("labelers", plugin(table, str(path), path.parent.absolute()), "labeler")
     return made
 

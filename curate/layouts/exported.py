@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import UsageError
-from curate.layouts.table import guarded
+from curate.layouts.table import RISKY, guarded
 
 HEADER, SUMS, ATTRIBUTION = "export.json", "SHA256SUMS", "attribution.csv"
 BESIDE = frozenset((HEADER, SUMS, ATTRIBUTION))  # what is curate's, and no format's
@@ -29,9 +29,9 @@ def suffix(row: Mapping[str, Any]) -> str:
 
 def class_folder(name: str) -> str:
     """A class as the name of a folder, which is the class itself; raises UsageError for one that is no file's name on
-    every system."""
+    every system, or begins like an option, or like a formula in a table of names."""
     odd = not name.isprintable() or name != name.strip(" .") or set(name) & set('/\\:*?"<>|')
-    if odd or not name or name.startswith("-") or len(name.encode()) > 255 or _RESERVED.fullmatch(name):
+    if odd or not name or name.startswith(RISKY) or len(name.encode()) > 255 or _RESERVED.fullmatch(name):
         raise UsageError(
             f"class {name!r} can be no folder's name; give it another one in [taxonomy], or export as webdataset"
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Engine, ReleaseFormat
 from curate.engine import engine_of
-from curate.errors import GateError
+from curate.errors import DiskFullError, GateError
 from curate.records import Manifest
 from curate.release import datasheet, removals
 from curate.release.reader import HEADER, PROVENANCE, files, load
@@ -20,7 +20,7 @@ from curate.screening.gate import Gate
 from curate.store.blobs import disk, write
 from curate.store.catalog import now
 from curate.store.eligibility import inactive
-from curate.store.file_digests import forget, is_kept, keep, remember
+from curate.store.file_digests import forget, is_as_kept, keep, remember
 from curate.store.folders import aside
 from curate.store.lost import BYTES
 from curate.store.tables import to_parquet
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from curate.progress import Progress
     from curate.store.workspace import Workspace
 from curate.release.checked import check
-from curate.release.formats import Formats, check_acknowledged, is_media
+from curate.release.formats import Formats, check_formats, is_media
 from curate.release.gates import check_leakage, check_licenses, check_rows, check_screened, some_of
 from curate.release.header import coverage_of, header_of
 from curate.release.provenance import provenance_of
@@ -61,7 +61,7 @@ def export(
             rows, asked = checked.rows, checked.asked
             version, changes = settle(ws, version, rows)
             covered, header = coverage_of(ws), header_of(ws, version, rows, gate, asked) | checked.header
-            check_acknowledged(Manifest(version, ws.work, header, rows.tables), formats, acknowledged)
+            check_formats(Manifest(version, ws.work, header, rows.tables), formats, acknowledged)
             step()
             withdraw_unfinished(ws, version)
             ws.catalog.set(EXPORTING, version)
@@ -78,7 +78,9 @@ def export(
             with aside(ws.work / "exports", version) as folder:
                 digests = _write_formats(written, folder, formats)
             sha256 = _record(ws, rows, release, digests)
-        except GateError:
+        except (OSError, DiskFullError):  # nothing more is asked of the disk: the next export lets go of what is left
+            raise
+        except Exception:  # whatever it was: no release, and nothing of one
             _withdraw(ws, version)
             raise
     _warn(release, small := thin(release.rows))
@@ -107,19 +109,20 @@ def export_also(
     ws: "Workspace", version: str, formats: Mapping[str, ReleaseFormat], progress: "Progress", gate: Gate,
     engine: Engine | None = None, acknowledged: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Write a release that exists in formats that it was not written in; no row of it changes.
+    """Write a release that exists in formats that it was not written in, or that are not as they were; no row of it
+    changes.
 
     Raises GateError where one of its samples is held back since, or a gate refuses its rows as they are now; UsageError
     where there is no such release.
     """
     check_released(ws, version)
-    missing = {name: one for name, one in formats.items() if not is_kept(ws, f"exports/{version}/{name}")}
+    missing = {name: one for name, one in formats.items() if not is_as_kept(ws, f"exports/{version}/{name}")}
     release = load(ws.work / "releases" / version)
     rows = Rows(release.rows, {})
     check_licenses(ws, rows)
     asked = check_screened(ws, gate, rows)
     _check_held(ws, rows, f"since release {version} was made", "a higher version leaves them out")
-    check_acknowledged(release, missing, acknowledged)
+    check_formats(release, missing, acknowledged)
     written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged)
     for name, one in missing.items():
         with disk(), aside(ws.work / "exports" / version, name) as folder:

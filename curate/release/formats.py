@@ -140,8 +140,12 @@ def is_media(one: object) -> bool:
     return bool(getattr(one, "media", False))
 
 
-def check_acknowledged(release: Manifest, formats: Mapping[str, ReleaseFormat], text: str | None) -> None:
-    """Refuse to let pictures of classes that are not safe leave without a word of who answers for it; GateError."""
+def check_formats(release: Manifest, formats: Mapping[str, ReleaseFormat], text: str | None) -> None:
+    """Refuse, before anything is written, rows that a format cannot hold (UsageError); and to let pictures of classes
+    that are not safe leave without a word of who answers for it (GateError)."""
+    for one in formats.values():
+        if (check := getattr(one, "check", None)) is not None:
+            check(release)
     media = sorted(name for name, one in formats.items() if is_media(one))
     if media and not (text or "").strip() and (classes := unsafe(release)):
         raise GateError(

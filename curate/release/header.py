@@ -20,6 +20,7 @@ from curate.stats.coverage import over
 from curate.store import eligibility
 
 if TYPE_CHECKING:
+    from curate.config import Config
     from curate.store.workspace import Workspace
 from curate.release.gates import leakage
 from curate.release.versions import last
@@ -39,6 +40,13 @@ def coverage_of(ws: "Workspace") -> dict[str, Any]:
     return found | {"incomplete": "; ".join(dict.fromkeys(filter(None, (found["incomplete"], *labels)))) or None}
 
 
+def axes_of(config: "Config") -> list[dict[str, Any]]:
+    """The axes of the taxonomy as a header has them."""
+    return [
+        {"name": a.name, "classes": a.classes, "safe": a.safe, "borderline": a.borderline} for a in config.taxonomy.axes
+    ]
+
+
 def header_of(ws: "Workspace", version: str, rows: Rows, gate: Gate, found: Tally) -> dict[str, Any]:
     """What `release.json` says, but for the digests of its files. docs/releases.md lists the keys."""
     config = ws.config
@@ -51,10 +59,7 @@ def header_of(ws: "Workspace", version: str, rows: Rows, gate: Gate, found: Tall
         "parent": known and {"version": known[0], "sha256": known[1]},
         "taxonomy": {
             "version": config.taxonomy.version,
-            "axes": [
-                {"name": a.name, "classes": a.classes, "safe": a.safe, "borderline": a.borderline}
-                for a in config.taxonomy.axes
-            ],
+            "axes": axes_of(config),
         }
         | ({"changes": told} if (told := carry.history(ws)) else {}),
         "config_sha256": config_sha256(config),

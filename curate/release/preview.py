@@ -1,16 +1,18 @@
 """`curate export --dry-run`: what a release would be, and which gates would let it pass; nothing is written."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from curate.contracts import ReleaseFormat
 from curate.errors import GateError
 from curate.label.final import vanished
 from curate.records import Manifest
 from curate.release import content
 from curate.release.checked import second_look
+from curate.release.formats import check_formats
 from curate.release.gates import check_leakage, check_learnt, check_rows, check_screened
-from curate.release.header import coverage_of
+from curate.release.header import axes_of, coverage_of
 from curate.release.rows import Rows, collect
 from curate.release.summary import thin
 from curate.release.versions import check_version, last, settle
@@ -22,10 +24,14 @@ if TYPE_CHECKING:
 PASSED = "passed"
 
 
-def preview(ws: "Workspace", version: str | None, gate: Gate) -> dict[str, Any]:
+def preview(
+    ws: "Workspace", version: str | None, gate: Gate, formats: Mapping[str, ReleaseFormat] | None = None,
+    acknowledged: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """The version that `export` would take, its rows, what it leaves out, and what each gate says: PASSED, or why not.
 
-    `refused` are the gates that would end it with exit 4. Raises the UsageErrors that `export` raises.
+    `formats` and `acknowledged` are those of `export`. `refused` are the gates that would end it with exit 4. Raises
+    the UsageErrors that `export` raises.
     """
     if version is not None:
         check_version(ws, version)
@@ -34,10 +40,12 @@ def preview(ws: "Workspace", version: str | None, gate: Gate) -> dict[str, Any]:
     rows, second = _second_look(ws, rows)
     version, changes = settle(ws, version, rows)
     check_learnt(ws, rows)
+    release = Manifest(version, ws.work, {"taxonomy": {"axes": axes_of(ws.config)}}, rows.tables)
     gates = {name: _asked(act) for name, act in content.asked(ws, rows).items()} | {
         "screening": _asked(lambda: check_screened(ws, gate, rows)),
         "second_look": second,
-        "leakage": _asked(lambda: check_leakage(ws, Manifest(version, ws.work, {}, rows.tables))),
+        "leakage": _asked(lambda: check_leakage(ws, release)),
+        "formats": _asked(lambda: check_formats(release, formats or {}, acknowledged)),
     }
     counts = {split: Counter(table.column("label").to_pylist()) for split, table in rows.tables.items()}
     before = last(ws)

@@ -26,12 +26,27 @@ def load(path: Path, sha256: str | None = None) -> Manifest:
     """
     text = _checked(path / HEADER, sha256)
     try:
-        header: dict[str, Any] = json.loads(text)
+        header = _header(json.loads(text))
         whole = {split: _parquet(_checked(path / name, header["files"][name])) for split, name in files().items()}
         rows = {split: _live(table, header["columns"]) for split, table in whole.items()}
         return Manifest(header["version"], path, header, rows)
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, RecursionError) as error:
         raise StoreError(f"{path / HEADER}: not the header of a release ({type(error).__name__}: {error})") from error
+
+
+def _header(said: Any) -> dict[str, Any]:
+    """The header, where its parts are what they are in every release; raises ValueError."""
+    if not isinstance(said, dict):
+        raise ValueError("no JSON object")
+    kinds = {"version": str, "files": dict, "columns": list, "rows": dict, "functions": dict, "removed": list}
+    for name, kind in kinds.items():
+        if name in said and not isinstance(said[name], kind):
+            raise ValueError(f"{name} is no {kind.__name__}")
+    inner = {"functions": (dict, said.get("functions", {}).values()), "removed": (dict, said.get("removed", ()))}
+    for name, (kind, parts) in inner.items():
+        if not all(isinstance(one, kind) for one in parts):
+            raise ValueError(f"{name} has parts that are no {kind.__name__}")
+    return said
 
 
 def files() -> dict[str, str]:

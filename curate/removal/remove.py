@@ -149,8 +149,9 @@ def _plan(
 
 
 def _trained(catalog: "Catalog", releases: Collection[str]) -> list[str]:
-    """The models that were trained on one of these releases."""
-    return [row[0] for row in catalog.all("SELECT model, version FROM models ORDER BY 1") if row[1] in releases]
+    """The models that were trained on one of these releases; what was only measured on it (`eval`) saw no item."""
+    rows = catalog.all("SELECT model, version FROM models WHERE model NOT LIKE 'eval:%' ORDER BY 1")
+    return [row[0] for row in rows if row[1] in releases]
 
 
 def _with_frames(catalog: "Catalog", ids: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from curate.errors import DiskFullError, StoreError
 T = TypeVar("T")
 SYNCS = 16  # files that are made durable at once
 FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
-_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
+_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
 
 
 class Blobs(Protocol):

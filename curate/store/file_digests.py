@@ -37,9 +37,10 @@ def remember(ws: "Workspace", folder: str, digests: Mapping[str, str]) -> None:
         db.executemany("INSERT INTO files VALUES (?, ?, ?)", rows)
 
 
-def is_kept(ws: "Workspace", folder: str) -> bool:
-    """Whether something in a folder is remembered: it was finished."""
-    return ws.catalog.scalar("SELECT 1 FROM files WHERE path GLOB ? LIMIT 1", (f"{folder}/*",)) is not None
+def is_as_kept(ws: "Workspace", folder: str) -> bool:
+    """Whether a folder was finished, and every file that is remembered of it is as it was then."""
+    known = ws.catalog.all("SELECT path, sha256 FROM files WHERE path GLOB ?", (f"{folder}/*",))
+    return bool(known) and not any(_problem(ws.work / path, wanted) for path, wanted in known)
 
 
 def forget(ws: "Workspace", folder: str) -> None:
@@ -55,17 +56,22 @@ def problems(ws: "Workspace", but: Iterable[str] = ()) -> Iterator[tuple[str, st
     for path, wanted in known.items():
         if path in skipped:
             continue
-        try:
-            if digest(ws.work / path) != wanted:
-                yield "corrupt", path, "its bytes have another sha256 than was kept"
-        except FileNotFoundError:
-            yield "missing", path, "this file is missing"
-        except OSError as error:
-            yield "corrupt", path, f"it cannot be read: {error.strerror}"
+        if (found := _problem(ws.work / path, wanted)) is not None:
+            yield found[0], path, found[1]
     for folder in MADE:
         for path in _below(ws.work, folder):
             if path not in known:
                 yield "orphans", path, "nothing that was finished wrote this file"
+
+
+def _problem(path: Path, wanted: str) -> tuple[str, str] | None:
+    """(kind, problem) of a file that has not the digest that was kept; None where it has."""
+    try:
+        return None if digest(path) == wanted else ("corrupt", "its bytes have another sha256 than was kept")
+    except FileNotFoundError:
+        return "missing", "this file is missing"
+    except OSError as error:
+        return "corrupt", f"it cannot be read: {error.strerror}"
 
 
 def digest(path: Path) -> str:

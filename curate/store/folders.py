@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from curate.errors import StoreError
 from curate.store.blobs import SYNCS, sync
 
 # -- writing and reading back ----------------------------------------------------------------------------------------
@@ -14,8 +15,13 @@ from curate.store.blobs import SYNCS, sync
 
 @contextmanager
 def aside(parent: Path, name: str) -> Iterator[Path]:
-    """A folder built under another name, that gets its own once it is whole and durable; it replaces what was there."""
+    """A folder built under another name, that gets its own once it is whole and durable; it replaces the folder that
+    was there. Raises StoreError, before anything is built, where a file or a link is there: it is not ours."""
     part, final = parent / f".{name}.tmp", parent / name
+    for one in (part, final):
+        if one.is_symlink() or one.is_file():
+            kind = "link" if one.is_symlink() else "file"
+            raise StoreError(f"{one}: a {kind} is where a folder goes; move it away, then the same again")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(mode=0o700, parents=True)
     try:

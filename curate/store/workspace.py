@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.config import CONFIG_NAME, Config
-from curate.errors import BusyError, StoreError
+from curate.errors import BusyError, StoreError, UsageError
 from curate.layouts.folder import TAG, WORKSPACE
 from curate.store import witnesses
 from curate.store.blobs import LocalBlobs, disk, sync
@@ -124,6 +124,14 @@ class Workspace:
                 ):
                     self.blobs.delete(sample)
             path.unlink()
+
+
+def here() -> Path:
+    """The folder that this runs in; raises UsageError where it was deleted meanwhile."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the folder that this runs in is gone; go to one that is there") from error
 
 
 def find_root(start: Path) -> Path | None:

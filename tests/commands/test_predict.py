@@ -77,6 +77,12 @@ def test_a_list_on_stdin_and_a_limit(command: Command, folder: Path, monkeypatch
         assert [one.get("reason") for one in found] == [None, "file_missing", None][:n]
 
 
+def test_one_path_is_not_a_list_of_letters(folder: Path) -> None:
+    for one in ("shots/0.png", Path("shots/0.png"), b"shots/0.png"):
+        with pytest.raises(curate.UsageError, match="give a list of paths"):
+            curate.open(folder, quiet=True).predict("1.0.0", one)  # type: ignore[arg-type]
+
+
 def test_names_that_a_spreadsheet_would_run(command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder / "shots")
     (folder / "shots" / "0.png").rename(folder / "shots" / "=1+1.png")

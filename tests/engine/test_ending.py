@@ -189,3 +189,16 @@ def test_a_verb_leaves_nothing(verb: str, number: signal.Signals, images: Path, 
         os.kill(run.process.pid, number)
         assert run.ended(within=10) == (-9 if number == signal.SIGKILL else 130)
         assert run.left(tree) == []
+
+
+def test_a_ctrl_c_while_it_starts_is_not_for_who_imports(capfd: pytest.CaptureFixture[str]) -> None:
+    """A terminal sends it to the whole group, and a traceback of an import is nobody's answer."""
+    started = forks.ForkServer([])
+    try:
+        for _ in range(20):
+            os.kill(started.pid, signal.SIGINT)
+            time.sleep(0.02)
+        assert started.alive
+    finally:
+        started.close()
+    assert not capfd.readouterr().err

@@ -203,6 +203,16 @@ def test_nothing_that_a_model_names_is_run(folders: dict[str, Path], tmp_path: P
     assert not ran.exists()
 
 
+@pytest.mark.parametrize("wrong", [{"shorter_side": "x"}, {"mean": None}, {"interpolation": "best"}, {"size": []}])
+def test_a_recipe_by_which_nothing_can_be_judged_is_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    folder = saved(tmp_path / "model", "onnx")
+    recipe = json.loads((folder / RECIPE).read_text())
+    (folder / RECIPE).write_text(json.dumps(recipe | wrong))
+    reseal(folder)
+    with pytest.raises(StoreError, match=RECIPE):
+        load_model(folder)
+
+
 def test_model_json_that_is_deep_or_a_pipe_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text("[" * 100_000)
     with pytest.raises(StoreError, match="RecursionError"):

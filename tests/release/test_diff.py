@@ -178,6 +178,18 @@ def test_a_release_that_somebody_edited_is_refused(ws: Workspace, tmp_path: Path
         diff(None, str(tmp_path / "edited"), str(tmp_path / "edited"))
 
 
+@pytest.mark.parametrize(
+    "change", [lambda _: [], lambda said: said | {"files": []}, lambda said: said | {"functions": {"content": 1}},
+               lambda said: said | {"removed": ["x"]}, lambda said: said | {"version": 1}]
+)  # fmt: skip
+def test_a_header_of_another_shape_is_refused(ws: Workspace, tmp_path: Path, change: Any) -> None:
+    shutil.copytree(ws.work / "releases" / "1.0.0", tmp_path / "edited")
+    path = tmp_path / "edited" / "release.json"
+    path.write_text(json.dumps(change(json.loads(path.read_bytes()))))
+    with pytest.raises(StoreError, match=r"edited/release\.json: not the header of a release"):
+        diff(None, str(tmp_path / "edited"), str(tmp_path / "edited"))
+
+
 def test_a_header_of_this_workspace_is_held_against_the_catalog(ws: Workspace) -> None:
     path = ws.work / "releases" / "1.0.0" / "release.json"
     whole = path.read_bytes()

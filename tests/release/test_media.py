@@ -22,8 +22,9 @@ from curate.engine.serial import Serial
 from curate.errors import GateError, UsageError
 from curate.layouts.exported import class_folder, read_sums, sums_text
 from curate.project import load_release
-from curate.records import SPLITS
+from curate.records import SPLITS, Axis, Taxonomy
 from curate.release.export import export, export_also
+from curate.release.preview import preview
 from curate.release.reader import load
 from curate.store import file_digests
 from curate.store.workspace import Workspace
@@ -272,7 +273,22 @@ def test_pictures_are_made_smaller_where_it_is_asked_for(tmp_path: Path) -> None
     ws.close()
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", "", " x", "x.", "-x", "nul", "a\nb", "é" * 128])
+@pytest.mark.parametrize("names", [("A", "a"), ("x", "Metadata.csv"), ("x", "..")])
+def test_classes_that_can_be_no_folders_are_refused_before_anything_is_written(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    config = replace(Config(), taxonomy=Taxonomy(axes=(Axis("content", names, names, ()),)))
+    each = [Item(str(n), data=data, weak={"content": (names[n % 2], 0.9)}) for n, data in enumerate(FILES.values())]
+    ws = made(tmp_path, each, config)
+    for act in (lambda: exported(ws), lambda: preview(ws, None, SCREENED, MEDIA)):
+        with pytest.raises(UsageError, match=r"give it another one in \[taxonomy\]"):
+            act()
+    assert not list((ws.work / "releases").iterdir())
+    assert not (ws.work / "exports").exists()
+    ws.close()
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "", " x", "x.", "-x", "=x", "'=x", "nul", "a\nb", "é" * 128])
 def test_a_class_that_is_no_folder_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="can be no folder"):
         class_folder(name)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import cli
 from curate.admin.forget import forget
 from curate.config import Config, ExportConfig
-from curate.errors import UsageError
-from curate.release.export import export
+from curate.errors import StoreError, UsageError
+from curate.release.export import export, export_also
 from curate.release.preview import preview
 from curate.release.rows import collect
 from curate.release.versions import order, settle, step
@@ -21,7 +21,7 @@ from curate.removal.takedown import takedown
 from curate.screening.quarantine import quarantine
 from curate.store.workspace import Workspace
 from tests.support.calling import Command
-from tests.support.releases import QUIET, SCREENED, Item, far, stocked
+from tests.support.releases import EVERY, FORMATS, QUIET, SCREENED, Item, far, stocked
 
 A, B, E = Item("a"), Item("b"), Item("e", "test")
 
@@ -151,6 +151,33 @@ def test_a_dry_run_says_what_export_then_does(tmp_path: Path) -> None:
     found = released(ws)
     for name in ("version", "step", "rows", "excluded", "vanished"):
         assert said[name] == found[name]
+
+
+def test_a_dry_run_says_that_pictures_want_a_word(tmp_path: Path) -> None:
+    ws = stocked(tmp_path, [A, B, E, Item("p", weak={"content": ("porn", 0.9)})])
+    assert preview(ws, None, SCREENED, FORMATS)["refused"] == []
+    assert preview(ws, None, SCREENED, EVERY)["refused"] == ["formats"]
+    assert preview(ws, None, SCREENED, EVERY, "ada: asked for")["refused"] == []
+
+
+def test_what_is_not_as_it_was_written_is_written_anew_and_a_link_is_left_alone(tmp_path: Path) -> None:
+    ws = stocked(tmp_path / "ws", [A, B, E])
+    export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
+    folder = ws.work / "exports" / "1.0.0"
+    whole = everything(folder)
+    shutil.rmtree(folder / "csv")
+    (folder / "parquet" / "train.parquet").write_bytes(b"another")
+    assert export_also(ws, "1.0.0", FORMATS, QUIET, SCREENED)["written"] == ["csv", "parquet"]
+    assert everything(folder) == whole
+    assert export_also(ws, "1.0.0", FORMATS, QUIET, SCREENED)["written"] == []
+    (other := tmp_path / "other").mkdir()
+    (other / "keep").touch()
+    (ws.work / "exports" / "1.1.0").symlink_to(other)
+    add(ws)
+    with pytest.raises(StoreError, match="a link is where a folder goes"):
+        export(ws, "1.1.0", FORMATS, QUIET, SCREENED)
+    assert list(other.iterdir()) == [other / "keep"]
+    assert [one.name for one in (ws.work / "releases").iterdir()] == ["1.0.0"]
 
 
 # -- the command -----------------------------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from curate.config import Config
-from curate.errors import BusyError, StoreError
+from curate.errors import BusyError, StoreError, UsageError
 from curate.store.catalog import Catalog
 from curate.store.migrations import MIGRATIONS
-from curate.store.workspace import Workspace, find_root
+from curate.store.workspace import Workspace, find_root, here
 from tests.support.builders import add, decide, workspace
 from tests.support.pictures import encode, texture
 
@@ -236,3 +236,11 @@ def test_what_another_process_closes_takes_no_log_from_this_one(tmp_path: Path) 
     assert others() == "3"
     catalog.close()
     assert others() == "3"
+
+
+def test_a_folder_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (gone := tmp_path / "gone").mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(UsageError, match="the folder that this runs in is gone"):
+        here()

@@ -219,6 +219,8 @@ def test_a_takedown_marks_the_models_that_saw_the_item(tmp_path: Path) -> None:
     ws = released(tmp_path, [*items(), extra])
     trained(ws)
     trained(ws, variant="tiny")
+    with ws.catalog.tx() as db:
+        db.execute("INSERT INTO models (model, version, result) VALUES ('eval:api.csv@1.0.0/test', '1.0.0', '{}')")
     said = takedown(ws, extra.id, "asked for")
     assert said["models_affected"] == ["1.0.0", "1.0.0+tiny"]
     receipt = Path(said["receipt"]).stem

@@ -1,13 +1,12 @@
 """The file that says what became of each class: `curate relabel --mapping FILE`."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from curate.errors import UsageError
-from curate.options import suggest
+from curate.options import suggest, toml_file
 from curate.records import UNSURE, Axis, Taxonomy
 from curate.store.taxonomies import Targets
 
@@ -30,12 +29,7 @@ class Remap:
 
 def read(path: Path, taxonomy: Taxonomy) -> Remap:
     """The mapping of a file, checked against the taxonomy that it leads to; raises UsageError with file and key."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not TOML: {error}") from error
+    table = toml_file(path)
     try:
         return _remap(table, taxonomy)
     except UsageError as error:
