@@ -280,9 +280,11 @@ def test_classes_that_can_be_no_folders_are_refused_before_anything_is_written(
     config = replace(Config(), taxonomy=Taxonomy(axes=(Axis("content", names, names, ()),)))
     each = [Item(str(n), data=data, weak={"content": (names[n % 2], 0.9)}) for n, data in enumerate(FILES.values())]
     ws = made(tmp_path, each, config)
-    for act in (lambda: exported(ws), lambda: preview(ws, None, SCREENED, MEDIA)):
-        with pytest.raises(UsageError, match=r"give it another one in \[taxonomy\]"):
-            act()
+    said = r"give it another one in \[taxonomy\]"
+    with pytest.raises(UsageError, match=said):
+        exported(ws)
+    with pytest.raises(UsageError, match=said):
+        preview(ws, None, SCREENED, MEDIA)
     assert not list((ws.work / "releases").iterdir())
     assert not (ws.work / "exports").exists()
     ws.close()
