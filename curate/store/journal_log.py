@@ -125,7 +125,8 @@ class JournalLog:
                 _put_head(db, seq, prev)
                 db.execute("COMMIT")
             except BaseException:
-                db.execute("ROLLBACK")
+                if db.in_transaction:  # a full disk ends it by itself
+                    db.execute("ROLLBACK")
                 raise
         self._durable, self._waiting = seq, False
 
@@ -194,7 +195,8 @@ class JournalLog:
                 _put_head(db, found[-1]["seq"], found[-1]["digest"])
             db.execute("COMMIT")
         except BaseException:
-            db.execute("ROLLBACK")
+            if db.in_transaction:
+                db.execute("ROLLBACK")
             raise
 
     # -- checking ----------------------------------------------------------------------------------------------------
