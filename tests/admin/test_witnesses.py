@@ -311,7 +311,7 @@ def test_a_workspace_of_the_version_before_gains_its_journal(root: Path) -> None
         for column in ("signs", "inner_phash", "inner_signs", "inner_quality"):
             db.execute(f"ALTER TABLE held_out DROP COLUMN {column}")
         db.execute("ALTER TABLE runs DROP COLUMN asked")
-        db.executescript("DROP TABLE relabels; DROP TABLE queue_members; DROP TABLE queue_labels")
+        db.executescript("DROP TABLE relabels; DROP TABLE queue_members; DROP TABLE queue_labels; DROP TABLE given")
         db.execute(f"PRAGMA user_version = {[one.__name__ for one in MIGRATIONS].index('m013_journal')}")
         db.commit()
     (work / "catalog.db-seal").unlink()
