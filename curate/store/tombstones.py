@@ -142,7 +142,7 @@ class Tombstones:
             gone.setdefault(kind, {})[digest] = receipt
         digest = catalog.digester("sha256")
         named = (row[0] for row in catalog.iterate_tuples(_NAMED)) if "sha256" in gone else ()
-        back = [(one, receipt) for one in named if (receipt := gone["sha256"].get(digest(one))) is not None]
+        back = [(one, gone["sha256"][key]) for one in named if (key := digest(one)) in gone["sha256"]]
         with catalog.tx() as db:
             db.executemany("INSERT OR IGNORE INTO removing VALUES (?, ?)", back)
             bare = db.execute("SELECT candidate, kind, locator FROM candidates WHERE sample IS NULL").fetchall()

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate.store import chain
-from curate.store.migrations import MIGRATIONS
+from tests.support import earlier
 from tests.support.calling_here import command
 from tests.support.pictures import encode, texture
 from tests.support.screened import put
@@ -304,16 +304,7 @@ def test_a_workspace_of_the_version_before_gains_its_journal(root: Path) -> None
     work = root / "work"
     (work / "journal.log").unlink()
     with closing(sqlite3.connect(work / "catalog.db")) as db:
-        names = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE name GLOB 'journal_*'")]
-        for name in names:
-            db.execute(f"DROP TRIGGER {name}")
-        db.executescript("DROP TABLE outbox; DROP TABLE forgotten; DELETE FROM meta WHERE key = 'journal'")
-        for column in ("signs", "inner_phash", "inner_signs", "inner_quality"):
-            db.execute(f"ALTER TABLE held_out DROP COLUMN {column}")
-        db.execute("ALTER TABLE runs DROP COLUMN asked")
-        db.executescript("DROP TABLE relabels; DROP TABLE queue_members; DROP TABLE queue_labels; DROP TABLE given")
-        db.execute(f"PRAGMA user_version = {[one.__name__ for one in MIGRATIONS].index('m013_journal')}")
-        db.commit()
+        earlier.before(db, "m013_journal")
     (work / "catalog.db-seal").unlink()
     shutil.copy(work / "catalog.db", root / "old.db")
     done(root, "verify", "--repair", code=1)  # another program wrote it

@@ -16,8 +16,8 @@ from curate.removal.rescan import rescan
 from curate.screening import asked, set_aside
 from curate.screening.entry import aside, find, restore
 from curate.screening.overview import overview
-from curate.store.migrations import MIGRATIONS
 from tests.fetch.test_fetch import curate
+from tests.support import earlier
 from tests.support.pictures import encode, photograph, texture
 from tests.support.releases import QUIET
 from tests.support.screened import LIST, configure, fetched, gate, hash_of, listed, opened, put
@@ -213,10 +213,7 @@ def test_a_workspace_of_the_version_before(tmp_path: Path, screened: bool, unscr
     fetched(tmp_path)
     configure(tmp_path)
     with closing(sqlite3.connect(tmp_path / "work" / "catalog.db")) as db:
-        db.execute("ALTER TABLE runs DROP COLUMN asked")
-        before = [one.__name__ for one in MIGRATIONS].index("m015_asked")
-        db.execute(f"PRAGMA user_version = {before}")
-        db.commit()
+        earlier.before(db, "m015_asked")
     for one in ("catalog.db-seal", "catalog.db-wal"):
         (tmp_path / "work" / one).unlink(missing_ok=True)
     assert tally(tmp_path).unscreened == unscreened

@@ -118,6 +118,8 @@ def _meet(ws: Workspace, one: str, fate: str, first: str) -> None:
         if fate == "gone":
             digest = ws.catalog.digest("sha256", one)
             db.execute("INSERT INTO tombstones VALUES ('sha256', ?, 'why', NULL, '')", (digest,))
+    if fate == "gone":
+        ws.tombstones.returned()
 
 
 def test_a_label_that_no_machine_gave_is_counted_once(tmp_path: Path) -> None:
