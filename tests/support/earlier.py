@@ -16,7 +16,7 @@ _MADE = {
 
 
 def before(db: sqlite3.Connection, migration: str) -> None:
-    """Make it the catalog that `migration`, and all after it, have not met yet. Raises KeyError for one not known here."""
+    """Make it a catalog that has not met `migration` and those after it. Raises KeyError for one not known here."""
     names = [one.__name__ for one in MIGRATIONS]
     start = names.index(migration)
     if migration <= "m013_journal":
