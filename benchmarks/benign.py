@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from benchmarks.benign_corpus import CLASSES, Benign, corpus
 from curate.config import LabelConfig
@@ -108,7 +109,8 @@ def drawn(truth: Ints, groups: Ints, n: int, seed: int) -> tuple[npt.NDArray[np.
 def after(used: Combined, given: Evidence, vectors: npt.NDArray[np.float16], whole: bool) -> Combined:
     """What the last step of `curate label` makes of it; `whole`: the bootstrap's own answer of every picture."""
     n = len(given.votes)
-    left = Last(AXIS, [f"{row:05d}" for row in range(n)], used, given, np.zeros(n, dtype=bool))
+    ids = pa.array([f"{row:05d}" for row in range(n)], pa.large_string())
+    left = Last(AXIS, ids, used, given, np.zeros(n, dtype=bool))
     one = lesson_of(LabelConfig(), left, vectors, given.gold, np.ones(n, dtype=bool))
     end = finish(one, used.probabilities, used.model, auto=True)
     if end.learnt is None:
