@@ -297,7 +297,7 @@
     const pace = state.pace === null ? "" : state.pace.toFixed(1) + " s each · about " + Math.ceil((state.pace * state.left) / 60) + " min left · ";
     panel.facts.textContent = pace + Math.round(state.minutes) + " min at it · " + state.reveals + " revealed" + (state.gone ? " · " + state.gone + " gone" : "") + (about.unobscured ? " · unobscured" : "") +
       (state.recent ? " · the last " + state.recent.n + " decisions changed " + state.recent.changed + (state.recent.changed === 1 ? " label" : " labels") : "");
-    panel.item.textContent = !state.item ? (current() ? "" : "Open a picture to judge it by key; tag pictures to judge several.") : state.item.label ? "Decided: " + state.item.label : !state.item.pending ? "Not asked of you" : state.item.sheet ? "A sheet of a cluster: one class for all of it; u where they are not one thing." : "";
+    panel.item.textContent = !state.item ? (current() ? "" : "Open a picture to judge it by key; tag pictures to judge several.") : state.item.label ? "Decided: " + state.item.label : !state.item.pending ? "Not asked of you" : state.item.sheet ? "A sheet of " + state.item.sheet + " alike: one class for all of them; u where they are not one thing." : "";
     panel.rest.hidden = !paused();
     if (paused()) {
       obscure();
