@@ -237,8 +237,9 @@ def test_classes_that_are_not_safe_need_a_word(tmp_path: Path) -> None:
     ws = made(tmp_path, what)
     with pytest.raises(GateError, match="imagefolder, webdataset: pictures of sexy would leave"):
         exported(ws)
-    with pytest.raises(GateError, match="sexy"):
-        exported(ws, acknowledged="  ")
+    for nothing in ("  ", "\u200b", "--", "a\udcff"):
+        with pytest.raises(GateError, match="sexy"):
+            exported(ws, acknowledged=nothing)
     assert not (ws.work / "releases" / "1.0.0").exists()
     export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
     with pytest.raises(GateError, match="sexy"):
