@@ -107,7 +107,9 @@ def test_a_file_of_a_release_is_gone(ws: Workspace) -> None:
 def test_a_release_that_nobody_made(ws: Workspace) -> None:
     (ws.work / "releases" / "2.0.0").mkdir()
     (ws.work / "releases" / ".3.0.0.tmp").mkdir()  # a killed export's, swept by the next driver
-    assert verify(ws, QUIET)["items"] == [{"id": "releases/2.0.0", "problem": "the catalog knows no such release"}]
+    assert verify(ws, QUIET)["items"] == [
+        {"id": "releases/2.0.0", "problem": "the catalog knows no such release; move it away"}
+    ]
 
 
 def test_every_bit_of_a_tables_part(ws: Workspace) -> None:
