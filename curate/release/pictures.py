@@ -166,8 +166,8 @@ def leaving_of(ws: "Workspace", ids: Sequence[str], engine: Engine, progress: Pr
     table = features.table(ws)
     treated, problems = features.known(table, set(ids) - left_out.keys())
     missing = sorted(set(ids) - left_out.keys() - treated.keys() - problems.keys())
-    with progress.stage("pictures", len(missing)) as step:
-        for found, failed in _examined(table, missing, Examine(ws.blobs, bounds, side), engine):
+    with progress.stage("pictures", len(missing)) as step:  # where there are none, no worker is woken
+        for found, failed in _examined(table, missing, Examine(ws.blobs, bounds, side), engine) if missing else ():
             treated |= found
             problems |= failed
             step(len(found) + len(failed))

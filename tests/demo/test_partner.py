@@ -40,6 +40,11 @@ def test_a_release_leaves_in_five_formats_and_torch_reads_it(played: tuple[Path,
     assert all(Path(place).is_relative_to(folder / "ours") for place in found["formats"].values())
     assert sum(found["rows"]["first"].values()) == 2 * EACH
     assert found["batch"][1:] == [3, SIDE, SIDE]
+    parts = [path.name for path in (folder / "ours" / "work" / "tables").glob("leaving@*/*")]
+    assert parts
+    assert all(name.startswith(("fetch-", "rest-")) for name in parts), (
+        "what fetch has decoded, no export decodes again"
+    )
 
 
 def test_the_partner_has_what_is_there_and_lets_go_of_what_is_taken_down(played: tuple[Path, dict[str, Any]]) -> None:
