@@ -26,9 +26,9 @@ def backbone(tmp_path: Path) -> Any:
     for old, new in SMALL.items():
         assert old in text
         text = text.replace(old, new)
-    (tmp_path / "small.py").write_text(text)
-    options = {"weights": tmp_path / "small.safetensors"}
-    return make("labelers", Plugin(str(tmp_path / "small.py"), options, "train.backbone"), "labeler")
+    (tmp_path / "resnet50.py").write_text(text)
+    options = {"weights": str(tmp_path / "weights.safetensors")}
+    return make("labelers", Plugin(str(tmp_path / "resnet50.py"), options, "train.backbone"), "labeler")
 
 
 def test_without_weights_it_says_where_they_were_looked_for(backbone: Any) -> None:
