@@ -34,9 +34,9 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Asked:
-    """Of each picture of the corpus how probable each detector finds it that it is not safe, float32[n] by name (NaN
-    where it was not asked), and that it is drawn; features of a copy altered in some ways, float16[n, 1280] by these.
-    """
+    """Of each picture of the corpus, NaN where nobody was asked. Of the held-out package: how probable each detector
+    finds it that it is not safe, float32[n] by name, and that it is `drawn`. Of the others: the features of a copy that
+    is altered in some ways, float16[n, 1280] by these."""
 
     detectors: Mapping[str, npt.NDArray[np.float32]]
     drawn: npt.NDArray[np.float32]
@@ -56,32 +56,33 @@ def asked(every: int = 1) -> Asked:
 
 def _made(every: int) -> dict[str, npt.NDArray[Any]]:
     from labelers.efficientnet_lite0 import EfficientnetLite0
+    from labelers.nsfwjs import CLASSES as NSFWJS
     from labelers.nsfwjs import Nsfwjs
     from labelers.nudenet import BARE, Nudenet
 
-    labelers: dict[str, Any] = {"nsfwjs": Nsfwjs(embedding=False)}
-    labelers |= {"nudenet": Nudenet()} if find_spec("nudenet") else {}
-    sized = {name: Size(name) for name in SIZES} if there() else {}
-    labelers |= {"_".join(ways): altered(EfficientnetLite0(), ways, 0, 0) for ways in (LIGHT, ALL)}
-    for one in (*labelers.values(), *sized.values()):
+    detectors: dict[str, Any] = {"nsfwjs": Nsfwjs(embedding=False)}
+    detectors |= {"nudenet": Nudenet()} if find_spec("nudenet") else {}
+    detectors |= {name: Size(name) for name in SIZES} if there() else {}
+    copies = {"_".join(ways): altered(EfficientnetLite0(), ways, 0, 0) for ways in (LIGHT, ALL)}
+    for one in (*detectors.values(), *copies.values()):
         one.load()
-    found: dict[str, list[Any]] = {name: [] for name in (*labelers, *sized)}
-    for _, package, _, _, view in looked_at(every):
-        for name, labeler in (labelers | sized).items():
-            if package == HELD_OUT or name in labelers:
-                found[name].append({column: values[0] for column, values in labeler.label([view]).items()})
-            else:
-                found[name].append(dict.fromkeys(UNSAFE, np.nan))
-        if len(found["nsfwjs"]) % 500 == 0:
-            print(f"{len(found['nsfwjs'])} pictures asked about", flush=True)
+    blank = {**dict.fromkeys((*NSFWJS, *BARE), np.float32(np.nan)), COLUMN: np.full(1280, np.nan, np.float16)}
+    found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in (*detectors, *copies)}
+    for number, (_, package, _, _, view) in enumerate(looked_at(every), 1):
+        for name, labeler in (detectors | copies).items():
+            needed = (package == HELD_OUT) == (name in detectors)
+            said = labeler.label([view]) if needed else {column: [value] for column, value in blank.items()}
+            found[name].append({column: values[0] for column, values in said.items()})
+        if number % 500 == 0:
+            print(f"{number} pictures asked about", flush=True)
 
-    def sums(name: str, columns: Sequence[str]) -> npt.NDArray[np.float32]:
-        return np.array([[one[column] for column in columns] for one in found[name]], dtype=np.float32)
+    def columns(name: str, some: Sequence[str]) -> npt.NDArray[np.float32]:
+        return np.array([[one[column] for column in some] for one in found[name]], dtype=np.float32)
 
-    made = {f"d_{name}": sums(name, UNSAFE).sum(axis=1).clip(0, 1) for name in ("nsfwjs", *sized)}
-    made |= {"d_nudenet": sums("nudenet", BARE).max(axis=1)} if "nudenet" in found else {}
-    made |= {"drawn": sums("nsfwjs", ("drawings", "hentai")).sum(axis=1).clip(0, 1)}
-    return made | {name: np.stack([one[COLUMN] for one in rows]) for name, rows in found.items() if COLUMN in rows[0]}
+    made = {f"d_{name}": columns(name, UNSAFE).sum(axis=1).clip(0, 1) for name in detectors if name != "nudenet"}
+    made |= {"d_nudenet": columns("nudenet", BARE).max(axis=1)} if "nudenet" in found else {}
+    made |= {"drawn": columns("nsfwjs", ("drawings", "hentai")).sum(axis=1).clip(0, 1)}
+    return made | {name: np.stack([one[COLUMN] for one in found[name]]) for name in copies}
 
 
 @dataclass(frozen=True)
