@@ -40,7 +40,7 @@ def tables(trained: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[dic
         "title": "What the model says of three pictures",
         "columns": ["picture", "decision", "probabilities"],
         "rows": said,
-        "note": f"`curate predict {asked['model']} {' '.join(row['path'] for row in asked['rows'])}`.{why}",
+        "note": f"`curate predict {trained['path']} {' '.join(row['path'] for row in asked['rows'])}`.{why}",
     }
 
 

@@ -22,11 +22,11 @@ ROWS = [
     {"path": "a/b.png", "probabilities": {"drawings": 0.75, "neutral": 0.25}, "decision": "review"},
     {"path": "c.png", "reason": "truncated", "detail": ""},
 ]
-ASKED: dict[str, Any] = {"rows": ROWS, "thresholds": {"review": None, "block": None}, "model": "1.0.0"}
+ASKED: dict[str, Any] = {"rows": ROWS, "thresholds": {"review": None, "block": None}}
 
 
 def test_each_model_has_n_whose_labels_and_intervals() -> None:
-    beside, _ = tables({"side_by_side": BESIDE}, ASKED)
+    beside, _ = tables({"side_by_side": BESIDE, "path": "demo/work/models/1.0.0"}, ASKED)
     assert beside["title"] == "Side by side on 40 rows of test: agreement with the label model"
     assert beside["rows"] == [
         ["baseline", 40, 0.9, "0.8 to 0.95", "-", "-"],
@@ -38,9 +38,9 @@ def test_each_model_has_n_whose_labels_and_intervals() -> None:
 
 
 def test_what_predict_says_and_with_which_command() -> None:
-    _, said = tables({"side_by_side": BESIDE}, ASKED)
+    _, said = tables({"side_by_side": BESIDE, "path": "demo/work/models/1.0.0"}, ASKED)
     assert said["rows"] == [["b.png", "review", "drawings 0.750, neutral 0.250"], ["c.png", "-", "truncated"]]
-    assert said["note"].startswith("`curate predict 1.0.0 a/b.png c.png`.")
+    assert said["note"].startswith("`curate predict demo/work/models/1.0.0 a/b.png c.png`.")
     assert "nothing is called safe" in said["note"]
 
 
