@@ -14,10 +14,10 @@ from curate.errors import ItemError
 from curate.media.decode import FORMATS, Bounds, decoding, frames, load, open_image, upright
 from curate.media.hidden import is_profile
 from curate.media.renderings import shown
-from curate.media.strip import stripped
+from curate.media.strip import bare, stripped
 from curate.records import Reason
 
-VERSION = 1  # raise it when the same bytes leave as others
+VERSION = 2  # raise it when the same bytes leave as others
 REWRITTEN = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
 MEDIA_TYPES = frozenset(REWRITTEN.values())
 QUALITY = 95  # of a JPEG that is made smaller
@@ -58,6 +58,7 @@ def leaving(data: bytes, bounds: Bounds, side: int | None = None) -> tuple[bytes
     if not smaller and kind in REWRITTEN:
         try:
             found = stripped(data, kind, bounds)
+            found = bare(found, bounds) if kind == "PNG" else found
             try_out(found)
         except ItemError:
             pass  # what the pixels can be read from all the same is coded anew

@@ -196,7 +196,7 @@ def export_again(ws: "Workspace", version: str, name: str, gone: Mapping[str, st
     where the format can; where nobody knows the format any more, or it fails, it goes."""
     folder, release = ws.work / "exports" / version, load(ws.work / "releases" / version)
     use = next((one for one in ws.config.export.formats if called(Plugin(one)) == name), name)
-    written = Formats(ws, release, engine_of(ws.config.engine), Progress(quiet=True), acknowledged(folder / name))
+    written = Formats(ws, release, engine_of(ws.config.engine), Progress(quiet=True), acknowledged(ws, version, name))
     try:
         one = make("manifests", Plugin(use, where="exports"), "format")
         with nullcontext() if digest_of(one) is None else running("exports", name):
