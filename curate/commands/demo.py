@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @verb
 def demo(ctx: Context, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo")) -> None:
     """Run the whole way on real, harmless images behind a loopback server that behaves as badly as the web."""
+    from curate.demo import model
     from curate.demo.audit import audit, table
     from curate.demo.corpus import absent, collect, default_cache
     from curate.demo.evaluation import Demo, prepare, summary, tables
@@ -49,8 +50,10 @@ def demo(ctx: Context, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] 
             shown += of_functions("two classes", result["label"])
             shown += [five.pop("table"), *of_functions("five classes", five["label"]), shared_table(shared)]
             result |= {"demo": account, "crossvalidation": folds, "estimate": audited, "five": five, "shared": shared}
+            asked = stages.predicted(here, "1.0.0", model.pictures(ws, folder / "five" / "images"))
+            shown += model.tables(result["train"], asked)
             result["report"] = str(report(ws, here.progress, {"tables": shown}))
-    finish(ctx, result, lambda _: iter(summary(shown, result)))
+    finish(ctx, result, lambda _: iter([*summary(shown, result), *model.last(result)]))
 
 
 def _five(ctx: Context, folder: Path, items: "Sequence[Item]") -> dict[str, Any]:

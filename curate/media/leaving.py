@@ -16,10 +16,10 @@ from curate.errors import ItemError
 from curate.media.decode import FORMATS, Bounds, decoding, frames, load, open_image, upright
 from curate.media.hidden import is_profile
 from curate.media.renderings import shown
-from curate.media.strip import stripped
+from curate.media.strip import bare, stripped
 from curate.records import Reason
 
-VERSION = 1  # raise it when the same bytes leave as others
+VERSION = 2  # raise it when the same bytes leave as others
 REWRITTEN = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
 MEDIA_TYPES = frozenset(REWRITTEN.values())
 QUALITY = 95  # of a JPEG that is made smaller
@@ -83,7 +83,7 @@ def of_decoded(data: bytes, bounds: Bounds, side: int | None = None) -> Treated 
         kind = image.format or ""
         if kind not in _STILLS or image.mode not in _SHALLOW or (side is not None and max(image.size) > side):
             return None
-        left = stripped(data, kind, bounds)
+        left = _rewritten(data, kind, bounds)
         with decoding(), Image.open(io.BytesIO(left), formats=[REWRITTEN[kind].rpartition("/")[2]]) as found:
             same = (found.size, found.mode, getattr(found, "is_animated", False)) == (image.size, image.mode, False)
             same &= found.format != "JPEG" or left.endswith(_END)  # a decoder waits for more behind what has no end
@@ -104,7 +104,7 @@ def leaving(data: bytes, bounds: Bounds, side: int | None = None) -> tuple[bytes
     smaller = side is not None and max(image.size) > side
     if not smaller and kind in REWRITTEN:
         try:
-            found = stripped(data, kind, bounds)
+            found = _rewritten(data, kind, bounds)
             try_out(found)
         except ItemError:
             pass  # what the pixels can be read from all the same is coded anew
@@ -118,6 +118,12 @@ def leaving(data: bytes, bounds: Bounds, side: int | None = None) -> tuple[bytes
         raise ItemError(Reason.TOO_LARGE, f"{len(found)} bytes once it is coded anew")
     try_out(found)
     return found, media_type
+
+
+def _rewritten(data: bytes, kind: str, bounds: Bounds) -> bytes:
+    """The file without what is no picture in it."""
+    found = stripped(data, kind, bounds)
+    return bare(found, bounds) if kind == "PNG" else found
 
 
 def try_out(data: bytes) -> None:

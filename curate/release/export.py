@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 from curate.release.checked import check
 from curate.release.formats import Formats, check_formats, is_media
-from curate.release.gates import check_leakage, check_licenses, check_rows, check_screened, some_of
+from curate.release.gates import check_accused, check_leakage, check_licenses, check_rows, check_screened, some_of
 from curate.release.header import coverage_of, header_of
 from curate.release.provenance import provenance_of
 from curate.release.summary import thin
@@ -79,7 +79,7 @@ def export(
         try:
             with aside(own(ws.work, "exports"), version) as folder:
                 digests = _write_formats(written, folder, formats)
-            sha256 = _record(ws, rows, release, digests)
+            sha256 = _record(ws, rows, release, digests, acknowledged)
         except (OSError, DiskFullError):  # nothing more is asked of the disk: the next export lets go of what is left
             raise
         except Exception:  # whatever it was: no release, and nothing of one
@@ -124,7 +124,9 @@ def export_also(
     check_licenses(ws, rows)
     asked = check_screened(ws, gate, rows)
     _check_held(ws, rows, f"since release {version} was made", "a higher version leaves them out")
-    check_formats(release, missing, acknowledged)
+    if any(map(is_media, missing.values())):
+        check_accused(ws, release)
+    check_formats(release, missing, acknowledged, ws.config.taxonomy.axes)
     written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged)
     for name, one in missing.items():
         with disk(), aside(own(ws.work, "exports", version), name) as folder:
@@ -190,13 +192,16 @@ def _left_out(written: Formats, formats: Mapping[str, ReleaseFormat]) -> dict[st
     return {"pictures_left_out": dict(sorted(found.items()))}
 
 
-def _record(ws: "Workspace", rows: Rows, release: Manifest, digests: Mapping[str, str]) -> str:
+def _record(
+    ws: "Workspace", rows: Rows, release: Manifest, digests: Mapping[str, str], acknowledged: str | None
+) -> str:
     """Make it a release: until this, the folder is nothing."""
     version = release.version
     sha256 = hashlib.sha256((release.path / HEADER).read_bytes()).hexdigest()
     keep(ws, f"releases/{version}")
     remember(ws, f"exports/{version}", digests)
-    ws.catalog.log("export", version, {"sha256": sha256, "rows": release.header["rows"]})
+    said = {"sha256": sha256, "rows": release.header["rows"]}
+    ws.catalog.log("export", version, said | ({"acknowledged": acknowledged} if acknowledged else {}))
     parent = release.header["parent"]
     with ws.catalog.tx() as db:
         _check_held(ws, rows, "while this was written", "export again")

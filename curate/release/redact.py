@@ -200,7 +200,7 @@ def export_again(
     where the format can; where nobody knows the format any more, or it fails, it goes. `shared`: by several formats."""
     folder, written = ws.work / "exports" / version, shared or _formats(ws, version)
     use = next((one for one in ws.config.export.formats if called(Plugin(one)) == name), name)
-    written.acknowledged = acknowledged(folder / name)
+    written.acknowledged = acknowledged(ws, version, name)
     try:
         one = make("manifests", Plugin(use, where="exports"), "format")
         with nullcontext() if digest_of(one) is None else running("exports", name):

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -20,13 +21,13 @@ from curate.config import Config, ExportConfig
 from curate.contracts import Engine
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
-from curate.errors import GateError, UsageError
+from curate.errors import GateError, StoreError, UsageError
 from curate.layouts.exported import class_folder, read_sums, sums_text
 from curate.media.decode import Bounds
 from curate.media.leaving import of_decoded
 from curate.project import load_release
 from curate.records import SPLITS, Axis, Taxonomy
-from curate.release import formats
+from curate.release import formats, redact
 from curate.release.export import export, export_also
 from curate.release.preview import preview
 from curate.release.reader import load
@@ -199,6 +200,32 @@ def test_an_exported_folder_is_a_dataset_without_its_workspace(ws: Workspace, ou
             assert target == dataset.targets[n]
 
 
+def test_a_strangers_folder_cannot_lead_out_of_itself(out: Path, tmp_path: Path) -> None:
+    """Nor is it read as something that was not exported."""
+    (tmp_path / "secret").write_text("secret")
+    table, header = Path("train/metadata.csv"), Path("export.json")
+    shutil.copytree(out / "imagefolder", folder := tmp_path / "folder")
+    first = load_release(folder).frame("train").iloc[0]
+    text = (folder / table).read_text()
+    name = f"{first['label']}/{first['id']}"
+    kept = next(path for path in (folder / "train").glob(f"{name}.*"))
+    for other in ("../../secret", str(tmp_path / "secret")):
+        (folder / table).write_text(text.replace(f"{name}{kept.suffix}", other))
+        with pytest.raises(StoreError, match="leads out of this folder"):
+            load_release(folder).open(first["id"])
+    (folder / table).write_text(text)
+    kept.unlink()
+    kept.symlink_to(tmp_path / "secret")
+    with pytest.raises(StoreError, match="leads out of this folder"):
+        load_release(folder).open(first["id"])
+    for file, odd in ((header, "[]"), (header, "[" * 5000), (table, "file_name\nx\n"), (table, text + "a," * 99)):
+        before = (folder / file).read_text()
+        (folder / file).write_text(odd)
+        with pytest.raises(StoreError, match="not what was exported"):
+            load_release(folder)
+        (folder / file).write_text(before)
+
+
 def test_torchvision_reads_it(out: Path) -> None:
     datasets = pytest.importorskip("torchvision.datasets")
     for split in SPLITS:
@@ -225,6 +252,39 @@ def test_classes_that_are_not_safe_need_a_word(tmp_path: Path) -> None:
     for name in MEDIA:
         said = json.loads((ws.work / "exports" / "1.0.0" / name / "export.json").read_text())
         assert said["acknowledged"] == "Ann answers for it"
+    ws.close()
+
+
+def test_who_answers_is_in_the_log_and_written_again_from_there(tmp_path: Path) -> None:
+    what = [Item(f"{n}", weak={"content": ("sexy", 0.9)}, data=FILES["jpeg"] + bytes(n)) for n in range(2)]
+    ws = made(tmp_path, what)
+    export(ws, "1.0.0", {**FORMATS, "imagefolder": MEDIA["imagefolder"]}, QUIET, SCREENED, Serial(), "Ann answers")
+    export_also(ws, "1.0.0", {"webdataset": MEDIA["webdataset"]}, QUIET, SCREENED, Serial(), "Bob answers")
+    for name, who in (("imagefolder", "Ann answers"), ("webdataset", "Bob answers")):
+        header = ws.work / "exports" / "1.0.0" / name / "export.json"
+        before = header.read_bytes()
+        header.write_bytes(before.replace(who.encode(), b"Eve answers"))
+        redact.export_again(ws, "1.0.0", name)
+        assert header.read_bytes() == before
+    ws.close()
+
+
+def test_pictures_do_not_leave_where_more_is_known_than_when_they_were_released(tmp_path: Path) -> None:
+    """Declared not safe since; or of a class that is safe no more."""
+    ws = made(tmp_path, items())
+    export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
+    config, axis = ws.config, Axis(safe=("neutral",))
+    ws.config = replace(config, taxonomy=Taxonomy(axes=(axis,)))
+    with pytest.raises(GateError, match="pictures of drawings would leave"):
+        export_also(ws, "1.0.0", MEDIA, QUIET, SCREENED, Serial())
+    ws.config = config
+    one = hashlib.sha256(FILES["png"]).hexdigest()
+    with ws.catalog.tx() as db:
+        sql = "INSERT INTO declared SELECT candidate, source, ref, 'content', 'porn' FROM mentions"
+        db.execute(f"{sql} WHERE candidate = (SELECT candidate FROM candidates WHERE sample = ?)", (one,))
+    with pytest.raises(GateError, match=f"1 items were declared or flagged not safe since .*{one}"):
+        export_also(ws, "1.0.0", MEDIA, QUIET, SCREENED, Serial(), "Ann answers for it")
+    assert export_also(ws, "1.0.0", {"csv": FORMATS["csv"]}, QUIET, SCREENED)["written"] == []
     ws.close()
 
 
