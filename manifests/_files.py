@@ -24,7 +24,7 @@ def upstream(table: Any) -> list[dict[str, Any]]:
 def _object(text: str | None) -> dict[str, Any]:
     try:
         found = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

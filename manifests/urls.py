@@ -8,7 +8,8 @@ from typing import Any
 from curate.records import SPLITS, Manifest
 from manifests._files import HEADER, column, document, parquet, upstream
 
-SAME = ("label", "split", "group", "width", "height", "license", "license_url", "attribution", "page_url")
+SAME = ("label", "label_source", "split", "group", "width", "height", "license", "license_url", "attribution",
+        "page_url")  # fmt: skip
 UPSTREAM = {"upstream_system": "system", "upstream_id": "page_id", "upstream_revision": "timestamp",
             "upstream_sha1": "sha1"}  # fmt: skip
 

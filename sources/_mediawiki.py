@@ -62,7 +62,7 @@ class Api:
 def _parsed(response: Response) -> dict[str, Any]:
     try:
         answer = json.loads(response.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
         raise ItemError(Reason.API_ERROR, "no JSON in the answer; `api` is the address of a wiki's api.php")

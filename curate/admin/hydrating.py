@@ -15,7 +15,8 @@ from curate.errors import MatchError
 from curate.fetch.listing import source_id
 from curate.fetch.run import fetch
 from curate.net.loops import finished
-from curate.release import hydrate, removals
+from curate.net.urls import is_url
+from curate.release import hydrate, recovery, removals
 from curate.release.hydrate import Hydrate, Received
 from curate.removal.received import follow, read_before
 from curate.stats.coverage import Coverage
@@ -53,9 +54,9 @@ def hydrated(session: Session, ws: Workspace, asked: Asked) -> dict[str, Any]:
         try:
             found = fetch(ws, [source], client, gate, engine, session.progress, asked.limit, only=True)
         except MatchError as error:
-            said = hydrate.account(ws, name, release) | gone
+            said = recovery.account(ws, name, release) | gone
             raise MatchError(str(error), {**error.facts, **said}) from error
-        facts = _facts(hydrate.account(ws, name, release), asked.max_failures) | gone
+        facts = _facts(recovery.account(ws, name, release), asked.max_failures) | gone
     kept = {key: found[key] for key in ("asked", "deferred_hosts", "bytes")}
     if hosts := found["deferred_hosts"]:
         session.note(
@@ -68,13 +69,13 @@ def _facts(found: dict[str, Any], max_failures: int | None) -> dict[str, Any]:
     """What is here of the release, first."""
     why = ", ".join(f"{n:,} {reason}" for reason, n in found["missing"].items())
     covered = Coverage(found["recovered"], found["rows"], "rows", f"are not here ({why})", "here")
-    return covered.facts(hydrate.shortfall(found, max_failures)) | found
+    return covered.facts(recovery.shortfall(found, max_failures)) | found
 
 
 @contextmanager
 def _opened(session: Session, ws: Workspace, release: str) -> Iterator[tuple[str, Received]]:
     """The place of a release as it is remembered, and the release; from an address its files come for as long."""
-    if not hydrate.address(release):
+    if not is_url(release):
         path = Path(release).resolve()
         yield str(path), hydrate.opened(path)
         return
@@ -105,6 +106,11 @@ def _removed(session: Session, ws: Workspace, release: Received, path: str, give
     found = follow(ws, feed, release.version)
     if others := found["removals"]["others"]:
         session.note(f"the feed names {others} items of other releases than {release.version}; they stay away, too")
+    if yours := found["removals"]["yours"]:
+        session.note(
+            f"the feed names {yours} items that your own sources name, too: they are held back, and not removed;"
+            " `curate takedown ID` removes one, `curate screening incident` lists them"
+        )
     if found["removals"]["new"]:
         session.note(f"taken out, since who made the release took it down: {found['removals']['new']}")
     return found | {"removals": {"path": str(place), **found["removals"]}}

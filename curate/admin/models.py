@@ -50,12 +50,15 @@ class Models:
         known = (self.session.root / "work" / "catalog.db").is_file()  # no workspace is needed
         return Result(self.session.read(act, "leave") if known else act())
 
-    def evaluate(self, model: str | Path, version: str, split: str = "test") -> Result:
+    def evaluate(self, model: str | Path, version: str | Path, split: str = "test", publish: bool = False) -> Result:
         """Any model on a split of a release, with the figures of `train`, and beside the release's baseline.
 
-        `model`: a version that was trained here, a model's folder, the name of a labeler, FILE.toml with a labeler's
-        table, or FILE.csv with scores (sha256, a column a class or one `not_safe`).
+        `version` may be the folder of somebody's release that was hydrated: beside the figures that were published with
+        it, with every item that makes a difference. `publish`: write such a folder. `model`: a version that was
+        trained here, a model's folder, the name of a labeler, FILE.toml with a labeler's table, or FILE.csv with scores
+        (sha256, a column a class or one `not_safe`).
         """
         with self.session.drive("eval") as ws:
-            ws.said = facts = stages.evaluated(self.session, ws, fspath(model), version, split)
+            act = stages.published if publish else stages.evaluated
+            ws.said = facts = act(self.session, ws, fspath(model), fspath(version), split)
         return Result(facts)

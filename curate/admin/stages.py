@@ -1,6 +1,7 @@
 """The stages of the pipeline with what curate.toml names: sources, gate, labelers, formats, backbone."""
 
 import re
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -182,11 +183,32 @@ def _is_released(ws: Workspace, version: str) -> bool:
 
 
 def evaluated(session: Session, ws: Workspace, model: str, version: str, split: str) -> Mapping[str, Any]:
-    """Measure a model on a split of a release; labelers are those that are configured."""
+    """Measure a model on a split of a release, of this workspace or in a folder; labelers are those that are
+    configured."""
+    from curate.evaluate import benchmark
     from curate.evaluate.run import Asked, evaluate
 
-    labelers = configured.labelers(ws.config)
-    return evaluate(ws, Asked(model, version, split), session.engine(ws.config), labelers, ws.config.train.seed)
+    here = _is_released(ws, version) or not benchmark.is_folder(version)
+    labelers, asked = configured.labelers(ws.config), Asked(model, version, split)
+    act = evaluate if here else benchmark.evaluate
+    return act(ws, asked, session.engine(ws.config), labelers, ws.config.train.seed)
+
+
+def published(session: Session, ws: Workspace, model: str, version: str, split: str) -> Mapping[str, Any]:
+    """Measure a model, and write a benchmark beside the exports of its release, behind their gates."""
+    from curate.evaluate.publish import FORMAT, measured
+    from curate.evaluate.run import Asked
+    from curate.release.export import export_also
+    from curate.store.file_digests import forget
+
+    urls, engine = configured.formats(ws.config, ("urls",))["urls"], session.engine(ws.config)
+    labelers, asked = configured.labelers(ws.config), Asked(model, version, split)
+    made = measured(ws, asked, urls, engine, labelers, ws.config.train.seed)
+    forget(ws, f"exports/{version}/{FORMAT}")  # one that is there gives way
+    shutil.rmtree(ws.work / "exports" / version / FORMAT, ignore_errors=True)
+    gate = configured.gate(ws.config, ws.catalog)
+    found = export_also(ws, version, {FORMAT: made}, session.progress, gate, engine)
+    return {**made.said(), "path": found["formats"][FORMAT]}
 
 
 def trained(

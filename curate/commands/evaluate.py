@@ -14,10 +14,14 @@ def evaluate(
     model: Annotated[
         str, typer.Argument(help="A version, a model's folder, a labeler, FILE.toml, or FILE.csv of scores.")
     ],
-    version: Annotated[str, typer.Argument(help="The release.")],
+    version: Annotated[str, typer.Argument(help="The release, or the folder of one that was hydrated.")],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Write URLs, labels, scores and figures, for others to measure against.")
+    ] = False,
 ) -> None:
     """Measure any model on a release, beside its baseline."""
-    from curate.evaluate.run import lines
+    from curate.evaluate import benchmark, run
 
-    finish(ctx, ctx.project.evaluate(model, version, split), lines)
+    found = ctx.project.evaluate(model, version, split, publish)
+    finish(ctx, found, benchmark.lines if "items" in found else None if publish else run.lines)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,10 @@ from curate.evaluate.rows import Rows, released, usable
 from curate.linear import HEAD, Head
 from curate.options import plugin, suggest, toml_file
 from curate.plugins import make, name_of
-from curate.records import SPLITS, Axis
+from curate.records import SPLITS, Axis, Manifest
 from curate.stats.coverage import Coverage
 from curate.stats.metrics import Predictions
-from curate.store.model_files import checked, file
+from curate.store.model_files import checked, file, withdrawn
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
@@ -51,26 +51,22 @@ def evaluate(
     written then. What it finds stands beside the baseline in the report.
     """
     started = time.monotonic()
-    if wanted.split not in SPLITS:
-        raise UsageError(f"--split: no such split '{wanted.split}'; {suggest(wanted.split, SPLITS)}")
     release = released(ws, wanted.version)
-    axis = ws.config.taxonomy.first
-    said = release.header["taxonomy"]["axes"][0]
-    if (axis.name, list(axis.classes)) != (said["name"], said["classes"]):
-        raise UsageError(f"release {wanted.version}: its classes are not those of curate.toml")
+    axis = axis_of(ws, release, wanted.split)
     rows = usable(ws, release, wanted.split, axis.classes)
     if not len(rows):
         raise UsageError(f"release {wanted.version}: no row of {wanted.split} is left to look at")
     if (baseline := _baseline(ws, wanted)) is not None:
         checked(baseline)  # now, and not when everybody else was asked
-    found = _contender(ws, wanted, axis, rows, engine, labelers)
+    found, folder = contender(ws, wanted, axis, rows, engine, labelers), _folder(ws, wanted.model)
     known = ~np.isnan(found.unsafe)
     beside = _beside(ws, baseline, axis, rows, engine)
     result: dict[str, Any] = {
         **Coverage(int(known.sum()), len(rows), "rows", "have no score").facts(None),
         "model": found.name, "version": wanted.version, "split": wanted.split, "of": len(rows),
+        "taken_down": [] if folder is None else checked(folder).get("taken_down", []),
         "missing": int((~known).sum()), "held": rows.held, "contradicted": rows.contradicted,
-        "figures_of": _figures(found, ground_of(rows, axis), known, seed),
+        "figures_of": figures_of(found, ground_of(rows, axis), known, seed),
         "side_by_side": side_by_side(ground_of(rows, axis), [*beside, found], seed) if beside else None,
     }  # fmt: skip
     result["incomplete"] = Coverage(int(known.sum()), len(rows), "rows", "have no score").short
@@ -78,7 +74,17 @@ def evaluate(
     return result | {"seconds": round(time.monotonic() - started, 2)}
 
 
-def _figures(found: Contender, ground: Ground, known: np.ndarray, seed: int) -> dict[str, Any]:
+def axis_of(ws: "Workspace", release: Manifest, split: str) -> Axis:
+    """The axis that a release's labels are on; raises UsageError where its classes changed since, or for no split."""
+    if split not in SPLITS:
+        raise UsageError(f"--split: no such split '{split}'; {suggest(split, SPLITS)}")
+    axis, said = ws.config.taxonomy.first, release.header["taxonomy"]["axes"][0]
+    if (axis.name, list(axis.classes)) != (said["name"], said["classes"]):
+        raise UsageError(f"release {release.version}: its classes are not those of curate.toml")
+    return axis
+
+
+def figures_of(found: Contender, ground: Ground, known: np.ndarray, seed: int) -> dict[str, Any]:
     """Of all classes; of a model that tells none apart, of safe and not safe."""
     axis, judged = ground.axis, ground.judged
     if found.probabilities is not None:
@@ -95,9 +101,10 @@ def _figures(found: Contender, ground: Ground, known: np.ndarray, seed: int) -> 
 # -- which model -----------------------------------------------------------------------------------------------------
 
 
-def _contender(
+def contender(
     ws: "Workspace", wanted: Asked, axis: Axis, rows: Rows, engine: Engine, labelers: Sequence[Labeler]
 ) -> Contender:
+    """What the model says of the rows; raises UsageError where there is none, or it says nothing of the axis."""
     name, path = wanted.model, Path(wanted.model)
     if path.suffix == ".csv":
         return of_csv(path, axis, rows.ids)
@@ -178,7 +185,8 @@ def _of_folder(ws: "Workspace", folder: Path, name: str, axis: Axis, rows: Rows,
     if strange := [one for one in classes if one not in axis.classes]:
         raise UsageError(f"{folder}: axis {axis.name} has no class '{strange[0]}'")
     features = asked(ws, engine, {"backbone": backbone}, rows.ids)["backbone"]["embedding"]
-    return of_head(name, axis, head, features.astype(np.float32), classes)
+    found = of_head(name, axis, head, features.astype(np.float32), classes)
+    return replace(found, foot="; ".join(withdrawn(package)))
 
 
 def _baseline(ws: "Workspace", wanted: Asked) -> Path | None:
@@ -209,6 +217,7 @@ def _keep(ws: "Workspace", result: Mapping[str, Any]) -> None:
 def lines(result: Mapping[str, Any]) -> Iterator[str]:
     """What `eval` found, for people."""
     yield f"{result['model']} on release {result['version']}"
+    yield from (f"{result['model']} {said}" for said in withdrawn(result))
     if result["missing"]:
         yield f"missing: {result['missing']} of {result['of']} rows have no score, and are in no figure"
     for what in ("held", "contradicted"):

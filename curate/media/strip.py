@@ -15,6 +15,10 @@ from curate.records import Reason
 
 _ICC, _JFIF, _ADOBE = b"ICC_PROFILE\0", b"JFIF\0", b"Adobe"
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
+_SHOWS = {  # what shows a PNG, with the bytes that it has at most
+    b"IHDR": 13, b"PLTE": 768, b"IEND": 0, b"tRNS": 256, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"sBIT": 4, b"bKGD": 6,
+    b"pHYs": 9, b"acTL": 8, b"fcTL": 26, b"cICP": 4, b"mDCV": 24, b"cLLI": 8, b"iCCP": 2**22, b"eXIf": 26,
+}  # fmt: skip
 _EXIF_FLAG, _XMP_FLAG, _ICC_FLAG = 8, 4, 32
 
 
@@ -26,6 +30,18 @@ def stripped(data: bytes, kind: str, bounds: Bounds) -> bytes:
         turn = open_image(data, bounds).getexif().get(0x0112, 1)
         exif = _exif(turn) if turn in range(2, 9) else b""
         return _WRITERS[kind](data, exif, Budget(bounds.max_pixels, bounds.max_frames))
+
+
+def bare(data: bytes, bounds: Bounds) -> bytes:
+    """A PNG that was rewritten, without the chunks that only say something: a time, a calibration and its name."""
+    with decoding():
+        each = png.streams(data, Budget(bounds.max_pixels, bounds.max_frames))
+        kept = [
+            png.chunk(one.name, data[one.begin : one.end])
+            for one in each
+            if one.stream or one.end - one.begin <= _SHOWS.get(one.name, -1)
+        ]
+    return data[:8] + b"".join(kept)
 
 
 def _exif(turn: int) -> bytes:

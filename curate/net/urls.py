@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
+from urllib.parse import urlsplit
 
 from yarl import URL
 
@@ -12,6 +13,7 @@ from curate.records import Reason
 MAX_URL = 16_384
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):(?!\d)")  # `name:80/x` is a host without a scheme
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
 _INVALID = re.compile(r"[^\x21\x23-\x3b\x3d\x3f-\x5d\x5f\x61-\x7a|~]")  # RFC 3986; browsers forgive "[", "]" and "|"
 _LABEL = r"[a-z0-9_\-]{1,63}"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
@@ -35,6 +37,11 @@ def parse(text: str) -> URL:
 def redirected(base: URL, location: str) -> URL:
     """Where a `Location` header points, seen from `base`; spaces and raw bytes are escaped, as browsers do."""
     return _checked(location.strip(" \t"), base)
+
+
+def is_url(text: str) -> bool:
+    """Whether a text names a place by its address, whatever the scheme, and no file of this machine."""
+    return _ADDRESS.match(text) is not None
 
 
 def host_key(url: str | URL) -> str:
@@ -116,6 +123,15 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return "%" not in host
+
+
+def hostname(url: str | None) -> str | None:
+    """The host that a URL on record names, to compare rows by; None where there is none. It is not judged: that is
+    `parse`'s affair, before anything is asked for."""
+    try:
+        return urlsplit(url).hostname if url else None
+    except ValueError:  # a netloc that is none
+        return None
 
 
 MALFORMED = "malformed"  # the host of what is no URL

@@ -17,11 +17,12 @@ from curate.release import datasheet, removals
 from curate.release.reader import HEADER, PROVENANCE, files, load
 from curate.release.rows import Rows, collect
 from curate.screening.gate import Gate
+from curate.store import columns
 from curate.store.blobs import disk, write
 from curate.store.catalog import now
 from curate.store.eligibility import inactive
 from curate.store.file_digests import forget, is_as_kept, keep, remember
-from curate.store.folders import aside
+from curate.store.folders import aside, own
 from curate.store.lost import BYTES
 from curate.store.tables import to_parquet
 from curate.store.witnesses import EXPORTING
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 from curate.release.checked import check
 from curate.release.formats import Formats, check_formats, is_media
-from curate.release.gates import check_leakage, check_licenses, check_rows, check_screened, some_of
+from curate.release.gates import check_accused, check_leakage, check_licenses, check_rows, check_screened, some_of
 from curate.release.header import coverage_of, header_of
 from curate.release.provenance import provenance_of
 from curate.release.summary import thin
@@ -53,6 +54,7 @@ def export(
     """
     if version is not None:
         check_version(ws, version)
+    own(ws.work, "exports")
     with disk():
         with progress.stage("export", 3) as step:
             rows = collect(ws)
@@ -75,9 +77,9 @@ def export(
         written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged)
         removals.update(ws)
         try:
-            with aside(ws.work / "exports", version) as folder:
+            with aside(own(ws.work, "exports"), version) as folder:
                 digests = _write_formats(written, folder, formats)
-            sha256 = _record(ws, rows, release, digests)
+            sha256 = _record(ws, rows, release, digests, acknowledged)
         except (OSError, DiskFullError):  # nothing more is asked of the disk: the next export lets go of what is left
             raise
         except Exception:  # whatever it was: no release, and nothing of one
@@ -122,10 +124,12 @@ def export_also(
     check_licenses(ws, rows)
     asked = check_screened(ws, gate, rows)
     _check_held(ws, rows, f"since release {version} was made", "a higher version leaves them out")
-    check_formats(release, missing, acknowledged)
+    if any(map(is_media, missing.values())):
+        check_accused(ws, release)
+    check_formats(release, missing, acknowledged, ws.config.taxonomy.axes)
     written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged)
     for name, one in missing.items():
-        with disk(), aside(ws.work / "exports" / version, name) as folder:
+        with disk(), aside(own(ws.work, "exports", version), name) as folder:
             digests = written.write(name, one, folder)
             _check_held(ws, rows, "while this was written", "nothing is left of it")
         remember(ws, f"exports/{version}/{name}", digests)
@@ -167,7 +171,7 @@ def _write(ws: "Workspace", rows: Rows, folder: Path, covered: Mapping[str, Any]
         header |= covered
     text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write(folder / HEADER, text.encode())
-    write(folder / PROVENANCE, provenance_of(ws, {sample for sample, _ in rows.ids()}))
+    write(folder / PROVENANCE, provenance_of(ws.catalog, rows.sorted_ids))
 
 
 def _write_formats(written: Formats, folder: Path, formats: Mapping[str, ReleaseFormat]) -> dict[str, str]:
@@ -188,13 +192,16 @@ def _left_out(written: Formats, formats: Mapping[str, ReleaseFormat]) -> dict[st
     return {"pictures_left_out": dict(sorted(found.items()))}
 
 
-def _record(ws: "Workspace", rows: Rows, release: Manifest, digests: Mapping[str, str]) -> str:
+def _record(
+    ws: "Workspace", rows: Rows, release: Manifest, digests: Mapping[str, str], acknowledged: str | None
+) -> str:
     """Make it a release: until this, the folder is nothing."""
     version = release.version
     sha256 = hashlib.sha256((release.path / HEADER).read_bytes()).hexdigest()
     keep(ws, f"releases/{version}")
     remember(ws, f"exports/{version}", digests)
-    ws.catalog.log("export", version, {"sha256": sha256, "rows": release.header["rows"]})
+    said = {"sha256": sha256, "rows": release.header["rows"]}
+    ws.catalog.log("export", version, said | ({"acknowledged": acknowledged} if acknowledged else {}))
     parent = release.header["parent"]
     with ws.catalog.tx() as db:
         _check_held(ws, rows, "while this was written", "export again")
@@ -216,9 +223,8 @@ def withdraw_unfinished(ws: "Workspace", but: str | None = None) -> None:
 
 def _check_held(ws: "Workspace", rows: Rows, when: str, remedy: str) -> None:
     """Refuse rows of which one is held back, but for lost bytes alone, or was taken down; GateError."""
-    ids = {sample for sample, _ in rows.ids()}
-    out = inactive(ws.catalog)
-    if late := [one for one in ids if out.get(one, BYTES) != BYTES]:
+    out = [one for one, why in inactive(ws.catalog).items() if why != BYTES]
+    if late := rows.sorted_ids.filter(columns.among(out, rows.sorted_ids)).to_pylist():
         raise GateError(f"{len(late)} items were held back {when} ({some_of(late)}); {remedy}")
 
 

@@ -13,6 +13,7 @@ from curate.errors import StoreError
 from curate.layouts.exported import HEADER
 from curate.layouts.table import unguarded
 from curate.records import SPLITS, Manifest
+from curate.release.reader import checked
 from curate.release.rows import COLUMNS
 
 _MORE = {"exported_sha256": "string", "exported_media_type": "string"}
@@ -30,15 +31,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Folder:
-    """The pictures of an exported folder, by id."""
+    """The pictures of an exported folder, by id. Its tables name files, and may be a stranger's."""
 
+    root: Path
     places: Mapping[str, Part]
 
     def open(self, sample: str) -> BinaryIO:
-        """The bytes of one; raises StoreError where they are not there."""
+        """The bytes of one; raises StoreError where they are not there, or lie outside of the folder."""
         part = self.places.get(sample)
         if part is None:
             raise StoreError(f"{sample}: no picture of it is in this folder")
+        if not part.path.resolve().is_relative_to(self.root.resolve()):
+            raise StoreError(f"{sample}: {part.path} leads out of this folder")
         try:
             if part.size is None:
                 return part.path.open("rb")
@@ -57,16 +61,16 @@ def is_exported(path: Path) -> bool:
 def read(path: Path) -> tuple[Manifest, Folder]:
     """The rows of an exported folder of pictures, and its pictures; raises StoreError where it cannot be read."""
     try:
-        header = json.loads((path / HEADER).read_bytes())
+        header = checked(json.loads((path / HEADER).read_bytes()))
         if any(path.glob(_TARS)):
             rows, places = _tars(path)
         else:
             rows, places = _folders(path)
         tables = {split: _table(rows[split]) for split in SPLITS}
-        return Manifest(header["version"], path, header, tables), Folder(places)
+        return Manifest(header["version"], path, header, tables), Folder(path, places)
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, tarfile.TarError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error, tarfile.TarError) as error:
         raise StoreError(f"{path}: not what was exported ({type(error).__name__}: {error})") from error
 
 
@@ -101,12 +105,12 @@ def _tars(path: Path) -> tuple[Rows, dict[str, Part]]:
     places: dict[str, Part] = {}
     for split in SPLITS:
         for shard in sorted(path.glob(f"{split}-{_TARS}")):
-            with tarfile.open(shard) as archive:
+            with tarfile.open(shard, "r:") as archive:
                 for info in archive:
                     key, _, kind = info.name.partition(".")
                     if kind == "json" and (file := archive.extractfile(info)) is not None:
                         rows[split].append(json.loads(file.read()))
-                    elif kind != "cls":
+                    elif kind != "cls" and info.isreg():
                         places[key] = Part(shard, info.offset_data, info.size)
     return rows, places
 
@@ -115,5 +119,7 @@ def _table(rows: list[dict[str, Any]]) -> Any:
     import pyarrow as pa
 
     names = list(rows[0]) if rows else [*COLUMNS, *_MORE]
+    if lacking := [name for name, kind in COLUMNS.items() if name not in names and not kind.endswith("?")]:
+        raise ValueError(f"no column {lacking[0]}")
     fields = [pa.field(name, pa.type_for_alias(_kind(name).rstrip("?"))) for name in names]
     return pa.Table.from_pylist(rows, pa.schema(fields))

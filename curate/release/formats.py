@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from curate.contracts import Engine, ReleaseFormat
 from curate.errors import GateError
 from curate.layouts.exported import ATTRIBUTION, BESIDE, HEADER, SUMS, cells, read_sums, sums_text, write_csv
 from curate.progress import Progress
-from curate.records import SPLITS, Manifest
+from curate.records import SPLITS, Axis, Manifest
 from curate.release.pictures import Leaving, leaving_of
 from curate.release.reader import HEADER as RELEASE
 from curate.store.blobs import sync, write
@@ -32,7 +32,7 @@ _SAID = {
     "transparency": "as it was; labels are about the picture on white",
     "frames": "all of an animation; labels are about its first one, unless a labeler says otherwise",
 }
-_CREDITED = ("id", "split", "license", "attribution", "source", "url", "upstream")
+_CREDITED = ("id", "split", "license", "license_url", "attribution", "source", "url", "page_url", "upstream")
 
 
 @dataclass
@@ -131,8 +131,16 @@ class Formats:
 
     def _attribute(self, path: Path) -> None:
         """Who is to be named for each picture, as the sources have it."""
-        rows = (row for split in SPLITS for row in cells(self._media.rows[split].select(_CREDITED)))
+        rows = (row for split in SPLITS for row in cells(_credits(self._media.rows[split])))
         write_csv(path, _CREDITED, rows)
+
+
+def _credits(rows: Any) -> Any:
+    """The columns of `attribution.csv`; a release that was made before there were some of them has nulls there."""
+    import pyarrow as pa
+
+    nulls = pa.nulls(rows.num_rows, pa.string())
+    return pa.table({name: rows.column(name) if name in rows.column_names else nulls for name in _CREDITED})
 
 
 def is_media(one: object) -> bool:
@@ -140,45 +148,62 @@ def is_media(one: object) -> bool:
     return bool(getattr(one, "media", False))
 
 
-def check_formats(release: Manifest, formats: Mapping[str, ReleaseFormat], text: str | None) -> None:
+def check_formats(
+    release: Manifest, formats: Mapping[str, ReleaseFormat], text: str | None, axes: Sequence[Axis] = ()
+) -> None:
     """Refuse, before anything is written, rows that a format cannot hold (UsageError); and to let pictures of classes
-    that are not safe leave without a word of who answers for it (GateError)."""
+    that are not safe leave without a word of who answers for it (GateError). A class is safe where the release calls it
+    that, and the `axes` of today's taxonomy do not say otherwise."""
     for one in formats.values():
         if (check := getattr(one, "check", None)) is not None:
             check(release)
     media = sorted(name for name, one in formats.items() if is_media(one))
-    if media and not (text or "").strip() and (classes := unsafe(release)):
+    if media and not (text or "").strip() and (classes := unsafe(release, axes)):
         raise GateError(
             f"{', '.join(media)}: pictures of {', '.join(classes)} would leave, which [taxonomy] does not call safe;"
             " say who answers for it, and why (--acknowledge TEXT, acknowledge=TEXT): the export keeps it"
         )
 
 
-def unsafe(release: Manifest) -> list[str]:
-    """The classes of a release's rows, on any axis, that its taxonomy does not call safe; sorted."""
+def unsafe(release: Manifest, axes: Sequence[Axis] = ()) -> list[str]:
+    """The classes of a release's rows, on any axis, that its taxonomy, or today's, does not call safe; sorted."""
     found: set[str] = set()
+    today = {one.name: one for one in axes}
     for n, axis in enumerate(release.header["taxonomy"]["axes"]):
         name = f"label_{axis['name']}" if n else "label"
-        said = {one for rows in release.rows.values() for one in rows.column(name).unique().to_pylist()}
-        found |= said - {None, *axis["safe"]}
+        said = {one for rows in release.rows.values() for one in rows.column(name).unique().to_pylist()} - {None}
+        found |= said - {*axis["safe"]}
+        if (now := today.get(axis["name"])) is not None:
+            found |= said & {*now.classes} - {*now.safe}
     return sorted(found)
 
 
-def acknowledged(out: Path) -> str | None:
-    """What was said when a folder was exported."""
+def acknowledged(ws: "Workspace", version: str, name: str) -> str | None:
+    """What was said when a release was exported in a format: by the log; by the folder itself, which may be damaged,
+    where the log does not know."""
+    known = ws.catalog.all(_SAID_OF, (ws.catalog.digest("id", version), name))
+    if known:
+        return str(known[0][0])
     try:
-        said = json.loads((out / HEADER).read_bytes()).get("acknowledged")
+        said = json.loads((ws.work / "exports" / version / name / HEADER).read_bytes()).get("acknowledged")
     except (OSError, ValueError, AttributeError):
         return None
     return said if isinstance(said, str) else None
 
 
+_SAID_OF = """
+SELECT json_extract(detail, '$.acknowledged') FROM log WHERE action = 'export' AND subject = ?1
+    AND json_extract(detail, '$.acknowledged') IS NOT NULL AND coalesce(json_extract(detail, '$.format'), ?2) = ?2
+ORDER BY seq DESC LIMIT 1
+"""
+
+
 def _stamps(out: Path) -> dict[str, tuple[int, int, int]]:
     """What tells a file that was written since: its inode, size and time, by name."""
-    found = {}
+    found, begin = {}, len(f"{out}/")
     for folder, _, names in os.walk(out):
         for name in names:
-            path = Path(folder) / name
-            at = path.stat()
-            found[path.relative_to(out).as_posix()] = (at.st_ino, at.st_size, at.st_mtime_ns)
+            path = f"{folder}/{name}"
+            at = os.stat(path)  # noqa: PTH116 (of a hundred thousand files)
+            found[path[begin:]] = (at.st_ino, at.st_size, at.st_mtime_ns)
     return found

@@ -11,7 +11,7 @@ from curate.dedupe import sharing
 from curate.dedupe.similarity import HashArrays, crossings
 from curate.errors import GateError, UsageError
 from curate.features import hashes
-from curate.label.final import CONFLICT, CONTRADICTED
+from curate.label.final import CONFLICT, CONTRADICTED, accused, labels
 from curate.label.table import LEARNT, taught_by
 from curate.records import SPLITS, Manifest
 from curate.release.rows import Rows
@@ -65,12 +65,35 @@ def check_learnt(ws: "Workspace", rows: Rows) -> None:
         )
 
 
+def check_accused(ws: "Workspace", release: Manifest) -> None:
+    """Refuse a release whose rows a machine called safe and that were declared or flagged not safe since; GateError.
+
+    They are in no release that is made now (`contradicted`).
+    """
+    late = set[str]()
+    for n, axis in enumerate(ws.config.taxonomy.axes):
+        if not (bad := accused(ws, axis)):
+            continue
+        judged, name = labels(ws, axis).by_sample, f"label_{axis.name}" if n else "label"
+        for rows in release.rows.values():
+            said = rows.column(name).to_pylist() if name in rows.column_names else ()
+            late.update(
+                one for one, label in zip(rows.column("id").to_pylist(), said, strict=False)
+                if one in bad and label in axis.safe and not (one in judged and judged[one].human_n)
+            )  # fmt: skip
+    if late:
+        raise GateError(
+            f"{len(late)} items were declared or flagged not safe since release {release.version} was made, and no"
+            f" person calls them safe ({some_of(late)}); a higher version leaves them out"
+        )
+
+
 def check_screened(ws: "Workspace", gate: Gate, rows: Rows) -> asked.Tally:
     """Refuse a release with rows that a list in force was never asked about, or where screening cannot answer.
 
     Where screening is not required nothing is refused, and the caller says what is returned. Raises GateError.
     """
-    found = asked.tally(ws.catalog, gate, {sample for sample, _ in rows.ids()})
+    found = asked.tally(ws.catalog, gate, rows.sorted_ids)
     if gate.required and not gate.healthy:
         raise GateError(f"screening: {gate.lacking}; no release is written; {gate.remedy}")
     if gate.required and found.lacking:

@@ -6,30 +6,30 @@ declared, each row's bytes must have the row's sha256, and `dedupe` keeps the re
 
 import json
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+
+import msgspec
 
 from curate.contracts import Http, SupportsSync
 from curate.errors import ItemError, StoreError, UsageError
-from curate.fetch.recorder import RENDITION
 from curate.records import SPLITS, Candidate, Given, Locator, Manifest, Note, Page, Upstream
 from curate.release.reader import HEADER, files, load
 from curate.store.file_digests import digest
-from curate.store.tombstones import Blocked
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
 PAGE = 500  # rows
-NO_URL, UNLISTED, TAKEN_DOWN, CHANGED = "no_url", "not_listed", "taken_down", "hash_mismatch"  # why a row is not here
 FACTS = ("license_url", "page_url")
 _ID = re.compile(r"[0-9a-f]{64}")
-_NEEDED = ("url", "label", "split", "group", "width", "height")
+_SIZES = ("width", "height")
+_NEEDED = ("url", "label", "split", "group", *_SIZES)
+_TEXTS = ("url", "label", "split", "group", "license", "attribution", "page_url", "upstream")  # begin a column's name
 
 
 # -- what was given --------------------------------------------------------------------------------------------------
@@ -54,18 +54,16 @@ class Received:
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
         """Every row with its id, train first, each split in the order of its file."""
-        return [row for split in SPLITS for row in _rows(self.manifest, split)]
+        found = [row for split in SPLITS for row in _rows(self.manifest, split)]
+        if twice := len(found) - len({row["id"] for row in found}):
+            raise UsageError(f"{self.manifest.path}: {twice} rows are of an item that has another; it was edited")
+        return found
 
     @property
     def without_url(self) -> Mapping[str, Mapping[str, int]]:
         """How many pictures of each split and class have no URL, and so no row in the format `urls`."""
         found: Mapping[str, Mapping[str, int]] = self.manifest.header.get("without_url", {})
         return found
-
-
-def address(release: str) -> bool:
-    """Whether a release is named by its address on the web."""
-    return urlsplit(release).scheme in ("http", "https")
 
 
 def opened(path: Path, local: bool = True) -> Received:
@@ -92,15 +90,24 @@ def _rows(release: Manifest, split: str) -> Iterator[dict[str, Any]]:
     key = "sha256" if "sha256" in table.column_names else "id"
     if lacking := [one for one in (key, *_NEEDED) if one not in table.column_names]:
         raise UsageError(f"{release.path / name}: no column {', '.join(lacking)}; give an exported `urls` or `parquet`")
+    for one in table.schema:
+        if one.name not in _SIZES and (one.name.startswith(_TEXTS) or one.name == key) and not _is_text(one.type):
+            raise UsageError(f"{release.path / name}: column {one.name} holds no text, but {one.type}")
     for number, row in enumerate(table.to_pylist(), start=1):
         row["id"] = row[key]
         texts = [row[one] for one in ("id", "label", "split", "group")]
-        sizes = [row[one] for one in ("width", "height")]
+        sizes = [row[one] for one in _SIZES]
         if not all(isinstance(one, str) for one in texts) or not all(isinstance(one, int) for one in sizes):
             raise UsageError(f"{release.path / name}: row {number}: id, label, split, group or size is none")
         if not _ID.fullmatch(row["id"]) or row["split"] != split:
             raise UsageError(f"{release.path / name}: row {number}: no sha256, or another split")
         yield row
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind))
 
 
 # -- the source ------------------------------------------------------------------------------------------------------
@@ -151,7 +158,7 @@ class Hydrate:
         for begin in range(int(cursor or 0), max(len(rows), 1), PAGE):
             lot, more = rows[begin : begin + PAGE], begin + PAGE < len(rows)
             same, notes = await self._unchanged(http, lot)
-            found = tuple(_candidate(row, row["id"] in same) for row in lot)
+            found = tuple(candidate_of(row, row["id"] in same) for row in lot)
             yield Page(found, str(begin + PAGE) if more else None, tuple(notes), version=self.release.version)
 
     async def _unchanged(self, http: Http, rows: Sequence[Mapping[str, Any]]) -> tuple[set[str], list[Note]]:
@@ -173,7 +180,8 @@ class Hydrate:
         return same, notes
 
 
-def _candidate(row: Mapping[str, Any], unchanged: bool) -> Candidate:
+def candidate_of(row: Mapping[str, Any], unchanged: bool) -> Candidate:
+    """A row as a candidate; where it is `unchanged` upstream, another rendition of its size is taken, too."""
     axes = {name.removeprefix("label_"): row[name] for name in row if name.startswith("label_")}
     return Candidate(
         locator=Locator("url", str(row["url"])),
@@ -192,10 +200,8 @@ def upstream_of(row: Mapping[str, Any]) -> Upstream | None:
     """Who a row's item is where it came from: columns in `urls`, JSON text in `parquet`."""
     if "upstream" in row:
         try:
-            said = json.loads(row["upstream"] or "{}")
-            rest = {key: said.get(key) for key in ("page_id", "title", "sha1", "timestamp", "width")}
-            return Upstream(system=said["system"], **rest)
-        except (ValueError, TypeError, KeyError, AttributeError):
+            return msgspec.convert(json.loads(row["upstream"] or "{}"), Upstream)
+        except (ValueError, RecursionError):
             return None
     system, page, at, sha1 = (row.get(f"upstream_{name}") for name in ("system", "id", "revision", "sha1"))
     return Upstream(system=system, page_id=page, sha1=sha1, timestamp=at) if system else None
@@ -212,74 +218,7 @@ def begin_again(ws: "Workspace", source: str, stamp: str) -> None:
         db.execute("UPDATE sources SET cursor = NULL, listed = 0 WHERE source = ?", (source,))
 
 
-# -- what came of it -------------------------------------------------------------------------------------------------
-
-
-def account(ws: "Workspace", source: str, release: Received) -> dict[str, Any]:
-    """How much of a release is here, by class and split, and why the rest is not."""
-    stored = {row[0] for row in ws.catalog.iterate_tuples("SELECT id FROM samples")}
-    fates = {row[0]: row[1:] for row in ws.catalog.iterate_tuples(_FATES, (source,))}
-    blocked = Blocked(ws.catalog)
-    each: Counter[tuple[str, str, str]] = Counter()  # split, class, what became of it
-    for row in release.rows:
-        fate = "stored" if row["id"] in stored else _fate(row, fates.get(row["id"]), blocked)
-        each[row["split"], row["label"], fate] += 1
-    for split, classes in release.without_url.items():
-        for label, n in classes.items():
-            each[split, label, NO_URL] += n
-    here = ("stored", RENDITION)
-    reasons: Counter[str] = Counter()
-    for (_, _, fate), n in each.items():
-        reasons[fate] += n
-    of, recovered = sum(each.values()), sum(reasons[one] for one in here)
-    return {
-        "release": release.version,
-        "rows": of,
-        "recovered": recovered,
-        "recovery": round(recovered / of, 4) if of else None,
-        "renditions": reasons[RENDITION],
-        "missing": dict(sorted((fate, n) for fate, n in reasons.items() if fate not in here and n)),
-        "by_class": _shares(each, 1, here),
-        "by_split": _shares(each, 0, here),
-    }
-
-
-def _fate(row: Mapping[str, Any], fate: Sequence[Any] | None, blocked: Blocked) -> str:
-    """Why the bytes of a row are not here, or that a rendition of them is."""
-    if row["url"] is None:
-        return NO_URL
-    if fate is None:
-        return TAKEN_DOWN if blocked.sha256(row["id"]) or blocked.candidate(_candidate(row, False)) else UNLISTED
-    state, reason, check = fate
-    if state == "stored":
-        return RENDITION if check == RENDITION else CHANGED
-    return str(reason or state)
-
-
-def _shares(each: Mapping[tuple[str, str, str], int], place: int, here: Sequence[str]) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    for key, n in sorted(each.items()):
-        one = found.setdefault(key[place], {"rows": 0, "recovered": 0})
-        one["rows"] += n
-        one["recovered"] += n if key[2] in here else 0
-    return {name: found[name] for name in (SPLITS if place == 0 else sorted(found)) if name in found}
-
-
-_FATES = """
-SELECT m.ref, c.state, c.reason, c.hash_check FROM mentions m JOIN candidates c USING (candidate) WHERE m.source = ?
-"""
-
-
-def shortfall(found: Mapping[str, Any], max_failures: int | None) -> str | None:
-    """Why a release that was fetched anew is incomplete: nothing of it is here, or more failed than may."""
-    kept = (NO_URL, TAKEN_DOWN, "pending", UNLISTED)
-    failed = sum(n for reason, n in found["missing"].items() if reason not in kept)
-    if failed and not found["recovered"]:
-        said = ", ".join(f"{n:,} {reason}" for reason, n in found["missing"].items())
-        return f"nothing of release {found['release']} is here: {said}"
-    if max_failures is not None and failed > max_failures:
-        return f"{failed:,} rows failed, and --max-failures allows {max_failures:,}"
-    return None
+# -- what is on record of it -----------------------------------------------------------------------------------------
 
 
 def earlier(ws: "Workspace", path: str) -> tuple[str | None, str | None]:

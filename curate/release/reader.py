@@ -4,7 +4,9 @@ import hashlib
 import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from curate.errors import StoreError
 from curate.records import SPLITS, Manifest
@@ -24,29 +26,40 @@ def load(path: Path, sha256: str | None = None) -> Manifest:
 
     Raises StoreError for a file that is missing, cannot be read, or is not the one that was released.
     """
-    text = _checked(path / HEADER, sha256)
+    text = _bytes(path / HEADER, sha256)
     try:
-        header = _header(json.loads(text))
-        whole = {split: _parquet(_checked(path / name, header["files"][name])) for split, name in files().items()}
+        header = checked(json.loads(text))
+        whole = {split: _parquet(_bytes(path / name, header["files"][name])) for split, name in files().items()}
         rows = {split: _live(table, header["columns"]) for split, table in whole.items()}
         return Manifest(header["version"], path, header, rows)
     except (ValueError, KeyError, RecursionError) as error:
         raise StoreError(f"{path / HEADER}: not the header of a release ({type(error).__name__}: {error})") from error
 
 
-def _header(said: Any) -> dict[str, Any]:
+def checked(said: Any) -> dict[str, Any]:
     """The header, where its parts are what they are in every release; raises ValueError."""
     if not isinstance(said, dict):
         raise ValueError("no JSON object")
-    kinds = {"version": str, "files": dict, "columns": list, "rows": dict, "functions": dict, "removed": list}
-    for name, kind in kinds.items():
-        if name in said and not isinstance(said[name], kind):
-            raise ValueError(f"{name} is no {kind.__name__}")
-    inner = {"functions": (dict, said.get("functions", {}).values()), "removed": (dict, said.get("removed", ()))}
-    for name, (kind, parts) in inner.items():
-        if not all(isinstance(one, kind) for one in parts):
-            raise ValueError(f"{name} has parts that are no {kind.__name__}")
+    json.dumps(said, ensure_ascii=False).encode()  # halves of characters are no text
+    msgspec.convert(said, _Header)
     return said
+
+
+class _Removed(msgspec.Struct):
+    id: str
+
+
+class _Header(msgspec.Struct):
+    """What of a header is read, where it is there."""
+
+    version: Annotated[str, msgspec.Meta(pattern=r"\A[0-9]+[.][0-9]+[.][0-9]+\Z")]
+    files: dict[str, str] = {}
+    columns: list[str] = []
+    rows: dict[str, int] = {}
+    functions: dict[str, dict[str, float | None]] = {}
+    removed: list[_Removed] = []
+    removals: str | None = None
+    without_url: dict[str, dict[str, int]] = {}
 
 
 def files() -> dict[str, str]:
@@ -66,7 +79,9 @@ def _parquet(data: bytes) -> "pa.Table":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.read_table(pa.BufferReader(data))
+    found = pq.read_table(pa.BufferReader(data))
+    found.validate(full=True)  # text that is none, too
+    return found
 
 
 def _live(table: "pa.Table", columns: list[str]) -> "pa.Table":
@@ -81,7 +96,7 @@ def _live(table: "pa.Table", columns: list[str]) -> "pa.Table":
     return left.cast(pa.schema(fields))
 
 
-def _checked(path: Path, sha256: str | None) -> bytes:
+def _bytes(path: Path, sha256: str | None) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:

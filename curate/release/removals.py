@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from curate.errors import GateError, UsageError
+from curate.net.urls import is_url
 from curate.release import redact
 from curate.store import chain
 from curate.store.blobs import write
@@ -69,12 +69,14 @@ def withdraw(ws: "Workspace") -> None:
 
 @dataclass(frozen=True)
 class Feed:
-    """A feed as it was read: whose it is, its last line's digest, and the items it names."""
+    """A feed as it was read: whose it is, its last line's digest, the items it names, and how many of them, from the
+    first, were read before."""
 
     path: Path
     feed: str
     last: str
     items: Sequence[Mapping[str, Any]]
+    before: int = 0
 
 
 def find(named: str | None, folder: Path | None, given: Path | None) -> Path | None:
@@ -86,7 +88,7 @@ def find(named: str | None, folder: Path | None, given: Path | None) -> Path | N
         return given
     if named is None:
         return None
-    if folder is None or urlsplit(named).scheme in ("http", "https", "ftp"):
+    if folder is None or is_url(named):
         raise UsageError(
             f"removals: the release names its feed at an address ({named}), and feeds are not signed yet: a remote one"
             " is not read. Bring the file, and give it as --removals FILE (removals=FILE)"
@@ -107,6 +109,8 @@ def read(path: Path, known: Mapping[str, str], before: str | None) -> Feed:
     if chain.broken(path) or not lines or not isinstance(lines[0].get("feed"), str):
         raise GateError(f"removals: {path} is damaged, or no feed of removals, and {_SO}; ask for it again")
     feed, items = str(lines[0]["feed"]), lines[1:]
+    if lines[0].get("schema") != SCHEMA:
+        raise GateError(f"removals: {path} was made by a newer curate, and {_SO}; upgrade curate")
     if before not in (None, feed):
         raise GateError(f"removals: {path} is another feed than the one that was read before, and {_SO}")
     if (last := known.get(feed)) is not None and last not in {one["digest"] for one in lines}:
@@ -114,7 +118,8 @@ def read(path: Path, known: Mapping[str, str], before: str | None) -> Feed:
     for number, one in enumerate(items, start=2):
         if not (isinstance(one.get("id"), str) and _ID.fullmatch(one["id"]) and isinstance(one.get("versions"), list)):
             raise GateError(f"removals: {path}:{number}: names no item, and {_SO}")
-    return Feed(path, feed, str(lines[-1]["digest"]), items)
+    read_so_far = [one["digest"] for one in lines].index(last) if last else 0
+    return Feed(path, feed, str(lines[-1]["digest"]), items, read_so_far)
 
 
 _SO = "nobody can say what was taken down since; nothing is fetched"

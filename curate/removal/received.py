@@ -1,11 +1,17 @@
-"""What others took out of a release that was fetched anew from them: it goes here, too, and does not come back."""
+"""What others took out of a release that was fetched anew from them: it goes here, too, and does not come back.
 
-from collections.abc import Sequence
+What one's own sources name as well is held back and not deleted: a feed is somebody else's word, and must not be able
+to empty a workspace.
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from curate.release.removals import Feed
 from curate.removal.receipts import said
 from curate.removal.remove import pages, remove
+from curate.screening.quarantine import quarantine
+from curate.store.catalog import user
 from curate.store.tombstones import Blocked
 
 if TYPE_CHECKING:
@@ -18,17 +24,27 @@ READ = "removals:"  # begins the name of a fact: the last line that was read of 
 def follow(ws: "Workspace", feed: Feed, version: str) -> dict[str, Any]:
     """Remove what a feed names and is here, and keep away what is not; what was done before is done.
 
-    Renditions that were taken in an item's place go as well. `others` counts items that were of other releases only.
+    Renditions that were taken in an item's place go as well. `others` counts items that were of other releases only;
+    `yours`, those that one's own sources name: where they are read of for the first time, they are held back.
     """
     blocked, shown = Blocked(ws.catalog), pages(ws)
-    new = sorted({str(one["id"]) for one in feed.items if not blocked.sha256(str(one["id"]))})
-    ids, bare = _here(ws.catalog, new)
-    away = sorted({*new} - {*ids})
     reason = f"taken out of release {version} by who made it"
-    receipt = remove(ws, ids, reason, bare, away=away) if new else None
+    here = {one: _here(ws.catalog, one) for one in _ids(feed.items) if not blocked.sha256(one)}
+    yours = {one: samples for one, (samples, _) in here.items() if any(_is_yours(ws.catalog, s) for s in samples)}
+    for one in sorted(yours.keys() & _ids(feed.items[feed.before :])):
+        for sample in sorted(yours[one]):
+            quarantine(ws.catalog, sample, reason, actor=user())
+    new = sorted(here.keys() - yours.keys())
+    ids, bare = (sorted(set[Any]().union(*(here[one][place] for one in new))) for place in (0, 1))
+    receipt = remove(ws, ids, reason, bare, away=sorted({*new} - {*ids})) if new else None
     ws.catalog.set(READ + feed.feed, feed.last)
     others = sum(version not in one["versions"] for one in feed.items)
-    return said(receipt, 0, shown) | {"removals": {"items": len(feed.items), "new": len(new), "others": others}}
+    counts = {"items": len(feed.items), "new": len(new), "others": others, "yours": len(yours)}
+    return said(receipt, 0, shown) | {"removals": counts}
+
+
+def _ids(items: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {str(one["id"]) for one in items}
 
 
 def read_before(catalog: "Catalog") -> dict[str, str]:
@@ -37,19 +53,22 @@ def read_before(catalog: "Catalog") -> dict[str, str]:
     return {str(row[0]).removeprefix(READ): str(row[1]) for row in rows}
 
 
-def _here(catalog: "Catalog", ids: Sequence[str]) -> tuple[list[str], list[int]]:
-    """The samples that are these items, and the candidates without bytes that name them."""
-    samples, bare = set[str](), set[int]()
-    for one in ids:
-        samples.update(row[0] for row in catalog.all("SELECT id FROM samples WHERE id = ?", (one,)))
-        for candidate, sample in catalog.all(_NAMED, (one,)):
-            if sample is None:
-                bare.add(candidate)
-            else:
-                samples.add(sample)
-    return sorted(samples), sorted(bare)
+def _here(catalog: "Catalog", one: str) -> tuple[set[str], set[int]]:
+    """The samples that are this item, and the candidates without bytes that name it."""
+    samples = {row[0] for row in catalog.all("SELECT id FROM samples WHERE id = ?", (one,))}
+    named = catalog.all(_NAMED, (one,))
+    return samples | {row[1] for row in named if row[1] is not None}, {row[0] for row in named if row[1] is None}
 
 
+def _is_yours(catalog: "Catalog", sample: str) -> bool:
+    """Whether a source names the sample that is no release of others."""
+    return catalog.scalar(_OWN, (sample,)) is not None
+
+
+_OWN = """
+SELECT 1 FROM candidates c JOIN mentions m USING (candidate) JOIN sources s USING (source)
+WHERE c.sample = ? AND s.plugin <> 'hydrate' LIMIT 1
+"""
 _NAMED = """
 SELECT c.candidate, c.sample FROM given g JOIN candidates c USING (candidate)
 WHERE g.id = ? AND (c.sample IS NULL OR c.sample = g.id OR c.hash_check = 'rendition')

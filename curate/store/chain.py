@@ -26,7 +26,7 @@ def parsed(text: bytes) -> dict[str, Any] | None:
     """The record of a line; None where it is no JSON object."""
     try:
         one = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return one if isinstance(one, dict) else None
 

@@ -20,6 +20,7 @@ import curate
 from curate.admin import configured
 from curate.project import Project
 from curate.records import SPLITS, Change
+from curate.store import chain, holds
 from tests.support.pictures import encode, texture
 from tests.support.web import Answer, Web, serving
 
@@ -171,6 +172,30 @@ def test_what_was_taken_down_before_is_never_asked_for(ours: Ours, partner: Proj
     assert (found["removed"], found["removals"]["new"]) == (0, 1)
 
 
+def test_a_feed_cannot_delete_what_ones_own_sources_name(ours: Ours, tmp_path: Path) -> None:
+    """It is held back, once: who lets go of it has decided."""
+    row = ours.row()
+    (mine := tmp_path / "mine" / "neutral").mkdir(parents=True)
+    (mine / "x.png").write_bytes(ours.site.answers[path_of(row["url"])][2])
+    source = f'[[sources]]\nuse = "local"\npath = "{mine.parent}"\nlabel_from = "folder"\n'
+    partner = project(tmp_path / "partner", ours.site, source)
+    partner.fetch()
+    partner.hydrate(ours.exports / "1.0.0/urls")
+    ours.project.takedown(row["sha256"], "asked for")
+    found = partner.hydrate(ours.exports / "1.0.0/urls")
+    assert (found["removed"], found["removals"]["yours"], found["removals"]["new"]) == (0, 1, 0)
+    assert len(found.open_incidents) == 1
+    root = partner.session.root
+    assert (root / f"work/blobs/{row['sha256'][:2]}/{row['sha256']}").exists()
+    with partner.session.drive("release") as ws:
+        assert holds.held(ws.catalog) == {row["sha256"]}
+        with ws.catalog.tx() as db:
+            db.execute("DELETE FROM quarantine")
+    partner.hydrate(ours.exports / "1.0.0/urls")
+    with partner.session.drive("again") as ws:
+        assert not holds.held(ws.catalog)
+
+
 def test_a_feed_that_cannot_say_what_was_taken_down_stops_it(ours: Ours, partner: Project, tmp_path: Path) -> None:
     urls, feed = ours.exports / "1.0.0/urls", ours.exports / "removals.jsonl"
     empty = feed.read_bytes()
@@ -182,7 +207,9 @@ def test_a_feed_that_cannot_say_what_was_taken_down_stops_it(ours: Ours, partner
     ours.project.takedown(ours.row()["sha256"], "asked for")
     partner.hydrate(urls)
     later = feed.read_bytes()
-    for wrong, says in ((empty, "older"), (later.replace(b'"at"', b'"AT"'), "damaged"), (b"{}\n", "damaged")):
+    newer, _ = chain.line({"feed": "x", "schema": 9}, chain.GENESIS)
+    wrongs = [(empty, "older"), (later.replace(b'"at"', b'"AT"'), "damaged"), (b"{}\n", "damaged"), (newer, "newer")]
+    for wrong, says in [*wrongs, (b"[" * 100_000 + b"\n", "damaged")]:
         feed.write_bytes(wrong)
         with pytest.raises(curate.GateError, match=says):
             partner.hydrate(urls)
@@ -223,10 +250,56 @@ def test_strange_releases_are_refused(ours: Ours, partner: Project, tmp_path: Pa
         partner.hydrate(tmp_path)
     urls = ours.exports / "1.0.0/urls"
     header = json.loads((urls / "release.json").read_text())
-    for change, says in (({"schema": 9}, "newer curate"), ({"files": {}}, "not the header")):
+    odd = [{"files": {}}, {"version": "\x1b[2J"}, {"version": None}, {"removals": []}, {"removals": "\ud800"}]
+    odd += [{"without_url": {"train": {"neutral": "x"}}}, {"without_url": []}]
+    for change, says in (({"schema": 9}, "newer curate"), *((one, "not the header") for one in odd)):
         (urls / "release.json").write_text(json.dumps(header | change))
         with pytest.raises(curate.StoreError, match=says):
             partner.hydrate(urls)
+    for named in ("http://[", "https://example.org/[", "ftp://x/y"):
+        (urls / "release.json").write_text(json.dumps(header | {"removals": named}))
+        with pytest.raises(curate.UsageError, match="not signed yet"):
+            partner.hydrate(urls)
+        with pytest.raises(curate.UsageError, match="of this address"):
+            partner.hydrate(named)
+
+
+def edited(folder: Path, name: str, values: pa.Array) -> None:
+    """Give the rows of train other values in a column, as somebody would who knows the digests."""
+    table = pq.read_table(folder / "train.parquet")
+    pq.write_table(table.set_column(table.column_names.index(name), name, values), folder / "train.parquet")
+    header = json.loads((folder / "release.json").read_text())
+    header["files"]["train.parquet"] = hashlib.sha256((folder / "train.parquet").read_bytes()).hexdigest()
+    (folder / "release.json").write_text(json.dumps(header))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "says"),
+    [
+        ("url", pa.array([5]), "column url holds no text"),
+        ("license", pa.array([["a"]]), "column license holds no text"),
+        ("upstream_system", pa.array([{"a": 1}]), "column upstream_system holds no text"),
+        ("sha256", pa.array([b"x"]), "column sha256 holds no text"),
+        ("attribution", pa.array([b"\xff\xfe"]).view(pa.string()), "not the header of a release .*UTF8"),
+        ("sha256", pa.array(["a" * 64]), "rows are of an item that has another"),
+    ],
+)
+def test_rows_that_somebody_edited_are_refused(
+    ours: Ours, partner: Project, name: str, values: pa.Array, says: str
+) -> None:
+    urls = ours.exports / "1.0.0/urls"
+    n = pq.read_table(urls / "train.parquet").num_rows
+    edited(urls, name, pa.concat_arrays([values] * n))
+    with pytest.raises(curate.CurateError, match=says):
+        partner.hydrate(urls)
+
+
+def test_who_an_item_is_upstream_may_be_anything(ours: Ours, partner: Project) -> None:
+    folder = ours.exports / "1.0.0/parquet"
+    odd = ["[" * 5000, '{"system": 5}', '{"system": "a", "page_id": []}', "[]", '{"system": "\\ud800"}']
+    n = pq.read_table(folder / "train.parquet").num_rows
+    edited(folder, "upstream", pa.array((odd * n)[:n]))
+    assert partner.hydrate(folder)["recovered"] == N
 
 
 def test_files_say_nothing_of_looks_or_bytes(ours: Ours) -> None:

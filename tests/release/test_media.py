@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageOps
 
@@ -19,16 +21,20 @@ from curate.config import Config, ExportConfig
 from curate.contracts import Engine
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
-from curate.errors import GateError, UsageError
+from curate.errors import GateError, StoreError, UsageError
 from curate.layouts.exported import class_folder, read_sums, sums_text
+from curate.media.decode import Bounds
+from curate.media.leaving import of_decoded
 from curate.project import load_release
 from curate.records import SPLITS, Axis, Taxonomy
+from curate.release import formats, redact
 from curate.release.export import export, export_also
 from curate.release.preview import preview
 from curate.release.reader import load
 from curate.store import file_digests
 from curate.store.workspace import Workspace
 from tests.support.exposed import SECRET, files, shown
+from tests.support.many import note
 from tests.support.pictures import clip, texture
 from tests.support.releases import EVERY, FORMATS, QUIET, SCREENED, Item, stocked
 
@@ -137,6 +143,7 @@ def test_rows_say_both_digests_and_what_is_left_out_is_named(ws: Workspace, out:
         assert header["pictures"]["as_stored"] == 1
         credited = table(out / name / "attribution.csv")
         assert {row["id"] for row in credited} == {row["id"] for row in rows}
+        assert {"license_url", "page_url"} <= credited[0].keys()
     assert pages in {
         one for rows in load(ws.work / "releases" / "1.0.0").rows.values() for one in rows["id"].to_pylist()
     }
@@ -193,6 +200,32 @@ def test_an_exported_folder_is_a_dataset_without_its_workspace(ws: Workspace, ou
             assert target == dataset.targets[n]
 
 
+def test_a_strangers_folder_cannot_lead_out_of_itself(out: Path, tmp_path: Path) -> None:
+    """Nor is it read as something that was not exported."""
+    (tmp_path / "secret").write_text("secret")
+    table, header = Path("train/metadata.csv"), Path("export.json")
+    shutil.copytree(out / "imagefolder", folder := tmp_path / "folder")
+    first = load_release(folder).frame("train").iloc[0]
+    text = (folder / table).read_text()
+    name = f"{first['label']}/{first['id']}"
+    kept = next(path for path in (folder / "train").glob(f"{name}.*"))
+    for other in ("../../secret", str(tmp_path / "secret")):
+        (folder / table).write_text(text.replace(f"{name}{kept.suffix}", other))
+        with pytest.raises(StoreError, match="leads out of this folder"):
+            load_release(folder).open(first["id"])
+    (folder / table).write_text(text)
+    kept.unlink()
+    kept.symlink_to(tmp_path / "secret")
+    with pytest.raises(StoreError, match="leads out of this folder"):
+        load_release(folder).open(first["id"])
+    for file, odd in ((header, "[]"), (header, "[" * 5000), (table, "file_name\nx\n"), (table, text + "a," * 99)):
+        before = (folder / file).read_text()
+        (folder / file).write_text(odd)
+        with pytest.raises(StoreError, match="not what was exported"):
+            load_release(folder)
+        (folder / file).write_text(before)
+
+
 def test_torchvision_reads_it(out: Path) -> None:
     datasets = pytest.importorskip("torchvision.datasets")
     for split in SPLITS:
@@ -219,6 +252,39 @@ def test_classes_that_are_not_safe_need_a_word(tmp_path: Path) -> None:
     for name in MEDIA:
         said = json.loads((ws.work / "exports" / "1.0.0" / name / "export.json").read_text())
         assert said["acknowledged"] == "Ann answers for it"
+    ws.close()
+
+
+def test_who_answers_is_in_the_log_and_written_again_from_there(tmp_path: Path) -> None:
+    what = [Item(f"{n}", weak={"content": ("sexy", 0.9)}, data=FILES["jpeg"] + bytes(n)) for n in range(2)]
+    ws = made(tmp_path, what)
+    export(ws, "1.0.0", {**FORMATS, "imagefolder": MEDIA["imagefolder"]}, QUIET, SCREENED, Serial(), "Ann answers")
+    export_also(ws, "1.0.0", {"webdataset": MEDIA["webdataset"]}, QUIET, SCREENED, Serial(), "Bob answers")
+    for name, who in (("imagefolder", "Ann answers"), ("webdataset", "Bob answers")):
+        header = ws.work / "exports" / "1.0.0" / name / "export.json"
+        before = header.read_bytes()
+        header.write_bytes(before.replace(who.encode(), b"Eve answers"))
+        redact.export_again(ws, "1.0.0", name)
+        assert header.read_bytes() == before
+    ws.close()
+
+
+def test_pictures_do_not_leave_where_more_is_known_than_when_they_were_released(tmp_path: Path) -> None:
+    """Declared not safe since; or of a class that is safe no more."""
+    ws = made(tmp_path, items())
+    export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
+    config, axis = ws.config, Axis(safe=("neutral",))
+    ws.config = replace(config, taxonomy=Taxonomy(axes=(axis,)))
+    with pytest.raises(GateError, match="pictures of drawings would leave"):
+        export_also(ws, "1.0.0", MEDIA, QUIET, SCREENED, Serial())
+    ws.config = config
+    one = hashlib.sha256(FILES["png"]).hexdigest()
+    with ws.catalog.tx() as db:
+        sql = "INSERT INTO declared SELECT candidate, source, ref, 'content', 'porn' FROM mentions"
+        db.execute(f"{sql} WHERE candidate = (SELECT candidate FROM candidates WHERE sample = ?)", (one,))
+    with pytest.raises(GateError, match=f"1 items were declared or flagged not safe since .*{one}"):
+        export_also(ws, "1.0.0", MEDIA, QUIET, SCREENED, Serial(), "Ann answers for it")
+    assert export_also(ws, "1.0.0", {"csv": FORMATS["csv"]}, QUIET, SCREENED)["written"] == []
     ws.close()
 
 
@@ -294,3 +360,29 @@ def test_classes_that_can_be_no_folders_are_refused_before_anything_is_written(
 def test_a_class_that_is_no_folder_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="can be no folder"):
         class_folder(name)
+
+
+class Undecoded(Serial):
+    """Decodes nothing: an export that asks it fails."""
+
+    def map(self, *_: Any) -> Any:
+        raise AssertionError("a picture was looked at that is on record")
+
+
+def test_what_fetch_decoded_is_not_decoded_again(tmp_path: Path, out: Path) -> None:
+    """And it leaves as the same bytes."""
+    stills = [item for item in items() if of_decoded(item.content, Bounds())]
+    ws = made(tmp_path, stills)
+    note(ws, {item.id: item.content for item in stills})
+    exported(ws, Undecoded())
+    for name, data in contents(ws.work / "exports" / "1.0.0" / "imagefolder").items():
+        if name.endswith((".jpg", ".png", ".webp")):
+            assert data == (out / "imagefolder" / name).read_bytes()
+    assert len(stills) >= 6
+    ws.close()
+
+
+def test_an_older_release_has_nothing_where_it_lacks_a_column() -> None:
+    rows = pa.table({"id": ["a"], "split": ["train"], "license": ["CC0"]})
+    found = formats._credits(rows).to_pylist()
+    assert found == [dict.fromkeys(formats._CREDITED) | {"id": "a", "split": "train", "license": "CC0"}]

@@ -49,6 +49,7 @@ def files() -> dict[str, bytes]:
         "jpeg progressive": encode(pictures[1], "JPEG", progressive=True, **common),
         "mpo": encode(pictures[2], "MPO", save_all=True, append_images=[texture(98, (120, 80))], exif=exif(8)),
         "png": encode(png, "PNG", pnginfo=_text(), **{"exif": exif(3)}),
+        "png measured": _measured(encode(pictures[17], "PNG")),
         "apng": encode(pictures[4], "PNG", append_images=[pictures[5]], pnginfo=_text(), **moving),
         "webp": encode(pictures[6], "WEBP", **common),
         "webp moving": encode(pictures[7], "WEBP", append_images=[pictures[8]], **moving, **common),
@@ -63,6 +64,13 @@ def files() -> dict[str, bytes]:
         "bad rational": bad_rational(),
         "plain": encode(pictures[16], "JPEG"),
     }
+
+
+def _measured(png: bytes) -> bytes:
+    """A PNG with the chunks that nobody needs to see it, and words in them."""
+    place = png.index(b"IDAT") - 4
+    names = (b"pCAL", b"sCAL", b"oFFs", b"tIME", b"sTER")
+    return png[:place] + b"".join(containers.chunk(name, SECRET) for name in names) + png[place:]
 
 
 def _text() -> Any:
