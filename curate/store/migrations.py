@@ -10,6 +10,9 @@ from curate.store.first import FIRST
 from curate.store.given_tables import GIVEN
 from curate.store.journal_log import journalled, noted
 from curate.store.policy_tables import POLICY
+from curate.store.removal_tables import REMOVALS
+from curate.store.review_tables import QUEUES
+from curate.store.upstream_tables import UPSTREAM
 
 Migration = Callable[[sqlite3.Connection], None]
 MIGRATIONS: list[Migration] = []
@@ -69,161 +72,19 @@ ALTER TABLE incidents ADD COLUMN candidate INTEGER REFERENCES candidates (candid
 @MIGRATIONS.append
 def m003_queues(db: sqlite3.Connection) -> None:
     """What people are asked, what they do beside deciding, and how long they have been at it."""
-    _statements(db, _QUEUES)
-
-
-_QUEUES = """
-ALTER TABLE decisions ADD COLUMN session INTEGER
-;;
--- Whoever asks twice for one thing (a retry, a second tab) gives the same nonce, and it is done once.
-ALTER TABLE decisions ADD COLUMN nonce TEXT
-;;
--- How the picture was on screen: obscured, revealed, unobscured; `shown` says `blind` where nothing else was told.
-ALTER TABLE decisions ADD COLUMN media TEXT
-;;
-CREATE UNIQUE INDEX decisions_nonce ON decisions (reviewer, nonce) WHERE nonce IS NOT NULL
-;;
-CREATE INDEX decisions_undoes ON decisions (undoes) WHERE undoes IS NOT NULL
-;;
-CREATE INDEX decisions_reviewer ON decisions (reviewer, decided_at) WHERE session IS NOT NULL
-;;
-CREATE INDEX decisions_queue ON decisions (queue, reviewer, sample)
-;;
-CREATE VIEW in_force AS SELECT d.* FROM decisions d
-WHERE d.undoes IS NULL AND NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes = d.decision)
-;;
--- One row a draw. `reported`: figures may rest on its decisions; `detail` holds what it was drawn from, as JSON.
-CREATE TABLE queues (
-    queue TEXT PRIMARY KEY, kind TEXT NOT NULL, axis TEXT NOT NULL, taxonomy TEXT NOT NULL, seed INTEGER NOT NULL,
-    reported INTEGER NOT NULL, blind INTEGER NOT NULL, detail TEXT NOT NULL, created_at TEXT NOT NULL, run TEXT
-)
-;;
--- What is in a queue. `raters`: how many people should judge it, 0 for everybody. `inclusion` is the chance that it had
--- to be drawn, of reported queues only. `place` is its order among those that are not blind.
-CREATE TABLE queue_items (
-    queue TEXT NOT NULL REFERENCES queues (queue), sample TEXT NOT NULL, place INTEGER NOT NULL, stratum TEXT,
-    inclusion REAL, raters INTEGER NOT NULL, blind INTEGER NOT NULL, gold INTEGER NOT NULL, PRIMARY KEY (queue, sample)
-) WITHOUT ROWID
-;;
-CREATE INDEX queue_items_sample ON queue_items (sample)
-;;
-CREATE TABLE sessions (
-    session INTEGER PRIMARY KEY, queue TEXT NOT NULL, reviewer TEXT NOT NULL, started_at TEXT NOT NULL,
-    ended_at TEXT, detail TEXT NOT NULL
-)
-;;
--- What a reviewer does beside deciding, append-only. kind: skip, decline, reveal, escalate, pause.
-CREATE TABLE review_events (
-    event INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, queue TEXT NOT NULL, sample TEXT,
-    reviewer TEXT NOT NULL, session INTEGER, nonce TEXT, detail TEXT
-)
-;;
-CREATE UNIQUE INDEX review_events_nonce ON review_events (reviewer, nonce) WHERE nonce IS NOT NULL
-;;
-CREATE INDEX review_events_queue ON review_events (queue, reviewer, sample)
-;;
-CREATE TRIGGER review_events_no_update BEFORE UPDATE ON review_events
-BEGIN SELECT RAISE(ABORT, 'review events are append-only'); END
-;;
--- Where each reviewer stands: seconds and reveals since the last pause; seen_at and pause_until are Unix seconds.
-CREATE TABLE exposure (
-    reviewer TEXT PRIMARY KEY, seconds REAL NOT NULL, reveals INTEGER NOT NULL, seen_at REAL NOT NULL, pause_until REAL
-) WITHOUT ROWID
-;;
--- What somebody else settled where people did not agree, and why: it wins over votes, and the guideline quotes it.
-CREATE TABLE precedents (
-    precedent INTEGER PRIMARY KEY, sample TEXT NOT NULL, axis TEXT NOT NULL, taxonomy TEXT NOT NULL,
-    label TEXT NOT NULL, reviewer TEXT NOT NULL, reason TEXT NOT NULL, guideline TEXT, decided_at TEXT NOT NULL,
-    run TEXT
-)
-;;
-CREATE UNIQUE INDEX precedents_once ON precedents (sample, axis, taxonomy, reviewer, decided_at, label)
-;;
-CREATE TRIGGER precedents_no_update BEFORE UPDATE ON precedents
-BEGIN SELECT RAISE(ABORT, 'precedents are append-only'); END
-"""
+    _statements(db, QUEUES)
 
 
 @MIGRATIONS.append
 def m004_upstream(db: sqlite3.Connection) -> None:
     """What became of items upstream, what fetch withholds, what each item's way here was, what APIs were asked."""
-    _statements(db, _UPSTREAM)
-
-
-_UPSTREAM = """
--- What became of an item where it came from. kind: deleted, withdrawn, moved, overwritten; `ended_at`: no more so.
-CREATE TABLE changes (
-    page_id TEXT NOT NULL, sha1 TEXT NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL, seen_at TEXT NOT NULL,
-    ended_at TEXT, run TEXT, PRIMARY KEY (page_id, sha1, kind, seen_at)
-) WITHOUT ROWID
-;;
--- Stored samples that are in no queue, view, table or release, for a reason of the closed list: suspected placeholders,
--- what is gone upstream. What takes the reason away takes the row away.
-CREATE TABLE withheld (
-    sample TEXT NOT NULL REFERENCES samples (id) ON DELETE CASCADE, reason TEXT NOT NULL, detail TEXT NOT NULL,
-    at TEXT NOT NULL, run TEXT, PRIMARY KEY (sample, reason)
-) WITHOUT ROWID
-;;
--- Requests to documented APIs, by host and minute (since 1970), so that an hour's budget holds across runs.
-CREATE TABLE api_calls (
-    host TEXT NOT NULL, minute INTEGER NOT NULL, calls INTEGER NOT NULL, PRIMARY KEY (host, minute)
-) WITHOUT ROWID
-;;
--- What came of an item's request beside its end: redirects followed, a Retry-After (s), what robots.txt said, whether
--- the bytes have the sha1 that the source names (ok, mismatch, absent), what the gate said (clear, match, off).
-ALTER TABLE candidates ADD COLUMN hops TEXT
-;;
-ALTER TABLE candidates ADD COLUMN retry_after REAL
-;;
-ALTER TABLE candidates ADD COLUMN robots TEXT
-;;
-ALTER TABLE candidates ADD COLUMN hash_check TEXT
-;;
-ALTER TABLE candidates ADD COLUMN gate TEXT
-;;
--- Which version of a source was listed, and when that was done.
-ALTER TABLE sources ADD COLUMN version TEXT
-;;
-ALTER TABLE sources ADD COLUMN listed_at TEXT
-;;
--- What the gate said of itself at the start of a run: which lists, of whom, how old.
-ALTER TABLE runs ADD COLUMN screening TEXT
-"""
+    _statements(db, UPSTREAM)
 
 
 @MIGRATIONS.append
 def m005_removals(db: sqlite3.Connection) -> None:
     """What is being removed, what was redacted, who was given a release, and which files were put where."""
-    _statements(db, _REMOVALS)
-
-
-_REMOVALS = """
--- One row a removal; state: pending, scrub, done. `plan` names what is removed until it is, then what the receipt says.
-CREATE TABLE removals (
-    receipt TEXT PRIMARY KEY, at TEXT NOT NULL, run TEXT, reason TEXT NOT NULL, state TEXT NOT NULL, plan TEXT NOT NULL
-)
-;;
--- Samples on their way out: held back from everything from the moment they are here. `receipt`: who removed them first,
--- where they came back with a backup.
-CREATE TABLE removing (sample TEXT PRIMARY KEY, receipt TEXT) WITHOUT ROWID
-;;
-CREATE VIEW gone AS SELECT sample FROM removing
-;;
--- What a redaction made of a release: the sha256 of release.json before and after it.
-CREATE TABLE redactions (
-    version TEXT NOT NULL, number INTEGER NOT NULL, receipt TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL,
-    at TEXT NOT NULL, PRIMARY KEY (version, number)
-) WITHOUT ROWID
-;;
--- The strongest split of a group whose member that had it was removed: the others must not move for that.
-CREATE TABLE floors (grp TEXT PRIMARY KEY, split TEXT NOT NULL) WITHOUT ROWID
-;;
--- Who was given a release, and so must be told what is removed from it.
-CREATE TABLE shares (
-    version TEXT NOT NULL REFERENCES releases (version), name TEXT NOT NULL, at TEXT NOT NULL, run TEXT,
-    PRIMARY KEY (version, name)
-) WITHOUT ROWID
-"""
+    _statements(db, REMOVALS)
 
 
 @MIGRATIONS.append

@@ -13,21 +13,11 @@ import pytest
 from curate.store import chain
 from tests.support import earlier
 from tests.support.calling_here import command
+from tests.support.folders import config
 from tests.support.pictures import encode, texture
 from tests.support.screened import put
 
-CONFIG = """
-[engine]
-use = "serial"
-[screening]
-required = false
-[[sources]]
-use = "local"
-path = "images"
-label_from = "folder"
-[[labelers]]
-use = "declared"
-"""
+CONFIG = config()
 HEAD = "sha256,label,annotator,time\n"
 VERBS = (
     ("fetch",), ("dedupe",), ("label",), ("export", "9.0.0"), ("run", "9.0.0"), ("queue", "uncertain"), ("report",),

@@ -7,20 +7,10 @@ import pytest
 
 from curate.stats.coverage import KEPT, unnamed
 from tests.support.calling import Command
+from tests.support.folders import config, put
 from tests.support.pictures import encode, texture
 
-CONFIG = """
-[engine]
-use = "serial"
-[screening]
-required = false
-[[sources]]
-use = "local"
-path = "images"
-label_from = "folder"
-[[labelers]]
-use = "declared"
-"""
+CONFIG = config()
 
 
 @pytest.fixture
@@ -30,13 +20,6 @@ def curate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
     for n, label in enumerate(("neutral", "neutral", "drawings")):
         put(tmp_path, f"{label}/{n}.png", encode(texture(n), "PNG"))
     return Command(tmp_path, monkeypatch, capfd)
-
-
-def put(root: Path, name: str, data: bytes) -> Path:
-    path = root / "images" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
 
 
 def runs(curate: Command, verb: str) -> list[dict[str, Any]]:
@@ -128,10 +111,10 @@ def test_hashes_of_another_configuration_are_no_pictures_without_one(curate: Com
     for verb in ("fetch", "dedupe", "label"):
         curate(verb)
     (curate.root / "list.txt").write_text("ab" * 16 + "\n")
-    config = CONFIG.replace(
+    other = CONFIG.replace(
         "required = false", 'required = false\n[[screening.lists]]\nuse = "lines"\npath = "list.txt"'
     )
-    (curate.root / "curate.toml").write_text(config)
+    (curate.root / "curate.toml").write_text(other)
     err = curate("export", "1.0.0", code=4).err
     assert "3 items have a perceptual hash of another configuration only" in err
     assert "`curate dedupe` makes" in err

@@ -10,32 +10,14 @@ from curate.config import load
 from curate.review.journal import Journal
 from curate.store.workspace import Workspace
 from tests.support.calling import Command
-from tests.support.pictures import encode, texture
-
-CONFIG = """
-[engine]
-use = "serial"
-[screening]
-required = false
-[[sources]]
-use = "local"
-path = "images"
-label_from = "folder"
-[[labelers]]
-use = "declared"
-[[labelers]]
-use = "skin"
-"""
+from tests.support.folders import config, fill
 
 
 def test_the_command_says_what_python_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for n in range(24):
-        picture = tmp_path / "images" / ("neutral", "drawings")[n % 2] / f"{n}.png"
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.write_bytes(encode(texture(n, (96, 64)), "PNG"))
-    (tmp_path / "curate.toml").write_text(CONFIG)
+    fill(tmp_path, ("neutral", "drawings"))
+    (tmp_path / "curate.toml").write_text(config("skin"))
     command = Command(tmp_path, monkeypatch, capfd)
     for verb in ("fetch", "dedupe", "label"):
         command(verb)

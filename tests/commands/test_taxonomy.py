@@ -13,24 +13,9 @@ from curate.config import load
 from curate.label.taxonomy.carry import lines
 from curate.store.workspace import Workspace
 from tests.support.calling import Command
-from tests.support.pictures import encode, texture
+from tests.support.folders import config, fill
 
-BASE = """
-[engine]
-use = "serial"
-[screening]
-required = false
-[[sources]]
-use = "local"
-path = "images"
-label_from = "folder"
-[[labelers]]
-use = "declared"
-[label]
-bootstrap = false
-[export]
-splits = { train = 0.6, val = 0.2, test = 0.2 }
-"""
+BASE = config(more="[label]\nbootstrap = false\n[export]\nsplits = { train = 0.6, val = 0.2, test = 0.2 }\n")
 OLD = """
 [taxonomy]
 version = "1"
@@ -57,10 +42,7 @@ memes = ["jokes", "spam"]
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
-    for n in range(24):
-        picture = tmp_path / "images" / ("photos", "drawings", "memes")[n % 3] / f"{n}.png"
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.write_bytes(encode(texture(n, (96, 64)), "PNG"))
+    fill(tmp_path, ("photos", "drawings", "memes"))
     (tmp_path / "curate.toml").write_text(BASE + OLD)
     (tmp_path / "old.toml").write_text(BASE + OLD)
     (tmp_path / "new.toml").write_text(BASE + NEW)

@@ -15,22 +15,10 @@ from curate.config import load
 from curate.stats.coverage import Coverage, headline, incomplete, over, rest
 from curate.store.workspace import Workspace
 from tests.support.calling import Command
+from tests.support.folders import config, put
 from tests.support.pictures import encode, photograph
 
-CONFIG = """
-[engine]
-use = "serial"
-[screening]
-required = false
-[[sources]]
-use = "local"
-path = "images"
-label_from = "folder"
-[[labelers]]
-use = "declared"
-[[labelers]]
-use = "drawing"
-"""
+CONFIG = config("drawing")
 N = 40
 
 
@@ -75,9 +63,7 @@ def pictures(root: Path) -> None:
     for n in range(N // 2):
         x, y = 64 * (n % 6), 64 * (n // 6)
         for label, image in (("neutral", photo.crop((x, y, x + 64, y + 64))), ("drawings", drawn(n))):
-            path = root / "images" / label / f"{n}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encode(image, "PNG"))
+            put(root, f"{label}/{n}.png", encode(image, "PNG"))
 
 
 @pytest.fixture(scope="module")

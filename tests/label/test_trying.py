@@ -11,26 +11,12 @@ import curate
 from curate.label import trying
 from curate.project import Project
 from tests.support.calling import Command
+from tests.support.folders import config, put
 from tests.support.pictures import encode, texture
 
-CONFIG = """
-[engine]
-use = "serial"
-[screening]
-required = false
-[[sources]]
-use = "local"
-path = "images"
-label_from = "folder"
-[[labelers]]
-use = "declared"
-[[labelers]]
-use = "words"
-[label]
-functions = ["mine.py"]
-[export]
-splits = { train = 0.9, val = 0.1, test = 0 }
-"""
+CONFIG = config(
+    "words", more='[label]\nfunctions = ["mine.py"]\n[export]\nsplits = { train = 0.9, val = 0.1, test = 0 }\n'
+)
 MINE = """
 from snorkel.labeling import labeling_function
 from snorkel.slicing import slicing_function
@@ -67,9 +53,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of 30 pictures, labelled once, ten of them judged by somebody."""
     root = tmp_path_factory.mktemp("project")
     for n in range(30):
-        picture = root / "images" / ("neutral", "drawings")[n % 2] / f"{'lake' if n < 12 else 'hill'}-{n}.png"
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.write_bytes(encode(texture(n, (64 + n, 64)), "PNG"))
+        name = f"{('neutral', 'drawings')[n % 2]}/{'lake' if n < 12 else 'hill'}-{n}.png"
+        put(root, name, encode(texture(n, (64 + n, 64)), "PNG"))
     (root / "curate.toml").write_text(CONFIG)
     (root / "mine.py").write_text(MINE)
     (root / "new.py").write_text(NEW)
