@@ -3,20 +3,17 @@
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from curate.contracts import Engine
 from curate.engine import each, slices
-from curate.errors import ItemError, StoreError
+from curate.errors import ItemError
+from curate.features.hash_worker import Found, Hashing, Wanted
 from curate.fingerprint import fingerprint
 from curate.media import pdq, phash
-from curate.media.answers import is_pdq, is_row
-from curate.media.decode import Bounds, open_image
-from curate.media.parts import whole
+from curate.media.decode import Bounds
 from curate.media.pdq import Pdq
 from curate.progress import Progress, Step
-from curate.store.blobs import LocalBlobs
 from curate.store.tables import Table, to_bytes, to_table
 from curate.store.workspace import Workspace
 
@@ -29,18 +26,6 @@ BATCH = 1 << 21  # rows read at a time: to find their places takes a look at all
 THUMBS = 1 << 18  # of those, rows with thumbnails
 FORMS = ("", "inner_")  # what the columns of the whole picture's hashes begin with, and of the one within its border
 PART = 4096  # rows of a part; what a killed run may have to hash again
-
-T = TypeVar("T")
-Wanted = tuple[str, bool, bool]  # a sample, and whether it lacks a pHash, a PDQ
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What was made of one sample's bytes: its row of the phash table, its PDQ parts, as far as asked for."""
-
-    id: str
-    phash: "phash.HashRow | None" = None
-    pdq: tuple[Pdq, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,52 +83,6 @@ class Completed:
     unhashed: list[str] = field(default_factory=list)
     rebuilt: list[str] = field(default_factory=list)
     void: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Hashing:
-    """The work that is mapped over samples."""
-
-    root: Path
-    bounds: Bounds
-    side: int  # px of the decode that pHashes are made from
-
-    @property
-    def reads(self) -> tuple[Path]:
-        """The store's bytes."""
-        return (self.root,)
-
-    def load(self) -> None:
-        """Import and compile what the first item would otherwise wait for."""
-        pdq.load()
-
-    def fits(self, given: Wanted, answer: Found) -> bool:
-        """Whether these are hashes, of what was lacking."""
-        row = answer.phash is None or (given[1] and is_row(answer.phash))
-        return row and is_pdq(answer.pdq) and (given[2] or not answer.pdq)
-
-    def __call__(self, item: Wanted) -> Found:
-        """The sample with what it lacked, or with nothing where its bytes are gone or are no picture any more."""
-        one, phash_too, pdq_too = item
-        try:
-            with LocalBlobs(self.root).open(one) as blob:
-                data = blob.read()
-        except StoreError:
-            return Found(one)
-        seen = _tried(lambda: whole(data, self.bounds)) if pdq_too else None
-        parts = seen.parts if seen is not None else ()
-        if not phash_too:
-            return Found(one, None, parts)
-        if seen is not None and self.side == phash.FULL:
-            return Found(one, phash.row_of(seen.grey), parts)
-        return Found(one, _tried(lambda: phash.row_of(phash.seen(open_image(data, self.bounds), self.side))), parts)
-
-
-def _tried(make: Callable[[], T]) -> T | None:
-    try:
-        return make()
-    except ItemError:
-        return None
 
 
 def side(ws: Workspace) -> int:
