@@ -64,6 +64,7 @@ max_minutes = 600
 
 [export]
 splits = {{ train = 0.5, val = 0.2, test = 0.3 }}
+on_suspect = "drop"                    # what still looks alike across splits leaves train
 
 [train]
 guarantee = {{ recall = 0.9, confidence = 0.95 }}
@@ -207,7 +208,8 @@ def _walked(project: Project, labels: list[str], decisions: int) -> Iterator[str
         ("curate label", f"{labelled['labelled']:,} labelled, {labelled['abstained']:,} abstained"),
         (f"curate queue audit --size {decisions}", f"{decisions} drawn by strata; judged by the script"),
         ("curate estimate", f"recall of the *labels* {_span(recall['value'], (recall['low'], recall['high']))}"),
-        ("curate export 1.0.0", ", ".join(f"{n:,} {split}" for split, n in released["rows"].items())),
+        ("curate export 1.0.0", ", ".join(f"{n:,} {split}" for split, n in released["rows"].items())
+         + "; left out: " + ", ".join(f"{n:,} {why}" for why, n in released["excluded"].items())),
         ("curate train 1.0.0", f"the figures below; thresholds {decided['status']}"
          + (f", {decided['missing']} human labels of val's groups lack" if decided["missing"] else "")),
     ]  # fmt: skip

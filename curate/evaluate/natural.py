@@ -31,6 +31,8 @@ def natural(ws: "Workspace", axis: Axis, rows: "Rows", model: Contender, seed: i
     """
     if not frame.natural(ws):
         return {"why_not": "no source is an upload window, so there is no natural prevalence to reweight by"}
+    if ws.config.export.test_sources or ws.config.export.split_from:
+        return {"why_not": "test was given, not drawn: it is no random part of what the audit was drawn from"}
     try:
         found = drawn(ws, axis, None)
     except UsageError as error:

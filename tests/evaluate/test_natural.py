@@ -1,11 +1,14 @@
 """At natural prevalence each judged item of test stands for its stratum's share."""
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from curate.config import Config, ExportConfig
 from curate.errors import UsageError
 from curate.evaluate import natural as module
 from curate.evaluate.contenders import Contender
@@ -15,6 +18,7 @@ from curate.label.estimate.draws import Drawn, Item
 from curate.records import Axis
 
 AXIS = Axis()
+STOCK: Any = SimpleNamespace(config=Config())
 IDS = [f"{n:02d}" for n in range(50)]
 
 
@@ -37,7 +41,7 @@ def said(monkeypatch: pytest.MonkeyPatch, judged: int = 40, natural: bool = True
     probabilities = np.zeros((50, 5))
     probabilities[:, AXIS.classes.index("porn")] = porn
     probabilities[:, AXIS.classes.index("neutral")] = 1 - porn
-    return module.natural(None, AXIS, rows(), Contender.of("m", AXIS, probabilities), 0)  # type: ignore[arg-type]
+    return module.natural(STOCK, AXIS, rows(), Contender.of("m", AXIS, probabilities), 0)
 
 
 def test_weights_are_those_of_the_strata(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,5 +72,10 @@ def test_no_audit_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(frame, "natural", lambda ws: True)
     monkeypatch.setattr(module, "drawn", none)
-    found = module.natural(None, AXIS, rows(), Contender("m", None, np.zeros(50)), 0)  # type: ignore[arg-type]
+    found = module.natural(STOCK, AXIS, rows(), Contender("m", None, np.zeros(50)), 0)
     assert found == {"why_not": "nobody has judged an audit"}
+
+
+def test_a_test_split_that_was_given_is_no_random_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(STOCK, "config", replace(Config(), export=ExportConfig(test_sources=("commons",))))
+    assert "test was given, not drawn" in said(monkeypatch)["why_not"]
