@@ -18,6 +18,7 @@ from curate.stats.coverage import incomplete
 
 INCOMPLETE, REFUSED, MATCHED = 3, 4, 5
 NAME = "sha256 (8 digits and more), URL, path or commons:PAGEID."  # how a sample is named
+ACKNOWLEDGE = "Who answers for it, and why, that pictures of classes leave that are not safe; kept with them."
 CODES = {
     0: "done",
     1: "error",

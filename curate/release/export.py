@@ -17,11 +17,12 @@ from curate.release import datasheet, removals
 from curate.release.reader import HEADER, PROVENANCE, files, load
 from curate.release.rows import Rows, collect
 from curate.screening.gate import Gate
+from curate.store import columns
 from curate.store.blobs import disk, write
 from curate.store.catalog import now
 from curate.store.eligibility import inactive
 from curate.store.file_digests import forget, is_as_kept, keep, remember
-from curate.store.folders import aside
+from curate.store.folders import aside, own
 from curate.store.lost import BYTES
 from curate.store.tables import to_parquet
 from curate.store.witnesses import EXPORTING
@@ -53,6 +54,7 @@ def export(
     """
     if version is not None:
         check_version(ws, version)
+    own(ws.work, "exports")
     with disk():
         with progress.stage("export", 3) as step:
             rows = collect(ws)
@@ -75,7 +77,7 @@ def export(
         written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged)
         removals.update(ws)
         try:
-            with aside(ws.work / "exports", version) as folder:
+            with aside(own(ws.work, "exports"), version) as folder:
                 digests = _write_formats(written, folder, formats)
             sha256 = _record(ws, rows, release, digests, acknowledged)
         except (OSError, DiskFullError):  # nothing more is asked of the disk: the next export lets go of what is left
@@ -127,7 +129,7 @@ def export_also(
     check_formats(release, missing, acknowledged, ws.config.taxonomy.axes)
     written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged)
     for name, one in missing.items():
-        with disk(), aside(ws.work / "exports" / version, name) as folder:
+        with disk(), aside(own(ws.work, "exports", version), name) as folder:
             digests = written.write(name, one, folder)
             _check_held(ws, rows, "while this was written", "nothing is left of it")
         remember(ws, f"exports/{version}/{name}", digests)
@@ -169,7 +171,7 @@ def _write(ws: "Workspace", rows: Rows, folder: Path, covered: Mapping[str, Any]
         header |= covered
     text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write(folder / HEADER, text.encode())
-    write(folder / PROVENANCE, provenance_of(ws, {sample for sample, _ in rows.ids()}))
+    write(folder / PROVENANCE, provenance_of(ws.catalog, rows.sorted_ids))
 
 
 def _write_formats(written: Formats, folder: Path, formats: Mapping[str, ReleaseFormat]) -> dict[str, str]:
@@ -221,9 +223,8 @@ def withdraw_unfinished(ws: "Workspace", but: str | None = None) -> None:
 
 def _check_held(ws: "Workspace", rows: Rows, when: str, remedy: str) -> None:
     """Refuse rows of which one is held back, but for lost bytes alone, or was taken down; GateError."""
-    ids = {sample for sample, _ in rows.ids()}
-    out = inactive(ws.catalog)
-    if late := [one for one in ids if out.get(one, BYTES) != BYTES]:
+    out = [one for one, why in inactive(ws.catalog).items() if why != BYTES]
+    if late := rows.sorted_ids.filter(columns.among(out, rows.sorted_ids)).to_pylist():
         raise GateError(f"{len(late)} items were held back {when} ({some_of(late)}); {remedy}")
 
 

@@ -93,7 +93,7 @@ def check_screened(ws: "Workspace", gate: Gate, rows: Rows) -> asked.Tally:
 
     Where screening is not required nothing is refused, and the caller says what is returned. Raises GateError.
     """
-    found = asked.tally(ws.catalog, gate, {sample for sample, _ in rows.ids()})
+    found = asked.tally(ws.catalog, gate, rows.sorted_ids)
     if gate.required and not gate.healthy:
         raise GateError(f"screening: {gate.lacking}; no release is written; {gate.remedy}")
     if gate.required and found.lacking:

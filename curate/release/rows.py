@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,16 @@ class Rows:
     def count(self) -> int:
         """How many there are."""
         return sum(table.num_rows for table in self.tables.values())
+
+    @cached_property
+    def sorted_ids(self) -> "pa.Array":
+        """Each id, large_string, sorted."""
+        import pyarrow as pa
+
+        chunks = [one for table in self.tables.values() for one in table.column("id").chunks]
+        ids = pa.chunked_array(chunks, pa.string())
+        found: pa.Array = ids.cast(pa.large_string()).combine_chunks().sort()
+        return found
 
     def ids(self) -> Iterator[tuple[str, str]]:
         """Each released (id, split)."""

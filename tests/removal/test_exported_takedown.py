@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from curate.admin.verify import verify
@@ -23,16 +24,17 @@ from curate.removal.remove import resume, unfinished
 from curate.removal.takedown import takedown
 from curate.store import file_digests
 from curate.store.workspace import Workspace
-from manifests import imagefolder, webdataset
+from manifests import huggingface, imagefolder, webdataset
 from manifests.webdataset import Webdataset
-from tests.release.test_media import MEDIA, contents
+from tests.release.test_media import contents
 from tests.removal.test_takedown import traces
 from tests.support.builders import add, decide, workspace
 from tests.support.exposed import exif
 from tests.support.pictures import encode, texture
-from tests.support.releases import FORMATS, QUIET, SCREENED
+from tests.support.releases import EVERY, FORMATS, QUIET, SCREENED
 
 VERSIONS = ("1.0.0", "1.0.1")
+MEDIA = {name: one for name, one in EVERY.items() if formats.is_media(one)}
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +125,29 @@ def test_only_the_shard_concerned_is_written_anew(ws: Workspace, monkeypatch: py
     assert list(file_digests.problems(ws)) == []
 
 
-@pytest.mark.parametrize("place", ["metadata", "shard", "finish", "format"])
+def test_only_the_parquet_concerned_is_written_anew(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface, "SHARD", 1)
+    monkeypatch.setattr(huggingface, "GROUP", 2)
+    shutil.rmtree(ws.work / "exports" / "1.0.0" / "huggingface")
+    file_digests.forget(ws, "exports/1.0.0/huggingface")
+    export_also(ws, "1.0.0", {"huggingface": EVERY["huggingface"]}, QUIET, SCREENED, Serial())
+    data = ws.work / "exports" / "1.0.0" / "huggingface" / "data"
+    files = {path.name: path.stat().st_ino for path in data.iterdir()}
+    sample = named(ws)
+    holding = {
+        path.name for path in data.iterdir() if sample in pq.read_table(path, columns=["id"]).column("id").to_pylist()
+    }
+    assert len(files) > len(holding) == 1
+    takedown(ws, sample, "asked")
+    same = {path.name: path.stat().st_ino for path in data.iterdir()}
+    others = {name for name in files if "train" in name} - holding
+    assert {name: same[name] for name in others} == {name: files[name] for name in others}
+    assert same.keys() == files.keys()
+    assert traces(ws.work / "exports", [sample.encode()]) == {"removals.jsonl"}
+    assert list(file_digests.problems(ws)) == []
+
+
+@pytest.mark.parametrize("place", ["metadata", "shard", "parquet", "finish", "format"])
 def test_killed_in_the_middle_it_is_finished_by_the_next_run(
     ws: Workspace, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -132,6 +156,7 @@ def test_killed_in_the_middle_it_is_finished_by_the_next_run(
     where, name = {
         "metadata": (imagefolder, "_metadata"),
         "shard": (webdataset, "_rewrite"),
+        "parquet": (huggingface, "_without"),
         "finish": (formats.Formats, "_finish"),
         "format": (redact, "export_again"),
     }[place]
@@ -194,6 +219,7 @@ def test_killed_or_on_a_full_disk_a_format_is_not_there_and_then_the_same(
 
         patch.setattr(imagefolder, "_metadata", full)
         patch.setattr(webdataset, "_end_of", full)
+        patch.setattr(huggingface, "_card", full)
         with pytest.raises(DiskFullError):
             export_also(ws, "1.0.0", one, QUIET, SCREENED, Serial())
     assert not out.exists()
