@@ -34,9 +34,11 @@ def drawn(judged: int) -> Drawn:
     return Drawn("audit", "audit", "", ["high", "low"], [100, 900], [*some[:judged], *others], {})
 
 
-def said(monkeypatch: pytest.MonkeyPatch, judged: int = 40, natural: bool = True) -> dict[str, Any]:
+def said(
+    monkeypatch: pytest.MonkeyPatch, judged: int = 40, natural: bool = True, found: Drawn | None = None
+) -> dict[str, Any]:
     monkeypatch.setattr(frame, "natural", lambda ws: natural)
-    monkeypatch.setattr(module, "drawn", lambda ws, axis, queue: drawn(judged))
+    monkeypatch.setattr(module, "drawn", lambda ws, axis, queue: found or drawn(judged))
     porn = np.array([0.9] * 20 + [0.95] + [0.1] * 29)  # one safe picture looks worse than all
     probabilities = np.zeros((50, 5))
     probabilities[:, AXIS.classes.index("porn")] = porn
@@ -64,6 +66,15 @@ def test_where_it_cannot_be_told_it_says_why(
     monkeypatch: pytest.MonkeyPatch, judged: int, natural: bool, why: str
 ) -> None:
     assert why in said(monkeypatch, judged, natural)["why_not"]
+
+
+def test_a_stratum_of_a_few_costs_its_own_share_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One upload without a label is no reason to say nothing of nine hundred others."""
+    few = replace(drawn(40), strata=["high", "low", "unlabelled"], sizes=[100, 900, 1])
+    found = said(monkeypatch, found=few)
+    assert (found["n"], found["prevalence"], found["unseen"]) == (40, 0.1, 0.001)
+    many = replace(drawn(40), strata=["high", "low", "unlabelled"], sizes=[100, 900, 20])
+    assert "some of each stratum" in said(monkeypatch, found=many)["why_not"]
 
 
 def test_no_audit_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
