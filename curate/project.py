@@ -55,6 +55,7 @@ class Project(Tables, Releases, Incidents, Models):
         from curate.fetch.reopen import retry as reopen
 
         at_least(1, limit=limit, sample=sample)
+        at_least(0, max_failures=max_failures)
         with self.session.drive("fetch", tells=True) as ws:
             configured.check(ws.config)
             if relist:

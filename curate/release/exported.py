@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from curate.errors import StoreError
-from curate.layouts.exported import HEADER
+from curate.layouts.exported import HEADER, SUFFIXES
 from curate.layouts.table import unguarded
 from curate.records import SPLITS, Manifest
 from curate.release.reader import checked
@@ -18,6 +18,7 @@ from curate.release.rows import COLUMNS
 
 _MORE = {"exported_sha256": "string", "exported_media_type": "string"}
 _TARS = "*.tar"
+_PICTURES = frozenset(SUFFIXES.values())
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _tars(path: Path) -> tuple[Rows, dict[str, Part]]:
                     key, _, kind = info.name.partition(".")
                     if kind == "json" and (file := archive.extractfile(info)) is not None:
                         rows[split].append(json.loads(file.read()))
-                    elif kind != "cls" and info.isreg():
+                    elif kind in _PICTURES and info.isreg():
                         places[key] = Part(shard, info.offset_data, info.size)
     return rows, places
 

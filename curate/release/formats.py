@@ -13,6 +13,7 @@ from curate import __version__
 from curate.contracts import Engine, ReleaseFormat
 from curate.errors import GateError
 from curate.layouts.exported import ATTRIBUTION, BESIDE, HEADER, SUMS, cells, read_sums, sums_text, write_csv
+from curate.options import is_said
 from curate.progress import Progress
 from curate.records import SPLITS, Axis, Manifest
 from curate.release.pictures import Leaving, leaving_of
@@ -158,7 +159,7 @@ def check_formats(
         if (check := getattr(one, "check", None)) is not None:
             check(release)
     media = sorted(name for name, one in formats.items() if is_media(one))
-    if media and not (text or "").strip() and (classes := unsafe(release, axes)):
+    if media and not is_said(text) and (classes := unsafe(release, axes)):
         raise GateError(
             f"{', '.join(media)}: pictures of {', '.join(classes)} would leave, which [taxonomy] does not call safe;"
             " say who answers for it, and why (--acknowledge TEXT, acknowledge=TEXT): the export keeps it"

@@ -86,6 +86,11 @@ def digest(path: Path) -> str:
     return found.hexdigest()
 
 
+def _is_file(path: Path) -> bool:
+    """Also a link that leads nowhere."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
+
+
 def _below(work: Path, folder: str) -> list[str]:
     with disk():
-        return sorted(p.relative_to(work).as_posix() for p in (work / folder).rglob("*") if p.is_file())
+        return sorted(p.relative_to(work).as_posix() for p in (work / folder).rglob("*") if _is_file(p))

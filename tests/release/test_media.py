@@ -118,7 +118,7 @@ def test_every_kind_leaves_as_it_is_shown_and_without_what_it_says(out: Path) ->
     for name, data in contents(out).items():
         assert SECRET not in data, name
     pictures = {
-        key: next(v for k, v in each.items() if k not in ("cls", "json"))
+        key: next(v for k, v in each.items() if k not in ("label.txt", "json"))
         for key, each in samples(out / "webdataset").items()
     }
     assert pictures == found
@@ -133,7 +133,8 @@ def test_rows_say_both_digests_and_what_is_left_out_is_named(ws: Workspace, out:
         assert hashlib.sha256(path.read_bytes()).hexdigest() == row["exported_sha256"]
     for each in samples(out / "webdataset").values():
         said = json.loads(each["json"])
-        assert said["label"].encode() == each["cls"]
+        assert said["label"].encode() == each["label.txt"]
+        assert set(each) <= {"jpg", "png", "webp", "gif", "label.txt", "json"}, "readers decode by what a name ends in"
     pages = hashlib.sha256(PAGES).hexdigest()
     for name in MEDIA:
         header = json.loads((out / name / "export.json").read_text())
@@ -242,8 +243,9 @@ def test_classes_that_are_not_safe_need_a_word(tmp_path: Path) -> None:
     ws = made(tmp_path, what)
     with pytest.raises(GateError, match="imagefolder, webdataset: pictures of sexy would leave"):
         exported(ws)
-    with pytest.raises(GateError, match="sexy"):
-        exported(ws, acknowledged="  ")
+    for nothing in ("  ", "\u200b", "--", "a\udcff"):
+        with pytest.raises(GateError, match="sexy"):
+            exported(ws, acknowledged=nothing)
     assert not (ws.work / "releases" / "1.0.0").exists()
     export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
     with pytest.raises(GateError, match="sexy"):

@@ -229,6 +229,17 @@ def test_killed_or_on_a_full_disk_a_format_is_not_there_and_then_the_same(
     assert not list((ws.work / "exports" / "1.0.0").glob(".*"))
 
 
+def test_verify_names_links_that_nobody_made(ws: Workspace) -> None:
+    out = ws.work / "exports" / "1.0.0" / "csv"
+    (out / "nowhere").symlink_to("/nowhere")
+    (out / "elsewhere").symlink_to(__file__)
+    found = [path for kind, path, _ in file_digests.problems(ws) if kind == "orphans"]
+    assert found == [f"exports/1.0.0/csv/{name}" for name in ("elsewhere", "nowhere")]
+    verify(ws, QUIET, repair=True)
+    assert list(file_digests.problems(ws)) == []
+    assert Path(__file__).exists()
+
+
 def test_verify_names_a_flipped_bit_and_writes_it_anew(ws: Workspace) -> None:
     before = contents(ws.work / "exports")
     broken = [
