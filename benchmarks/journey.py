@@ -4,6 +4,7 @@ Photographs stand in for what is to be found: one upload in ten is one. The revi
 picture lies. `python -m benchmarks.baseline --only journey` prints what each command said.
 """
 
+import hashlib
 import io
 import json
 import mimetypes
@@ -129,8 +130,6 @@ class Wiki(BaseHTTPRequestHandler):
         return found | ({"continue": {"gaicontinue": str(stop), "continue": ""}} if stop < len(self.files) else {})
 
     def _page(self, number: int) -> dict[str, Any]:
-        import hashlib
-
         data, host = self.files[number], self.headers["Host"]
         kind, size = kind_of(data)
         url = f"http://{host}/files/{number}.{kind}"
@@ -155,7 +154,12 @@ def kind_of(data: bytes) -> tuple[str, tuple[int, int]]:
 @contextmanager
 def serving(files: tuple[bytes, ...]) -> Iterator[str]:
     """The host and port of a wiki with these uploads, oldest first."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Here", (Wiki,), {"files": files}))
+
+    class Here(Wiki):
+        """This wiki."""
+
+    Here.files = files
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Here)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"127.0.0.1:{server.server_address[1]}"
