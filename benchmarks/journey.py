@@ -200,7 +200,7 @@ def _walked(project: Project, labels: list[str], decisions: int) -> Iterator[str
     truth = _judged(project, queue, labels)
     audit = {(one["class"], one["what"]): one for one in project.estimate()["figures"]}
     project.label()
-    released, trained = project.export("1.0.0"), project.train("1.0.0")
+    released, trained = project.export("1.0.0").facts, project.train("1.0.0")
     natural, decided, worst = trained["natural"], trained["thresholds"], trained["worst"]
     if natural.get("why_not"):
         yield f"`curate train` has no figure at natural prevalence: {natural['why_not']}"
