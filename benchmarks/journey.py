@@ -212,6 +212,7 @@ def _walked(project: Project, labels: list[str], decisions: int) -> Iterator[str
         ("curate label", f"{labelled['labelled']:,} labelled, {labelled['abstained']:,} abstained"),
         (f"curate queue audit --size {decisions}", f"{decisions} drawn by strata; judged by the script"),
         ("curate estimate", f"recall of the *labels* {_span(recall['value'], (recall['low'], recall['high']))}"),
+        ("curate label", "again, with what people said"),
         ("curate export 1.0.0", ", ".join(f"{n:,} {split}" for split, n in released["rows"].items())
          + "; left out: " + ", ".join(f"{n:,} {why}" for why, n in released["excluded"].items())),
         ("curate train 1.0.0", f"the figures below; thresholds {decided['status']}"
