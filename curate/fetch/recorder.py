@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from curate.errors import ItemError, StoreError
 from curate.features import hashes, leaving
+from curate.features.hash_worker import Found
 from curate.features.inspect import Inspection
 from curate.fetch import placeholders
 from curate.fetch.reopen import deciding
@@ -54,7 +55,7 @@ class Recorder:
         self._ws, self._gate = ws, gate
         self._blocked = Blocked(ws.catalog)
         self._missed = lost.missed(ws.catalog)
-        self._hashes: dict[str, hashes.Found] = {}
+        self._hashes: dict[str, Found] = {}
         self._leaves: dict[str, Treated] = {}
         self._held = ws.catalog.scalar("SELECT coalesce(sum(bytes), 0) FROM samples")
         self.incidents: list[int] = []
@@ -111,7 +112,7 @@ class Recorder:
         self.unanswered = next((one.unavailable for one in verdicts.values() if one.remote), self.unanswered)
         for outcome in kept:
             if (look := outcome.look) is not None and look.hashes is not None:
-                self._hashes[look.sha256] = hashes.Found(look.sha256, look.hashes, look.pdq)
+                self._hashes[look.sha256] = Found(look.sha256, look.hashes, look.pdq)
                 self._leaves |= {look.sha256: look.leaves} if look.leaves else {}
         if len(self._hashes) >= PART:
             self.flush()

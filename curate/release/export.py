@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,10 +68,12 @@ def export(
             step()
             withdraw_unfinished(ws, version)
             ws.catalog.set(EXPORTING, version)
-            with aside(ws.work / "releases", version) as folder:
-                _write(ws, rows, folder, covered, header)
+            with aside(ws.work / "releases", version) as folder, ThreadPoolExecutor(1) as thread:
+                provenance = thread.submit(provenance_of, ws.catalog, rows.sorted_ids)  # while gates are asked
+                _write(rows, folder, covered, header)
                 step()
                 check_leakage(ws, made := load(folder))
+                write(folder / PROVENANCE, provenance.result())
                 write(folder / datasheet.NAME, datasheet.datasheet(made).encode())
             step()
         release = load(ws.work / "releases" / version)
@@ -160,7 +163,7 @@ def _warn(release: Manifest, small: Sequence[Mapping[str, Any]]) -> None:
         log.warning("release %s: few in test, with half a figure's 95 %% interval: %s", release.version, each)
 
 
-def _write(ws: "Workspace", rows: Rows, folder: Path, covered: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+def _write(rows: Rows, folder: Path, covered: Mapping[str, Any], header: Mapping[str, Any]) -> None:
     digests = {}
     for split, name in files().items():
         data = to_parquet(rows.tables[split])
@@ -171,7 +174,6 @@ def _write(ws: "Workspace", rows: Rows, folder: Path, covered: Mapping[str, Any]
         header |= covered
     text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write(folder / HEADER, text.encode())
-    write(folder / PROVENANCE, provenance_of(ws.catalog, rows.sorted_ids))
 
 
 def _write_formats(written: Formats, folder: Path, formats: Mapping[str, ReleaseFormat]) -> dict[str, str]:
@@ -210,7 +212,7 @@ def _record(
             (version, sha256, parent and parent["version"], now(), ws.catalog.run),
         )
         db.execute("DELETE FROM meta WHERE key = ?", (EXPORTING,))
-        pairs = ((version, sample, split) for sample, split in rows.ids())
+        pairs = ((version, sample, split) for sample, split in sorted(rows.ids()))  # as the table is kept
         db.executemany("INSERT INTO released (version, sample, split) VALUES (?, ?, ?)", pairs)
     return sha256
 

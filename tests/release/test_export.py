@@ -21,6 +21,7 @@ from curate.config import Config, ExportConfig
 from curate.contracts import ReleaseFormat
 from curate.errors import GateError, StoreError, UsageError
 from curate.features import frames, hashes
+from curate.features.hash_worker import Found
 from curate.layouts.exported import SUMS, sums_text
 from curate.media import pdq
 from curate.policy import minors, refusals
@@ -279,7 +280,7 @@ def test_near_duplicates_by_pdq_alone_are_refused(tmp_path: Path) -> None:
     ids = [row[0] for row in ws.catalog.all("SELECT sample FROM members WHERE split <> 'val' ORDER BY 1")]
     for quality in (40, 90):  # a picture without texture has a hash that says nothing
         gates.check_near(ws, {"train": ids[:1], "val": [], "test": ids[1:]})
-        twins = [hashes.Found(one, None, (pdq.Pdq(pdq.MAIN, bytes(range(256)), quality),)) for one in ids]
+        twins = [Found(one, None, (pdq.Pdq(pdq.MAIN, bytes(range(256)), quality),)) for one in ids]
         hashes.write(ws, twins, "part")
     with pytest.raises(GateError, match=r"look alike \(PDQ, 31 bits"):
         released(ws)
