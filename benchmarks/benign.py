@@ -34,6 +34,7 @@ SETS = np.vstack([np.eye(K), [[0, 1, 1, 1], [0, 0, 1, 1]]]).astype(bool)
 EXAMPLES, MARGIN = 3, 0.05  # pictures a class, and by how much the nearest one must be nearer than those of others
 LAST = ("bootstrap", "label")  # after `auto`: the classifier alone, and what `curate label` comes to
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 Voter = Callable[[SimpleNamespace], Ints]
 
 
@@ -65,20 +66,21 @@ FUNCTIONS: dict[str, Voter] = {
 }
 
 
-def examples(found: Benign) -> Ints:
-    """Three pictures a class of three packages where it has as many, the first of each: what a user would point at."""
+def examples(found: Benign, but: str = "") -> Ints:
+    """Three pictures a class of three packages where it has as many, the first of each: what a user would point at.
+    None is of the package `but`."""
     rows = []
     for label in range(K):
-        mine = np.flatnonzero(found.truth == label)
+        mine = np.flatnonzero((found.truth == label) & (found.packages != but))
         _, first = np.unique(found.packages[mine], return_index=True)
         spread = np.linspace(0, len(mine) - 1, EXAMPLES + 2).astype(int)[1:-1]
         rows += list(dict.fromkeys([*mine[first].tolist(), *mine[spread].tolist()]))[:EXAMPLES]
     return np.array(rows)
 
 
-def evidence(found: Benign) -> tuple[Evidence, Votes, Ints]:
-    """Votes, scores and groups of all but the examples, and which rows these are."""
-    shown = examples(found)
+def evidence(found: Benign, but: str = "") -> tuple[Evidence, Votes, Ints]:
+    """Votes, scores and groups of all but the examples, and which rows these are; no example is of package `but`."""
+    shown = examples(found, but)
     kept = np.setdiff1d(np.arange(len(found.truth)), shown)
     vectors = found.embeddings.astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -106,12 +108,14 @@ def drawn(truth: Ints, groups: Ints, n: int, seed: int) -> tuple[npt.NDArray[np.
     return gold, held_out
 
 
-def after(used: Combined, given: Evidence, vectors: npt.NDArray[np.float16], whole: bool) -> Combined:
-    """What the last step of `curate label` makes of it; `whole`: the bootstrap's own answer of every picture."""
+def after(
+    used: Combined, given: Evidence, vectors: npt.NDArray[np.float16], whole: bool, may: Mask | None = None
+) -> Combined:
+    """What the last step of `curate label` makes of it; `whole`: the bootstrap's own answer of every picture; `may`
+    bool[n]: which rows may teach it (None: all)."""
     n = len(given.votes)
-    ids = pa.array([f"{row:05d}" for row in range(n)], pa.large_string())
-    left = Last(AXIS, ids, used, given, np.zeros(n, dtype=bool))
-    one = lesson_of(LabelConfig(), left, vectors, given.gold, np.ones(n, dtype=bool))
+    left = Last(AXIS, pa.array([f"{row:05d}" for row in range(n)]), used, given, np.zeros(n, dtype=bool))
+    one = lesson_of(LabelConfig(), left, vectors, given.gold, np.ones(n, dtype=bool) if may is None else may)
     end = finish(one, used.probabilities, used.model, auto=True)
     if end.learnt is None:
         return used

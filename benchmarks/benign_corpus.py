@@ -149,6 +149,20 @@ def _files(package: str) -> Iterator[tuple[str, bytes]]:
             yield from ((one, archive.read(one)) for one in names)
 
 
+def looked_at(every: int = 1) -> Iterator[tuple[str, str, str, bytes, StoredImage]]:
+    """(class, package, where, bytes, view) of every so many-th picture, in the order of `corpus`: of those that can be
+    read and are large enough."""
+    for label, package, where, data in islice(pictures(), 0, None, every):
+        sample = Sample(hashlib.sha256(data).hexdigest(), "", "", len(data), "", 0, 0)
+        view = StoredImage(sample, {}, lambda data=data: data)  # type: ignore[misc]
+        try:
+            image = view.image(None)
+        except (ItemError, OSError):
+            continue
+        if min(image.size) >= LEAST:
+            yield label, package, where, data, view
+
+
 # -- columns ---------------------------------------------------------------------------------------------------------
 
 
@@ -161,19 +175,13 @@ def _made(every: int) -> dict[str, npt.NDArray[Any]]:
     for one in labelers.values():
         one.load()
     rows: list[dict[str, Any]] = []
-    for label, package, where, data in islice(pictures(), 0, None, every):
-        view = StoredImage(Sample("0" * 64, "", "", len(data), "", 0, 0), {}, lambda data=data: data)  # type: ignore[misc]
-        try:
-            image = view.image(None)
-        except (ItemError, OSError):
-            continue
-        if min(image.size) >= LEAST:
-            found = {"class": CLASSES.index(label), "package": package, "group": f"{package}/{_stem(where)}"}
-            for name, labeler in labelers.items():
-                found |= {f"{name}_{column}": values[0] for column, values in labeler.label([view]).items()}
-            rows.append(found | {f"file_{name}": value for name, value in _of_file(data, image).items()})
-            if len(rows) % 500 == 0:
-                print(f"{len(rows)} pictures", flush=True)
+    for label, package, where, data, view in looked_at(every):
+        found = {"class": CLASSES.index(label), "package": package, "group": f"{package}/{_stem(where)}"}
+        for name, labeler in labelers.items():
+            found |= {f"{name}_{column}": values[0] for column, values in labeler.label([view]).items()}
+        rows.append(found | {f"file_{name}": value for name, value in _of_file(data, view.image(None)).items()})
+        if len(rows) % 500 == 0:
+            print(f"{len(rows)} pictures", flush=True)
     _, groups = np.unique([one["group"] for one in rows], return_inverse=True)
     told = {name for name in rows[0] if "_" in name and name != "net_embedding"}
     columns = {f"x_{name}": np.array([one[name] for one in rows], dtype=np.float32) for name in sorted(told)}

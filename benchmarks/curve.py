@@ -78,8 +78,7 @@ def label(job: Job, said: Mapping[int, int], gold: bool, seed: int) -> Known:
     taught = people if gold else np.full(n, -1, dtype=np.int8)
     given = Evidence(job.told.votes, SETS, job.told.balance, job.told.scores, taught, job.told.groups)
     used = combine(LabelConfig(seed=seed), AXIS, given) if gold and said else job.blank
-    ids = pa.array([f"{row:05d}" for row in range(n)], pa.large_string())
-    left = Last(AXIS, ids, used, given, np.zeros(n, dtype=bool))
+    left = Last(AXIS, pa.array([f"{row:05d}" for row in range(n)]), used, given, np.zeros(n, dtype=bool))
     one = lesson_of(LabelConfig(), left, job.embeddings, people, np.ones(n, dtype=bool))
     end = finish(one, used.probabilities, used.model, auto=True)
     alone = used.probabilities if end.learnt is None else end.learnt.probabilities

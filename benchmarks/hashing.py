@@ -21,7 +21,8 @@ from benchmarks.corpus import CORPORA, corpus
 from curate.engine import _memory as memory
 from curate.engine import each, slices
 from curate.engine.pool import Pool
-from curate.features.hashes import ITEM, Hashing
+from curate.features.hash_worker import Hashing
+from curate.features.hashes import ITEM
 from curate.features.inspect import FetchedBytes, Inspect
 from curate.media import pdq, pdq_pixels, phash
 from curate.media.decode import Bounds, flattened, luminance, open_image

@@ -25,7 +25,7 @@ from curate.media import phash
 
 LIMITS = 120, 6  # seconds and GiB that 1.3 million rows may take
 FIELDS = 8  # a side, of what a thumbnail is drawn from
-CONFIG = '[screening]\nrequired = false\n[export]\nformats = ["parquet"]\non_suspect = "drop"\n'
+CONFIG = '[screening]\nrequired = false\n[export]\nformats = ["parquet", "urls", "croissant"]\non_suspect = "drop"\n'
 RUN = """
 import resource, sys, time
 began = time.perf_counter()

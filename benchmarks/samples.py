@@ -88,7 +88,7 @@ def stocked(root: Path, n: int) -> Workspace:
     classes = rng.choice(ws.config.taxonomy.first.classes, n, p=[0.1, 0.05, 0.5, 0.25, 0.1])
     _samples(ws, sorted(ids.tolist()), rng)
     _origins(ws, ids.tolist(), classes.tolist())
-    _people(ws, ids.tolist(), rng)
+    _people(ws, ids.tolist(), classes.tolist(), rng)
     _weak(ws, ids, classes, rng)
     _ends(ws)
     ws.catalog.checkpoint()
@@ -149,14 +149,14 @@ def _mention(n: int) -> tuple[object, ...]:
     return n, "commons:a", page, None, "CC BY-SA 4.0", f"Somebody {n % 5000}", None, page, None, facts
 
 
-def _people(ws: Workspace, ids: list[str], rng: np.random.Generator) -> None:
-    """Decisions, contradictions, quarantine, tombstones."""
+def _people(ws: Workspace, ids: list[str], classes: list[str], rng: np.random.Generator) -> None:
+    """Decisions (a twentieth of them slips), contradictions, quarantine, tombstones."""
     judged = rng.choice(len(ids), len(ids) // 50, replace=False).tolist()
     with ws.catalog.tx() as db:
         db.executemany(
             "INSERT INTO decisions (sample, axis, taxonomy, reviewer, label, decided_at, shown)"
             " VALUES (?, 'content', '1', ?, ?, '2026-01-01T00:00:00.000Z', 'blind')",
-            ((ids[at], f"r{n % 3}", ("neutral", "porn", "sexy")[n % 3]) for n, at in enumerate(judged)),
+            ((ids[at], f"r{n % 3}", classes[at] if n % 20 else "neutral") for n, at in enumerate(judged)),
         )
         db.executemany(
             "INSERT INTO disputed VALUES ('content', ?)", ((one,) for one in ids[:: max(len(ids) // 5000, 1)])

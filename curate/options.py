@@ -189,6 +189,16 @@ def texts(given: str | Iterable[str]) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
 
 
+def is_said(text: str | None) -> bool:
+    """Whether a text says something: a letter or a digit at least, and no halves of characters."""
+    return is_text(text) and any(c.isalnum() for c in text or "")
+
+
+def is_text(given: object) -> bool:
+    """Whether what was given holds no halves of characters: bytes of a command line that are no UTF-8."""
+    return not any("\ud800" <= c <= "\udfff" for c in str(given))
+
+
 def suggest(name: str, known: "Mapping[str, Any] | Sequence[str]") -> str:
     """`did you mean 'x'?`, or the list of what there is."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)

@@ -55,6 +55,7 @@ class Project(Tables, Releases, Incidents, Models):
         from curate.fetch.reopen import retry as reopen
 
         at_least(1, limit=limit, sample=sample)
+        at_least(0, max_failures=max_failures)
         with self.session.drive("fetch", tells=True) as ws:
             configured.check(ws.config)
             if relist:
@@ -145,8 +146,11 @@ class Project(Tables, Releases, Incidents, Models):
         at_least(1, size=size)
         return Result(self.session.read(lambda ws: stages.tried(self.session, ws, Path(file), size)))
 
-    def run(self, version: str) -> Result:
-        """Fetch, dedupe, label and export; a version that exists is left as it is."""
+    def run(self, version: str, acknowledge: str | None = None) -> Result:
+        """Fetch, dedupe, label and export; a version that exists is left as it is.
+
+        `acknowledge`: as `export` has it.
+        """
         from curate.release.versions import check_version
 
         with self.session.drive("run", tells=True) as ws:
@@ -162,7 +166,7 @@ class Project(Tables, Releases, Incidents, Models):
             if version in known:
                 self.session.note(f"release {version} exists and is left as it is; a higher version takes what is new")
             elif result["fetch"]["stored"] or not incomplete(result["fetch"]):
-                result["export"] = stages.exported(self.session, ws, version)
+                result["export"] = stages.exported(self.session, ws, version, acknowledged=acknowledge)
             return Result.waiting(ws, result)
 
     # -- people --------------------------------------------------------------------------------------------------------

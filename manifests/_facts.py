@@ -14,7 +14,7 @@ LONGEST = 120  # characters of a name
 def classes(release: Manifest) -> list[str]:
     """The classes of the first axis in their order; those that rows bear where the header does not say."""
     axes = release.header.get("taxonomy", {}).get("axes", ())
-    borne = sorted({one for split in SPLITS for one in set(release.rows[split].column("label").to_pylist())})
+    borne = sorted({one for split in SPLITS for one in release.rows[split].column("label").unique().to_pylist()})
     return [*axes[0]["classes"], *(one for one in borne if one not in axes[0]["classes"])] if axes else borne
 
 
@@ -27,8 +27,12 @@ def unsafe(release: Manifest) -> list[str]:
 
 def counted(release: Manifest, name: str) -> Counter[Any]:
     """How many rows have each value of a column, of all splits; what is null is not counted."""
-    values = (column(release.rows[split], name).to_pylist() for split in SPLITS)
-    return Counter(one for each in values for one in each if one is not None)
+    found: Counter[Any] = Counter()
+    for split in SPLITS:
+        counts = column(release.rows[split], name).value_counts()
+        found.update(dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)))
+    found.pop(None, None)
+    return found
 
 
 def size(release: Manifest) -> int:

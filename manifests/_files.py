@@ -18,12 +18,12 @@ def column(table: Any, name: str) -> Any:
 
 def upstream(table: Any) -> list[dict[str, Any]]:
     """Who each row's item is where it came from, as its source said it; empty where that cannot be read."""
-    return [_object(text) for text in column(table, "upstream").to_pylist()]
+    return [_object(text) if text else {} for text in column(table, "upstream").to_pylist()]
 
 
-def _object(text: str | None) -> dict[str, Any]:
+def _object(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text or "{}")
+        found = json.loads(text)
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from manifests._files import sha256
 
 NAMES = {"train": "train", "val": "validation", "test": "test"}
 _MARKUP = re.compile(r"[\\`*_\[\]<>|#~!]")
+_SAID = b"huggingface"  # the key under which a file says what its columns are
 SHARD = 400 * 2**20  # bytes of pictures in a file, about
 GROUP = 100  # rows that are read at a time, and lie together
 LEFT_OUT = ("split", "parent", "at_ms", "votes", "ref", "upstream")
@@ -38,6 +39,15 @@ class Huggingface:
     """
 
     media: ClassVar[bool] = True
+
+    def remove(self, ids: Collection[str], release: Manifest, out: Path) -> None:
+        """Write those files anew that hold one of the ids, with the rows that stay in them, then the card. Raises
+        ValueError where a file would be left empty, or is not what was written: their names count them."""
+        classes = facts.classes(release)
+        for split in SPLITS:
+            for path in sorted((out / "data").glob(f"{NAMES[split]}-*.parquet")):
+                _without(path, ids, release.rows[split], _schema(release, split, classes))
+        (out / "README.md").write_text(_card(release, classes), encoding="utf-8")
 
     def write(self, release: Manifest, out: Path) -> Mapping[str, str]:
         """Write each split that has rows, then the card."""
@@ -74,6 +84,43 @@ def _write(release: Manifest, split: str, classes: Sequence[str], out: Path) -> 
     if writer is not None:
         writer.close()
     return [one.rename(out / f"{NAMES[split]}-{n:05}-of-{len(parts):05}.parquet") for n, one in enumerate(parts)]
+
+
+def _without(path: Path, ids: Collection[str], rows: Any, schema: Any) -> None:
+    """The file with those of its rows alone that are among `rows`, and as they are there."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    asked = pa.array(sorted(ids), pa.string())
+    part, left = path.with_name(f".{path.name}"), 0
+    with pq.ParquetFile(path) as old:
+        if not pc.any(pc.is_in(old.read(["id"]).column("id"), value_set=asked)).as_py():
+            return
+        if (old.schema_arrow.metadata or {}).get(_SAID) != schema.metadata[_SAID]:
+            raise ValueError(f"{path.name} has other classes or columns")
+        with pq.ParquetWriter(part, schema, compression="zstd") as new:
+            for number in range(old.num_row_groups):
+                table = old.read_row_group(number)
+                if pc.any(pc.is_in(table.column("id"), value_set=asked)).as_py():
+                    table = _as_in(rows, table, schema)
+                left += len(table)
+                if len(table):
+                    new.write_table(table.cast(schema), row_group_size=GROUP)
+    if not left:
+        raise ValueError(f"{path.name} would be empty")
+    part.replace(path)
+
+
+def _as_in(rows: Any, table: Any, schema: Any) -> Any:
+    """Those rows of a file's table that are among a release's, and as they are there: a group may have another name."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = table.filter(pc.is_in(table.column("id"), value_set=rows.column("id")))
+    now = rows.take(pc.index_in(table.column("id"), value_set=rows.column("id")))
+    columns = {name: table.column(name) if name in ("image", "label") else now.column(name) for name in schema.names}
+    return pa.table(columns)
 
 
 def _row(row: Mapping[str, Any], data: bytes, classes: Sequence[str], names: Sequence[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from curate.errors import UsageError
-from curate.layouts.exported import cells, class_folder, suffix, write_csv
+from curate.layouts.exported import SUFFIXES, cells, class_folder, suffix, write_csv
 from curate.records import SPLITS, Manifest
 
 METADATA = "metadata.csv"
@@ -51,10 +51,9 @@ class Imagefolder:
         for split in SPLITS:
             rows = release.rows[split]
             gone = set(ids) - set(rows.column("id").to_pylist())
-            for path in (out / split).glob("*/*"):
-                if path.stem in gone:
-                    path.unlink()
-            for folder in (one for one in (out / split).iterdir() if one.is_dir()):
+            for folder in [one for one in (out / split).iterdir() if one.is_dir()]:
+                for name in (f"{one}.{ending}" for one in gone for ending in SUFFIXES.values()):
+                    (folder / name).unlink(missing_ok=True)
                 with suppress(OSError):  # a class that has pictures left
                     folder.rmdir()
             _metadata(rows, out / split)

@@ -3,8 +3,6 @@
 import contextlib
 import json
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 
 from curate.config import load
 from curate.plugins import make
+from tests.support.calling_here import command
 from tests.support.mediawiki import Wiki
 
 RECIPES = sorted((Path(__file__).resolve().parent.parent / "recipes").glob("*.toml"))
@@ -62,10 +61,9 @@ def test_a_commons_recipe_runs(name: str, tmp_path: Path, world: Wiki) -> None:
     private = f'[fetch]\nallow_private = ["{world.host}"]'
     changes = {COMMONS: world.api, "lists/CHANGE-ME.txt": "list.txt", "[fetch]": private}
     recipe(path, tmp_path, changes | {"min_human_test = 0.5": "min_human_test = 0"})
-    command = [sys.executable, "-m", "cli", "run", "1.0.0", "-w", str(tmp_path), "--json"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert run.returncode == 0, run.stderr
-    whole: dict[str, Any] = json.loads(run.stdout)
+    code, out, err = command(tmp_path, "run", "1.0.0", "--json")
+    assert code == 0, err
+    whole: dict[str, Any] = json.loads(out)
     assert sum(whole["export"]["rows"].values()) >= len(LABELS[name]), "a release of what has a label"
     result = whole["fetch"]
     assert result["stored"] == result["candidates"] >= 10
@@ -76,9 +74,8 @@ def test_a_commons_recipe_runs(name: str, tmp_path: Path, world: Wiki) -> None:
     unlabelled = "SELECT count(*) FROM mentions WHERE ref LIKE 'random 1 > File:%'"
     assert query(tmp_path, unlabelled) == [(result["candidates"],)], "a sample larger than the wiki is all of it"
     recipe(path, tmp_path, changes)
-    command[3:5] = ["export", "1.1.0"]
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert (refused.returncode, "min_human_test = 0.5" in refused.stdout) == (4, True), "nobody has judged anything"
+    code, out, _ = command(tmp_path, "export", "1.1.0", "--json")
+    assert (code, "min_human_test = 0.5" in out) == (4, True), "nobody has judged anything"
 
 
 def declared(root: Path) -> dict[str, str]:

@@ -78,6 +78,7 @@ class Releases:
         from curate.admin.hydrating import Asked, hydrated
 
         at_least(1, limit=limit)
+        at_least(0, max_failures=max_failures)
         feed = None if removals is None else Path(removals)
         with self.session.drive("hydrate", tells=True) as ws:
             configured.check(ws.config)

@@ -179,7 +179,7 @@ def planned(
 
 
 def _is_released(ws: Workspace, version: str) -> bool:
-    return ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (version,)) is not None
+    return version in {row[0] for row in ws.catalog.all("SELECT version FROM releases")}
 
 
 def evaluated(session: Session, ws: Workspace, model: str, version: str, split: str) -> Mapping[str, Any]:

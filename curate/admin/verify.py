@@ -17,7 +17,7 @@ from curate.stats.coverage import Coverage
 from curate.store import file_digests, lost
 from curate.store.chain import broken
 from curate.store.tables import Table
-from curate.store.witnesses import CATALOG, REBUILD, SEAL, outdated
+from curate.store.witnesses import CATALOG, EXPORTING, REBUILD, SEAL, outdated
 from curate.store.workspace import CACHE_TAGS, Workspace, write_cache_tags
 
 SPOILT = "its bytes have another sha256"
@@ -298,7 +298,14 @@ def _releases(ws: Workspace, found: Findings) -> None:
         _redactions(ws, version, sha256, found)
     for folder in sorted(root.iterdir()):
         if folder.name not in known and not folder.name.startswith("."):
-            found.add("orphans", f"releases/{folder.name}", "the catalog knows no such release")
+            found.add("orphans", f"releases/{folder.name}", f"the catalog knows no such release; {_remedy(ws, folder)}")
+
+
+def _remedy(ws: Workspace, folder: Path) -> str:
+    """What rids a workspace of a folder that is no release."""
+    if ws.catalog.get(EXPORTING) == folder.name:
+        return "an export that was killed left it, and the next `curate export`, or takedown, takes it away"
+    return "move it away"
 
 
 def _redactions(ws: Workspace, version: str, sha256: str, found: Findings) -> None:

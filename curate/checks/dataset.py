@@ -9,11 +9,11 @@ from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from curate.errors import UsageError
 from curate.layouts.folder import UNREADABLE, class_name, inside, pictures, shown
 from curate.layouts.table import rows as rows_of
+from curate.net.urls import hostname
 
 # What folders and rows call a split, and the order in which splits are said: what is trained on first.
 SPLIT_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
@@ -207,7 +207,7 @@ def _list(root: Path, table: Path, outside: bool) -> Dataset:
 
 def _row(path: str, name: str, said: Mapping[str, str | None]) -> DatasetRow:
     label, split = said.get("label"), said.get("split")
-    host = said.get("host") or _host(said.get("url"))
+    host = said.get("host") or hostname(said.get("url"))
     parents = [part for part in name.split("/")[:-1] if part not in (label, split, "..", "")]
     folder = "/".join(map(shown, parents))
     return DatasetRow(path, shown(name), label and shown(label), split and shown(split), folder, said.get("url"), host,
@@ -216,13 +216,6 @@ def _row(path: str, name: str, said: Mapping[str, str | None]) -> DatasetRow:
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value).strip() or None
-
-
-def _host(url: str | None) -> str | None:
-    try:
-        return urlsplit(url).hostname if url else None
-    except ValueError:
-        return None
 
 
 def _csv(path: Path) -> tuple[list[str], Iterable[tuple[int, Mapping[str, Any]]]]:

@@ -4,20 +4,23 @@ import functools
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.models import OptionInfo
 
 from curate import __version__, ending
 from curate.commands.context import Context
 from curate.errors import CurateError, InterruptionError, UsageError
+from curate.options import is_text
 from curate.stats.coverage import incomplete
 
 INCOMPLETE, REFUSED, MATCHED = 3, 4, 5
 NAME = "sha256 (8 digits and more), URL, path or commons:PAGEID."  # how a sample is named
+ACKNOWLEDGE = "Who answers for it, and why, that pictures of classes leave that are not safe; kept with them."
 CODES = {
     0: "done",
     1: "error",
@@ -58,6 +61,7 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
         common = {name: given.pop(name) for name in _COMMON}
         ctx = Context(**common, out=sys.stdout)
         try:
+            _check_text(own, given)
             with _staying(), redirect_stdout(sys.stderr) if ctx.json else nullcontext():  # what a plug-in prints
                 function(ctx, *args, **given)
         except InterruptionError:
@@ -72,6 +76,14 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     ]
     command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
     return command
+
+
+def _check_text(own: Sequence[inspect.Parameter], given: Mapping[str, Any]) -> None:
+    """Refuse options that are no text: what people say is kept. (What an argument names is looked for as it is.)"""
+    for one in own:
+        option = any(isinstance(part, OptionInfo) for part in getattr(one.annotation, "__metadata__", ()))
+        if option and not isinstance(given.get(one.name), Path) and not is_text(given.get(one.name)):
+            raise UsageError(f"--{one.name.replace('_', '-')}: bytes that are no text (UTF-8)")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from curate.commands.context import Context
 from curate.layouts.folder import shown
 from curate.layouts.table import guarded
 from curate.project import Project
+from curate.store.model_files import withdrawn
 from curate.store.workspace import find_root, here
 
 
@@ -39,8 +40,8 @@ def predict(
         ctx.say(result)
     if result["thresholds"]["review"] is None:
         ctx.note("this model promises no recall (thresholds.json): nothing is called safe")
-    for receipt in result["taken_down"]:
-        ctx.note(f"something this model was trained on was taken down since (receipt {receipt}): train it again")
+    for said in withdrawn(result):
+        ctx.note(f"this model {said}")
     ctx.note(f"{result['looked_at']} of {result['of']} files looked at")
     if not result["looked_at"]:
         raise typer.Exit(INCOMPLETE)

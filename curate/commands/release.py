@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.commands.app import MATCHED, REFUSED, finish, verb
+from curate.commands.app import ACKNOWLEDGE, MATCHED, REFUSED, finish, verb
 from curate.commands.context import Context
 from curate.store.workspace import find_root, here
 
@@ -24,12 +24,7 @@ def export(
             help="Write it in this format, and not in those of [export] formats; of a release that exists, too."
         ),
     ] = None,
-    acknowledge: Annotated[
-        str | None,
-        typer.Option(
-            help="Who answers for it, and why, that pictures of classes leave that are not safe; kept with them."
-        ),
-    ] = None,
+    acknowledge: Annotated[str | None, typer.Option(help=ACKNOWLEDGE)] = None,
 ) -> None:
     """Freeze a release: train, val and test, behind the gates."""
     if dry_run:

@@ -1,8 +1,10 @@
 """`curate run`: fetch, dedupe, label and export in one go."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from curate.commands.app import MATCHED, finish, verb
+import typer
+
+from curate.commands.app import ACKNOWLEDGE, MATCHED, finish, verb
 from curate.commands.context import Context
 
 if TYPE_CHECKING:
@@ -10,7 +12,11 @@ if TYPE_CHECKING:
 
 
 @verb
-def run(ctx: Context, version: str) -> None:
+def run(
+    ctx: Context,
+    version: str,
+    acknowledge: Annotated[str | None, typer.Option(help=ACKNOWLEDGE)] = None,
+) -> None:
     """Fetch, dedupe, label and export, as curate.toml says; a version that exists is left as it is."""
-    result = ctx.project.run(version)
+    result = ctx.project.run(version, acknowledge)
     finish(ctx, result, code=MATCHED if result.open_incidents else 0)

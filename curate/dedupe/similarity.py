@@ -52,15 +52,23 @@ class HashArrays:
         config, found = config or ws.config.dedupe, hashes.read(ws, ids)
         told = found.known[:, None] & (found.qualities >= config.phash_quality) & config.by_phash
         told[:, 1] &= config.borders
-        upright = np.zeros((len(ids), pdq.BYTES), dtype=np.uint8)
+        upright, turned = np.zeros((len(ids), pdq.BYTES), dtype=np.uint8), hashes.read_pdq(ws, []).turned
         by_pdq, missing = np.zeros(len(ids), dtype=bool), ~found.known
+        untold = np.flatnonzero(~told[:, 0]) if config.orientations else np.empty(0, dtype=np.int64)
         if config.by_pdq:
-            read = hashes.read_pdq(ws, ids, 1)
-            upright = read.hashes[:, 0]
+            read = hashes.read_pdq(ws, ids, 1, untold)
+            upright, turned = read.hashes[:, 0], read.turned
             by_pdq, missing = read.tells(config.pdq_quality) & (found.quality >= FLAT), ~(found.known & read.known)
-        lacking = np.flatnonzero(by_pdq & ~told[:, 0]) if config.orientations else np.empty(0, dtype=np.int64)
-        turned = hashes.read_pdq(ws, [ids[row] for row in lacking.tolist()]).hashes
+        lacking, turned = untold[by_pdq[untold]], turned[by_pdq[untold]] if len(turned) else turned
         return cls(found.both, found.signs, told, upright, by_pdq, lacking, turned, found.known, missing)
+
+    def between(self, begin: int, end: int) -> "HashArrays":
+        """Those of the rows from `begin` to `end`, which then count from 0; no vectors."""
+        inside = slice(*np.searchsorted(self.lacking, [begin, end]))
+        rows = slice(begin, end)
+        some = (self.both[rows], self.signs[rows], self.told[rows], self.pdq[rows], self.by_pdq[rows])
+        turned = self.lacking[inside] - begin, self.turned[inside]
+        return HashArrays(*some, *turned, self.hashed[rows], self.missing[rows])
 
     @property
     def phash(self) -> npt.NDArray[np.uint8]:

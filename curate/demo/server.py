@@ -33,6 +33,10 @@ class Server:
         """Without a slash at the end."""
         return f"http://{HOST}:{self._port}"
 
+    def forget(self, path: str) -> None:
+        """Answer 404 under this path from now on."""
+        self._answers.pop(path, None)
+
     @property
     def authority(self) -> str:
         """The exception that `fetch.allow_private` needs."""

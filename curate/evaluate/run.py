@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from curate.plugins import make, name_of
 from curate.records import SPLITS, Axis, Manifest
 from curate.stats.coverage import Coverage
 from curate.stats.metrics import Predictions
-from curate.store.model_files import checked, file
+from curate.store.model_files import checked, file, withdrawn
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
@@ -58,12 +58,13 @@ def evaluate(
         raise UsageError(f"release {wanted.version}: no row of {wanted.split} is left to look at")
     if (baseline := _baseline(ws, wanted)) is not None:
         checked(baseline)  # now, and not when everybody else was asked
-    found = contender(ws, wanted, axis, rows, engine, labelers)
+    found, folder = contender(ws, wanted, axis, rows, engine, labelers), _folder(ws, wanted.model)
     known = ~np.isnan(found.unsafe)
     beside = _beside(ws, baseline, axis, rows, engine)
     result: dict[str, Any] = {
         **Coverage(int(known.sum()), len(rows), "rows", "have no score").facts(None),
         "model": found.name, "version": wanted.version, "split": wanted.split, "of": len(rows),
+        "taken_down": [] if folder is None else checked(folder).get("taken_down", []),
         "missing": int((~known).sum()), "held": rows.held, "contradicted": rows.contradicted,
         "figures_of": figures_of(found, ground_of(rows, axis), known, seed),
         "side_by_side": side_by_side(ground_of(rows, axis), [*beside, found], seed) if beside else None,
@@ -184,7 +185,8 @@ def _of_folder(ws: "Workspace", folder: Path, name: str, axis: Axis, rows: Rows,
     if strange := [one for one in classes if one not in axis.classes]:
         raise UsageError(f"{folder}: axis {axis.name} has no class '{strange[0]}'")
     features = asked(ws, engine, {"backbone": backbone}, rows.ids)["backbone"]["embedding"]
-    return of_head(name, axis, head, features.astype(np.float32), classes)
+    found = of_head(name, axis, head, features.astype(np.float32), classes)
+    return replace(found, foot="; ".join(withdrawn(package)))
 
 
 def _baseline(ws: "Workspace", wanted: Asked) -> Path | None:
@@ -215,6 +217,7 @@ def _keep(ws: "Workspace", result: Mapping[str, Any]) -> None:
 def lines(result: Mapping[str, Any]) -> Iterator[str]:
     """What `eval` found, for people."""
     yield f"{result['model']} on release {result['version']}"
+    yield from (f"{result['model']} {said}" for said in withdrawn(result))
     if result["missing"]:
         yield f"missing: {result['missing']} of {result['of']} rows have no score, and are in no figure"
     for what in ("held", "contradicted"):

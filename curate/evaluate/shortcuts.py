@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curate.errors import StoreError
-from curate.evaluate.slices import host_of
 from curate.features import hashes
 from curate.features.scores import samples
 from curate.media.jpeg_quality import quality
+from curate.net.urls import hostname
 from curate.stats.cues import WHY_NOT, Asked, Shortcut, enough
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def shortcuts(ws: "Workspace", parts: Sequence["Rows"]) -> list[dict[str, Any]]:
         asked.words("jpeg quality", [_quality(ws, one) for one in ids]),
         asked.numbers("size", np.stack([bytes_, width, height, width / height, bytes_ / (width * height)], axis=1)),
         asked.words("format", [one.media_type for one in stored]),
-        asked.words("host", [host_of(url) for *_, url in rows]),
+        asked.words("host", [hostname(url) for *_, url in rows]),
     ]
     return [_facts(one) for one in sorted(found, key=lambda one: -(one.auc or 0))]
 

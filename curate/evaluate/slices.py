@@ -11,9 +11,10 @@ from curate.label import slices as users
 from curate.label.functions import own
 from curate.label.rows import rows as asked
 from curate.label.run import columns_of
+from curate.net.urls import hostname
 from curate.plugins import name_of
 from curate.stats.intervals import Interval, share
-from curate.stats.metrics import Predictions
+from curate.stats.metrics import Predictions, said_by
 from curate.store.columns import texts
 from curate.store.mentions import Mentions
 
@@ -64,6 +65,7 @@ def _figures(judged: Predictions, inside: Mask, flagged: Mask, sides: tuple[Mask
     said: dict[str, Any] = {
         "n": int(inside.sum()), "groups": len(np.unique(judged.member[inside])),
         "people": int((inside & judged.human).sum()),
+        "heading": said_by(np.array(judged.sources)[inside].tolist())["heading"],
     }  # fmt: skip
     for name, right, some in (
         ("right", judged.right, inside), ("recall", flagged, positive), ("false_alarms", flagged, negative)
@@ -83,7 +85,7 @@ def _members(
     """(kind, name, bool[n]) of every slice."""
     yield from _values("labels of", rows.column("label_source"))
     yield from _values("source", rows.column("source"))
-    hosts = _values("host", [host_of(url) for url in rows.column("url")])
+    hosts = _values("host", [hostname(url) for url in rows.column("url")])
     yield from ((kind, f"#{n} by rows", inside) for n, (kind, _, inside) in enumerate(hosts, 1))  # a model travels
     side = np.minimum(rows.column("width"), rows.column("height"))
     yield "size", f"under {SMALL} px", side < SMALL
@@ -103,11 +105,6 @@ def _values(kind: str, values: Sequence[str | None]) -> Iterator[tuple[str, str,
     known, counts = np.unique(names, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:MOST]
     yield from ((kind, str(known[n]), names == known[n]) for n in order if known[n])
-
-
-def host_of(url: str | None) -> str | None:
-    """The host of a URL; None where there is none."""
-    return (url or "").partition("://")[2].partition("/")[0] or None
 
 
 def _stated(mentions: Mentions, ids: Sequence[str]) -> Iterator[tuple[str, str, Mask]]:

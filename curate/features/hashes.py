@@ -3,45 +3,29 @@
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from curate.contracts import Engine
 from curate.engine import each, slices
-from curate.errors import ItemError, StoreError
+from curate.errors import ItemError
+from curate.features.hash_worker import Found, Hashing, Wanted
 from curate.fingerprint import fingerprint
 from curate.media import pdq, phash
-from curate.media.answers import is_pdq, is_row
-from curate.media.decode import Bounds, open_image
-from curate.media.parts import whole
+from curate.media.decode import Bounds
 from curate.media.pdq import Pdq
 from curate.progress import Progress, Step
-from curate.store.blobs import LocalBlobs
 from curate.store.tables import Table, to_bytes, to_table
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
 
 ITEM = 64  # samples that a worker hashes at a time
 BATCH = 1 << 21  # rows read at a time: to find their places takes a look at all that are asked for
-THUMBS = 1 << 17  # of those, rows with thumbnails
+THUMBS = 1 << 18  # of those, rows with thumbnails
 FORMS = ("", "inner_")  # what the columns of the whole picture's hashes begin with, and of the one within its border
 PART = 4096  # rows of a part; what a killed run may have to hash again
-
-T = TypeVar("T")
-Wanted = tuple[str, bool, bool]  # a sample, and whether it lacks a pHash, a PDQ
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What was made of one sample's bytes: its row of the phash table, its PDQ parts, as far as asked for."""
-
-    id: str
-    phash: "phash.HashRow | None" = None
-    pdq: tuple[Pdq, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,11 +57,15 @@ class Hashes:
 
 @dataclass(frozen=True)
 class PdqHashes:
-    """PDQ of the "main" parts of samples: hashes uint8[n, 1 to 8, 32], quality uint8[n]; `known`: who has a row."""
+    """PDQ of the "main" parts of samples: hashes uint8[n, 1 to 8, 32], quality uint8[n]; `known`: who has a row.
+
+    `turned`, uint8[m, 8, 32]: all orientations of those of whom they were asked for.
+    """
 
     hashes: "np.ndarray"
     quality: "np.ndarray"
     known: "np.ndarray"
+    turned: "np.ndarray"
 
     def tells(self, quality: int) -> "np.ndarray":
         """Whose hash may be compared: bool[n]. A side of less than 5 px has none, which pdqhash says by zeros."""
@@ -95,52 +83,6 @@ class Completed:
     unhashed: list[str] = field(default_factory=list)
     rebuilt: list[str] = field(default_factory=list)
     void: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Hashing:
-    """The work that is mapped over samples."""
-
-    root: Path
-    bounds: Bounds
-    side: int  # px of the decode that pHashes are made from
-
-    @property
-    def reads(self) -> tuple[Path]:
-        """The store's bytes."""
-        return (self.root,)
-
-    def load(self) -> None:
-        """Import and compile what the first item would otherwise wait for."""
-        pdq.load()
-
-    def fits(self, given: Wanted, answer: Found) -> bool:
-        """Whether these are hashes, of what was lacking."""
-        row = answer.phash is None or (given[1] and is_row(answer.phash))
-        return row and is_pdq(answer.pdq) and (given[2] or not answer.pdq)
-
-    def __call__(self, item: Wanted) -> Found:
-        """The sample with what it lacked, or with nothing where its bytes are gone or are no picture any more."""
-        one, phash_too, pdq_too = item
-        try:
-            with LocalBlobs(self.root).open(one) as blob:
-                data = blob.read()
-        except StoreError:
-            return Found(one)
-        seen = _tried(lambda: whole(data, self.bounds)) if pdq_too else None
-        parts = seen.parts if seen is not None else ()
-        if not phash_too:
-            return Found(one, None, parts)
-        if seen is not None and self.side == phash.FULL:
-            return Found(one, phash.row_of(seen.grey), parts)
-        return Found(one, _tried(lambda: phash.row_of(phash.seen(open_image(data, self.bounds), self.side))), parts)
-
-
-def _tried(make: Callable[[], T]) -> T | None:
-    try:
-        return make()
-    except ItemError:
-        return None
 
 
 def side(ws: Workspace) -> int:
@@ -311,22 +253,31 @@ def each_thumb(ws: Workspace, ids: Sequence[str]) -> "Iterator[tuple[np.ndarray,
         yield at, to_bytes(rows.column("thumb")), to_bytes(rows.column("phash"))
 
 
-def read_pdq(ws: Workspace, ids: Sequence[str], turns: int = pdq.ORIENTATIONS) -> PdqHashes:
+def read_pdq(
+    ws: Workspace, ids: Sequence[str], turns: int = pdq.ORIENTATIONS, turned: "np.ndarray | None" = None
+) -> PdqHashes:
     """PDQ of the samples' "main" parts, in the order asked for.
 
-    With fewer `turns` the first of the orientations only: upright is first.
+    With fewer `turns` the first of the orientations only: upright is first. `turned`: places in `ids`, ascending, of
+    those whose orientations are all wanted besides.
     """
     import numpy as np
     import pyarrow.compute as pc
 
     hashes = np.zeros((len(ids), turns, pdq.BYTES), dtype=np.uint8)
     quality, known = np.zeros(len(ids), dtype=np.uint8), np.zeros(len(ids), dtype=bool)
+    some = np.empty(0, dtype=np.int64) if turned is None else turned
+    every, place = np.zeros((len(some), pdq.ORIENTATIONS, pdq.BYTES), dtype=np.uint8), np.full(len(ids), -1)
+    place[some] = np.arange(len(some))
     columns = ["part", "pdq", "quality"]
-    for at, rows in _aligned(ws, ids, columns, pdq_table(ws), pc.field("part") == pdq.MAIN) if ids else ():
-        hashes[at] = _hashes_of(rows)[:, :turns]
+    for at, rows in _aligned(ws, ids, columns, pdq_table(ws), lambda part: pc.equal(part, pdq.MAIN)) if ids else ():
+        found = _hashes_of(rows)
+        hashes[at] = found[:, :turns]
         quality[at] = rows.column("quality").to_numpy()
         known[at] = True
-    return PdqHashes(hashes, quality, known)
+        mine = place[at]
+        every[mine[mine >= 0]] = found[mine >= 0]
+    return PdqHashes(hashes, quality, known, every)
 
 
 def frames_pdq(ws: Workspace, ids: Sequence[str]) -> "Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]":
@@ -337,7 +288,9 @@ def frames_pdq(ws: Workspace, ids: Sequence[str]) -> "Iterator[tuple[np.ndarray,
     import numpy as np
     import pyarrow.compute as pc
 
-    plain = pc.match_substring_regex(pc.field("part"), "^(frame|page):[0-9]+$")
+    def plain(part: "pa.ChunkedArray") -> "pa.ChunkedArray":
+        return pc.match_substring_regex(part, "^(frame|page):[0-9]+$")
+
     for at, rows in _aligned(ws, ids, ["part", "pdq", "quality"], pdq_table(ws), plain):
         numbers = [int(part.partition(":")[2]) for part in rows.column("part").to_pylist()]
         quality = rows.column("quality").to_numpy()
@@ -370,17 +323,21 @@ def _hashes_of(rows: "pa.Table") -> "np.ndarray":
 
 
 def _aligned(
-    ws: Workspace, ids: Sequence[str], columns: list[str], of: Table | None = None, where: "pc.Expression | None" = None
-) -> "Iterator[tuple[np.ndarray, pa.Table]]":
-    """The rows that are asked for, many parts at a time, and their places in `ids`."""
+    ws: Workspace, ids: Sequence[str], columns: list[str], of: Table | None = None,
+    where: "Callable[[pa.ChunkedArray], pa.ChunkedArray] | None" = None,
+) -> "Iterator[tuple[np.ndarray, pa.Table]]":  # fmt: skip
+    """The rows that are asked for, many parts at a time, and their places in `ids`; `where`: only of such parts."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     wanted = pa.array(ids, pa.string())
-    for batch in _batches(of or table(ws), columns, THUMBS if "thumb" in columns else BATCH):
-        rows = batch if where is None else batch.filter(where)
+    for rows in _batches(of or table(ws), columns, THUMBS if "thumb" in columns else BATCH):
         at = pc.index_in(rows.column("id"), value_set=wanted)
-        if at.null_count < len(at):
+        if where is not None:
+            at = pc.if_else(where(rows.column("part")), at, None)
+        if not at.null_count:
+            yield at.to_numpy(), rows
+        elif at.null_count < len(at):
             yield pc.drop_null(at).to_numpy(), rows.filter(pc.is_valid(at))
 
 

@@ -10,6 +10,7 @@ from curate.errors import ItemError
 from curate.media import hidden, pdq, phash
 from curate.media.answers import is_pdq, is_row, is_sample
 from curate.media.decode import FORMATS, Bounds, frames, open_image
+from curate.media.leaving import Treated, is_treated, of_decoded
 from curate.media.parts import each_frame, whole
 from curate.media.pdq import Pdq
 from curate.media.strip import stripped
@@ -37,7 +38,7 @@ class Inspection:
 
     `pdq` has one entry for each part of the file, "main" first; it is empty where the work was not asked for PDQ. Where
     the bytes were rewritten without their metadata, `rewritten` is what all this is about, and `came` has the sha256,
-    sha1 and md5 of what came.
+    sha1 and md5 of what came. `leaves`: what of it may leave, where that was asked, and its decode told.
     """
 
     sha256: str
@@ -49,6 +50,7 @@ class Inspection:
     pdq: tuple[Pdq, ...] = ()
     rewritten: bytes | None = None
     came: tuple[str, str, str] | None = None
+    leaves: Treated | None = None
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,16 @@ class Inspect:
     """The work that `fetch` maps over arrivals; with `pdq` where something is there to screen against.
 
     `side`: px of the decode that pHashes are made from (`hashes.side`). With `strip`, what holds too much
-    that nobody can look into is looked at without it.
+    that nobody can look into is looked at without it. With `leaves` it also says what leaves of a picture, whose longer
+    side may then have `max_side` px.
     """
 
     bounds: Bounds
     pdq: bool = True
     side: int = phash.FULL
     strip: bool = False
+    leaves: bool = False
+    max_side: int | None = None
 
     def load(self) -> None:
         """Import and compile what the first item would otherwise wait for."""
@@ -101,6 +106,7 @@ class Inspect:
             and is_sample(one, self.bounds)
             and answer.hashes is not None
             and is_row(answer.hashes)
+            and (answer.leaves is None or (self.leaves and is_treated(answer.leaves)))
         )
 
     def __call__(self, item: FetchedBytes) -> Inspection:
@@ -118,7 +124,9 @@ class Inspect:
     def _look(self, data: bytes, known: tuple[str, str, str]) -> Inspection:
         try:
             sample, row, parts = self._taken(data, known)
-            return Inspection(*known, sample, row, pdq=parts)
+            told = self.leaves and sample.frames == 1
+            leaves = of_decoded(data, replace(self.bounds, min_side=1), self.max_side) if told else None
+            return Inspection(*known, sample, row, pdq=parts, leaves=leaves)
         except ItemError as failure:
             return Inspection(*known, failure=failure)
 

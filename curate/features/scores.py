@@ -21,6 +21,7 @@ from curate.progress import Progress
 from curate.records import Reason, Sample
 from curate.store import columns, holds
 from curate.store import samples as store_samples
+from curate.store.mentions import Mentions
 from curate.store.shards import assign
 from curate.store.workspace import Workspace
 
@@ -88,16 +89,21 @@ def read(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Columns:
     return found
 
 
-def read_all(ws: Workspace, labelers: Sequence[Labeler], ids: "pa.Array", lost: "np.ndarray") -> list[Columns]:
+def read_all(
+    ws: Workspace, labelers: Sequence[Labeler], ids: "pa.Array", lost: "np.ndarray", mentions: Mentions | None = None
+) -> list[Columns]:
     """The columns of several labelers, aligned with `ids` large_string[n], which differ.
 
-    In `lost` bool[n] those samples are marked that one of them could not look at, whatever it says of the others.
+    In `lost` bool[n] those samples are marked that one of them could not look at, whatever it says of the others. What
+    is written of them is read by `mentions`.
     """
     rows = {name: row for row, name in enumerate(ids.to_pylist())}
     found = {n: _kept(ws, one, rows, lost) for n, one in enumerate(labelers) if one.needs.side}
     without = [n for n in range(len(labelers)) if n not in found]
     if without:
-        found |= zip(without, told(ws, [labelers[n] for n in without], ids, lost), strict=True)
+        found |= zip(
+            without, told(ws, [labelers[n] for n in without], ids, lost, mentions or Mentions(ws.catalog)), strict=True
+        )
     return [found[n] for n in range(len(labelers))]
 
 

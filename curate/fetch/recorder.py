@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from curate.errors import ItemError, StoreError
-from curate.features import hashes
+from curate.features import hashes, leaving
+from curate.features.hash_worker import Found
 from curate.features.inspect import Inspection
 from curate.fetch import placeholders
 from curate.fetch.reopen import deciding
 from curate.fingerprint import canonical
 from curate.media import pdq
+from curate.media.leaving import Treated
 from curate.media.placeholders import placeholder
 from curate.records import Digests, Reason, Response
 from curate.screening import history, preserve
@@ -53,7 +55,8 @@ class Recorder:
         self._ws, self._gate = ws, gate
         self._blocked = Blocked(ws.catalog)
         self._missed = lost.missed(ws.catalog)
-        self._hashes: dict[str, hashes.Found] = {}
+        self._hashes: dict[str, Found] = {}
+        self._leaves: dict[str, Treated] = {}
         self._held = ws.catalog.scalar("SELECT coalesce(sum(bytes), 0) FROM samples")
         self.incidents: list[int] = []
         self.matched = self.recorded = 0
@@ -109,7 +112,8 @@ class Recorder:
         self.unanswered = next((one.unavailable for one in verdicts.values() if one.remote), self.unanswered)
         for outcome in kept:
             if (look := outcome.look) is not None and look.hashes is not None:
-                self._hashes[look.sha256] = hashes.Found(look.sha256, look.hashes, look.pdq)
+                self._hashes[look.sha256] = Found(look.sha256, look.hashes, look.pdq)
+                self._leaves |= {look.sha256: look.leaves} if look.leaves else {}
         if len(self._hashes) >= PART:
             self.flush()
 
@@ -123,9 +127,11 @@ class Recorder:
             self._stay_away(db, outcome.candidate)
 
     def flush(self) -> None:
-        """Write the hashes that are held in memory; what a killed run loses of them, dedupe makes again."""
+        """Write the hashes that are held in memory, and what leaves of the pictures; what a killed run loses of them,
+        dedupe and export make again."""
         hashes.write(self._ws, list(self._hashes.values()), "fetch")
-        self._hashes = {}
+        leaving.write(leaving.table(self._ws), self._leaves, {}, "fetch")
+        self._hashes, self._leaves = {}, {}
 
     def _screened(self, batch: Sequence[FetchResult]) -> dict[int, Verdict]:
         """What the gate says of everything that has bytes, by candidate."""

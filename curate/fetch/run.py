@@ -135,7 +135,9 @@ class _Run:
         limits = self.ws.config.fetch
         bounds = Bounds(limits.max_pixels, limits.min_side, limits.max_frames)
         wanted = self.gate.active or self.recorder.by_look
-        line = Line(self.engine, self.recorder, Inspect(bounds, wanted, hashes.side(self.ws), limits.strip))
+        side = self.ws.config.export.max_side
+        work = Inspect(bounds, wanted, hashes.side(self.ws), limits.strip, leaves=True, max_side=side)
+        line = Line(self.engine, self.recorder, work)
         async with http as client:
             line.start(asyncio.get_running_loop(), client.room)  # its workers wake up while the sources are listed
             try:

@@ -20,6 +20,7 @@ from curate.plugins import kind_of, name_of, own_file_of
 from curate.policy import trust
 from curate.records import Axis
 from curate.stats.coverage import Coverage
+from curate.store.mentions import PART
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from curate.progress import Step
 
-CHUNK = 10_000
 OURS = ("curate", "labelers")  # packages
 Functions = Callable[[Axis, Collection[str]], Sequence["LabelingFunction"]]
 
@@ -255,8 +255,8 @@ def vote(
     files = {one.name: path for one in functions if (path := _file(one)) is not None}
     built_in = frozenset(one.name for one in functions if getattr(one, "built_in", False))
     votes = Votes(tuple(one.name for one in functions), matrix, sets, {}, files, axis.classes, built_in)
-    for start in range(0, n, CHUNK):
-        part = rows(start, min(start + CHUNK, n))
+    for start in range(0, n, PART):
+        part = rows(start, min(start + PART, n))
         for column, function in enumerate(functions):
             votes.matrix[start : start + len(part), column] = _answers(votes, function, places[column], part)
         step(len(part))

@@ -86,7 +86,8 @@ def label(
     compute(ws, engine, labelers, progress)
     known = Asked(*eligibility.active(ws.catalog))
     lost = np.zeros(len(known.ids), dtype=bool)
-    columns, mentions = columns_of(ws, labelers, known.ids, lost), Mentions(ws.catalog)
+    mentions = Mentions(ws.catalog, again=True)
+    columns = columns_of(ws, labelers, known.ids, lost, mentions)
     blind = int((lost & known.survive).sum())
     covered = over_some(len(known.survivors), blind, partial(eligibility.nothing, ws.catalog))
     found = []
@@ -187,13 +188,15 @@ def fields_of(labelers: Sequence[Labeler]) -> list[str]:
     return [*ATTRIBUTES, *(field for field, _ in named)]
 
 
-def columns_of(ws: Workspace, labelers: Sequence[Labeler], ids: "pa.Array", lost: "np.ndarray") -> dict[str, Any]:
+def columns_of(
+    ws: Workspace, labelers: Sequence[Labeler], ids: "pa.Array", lost: "np.ndarray", mentions: Mentions | None = None
+) -> dict[str, Any]:
     """The fields of a row: what is known of the sample, and `<labeler>_<column>`, NumPy arrays, or Arrow's of text;
-    `lost` as of `scores.read_all`."""
+    `lost` and `mentions` as of `scores.read_all`."""
     known = stored(ws.catalog, ATTRIBUTES[1:-1], ids)
     columns = {name: values.to_numpy() if name in NUMBERS else values for name, values in known.items()}
     columns = {"id": ids, **columns, "url": first_urls(ws.catalog, ids)}
-    for labeler, found in zip(labelers, read_all(ws, labelers, ids, lost), strict=True):
+    for labeler, found in zip(labelers, read_all(ws, labelers, ids, lost, mentions), strict=True):
         columns |= {f"{name_of(labeler)}_{column}": values for column, values in found.items()}
     return columns
 

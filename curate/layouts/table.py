@@ -9,7 +9,9 @@ from typing import TextIO
 from curate.errors import UsageError
 
 CELL = 1 << 20  # characters; a longer one means a quote that is never closed
-RISKY = ("=", "+", "-", "@", "\t", "\r", "'")  # how text begins that a spreadsheet would run, or that looks guarded
+# How text begins that a spreadsheet would run (OWASP, CSV injection; the wide ones are read as the others in East Asia)
+# or that looks guarded.
+RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "'")
 _DELIMITERS = ",;\t"
 _MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
           (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip

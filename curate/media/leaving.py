@@ -4,7 +4,9 @@ Orientation stays a tag where the file is rewritten, and is applied where pixels
 stay. What is given back opens, turns and decodes in a plain Pillow, every frame of it: that was tried.
 """
 
+import hashlib
 import io
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,11 @@ QUALITY = 95  # of a JPEG that is made smaller
 SIZE = 60 * 2**20  # bytes of a picture that is coded anew
 ENDS = 2**16  # bytes that a cut may have beside the part of the file that it keeps
 _PROBE = 64
+_SHA256 = re.compile("[0-9a-f]{64}")
+_STILLS = frozenset(("JPEG", "MPO", "PNG", "WEBP"))
+_SHALLOW = frozenset(("1", "L", "LA", "P", "RGB", "RGBA", "CMYK"))
+_EIGHTH = 8
+_END = b"\xff\xd9"
 _IN_PNG = {"1": "1", "L": "L", "LA": "LA", "La": "LA", "P": "P", "RGB": "RGB", "RGBA": "RGBA", "RGBa": "RGBA",
            "PA": "RGBA", "RGBX": "RGB", "CMYK": "RGB", "YCbCr": "RGB", "LAB": "RGB", "HSV": "RGB"}  # fmt: skip
 _DEEP = ("I;16", "I;16L", "I;16B")
@@ -46,6 +53,46 @@ class Cut:
         return b"".join((self.head, data[self.begin : self.end], self.tail))
 
 
+@dataclass(frozen=True, slots=True)
+class Treated:
+    """What leaves of a sample: digest and type of its bytes, and their `cut`; None where they are coded anew."""
+
+    sha256: str
+    media_type: str
+    cut: Cut | None
+
+
+def treated(data: bytes, left: bytes, media_type: str) -> Treated:
+    """That these bytes leave of a picture."""
+    return Treated(hashlib.sha256(left).hexdigest(), media_type, cut(data, left))
+
+
+def is_treated(one: Treated) -> bool:
+    """Whether it can be the treatment of a picture."""
+    made = one.cut or Cut(0, 0)
+    fits = 0 <= made.begin <= made.end and len(made.head) + len(made.tail) <= ENDS
+    return fits and one.media_type in MEDIA_TYPES and _SHA256.fullmatch(one.sha256) is not None
+
+
+def of_decoded(data: bytes, bounds: Bounds, side: int | None = None) -> Treated | None:
+    """What leaves of a still picture that was decoded whole just now, without decoding it again: the coded pixels are
+    the same bytes. None where only a decode tells: other formats, deep samples, what is larger than `side`, or has
+    little in common with what leaves."""
+    try:
+        image = open_image(data, bounds)
+        kind = image.format or ""
+        if kind not in _STILLS or image.mode not in _SHALLOW or (side is not None and max(image.size) > side):
+            return None
+        left = _rewritten(data, kind, bounds)
+        with decoding(), Image.open(io.BytesIO(left), formats=[REWRITTEN[kind].rpartition("/")[2]]) as found:
+            same = (found.size, found.mode, getattr(found, "is_animated", False)) == (image.size, image.mode, False)
+            same &= found.format != "JPEG" or left.endswith(_END)  # a decoder waits for more behind what has no end
+    except ItemError:
+        return None
+    told = treated(data, left, REWRITTEN[kind]) if same else None
+    return None if told is None or told.cut is None else told
+
+
 def leaving(data: bytes, bounds: Bounds, side: int | None = None) -> tuple[bytes, str]:
     """The bytes of the picture as it may leave, and their media type.
 
@@ -57,8 +104,7 @@ def leaving(data: bytes, bounds: Bounds, side: int | None = None) -> tuple[bytes
     smaller = side is not None and max(image.size) > side
     if not smaller and kind in REWRITTEN:
         try:
-            found = stripped(data, kind, bounds)
-            found = bare(found, bounds) if kind == "PNG" else found
+            found = _rewritten(data, kind, bounds)
             try_out(found)
         except ItemError:
             pass  # what the pixels can be read from all the same is coded anew
@@ -74,9 +120,20 @@ def leaving(data: bytes, bounds: Bounds, side: int | None = None) -> tuple[bytes
     return found, media_type
 
 
+def _rewritten(data: bytes, kind: str, bounds: Bounds) -> bytes:
+    """The file without what is no picture in it."""
+    found = stripped(data, kind, bounds)
+    return bare(found, bounds) if kind == "PNG" else found
+
+
 def try_out(data: bytes) -> None:
-    """Open a file as its receivers will, and decode every frame; raises ItemError where that fails."""
+    """Open a file as its receivers will, and decode every frame; raises ItemError where that fails.
+
+    A JPEG is decoded at an eighth of its size, which reads every byte of it all the same.
+    """
     with decoding(), Image.open(io.BytesIO(data), formats=sorted(REWRITTEN.keys() - {"MPO"})) as image:
+        if image.format == "JPEG":
+            image.draft(image.mode, (image.width // _EIGHTH, image.height // _EIGHTH))
         for number in range(getattr(image, "n_frames", 1)):
             image.seek(number)
             image.load()

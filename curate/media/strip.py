@@ -15,10 +15,17 @@ from curate.records import Reason
 
 _ICC, _JFIF, _ADOBE = b"ICC_PROFILE\0", b"JFIF\0", b"Adobe"
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
+_LOOP = (
+    19,
+    25,
+)  # bytes of a block that says how often a GIF is shown, and of one that also says how much to read first
+_FIXED = {0xDC: 6, 0xDD: 6}  # segments of a JPEG that have one length
 _SHOWS = {  # what shows a PNG, with the bytes that it has at most
-    b"IHDR": 13, b"PLTE": 768, b"IEND": 0, b"tRNS": 256, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"sBIT": 4, b"bKGD": 6,
-    b"pHYs": 9, b"acTL": 8, b"fcTL": 26, b"cICP": 4, b"mDCV": 24, b"cLLI": 8, b"iCCP": 2**22, b"eXIf": 26,
+    b"IHDR": 13, b"IEND": 0, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"sBIT": 4, b"bKGD": 6, b"pHYs": 9, b"acTL": 8,
+    b"fcTL": 26, b"cICP": 4, b"mDCV": 24, b"cLLI": 8, b"eXIf": 26,
 }  # fmt: skip
+_CLEAR = {0: 2, 2: 6, 3: 256}  # bytes of tRNS, by the kind of colour
+_PALETTE = 3  # the kind of colour that needs one
 _EXIF_FLAG, _XMP_FLAG, _ICC_FLAG = 8, 4, 32
 
 
@@ -33,15 +40,18 @@ def stripped(data: bytes, kind: str, bounds: Bounds) -> bytes:
 
 
 def bare(data: bytes, bounds: Bounds) -> bytes:
-    """A PNG that was rewritten, without the chunks that only say something: a time, a calibration and its name."""
+    """A PNG that was rewritten, without the chunks that only say something (a time, a calibration) or are longer than
+    they can be; a profile's name is none."""
+    kind, kept = data[25], [data[:8]]
+    most = _SHOWS | {b"tRNS": _CLEAR.get(kind, -1), b"PLTE": 768 if kind == _PALETTE else -1}
     with decoding():
-        each = png.streams(data, Budget(bounds.max_pixels, bounds.max_frames))
-        kept = [
-            png.chunk(one.name, data[one.begin : one.end])
-            for one in each
-            if one.stream or one.end - one.begin <= _SHOWS.get(one.name, -1)
-        ]
-    return data[:8] + b"".join(kept)
+        for one in png.streams(data, Budget(bounds.max_pixels, bounds.max_frames)):
+            body = data[one.begin : one.end]
+            if one.name == b"iCCP":
+                kept.append(png.chunk(one.name, b"icc\0" + body.partition(b"\0")[2]))
+            elif one.stream or len(body) <= most.get(one.name, -1):
+                kept.append(png.chunk(one.name, body))
+    return b"".join(kept)
 
 
 def _exif(turn: int) -> bytes:
@@ -60,6 +70,8 @@ def _jpeg(data: bytes, exif: bytes, budget: Budget) -> bytes:
             first.append(data[one.begin : one.end])
         elif one.marker == 0xEE and size == 16 and data.startswith(_ADOBE, body):
             rest.append(data[one.begin : one.end])
+        elif _FIXED.get(one.marker, size) != size:
+            continue
         elif (one in icc and whole) or one.marker in jpeg.TABLES or one.marker in jpeg.BARE:
             rest.append(data[one.begin : one.scan])
     if exif:
@@ -102,7 +114,7 @@ def _webp(data: bytes, exif: bytes, budget: Budget) -> bytes:
             kept.append(_riff(b"ANMF", kept.pop()[8:] + inner) if begin < frame_end else inner)
         elif name == b"ANIM" or (name == b"ICCP" and is_profile(body)):
             icc |= name == b"ICCP"
-            kept.append(_riff(name, body))
+            kept.append(_riff(name, body if name == b"ICCP" else body[:6]))
     if head:
         flags = head[0] & ~(_EXIF_FLAG | _XMP_FLAG | _ICC_FLAG) | _EXIF_FLAG * bool(exif) | _ICC_FLAG * icc
         kept = [_riff(b"VP8X", bytes([flags]) + head[1:]), *kept, *([_riff(b"EXIF", exif)] if exif else [])]
@@ -118,7 +130,7 @@ def _gif(data: bytes, _: bytes, budget: Budget) -> bytes:
     kept = [data[: 13 + gif.palette(data[10])]]
     for begin, end in blocks:
         timed = data[begin + 1] == 0xF9 and end - begin <= 8 if data[begin] == 0x21 else False
-        looped = data[begin + 3 : begin + 14] in _LOOPS and end - begin <= 30
+        looped = data[begin + 3 : begin + 14] in _LOOPS and end - begin in _LOOP
         if data[begin] == 0x2C:
             kept += [data[begin : gif.pixels(data, begin, end)], b"\0"]
         elif data[begin] == 0x3B or timed or looped:

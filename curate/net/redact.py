@@ -22,7 +22,8 @@ _SECRET = re.compile(
 _LONG = re.compile(r"s|h|t|k|e|m|md5|hash|sign|check|v", re.IGNORECASE)
 _LONG_VALUE = re.compile(r"[A-Za-z0-9_\-+/=.%]{20,}")
 SUSPECT = r"[@?&;#]|%(40|3F|26|23)"  # what a text must hold (in any case) to be changed by `redact`
-_SUSPECT = re.compile(rf"{SUSPECT}|\\", re.IGNORECASE)  # or, in JSON, may be written as
+SUSPECT_JSON = rf"{SUSPECT}|\\"  # or, in JSON, may be written as
+_SUSPECT = re.compile(SUSPECT_JSON, re.IGNORECASE)
 
 
 def redact(url: str) -> str:

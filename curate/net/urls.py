@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
+from urllib.parse import urlsplit
 
 from yarl import URL
 
@@ -122,6 +123,15 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return "%" not in host
+
+
+def hostname(url: str | None) -> str | None:
+    """The host that a URL on record names, to compare rows by; None where there is none. It is not judged: that is
+    `parse`'s affair, before anything is asked for."""
+    try:
+        return urlsplit(url).hostname if url else None
+    except ValueError:  # a netloc that is none
+        return None
 
 
 MALFORMED = "malformed"  # the host of what is no URL

@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,12 @@ from curate.release import datasheet, removals
 from curate.release.reader import HEADER, PROVENANCE, files, load
 from curate.release.rows import Rows, collect
 from curate.screening.gate import Gate
+from curate.store import columns
 from curate.store.blobs import disk, write
 from curate.store.catalog import now
 from curate.store.eligibility import inactive
 from curate.store.file_digests import forget, is_as_kept, keep, remember
-from curate.store.folders import aside
+from curate.store.folders import aside, own
 from curate.store.lost import BYTES
 from curate.store.tables import to_parquet
 from curate.store.witnesses import EXPORTING
@@ -53,6 +55,7 @@ def export(
     """
     if version is not None:
         check_version(ws, version)
+    own(ws.work, "exports")
     with disk():
         with progress.stage("export", 3) as step:
             rows = collect(ws)
@@ -65,17 +68,19 @@ def export(
             step()
             withdraw_unfinished(ws, version)
             ws.catalog.set(EXPORTING, version)
-            with aside(ws.work / "releases", version) as folder:
-                _write(ws, rows, folder, covered, header)
+            with aside(ws.work / "releases", version) as folder, ThreadPoolExecutor(1) as thread:
+                provenance = thread.submit(provenance_of, ws.catalog, rows.sorted_ids)  # while gates are asked
+                _write(rows, folder, covered, header)
                 step()
                 check_leakage(ws, made := load(folder))
+                write(folder / PROVENANCE, provenance.result())
                 write(folder / datasheet.NAME, datasheet.datasheet(made).encode())
             step()
         release = load(ws.work / "releases" / version)
         written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged)
         removals.update(ws)
         try:
-            with aside(ws.work / "exports", version) as folder:
+            with aside(own(ws.work, "exports"), version) as folder:
                 digests = _write_formats(written, folder, formats)
             sha256 = _record(ws, rows, release, digests, acknowledged)
         except (OSError, DiskFullError):  # nothing more is asked of the disk: the next export lets go of what is left
@@ -127,7 +132,7 @@ def export_also(
     check_formats(release, missing, acknowledged, ws.config.taxonomy.axes)
     written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged)
     for name, one in missing.items():
-        with disk(), aside(ws.work / "exports" / version, name) as folder:
+        with disk(), aside(own(ws.work, "exports", version), name) as folder:
             digests = written.write(name, one, folder)
             _check_held(ws, rows, "while this was written", "nothing is left of it")
         remember(ws, f"exports/{version}/{name}", digests)
@@ -158,7 +163,7 @@ def _warn(release: Manifest, small: Sequence[Mapping[str, Any]]) -> None:
         log.warning("release %s: few in test, with half a figure's 95 %% interval: %s", release.version, each)
 
 
-def _write(ws: "Workspace", rows: Rows, folder: Path, covered: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+def _write(rows: Rows, folder: Path, covered: Mapping[str, Any], header: Mapping[str, Any]) -> None:
     digests = {}
     for split, name in files().items():
         data = to_parquet(rows.tables[split])
@@ -169,7 +174,6 @@ def _write(ws: "Workspace", rows: Rows, folder: Path, covered: Mapping[str, Any]
         header |= covered
     text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write(folder / HEADER, text.encode())
-    write(folder / PROVENANCE, provenance_of(ws, {sample for sample, _ in rows.ids()}))
 
 
 def _write_formats(written: Formats, folder: Path, formats: Mapping[str, ReleaseFormat]) -> dict[str, str]:
@@ -208,7 +212,7 @@ def _record(
             (version, sha256, parent and parent["version"], now(), ws.catalog.run),
         )
         db.execute("DELETE FROM meta WHERE key = ?", (EXPORTING,))
-        pairs = ((version, sample, split) for sample, split in rows.ids())
+        pairs = ((version, sample, split) for sample, split in sorted(rows.ids()))  # as the table is kept
         db.executemany("INSERT INTO released (version, sample, split) VALUES (?, ?, ?)", pairs)
     return sha256
 
@@ -221,9 +225,8 @@ def withdraw_unfinished(ws: "Workspace", but: str | None = None) -> None:
 
 def _check_held(ws: "Workspace", rows: Rows, when: str, remedy: str) -> None:
     """Refuse rows of which one is held back, but for lost bytes alone, or was taken down; GateError."""
-    ids = {sample for sample, _ in rows.ids()}
-    out = inactive(ws.catalog)
-    if late := [one for one in ids if out.get(one, BYTES) != BYTES]:
+    out = [one for one, why in inactive(ws.catalog).items() if why != BYTES]
+    if late := rows.sorted_ids.filter(columns.among(out, rows.sorted_ids)).to_pylist():
         raise GateError(f"{len(late)} items were held back {when} ({some_of(late)}); {remedy}")
 
 

@@ -13,6 +13,7 @@ from curate import __version__
 from curate.contracts import Engine, ReleaseFormat
 from curate.errors import GateError
 from curate.layouts.exported import ATTRIBUTION, BESIDE, HEADER, SUMS, cells, read_sums, sums_text, write_csv
+from curate.options import is_said
 from curate.progress import Progress
 from curate.records import SPLITS, Axis, Manifest
 from curate.release.pictures import Leaving, leaving_of
@@ -32,7 +33,7 @@ _SAID = {
     "transparency": "as it was; labels are about the picture on white",
     "frames": "all of an animation; labels are about its first one, unless a labeler says otherwise",
 }
-_CREDITED = ("id", "split", "license", "attribution", "source", "url", "upstream")
+_CREDITED = ("id", "split", "license", "license_url", "attribution", "source", "url", "page_url", "upstream")
 
 
 @dataclass
@@ -131,8 +132,16 @@ class Formats:
 
     def _attribute(self, path: Path) -> None:
         """Who is to be named for each picture, as the sources have it."""
-        rows = (row for split in SPLITS for row in cells(self._media.rows[split].select(_CREDITED)))
+        rows = (row for split in SPLITS for row in cells(_credits(self._media.rows[split])))
         write_csv(path, _CREDITED, rows)
+
+
+def _credits(rows: Any) -> Any:
+    """The columns of `attribution.csv`; a release that was made before there were some of them has nulls there."""
+    import pyarrow as pa
+
+    nulls = pa.nulls(rows.num_rows, pa.string())
+    return pa.table({name: rows.column(name) if name in rows.column_names else nulls for name in _CREDITED})
 
 
 def is_media(one: object) -> bool:
@@ -150,7 +159,7 @@ def check_formats(
         if (check := getattr(one, "check", None)) is not None:
             check(release)
     media = sorted(name for name, one in formats.items() if is_media(one))
-    if media and not (text or "").strip() and (classes := unsafe(release, axes)):
+    if media and not is_said(text) and (classes := unsafe(release, axes)):
         raise GateError(
             f"{', '.join(media)}: pictures of {', '.join(classes)} would leave, which [taxonomy] does not call safe;"
             " say who answers for it, and why (--acknowledge TEXT, acknowledge=TEXT): the export keeps it"
@@ -192,10 +201,10 @@ ORDER BY seq DESC LIMIT 1
 
 def _stamps(out: Path) -> dict[str, tuple[int, int, int]]:
     """What tells a file that was written since: its inode, size and time, by name."""
-    found = {}
+    found, begin = {}, len(f"{out}/")
     for folder, _, names in os.walk(out):
         for name in names:
-            path = Path(folder) / name
-            at = path.stat()
-            found[path.relative_to(out).as_posix()] = (at.st_ino, at.st_size, at.st_mtime_ns)
+            path = f"{folder}/{name}"
+            at = os.stat(path)  # noqa: PTH116 (of a hundred thousand files)
+            found[path[begin:]] = (at.st_ino, at.st_size, at.st_mtime_ns)
     return found

@@ -1,9 +1,9 @@
 """The gates of a release: rows that it may hold, and no group or near-duplicate in two splits."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import accumulate, combinations
 from typing import TYPE_CHECKING, Any
 
 from curate.config import DedupeConfig
@@ -93,7 +93,7 @@ def check_screened(ws: "Workspace", gate: Gate, rows: Rows) -> asked.Tally:
 
     Where screening is not required nothing is refused, and the caller says what is returned. Raises GateError.
     """
-    found = asked.tally(ws.catalog, gate, {sample for sample, _ in rows.ids()})
+    found = asked.tally(ws.catalog, gate, rows.sorted_ids)
     if gate.required and not gate.healthy:
         raise GateError(f"screening: {gate.lacking}; no release is written; {gate.remedy}")
     if gate.required and found.lacking:
@@ -139,7 +139,7 @@ def check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
     """Every two splits by what dedupe grouped by; test and train by mirrors, turns and borders, whatever that is."""
     import numpy as np
 
-    known = {split: HashArrays.from_workspace(ws, ids[split]) for split in SPLITS}
+    known = _hashes(ws, ids, SPLITS)
     missing = [ids[split][n] for split in SPLITS for n in np.flatnonzero(~known[split].hashed)]
     if missing and (n := hashes.outdated(ws, missing)):
         raise GateError(
@@ -157,9 +157,18 @@ def check_near(ws: "Workspace", ids: Mapping[str, list[str]]) -> None:
         _refuse(ids, (one, other), found, "run `curate dedupe` again")
     full = replace(ws.config.dedupe, orientations=True, borders=True)
     if full != ws.config.dedupe:
-        left, right = (HashArrays.from_workspace(ws, ids[split], full) for split in ASKED)
+        left, right = _hashes(ws, ids, ASKED, full).values()
         remedy = "set orientations and borders to true in [dedupe], and run it again"
         _refuse(ids, ASKED, crossings(left, right, full), remedy)
+
+
+def _hashes(
+    ws: "Workspace", ids: Mapping[str, list[str]], splits: Sequence[str], config: DedupeConfig | None = None
+) -> dict[str, HashArrays]:
+    """The hashes of each split; the tables, which hold every sample's, are read once."""
+    every = HashArrays.from_workspace(ws, [one for split in splits for one in ids[split]], config)
+    ends = list(accumulate(len(ids[split]) for split in splits))
+    return {split: every.between(end - len(ids[split]), end) for split, end in zip(splits, ends, strict=True)}
 
 
 def _refuse(

@@ -1,7 +1,7 @@
 """Where each row of a release comes from: the one mention of its sample that it names. Most have one, and no choice."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ NOWHERE = ("", "", *[None] * (len(COLUMNS) - 2))  # of what no source mentions; 
 _TOLD = ("upstream", "license", "attribution")
 _FACTS = {name: f"json_extract(facts, '$.{name}')" for name in LINKS}
 _LINK = r"https?://[^\s<>\"]+"
-_MANY = "SELECT candidate FROM mentions GROUP BY candidate HAVING count(*) > 1"
+MANY = "SELECT candidate FROM mentions GROUP BY candidate HAVING count(*) > 1"
 _MENTIONS = f"""
 SELECT c.sample, c.kind, c.locator, substr(s.source, 1, instr(s.source, ':') - 1) AS plugin, m.ref, m.license,
     m.attribution, m.upstream, m.facts, {", ".join(f"{sql} AS {name}" for name, sql in _FACTS.items())}
@@ -43,9 +43,9 @@ def origins(catalog: "Catalog", ids: "pa.Array") -> "dict[str, pa.Array]":
     sources = pa.array(list(by_source), pa.large_string()), pa.array(list(by_source.values()), pa.large_string())
     plugin = sources[1].take(pc.index_in(found["source"], value_set=sources[0], skip_nulls=True))
     url = pc.if_else(pc.equal(found["kind"], "url"), found["locator"], None)
-    said = {"source": plugin, "ref": _clean(found["ref"]), "url": _clean(url)}
-    said |= {name: _clean(pc.if_else(pc.equal(found[name], ""), None, found[name])) for name in _TOLD}
-    said |= {name: _clean(_links(found[name])) for name in LINKS}
+    said = {"source": plugin, "ref": clean(found["ref"]), "url": clean(url)}
+    said |= {name: clean(pc.if_else(pc.equal(found[name], ""), None, found[name])) for name in _TOLD}
+    said |= {name: clean(_links(found[name])) for name in LINKS}
     given = {name: column.take(where) for name, column in said.items()}
     given |= {name: given[name].fill_null("") for name in ("source", "ref")}
     if len(several):
@@ -69,7 +69,7 @@ def _read(catalog: "Catalog", ids: "pa.Array") -> "tuple[dict[str, pa.Array], np
         found = columns.read(db, Scan(own, "candidates", "candidate", where=there, numbers=("candidate",)))
         scan = Scan(said, "mentions", "candidate", "candidate, source, ref", (), ("candidate",), nullable, mixed=True)
         mentions = columns.read(db, scan, among=found["candidate"].to_numpy())
-        many = np.array([row[0] for row in db.execute(_MANY)], dtype=np.int64)
+        many = np.array([row[0] for row in db.execute(MANY)], dtype=np.int64)
     found = columns.align(columns.first(mentions, "candidate"), "candidate", found["candidate"]) | found
     rows = columns.rows(found["sample"], ids)
     named = np.flatnonzero((rows >= 0) & found["source"].is_valid().to_numpy(zero_copy_only=False))
@@ -88,16 +88,21 @@ def _links(column: "pa.Array") -> "pa.Array":
     return pc.if_else(pc.match_substring_regex(whole, f"^{_LINK}$"), whole, None)
 
 
-def _clean(column: "pa.Array") -> "pa.Array":
-    """Texts as `redact` leaves them; Python sees only those that it may change."""
+def clean(column: "pa.Array") -> "pa.Array":
+    """Texts as `redact` leaves them."""
+    return replaced(column, SUSPECT, redact)
+
+
+def replaced(column: "pa.Array", suspect: str, anew: Callable[[str], str | None]) -> "pa.Array":
+    """A column of text with other words for those that match a pattern, in any case: Python sees no others."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    suspect = pc.match_substring_regex(column, SUSPECT, ignore_case=True).fill_null(False)
-    if not pc.any(suspect).as_py():
+    found = pc.match_substring_regex(column, suspect, ignore_case=True).fill_null(False)
+    if not pc.any(found).as_py():
         return column
-    values = [redact(one) for one in column.filter(suspect).to_pylist()]
-    return pc.replace_with_mask(column, suspect, pa.array(values, column.type))
+    values = [anew(one) for one in column.filter(found).to_pylist()]
+    return pc.replace_with_mask(column, found, pa.array(values, column.type))
 
 
 def _chosen(catalog: "Catalog", ids: "pa.Array") -> list[Sequence[str | None]]:

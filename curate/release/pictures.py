@@ -7,9 +7,8 @@ workers each time, and must have its digest, too.
 """
 
 import hashlib
-import re
 from collections import deque
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,41 +16,27 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import PIL
-
 from curate.contracts import Engine, Resources
 from curate.engine import each, slices
 from curate.errors import ItemError, StoreError
-from curate.fingerprint import fingerprint
+from curate.features import leaving as features
 from curate.media import leaving
 from curate.media.decode import Bounds
-from curate.media.leaving import Cut
+from curate.media.leaving import Cut, Treated
 from curate.progress import Progress
 from curate.records import Reason
 from curate.store.blobs import LocalBlobs
 from curate.store.eligibility import inactive
 from curate.store.lost import BYTES
-from curate.store.tables import Table, to_table
+from curate.store.tables import Table
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
-NAME = "leaving"
 ITEM = 16  # samples that a worker looks at before it answers
 PART = 4096  # rows of a part; what a killed run may have to look at again
 AHEAD, READERS = 64, 4  # pictures that are read before they are asked for, and by how many threads
 _PASSING = (Reason.WORKER_DIED, Reason.TOO_SLOW, Reason.FILE_MISSING)  # asked again the next time
-_SHA256 = re.compile("[0-9a-f]{64}")
-_ANEW = -1  # stands for a cut that there is not
-
-
-@dataclass(frozen=True, slots=True)
-class Treated:
-    """What leaves of a sample: digest and type of its bytes, and their `cut`; None where they are coded anew."""
-
-    sha256: str
-    media_type: str
-    cut: Cut | None
 
 
 # -- the work of workers ---------------------------------------------------------------------------------------------
@@ -92,14 +77,12 @@ class Examine(_Looking):
 
     def fits(self, _: str, answer: Treated) -> bool:
         """Whether it can be the treatment of a picture."""
-        cut = answer.cut or Cut(0, 0)
-        fits = 0 <= cut.begin <= cut.end and len(cut.head) + len(cut.tail) <= leaving.ENDS
-        return fits and answer.media_type in leaving.MEDIA_TYPES and _SHA256.fullmatch(answer.sha256) is not None
+        return leaving.is_treated(answer)
 
     def __call__(self, item: str) -> Treated:
         """What leaves of it."""
         data, left, media_type = self._left(item)
-        return Treated(hashlib.sha256(left).hexdigest(), media_type, leaving.cut(data, left))
+        return leaving.treated(data, left, media_type)
 
 
 @dataclass(frozen=True)
@@ -175,41 +158,23 @@ class Leaving:
 
 def leaving_of(ws: "Workspace", ids: Sequence[str], engine: Engine, progress: Progress) -> Leaving:
     """What leaves of these samples, those that are held back left out; what was not examined before is now."""
-    bounds, side = Bounds(ws.config.fetch.max_pixels, 1, ws.config.fetch.max_frames), ws.config.export.max_side
+    bounds, side = features.bounds(ws), ws.config.export.max_side
     work = Make(ws.blobs, bounds, side)
     held = inactive(ws.catalog)
     lost = {one: BYTES for one in ids if one not in held and not ws.blobs.path(one).is_file()}
     left_out = lost | {one: held[one] for one in ids if one in held}
-    mark = fingerprint(NAME, leaving.VERSION, PIL.__version__, bounds.max_pixels, bounds.max_frames, side)
-    table = ws.table(NAME, mark)
-    treated, problems = _known(table, set(ids) - left_out.keys())
+    table = features.table(ws)
+    treated, problems = features.known(table, set(ids) - left_out.keys())
     missing = sorted(set(ids) - left_out.keys() - treated.keys() - problems.keys())
-    with progress.stage("pictures", len(missing)) as step:
-        for found, failed in _examined(table, missing, Examine(ws.blobs, bounds, side), engine):
+    with progress.stage("pictures", len(missing)) as step:  # where there are none, no worker is woken
+        for found, failed in _examined(table, missing, Examine(ws.blobs, bounds, side), engine) if missing else ():
             treated |= found
             problems |= failed
             step(len(found) + len(failed))
     return Leaving(treated, left_out | problems, work, engine)
 
 
-# -- what is known of them -------------------------------------------------------------------------------------------
-
-
-def _known(table: Table, ids: Collection[str]) -> tuple[dict[str, Treated], dict[str, str]]:
-    """What was found out of samples before: what leaves, and why nothing does."""
-    treated, problems = dict[str, Treated](), dict[str, str]()
-    ends: dict[bytes, bytes] = {}  # most files have one of few
-    for _, rows in table.each():
-        for row in [] if rows is None else rows.to_pylist():
-            if row["id"] not in ids:
-                continue
-            if row["problem"]:
-                problems[row["id"]] = row["problem"]
-            else:
-                head, tail = (ends.setdefault(row[name], row[name]) for name in ("head", "tail"))
-                cut = None if row["begin"] == _ANEW else Cut(row["begin"], row["end"], head, tail)
-                treated[row["id"]] = Treated(row["sha256"], row["media_type"], cut)
-    return treated, problems
+# -- what is found out ----------------------------------------------------------------------------------------------
 
 
 def _examined(
@@ -225,30 +190,8 @@ def _examined(
         else:
             raise found
         if len(treated) + len(problems) + len(passing) == PART:
-            _write(table, treated, problems)
+            features.write(table, treated, problems, "export")
             yield treated, problems | passing
             treated, problems, passing = {}, {}, {}
-    _write(table, treated, problems)
+    features.write(table, treated, problems, "export")
     yield treated, problems | passing
-
-
-def _write(table: Table, treated: Mapping[str, Treated], problems: Mapping[str, str]) -> None:
-    import numpy as np
-
-    ids = sorted(treated.keys() | problems.keys())
-    if not ids:
-        return
-    nothing = Treated("", "", None)
-    found = [treated.get(one, nothing) for one in ids]
-    cuts = [one.cut or Cut(_ANEW, _ANEW) for one in found]
-    columns: dict[str, object] = {
-        "id": ids,
-        "sha256": [one.sha256 for one in found],
-        "media_type": [one.media_type for one in found],
-        "problem": [problems.get(one, "") for one in ids],
-        "begin": np.array([one.begin for one in cuts], dtype=np.int64),
-        "end": np.array([one.end for one in cuts], dtype=np.int64),
-        "head": [one.head for one in cuts],
-        "tail": [one.tail for one in cuts],
-    }
-    table.write(f"export-{fingerprint(ids)}", to_table(columns))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 HEADER = "release.json"
 PROVENANCE = "provenance.parquet"
+_MOST = 1_000_000  # rows that may be there whatever the size: those of a release that was all taken down
 REMOVED = "removed"  # a redacted release's further column: the receipt, where the row was taken down
 
 
@@ -29,8 +30,8 @@ def load(path: Path, sha256: str | None = None) -> Manifest:
     text = _bytes(path / HEADER, sha256)
     try:
         header = checked(json.loads(text))
-        whole = {split: _parquet(_bytes(path / name, header["files"][name])) for split, name in files().items()}
-        rows = {split: _live(table, header["columns"]) for split, table in whole.items()}
+        whole = {split: _parquet(path / name, header["files"][name]) for split, name in files().items()}
+        rows = {split: told(_live(table, header["columns"])) for split, table in whole.items()}
         return Manifest(header["version"], path, header, rows)
     except (ValueError, KeyError, RecursionError) as error:
         raise StoreError(f"{path / HEADER}: not the header of a release ({type(error).__name__}: {error})") from error
@@ -75,12 +76,28 @@ def without(rows: "pa.Table", ids: Collection[str]) -> "pa.Table":
     return rows.filter(pc.invert(pc.is_in(rows.column("id"), value_set=pa.array(sorted(ids), pa.string()))))
 
 
-def _parquet(data: bytes) -> "pa.Table":
+def told(rows: "pa.Table") -> "pa.Table":
+    """The same rows; raises ValueError where a column is empty in one that no release leaves empty."""
+    for name in rows.column_names:
+        if not COLUMNS.get(name, "?").endswith("?") and rows.column(name).null_count:
+            raise ValueError(f"a row without {name}")
+    return rows
+
+
+def _parquet(path: Path, sha256: str) -> "pa.Table":
+    """The rows of a file; raises StoreError for what is none, and for more rows than its bytes can tell apart."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    found = pq.read_table(pa.BufferReader(data))
-    found.validate(full=True)  # text that is none, too
+    data = _bytes(path, sha256)
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data))
+        if file.metadata.num_rows > max(len(data), _MOST):
+            raise StoreError(f"{path}: {file.metadata.num_rows:,} rows in {len(data):,} bytes; no release is like that")
+        found: pa.Table = file.read()
+        found.validate(full=True)  # text that is none, too
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
     return found
 
 

@@ -10,7 +10,7 @@ import io
 import json
 import shutil
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,11 +73,27 @@ def redact(ws: "Workspace", versions: Sequence[str], what: Redaction) -> list[di
         if row is None:
             _release(ws, version, what)
             row = _row(ws, version, what.receipt)
-        for name in what.exports.get(version, ()):
-            export_again(ws, version, name, what.groups)
+        names = what.exports.get(version, ())
+        shared = _formats(ws, version) if names else None
+        for name in names:
+            export_again(ws, version, name, what.groups, shared)
         keep(ws, f"releases/{version}")
         done.append(dict(row) if row is not None else {"version": version})
     return done
+
+
+def withdraw_strays(ws: "Workspace") -> None:
+    """Let go of what was exported of releases that are none any more: nothing could be taken out of that."""
+    releases = {row[0] for row in ws.catalog.all("SELECT version FROM releases")}
+    made = {row[0] for row in ws.catalog.all(_EXPORTED)}
+    for version in sorted(made - releases):
+        shutil.rmtree(ws.work / "exports" / version, ignore_errors=True)
+        forget(ws, f"exports/{version}")
+
+
+_EXPORTED = """
+SELECT DISTINCT substr(path, 9, instr(substr(path, 9), '/') - 1) FROM files WHERE path GLOB 'exports/*/*'
+"""
 
 
 def removed(ws: "Workspace") -> list[dict[str, Any]]:
@@ -191,16 +207,18 @@ def _header(folder: Path, what: Redaction) -> dict[str, Any]:
     return header
 
 
-def export_again(ws: "Workspace", version: str, name: str, gone: Mapping[str, str] | None = None) -> None:
+def export_again(
+    ws: "Workspace", version: str, name: str, gone: Mapping[str, str] | None = None, shared: Formats | None = None
+) -> None:
     """Write a release in one format again, or take out of it what is `gone` (each id with the name that its group got)
-    where the format can; where nobody knows the format any more, or it fails, it goes."""
-    folder, release = ws.work / "exports" / version, load(ws.work / "releases" / version)
+    where the format can; where nobody knows the format any more, or it fails, it goes. `shared`: by several formats."""
+    folder, written = ws.work / "exports" / version, shared or _formats(ws, version)
     use = next((one for one in ws.config.export.formats if called(Plugin(one)) == name), name)
-    written = Formats(ws, release, engine_of(ws.config.engine), Progress(quiet=True), acknowledged(ws, version, name))
+    written.acknowledged = acknowledged(ws, version, name)
     try:
         one = make("manifests", Plugin(use, where="exports"), "format")
         with nullcontext() if digest_of(one) is None else running("exports", name):
-            digests = None if gone is None else _taken_out(written, name, one, folder / name, _changed(release, gone))
+            digests = None if gone is None else _taken_out(written, name, one, folder / name, gone)
             if digests is None:
                 with aside(folder, name) as out:
                     digests = written.write(name, one, out)
@@ -212,15 +230,20 @@ def export_again(ws: "Workspace", version: str, name: str, gone: Mapping[str, st
         forget(ws, f"exports/{version}/{name}")
 
 
+def _formats(ws: "Workspace", version: str) -> Formats:
+    release = load(ws.work / "releases" / version)
+    return Formats(ws, release, engine_of(ws.config.engine), Progress(quiet=True))
+
+
 def _taken_out(
-    written: Formats, name: str, one: ReleaseFormat, out: Path, ids: Collection[str]
+    written: Formats, name: str, one: ReleaseFormat, out: Path, gone: Mapping[str, str]
 ) -> dict[str, str] | None:
-    """The digests of a format's files once these ids are taken out of them; None where all is to be written anew."""
+    """The digests of a format's files once what is gone is taken out of them; None where all is to be written anew."""
     if not hasattr(one, "remove") or not (out / SUMS).is_file():
         return None
     try:
         with disk():
-            return written.without(ids, name, one, out)
+            return written.without(_changed(written.release, gone), name, one, out)
     except DiskFullError:
         raise
     except Exception:  # noqa: BLE001 (whatever is wrong with what lies there, it must not stay)

@@ -1,9 +1,9 @@
 """What a release says of itself and refuses nothing for: what hosts tell of labels, what lies nearest across splits."""
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from curate.features.embeddings import Embeddings, embeddings
+from curate.net.urls import hostname
 from curate.release.rows import Rows
 from curate.stats.cues import WHY_NOT, Asked, Shortcut, enough
 
@@ -37,14 +37,7 @@ def host(rows: Rows) -> Shortcut:
         return Shortcut("host", why_not=WHY_NOT)
     kept = [n for n, label in enumerate(labels) if label in known]
     asked = Asked([labels[n] for n in kept], [groups[n] for n in kept])
-    return asked.words("host", [_host(urls[n]) for n in kept])
-
-
-def _host(url: str | None) -> str | None:
-    try:
-        return urlsplit(url).hostname if url else None
-    except ValueError:  # a netloc that is none
-        return None
+    return asked.words("host", [hostname(urls[n]) for n in kept])
 
 
 def about_host(found: Shortcut) -> str | None:

@@ -3,7 +3,9 @@
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +83,16 @@ class Rows:
         """How many there are."""
         return sum(table.num_rows for table in self.tables.values())
 
+    @cached_property
+    def sorted_ids(self) -> "pa.Array":
+        """Each id, large_string, sorted."""
+        import pyarrow as pa
+
+        chunks = [one for table in self.tables.values() for one in table.column("id").chunks]
+        ids = pa.chunked_array(chunks, pa.string())
+        found: pa.Array = ids.cast(pa.large_string()).combine_chunks().sort()
+        return found
+
     def ids(self) -> Iterator[tuple[str, str]]:
         """Each released (id, split)."""
         for split, table in self.tables.items():
@@ -100,7 +112,11 @@ def collect(ws: "Workspace") -> Rows:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    axes, known, stored, out = ws.config.taxonomy.axes, *_judged(ws)
+    axes, sets = ws.config.taxonomy.axes, samples.collapse_sets(ws.catalog)
+    stored = _stored(ws.catalog, sets.ids)
+    with ThreadPoolExecutor(1) as thread:  # SQLite lets go of the interpreter
+        found = thread.submit(_origins, ws.catalog, stored["parent"], stored["id"])
+        known, out = _judged(ws, stored, sets)
     kept = np.setdiff1d(np.arange(len(stored["id"])), list(out))
     some = {name: column.take(kept) for name, column in stored.items()}
     votes = views.votes(ws.catalog, axes[0].name, ws.config.taxonomy.version)
@@ -108,7 +124,7 @@ def collect(ws: "Workspace") -> Rows:
                                                 for one in some["id"].to_pylist()]}  # fmt: skip
     for axis, one in zip(axes[1:], known[1:], strict=True):
         said[f"label_{axis.name}"] = _names(one, kept, one.withheld[kept] == 0)
-    said |= _origins(ws.catalog, some["parent"], some["id"])
+    said |= {name: column.take(kept) for name, column in found.result().items()}
     wanted = schema(axes)
     whole = pa.table([_as(said.get(one.name, some.get(one.name)), one.type) for one in wanted], schema=wanted)
     tables = {split: whole.filter(pc.equal(whole.column("split"), split)).combine_chunks() for split in SPLITS}
@@ -117,17 +133,16 @@ def collect(ws: "Workspace") -> Rows:
 
 def reasons(ws: "Workspace", ids: Collection[str]) -> dict[str, str | None]:
     """Why each of these would be in no release now; None of what would be. Those that nobody knows of are left out."""
-    asked = set(ids)
-    _, stored, out = _judged(ws)
+    asked, sets = set(ids), samples.collapse_sets(ws.catalog)
+    stored = _stored(ws.catalog, sets.ids)
+    _, out = _judged(ws, stored, sets)
     return {one: out.get(row) for row, one in enumerate(stored["id"].to_pylist()) if one in asked}
 
 
-def _judged(ws: "Workspace") -> "tuple[list[Columns], dict[str, pa.Array], dict[int, str]]":
-    """Labels on each axis, what the catalog has of each stored sample, by id, and why some of them are not released."""
-    sets = samples.collapse_sets(ws.catalog)
+def _judged(ws: "Workspace", stored: "dict[str, pa.Array]", sets: samples.Sets) -> tuple[list[Columns], dict[int, str]]:
+    """The labels of stored samples on each axis, and why some of them are not released."""
     known = [final.columns(ws, axis, sets) for axis in ws.config.taxonomy.axes]
-    stored = _stored(ws.catalog, sets.ids)
-    return known, stored, _reasons(ws, stored, known)
+    return known, _reasons(ws, stored, known)
 
 
 def _origins(catalog: "Catalog", parents: "pa.Array", ids: "pa.Array") -> "dict[str, pa.Array]":

@@ -3,6 +3,7 @@
 from typing import Any
 
 from curate.errors import UsageError
+from curate.options import is_said
 from curate.release.versions import check_released
 from curate.store.catalog import now
 from curate.store.workspace import Workspace
@@ -11,7 +12,7 @@ from curate.store.workspace import Workspace
 def share(ws: Workspace, version: str, name: str) -> dict[str, Any]:
     """Note that `name` was given release `version`; the first time counts. Raises UsageError for no such release."""
     check_released(ws, version)
-    if not name.strip():
+    if not is_said(name):
         raise UsageError("share: say to whom (--to NAME, to=NAME)")
     with ws.catalog.tx() as db:
         row = (version, name.strip(), now(), ws.catalog.run)

@@ -30,13 +30,15 @@ def summary(release: Manifest) -> dict[str, Any]:
 
 
 def _crossed(release: Manifest, column: str, classes: Sequence[str] | None = None) -> Crossed:
+    import pyarrow as pa
+
     found: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for split in SPLITS:
-        rows = release.rows[split]
-        values = zip(rows.column(column).to_pylist(), rows.column("label").to_pylist(), strict=True)
-        for value, label in values:
-            if classes is None or label in classes:
-                found["none" if value is None else str(value)][split] += 1
+        values, labels = (release.rows[split].column(name) for name in (column, "label"))
+        pairs = pa.table({"value": values, "label": labels, "rows": labels}).group_by(["value", "label"])
+        for row in pairs.aggregate([("rows", "count")]).to_pylist():
+            if classes is None or row["label"] in classes:
+                found["none" if row["value"] is None else str(row["value"])][split] += row["rows_count"]
     return sorted(found.items())
 
 
@@ -47,9 +49,9 @@ def thin(rows: "Mapping[str, pa.Table]") -> list[dict[str, Any]]:
     """
     classes = sorted({one for table in rows.values() for one in table.column("label").unique().to_pylist()})
     test = rows["test"]
-    labels, groups = (test.column(name).to_pylist() for name in ("label", "group"))
-    count = Counter(labels)
-    apart = Counter(label for label, _ in set(zip(labels, groups, strict=True)))
+    count = Counter(test.column("label").to_pylist())
+    pairs = test.select(["label", "group"]).group_by(["label", "group"]).aggregate([])
+    apart = Counter(pairs.column("label").to_pylist())
     found = [
         {"class": name, "rows": count[name], "groups": apart[name], "half_width": half_width(apart[name])}
         for name in classes

@@ -146,10 +146,15 @@ def _slices(model: Mapping[str, Any]) -> Table | None:
         for one in found
     ]  # fmt: skip
     worst = model.get("worst")
-    said = f"The worst is {worst['kind']}: {worst['name']}. " if worst else ""
+    said = f"The worst is {worst['kind']}: {worst['name']} ({_whose(worst)}). " if worst else ""
     note = f"{said}Below {model['least']} rows nothing is said. What is stated of persons is taken from sources' words."
     columns = ["Slice", "n", "Labels of people", "Right", "", "False alarms", "", "Recall", ""]
     return table(f"By slice, {model['test'].get('heading', '')}", columns, rows, note)
+
+
+def _whose(worst: Mapping[str, Any]) -> str:
+    low, high = worst["right_interval"]
+    return f"{worst.get('heading', 'right')} {worst['right']:.3f}, {low:.3f} to {high:.3f}"
 
 
 def _ratios(model: Mapping[str, Any]) -> Table | None:
@@ -191,6 +196,8 @@ def _natural(model: Mapping[str, Any]) -> Table | None:
     note = (
         f"{found['n']} decisions of the audit {found['queue']}, each by its stratum; not safe: {found['prevalence']}."
     )
+    if found.get("unseen"):
+        note += f" In strata of which test has none: {found['unseen']} of the window."
     return table("At natural prevalence", ["", "Value", "95 % interval"], rows, note)
 
 

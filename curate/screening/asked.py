@@ -6,15 +6,20 @@ its file is, whatever was added to it, or where its content is; not with a wider
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from curate.fingerprint import canonical
 from curate.screening import set_aside
+from curate.store import columns
 from curate.store.catalog import Catalog
+from curate.store.columns import Scan
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
     from curate.screening.gate import Gate
 
 RESCAN = "run `curate screening rescan`"
@@ -103,7 +108,7 @@ def note(catalog: Catalog, gate: "Gate", missed: Sequence[str] | None = None) ->
         db.execute("UPDATE runs SET asked = ? WHERE run = ?", (canonical(said), catalog.run))
 
 
-def tally(catalog: Catalog, gate: "Gate", ids: Collection[str] | None = None) -> Tally:
+def tally(catalog: Catalog, gate: "Gate", ids: "Collection[str] | pa.Array | None" = None) -> Tally:
     """Which samples (None: all that are stored) were asked about, list by list."""
     runs, now, found = _runs(catalog), in_force(gate), Tally()
     again = _restored(catalog)
@@ -174,29 +179,71 @@ _Kind = tuple[
 ]  # the runs that stored it, whether the gate was off, rescans it missed
 
 
-def _kinds(catalog: Catalog, runs: _Runs, ids: Collection[str] | None) -> Counter[_Kind]:
+def _kinds(catalog: Catalog, runs: _Runs, ids: "Collection[str] | pa.Array | None") -> Counter[_Kind]:
     """How many samples share the runs that stored them: few kinds, however many samples."""
-    raw: Counter[tuple[str | None, str | None, frozenset[str]]] = Counter()
-    rescans = [(name, one.missed) for name, one in runs.rescans.items() if one.missed]
-    none = frozenset[str]()
-    for sample, run, others in catalog.iterate_tuples(_STORED):
-        if ids is None or sample in ids:
-            raw[run, others, frozenset(_missed(catalog, sample, rescans)) if rescans else none] += 1
+    import numpy as np
+
+    with catalog.reading() as db:
+        stored = columns.read(db, Scan({"id": "id", "run": "run"}, "samples", "id", nullable=("run",)))
+        how = columns.read(db, Scan(_HOW, "candidates", "candidate", where=(("sample IS NOT NULL", ()),)))
+    runs_of, by_run = _coded(stored["run"])
+    stored_how, by_how = _stored_how(columns.rows(how["sample"], stored["id"]), how["how"], len(stored["id"]))
+    counted = np.flatnonzero(columns.among(ids, stored["id"])) if ids is not None else np.arange(len(stored["id"]))
+    missed, by_missed = _missed(catalog, stored["id"], counted, runs)
+    each = (by_run * len(stored_how) + by_how)[counted] * len(missed) + by_missed
+    _, first, counts = np.unique(each, return_index=True, return_counts=True)
     found: Counter[_Kind] = Counter()
-    for (run, others, missed), count in raw.items():
-        each = [one.partition(" ") for one in (others or "").split(",")]
-        stored = frozenset(name for name in (run, *(one[0] for one in each)) if name)
-        found[stored, any(one[2] == "off" for one in each), missed] += count
+    for at in np.argsort(first).tolist():
+        place = int(first[at])
+        run, others = runs_of[by_run[counted[place]]], stored_how[by_how[counted[place]]]
+        names = frozenset(name for name in (run, *(one[0] for one in others)) if name)
+        off = any(one[2] == "off" for one in others)
+        found[names, off, missed[by_missed[place]]] += int(counts[at])
     return found
 
 
-_STORED = """
-SELECT s.id, s.run, group_concat(DISTINCT coalesce(c.run, '') || ' ' || coalesce(c.gate, ''))
-FROM samples s LEFT JOIN candidates c ON c.sample = s.id GROUP BY s.id
-"""
+_HOW = {"sample": "sample", "how": "coalesce(run, '') || ' ' || coalesce(gate, '')"}
+_How = tuple[tuple[str, str, str], ...]  # of each of its candidates the run, a space, what the gate was
 
 
-def _missed(catalog: Catalog, sample: str, rescans: Sequence[tuple[str, frozenset[str] | None]]) -> Iterator[str]:
-    """The rescans that could not look at a sample."""
-    digest = catalog.digest("sha256", sample)
-    yield from (name for name, missed in rescans if missed and digest in missed)
+def _coded(column: "pa.Array") -> "tuple[list[str | None], np.ndarray]":
+    """The values of a column, and which of them each row has."""
+    coded = column.dictionary_encode(null_encoding="encode")
+    return coded.dictionary.to_pylist(), coded.indices.to_numpy()
+
+
+def _stored_how(rows: "np.ndarray", said: "pa.Array", n: int) -> "tuple[list[_How], np.ndarray]":
+    """How each of `n` samples was stored, of candidates whose sample is known by its row, and what they say: the
+    distinct answers, and which of them each sample has. Nearly all have one candidate."""
+    import numpy as np
+
+    texts, codes = _coded(said)
+    each = [(str(one).partition(" "),) for one in texts]
+    of_each: list[_How] = [(), *each]
+    row, code = np.divmod(np.unique((rows * max(len(texts), 1) + codes)[rows >= 0]), max(len(texts), 1))
+    found, several = np.zeros(n, dtype=np.int64), np.bincount(row, minlength=n)[row] > 1
+    found[row[~several]] = 1 + code[~several]
+    sets: defaultdict[int, tuple[int, ...]] = defaultdict(tuple)
+    for one, which in zip(row[several].tolist(), code[several].tolist(), strict=True):
+        sets[one] += (which,)
+    known: dict[tuple[int, ...], int] = {}
+    for one, some in sets.items():
+        found[one] = known.setdefault(some, len(of_each) + len(known))
+    return of_each + [tuple(each[which][0] for which in some) for some in known], found
+
+
+def _missed(
+    catalog: Catalog, ids: "pa.Array", counted: "np.ndarray", runs: _Runs
+) -> "tuple[list[frozenset[str]], np.ndarray]":
+    """The rescans that could not look at a sample: the distinct answers, the first of which is none, and which of them
+    each counted sample has."""
+    import numpy as np
+
+    rescans, known = [(name, one.missed) for name, one in runs.rescans.items() if one.missed], {frozenset[str](): 0}
+    found = np.zeros(len(counted), dtype=np.int64)
+    digest = catalog.digester("sha256")
+    for place, one in enumerate(ids.take(counted).to_pylist() if rescans else ()):
+        named = digest(one)
+        some = frozenset(name for name, missed in rescans if missed and named in missed)
+        found[place] = known.setdefault(some, len(known))
+    return list(known), found

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
+from curate.options import is_said
 from curate.records import ListedHash
 from curate.screening import history, set_aside
 from curate.screening.listed import Configured
@@ -85,7 +86,7 @@ def describe(catalog: "Catalog", found: Found) -> dict[str, Any]:
 
 def aside(catalog: "Catalog", found: Found, names: Sequence[str], by: str, reason: str) -> dict[str, Any]:
     """Set a hash of these lists aside; raises UsageError where all of them have it aside, or nobody says why."""
-    if not reason.strip():
+    if not is_said(reason):
         raise UsageError("screening entry --set-aside: say why (--reason)")
     new = [name for name in names if name not in found.aside]
     if not new:

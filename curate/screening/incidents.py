@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
 from curate.net.urls import host
+from curate.options import is_said
 from curate.screening import history, preserve, set_aside
 from curate.screening.quarantine import tell
 from curate.store import holds
@@ -123,7 +124,7 @@ def close(ws: "Workspace", number: int, by: str, reason: str) -> dict[str, Any]:
     detail = json.loads(row["detail"] or "{}")
     if row["state"] in DONE:
         raise UsageError(f"incident {number}: it is {row['state']} already")
-    if not reason.strip():
+    if not is_said(reason):
         raise UsageError("screening close: say why, and where it was reported (a reason)")
     detail |= {"closed": {"at": now(), "by": name, "reason": reason}}
     if keys := _for_good(ws.catalog, row, detail):
@@ -166,7 +167,7 @@ def dispute(ws: "Workspace", number: int, by: str, reason: str) -> dict[str, Any
     if by not in entitled:
         known = f"there are: {', '.join(entitled)}" if entitled else "it names nobody"
         raise UsageError(f"screening dispute: '{by}' is not among [screening] entitled; {known}")
-    if not reason.strip():
+    if not is_said(reason):
         raise UsageError("screening dispute: say why (a reason)")
     if said := detail.get("disputed"):
         raise UsageError(f"incident {number}: disputed already, by {said['by']} at {said['at']}")
@@ -191,7 +192,7 @@ def release(ws: "Workspace", number: int, reason: str, actor: str, entitled: Seq
     """
     catalog = ws.catalog
     row = _row(catalog, number)
-    if not reason.strip():
+    if not is_said(reason):
         raise UsageError("screening release: say why (a reason)")
     subjects = catalog.all("SELECT kind, subject FROM quarantine WHERE incident = ?", (number,))
     before = holds.held(catalog)

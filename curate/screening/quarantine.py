@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 
 from curate.errors import UsageError
+from curate.options import is_said
 from curate.screening import history
 from curate.screening.listed import Match
 from curate.store.catalog import Catalog, now
@@ -25,7 +26,7 @@ def quarantine(  # the interface that review, gate and command share
     incident as long as it is open. `told`: whoever holds it back is the operator, who need not be told of it. Raises
     UsageError for a sample that is not there, or without a reason.
     """
-    if not reason.strip():
+    if not is_said(reason):
         raise UsageError("quarantine: say why (a reason)")
     if not catalog.scalar("SELECT 1 FROM samples WHERE id = ?", (sample,)):
         raise UsageError("quarantine: no such sample")

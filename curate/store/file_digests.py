@@ -30,11 +30,14 @@ def keep_file(ws: "Workspace", path: str) -> None:
 
 
 def remember(ws: "Workspace", folder: str, digests: Mapping[str, str]) -> None:
-    """The same of one folder, where the digest of each file in it is known by its name there."""
+    """The same of one folder, where the digest of each file in it is known by its name there; rows that say so already
+    stay as they are."""
+    now = {f"{folder}/{name}": one for name, one in digests.items()}
     with ws.catalog.tx() as db:
-        db.execute("DELETE FROM files WHERE path GLOB ?", (f"{folder}/*",))
-        rows = ((f"{folder}/{name}", one, ws.catalog.run) for name, one in digests.items())
-        db.executemany("INSERT INTO files VALUES (?, ?, ?)", rows)
+        known = dict(db.execute("SELECT path, sha256 FROM files WHERE path GLOB ?", (f"{folder}/*",)).fetchall())
+        db.executemany("DELETE FROM files WHERE path = ?", ((one,) for one in known.keys() - now.keys()))
+        rows = ((path, one, ws.catalog.run) for path, one in now.items() if known.get(path) != one)
+        db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", rows)
 
 
 def is_as_kept(ws: "Workspace", folder: str) -> bool:
@@ -61,7 +64,7 @@ def problems(ws: "Workspace", but: Iterable[str] = ()) -> Iterator[tuple[str, st
     for folder in MADE:
         for path in _below(ws.work, folder):
             if path not in known:
-                yield "orphans", path, "nothing that was finished wrote this file"
+                yield "orphans", path, "nothing that was finished wrote this file; `curate verify --repair` removes it"
 
 
 def _problem(path: Path, wanted: str) -> tuple[str, str] | None:
@@ -83,6 +86,11 @@ def digest(path: Path) -> str:
     return found.hexdigest()
 
 
+def _is_file(path: Path) -> bool:
+    """Also a link that leads nowhere."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
+
+
 def _below(work: Path, folder: str) -> list[str]:
     with disk():
-        return sorted(p.relative_to(work).as_posix() for p in (work / folder).rglob("*") if p.is_file())
+        return sorted(p.relative_to(work).as_posix() for p in (work / folder).rglob("*") if _is_file(p))

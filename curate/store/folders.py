@@ -10,7 +10,16 @@ from pathlib import Path
 from curate.errors import StoreError
 from curate.store.blobs import SYNCS, sync
 
-# -- writing and reading back ----------------------------------------------------------------------------------------
+
+def own(root: Path, *names: str) -> Path:
+    """The folder of these names, one in another, below `root`. Raises StoreError where one of them is a link: what lies
+    behind it is not ours to write, or to delete."""
+    place = root
+    for name in names:
+        place /= name
+        if place.is_symlink():
+            raise StoreError(f"{place}: a link is where a folder of ours goes; move it away, then the same again")
+    return place
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import re
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from hashlib import blake2b
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -13,6 +14,7 @@ import msgspec
 from curate.policy.written import Written
 from curate.store.catalog import Catalog
 
+PART = 8192  # samples whose words are asked for at once, where all are asked about
 LARGE, KEPT = 16, 64  # members of a set that is remembered while ids go by, and how many such sets are
 _NAMESPACE = re.compile(r"[^\W\d_]+:(?=\S)")  # File:A.jpg; "Venus: a study" has none
 _CATEGORIES, _ITEMS = re.compile(r"\s*[|;]\s*"), re.compile(r"[|;,\s]+")  # between those of one cell
@@ -22,14 +24,33 @@ _Said = tuple[Sequence[str], ...]
 
 
 class Mentions:
-    """Reads what is written of samples. Memory is bounded by how many are asked about at once."""
+    """Reads what is written of samples. Memory is bounded by how many are asked about at once.
 
-    def __init__(self, catalog: Catalog) -> None:
+    `again`: who asks about the same ids once more reads nothing; of a sample some hundred bytes are kept for that.
+    """
+
+    def __init__(self, catalog: Catalog, again: bool = False) -> None:
         self._catalog = catalog
         self._large: OrderedDict[str, Written] = OrderedDict()
+        self._again: dict[bytes, tuple[int, bytes]] | None = {} if again else None
 
     def of(self, ids: Sequence[str]) -> list[Written]:
         """What is written of each, in their order."""
+        if self._again is None:
+            return self._found(ids)
+        import pyarrow as pa
+
+        which = blake2b("".join(ids).encode(), digest_size=16).digest()
+        if which in self._again:
+            length, packed = self._again[which]
+            kept: list[Written] = _KEPT.decode(pa.decompress(packed, length, "lz4", asbytes=True))
+            return kept
+        found = self._found(ids)
+        plain = msgspec.msgpack.encode(found)
+        self._again[which] = len(plain), pa.compress(plain, "lz4", asbytes=True)
+        return found
+
+    def _found(self, ids: Sequence[str]) -> list[Written]:
         collapse = dict(self._catalog.iterate_tuples(_COLLAPSE, (json.dumps(list(ids)),)))
         names = [collapse.get(one, one) for one in ids]
         found = {name: self._large[name] for name in names if name in self._large}
@@ -89,6 +110,7 @@ def _read(text: str, kind: type[_T]) -> _T:
         return msgspec.convert(json.loads(text), kind)
 
 
+_KEPT = msgspec.msgpack.Decoder(list[Written])
 _DECODERS: Mapping[type[Any], Any] = {kind: msgspec.json.Decoder(kind) for kind in (_Facts, _Upstream)}
 
 
@@ -130,9 +152,21 @@ def _each(value: str | Sequence[str], parted: re.Pattern[str] | None = None) -> 
 
 def _written(said: Sequence[_Said]) -> Written:
     """What all mentions say together, each text once."""
+    if len(said) == 1:
+        title, name, description, categories, depicts, host, licence, ref = said[0]
+        return Written(
+            title=_lines(title), file_name=_lines(name), description=_lines(description),
+            categories=tuple(_distinct(categories)) if categories else (),
+            depicts=tuple(_distinct(depicts)) if depicts else (),
+            host=_line(host[0]), license=_line(licence[0]), ref=_line(ref[0]),
+        )  # fmt: skip
     found = [_distinct(*each) for each in zip(*said, strict=True)] if said else [()] * len(_FIELDS)
     given = zip(_FIELDS, found, strict=True)
     return Written(**{name: tuple(one) if name in _MANY else "\n".join(one) for name, one in given})  # type: ignore[arg-type]
+
+
+def _lines(texts: Sequence[str]) -> str:
+    return _line(texts[0]) if len(texts) == 1 else "\n".join(_distinct(texts)) if texts else ""
 
 
 def _distinct(*each: Sequence[str]) -> Sequence[str]:

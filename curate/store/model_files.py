@@ -57,6 +57,12 @@ def withdraw(folder: Path, receipt: str) -> bool:
     return True
 
 
+def withdrawn(said: Mapping[str, Any]) -> list[str]:
+    """Of what `checked` gives, a line a receipt: what this model was trained on is not there any more."""
+    receipts: list[str] = said.get("taken_down", [])
+    return [f"was trained on something that was taken down since (receipt {one}): train it again" for one in receipts]
+
+
 def checked(folder: Path) -> dict[str, Any]:
     """What `model.json` says, each file that it names having been read and found to be what it was.
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 READERS = 2  # parts that are read at a time: checking and unpacking let go of the interpreter's lock
 AHEAD = 16  # parts that are held ready
+GROUP = 65536  # rows of a row group
 
 _NAMED = 12  # hex digits of an id that make a part's name one that tells it
 
@@ -213,7 +214,7 @@ def to_parquet(table: "pa.Table") -> bytes:
     import pyarrow.parquet as pq
 
     out = io.BytesIO()
-    pq.write_table(table, out, compression="zstd", compression_level=3, row_group_size=65536, store_schema=False)
+    pq.write_table(table, out, compression="zstd", compression_level=3, row_group_size=GROUP, store_schema=False)
     return out.getvalue()
 
 

@@ -101,13 +101,14 @@ def _by_slice(result: Mapping[str, Any]) -> Iterator[str]:
     rows = [one for one in result.get("slices", []) if one.get("right") is not None]
     if not rows:
         return
-    yield f"By slice ({result['least']} rows and more), the share that is right:"
+    yield f"By slice ({result['least']} rows and more):"
     yield ""
-    yield "| slice | n | right | 95 % interval |"
-    yield "|---|---|---|---|"
+    yield "| slice | n | value | 95 % interval | what it is |"
+    yield "|---|---|---|---|---|"
     for one in sorted(rows, key=lambda row: (row["right"], row["kind"], row["name"])):
         low, high = one["right_interval"]
-        yield f"| {one['kind']}: {one['name']} | {one['n']} | {one['right']:.4f} | {low:.4f} to {high:.4f} |"
+        said = f"{one['right']:.4f} | {low:.4f} to {high:.4f} | {one['heading']}"
+        yield f"| {one['kind']}: {one['name']} | {one['n']} | {said} |"
     yield ""
 
 

@@ -223,8 +223,8 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
     yield from figures.lines(result["test"], "test")
     if worst := result["worst"]:
         low, high = worst["right_interval"]
-        right = f"{worst['right']:.4f} right ({low:.4f} to {high:.4f}; n = {worst['n']})"
-        yield f"worst slice: {worst['kind']}, {worst['name']}: {right}"
+        said = f"{worst['heading']} {worst['right']:.4f} ({low:.4f} to {high:.4f}; n = {worst['n']})"
+        yield f"worst slice: {worst['kind']}, {worst['name']}: {said}"
     for one in result["shortcuts"]:
         if one["found"]:
             yield f"shortcut: {one['cue']} alone tells the label (AUC {one['auc']}, by chance {one['chance']})"

@@ -14,6 +14,7 @@ from curate.errors import StoreError
 from curate.features import hashes
 from curate.progress import Progress
 from curate.stats.coverage import Coverage
+from curate.store.witnesses import EXPORTING
 from curate.store.workspace import Workspace
 from tests.support.builders import add, workspace
 from tests.support.pictures import encode, texture
@@ -107,7 +108,17 @@ def test_a_file_of_a_release_is_gone(ws: Workspace) -> None:
 def test_a_release_that_nobody_made(ws: Workspace) -> None:
     (ws.work / "releases" / "2.0.0").mkdir()
     (ws.work / "releases" / ".3.0.0.tmp").mkdir()  # a killed export's, swept by the next driver
-    assert verify(ws, QUIET)["items"] == [{"id": "releases/2.0.0", "problem": "the catalog knows no such release"}]
+    assert verify(ws, QUIET)["items"] == [
+        {"id": "releases/2.0.0", "problem": "the catalog knows no such release; move it away"}
+    ]
+
+
+def test_what_a_killed_export_left_is_told_with_its_remedy(ws: Workspace) -> None:
+    (ws.work / "releases" / "2.0.0").mkdir()
+    ws.catalog.set(EXPORTING, "2.0.0")
+    (found,) = verify(ws, QUIET)["items"]
+    assert found["id"] == "releases/2.0.0"
+    assert "the next `curate export`" in found["problem"]
 
 
 def test_every_bit_of_a_tables_part(ws: Workspace) -> None:

@@ -17,6 +17,7 @@ from curate.commands.context import Context
 from curate.config import load
 from curate.review.journal import Journal
 from curate.store.workspace import Workspace
+from tests.support.calling_here import command
 from tests.support.pictures import encode, photograph, texture
 
 CONFIG = """
@@ -41,7 +42,7 @@ KEYS = {
 
 
 def curate(root: Path, *args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    run = subprocess.run([sys.executable, "-m", "cli", *args, "-w", str(root)], capture_output=True, text=True)
+    run = subprocess.CompletedProcess(args, *command(root, *args))
     assert run.returncode == code, run.stdout + run.stderr
     return run
 

@@ -3,8 +3,6 @@
 import json
 import os
 import pwd
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,15 +14,11 @@ from curate.store import catalog
 from curate.store.holds import held, untold
 from tests.screening.test_hot_entries import killed
 from tests.support.builders import add, workspace
+from tests.support.calling_here import command
 from tests.support.pictures import encode, photograph, texture
 from tests.support.screened import configure, fetched, hash_of, listed, opened, put
 
 PHOTO = photograph().resize((96, 96))
-
-
-def command(root: Path, *args: str) -> tuple[int, str, str]:
-    run = subprocess.run([sys.executable, "-m", "cli", *args, "-w", str(root)], capture_output=True, text=True)
-    return run.returncode, run.stdout, run.stderr
 
 
 @pytest.fixture

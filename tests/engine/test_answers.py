@@ -27,7 +27,7 @@ from curate.engine.pool import Pool
 from curate.errors import CurateError, ItemError, UsageError, plain
 from curate.evaluate.bundle import Predicting
 from curate.features.blobwork import Making
-from curate.features.hashes import Found, Hashing
+from curate.features.hash_worker import Found, Hashing
 from curate.features.inspect import FetchedBytes, Inspect, digests
 from curate.features.score_worker import Scores, Scoring, Task, blank
 from curate.media import phash

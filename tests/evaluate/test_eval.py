@@ -13,6 +13,7 @@ import pytest
 
 from curate.engine.serial import Serial
 from curate.errors import UsageError
+from curate.evaluate import run
 from curate.evaluate.compare import ENOUGH, Ground, side_by_side
 from curate.evaluate.contenders import Contender, of_csv
 from curate.evaluate.run import Asked, evaluate
@@ -20,8 +21,9 @@ from curate.evaluate.slices import ratio, worst
 from curate.records import Axis
 from curate.release.reader import load
 from curate.stats.metrics import Predictions
+from curate.store.model_files import withdraw
 from curate.store.workspace import Workspace
-from tests.train.test_train import items, released
+from tests.train.test_train import Tiny, items, released, trained
 
 ROOT = Path(__file__).resolve().parents[1]
 AXIS = Axis()
@@ -156,6 +158,25 @@ def test_any_onnx_model_with_its_recipe(ws: Workspace, tmp_path: Path) -> None:
     assert found["figures_of"]["roc_auc"] is not None
     with pytest.raises(UsageError, match="says of no column which class"):
         said(ws, written(tmp_path / "mute.toml", lines[:-1]))
+
+
+def test_a_withdrawn_model_says_so_asked_about_and_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A takedown is on a model's files; whoever measures it is told."""
+    ws = released(tmp_path / "w", items())
+    path = Path(trained(ws)["path"])
+    monkeypatch.setattr(run, "backbone_of", lambda folder, recipe: {"use": "tiny", "options": {}, "version": 1})
+    monkeypatch.setattr(run, "make", lambda *_: Tiny())
+    assert said(ws, "1.0.0")["taken_down"] == []
+    withdraw(path, "r1")
+    found = said(ws, "1.0.0")
+    assert found["taken_down"] == ["r1"]
+    told = "1.0.0 was trained on something that was taken down since (receipt r1): train it again"
+    assert told in run.lines(found)
+    lines = [f"{one},0.4,0.6" for one in rows(ws)]
+    beside = said(ws, written(tmp_path / "s.csv", ["sha256,drawings,neutral", *lines]))
+    assert beside["taken_down"] == []
+    assert beside["side_by_side"]["foot"] == [told.replace("1.0.0", "baseline")]
+    ws.close()
 
 
 # -- side by side ----------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from pandas.testing import assert_frame_equal
 
+from tests.support.calling_here import command
 from tests.support.pictures import encode, photograph, texture
 from tests.support.web import Answer, Web, serving
 
@@ -39,12 +40,10 @@ approved_by = "a tester"
 
 def curate(root: Path, *args: str, ok: tuple[int, ...] = (0,)) -> dict[str, Any]:
     """Run the command; the one JSON object that it printed, in which `error` is all that stderr said."""
-    run = subprocess.run(
-        [sys.executable, "-m", "cli", *args, "-w", str(root), "--json"], capture_output=True, text=True
-    )
-    assert run.returncode in ok, run.stderr
-    said = json.loads(run.stdout) if run.stdout else {"error": ""}
-    return said | {"error": run.stderr} if "error" in said else said
+    code, out, err = command(root, *args, "--json")
+    assert code in ok, err
+    said = json.loads(out) if out else {"error": ""}
+    return said | {"error": err} if "error" in said else said
 
 
 def workspace(root: Path, site: Web, lists: dict[str, list[str]], *, screen: str = "", required: bool = False) -> Path:

@@ -1,15 +1,18 @@
 """What leaves of a file shows the same, and says nothing else."""
 
+import hashlib
 import io
 import struct
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 from curate.errors import ItemError
+from curate.features.inspect import FetchedBytes, Inspect
+from curate.media import phash
 from curate.media.decode import Bounds
-from curate.media.leaving import MEDIA_TYPES, Cut, cut, leaving
+from curate.media.leaving import MEDIA_TYPES, Cut, cut, leaving, of_decoded, treated
 from curate.records import Reason
 from tests.support.exposed import SECRET, files, previewed, shown
 from tests.support.pictures import clip, encode, texture
@@ -100,3 +103,39 @@ def test_a_longer_side_is_kept_within_bounds(name: str) -> None:
 def test_an_animation_is_left_out_where_it_is_too_large() -> None:
     with pytest.raises(ItemError, match="larger than 48 px"):
         leaving(FILES["gif moving"], BOUNDS, 48)
+
+
+STILLS = {name: data for name, data in FILES.items() if of_decoded(data, BOUNDS)}
+
+
+def test_what_a_decode_told_before_is_what_an_export_would_find() -> None:
+    assert {"jpeg", "mpo", "png", "webp", "preview", "bad rational"} <= STILLS.keys()
+    assert not {"gif", "tiff", "bmp", "avif", "apng", "gif moving"} & STILLS.keys()
+    for data in STILLS.values():
+        assert of_decoded(data, BOUNDS) == treated(data, *leaving(data, BOUNDS))
+        assert of_decoded(data, BOUNDS, 48) is None
+
+
+def test_whatever_is_damaged_what_fetch_decoded_leaves_as_a_file_that_decodes() -> None:
+    """A plain Pillow decodes each of them in full, as a receiver's does."""
+    rng, work = np.random.default_rng(0), Inspect(BOUNDS, pdq=False, side=phash.SIDE, leaves=True)
+    told = 0
+    for data in STILLS.values():
+        for _ in range(40):
+            found = work(FetchedBytes(0, bad := damaged(data, rng))).leaves
+            if found is not None and found.cut is not None:
+                told += 1
+                left = found.cut.of(bad)
+                assert hashlib.sha256(left).hexdigest() == found.sha256
+                with Image.open(io.BytesIO(left)) as image:
+                    ImageOps.exif_transpose(image).convert("RGB")
+    assert told > 20
+
+
+def damaged(data: bytes, rng: np.random.Generator) -> bytes:
+    """With some bytes that are others, left out or put in."""
+    found = bytearray(data)
+    for at in rng.integers(2, len(data) - 8, rng.integers(1, 4)).tolist():
+        size = int(rng.integers(1, 5))
+        found[at : at + size] = rng.bytes(int(rng.choice([0, size, 2 * size])))
+    return bytes(found)

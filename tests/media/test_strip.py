@@ -16,6 +16,7 @@ from curate.errors import ItemError
 from curate.features.inspect import FetchedBytes, Inspect
 from curate.media.decode import Bounds
 from curate.media.hidden import inspect
+from curate.media.leaving import leaving
 from curate.media.strip import stripped
 from curate.records import Reason
 from tests.fetch.test_fetch import curate
@@ -164,3 +165,28 @@ def test_a_listed_digest_of_what_came_still_matches(tmp_path: Path) -> None:
     root = local(tmp_path, data, screening)
     curate(root, "fetch", ok=(5,))
     assert not list((root / "work" / "blobs").glob("??/*"))
+
+
+@pytest.mark.parametrize("place", ["jpeg", "gif", "webp", "png name", "png clear", "png palette"])
+def test_what_shows_a_picture_holds_no_words(place: str) -> None:
+    """Beside what it is there for."""
+    words = b"Rosenweg 7"
+    plain = saved("PNG")
+    at = plain.index(b"IDAT") - 4
+    looped = b"!\xff\x0bNETSCAPE2.0" + c.blocks(words)
+    named = plain[: (icc := plain.index(b"iCCP")) - 4] + plain[icc + 8 + int.from_bytes(plain[icc - 4 : icc], "big") :]
+    profile = words + plain[icc + 4 : icc + 4 + int.from_bytes(plain[icc - 4 : icc], "big")]
+    data = {
+        "jpeg": c.jpeg_with(0xDC, b"\0\0" + words, jpeg=saved("JPEG")),
+        "gif": gif()[:-1] + looped + b";",
+        "webp": c.webp(c.riff(b"ANIM", bytes(6) + words)),
+        "png name": named[:33] + c.chunk(b"iCCP", profile) + named[33:],
+        "png clear": plain[:at] + c.chunk(b"tRNS", bytes(6) + words) + plain[at:],
+        "png palette": plain[:at] + c.chunk(b"PLTE", words * 3) + plain[at:],
+    }[place]
+    assert words in data
+    left, _ = leaving(data, BOUNDS)
+    assert words not in left
+    for (time, before), (again, after) in zip(frames(data), frames(left), strict=True):
+        assert time == again
+        assert (before == after).all()

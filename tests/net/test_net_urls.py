@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.net.client import Client
-from curate.net.urls import parse, redirected
+from curate.net.urls import hostname, parse, redirected
 from tests.support.net_cases import LIMITS
 
 EXACT = [  # targets that are valid as they stand (RFC 3986): asked for as they are
@@ -120,3 +120,15 @@ def test_an_absolute_path_in_a_redirect_stays(base: str, text: str) -> None:
 
 def test_scheme_and_host_are_compared_without_case_and_a_fragment_is_not_asked_for() -> None:
     assert str(parse("HTTP://Host.Example/A?B#c")) == "http://host.example/A?B"
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://user:pw@Example.org:8080/a", "example.org"), ("http://[::1]/a", "::1"), ("/a/path.jpg", None),
+        ("http://[::1/a", None), ("", None), (None, None),
+    ],
+)  # fmt: skip
+def test_the_host_that_a_url_on_record_names(url: str | None, name: str | None) -> None:
+    """What rows are compared by, in slices, shortcuts, remarks and `check`: no port, no name and password."""
+    assert hostname(url) == name

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import shutil
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +19,9 @@ from hypothesis import strategies as st
 import curate.release.export as verb
 from curate.config import Config, ExportConfig
 from curate.contracts import ReleaseFormat
-from curate.errors import GateError, UsageError
+from curate.errors import GateError, StoreError, UsageError
 from curate.features import frames, hashes
+from curate.features.hash_worker import Found
 from curate.layouts.exported import SUMS, sums_text
 from curate.media import pdq
 from curate.policy import minors, refusals
@@ -278,7 +280,7 @@ def test_near_duplicates_by_pdq_alone_are_refused(tmp_path: Path) -> None:
     ids = [row[0] for row in ws.catalog.all("SELECT sample FROM members WHERE split <> 'val' ORDER BY 1")]
     for quality in (40, 90):  # a picture without texture has a hash that says nothing
         gates.check_near(ws, {"train": ids[:1], "val": [], "test": ids[1:]})
-        twins = [hashes.Found(one, None, (pdq.Pdq(pdq.MAIN, bytes(range(256)), quality),)) for one in ids]
+        twins = [Found(one, None, (pdq.Pdq(pdq.MAIN, bytes(range(256)), quality),)) for one in ids]
         hashes.write(ws, twins, "part")
     with pytest.raises(GateError, match=r"look alike \(PDQ, 31 bits"):
         released(ws)
@@ -417,6 +419,50 @@ def test_the_header_says_who_approved_what_was_not_safe(tmp_path: Path) -> None:
     header = load(ws.work / "releases" / "1.0.0").header
     assert header["approvals"] == [{"use": "urllist", "reason": "to measure", "approved_by": "B. Counsel"}]
     assert header["policy"] == {"refusals": refusals.version(), "minors": minors.version()}
+
+
+@pytest.mark.parametrize("names", [("exports",), ("exports", "1.0.0")])
+def test_nothing_is_written_through_a_link(tmp_path: Path, names: tuple[str, ...]) -> None:
+    ws, other = stocked(tmp_path / "w", [Item("a")]), tmp_path / "other"
+    other.mkdir()
+    if len(names) > 1:
+        released(ws, formats={})
+        shutil.rmtree(ws.work.joinpath(*names))
+    ws.work.joinpath(*names).symlink_to(other)
+    act = verb.export_also if len(names) > 1 else verb.export
+    with pytest.raises(StoreError, match="a link is where a folder of ours goes"):
+        act(ws, "1.0.0", FORMATS, QUIET, SCREENED)
+    assert not list(other.iterdir())
+    assert (ws.work / "releases" / "1.0.0").exists() == (len(names) > 1)
+    ws.close()
+
+
+def test_each_mention_of_a_released_sample_has_a_row_in_order(tmp_path: Path) -> None:
+    """Of several URLs, several mentions of one, and facts that hold a secret."""
+    shared = Mention("https://example.org/b.jpg?token=secret&x=1", ref="one.txt:1", facts='{"page_url": "a?sig=b"}')
+    many = [shared, Mention("/home/a/c.jpg", ref="c.jpg"), Mention("https://example.org/a.jpg", ref="one.txt:2")]
+    ws = stocked(tmp_path, [Item("several", mentions=many), Item("one"), Item("out", excluded="merged_with_test")])
+    with ws.catalog.tx() as db:
+        db.execute(
+            "UPDATE candidates SET retry_after = 0.1, hops = '[\"https://u:p@example.org\"]' WHERE candidate = 1"
+        )
+        db.execute("INSERT INTO sources (source, plugin, options, version) VALUES ('z:1', 'z', '{}', '7')")
+        db.execute("INSERT INTO mentions (candidate, source, ref) VALUES (1, 'z:1', 'b'), (1, 'z:1', 'a')")
+    released(ws)
+    found = pq.read_table(ws.work / "releases" / "1.0.0" / "provenance.parquet").to_pylist()
+    ids = {item.name: item.id for item in (Item("several"), Item("one"))}
+    of = [row for row in found if row["id"] == ids["several"]]
+    assert [row["id"] for row in found] == sorted(row["id"] for row in found)
+    assert {row["id"] for row in found} == set(ids.values())
+    url = "https://example.org/b.jpg?token=REDACTED&x=1"
+    assert [(row["url"], row["ref"], row["version"]) for row in of] == [
+        (None, "c.jpg", None), ("https://example.org/a.jpg", "one.txt:2", None), (url, "one.txt:1", None),
+        (url, "a", "7"), (url, "b", "7"),
+    ]  # fmt: skip
+    assert [row["facts"] for row in of] == [None, None, '{"page_url": "a?sig=REDACTED"}', None, None]
+    assert {row["retry_after"] for row in of[2:]} == {0.1}
+    assert {row["hops"] for row in of[2:]} == {'["https://example.org"]'}
+    ws.close()
 
 
 def test_provenance_lets_nobody_in(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """hydrate: a release of others comes back from its URLs, byte by byte, and what they take down goes here, too."""
 
+import contextlib
 import hashlib
+import io
 import json
+import random
 import shutil
 import signal
 import subprocess
@@ -12,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,6 +25,7 @@ from curate.admin import configured
 from curate.project import Project
 from curate.records import SPLITS, Change
 from curate.store import chain, holds
+from tests.support.calling_here import command
 from tests.support.pictures import encode, texture
 from tests.support.web import Answer, Web, serving
 
@@ -280,7 +285,7 @@ def edited(folder: Path, name: str, values: pa.Array) -> None:
         ("license", pa.array([["a"]]), "column license holds no text"),
         ("upstream_system", pa.array([{"a": 1}]), "column upstream_system holds no text"),
         ("sha256", pa.array([b"x"]), "column sha256 holds no text"),
-        ("attribution", pa.array([b"\xff\xfe"]).view(pa.string()), "not the header of a release .*UTF8"),
+        ("attribution", pa.array([b"\xff\xfe"]).view(pa.string()), "train.parquet: cannot be read .*UTF8"),
         ("sha256", pa.array(["a" * 64]), "rows are of an item that has another"),
     ],
 )
@@ -292,6 +297,26 @@ def test_rows_that_somebody_edited_are_refused(
     edited(urls, name, pa.concat_arrays([values] * n))
     with pytest.raises(curate.CurateError, match=says):
         partner.hydrate(urls)
+
+
+def test_files_that_are_no_rows_are_refused(ours: Ours, partner: Project) -> None:
+    """Whatever pyarrow calls it: flipped bits, the end missing, and rows beyond number in a few bytes."""
+    urls = ours.exports / "1.0.0/urls"
+    good, header = (urls / "train.parquet").read_bytes(), json.loads((urls / "release.json").read_text())
+    many = io.BytesIO()
+    zeros = pa.DictionaryArray.from_arrays(pa.array(np.zeros(2_000_000, np.int32)), pa.array(["a" * 64]))
+    pq.write_table(pa.table({"sha256": zeros}), many, compression="zstd")
+    rng = random.Random(5)
+    flipped = [
+        bytes(b ^ (255 if n == at else 0) for n, b in enumerate(good)) for at in rng.sample(range(len(good)), 20)
+    ]
+    for odd in (b"", good[:-20], b"PAR1" + bytes(100) + b"PAR1", many.getvalue(), *flipped):
+        (urls / "train.parquet").write_bytes(odd)
+        header["files"]["train.parquet"] = hashlib.sha256(odd).hexdigest()
+        (urls / "release.json").write_text(json.dumps(header))
+        with contextlib.suppress(curate.StoreError, curate.UsageError):
+            curate.load_release(urls)
+            assert odd in flipped, "only what is damaged in a text may be read"
 
 
 def test_who_an_item_is_upstream_may_be_anything(ours: Ours, partner: Project) -> None:
@@ -375,3 +400,27 @@ def test_a_killed_run_goes_on_where_it_was(ours: Ours, partner: Project) -> None
     partner.dedupe(), partner.label()
     assert labels(partner.export("0.1.0")) == labels(ours.project.release("1.0.0"))
     assert partner.verify()["items"] == []
+
+
+NO_TEXT = "a\udcffb"  # bytes of a command line that are no UTF-8
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["share", "1.0.0", "--to", NO_TEXT], 2),
+        (["share", "1.0.0", "--to", "\u200b"], 2),
+        (["share", NO_TEXT, "--to", "Ann"], 2),
+        (["hydrate", NO_TEXT], 2),
+        (["hydrate", f"http://{NO_TEXT}"], 2),
+        (["takedown", "0123456789", "--reason", NO_TEXT], 2),
+        (["eval", "x.csv", NO_TEXT], 2),
+        (["export", NO_TEXT, "--format", "csv"], 2),
+        (["diff", NO_TEXT, "1.0.0"], 2),
+    ],
+)
+def test_words_of_the_command_line_that_are_no_text_are_a_line(made: Ours, words: list[str], code: int) -> None:
+    found, _, said = command(made.root, *words)
+    assert found == code
+    assert "Traceback" not in said
+    assert len(said.splitlines()) <= 2

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageOps
 
@@ -22,15 +23,18 @@ from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import GateError, StoreError, UsageError
 from curate.layouts.exported import class_folder, read_sums, sums_text
+from curate.media.decode import Bounds
+from curate.media.leaving import of_decoded
 from curate.project import load_release
 from curate.records import SPLITS, Axis, Taxonomy
-from curate.release import redact
+from curate.release import formats, redact
 from curate.release.export import export, export_also
 from curate.release.preview import preview
 from curate.release.reader import load
 from curate.store import file_digests
 from curate.store.workspace import Workspace
 from tests.support.exposed import SECRET, files, shown
+from tests.support.many import note
 from tests.support.pictures import clip, texture
 from tests.support.releases import EVERY, FORMATS, QUIET, SCREENED, Item, stocked
 
@@ -114,7 +118,7 @@ def test_every_kind_leaves_as_it_is_shown_and_without_what_it_says(out: Path) ->
     for name, data in contents(out).items():
         assert SECRET not in data, name
     pictures = {
-        key: next(v for k, v in each.items() if k not in ("cls", "json"))
+        key: next(v for k, v in each.items() if k not in ("label.txt", "json"))
         for key, each in samples(out / "webdataset").items()
     }
     assert pictures == found
@@ -129,7 +133,8 @@ def test_rows_say_both_digests_and_what_is_left_out_is_named(ws: Workspace, out:
         assert hashlib.sha256(path.read_bytes()).hexdigest() == row["exported_sha256"]
     for each in samples(out / "webdataset").values():
         said = json.loads(each["json"])
-        assert said["label"].encode() == each["cls"]
+        assert said["label"].encode() == each["label.txt"]
+        assert set(each) <= {"jpg", "png", "webp", "gif", "label.txt", "json"}, "readers decode by what a name ends in"
     pages = hashlib.sha256(PAGES).hexdigest()
     for name in MEDIA:
         header = json.loads((out / name / "export.json").read_text())
@@ -139,6 +144,7 @@ def test_rows_say_both_digests_and_what_is_left_out_is_named(ws: Workspace, out:
         assert header["pictures"]["as_stored"] == 1
         credited = table(out / name / "attribution.csv")
         assert {row["id"] for row in credited} == {row["id"] for row in rows}
+        assert {"license_url", "page_url"} <= credited[0].keys()
     assert pages in {
         one for rows in load(ws.work / "releases" / "1.0.0").rows.values() for one in rows["id"].to_pylist()
     }
@@ -221,6 +227,23 @@ def test_a_strangers_folder_cannot_lead_out_of_itself(out: Path, tmp_path: Path)
         (folder / file).write_text(before)
 
 
+@pytest.mark.parametrize("name", MEDIA)
+def test_a_picture_of_a_folder_is_what_was_exported_or_an_error(out: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(out / name, folder := tmp_path / name)
+    first = load_release(folder).frame("train").iloc[0]
+    path = next(iter(folder.glob("train-*.tar")), None) or next(folder.glob(f"train/*/{first['id']}.*"))
+    data = path.read_bytes()
+    at = data.index(load_release(folder).open(first["id"]).read()[:64]) + 60
+    path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    with pytest.raises(StoreError, match="not what was exported"):
+        load_release(folder).torch("train")[0]
+    if name == "imagefolder":
+        table = folder / "train" / "metadata.csv"
+        table.write_text(table.read_text().replace(f",{first['label']},", ",,"))
+        with pytest.raises(StoreError, match="a row without label"):
+            load_release(folder)
+
+
 def test_torchvision_reads_it(out: Path) -> None:
     datasets = pytest.importorskip("torchvision.datasets")
     for split in SPLITS:
@@ -237,8 +260,9 @@ def test_classes_that_are_not_safe_need_a_word(tmp_path: Path) -> None:
     ws = made(tmp_path, what)
     with pytest.raises(GateError, match="imagefolder, webdataset: pictures of sexy would leave"):
         exported(ws)
-    with pytest.raises(GateError, match="sexy"):
-        exported(ws, acknowledged="  ")
+    for nothing in ("  ", "\u200b", "--", "a\udcff"):
+        with pytest.raises(GateError, match="sexy"):
+            exported(ws, acknowledged=nothing)
     assert not (ws.work / "releases" / "1.0.0").exists()
     export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
     with pytest.raises(GateError, match="sexy"):
@@ -355,3 +379,29 @@ def test_classes_that_can_be_no_folders_are_refused_before_anything_is_written(
 def test_a_class_that_is_no_folder_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="can be no folder"):
         class_folder(name)
+
+
+class Undecoded(Serial):
+    """Decodes nothing: an export that asks it fails."""
+
+    def map(self, *_: Any) -> Any:
+        raise AssertionError("a picture was looked at that is on record")
+
+
+def test_what_fetch_decoded_is_not_decoded_again(tmp_path: Path, out: Path) -> None:
+    """And it leaves as the same bytes."""
+    stills = [item for item in items() if of_decoded(item.content, Bounds())]
+    ws = made(tmp_path, stills)
+    note(ws, {item.id: item.content for item in stills})
+    exported(ws, Undecoded())
+    for name, data in contents(ws.work / "exports" / "1.0.0" / "imagefolder").items():
+        if name.endswith((".jpg", ".png", ".webp")):
+            assert data == (out / "imagefolder" / name).read_bytes()
+    assert len(stills) >= 6
+    ws.close()
+
+
+def test_an_older_release_has_nothing_where_it_lacks_a_column() -> None:
+    rows = pa.table({"id": ["a"], "split": ["train"], "license": ["CC0"]})
+    found = formats._credits(rows).to_pylist()
+    assert found == [dict.fromkeys(formats._CREDITED) | {"id": "a", "split": "train", "license": "CC0"}]

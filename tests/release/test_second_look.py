@@ -16,6 +16,7 @@ from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import GateError
 from curate.features import hashes
+from curate.features.hash_worker import Found
 from curate.media import pdq, phash
 from curate.records import SPLITS
 from curate.release.checked import SUSPECTED
@@ -46,7 +47,7 @@ def planted(ws: Workspace, two: tuple[str, str], thumbs: tuple[bytes, bytes], ap
     first, lows = far_pdq(two[0]).hashes, [far(1), bytes([far(1)[0] ^ 255, far(1)[1] ^ 15, *far(1)[2:]])]
     for one, seen, hashed, low in zip(two, thumbs, (first, off(first, apart)), lows, strict=True):
         row = cast(phash.HashRow, bare(low) | {"quality": 20.0, "thumb": seen})
-        hashes.write(ws, [hashes.Found(one, row, (pdq.Pdq(pdq.MAIN, hashed, 100),))], "z")
+        hashes.write(ws, [Found(one, row, (pdq.Pdq(pdq.MAIN, hashed, 100),))], "z")
 
 
 def grouped(root: Path, export: ExportConfig) -> tuple[Workspace, dict[str, list[str]]]:

@@ -8,8 +8,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from curate.admin.forget import forget
 from curate.admin.verify import verify
 from curate.config import Config
 from curate.dedupe.run import dedupe
@@ -23,16 +25,17 @@ from curate.removal.remove import resume, unfinished
 from curate.removal.takedown import takedown
 from curate.store import file_digests
 from curate.store.workspace import Workspace
-from manifests import imagefolder, webdataset
+from manifests import huggingface, imagefolder, webdataset
 from manifests.webdataset import Webdataset
-from tests.release.test_media import MEDIA, contents
+from tests.release.test_media import contents
 from tests.removal.test_takedown import traces
 from tests.support.builders import add, decide, workspace
 from tests.support.exposed import exif
 from tests.support.pictures import encode, texture
-from tests.support.releases import FORMATS, QUIET, SCREENED
+from tests.support.releases import EVERY, FORMATS, QUIET, SCREENED
 
 VERSIONS = ("1.0.0", "1.0.1")
+MEDIA = {name: one for name, one in EVERY.items() if formats.is_media(one)}
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +126,29 @@ def test_only_the_shard_concerned_is_written_anew(ws: Workspace, monkeypatch: py
     assert list(file_digests.problems(ws)) == []
 
 
-@pytest.mark.parametrize("place", ["metadata", "shard", "finish", "format"])
+def test_only_the_parquet_concerned_is_written_anew(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface, "SHARD", 1)
+    monkeypatch.setattr(huggingface, "GROUP", 2)
+    shutil.rmtree(ws.work / "exports" / "1.0.0" / "huggingface")
+    file_digests.forget(ws, "exports/1.0.0/huggingface")
+    export_also(ws, "1.0.0", {"huggingface": EVERY["huggingface"]}, QUIET, SCREENED, Serial())
+    data = ws.work / "exports" / "1.0.0" / "huggingface" / "data"
+    files = {path.name: path.stat().st_ino for path in data.iterdir()}
+    sample = named(ws)
+    holding = {
+        path.name for path in data.iterdir() if sample in pq.read_table(path, columns=["id"]).column("id").to_pylist()
+    }
+    assert len(files) > len(holding) == 1
+    takedown(ws, sample, "asked")
+    same = {path.name: path.stat().st_ino for path in data.iterdir()}
+    others = {name for name in files if "train" in name} - holding
+    assert {name: same[name] for name in others} == {name: files[name] for name in others}
+    assert same.keys() == files.keys()
+    assert traces(ws.work / "exports", [sample.encode()]) == {"removals.jsonl"}
+    assert list(file_digests.problems(ws)) == []
+
+
+@pytest.mark.parametrize("place", ["metadata", "shard", "parquet", "finish", "format"])
 def test_killed_in_the_middle_it_is_finished_by_the_next_run(
     ws: Workspace, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -132,6 +157,7 @@ def test_killed_in_the_middle_it_is_finished_by_the_next_run(
     where, name = {
         "metadata": (imagefolder, "_metadata"),
         "shard": (webdataset, "_rewrite"),
+        "parquet": (huggingface, "_without"),
         "finish": (formats.Formats, "_finish"),
         "format": (redact, "export_again"),
     }[place]
@@ -194,6 +220,7 @@ def test_killed_or_on_a_full_disk_a_format_is_not_there_and_then_the_same(
 
         patch.setattr(imagefolder, "_metadata", full)
         patch.setattr(webdataset, "_end_of", full)
+        patch.setattr(huggingface, "_card", full)
         with pytest.raises(DiskFullError):
             export_also(ws, "1.0.0", one, QUIET, SCREENED, Serial())
     assert not out.exists()
@@ -201,6 +228,27 @@ def test_killed_or_on_a_full_disk_a_format_is_not_there_and_then_the_same(
         export_also(ws, "1.0.0", one, QUIET, SCREENED, Serial())
     assert contents(out) == before
     assert not list((ws.work / "exports" / "1.0.0").glob(".*"))
+
+
+def test_exports_of_a_release_that_was_deleted_keep_nothing(ws: Workspace) -> None:
+    sample = named(ws)
+    gone = words(ws, sample)
+    shutil.rmtree(ws.work / "releases" / "1.0.0")
+    forget(ws, "releases/1.0.0", "me")
+    takedown(ws, sample, "asked")
+    assert traces(ws.work, gone) == {"exports/removals.jsonl", "releases/1.0.1/removed.csv"}
+    assert list(file_digests.problems(ws)) == []
+
+
+def test_verify_names_links_that_nobody_made(ws: Workspace) -> None:
+    out = ws.work / "exports" / "1.0.0" / "csv"
+    (out / "nowhere").symlink_to("/nowhere")
+    (out / "elsewhere").symlink_to(__file__)
+    found = [path for kind, path, _ in file_digests.problems(ws) if kind == "orphans"]
+    assert found == [f"exports/1.0.0/csv/{name}" for name in ("elsewhere", "nowhere")]
+    verify(ws, QUIET, repair=True)
+    assert list(file_digests.problems(ws)) == []
+    assert Path(__file__).exists()
 
 
 def test_verify_names_a_flipped_bit_and_writes_it_anew(ws: Workspace) -> None:

@@ -12,7 +12,8 @@ from PIL import Image
 
 from curate.config import Config
 from curate.features import detail as grains
-from curate.features.hashes import Found, write
+from curate.features.hash_worker import Found
+from curate.features.hashes import write
 from curate.media import detail, pdq, phash
 from curate.media.decode import frames
 from curate.store.workspace import Workspace

@@ -1,13 +1,19 @@
 """A workspace of many samples, as the verbs would have left it: rows, bytes, hashes, scores, weak labels, a release."""
 
 import hashlib
+import io
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from curate.config import Config
+from curate.contracts import ReleaseFormat
+from curate.features import leaving
 from curate.features.hashes import table
 from curate.media import pdq, phash
+from curate.media.leaving import of_decoded
 from curate.progress import Progress
 from curate.release.export import export
 from curate.store.shards import assign
@@ -20,18 +26,42 @@ from tests.support.weak import put
 PART = 1000
 
 
-def stocked(root: Path, n: int) -> Workspace:
-    """A workspace with `n` samples, all of them in release 1.0.0; the bytes are small, and no pictures."""
+def made_up(number: int) -> bytes:
+    """The bytes of a sample by number, which are no picture."""
+    return hashlib.sha512(str(number).encode()).digest() * 4
+
+
+def tiny(number: int) -> bytes:
+    """The bytes of a sample by number: a PNG of 16 x 16 px."""
+    grey = np.frombuffer(hashlib.sha512(str(number).encode()).digest() * 4, dtype=np.uint8).reshape(16, 16)
+    out = io.BytesIO()
+    Image.fromarray(grey).save(out, "PNG")
+    return out.getvalue()
+
+
+def stocked(
+    root: Path, n: int, content: Callable[[int], bytes] = made_up, formats: Mapping[str, ReleaseFormat] = FORMATS
+) -> Workspace:
+    """A workspace with `n` samples, all of them in release 1.0.0, in these formats; the bytes are small."""
     root.mkdir(parents=True, exist_ok=True)
     (root / "curate.toml").write_text("[screening]\nrequired = false\n")
     ws = Workspace(root, Config())
-    ids = _bytes(ws, n)
-    _rows(ws, ids)
+    ids = _bytes(ws, n, content)
+    _rows(ws, ids, content)
     _tables(ws, ids)
+    if content is not made_up:
+        note(ws, {one: content(number) for number, one in enumerate(ids)})
     ws.catalog.begin("export", "")
-    export(ws, "1.0.0", FORMATS, Progress(quiet=True), SCREENED)
+    export(ws, "1.0.0", formats, Progress(quiet=True), SCREENED)
     ws.catalog.end("done")
     return ws
+
+
+def note(ws: Workspace, pictures: Mapping[str, bytes]) -> None:
+    """Put on record what leaves of these pictures, by id, as `fetch` does."""
+    at = leaving.bounds(ws)
+    found = {one: told for one, data in pictures.items() if (told := of_decoded(data, at, ws.config.export.max_side))}
+    leaving.write(leaving.table(ws), found, {}, "fetch")
 
 
 def url(number: int) -> str:
@@ -39,11 +69,11 @@ def url(number: int) -> str:
     return f"https://media{number % 97}.example.org/{number:07d}/picture.jpg"
 
 
-def _bytes(ws: Workspace, n: int) -> list[str]:
+def _bytes(ws: Workspace, n: int, content: Callable[[int], bytes]) -> list[str]:
     """Store the bytes of `n` items, without waiting for the disk; their ids."""
     ids = []
     for number in range(n):
-        data = hashlib.sha512(str(number).encode()).digest() * 4
+        data = content(number)
         ids.append(hashlib.sha256(data).hexdigest())
         path = ws.blobs.path(ids[-1])
         path.parent.mkdir(exist_ok=True)
@@ -51,9 +81,9 @@ def _bytes(ws: Workspace, n: int) -> list[str]:
     return ids
 
 
-def _rows(ws: Workspace, ids: list[str]) -> None:
+def _rows(ws: Workspace, ids: list[str], content: Callable[[int], bytes]) -> None:
     many = list(enumerate(ids))
-    digests = [hashlib.sha512(str(number).encode()).digest() * 4 for number, _ in many]
+    digests = [content(number) for number, _ in many]
     with ws.catalog.tx() as db:
         db.execute("INSERT INTO sources (source, plugin, options, listed) VALUES ('urllist:a', 'urllist', '{}', 1)")
         columns = "(id, sha1, md5, bytes, media_type, width, height)"

@@ -11,6 +11,7 @@ from typing import Any
 from curate.engine._confine import lacking
 from curate.options import Plugin
 from curate.plugins import GROUPS, make
+from tests.support.calling_here import command
 from tests.support.pictures import encode, texture
 
 SOURCE = '[[sources]]\nuse = "local"\npath = "images"\nlabel = "neutral"\n'
@@ -201,14 +202,19 @@ def environment(site: Path) -> dict[str, str]:
 
 def call(
     root: Path, *args: str, code: int = 0, env: dict[str, str] | None = None,
-    program: Sequence[str] = (sys.executable, "-m", "cli"),
+    program: Sequence[str] | None = None,
 ) -> Any:  # fmt: skip
-    """The command in a process of its own: its answer, or what it says on stderr; never a traceback."""
-    command = [*program, *args, "-w", str(root), "--json"]
-    run = subprocess.run(command, capture_output=True, text=True, env=env)
-    assert "Traceback" not in run.stderr
-    assert run.returncode == code, run.stdout + run.stderr
-    return json.loads(run.stdout) if run.stdout and code in (0, 3) else run.stderr
+    """The command, in a process of its own where a program or an environment is named: its answer, or what it says on
+    stderr; never a traceback."""
+    if program is None and env is None:
+        ended, out, err = command(root, *args, "--json")
+    else:
+        whole = [*(program or (sys.executable, "-m", "cli")), *args, "-w", str(root), "--json"]
+        run = subprocess.run(whole, capture_output=True, text=True, env=env)
+        ended, out, err = run.returncode, run.stdout, run.stderr
+    assert "Traceback" not in err
+    assert ended == code, out + err
+    return json.loads(out) if out and code in (0, 3) else err
 
 
 def furnish(root: Path, config: str) -> Path:

@@ -183,7 +183,10 @@ def undisturbed(start: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return {}
 
 
-def killed(start: Path, known: dict[str, tuple[object, float]], name: str, seed: int, at: Path) -> int:
+def killed(
+    start: Path, known: dict[str, tuple[object, float]], name: str, seed: int, at: Path, most: float | None = None
+) -> int:
+    """Kill a verb at a random moment, early more often than late; `most`: at any moment up to this share of it."""
     args, codes = VERBS[name]
     args = tuple(one.format(one=(start / "one").read_text()) for one in args)
     if name not in known:
@@ -195,7 +198,8 @@ def killed(start: Path, known: dict[str, tuple[object, float]], name: str, seed:
         assert known[name][0]["wrong"] == []  # type: ignore[index]
     wanted, seconds = known[name]
     root = prepared(start, at / str(seed), name)
-    after = seconds * random.Random(f"{name} {seed}").uniform(0.02, 0.6) / (1 + seed % 100 // 3)
+    drawn = random.Random(f"{name} {seed}").uniform(0.02, most or 0.6)
+    after = seconds * (drawn if most else drawn / (1 + seed % 100 // 3))
     end = ended(started(root, *args), after)
     assert end == -signal.SIGKILL or end in codes
     again = ended(started(root, *args))
@@ -216,6 +220,18 @@ def test_killed_anywhere(start: Path, undisturbed: dict[str, tuple[object, float
     ):  # the first run, which the moments are drawn from, may be a slow one
         assert len(ends) < 15, "not one kill came in time: the test says nothing"
         ends.append(killed(start, undisturbed, name, len(ends), tmp_path))
+
+
+@pytest.mark.soak
+def test_a_training_killed_twenty_times_comes_to_the_same_bytes(
+    start: Path, undisturbed: dict[str, tuple[object, float]], tmp_path: Path
+) -> None:
+    """At random moments of all of it: before, between and after its features, its fit and its figures."""
+    kills = turns = 0
+    while kills < 20:
+        kills += killed(start, undisturbed, "train", turns, tmp_path, 1.0) == -signal.SIGKILL
+        turns += 1
+        assert turns < 60, f"{kills} of {turns} kills came in time"
 
 
 @pytest.mark.soak

@@ -75,6 +75,7 @@ def test_without_labels_it_says_how_many_lack(tmp_path: Path) -> None:
     assert result["fit"]["promised"] == 0
     assert found["estimated"]["heading"] == "agreement with the label model"
     assert any("59 human labels" in line for line in lines(result))
+    assert result["worst"] is None, "of 12 rows nothing is said"
     names = [row["name"] for row in result["side_by_side"]["rows"]]
     assert names[:2] == ["baseline", "head on people's labels only"]
     assert "label model" in names
@@ -87,10 +88,11 @@ def test_slices_are_named_and_the_worst_first(done: tuple[Workspace, dict[str, A
     _, result = done
     found = {(one["kind"], one["name"]): one for one in result["slices"]}
     assert found["yours", "everything"]["n"] == result["test"]["n"] == 24
-    assert found["labels of", "human"]["people"] == 24
+    assert (found["labels of", "human"]["people"], found["labels of", "human"]["heading"]) == (24, "accuracy")
     assert found["host", "#1 by rows"]["right"] == result["test"]["accuracy"]
     assert result["worst"]["n"] == 24
-    assert any(line.startswith("worst slice: ") for line in lines(result))
+    (said,) = [line for line in lines(result) if line.startswith("worst slice: ")]
+    assert f": accuracy {result['worst']['right']:.4f} (" in said
 
 
 def test_altered_pictures_are_the_same_rows(done: tuple[Workspace, dict[str, Any]]) -> None:

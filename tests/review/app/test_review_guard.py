@@ -101,6 +101,7 @@ def test_refused(attack: Attack, target: Target) -> None:
     assert b"Traceback" not in answer
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("attack", [one for one in ATTACKS if one.plain], ids=lambda one: one.name)
 def test_succeeds_without_the_guard(attack: Attack, plain: Target) -> None:
     """So that `test_refused` can fail: FiftyOne alone answers the same request."""
