@@ -23,7 +23,8 @@ class Words:
     A column a topic: 1 where a category or a depicted item speaks of it, 0.75 a title or file name, 0.5 a description,
     a caption or a local file's folders, 0 nothing; NaN where there is nothing but a file name that says nothing. A
     folder that is named like a declared class counts for nothing, since `declared` votes by it. Sees words, never
-    pictures; misspellings, code words and other languages pass unseen. Reads no pixels and is never cached, since a
+    pictures; misspellings, code words and other languages pass unseen; letters of
+    another alphabet in a word do not. Reads no pixels and is never cached, since a
     later fetch may say more.
     """
 

@@ -9,6 +9,12 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _INDIC = "\u0900-\u0dff\u0e00-\u0eff"  # here vowel signs are marks, and belong to their word
 _TOKEN = re.compile(rf"\||\d+|(?:[^\W\d_]|[{_INDIC}])+")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+# Letters that look like Latin ones (the common pairs of Unicode's confusables, UTS 39), Cyrillic and Greek
+_ALIKE = dict(zip("аеорсухіѕјһԁԛԝкмтвн" "АЕОРСУХІЅЈКМТВН" "ονακρτυιχ" "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+                  "aeopcyxisjhdqwkmtbh" "AEOPCYXISJKMTBH" "ovakptuix" "ABEZHIKMNOPTYX", strict=True))  # fmt: skip
+_TO_LATIN = str.maketrans(_ALIKE)
+_TO_CYRILLIC = str.maketrans({latin: other for other, latin in _ALIKE.items() if "CYRILLIC" in unicodedata.name(other)})
+_MIXED = re.compile("(?=\\w*[A-Za-z])(?=\\w*[\u0370-\u03ff\u0400-\u052f])\\w+")
 _ACCENTS = re.compile("[\u0300-\u036f\u0610-\u061a\u0640\u064b-\u065f\u0670]")  # and Arabic's vowel signs and hamza
 _LETTERS = str.maketrans({"ł": "l", "ı": "i", "ø": "o", "đ": "d", "ß": "ss", "ى": "ي", "ی": "ي", "ک": "ك", "ة": "ه"})
 
@@ -30,11 +36,15 @@ def plain(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def readings(text: str) -> str:
-    """What a title, a path or a URL may say: percent codes undone, and camel case read as words and as one word."""
+    """What a title, a path or a URL may say: percent codes undone, and camel case read as words and as one word; words
+    that mix alphabets, as who hides one writes it (a Cyrillic `а` in a Latin word), in either alphabet, too."""
     for _ in range(2):
         if "%" not in text:
             break
         text = unquote(text)
+    if not text.isascii() and _MIXED.search(text):
+        each = (_MIXED.sub(lambda word, to=to: word[0].translate(to), text) for to in (_TO_LATIN, _TO_CYRILLIC))
+        text = " | ".join(dict.fromkeys((*each, text)))
     split = _CAMEL.sub(" ", text)
     return text if split == text else f"{split} | {text}"
 

@@ -90,7 +90,7 @@ def first_urls(catalog: Catalog, ids: "pa.Array") -> "pa.Array":
     import numpy as np
     import pyarrow as pa
 
-    where = (("kind = 'url'", ()), ("sample IS NOT NULL", ()), *_among("sample", ids))
+    where = (("+kind = 'url'", ()), ("sample IS NOT NULL", ()), *_among("sample", ids))  # +: not by its index
     scan = columns.Scan({"sample": "sample", "url": "locator"}, "candidates", "candidate", where=where)
     with catalog.reading() as db:
         found = columns.read(db, scan)

@@ -264,3 +264,22 @@ def test_the_words_of_votes_are_columns() -> None:
     for one in functions(CONTENT, COLUMNS):
         one.over(Columns())
     assert used == set(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "plain"),
+    [
+        ("nud\u0435", "nude"),
+        ("BIK\u0406NI", "bikini"),
+        ("t\u03bfpless", "topless"),
+        ("o\u0431\u043da\u0436\u0435\u043d\u043da\u044f", "обнаженная"),
+    ],
+)
+def test_a_word_in_two_alphabets_is_read_in_either(hidden: str, plain: str) -> None:
+    assert topics(hidden) == topics(plain) != 0
+    assert topics(f"a {hidden}_picture") == topics(plain)
+
+
+@pytest.mark.parametrize("text", ["5 \u00b5m", "k\u03a9", "\u041f\u043b\u044f\u0436 4K", "\u0394x"])
+def test_honest_mixtures_say_nothing(text: str) -> None:
+    assert topics(text) == 0

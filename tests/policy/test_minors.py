@@ -125,6 +125,14 @@ def test_addresses_and_folders_are_text(word: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "word", ["t\u0435\u0435nage", "\u0441hild", "sch\u03bf\u03bflgirl", "\u0434\u0435\u0432o\u0447\u043aa"]
+)
+def test_letters_of_another_alphabet_hide_nothing(word: str) -> None:
+    assert suggests_minor(f"a {word} outdoors")
+    assert suggests_minor(f"folder/{word.capitalize()}_01.jpg")
+
+
+@pytest.mark.parametrize(
     "text", ["myGirlAlbum", "TeenAlbum", "GIRLS", "gIrL", "HotBoyPics", "kidsHTMLPage", "gi\u00adrl"]
 )
 def test_case_and_invisible_characters_hide_nothing(text: str) -> None:
