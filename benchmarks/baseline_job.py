@@ -66,7 +66,10 @@ def _made(every: int) -> dict[str, npt.NDArray[Any]]:
     copies = {"_".join(ways): altered(EfficientnetLite0(), ways, 0, 0) for ways in (LIGHT, ALL)}
     for one in (*detectors.values(), *copies.values()):
         one.load()
-    blank = {**dict.fromkeys((*NSFWJS, *BARE), np.float32(np.nan)), COLUMN: np.full(1280, np.nan, np.float16)}
+    blank: dict[str, Any] = {
+        **dict.fromkeys((*NSFWJS, *BARE), np.float32(np.nan)),
+        COLUMN: np.full(1280, np.nan, np.float16),
+    }
     found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in (*detectors, *copies)}
     for number, (_, package, _, _, view) in enumerate(looked_at(every), 1):
         for name, labeler in (detectors | copies).items():

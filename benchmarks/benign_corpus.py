@@ -61,14 +61,17 @@ class Benign:
 
 
 def corpus(every: int = 1) -> Benign:
-    """All of it, or every so many-th picture; what labelers say is kept between runs."""
-    kept = cache() / ("benign-2.npz" if every == 1 else f"benign-2-{every}.npz")
+    """All of it, or every so many-th picture; what labelers say is kept between runs, and a part is read from all."""
+    whole, part = cache() / "benign-2.npz", cache() / f"benign-2-{every}.npz"
+    kept, step = (whole, every) if every == 1 or whole.exists() else (part, 1)
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(kept, **_made(every))  # type: ignore[arg-type]
     with np.load(kept, allow_pickle=False) as read:
-        columns = {name.removeprefix("x_"): read[name] for name in read.files if name.startswith("x_")}
-        return Benign(read["truth"], read["packages"], read["groups"], columns, read["embeddings"])
+        columns = {name.removeprefix("x_"): read[name][::step] for name in read.files if name.startswith("x_")}
+        return Benign(
+            *(read[name][::step] for name in ("truth", "packages", "groups")), columns, read["embeddings"][::step]
+        )
 
 
 # -- pictures --------------------------------------------------------------------------------------------------------

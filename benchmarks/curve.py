@@ -1,6 +1,7 @@
 """Average precision against decisions on the benign job: a random sample beside each queue, and when to stop.
 
     python -m benchmarks.curve [--seeds 5] [--decisions 400] [--every 1]
+    python -m benchmarks.curve --stop     # what who stops at one changed label of the last 50 leaves behind
 
 As in `benchmarks.clusters`, people are asked about half of the near-duplicate groups and slip 3 % of the time. Every 50
 decisions the label model and the bootstrap classifier learn from what was said, as `curate label` does, and the next 50
@@ -126,13 +127,46 @@ def curve(job: Job, name: str, decisions: int, seed: int) -> Iterator[tuple[int,
         yield len(said), precision(job, known), changed
 
 
+def stops(rate: npt.NDArray[np.float64], every: int, runs: int = 10_000) -> tuple[float, float, float, float]:
+    """Of runs whose n-th decision changes a label with the chance rate[n], looked at every `every` decisions: the share
+    that the rule stops; of these the median decision, the share of which more than one in ten of the next 50 would
+    change, and how many changes they leave behind in the mean."""
+    changed = np.random.default_rng(0).random((runs, len(rate))) < rate
+    before = np.pad(np.cumsum(changed, axis=1), ((0, 0), (1, 0)))
+    quiet = (before[:, BATCH:] - before[:, :-BATCH])[:, ::every] <= 1
+    quiet &= BATCH + every * np.arange(quiet.shape[1]) <= len(rate) - BATCH  # where there is something left to say
+    at = BATCH + every * quiet.argmax(axis=1)[quiet.any(axis=1)]
+    after = np.array([rate[one : one + BATCH].mean() for one in at])
+    left = np.array([rate[one:].sum() for one in at])
+    return float(quiet.any(axis=1).mean()), float(np.median(at)), float((after > 0.1 - 1e-9).mean()), float(left.mean())
+
+
+def stopping() -> None:
+    """Print what the rule comes to, by how often decisions change a label."""
+    n = np.arange(800)
+    falls = {
+        f"{start}, halved every {half}": start * 0.5 ** (n / half)
+        for start, half in ((0.5, 60), (0.5, 100), (0.3, 100))
+    }
+    heads = ("rate", "a look every", "stopped", "after", "more than one in ten to come", "changes left behind")
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    for name, rate in {"0.1 throughout 400": np.full(400, 0.1), **falls}.items():
+        for every in (1, BATCH):
+            share, at, wrong, left = stops(rate, every)
+            print(f"| {name} | {every} | {share:.0%} | {at:.0f} | {wrong:.1%} | {left:.1f} of {rate.sum():.0f} |")
+
+
 def main() -> None:
     """Print a row a number of decisions: means over seeds, of each queue."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--decisions", type=int, default=400)
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--stop", action="store_true")
     asked = parser.parse_args()
+    if asked.stop:
+        stopping()
+        return
     found: dict[str, dict[int, list[tuple[float, int]]]] = {name: {} for name in QUEUES}
     for seed, job in enumerate(jobs(asked.seeds, asked.every)):
         for name in QUEUES:

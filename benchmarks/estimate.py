@@ -58,14 +58,20 @@ def cells() -> Iterator[Cell]:
             yield population(prevalence, auc)
 
 
-def population(prevalence: float, auc: float, strata: int = 5) -> Cell:
-    """As the module says; the probability of not being safe is logistic in the score, 0.5 where calling begins."""
+def scored(prevalence: float, auc: float) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """The probability of not being safe of each of N items, logistic in the score, 0.5 where calling begins; and which
+    are not safe."""
     from scipy.special import expit, ndtri
 
     unsafe = np.arange(N) < round(prevalence * N)
     apart = 2**0.5 * ndtri(auc)
     score = np.random.default_rng(0).normal(size=N) + apart * unsafe
-    p = expit(max(apart, 1.0) * (score - np.quantile(score, 1 - prevalence)))
+    return expit(max(apart, 1.0) * (score - np.quantile(score, 1 - prevalence))), unsafe
+
+
+def population(prevalence: float, auc: float, strata: int = 5) -> Cell:
+    """As the module says, with the audit's strata."""
+    p, unsafe = scored(prevalence, auc)
     which = np.where(p >= 0.5, np.where(unsafe, 0, 1), np.where(unsafe, 2, 3))
     counts = np.zeros((strata, 4), dtype=np.int64)
     np.add.at(counts, (np.minimum((p * strata).astype(int), strata - 1), which), 1)

@@ -4,6 +4,7 @@ Photographs stand in for what is to be found: one upload in ten is one. The revi
 picture lies. `python -m benchmarks.baseline --only journey` prints what each command said.
 """
 
+import hashlib
 import io
 import json
 import mimetypes
@@ -64,6 +65,7 @@ max_minutes = 600
 
 [export]
 splits = {{ train = 0.5, val = 0.2, test = 0.3 }}
+on_suspect = "drop"                    # what still looks alike across splits leaves train
 
 [train]
 guarantee = {{ recall = 0.9, confidence = 0.95 }}
@@ -128,8 +130,6 @@ class Wiki(BaseHTTPRequestHandler):
         return found | ({"continue": {"gaicontinue": str(stop), "continue": ""}} if stop < len(self.files) else {})
 
     def _page(self, number: int) -> dict[str, Any]:
-        import hashlib
-
         data, host = self.files[number], self.headers["Host"]
         kind, size = kind_of(data)
         url = f"http://{host}/files/{number}.{kind}"
@@ -154,7 +154,12 @@ def kind_of(data: bytes) -> tuple[str, tuple[int, int]]:
 @contextmanager
 def serving(files: tuple[bytes, ...]) -> Iterator[str]:
     """The host and port of a wiki with these uploads, oldest first."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Here", (Wiki,), {"files": files}))
+
+    class Here(Wiki):
+        """This wiki."""
+
+    Here.files = files
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Here)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"127.0.0.1:{server.server_address[1]}"
@@ -195,7 +200,7 @@ def _walked(project: Project, labels: list[str], decisions: int) -> Iterator[str
     truth = _judged(project, queue, labels)
     audit = {(one["class"], one["what"]): one for one in project.estimate()["figures"]}
     project.label()
-    released, trained = project.export("1.0.0"), project.train("1.0.0")
+    released, trained = project.export("1.0.0").facts, project.train("1.0.0")
     natural, decided, worst = trained["natural"], trained["thresholds"], trained["worst"]
     if natural.get("why_not"):
         yield f"`curate train` has no figure at natural prevalence: {natural['why_not']}"
@@ -207,7 +212,9 @@ def _walked(project: Project, labels: list[str], decisions: int) -> Iterator[str
         ("curate label", f"{labelled['labelled']:,} labelled, {labelled['abstained']:,} abstained"),
         (f"curate queue audit --size {decisions}", f"{decisions} drawn by strata; judged by the script"),
         ("curate estimate", f"recall of the *labels* {_span(recall['value'], (recall['low'], recall['high']))}"),
-        ("curate export 1.0.0", ", ".join(f"{n:,} {split}" for split, n in released["rows"].items())),
+        ("curate label", "again, with what people said"),
+        ("curate export 1.0.0", ", ".join(f"{n:,} {split}" for split, n in released["rows"].items())
+         + "; left out: " + ", ".join(f"{n:,} {why}" for why, n in released["excluded"].items())),
         ("curate train 1.0.0", f"the figures below; thresholds {decided['status']}"
          + (f", {decided['missing']} human labels of val's groups lack" if decided["missing"] else "")),
     ]  # fmt: skip
@@ -225,8 +232,9 @@ def _walked(project: Project, labels: list[str], decisions: int) -> Iterator[str
     )
     yield ""
     yield (
-        f"Recall and false alarms: at 0.5, on {natural['n']} decisions of the audit that are of test, reweighted to the"
-        f" window, of which {natural['prevalence']:.1%} are photographs."
+        f"Recall and false alarms: at 0.5, on {natural['n']} decisions of the audit that are of test"
+        f" ({natural['not_safe_n']} photographs), reweighted to the window, of which {natural['prevalence']:.1%} are"
+        f" photographs ({natural['unseen']:.2%} of it is in strata of which test has no judged upload)."
     )
     yield from _all_of_test(project, truth)
     found = ", ".join(f"{one['cue']} (AUC {one['auc']})" for one in trained["shortcuts"] if one["found"])

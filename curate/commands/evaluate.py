@@ -16,12 +16,12 @@ def evaluate(
     ],
     version: Annotated[str, typer.Argument(help="The release, or the folder of one that was hydrated.")],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    publish: Annotated[
+    published: Annotated[
         bool, typer.Option("--publish", help="Write URLs, labels, scores and figures, for others to measure against.")
     ] = False,
 ) -> None:
     """Measure any model on a release, beside its baseline."""
-    from curate.evaluate import benchmark, run
+    from curate.evaluate import benchmark, publish, run
 
-    found = ctx.project.evaluate(model, version, split, publish)
-    finish(ctx, found, benchmark.lines if "items" in found else None if publish else run.lines)
+    found = ctx.project.evaluate(model, version, split, published)
+    finish(ctx, found, publish.lines if published else benchmark.lines if "items" in found else run.lines)

@@ -6,12 +6,14 @@ difference, with why. docs/receiving.md.
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 
 from curate.contracts import Engine, Labeler
@@ -67,8 +69,8 @@ def evaluate(
     """
     received = opened(folder := Path(asked.version))
     protocol = _protocol(folder)
-    asked = replace(asked, split=protocol.get("split", asked.split))
-    seed = protocol.get("seed", seed)
+    if protocol is not None:
+        asked, seed = replace(asked, split=protocol.split), protocol.seed
     if asked.split not in SPLITS:
         raise UsageError(f"--split: no such split '{asked.split}'; {suggest(asked.split, SPLITS)}")
     axis = _axis(received)
@@ -78,7 +80,7 @@ def evaluate(
     ids = [row["id"] for row in every]
     if strange := sorted({row["label"] for row in every} - {*axis.classes}):
         raise StoreError(f"{folder}: rows bear '{strange[0]}', which is no class of its taxonomy")
-    theirs = of_csv(folder / SCORES, axis, ids) if protocol else None
+    theirs = None if protocol is None else of_csv(folder / SCORES, axis, ids)
     counted = np.ones(len(ids), dtype=bool) if theirs is None else ~np.isnan(theirs.unsafe)
     held = holds.held(ws.catalog)
     came = [(HELD, None) if name in held else (fate, name) for _, fate, name in fates(ws, every)]
@@ -92,14 +94,16 @@ def evaluate(
     found = rounded(_said(ws, asked, axis, rows, ids, here, engine, labelers), axis)
     known = ~np.isnan(found.unsafe)
     ground = ground_of(rows, axis)
-    same = None if theirs is None else replace(_picked(theirs, here), name=f"published: {protocol.get('model')}")
+    same = None
+    if theirs is not None and protocol is not None:
+        same = replace(_picked(theirs, here), name=f"published: {protocol.model}")
     differ = _apart(found, same)
     result = {
         "model": found.name, "version": received.version, "split": asked.split, "of": int(counted.sum()),
         "missing": int(counted.sum() - known.sum()),
         "figures_of": figures_of(found, ground, known, seed),
-        "published": None if same is None else {
-            "model": protocol.get("model"), "all": protocol["figures"], "here": figures_of(same, ground, known, seed),
+        "published": None if same is None or protocol is None else {
+            "model": protocol.model, "all": protocol.figures, "here": figures_of(same, ground, known, seed),
         },
         "side_by_side": None if same is None else side_by_side(ground, [same, found], seed),
         "items": list(_items(every, came, counted, dict(zip(np.flatnonzero(here).tolist(), differ, strict=True)))),
@@ -115,20 +119,28 @@ def rounded(one: Contender, axis: Axis) -> Contender:
     return Contender.of(one.name, axis, np.round(one.probabilities, DIGITS), one.foot)
 
 
-def _protocol(folder: Path) -> dict[str, Any]:
-    """What a benchmark says of itself; empty for a folder that is none."""
+class Protocol(msgspec.Struct):
+    """What of `benchmark.json` is read."""
+
+    schema: int
+    split: Literal["train", "val", "test"]
+    model: str
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+    figures: dict[str, Any]
+    files: dict[str, str]
+
+
+def _protocol(folder: Path) -> Protocol | None:
+    """What a benchmark says of itself; None for a folder that is none."""
+    if not (folder / FILE).exists():
+        return None
     try:
-        said: dict[str, Any] = json.loads((folder / FILE).read_bytes())
-        if said["schema"] != SCHEMA:
-            raise StoreError(f"{folder / FILE}: schema {said['schema']} was made by a newer curate; upgrade curate")
-        kinds = {"split": str, "seed": int, "figures": dict, "model": str}
-        if any(not isinstance(said[name], kind) for name, kind in kinds.items()):
-            raise ValueError("split, seed, figures or model is none")
-        spoilt = [name for name in (HEADER, SCORES) if digest(folder / name) != said["files"][name]]
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        said = msgspec.convert(json.loads((folder / FILE).read_bytes()), Protocol)
+        spoilt = [name for name in (HEADER, SCORES) if digest(folder / name) != said.files.get(name)]
+    except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{folder / FILE}: no benchmark ({type(error).__name__}: {error})") from error
+    if said.schema != SCHEMA:
+        raise StoreError(f"{folder / FILE}: schema {said.schema} was made by a newer curate; upgrade curate")
     if spoilt:
         raise StoreError(f"{folder / spoilt[0]}: not what was published (sha256 differs); ask for it again")
     return said
@@ -217,7 +229,7 @@ def _why(fate: str) -> str:
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The figures, as published, as published on the same rows, and here; then what makes the differences."""
-    yield f"{found['model']} on the benchmark {found['version']}: {found['coverage']['said']}"
+    yield f"{found['model']} on the benchmark {found['version']}, {found['split']} split"
     if found["published"] is None:
         yield from figures.lines(found["figures_of"], found["split"])
     else:
@@ -235,10 +247,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _figures(*sides: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {'':<28} {'published':>10} {'same rows':>10} {'here':>10}"
-    yield f"  {'rows':<28} " + " ".join(f"{side.get('n', 0):>10,}" for side in sides)
-    for key, name in figures.NAMES.items():
+    for key, name in {"n": "rows", **figures.NAMES}.items():
         known = [side.get(key) for side in sides]
-        if any(isinstance(one, int | float) for one in known):
-            yield f"  {name:<28} " + " ".join(
-                f"{one:>10.4f}" if isinstance(one, int | float) else f"{'-':>10}" for one in known
-            )
+        if known[-1] is not None:
+            cells = (one if isinstance(one, int | float) else math.nan for one in known)  # a stranger's may be anything
+            yield f"  {name:<28} " + " ".join(f"{one:>10,}" if key == "n" else f"{one:>10.4f}" for one in cells)

@@ -5,7 +5,7 @@ Its files are those of the format `urls`, what a model said of each row, and the
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import numpy as np
 from curate import __version__
 from curate.contracts import Engine, Labeler, ReleaseFormat
 from curate.errors import UsageError
+from curate.evaluate import figures
 from curate.evaluate.account import ground_of
 from curate.evaluate.benchmark import DIGITS, FILE, SCHEMA, SCORES, TOLERANCE, rounded
 from curate.evaluate.contenders import NOT_SAFE
@@ -94,3 +95,10 @@ def measured(
     said = figures_of(kept, ground_of(rows, axis), ~np.isnan(kept.unsafe), seed)
     named = replace(asked, model=found.name)
     return Benchmark(urls, named, rows.ids, names, scores, said, seed)
+
+
+def lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """What was published, for people."""
+    yield f"{found['model']} on release {found['version']}, as others can measure it anew"
+    yield from figures.lines(found["figures_of"], found["split"])
+    yield f"for others: {found['path']}"

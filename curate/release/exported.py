@@ -1,6 +1,7 @@
 """An exported folder in the hand, without the workspace that made it: its rows, and its pictures by id."""
 
 import csv
+import hashlib
 import io
 import json
 import tarfile
@@ -13,7 +14,7 @@ from curate.errors import StoreError
 from curate.layouts.exported import HEADER, SUFFIXES
 from curate.layouts.table import unguarded
 from curate.records import SPLITS, Manifest
-from curate.release.reader import checked
+from curate.release.reader import checked, told
 from curate.release.rows import COLUMNS
 
 _MORE = {"exported_sha256": "string", "exported_media_type": "string"}
@@ -36,22 +37,25 @@ class Folder:
 
     root: Path
     places: Mapping[str, Part]
+    digests: Mapping[str, str]
 
     def open(self, sample: str) -> BinaryIO:
-        """The bytes of one; raises StoreError where they are not there, or lie outside of the folder."""
+        """The bytes of one; raises StoreError where they are not there, lie outside of the folder, or are not those
+        that were exported."""
         part = self.places.get(sample)
         if part is None:
             raise StoreError(f"{sample}: no picture of it is in this folder")
         if not part.path.resolve().is_relative_to(self.root.resolve()):
             raise StoreError(f"{sample}: {part.path} leads out of this folder")
         try:
-            if part.size is None:
-                return part.path.open("rb")
             with part.path.open("rb") as file:
                 file.seek(part.begin)
-                return io.BytesIO(file.read(part.size))
+                data = file.read(-1 if part.size is None else part.size)
         except OSError as error:
             raise StoreError(f"{part.path}: {error.strerror}") from error
+        if hashlib.sha256(data).hexdigest() != self.digests.get(sample):
+            raise StoreError(f"{part.path}: the picture {sample} in it is not what was exported (sha256 differs)")
+        return io.BytesIO(data)
 
 
 def is_exported(path: Path) -> bool:
@@ -67,8 +71,9 @@ def read(path: Path) -> tuple[Manifest, Folder]:
             rows, places = _tars(path)
         else:
             rows, places = _folders(path)
-        tables = {split: _table(rows[split]) for split in SPLITS}
-        return Manifest(header["version"], path, header, tables), Folder(path, places)
+        tables = {split: told(_table(rows[split])) for split in SPLITS}
+        digests = {row["id"]: row["exported_sha256"] for each in rows.values() for row in each}
+        return Manifest(header["version"], path, header, tables), Folder(path, places, digests)
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error, tarfile.TarError) as error:

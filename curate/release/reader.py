@@ -31,7 +31,7 @@ def load(path: Path, sha256: str | None = None) -> Manifest:
     try:
         header = checked(json.loads(text))
         whole = {split: _parquet(path / name, header["files"][name]) for split, name in files().items()}
-        rows = {split: _live(table, header["columns"]) for split, table in whole.items()}
+        rows = {split: told(_live(table, header["columns"])) for split, table in whole.items()}
         return Manifest(header["version"], path, header, rows)
     except (ValueError, KeyError, RecursionError) as error:
         raise StoreError(f"{path / HEADER}: not the header of a release ({type(error).__name__}: {error})") from error
@@ -74,6 +74,14 @@ def without(rows: "pa.Table", ids: Collection[str]) -> "pa.Table":
     import pyarrow.compute as pc
 
     return rows.filter(pc.invert(pc.is_in(rows.column("id"), value_set=pa.array(sorted(ids), pa.string()))))
+
+
+def told(rows: "pa.Table") -> "pa.Table":
+    """The same rows; raises ValueError where a column is empty in one that no release leaves empty."""
+    for name in rows.column_names:
+        if not COLUMNS.get(name, "?").endswith("?") and rows.column(name).null_count:
+            raise ValueError(f"a row without {name}")
+    return rows
 
 
 def _parquet(path: Path, sha256: str) -> "pa.Table":

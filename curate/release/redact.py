@@ -82,6 +82,20 @@ def redact(ws: "Workspace", versions: Sequence[str], what: Redaction) -> list[di
     return done
 
 
+def withdraw_strays(ws: "Workspace") -> None:
+    """Let go of what was exported of releases that are none any more: nothing could be taken out of that."""
+    releases = {row[0] for row in ws.catalog.all("SELECT version FROM releases")}
+    made = {row[0] for row in ws.catalog.all(_EXPORTED)}
+    for version in sorted(made - releases):
+        shutil.rmtree(ws.work / "exports" / version, ignore_errors=True)
+        forget(ws, f"exports/{version}")
+
+
+_EXPORTED = """
+SELECT DISTINCT substr(path, 9, instr(substr(path, 9), '/') - 1) FROM files WHERE path GLOB 'exports/*/*'
+"""
+
+
 def removed(ws: "Workspace") -> list[dict[str, Any]]:
     """Every id that was taken out of a release, with the versions it was in; sorted."""
     found: dict[str, list[str]] = {}

@@ -244,6 +244,7 @@ def _finish(ws: "Workspace", plan: Plan) -> Receipt:
         Table(ws.work / "tables", name, mark).without(gone)
     _derived(ws)
     done = redact.redact(ws, plan.receipt.releases, _redaction(ws, plan))
+    redact.withdraw_strays(ws)
     if plan.receipt.releases:
         removals.update(ws)
     receipt = plan.receipt

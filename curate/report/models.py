@@ -196,6 +196,8 @@ def _natural(model: Mapping[str, Any]) -> Table | None:
     note = (
         f"{found['n']} decisions of the audit {found['queue']}, each by its stratum; not safe: {found['prevalence']}."
     )
+    if found.get("unseen"):
+        note += f" In strata of which test has none: {found['unseen']} of the window."
     return table("At natural prevalence", ["", "Value", "95 % interval"], rows, note)
 
 

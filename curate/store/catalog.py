@@ -77,17 +77,25 @@ class Catalog:
             for pragma in ("busy_timeout=30000", *_PRAGMAS):
                 self._db.execute(f"PRAGMA {pragma}")
             self.seal, self._folded = Seal(path), 0
-            self.journal = JournalLog(path.with_name(journal_log.NAME))
-            with self.seal.writing():
-                migrate(self._db)
-                self._secret()
-                self.standing = self.journal.meet(self._db)
-                if self.standing == "older":
-                    sql = "INSERT OR IGNORE INTO meta VALUES ('older', ?)"
-                    self._db.execute(sql, (f"seen {now()}",))
-            if self.scalar("SELECT 1 FROM outbox WHERE seq IS NULL LIMIT 1") is not None:
-                with self.tx():  # of a catalog that never had a journal
-                    pass
+            try:
+                self._begin()
+            except BaseException:  # a full disk, for one: what is committed by then is folded in sealed, or not at all
+                self.close()
+                raise
+
+    def _begin(self) -> None:
+        """Bring the file up to this version, and meet the journal."""
+        self.journal = JournalLog(self.path.with_name(journal_log.NAME))
+        with self.seal.writing():
+            migrate(self._db)
+            self._secret()
+            self.standing = self.journal.meet(self._db)
+            if self.standing == "older":
+                sql = "INSERT OR IGNORE INTO meta VALUES ('older', ?)"
+                self._db.execute(sql, (f"seen {now()}",))
+        if self.scalar("SELECT 1 FROM outbox WHERE seq IS NULL LIMIT 1") is not None:
+            with self.tx():  # of a catalog that never had a journal
+                pass
 
     def close(self) -> None:
         """Close the file, after folding the write-ahead log in: SQLite would do it unsealed. May be done twice."""

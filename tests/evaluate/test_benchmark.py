@@ -14,9 +14,9 @@ import curate
 from curate.evaluate import benchmark
 from curate.project import Project
 from curate.screening.quarantine import quarantine
-from tests.release.test_hydrate import OURS, Web, project
+from tests.release.test_hydrate import OURS, project
 from tests.support.pictures import encode, texture
-from tests.support.web import Answer, serving
+from tests.support.web import Answer, Web, serving
 
 CHANNELS = Path(__file__).parents[1] / "support" / "onnx" / "channels.onnx"
 MODEL = f"""
@@ -140,14 +140,29 @@ def test_what_was_published_is_what_it_was_or_refused(ours: Ours, tmp_path: Path
     shutil.copytree(ours.folder, folder := tmp_path / "b")
     with pytest.raises(curate.UsageError, match="`curate hydrate` comes first"):
         partner.evaluate(ours.model, folder)
+    said = json.loads((folder / "benchmark.json").read_text())
     for name, text, says in (
         ("scores.csv", "sha256,not_safe\n", "not what was published"),
         ("benchmark.json", "[]", "no benchmark"),
-        ("benchmark.json", json.dumps({"schema": 9}), "newer curate"),
+        ("benchmark.json", json.dumps({**said, "schema": 9}), "newer curate"),
+        ("benchmark.json", json.dumps({**said, "seed": -1}), "no benchmark"),
+        ("benchmark.json", json.dumps({**said, "split": "all"}), "no benchmark"),
+        ("benchmark.json", "[" * 5000, "no benchmark"),
     ):
         (folder / name).write_text(text)
         with pytest.raises(curate.StoreError, match=says):
             partner.evaluate(ours.model, folder)
+
+
+def test_published_figures_may_be_anything(ours: Ours, tmp_path: Path) -> None:
+    """Nobody can check them but by the scores."""
+    partner = project(tmp_path / "partner", ours.site)
+    shutil.copytree(ours.folder, folder := tmp_path / "b")
+    partner.hydrate(ours.folder)
+    said = json.loads((folder / "benchmark.json").read_text())
+    (folder / "benchmark.json").write_text(json.dumps({**said, "figures": {"n": "many", "agreement": []}}))
+    found = partner.evaluate(ours.model, folder)
+    assert any("nan" in line for line in benchmark.lines(found))
 
 
 def test_a_folder_of_urls_has_no_published_figures(ours: Ours, tmp_path: Path) -> None:

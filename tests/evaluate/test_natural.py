@@ -1,11 +1,14 @@
 """At natural prevalence each judged item of test stands for its stratum's share."""
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from curate.config import Config, ExportConfig
 from curate.errors import UsageError
 from curate.evaluate import natural as module
 from curate.evaluate.contenders import Contender
@@ -15,6 +18,7 @@ from curate.label.estimate.draws import Drawn, Item
 from curate.records import Axis
 
 AXIS = Axis()
+STOCK: Any = SimpleNamespace(config=Config())
 IDS = [f"{n:02d}" for n in range(50)]
 
 
@@ -30,14 +34,16 @@ def drawn(judged: int) -> Drawn:
     return Drawn("audit", "audit", "", ["high", "low"], [100, 900], [*some[:judged], *others], {})
 
 
-def said(monkeypatch: pytest.MonkeyPatch, judged: int = 40, natural: bool = True) -> dict[str, Any]:
+def said(
+    monkeypatch: pytest.MonkeyPatch, judged: int = 40, natural: bool = True, found: Drawn | None = None
+) -> dict[str, Any]:
     monkeypatch.setattr(frame, "natural", lambda ws: natural)
-    monkeypatch.setattr(module, "drawn", lambda ws, axis, queue: drawn(judged))
+    monkeypatch.setattr(module, "drawn", lambda ws, axis, queue: found or drawn(judged))
     porn = np.array([0.9] * 20 + [0.95] + [0.1] * 29)  # one safe picture looks worse than all
     probabilities = np.zeros((50, 5))
     probabilities[:, AXIS.classes.index("porn")] = porn
     probabilities[:, AXIS.classes.index("neutral")] = 1 - porn
-    return module.natural(None, AXIS, rows(), Contender.of("m", AXIS, probabilities), 0)  # type: ignore[arg-type]
+    return module.natural(STOCK, AXIS, rows(), Contender.of("m", AXIS, probabilities), 0)
 
 
 def test_weights_are_those_of_the_strata(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,11 +68,25 @@ def test_where_it_cannot_be_told_it_says_why(
     assert why in said(monkeypatch, judged, natural)["why_not"]
 
 
+def test_a_stratum_of_a_few_costs_its_own_share_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One upload without a label is no reason to say nothing of nine hundred others."""
+    few = replace(drawn(40), strata=["high", "low", "unlabelled"], sizes=[100, 900, 1])
+    found = said(monkeypatch, found=few)
+    assert (found["n"], found["prevalence"], found["unseen"]) == (40, 0.1, 0.001)
+    many = replace(drawn(40), strata=["high", "low", "unlabelled"], sizes=[100, 900, 20])
+    assert "some of each stratum" in said(monkeypatch, found=many)["why_not"]
+
+
 def test_no_audit_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> Drawn:
         raise UsageError("nobody has judged an audit")
 
     monkeypatch.setattr(frame, "natural", lambda ws: True)
     monkeypatch.setattr(module, "drawn", none)
-    found = module.natural(None, AXIS, rows(), Contender("m", None, np.zeros(50)), 0)  # type: ignore[arg-type]
+    found = module.natural(STOCK, AXIS, rows(), Contender("m", None, np.zeros(50)), 0)
     assert found == {"why_not": "nobody has judged an audit"}
+
+
+def test_a_test_split_that_was_given_is_no_random_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(STOCK, "config", replace(Config(), export=ExportConfig(test_sources=("commons",))))
+    assert "test was given, not drawn" in said(monkeypatch)["why_not"]

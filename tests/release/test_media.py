@@ -227,6 +227,23 @@ def test_a_strangers_folder_cannot_lead_out_of_itself(out: Path, tmp_path: Path)
         (folder / file).write_text(before)
 
 
+@pytest.mark.parametrize("name", MEDIA)
+def test_a_picture_of_a_folder_is_what_was_exported_or_an_error(out: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(out / name, folder := tmp_path / name)
+    first = load_release(folder).frame("train").iloc[0]
+    path = next(iter(folder.glob("train-*.tar")), None) or next(folder.glob(f"train/*/{first['id']}.*"))
+    data = path.read_bytes()
+    at = data.index(load_release(folder).open(first["id"]).read()[:64]) + 60
+    path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    with pytest.raises(StoreError, match="not what was exported"):
+        load_release(folder).torch("train")[0]
+    if name == "imagefolder":
+        table = folder / "train" / "metadata.csv"
+        table.write_text(table.read_text().replace(f",{first['label']},", ",,"))
+        with pytest.raises(StoreError, match="a row without label"):
+            load_release(folder)
+
+
 def test_torchvision_reads_it(out: Path) -> None:
     datasets = pytest.importorskip("torchvision.datasets")
     for split in SPLITS:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from curate.admin.forget import forget
 from curate.admin.verify import verify
 from curate.config import Config
 from curate.dedupe.run import dedupe
@@ -227,6 +228,16 @@ def test_killed_or_on_a_full_disk_a_format_is_not_there_and_then_the_same(
         export_also(ws, "1.0.0", one, QUIET, SCREENED, Serial())
     assert contents(out) == before
     assert not list((ws.work / "exports" / "1.0.0").glob(".*"))
+
+
+def test_exports_of_a_release_that_was_deleted_keep_nothing(ws: Workspace) -> None:
+    sample = named(ws)
+    gone = words(ws, sample)
+    shutil.rmtree(ws.work / "releases" / "1.0.0")
+    forget(ws, "releases/1.0.0", "me")
+    takedown(ws, sample, "asked")
+    assert traces(ws.work, gone) == {"exports/removals.jsonl", "releases/1.0.1/removed.csv"}
+    assert list(file_digests.problems(ws)) == []
 
 
 def test_verify_names_links_that_nobody_made(ws: Workspace) -> None:

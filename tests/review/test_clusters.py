@@ -156,12 +156,13 @@ def test_an_item_goes_with_what_is_shown_beside_it(ws: Workspace) -> None:
 def test_a_sheet_has_its_members_in_rows(tmp_path: Path) -> None:
     look = ThumbnailStyle()
     for n in range(6):
-        picture = Image.new("L", (256, 192), 20 * n)
+        picture = Image.new("L", (256, 192) if n != 3 else (32, 32), 20 * n)  # a small one is as large as the others
         (tmp_path / name_of(IDS[n], look)).write_bytes(encoded(picture))
     sheet(tmp_path, tmp_path, IDS[:7], look)
     with Image.open(tmp_path / name_of(IDS[0], look)) as made:
-        assert (made.mode, made.size) == ("L", (4 * 192 + 12, 2 * 144 + 4))
-        assert abs(made.getpixel((600, 70)) - 60) < 4  # type: ignore[operator]
+        assert (made.mode, made.size) == ("L", (4 * 192 + 12, 2 * 192 + 4))
+        assert abs(made.getpixel((600, 96)) - 60) < 4  # type: ignore[operator]
+        assert abs(made.getpixel((4, 4)) - 128) < 4  # type: ignore[operator]
 
 
 def test_the_last_draw_counts() -> None:

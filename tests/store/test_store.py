@@ -244,3 +244,27 @@ def test_a_folder_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     gone.rmdir()
     with pytest.raises(UsageError, match="the folder that this runs in is gone"):
         here()
+
+
+@pytest.mark.parametrize("room", [1_000, 150_000, 200_000, 260_000])
+def test_a_disk_that_fills_while_a_workspace_is_made_leaves_one_that_opens(tmp_path: Path, room: int) -> None:
+    """What of the catalog is there by then is sealed: else every verb would refuse it."""
+    code = """
+import resource, signal, sys
+from pathlib import Path
+from curate.config import Config
+from curate.errors import DiskFullError
+from curate.store.workspace import Workspace
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+try:
+    Workspace(Path(sys.argv[1]), Config())
+except DiskFullError:
+    sys.exit(7)
+"""
+    run = subprocess.run([sys.executable, "-c", code, str(tmp_path / "w"), str(room)], check=False)
+    assert run.returncode == 7
+    ws = Workspace(tmp_path / "w", Config())
+    assert ws.doubts() == []
+    assert ws.catalog.broken_pages() == []
+    ws.close()

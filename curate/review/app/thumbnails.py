@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from curate.engine import alone, each, engine_of, slices
 from curate.errors import ItemError, StoreError
@@ -25,7 +25,7 @@ SIDE = 256  # px, longer side of an obscured picture
 CLEAR = 1024  # px, longer side of one that is not
 FRAMES = 5  # of an animation, in one strip
 ITEM = 8  # pictures that a worker makes at a time
-SHEET, COLUMNS = 192, 4  # px, longer side of each member on a sheet; members in a row of it
+SHEET, COLUMNS = 192, 4  # px, side of each member's square on a sheet; squares in a row of it
 _GAP, _GREY = 4, 128  # px between two frames of a strip, and what shows there
 _QUALITY, _FINE = 75, 92
 _FASTEST = 20  # ms of a frame; browsers slow down what says less
@@ -218,15 +218,16 @@ def make(ws: Workspace, samples: list[str], folder: Path, look: ThumbnailStyle) 
 
 def sheet(folder: Path, members: Path, shown: Sequence[str], look: ThumbnailStyle) -> None:
     """Write the picture of an item that stands for others: the thumbnails of those that are shown with it, itself the
-    first, in rows of COLUMNS; `members` is where these are. One that is not there is left out."""
+    first, in rows of COLUMNS, each in a square of its own, however small; `members` is where these are. One that is not
+    there is left out."""
     paths = [path for sample in shown if (path := members / name_of(sample, look)).exists()]
-    pictures = [Image.open(path).convert("L" if look.greyscale else "RGB") for path in paths]
-    for picture in pictures:
-        picture.thumbnail((SHEET, SHEET))
+    mode = "L" if look.greyscale else "RGB"
+    grey = (_GREY,) * len(mode)
+    pictures = [ImageOps.pad(Image.open(path).convert(mode), (SHEET, SHEET), color=grey) for path in paths]
     rows = [_strip(pictures[start : start + COLUMNS]) for start in range(0, len(pictures), COLUMNS)]
     if rows:
         size = (max(one.width for one in rows), sum(one.height + _GAP for one in rows) - _GAP)
-        made, at = Image.new(rows[0].mode, size, (_GREY,) * len(rows[0].getbands())), 0
+        made, at = Image.new(mode, size, grey), 0
         for row in rows:
             made.paste(row, (0, at))
             at += row.height + _GAP

@@ -218,7 +218,7 @@
     [hidden] { display: none !important; }
     .panel { position: fixed; left: 48px; bottom: 48px; z-index: 100000; width: 300px; max-height: 80vh; overflow: auto;
       background: #16191dee; color: #e8eaed; border: 1px solid #3c4148; border-radius: 8px; padding: 10px 12px; }
-    .panel.grid { left: auto; right: 28px; }
+    .panel.aside { left: auto; right: 28px; }
     .top { display: flex; justify-content: space-between; gap: 8px; }
     .top b { font-weight: 600; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
     .bar { height: 4px; background: #3c4148; border-radius: 2px; margin: 8px 0; }
@@ -290,14 +290,14 @@
   function draw() {
     if (!about || !state) return;
     const all = state.left + state.done;
-    panel.box.classList.toggle("grid", !current()); // beside the sidebar's filters, not over them
+    panel.box.classList.toggle("aside", !current() || Boolean(state.item && state.item.sheet)); // over neither the grid's filters nor a sheet's members
     panel.queue.textContent = about.queue + " · " + about.reviewer;
     panel.left.textContent = state.done + " of " + all;
     panel.fill.style.width = (all ? (100 * state.done) / all : 100) + "%";
     const pace = state.pace === null ? "" : state.pace.toFixed(1) + " s each · about " + Math.ceil((state.pace * state.left) / 60) + " min left · ";
     panel.facts.textContent = pace + Math.round(state.minutes) + " min at it · " + state.reveals + " revealed" + (state.gone ? " · " + state.gone + " gone" : "") + (about.unobscured ? " · unobscured" : "") +
       (state.recent ? " · the last " + state.recent.n + " decisions changed " + state.recent.changed + (state.recent.changed === 1 ? " label" : " labels") : "");
-    panel.item.textContent = !state.item ? (current() ? "" : "Open a picture to judge it by key; tag pictures to judge several.") : state.item.label ? "Decided: " + state.item.label : !state.item.pending ? "Not asked of you" : state.item.sheet ? "A sheet of a cluster: one class for all of it; u where they are not one thing." : "";
+    panel.item.textContent = !state.item ? (current() ? "" : "Open a picture to judge it by key; tag pictures to judge several.") : state.item.label ? "Decided: " + state.item.label : !state.item.pending ? "Not asked of you" : state.item.sheet ? "A sheet of " + state.item.sheet + " alike: one class for all of them; u where they are not one thing." : "";
     panel.rest.hidden = !paused();
     if (paused()) {
       obscure();
