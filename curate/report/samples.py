@@ -175,7 +175,7 @@ def _members(
     sql |= {"collapse": OTHER_SET} if labelled else {}
     if not (sql or asked):
         return {}
-    where = asked
+    where: tuple[tuple[str, Sequence[str]], ...] = asked
     if own and len(ids) <= FEW:
         where = (*asked, ("sample IN (SELECT value FROM json_each(?))", (json.dumps(ids.to_pylist()),)))
     return align(read_columns(db, Scan({"sample": "sample", **sql}, "members", "sample", where=where)), "sample", ids)
