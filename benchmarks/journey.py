@@ -232,9 +232,9 @@ def _walked(project: Project, labels: list[str], decisions: int) -> Iterator[str
     )
     yield ""
     yield (
-        f"Recall and false alarms: at 0.5, on {natural['n']} decisions of the audit that are of test, reweighted to the"
-        f" window, of which {natural['prevalence']:.1%} are photographs ({natural['unseen']:.2%} of it is in strata of"
-        " which test has no judged upload)."
+        f"Recall and false alarms: at 0.5, on {natural['n']} decisions of the audit that are of test"
+        f" ({natural['not_safe_n']} photographs), reweighted to the window, of which {natural['prevalence']:.1%} are"
+        f" photographs ({natural['unseen']:.2%} of it is in strata of which test has no judged upload)."
     )
     yield from _all_of_test(project, truth)
     found = ", ".join(f"{one['cue']} (AUC {one['auc']})" for one in trained["shortcuts"] if one["found"])

@@ -125,7 +125,7 @@ class Inspect:
         try:
             sample, row, parts = self._taken(data, known)
             told = self.leaves and sample.frames == 1
-            leaves = of_decoded(data, replace(self.bounds, min_side=1), self.max_side) if told else None
+            leaves = of_decoded(data, replace(self.bounds, min_side=1), self.max_side, known[0]) if told else None
             return Inspection(*known, sample, row, pdq=parts, leaves=leaves)
         except ItemError as failure:
             return Inspection(*known, failure=failure)

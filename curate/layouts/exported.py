@@ -75,7 +75,7 @@ def sums_text(digests: Mapping[str, str]) -> str:
 
 
 def _line(name: str, digest: str) -> str:
-    said = "".join(_ESCAPED.get(c, c) for c in name)
+    said = "".join(_ESCAPED.get(c, c) for c in name) if _ESCAPED.keys() & {*name} else name
     return f"{'' if said == name else chr(92)}{digest}  {said}\n"
 
 

@@ -62,9 +62,10 @@ class Treated:
     cut: Cut | None
 
 
-def treated(data: bytes, left: bytes, media_type: str) -> Treated:
-    """That these bytes leave of a picture."""
-    return Treated(hashlib.sha256(left).hexdigest(), media_type, cut(data, left))
+def treated(data: bytes, left: bytes, media_type: str, known: str | None = None) -> Treated:
+    """That these bytes leave of a picture; `known`: the sha256 of those that are stored, which spares one."""
+    sha256 = known if known is not None and left == data else hashlib.sha256(left).hexdigest()
+    return Treated(sha256, media_type, cut(data, left))
 
 
 def is_treated(one: Treated) -> bool:
@@ -74,10 +75,10 @@ def is_treated(one: Treated) -> bool:
     return fits and one.media_type in MEDIA_TYPES and _SHA256.fullmatch(one.sha256) is not None
 
 
-def of_decoded(data: bytes, bounds: Bounds, side: int | None = None) -> Treated | None:
+def of_decoded(data: bytes, bounds: Bounds, side: int | None = None, known: str | None = None) -> Treated | None:
     """What leaves of a still picture that was decoded whole just now, without decoding it again: the coded pixels are
     the same bytes. None where only a decode tells: other formats, deep samples, what is larger than `side`, or has
-    little in common with what leaves."""
+    little in common with what leaves. `known`: the sha256 of `data`."""
     try:
         image = open_image(data, bounds)
         kind = image.format or ""
@@ -89,7 +90,7 @@ def of_decoded(data: bytes, bounds: Bounds, side: int | None = None) -> Treated 
             same &= found.format != "JPEG" or left.endswith(_END)  # a decoder waits for more behind what has no end
     except ItemError:
         return None
-    told = treated(data, left, REWRITTEN[kind]) if same else None
+    told = treated(data, left, REWRITTEN[kind], known) if same else None
     return None if told is None or told.cut is None else told
 
 

@@ -48,9 +48,9 @@ def fates(
     that was fetched anew)."""
     stored = {row[0] for row in ws.catalog.iterate_tuples("SELECT id FROM samples")}
     known: dict[str, tuple[Any, ...]] = {}
-    for ref, *fate in ws.catalog.iterate_tuples(_FATES, (source, source)):
-        if ref not in known or fate[0] == STORED:
-            known[ref] = tuple(fate)
+    for ref, *came in ws.catalog.iterate_tuples(_FATES, (source, source)):
+        if ref not in known or came[0] == STORED:
+            known[ref] = tuple(came)
     blocked = Blocked(ws.catalog)
     for row in rows:
         if row["id"] in stored:

@@ -35,7 +35,8 @@ def follow(ws: "Workspace", feed: Feed, version: str) -> dict[str, Any]:
         for sample in sorted(yours[one]):
             quarantine(ws.catalog, sample, reason, actor=user())
     new = sorted(here.keys() - yours.keys())
-    ids, bare = (sorted(set[Any]().union(*(here[one][place] for one in new))) for place in (0, 1))
+    ids = sorted({sample for one in new for sample in here[one][0]})
+    bare = sorted({candidate for one in new for candidate in here[one][1]})
     receipt = remove(ws, ids, reason, bare, away=sorted({*new} - {*ids})) if new else None
     ws.catalog.set(READ + feed.feed, feed.last)
     others = sum(version not in one["versions"] for one in feed.items)

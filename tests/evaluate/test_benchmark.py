@@ -14,9 +14,9 @@ import curate
 from curate.evaluate import benchmark
 from curate.project import Project
 from curate.screening.quarantine import quarantine
-from tests.release.test_hydrate import OURS, Web, project
+from tests.release.test_hydrate import OURS, project
 from tests.support.pictures import encode, texture
-from tests.support.web import Answer, serving
+from tests.support.web import Answer, Web, serving
 
 CHANNELS = Path(__file__).parents[1] / "support" / "onnx" / "channels.onnx"
 MODEL = f"""

@@ -24,6 +24,8 @@ import curate
 from curate.admin import configured
 from curate.project import Project
 from curate.records import SPLITS, Change
+from curate.release import recovery
+from curate.release.hydrate import opened
 from curate.store import chain, holds
 from tests.support.calling_here import command
 from tests.support.pictures import encode, texture
@@ -369,6 +371,10 @@ def test_another_rendition_of_the_same_original_is_taken_and_marked(
     monkeypatch.setattr(configured, "systems", lambda *_: {"a.wiki": Wiki(("1",))})
     found = partner.hydrate(urls)
     assert (found["renditions"], found["missing"], found["recovered"]) == (1, {"hash_mismatch": 2}, N - 2)
+    with partner.session.drive("fates") as ws:
+        known = recovery.fates(ws, opened(urls).rows)
+        here = {row["id"]: name for row, fate, name in known if fate == "rendition"}
+    assert here == {rows[0]["sha256"]: hashlib.sha256(picture(90)[2]).hexdigest()}, "`eval` asks it in the item's place"
     ours.project.takedown(rows[0]["sha256"], "asked for")
     assert partner.hydrate(urls, removals=ours.exports / "removals.jsonl")["removed"] == 1, "the rendition goes, too"
 
