@@ -70,9 +70,11 @@ class Pilot:
         found: Floats = (self.positive + LEANING * whole[:, None]) / (self.judged + LEANING)
         return found
 
-    def cells(self) -> Floats:
-        """float64[4, h], the shares that are called rightly, called wrongly, missed, and rightly not called."""
-        (right, missed), called = self.rates(), self.called
+    def cells(self, least: float = 0.0) -> Floats:
+        """float64[4, h], the shares that are called rightly, called wrongly, missed, and rightly not called. `least`:
+        of what a stratum's judged items are, none is taken to be rarer than so many of them and one more."""
+        edge = np.where(self.judged > 0, least / (self.judged + 1), 0.0)
+        (right, missed), called = np.clip(self.rates(), edge, 1 - edge), self.called
         return np.array([called * right, called * (1 - right), (1 - called) * missed, (1 - called) * (1 - missed)])
 
 
