@@ -149,8 +149,8 @@ def ablation(options: argparse.Namespace) -> Iterator[str]:
     yield ""
     yield f"| learnt from, or with | accuracy on {HELD_OUT} | macro | log-loss | accuracy on the same packages (val) |"
     yield "|---|---|---|---|---|"
-    for name, rows in found.items():
-        each = np.array(rows)
+    for name, seeds in found.items():
+        each = np.array(seeds)
         cells = [_apart(each[:, at], base[:, at], name == BASE) for at in (0, 1, 2, 3)]
         yield f"| {name} | {' | '.join(cells)} |"
 

@@ -69,9 +69,10 @@ def corpus(every: int = 1) -> Benign:
         np.savez_compressed(kept, **_made(every))  # type: ignore[arg-type]
     with np.load(kept, allow_pickle=False) as read:
         columns = {name.removeprefix("x_"): read[name][::step] for name in read.files if name.startswith("x_")}
-        return Benign(
-            *(read[name][::step] for name in ("truth", "packages", "groups")), columns, read["embeddings"][::step]
+        truth, packages, groups, embeddings = (
+            read[name][::step] for name in ("truth", "packages", "groups", "embeddings")
         )
+        return Benign(truth, packages, groups, columns, embeddings)
 
 
 # -- pictures --------------------------------------------------------------------------------------------------------

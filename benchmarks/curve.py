@@ -133,7 +133,7 @@ def stops(rate: npt.NDArray[np.float64], every: int, runs: int = 10_000) -> tupl
     change, and how many changes they leave behind in the mean."""
     changed = np.random.default_rng(0).random((runs, len(rate))) < rate
     before = np.pad(np.cumsum(changed, axis=1), ((0, 0), (1, 0)))
-    quiet = (before[:, BATCH:] - before[:, :-BATCH])[:, ::every] <= 1
+    quiet = np.less_equal((before[:, BATCH:] - before[:, :-BATCH])[:, ::every], 1)
     quiet &= BATCH + every * np.arange(quiet.shape[1]) <= len(rate) - BATCH  # where there is something left to say
     at = BATCH + every * quiet.argmax(axis=1)[quiet.any(axis=1)]
     after = np.array([rate[one : one + BATCH].mean() for one in at])

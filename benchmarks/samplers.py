@@ -87,6 +87,9 @@ def active(some: Items, n: int, repeats: int) -> Found | None:
             chances, chosen = ActiveSampler().sample(doubt, n, seed)
             truth = np.where(chosen == 1, some.unsafe, np.nan)
             # What the cut-off leaves out is in neither: the estimator takes its chance of 0 as that.
+            if not some.unsafe[chosen == 1].any():  # GLIDE ends with a ValueError where no variance is left
+                rows.append((0.0, 0.0, 0.0))
+                continue
             end = ASIMeanEstimator().estimate(truth, some.p, chances).confidence_interval
             rows.append((end.mean, end.lower_bound, end.upper_bound))
     value, low, high = np.array(rows).T

@@ -58,9 +58,9 @@ def main() -> None:
             slow = " (too slow)" if options.pictures and wall > LIMIT else ""
             print(f"  takedown of one: {wall:6.2f} s, of which CPU {cpu:5.2f} s{slow}", flush=True)
         if options.pictures:
-            name = ("takedown", url(1), "--reason", "benchmark", "-w", str(root))
-            print(f"  killed half-way: {killed(wall / 2, *name)}, then", end=" ")
-            print("{:.2f} s, of which CPU {:.2f} s".format(*timed(*name)), flush=True)
+            again = ("takedown", url(1), "--reason", "benchmark", "-w", str(root))
+            print(f"  killed half-way: {killed(wall / 2, *again)}, then", end=" ")
+            print("{:.2f} s, of which CPU {:.2f} s".format(*timed(*again)), flush=True)
         wall, cpu = timed("verify", "-w", str(root))
         print(f"  verify:          {wall:6.2f} s, of which CPU {cpu:5.2f} s", flush=True)
 

@@ -1,11 +1,11 @@
 """Which verb comes next, by what a workspace lacks."""
 
 from curate.features import hashes
-from curate.label import table
-from curate.label.final import labels
+from curate.label import final, table
 from curate.label.functions import mend
 from curate.stats.coverage import FEW
 from curate.store import eligibility, holds
+from curate.store.columns import among
 from curate.store.workspace import Workspace
 
 
@@ -34,12 +34,12 @@ def _command(ws: Workspace) -> str | None:
     grouped = [row[0] for row in catalog.iterate_tuples(_GROUPED) if row[0] not in held]
     if any(row[0] not in held for row in catalog.all(_UNGROUPED)) or hashes.outdated(ws, grouped):
         return "dedupe"
-    survivors = {*eligibility.survivors(catalog)}
-    if not survivors:
+    ids, survive = eligibility.active(catalog)
+    if not survive.any():
         out = eligibility.inactive(catalog)
         return eligibility.remedy({*out.values()} if len(out) == samples else {eligibility.DUPLICATE})
-    known = labels(ws, ws.config.taxonomy.first)
-    if not known.by_sample.keys() & survivors:
+    known = final.columns(ws, ws.config.taxonomy.first)
+    if not among(known.ids.filter(known.place >= 0), ids.filter(survive)).any():
         return "label"
     return None if catalog.scalar("SELECT count(*) FROM releases") else "export 1.0.0"
 

@@ -1,7 +1,7 @@
 """The label that a sample has in the end, and why it may have none: people's decisions before weak labels."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -101,17 +101,20 @@ def labels(ws: "Workspace", axis: Axis) -> Labels:
     return Labels(by_sample, withheld)
 
 
-def columns(ws: "Workspace", axis: Axis, sets: samples.Sets | None = None, without: str | None = None) -> Columns:
-    """The same as columns: Python looks only at samples that people judged. `sets`: where they are known already.
+def columns(
+    ws: "Workspace", axis: Axis, known: Callable[[], samples.Sets] | None = None, without: str | None = None
+) -> Columns:
+    """The same as columns: Python looks only at samples that people judged. `known` gives the catalog's collapse sets,
+    where somebody else reads them.
 
     `without`: a queue whose decisions are left out, since labels that they mended cannot be measured by them.
     """
     import numpy as np
 
-    sets, more = sets or samples.collapse_sets(ws.catalog), list[str]()
-    weak = weak_table.columns(ws, axis)
+    weak, more = weak_table.columns(ws, axis), list[str]()
     given = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version, without)
     humans = views.humans(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes, given)
+    sets = known() if known is not None else samples.collapse_sets(ws.catalog)
     asked = _rows(sets, weak.ids, more) if weak is not None else np.empty(0, dtype=np.int64)
     human = dict(zip(_rows(sets, list(humans), more).tolist(), humans.values(), strict=True))
     n, judged = len(sets.ids), np.fromiter(human, dtype=np.int64)

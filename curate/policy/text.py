@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import lru_cache, partial
 from urllib.parse import unquote
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -43,7 +44,7 @@ def readings(text: str) -> str:
             break
         text = unquote(text)
     if not text.isascii() and _MIXED.search(text):
-        each = (_MIXED.sub(lambda word, to=to: word[0].translate(to), text) for to in (_TO_LATIN, _TO_CYRILLIC))
+        each = (_MIXED.sub(partial(_respelt, to), text) for to in (_TO_LATIN, _TO_CYRILLIC))
         text = " | ".join(dict.fromkeys((*each, text)))
     split = _CAMEL.sub(" ", text)
     return text if split == text else f"{split} | {text}"
@@ -72,6 +73,10 @@ def _heard(piece: str) -> str:
 @lru_cache(maxsize=1 << 16)
 def _bare(piece: str) -> str:
     return plain(readings(piece)).strip()
+
+
+def _respelt(alphabet: Mapping[int, str], word: re.Match[str]) -> str:
+    return word[0].translate(alphabet)
 
 
 def _folded(text: str) -> str:

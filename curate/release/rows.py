@@ -141,7 +141,7 @@ def reasons(ws: "Workspace", ids: Collection[str]) -> dict[str, str | None]:
 
 def _judged(ws: "Workspace", stored: "dict[str, pa.Array]", sets: samples.Sets) -> tuple[list[Columns], dict[int, str]]:
     """The labels of stored samples on each axis, and why some of them are not released."""
-    known = [final.columns(ws, axis, sets) for axis in ws.config.taxonomy.axes]
+    known = [final.columns(ws, axis, lambda: sets) for axis in ws.config.taxonomy.axes]
     return known, _reasons(ws, stored, known)
 
 

@@ -1,7 +1,8 @@
 """Samples as a pandas DataFrame, a row each: a million in a few seconds.
 
 Each table of the catalog is read once, in its own order, as Arrow columns, which are then laid side by side: a join in
-SQL looks every row up. Where samples were found is read in a thread of its own: SQLite lets go of the interpreter.
+SQL looks every row up. Where samples were found, and their labels, are read in threads of their own: SQLite and Arrow
+let go of the interpreter.
 """
 
 import ast
@@ -88,10 +89,10 @@ def _found(ws: Workspace, asked: _Question) -> Columns:
     """The columns that are needed, of the samples that are asked for, and their ids."""
     import pyarrow.compute as pc
 
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
         everywhere = (asked.origins or asked.origin) and not asked.own
         beside = pool.submit(origins.read, ws.catalog, asked.origins, asked.origin) if everywhere else None
-        found = _active(ws, asked)
+        found = _active(ws, asked, pool)
         if early := asked.judged(found):
             found = _kept(found, asked.rest)
         if asked.origins or asked.origin:
@@ -102,13 +103,28 @@ def _found(ws: Workspace, asked: _Question) -> Columns:
     return found if early else _kept(found, asked.rest)
 
 
-def _active(ws: Workspace, asked: _Question) -> Columns:
+def _active(ws: Workspace, asked: _Question, pool: ThreadPoolExecutor) -> Columns:
     """What is known of samples but for their origins, without those that are held back."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    found, sets = _stored(ws, asked.needed, asked.own, asked.labelled)
-    if asked.labelled:  # of all of them: what is held back speaks for what it collapses with
-        found |= _labelled(ws, found["id"], sets)
+    every: Future[Sets] = Future()
+    labels = None
+    if asked.labelled and not asked.own:  # of all of them: what is held back speaks for what it collapses with
+        labels = pool.submit(final.columns, ws, ws.config.taxonomy.first, every.result)
+    try:
+        found, sets = _stored(ws, asked.needed, asked.own, asked.labelled)
+        if sets is not None:
+            every.set_result(sets)
+    except BaseException as error:
+        every.set_exception(error)
+        raise
+    if labels is not None:  # the first of all that are labelled, and after them what is no more
+        found |= {name: column[: len(found["id"])] for name, column in _said(labels.result()).items()}
+    elif asked.labelled:
+        known = final.columns(ws, ws.config.taxonomy.first)
+        at = pa.array(rows_of(found["id"], known.ids))
+        found |= {name: column.take(at) for name, column in _said(known).items()}
     held = eligibility.inactive(ws.catalog)
     found = _take(found, pc.invert(pc.is_in(found["id"], value_set=_text(list(held)))))
     named = {name: found[name] for name in MEMBER if name in found}
@@ -159,32 +175,28 @@ def _members(
     sql |= {"collapse": OTHER_SET} if labelled else {}
     if not (sql or asked):
         return {}
-    few = (("sample IN (SELECT value FROM json_each(?))", (json.dumps(ids.to_pylist()),)),)
-    where = (*asked, *few) if own and len(ids) <= FEW else asked
+    where: tuple[tuple[str, Sequence[str]], ...] = asked
+    if own and len(ids) <= FEW:
+        where = (*asked, ("sample IN (SELECT value FROM json_each(?))", (json.dumps(ids.to_pylist()),)))
     return align(read_columns(db, Scan({"sample": "sample", **sql}, "members", "sample", where=where)), "sample", ids)
 
 
-def _labelled(ws: Workspace, ids: "pa.Array", sets: Sets | None) -> Columns:
-    """LABELLED of some samples."""
+def _said(known: final.Columns) -> Columns:
+    """LABELLED of all samples that are known."""
     import numpy as np
     import pyarrow as pa
 
-    known = final.columns(ws, ws.config.taxonomy.first, sets)
     judged, source = np.zeros(len(known.ids), dtype=np.int64), 2 * known.by_model.astype(np.int64)
     judged[list(known.human)] = [0 if one.carried else one.n for one in known.human.values()]
     source[list(known.human)] = 1
     judged[known.place < 0], source[known.place < 0] = 0, -1
-    each = {
+    return {
         "label": _words(known.place, known.classes),
         "probability": pa.array(known.probability),
         "label_source": _words(source, ("weak", "human", "model")),
         "human_n": pa.array(judged),
         "withheld": _words(known.withheld.astype(np.int64) - 1, final.WITHHELD[1:]),
     }
-    if sets is not None:  # all of them, and after them what is no more
-        return {name: column[: len(ids)] for name, column in each.items()}
-    at = pa.array(rows_of(ids, known.ids))
-    return {name: column.take(at) for name, column in each.items()}
 
 
 def _words(places: "np.ndarray", words: Sequence[str]) -> "pa.Array":
