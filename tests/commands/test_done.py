@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from curate.admin import stages
 from curate.stats.coverage import KEPT, unnamed
 from tests.support.calling import Command
 from tests.support.folders import config, put
@@ -27,6 +28,20 @@ def runs(curate: Command, verb: str) -> list[dict[str, Any]]:
 
 
 # -- how runs are recorded -------------------------------------------------------------------------------------------
+
+
+def test_run_passes_on_who_answers_for_pictures_that_leave(curate: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str | None] = []
+
+    def exported(*_: Any, acknowledged: str | None = None) -> dict[str, Any]:
+        said.append(acknowledged)
+        return {}
+
+    monkeypatch.setattr(stages, "exported", exported)
+    for verb in ("grouped", "labelled"):
+        monkeypatch.setattr(stages, verb, lambda *_: {})
+    curate("run", "1.0.0", "--acknowledge", "Ada: for a review")
+    assert said == ["Ada: for a review"]
 
 
 def test_a_run_that_was_incomplete_or_failed_is_recorded_as_that(curate: Command) -> None:
