@@ -1,5 +1,6 @@
 """A release without its pictures: where each one is, and how to tell that it is the one. For who fetches them anew."""
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from curate.records import SPLITS, Manifest
 from manifests._files import HEADER, column, document, parquet, upstream
 
+log = logging.getLogger(__name__)
 SAME = ("label", "label_source", "split", "group", "width", "height", "license", "license_url", "attribution",
         "page_url")  # fmt: skip
 UPSTREAM = {"upstream_system": "system", "upstream_id": "page_id", "upstream_revision": "timestamp",
@@ -33,6 +35,11 @@ class Urls:
             header["files"][f"{split}.parquet"] = parquet(table, out / f"{split}.parquet")
             header["columns"] = table.column_names
         document(header, out / HEADER)
+        if bare := sum(sum(one.values()) for one in header["without_url"].values()):
+            every = sum(release.rows[split].num_rows for split in SPLITS)
+            log.warning(
+                "urls: %d of %d rows have no URL (files of this machine): nobody can fetch these anew", bare, every
+            )
 
 
 def _without(table: Any) -> dict[str, int]:

@@ -53,7 +53,7 @@ def sources(config: "Config") -> list[Any]:
     from curate.plugins import make
 
     if not config.sources:
-        raise UsageError("curate.toml: no [[sources]]: name at least one (`curate sources --help`, docs/sources.md)")
+        raise UsageError("curate.toml: no [[sources]]: name at least one (docs/sources.md says which there are)")
     return [make("sources", table, "source") for table in config.sources]
 
 

@@ -241,9 +241,18 @@ def _files(ws: Workspace, found: Findings, repair: bool) -> None:
     """What the catalog keeps the digests of; releases' own files were looked at before."""
     seen, again = {item["id"] for item in found.items}, set[str]()
     for kind, path, problem in [*file_digests.problems(ws, seen), *_marks(ws)]:
-        found.add(kind, path, problem)
         if repair:
             _mend(ws, kind, path, again)
+        done = (
+            ("it was written anew" if repair else "`curate verify --repair` writes it anew") if _is_mended(path) else ""
+        )
+        found.add(kind, path, "; ".join(filter(None, (problem, done if kind != "orphans" else ""))))
+
+
+def _is_mended(path: str) -> bool:
+    """Whether a file like this one can be made of what else there is."""
+    top, _, rest = path.partition("/")
+    return path == removals.PLACE or not rest or (top == "exports" and rest.count("/") > 1)
 
 
 def _mend(ws: Workspace, kind: str, path: str, again: set[str]) -> None:

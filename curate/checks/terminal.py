@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 CLASSES = 8  # labels of a split that are named on its line
+EXAMPLES = 3  # pairs that are shown of each finding
 LABEL = 15  # columns of the left margin
 
 
@@ -81,12 +82,16 @@ def _leaks(facts: Mapping[str, Any]) -> Iterator[str]:
             f"{one['pictures']:,} of {one['of']:,} readable in {one['split']} ({one['pictures'] / one['of']:.1%}) have"
             f" a near-duplicate in {one['in']}, in {_n(one['groups'], 'group')}",
         )
-        yield from _pairs(one["examples"])
+        shown = one["examples"][:EXAMPLES]
+        for pair in shown:
+            yield _line("", f"{pair['b']}  ~  {pair['a']}  ({pair['how']})")
+        yield from _others(one["groups"] - len(shown))
 
 
-def _pairs(examples: list[dict[str, Any]]) -> Iterator[str]:
-    for one in examples[:3]:
-        yield _line("", f"{one['b']}  ~  {one['a']}  ({one['how']})")
+def _others(n: int) -> Iterator[str]:
+    """That there are more than are shown, and where."""
+    if n > 0:
+        yield _line("", f"and {_n(n, 'group')} more: --out DIR writes every pair")
 
 
 def _duplicates(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -113,9 +118,11 @@ def _conflicts(facts: Mapping[str, Any]) -> Iterator[str]:
         f"{_n(found['pictures'], 'picture')} in {_n(found['groups'], 'group')} look like one of another label; "
         f"{found['same_bytes']:,} of them are the same bytes under two labels",
     )
-    for one in found["examples"][:3]:
+    shown = found["examples"][:EXAMPLES]
+    for one in shown:
         a, b = one["labels"]
         yield _line("", f"{one['a']} [{a}]  ~  {one['b']} [{b}]  ({one['how']})")
+    yield from _others(found["groups"] - len(shown))
 
 
 def _placeholders(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -141,7 +141,9 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         for name, words, key in (("recall", "a recall of", "at_least"), ("false_alarms", "false alarms of", "at_most"))
         if name in promised
     )
-    if found["missing"]:
+    if not found["score"]["sum_of_probabilities"]:
+        yield "thresholds: none: every class here is safe, so there is nothing to hold back"
+    elif found["missing"]:
         yield f"thresholds: no promise of {said}: {found['missing']} human labels of val's groups lack"
     for name, one in found["test"].items():
         bands = found["bands"] if name == "guaranteed" else found["estimated"]["bands"]

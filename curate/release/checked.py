@@ -45,7 +45,7 @@ class Checked:
     @property
     def facts(self) -> dict[str, Any]:
         """The same in short, for the answer of the verb."""
-        short = {name: f"{one['verdict']} ({one['rows']} rows)" for name, one in self.gates.items()}
+        short = {name: content.short(one) for name, one in self.gates.items()}
         return {"gates": short, "test_labels": content.whose(self.gates["test_labels"])}
 
     def warnings(self) -> Iterator[str]:
@@ -56,12 +56,21 @@ class Checked:
 def check(ws: "Workspace", rows: Rows, gate: Gate) -> Checked:
     """Ask every gate of these rows; GateError where one refuses, UsageError where labels learnt from test."""
     gates.check_learnt(ws, rows)
-    asked = gates.check_screened(ws, gate, rows)
-    found = {"screened": looked(rows.count, "" if gate.required else "[screening] required = false")}
+    asked, found = gates.check_screened(ws, gate, rows), {"screened": screened(rows, gate)}
     rows, found["second_look"] = second_look(ws, rows)
     found |= {name: act() for name, act in content.asked(ws, rows).items()}
-    found["near"] = looked(rows.count, _alone(rows))
+    found["near"] = near(rows)
     return Checked(rows, asked, found, remarks.host(rows), remarks.nearest(ws, rows))
+
+
+def screened(rows: Rows, gate: Gate) -> dict[str, Any]:
+    """What the screening gate says of rows that it lets pass."""
+    return looked(rows.count, "" if gate.required else "[screening] required = false")
+
+
+def near(rows: Rows) -> dict[str, Any]:
+    """What the gate on copies across splits says of rows that it lets pass."""
+    return looked(rows.count, _alone(rows))
 
 
 def second_look(ws: "Workspace", rows: Rows) -> tuple[Rows, dict[str, Any]]:

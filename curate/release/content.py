@@ -23,6 +23,11 @@ def looked(rows: int, why: str = "", **more: Any) -> dict[str, Any]:
     return {"rows": rows, "verdict": f"none: {why or 'there are no rows'}" if why or not rows else "passed"} | more
 
 
+def short(said: Mapping[str, Any]) -> str:
+    """The verdict of a gate, and over how many rows it is one."""
+    return f"{said['verdict']} ({said['rows']} rows)"
+
+
 def asked(ws: "Workspace", rows: Rows) -> dict[str, Callable[[], dict[str, Any]]]:
     """The gates by name, to be asked of these rows."""
     return {

@@ -9,11 +9,12 @@ from curate.errors import GateError
 from curate.label.final import vanished
 from curate.records import Manifest
 from curate.release import content
-from curate.release.checked import second_look
+from curate.release.checked import near, screened, second_look
+from curate.release.content import looked
 from curate.release.formats import check_formats
 from curate.release.gates import check_leakage, check_learnt, check_rows, check_screened
 from curate.release.header import axes_of, coverage_of
-from curate.release.rows import Rows, collect
+from curate.release.rows import collect
 from curate.release.summary import thin
 from curate.release.versions import check_version, last, settle
 from curate.screening.gate import Gate
@@ -21,14 +22,13 @@ from curate.screening.gate import Gate
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
-PASSED = "passed"
-
 
 def preview(
     ws: "Workspace", version: str | None, gate: Gate, formats: Mapping[str, ReleaseFormat] | None = None,
     acknowledged: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """The version that `export` would take, its rows, what it leaves out, and what each gate says: PASSED, or why not.
+    """The version that `export` would take, its rows, what it leaves out, and what each gate says: its verdict as that
+    of `export`, or why it refuses.
 
     `formats` and `acknowledged` are those of `export`. `refused` are the gates that would end it with exit 4. Raises
     the UsageErrors that `export` raises.
@@ -37,16 +37,29 @@ def preview(
         check_version(ws, version)
     rows = collect(ws)
     check_rows(rows)
-    rows, second = _second_look(ws, rows)
+    gates, refused = dict[str, str](), list[str]()
+
+    def ask(name: str, act: Callable[[], Mapping[str, Any]]) -> None:
+        try:
+            gates[name] = content.short(act())
+        except GateError as error:
+            gates[name] = str(error)
+            refused.append(name)
+
+    def looked_again() -> Mapping[str, Any]:
+        nonlocal rows
+        rows, said = second_look(ws, rows)
+        return said
+
+    ask("second_look", looked_again)
     version, changes = settle(ws, version, rows)
     check_learnt(ws, rows)
     release = Manifest(version, ws.work, {"taxonomy": {"axes": axes_of(ws.config)}}, rows.tables)
-    gates = {name: _asked(act) for name, act in content.asked(ws, rows).items()} | {
-        "screening": _asked(lambda: check_screened(ws, gate, rows)),
-        "second_look": second,
-        "leakage": _asked(lambda: check_leakage(ws, release)),
-        "formats": _asked(lambda: check_formats(release, formats or {}, acknowledged)),
-    }
+    for name, act in content.asked(ws, rows).items():
+        ask(name, act)
+    ask("screened", lambda: (check_screened(ws, gate, rows), screened(rows, gate))[1])
+    ask("near", lambda: (check_leakage(ws, release), near(rows))[1])
+    ask("formats", lambda: (check_formats(release, formats or {}, acknowledged), looked(rows.count))[1])
     counts = {split: Counter(table.column("label").to_pylist()) for split, table in rows.tables.items()}
     before = last(ws)
     return {
@@ -61,21 +74,5 @@ def preview(
         "vanished": vanished(ws, ws.config.taxonomy.first, {name for one in counts.values() for name in one}),
         "thin_in_test": thin(rows.tables),
         "gates": gates,
-        "refused": [name for name, said in gates.items() if said != PASSED],
+        "refused": refused,
     }
-
-
-def _second_look(ws: "Workspace", rows: Rows) -> tuple[Rows, str]:
-    """The rows that it leaves, and what it says."""
-    try:
-        return second_look(ws, rows)[0], PASSED
-    except GateError as error:
-        return rows, str(error)
-
-
-def _asked(act: Callable[[], object]) -> str:
-    try:
-        act()
-    except GateError as error:
-        return str(error)
-    return PASSED

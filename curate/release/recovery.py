@@ -91,7 +91,7 @@ def shortfall(found: Mapping[str, Any], max_failures: int | None) -> str | None:
     """Why a release that was fetched anew is incomplete: nothing of it is here, or more failed than may."""
     kept = (NO_URL, TAKEN_DOWN, "pending", UNLISTED)
     failed = sum(n for reason, n in found["missing"].items() if reason not in kept)
-    if failed and not found["recovered"]:
+    if not found["recovered"] and (failed or NO_URL in found["missing"]):
         said = ", ".join(f"{n:,} {reason}" for reason, n in found["missing"].items())
         return f"nothing of release {found['release']} is here: {said}"
     if max_failures is not None and failed > max_failures:

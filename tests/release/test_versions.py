@@ -132,10 +132,11 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(tmp_path: Path) -> None
     assert said["rows"] == {"train": 2, "val": 0, "test": 1}
     assert said["counts"]["test"] == {"neutral": 1}
     assert said["excluded"] == {"unlabelled": 1}
-    assert said["gates"]["screening"] == "passed"
-    assert "look alike" in said["gates"]["leakage"]
+    assert said["gates"]["screened"] == "passed (3 rows)"
+    assert said["gates"]["classes"] == "none: no class has 30 groups (3 rows)"
+    assert "look alike" in said["gates"]["near"]
     assert "3 items have none" in said["gates"]["licence"]
-    assert said["refused"] == ["licence", "leakage"]
+    assert said["refused"] == ["licence", "near"]
     with pytest.raises(UsageError, match=r"MAJOR\.MINOR\.PATCH"):
         preview(ws, "1", SCREENED)
     assert (everything(tmp_path), ws.catalog.scalar("SELECT total_changes()")) == (before, changes)
