@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from curate.contracts import ReleaseFormat
@@ -57,9 +58,13 @@ def preview(
     release = Manifest(version, ws.work, {"taxonomy": {"axes": axes_of(ws.config)}}, rows.tables)
     for name, act in content.asked(ws, rows).items():
         ask(name, act)
-    ask("screened", lambda: (check_screened(ws, gate, rows), screened(rows, gate))[1])
-    ask("near", lambda: (check_leakage(ws, release), near(rows))[1])
-    ask("formats", lambda: (check_formats(release, formats or {}, acknowledged), looked(rows.count))[1])
+    others: dict[str, tuple[Callable[[], object], Mapping[str, Any]]] = {
+        "screened": (lambda: check_screened(ws, gate, rows), screened(rows, gate)),
+        "near": (lambda: check_leakage(ws, release), near(rows)),
+        "formats": (lambda: check_formats(release, formats or {}, acknowledged), looked(rows.count)),
+    }
+    for name, (refuse, passed) in others.items():
+        ask(name, partial(_passed, refuse, passed))
     counts = {split: Counter(table.column("label").to_pylist()) for split, table in rows.tables.items()}
     before = last(ws)
     return {
@@ -76,3 +81,9 @@ def preview(
         "gates": gates,
         "refused": refused,
     }
+
+
+def _passed(refuse: Callable[[], object], said: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a gate says that has no more to say than that it refuses nothing."""
+    refuse()
+    return said
