@@ -132,7 +132,8 @@ class Session:
             try:
                 yield
                 why = "; ".join(incomplete(ws.said))
-                status = "incomplete" if why else "done"
+                status = "failed" if ws.wrong else "incomplete" if why else "done"
+                why = ws.wrong or why
             except KeyboardInterrupt:
                 status = "interrupted"
                 if verb in FETCHING:

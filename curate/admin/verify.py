@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,12 @@ def verify(ws: Workspace, progress: Progress, repair: bool = False) -> dict[str,
         if sound:
             ws.catalog.log("repair", detail=dict(found.kinds))
     return _said(found, blobs, _redacted(ws)) | {"lost": len(lost.given_up(ws.catalog))}
+
+
+def wrong(said: Mapping[str, Any]) -> str:
+    """How much is not as it was put there; nothing where all is, or only nobody knows."""
+    n = len(said["items"]) - said["unread"]
+    return f"exit 1: {n} of what was looked at is not as it was put there" if n > 0 else ""
 
 
 @dataclass(frozen=True)

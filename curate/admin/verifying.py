@@ -32,25 +32,27 @@ def forgotten(session: Session, path: str) -> Mapping[str, Any]:
 
 
 def _repaired(session: Session) -> dict[str, Any]:
-    from curate.admin.verify import verify
+    from curate.admin.verify import verify, wrong
 
     with session.open("leave") as ws:
         if ws.catalog.broken_pages():
             return verify(ws, session.progress)
     with session.drive("verify", doubts="leave") as ws:  # the catalog is sound, and may be written
         ws.said = result = verify(ws, session.progress, repair=True)
+        ws.wrong = wrong(result)
     return result
 
 
 def _verified(session: Session, ws: Workspace) -> dict[str, Any]:
     """What is wrong; in a workspace that can be written it is a run, for which what was killed is finished first."""
-    from curate.admin.verify import verify
+    from curate.admin.verify import verify, wrong
 
     if ws.borrowed or ws.catalog.broken_pages():
         return verify(ws, session.progress)
     ws.close()
     with session.drive("verify", obeying=False, doubts="leave") as own:
         own.said = result = verify(own, session.progress)
+        own.wrong = wrong(result)
     return result
 
 

@@ -1,15 +1,12 @@
 """`curate verify`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from curate.commands.app import finish, verb
 from curate.commands.context import Context
 from curate.stats.coverage import incomplete
-
-if TYPE_CHECKING:
-    pass
 
 
 @verb
@@ -24,9 +21,10 @@ def verify(
     ] = None,
 ) -> None:
     """Re-hash every blob; check catalog, log, journal, tables, releases. Exit 1 when something is wrong."""
+    from curate.admin.verify import wrong
+
     result = ctx.project.verify(repair, rebuild, forget)
     if forget is not None:
         ctx.say(result)
         return
-    wrong = len(result["items"]) > result["unread"]
-    finish(ctx, result, code=1 if wrong or (result["unread"] and not incomplete(result)) else 0)
+    finish(ctx, result, code=1 if wrong(result) or (result["unread"] and not incomplete(result)) else 0)

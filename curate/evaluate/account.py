@@ -77,7 +77,7 @@ def _contenders(
         of_head(name, axis, head, test.features, test.rows.classes) for name, head in heads.items() if head is not None
     ]
     told = (of_labeler(ws, axis, one, test.rows) for one in labelers)
-    return [*found, *(one for one in told if one is not None), *of_votes(ws, axis, test.rows.ids)]
+    return [*found, *(one for one in told if one is not None), *of_votes(ws, axis, test.rows)]
 
 
 def _decided(

@@ -101,18 +101,20 @@ def _trained_on(labeler: "Labeler", rows: "Rows") -> str:
     return "; ".join(parts)
 
 
-def of_votes(ws: "Workspace", axis: Axis, ids: Sequence[str]) -> Iterator[Contender]:
+def of_votes(ws: "Workspace", axis: Axis, rows: "Rows") -> Iterator[Contender]:
     """The majority of the labelling functions' votes, and the labels in force that were made of them."""
     weak = weak_table.read(ws, axis)
     if weak is None or tuple(weak.classes) != tuple(axis.classes):
         return
     at = {one: n for n, one in enumerate(weak.ids)}
-    place = np.array([at.get(one, -1) for one in ids], dtype=np.int64)
+    place = np.array([at.get(one, -1) for one in rows.ids], dtype=np.int64)
     k = len(axis.classes)
     if len(weak.functions):
         said = model("majority", 0).predict(Evidence(weak.votes, weak.members(), np.full(k, 1 / k)))
         yield Contender.of("majority vote", axis, _at(said, place))
-    yield Contender.of("label model", axis, _at(weak.probabilities, place))
+    own = rows.column("label_source").count("weak")
+    foot = f"gave {own} of the {len(place)} labels itself: of these it is right whatever they show" if own else ""
+    yield Contender.of("label model", axis, _at(weak.probabilities, place), foot)
 
 
 def _at(values: Floats, place: np.ndarray) -> Floats:

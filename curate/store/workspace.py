@@ -59,6 +59,7 @@ class Workspace:
         self.tombstones = Tombstones(self.work / TOMBSTONES, self.catalog)
         self.tombstones.merge()
         self.said: Mapping[str, Any] = {}  # what the verb that drives it answers: its run is recorded as that ended
+        self.wrong = ""  # what it found that is not as it was put there: its run is recorded as failed
 
     def doubts(self) -> list[str]:
         """What says that something was lost, with the ways back: then nothing but `verify` may write here."""

@@ -62,6 +62,18 @@ def test_a_run_that_was_incomplete_or_failed_is_recorded_as_that(curate: Command
     assert "exit 2: nothing to release" in page
 
 
+def test_a_verify_that_finds_damage_is_recorded_as_failed(curate: Command) -> None:
+    curate("fetch")
+    curate("verify")
+    (blob,) = list((curate.root / "work" / "blobs").glob("*/*"))[:1]
+    blob.chmod(0o600)
+    blob.write_bytes(blob.read_bytes() + b"x")
+    curate("verify", code=1)
+    well, broken = runs(curate, "verify")
+    assert (well["ended"], broken["ended"]) == ("done", "failed")
+    assert broken["why"] == "exit 1: 1 of what was looked at is not as it was put there"
+
+
 def test_the_record_of_a_run_names_no_item() -> None:
     why = f"{'ab' * 32}: /home/a b/c.jpg, https://example.org/x?sig=1\n(deadbeef) of 3 samples; `curate fetch`"
     assert unnamed(why) == "... ... ... ... of 3 samples; `curate fetch`"

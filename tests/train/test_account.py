@@ -81,6 +81,8 @@ def test_without_labels_it_says_how_many_lack(tmp_path: Path) -> None:
     assert "label model" in names
     model = result["side_by_side"]["rows"][names.index("label model")]
     assert (model["right"], result["side_by_side"]["heading"]) == (1.0, "agreement with the label model")
+    (foot,) = (one for one in result["side_by_side"]["foot"] if one.startswith("label model"))
+    assert foot == "label model gave 12 of the 12 labels itself: of these it is right whatever they show"
     ws.close()
 
 
