@@ -17,7 +17,12 @@ WORST = {
     "kind": "size", "name": "small", "n": 20, "heading": "agreement with the label model", "right": 0.7,
     "right_interval": (0.5, 0.9),
 }  # fmt: skip
-THRESHOLDS = {"guarantee": {"recall": {"at_least": 0.95}, "confidence": 0.95}, "missing": 59, "test": {}}
+THRESHOLDS = {
+    "score": {"sum_of_probabilities": ["porn"]},
+    "guarantee": {"recall": {"at_least": 0.95}, "confidence": 0.95},
+    "missing": 59,
+    "test": {},
+}
 ROWS = [
     {"path": "a/b.png", "probabilities": {"drawings": 0.75, "neutral": 0.25}, "decision": "review"},
     {"path": "c.png", "reason": "truncated", "detail": ""},
