@@ -11,30 +11,13 @@ from curate.report import samples as reported
 from curate.store import columns
 from curate.store import samples as store_samples
 from tests.support.calling_here import command
-from tests.support.pictures import encode, texture
-
-CONFIG = """
-[screening]
-required = false
-[[sources]]
-use = "local"
-path = "images"
-label_from = "folder"
-[[labelers]]
-use = "declared"
-[[labelers]]
-use = "words"
-"""
+from tests.support.folders import config, fill
 
 
 def test_nothing_is_sorted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of many samples, as which a few are treated here."""
-    for label in ("neutral", "drawings"):
-        (tmp_path / "images" / label).mkdir(parents=True)
-        for n in range(4):
-            picture = encode(texture(n if label == "neutral" else n + 9), "PNG")
-            (tmp_path / "images" / label / f"{n}.png").write_bytes(picture)
-    (tmp_path / "curate.toml").write_text(CONFIG)
+    (tmp_path / "curate.toml").write_text(config("words"))
+    fill(tmp_path, ("neutral", "drawings"), 8)
     plans: dict[str, str] = {}
     read = columns._part
 
