@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, ClassVar
 
 from curate.records import SPLITS, Manifest
 
-PICTURE = "jpg"  # whatever it is: readers take one name for all (`datasets` refuses archives with several), and look inside
+PICTURE = "jpg"  # whatever it is: readers take one name for all (`datasets` refuses several), and look inside
 LABEL = "label.txt"  # no .cls: readers (WebDataset, Hugging Face `datasets`) take that for a number, or fail
 _BLOCK, _RECORD = 512, 10_240  # bytes; what a tar archive and what its end is a multiple of
 _KEY = 64  # digits of an id
