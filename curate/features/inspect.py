@@ -73,7 +73,7 @@ class Inspect:
         """Import and compile what the first item would otherwise wait for."""
         import numpy as np  # noqa: F401
 
-        if self.pdq:
+        if self.pdq or self.side == phash.FULL:
             pdq.load()
 
     def bring(self, item: FetchedBytes) -> FetchedBytes:
