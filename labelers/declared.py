@@ -35,11 +35,12 @@ class Declared:
         """The agreed classes of each sample."""
         import numpy as np
 
-        return {"labels": np.array([_agreed(one.declared) for one in batch], dtype=object)}
+        return {"labels": np.array([_agreed(*one.declared.items()) for one in batch], dtype=object)}
 
 
-def _agreed(declared: Mapping[str, tuple[str, ...]]) -> str | None:
-    agreed = {axis: classes[0] for axis, classes in declared.items() if len(classes) == 1}
+@lru_cache(maxsize=1024)
+def _agreed(*declared: tuple[str, tuple[str, ...]]) -> str | None:
+    agreed = {axis: classes[0] for axis, classes in declared if len(classes) == 1}
     return json.dumps(agreed, sort_keys=True, ensure_ascii=False) if agreed else None
 
 

@@ -12,7 +12,8 @@ from curate.admin.session import Session
 from curate.config import CONFIG_NAME, Config
 from curate.contracts import HASHING, Source
 from curate.errors import CurateError, UsageError
-from curate.options import plugin_name, suggest
+from curate.options import Plugin, plugin_name, suggest
+from curate.plugins import called
 from curate.store import lost
 from curate.store.taxonomies import renamed
 from curate.store.workspace import Workspace
@@ -226,7 +227,7 @@ def trained(
         use = plugin_name(backbone, "--backbone", session.root)
         config = replace(config, train=replace(config.train, backbone=use))
     parts = [axis] if axis not in (None, config.taxonomy.first.name) else []
-    parts += [Path(config.train.backbone).stem] if config.train.backbone != ws.config.train.backbone else []
+    parts += [called(Plugin(config.train.backbone))] if config.train.backbone != ws.config.train.backbone else []
     variant = re.sub(r"[^\w.-]", "_", "+".join(map(str, parts)).replace("+", "."))
     found = configured.backbone(config)
     labelers = configured.labelers(ws.config)

@@ -144,6 +144,13 @@ def assign(ids: Sequence[str], groups: Rows, memory: Memory, draw: Draw) -> Grou
     return Grouping(names, own, merged, np.flatnonzero(numbers != memory.names))
 
 
+def moved_names(memory: Memory, grouping: Grouping) -> dict[str, str]:
+    """What groups were called that have another name now, and that name: members that are not here go with them."""
+    spelled = memory.known.spelled()
+    moved = (row for row in grouping.renamed.tolist() if memory.names[row] >= 0)
+    return {spelled[memory.names[row]]: grouping.names[row] for row in moved}
+
+
 def hash_points(salt: str, names: Sequence[str]) -> npt.NDArray[np.float64]:
     """sha256 of salt and name as a point in [0, 1): float64[n]."""
     salted = hashlib.sha256(f"{salt}\0".encode())

@@ -1,10 +1,11 @@
 """Writes what dedupe found: one transaction, and only the rows that say something else than before."""
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from curate.dedupe.groups import Grouping, Memory
+from curate.dedupe.groups import Grouping, Memory, moved_names
 from curate.records import SPLITS
 from curate.store.catalog import Catalog
 
@@ -58,6 +59,7 @@ def write(catalog: Catalog, found: Members, memory: Memory, conflicts: Iterable[
             "INSERT OR REPLACE INTO group_names VALUES (?, ?)",
             ((found.ids[row], found.grouping.names[row]) for row in renamed),
         )
+        _follow(db, moved_names(memory, found.grouping))
         _floors(db, found, memory)
         _parts(db, found.parts)
         _conflicts(db, set(conflicts), catalog.run)
@@ -84,6 +86,15 @@ def _differences(catalog: Catalog, rows: Iterator[Row]) -> tuple[list[Row], list
     if known is not None:
         gone += [known[:1], *(row[:1] for row in old)]
     return changed, gone
+
+
+def _follow(db: sqlite3.Connection, moved: Mapping[str, str]) -> None:
+    """Members that are held back, and those that are yet to come from a release, bear their group's name of now."""
+    old = json.dumps([*moved])
+    for table, key in (("group_names", "sample"), ("given", "candidate")) if moved else ():
+        asked = f"SELECT DISTINCT {key}, grp FROM {table} WHERE grp IN (SELECT value FROM json_each(?))"  # noqa: S608 (constants)
+        rows = [(moved[name], one, name) for one, name in db.execute(asked, (old,)).fetchall()]
+        db.executemany(f"UPDATE {table} SET grp = ? WHERE {key} = ? AND grp = ?", rows)  # noqa: S608 (constants)
 
 
 def _floors(db: sqlite3.Connection, found: Members, memory: Memory) -> None:

@@ -1,10 +1,12 @@
 """`curate label`: scores -> votes -> a label model -> weak labels, with a report on each labelling function."""
 
 import dataclasses
+import gc
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -46,7 +48,19 @@ OF_AN_AXIS = (
     "model", "chosen", "bootstrap", "gold", "gold_contradicted", "gold_waiting", "functions", "pairs", "false_alarms",
 )  # fmt: skip
 ATTRIBUTES = ("id", "width", "height", "bytes", "media_type", "url")  # of each row, before the labelers' columns
+SELDOM = 500_000  # objects that may be cyclic garbage: what a user's function leaves must go, rows have no cycles
 log = logging.getLogger(__name__)
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Look for cyclic garbage once in SELDOM new objects: millions are made, and nearly none is garbage."""
+    before = gc.get_threshold()
+    gc.set_threshold(max(SELDOM, before[0]) if before[0] else 0, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,7 @@ class Asked:
         return self.ids.filter(self.survive)
 
 
+@_seldom_collected()
 def label(
     ws: Workspace, engine: Engine, labelers: Sequence[Labeler], functions: Functions, progress: Progress
 ) -> dict[str, object]:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from hashlib import blake2b
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from curate.policy.written import Written
 from curate.store.catalog import Catalog
 
 PART = 8192  # samples whose words are asked for at once, where all are asked about
+SLICE = 1024  # of which the catalog is asked in one statement
 LARGE, KEPT = 16, 64  # members of a set that is remembered while ids go by, and how many such sets are
 _NAMESPACE = re.compile(r"[^\W\d_]+:(?=\S)")  # File:A.jpg; "Venus: a study" has none
 _CATEGORIES, _ITEMS = re.compile(r"\s*[|;]\s*"), re.compile(r"[|;,\s]+")  # between those of one cell
@@ -51,14 +52,14 @@ class Mentions:
         return found
 
     def _found(self, ids: Sequence[str]) -> list[Written]:
-        collapse = dict(self._catalog.iterate_tuples(_COLLAPSE, (json.dumps(list(ids)),)))
+        collapse = dict(self._rows(_COLLAPSE, ids, _PAIRS))
         names = [collapse.get(one, one) for one in ids]
         found = {name: self._large[name] for name in names if name in self._large}
         sets: defaultdict[str, set[str]] = defaultdict(set)  # the members of each set that is not remembered
         for one, name in zip(ids, names, strict=True):
             if name not in found:
                 sets[name].add(one)
-        for one, name in self._catalog.iterate_tuples(_MEMBERS, (json.dumps(sorted(sets)),)):
+        for one, name in self._rows(_MEMBERS, sorted(sets), _PAIRS):
             sets[name].add(one)
         found |= self._read(sets)
         for name in [name for name, members in sets.items() if len(members) >= LARGE]:
@@ -70,17 +71,29 @@ class Mentions:
     def _read(self, sets: Mapping[str, Iterable[str]]) -> dict[str, Written]:
         of = {one: name for name, members in sets.items() for one in members}
         said: defaultdict[str, list[_Said]] = defaultdict(list)
-        for sample, *row in self._catalog.iterate_tuples(_MENTIONED, (json.dumps(list(of)),)):
+        for sample, *row in self._rows(_MENTIONED, list(of), _ROWS):
             said[of[sample]].append(_texts(*row))
         return {name: _written(said.get(name, ())) for name in sets}
 
+    def _rows(self, sql: str, ids: Sequence[str], decoder: Any) -> Iterator[Any]:
+        """What a query has of some ids. Its rows come as one text: who waits for that keeps no other thread waiting."""
+        for start in range(0, len(ids), SLICE):
+            yield from decoder.decode(self._catalog.scalar(sql, (json.dumps(ids[start : start + SLICE]),)))
 
-_COLLAPSE = "SELECT sample, collapse FROM members WHERE sample IN (SELECT value FROM json_each(?))"
-_MEMBERS = "SELECT sample, collapse FROM members WHERE collapse IN (SELECT value FROM json_each(?))"
+
+_COLLAPSE = """
+SELECT json_group_array(json_array(sample, collapse)) FROM members
+WHERE sample IN (SELECT value FROM json_each(?)) AND collapse <> sample
+"""
+_MEMBERS = """
+SELECT json_group_array(json_array(sample, collapse)) FROM members WHERE collapse IN (SELECT value FROM json_each(?))
+"""
 _MENTIONED = """
-SELECT c.sample, c.kind, c.locator, c.host, m.ref, m.license, m.upstream, m.facts
+SELECT json_group_array(json_array(c.sample, c.kind, c.locator, c.host, m.ref, m.license, m.upstream, m.facts))
 FROM candidates c LEFT JOIN mentions m USING (candidate) WHERE c.sample IN (SELECT value FROM json_each(?))
 """
+_PAIRS = msgspec.json.Decoder(list[tuple[str, str]])
+_ROWS = msgspec.json.Decoder(list[tuple[str, str, str, str | None, str | None, str | None, str | None, str | None]])
 
 
 class _Facts(msgspec.Struct):

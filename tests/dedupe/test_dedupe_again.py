@@ -294,3 +294,28 @@ def test_a_group_whose_bridge_is_held_back_stays_one(ws: Workspace) -> None:
         one: before[one] for one in (left, right)
     }
     assert len(set(before.values())) == 1
+
+
+def test_what_is_held_back_goes_with_its_group_when_that_gets_another_name(ws: Workspace) -> None:
+    """Ten bits a step, from `first` over `bridge` and `middle` to `last`; the bridge comes while the last is away."""
+    first, middle, last, bridge = ("a" * 64, "d" * 64, "e" * 64, "f" * 64)
+    bits = {first: 0, bridge: 10, middle: 20, last: 30}
+    looks = {one: (2**n - 1).to_bytes(8) for one, n in bits.items()}
+    add_hashed(ws, {one: looks[one] for one in (first, middle, last)}, "part")
+    run(ws)
+    assert members(ws)[first]["grp"] != members(ws)[last]["grp"] == members(ws)[middle]["grp"]
+    hold(ws, last)
+    add_hashed(ws, {bridge: looks[bridge]}, "another")
+    run(ws)
+    assert members(ws)[first]["grp"] == members(ws)[middle]["grp"]
+    with ws.catalog.tx() as db:
+        db.execute("DELETE FROM quarantine")
+    hold(ws, middle, bridge)
+    run(ws)
+    assert members(ws)[first]["grp"] == members(ws)[last]["grp"]
+    assert len({row["split"] for row in members(ws).values() if row["excluded"] is None}) == 1
+
+
+def hold(ws: Workspace, *ids: str) -> None:
+    with ws.catalog.tx() as db:
+        db.executemany("INSERT INTO quarantine VALUES ('sample', ?, NULL, 'looked wrong', '')", [(one,) for one in ids])

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curate.dedupe.groups import Memory, assign, merge_components, remembered_pairs
+from curate.dedupe.groups import Memory, assign, merge_components, moved_names, remembered_pairs
 from curate.dedupe.strata import Strata
 from curate.records import SPLITS, Manifest
 from curate.release.diff import between
@@ -55,6 +55,8 @@ class World:
         for row in np.flatnonzero(memory.minimum_splits >= 0).tolist():
             self._owe(found.names[row], SPLITS[memory.minimum_splits[row]])
         self.seen |= {(a, b) for a, b in self.alike if a in at and b in at}
+        moved = moved_names(memory, found)
+        self.names = {one: moved.get(name, name) for one, name in self.names.items()}
         self.names |= dict(zip(ids, found.names, strict=True))
         self.splits |= {one: SPLITS[split] for one, split in zip(ids, found.splits, strict=True)}
         return {
@@ -154,9 +156,9 @@ def play(seeds: range, steps: int) -> None:
 
 
 def test_nothing_moves_in_random_histories() -> None:
-    play(range(200), 4)
+    play(range(1000, 2000), 9)
 
 
 @pytest.mark.soak
 def test_nothing_moves_in_many_long_histories() -> None:
-    play(range(1000, 2000), 12)
+    play(range(10_000, 15_000), 14)

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from curate.contracts import Resources
+from curate.features.told import told
 from curate.fetch import listing
 from curate.label import functions
 from curate.label.flags import FAILED
@@ -20,6 +23,7 @@ from curate.label.slices import is_slicing
 from curate.policy.written import Written
 from curate.records import Axis, Candidate
 from curate.store.mentions import LARGE, Mentions
+from curate.store.samples import sample
 from curate.store.workspace import Workspace
 from sources._wikifile import Place, candidate
 from sources.local import Local
@@ -108,6 +112,58 @@ def test_a_large_set_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     found = [mentions.of([name])[0].categories for name in every]
     assert found == [("Lakes",)] * (LARGE + 1) + [()]
     assert asked == [LARGE + 1, *[0] * LARGE, 1]
+
+
+def test_any_text_arrives_whichever_slices_the_catalog_is_asked_in(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = 'a "quoted" \\\\ back, \x00\x1f|\x7f and \ud83d half, é 水'
+    for place, name in enumerate(ids(ws)):
+        mention(ws, name, f'x\x1e"{place}".csv', license="CC\n0", categories=[odd, str(place)], description=odd)
+    a, b, *_ = ids(ws)
+    member(ws, b, survivor=a)
+    whole = Mentions(ws.catalog).of(ids(ws))
+    assert [len(each.categories) for each in whole] == [3, 3, 2, 2]
+    assert "\ud83d half, é" in whole[0].description
+    monkeypatch.setattr("curate.store.mentions.SLICE", 1)
+    assert Mentions(ws.catalog).of(ids(ws)) == whole
+
+
+class Looking:
+    """A labeler without pixels that keeps what it is shown."""
+
+    version, needs, columns = 1, Resources(side=0, batch=2), {"n": "float32"}
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def label(self, batch: Sequence[Any]) -> dict[str, Any]:
+        self.seen += [(one.sample, one.declared, one.title, one.image(8).size) for one in batch]
+        return {"n": np.arange(len(self.seen) - len(batch), len(self.seen))}
+
+
+def test_a_labeler_without_pixels_is_shown_every_sample_once(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place, name in enumerate(ids(ws)):
+        mention(ws, name, page=f"File:Beach {place}.jpg")
+    with ws.catalog.tx() as db:
+        db.execute(
+            "INSERT INTO declared SELECT candidate, source, ref, 'content', 'sexy' FROM mentions JOIN candidates"
+            " USING (candidate) WHERE sample = ? AND source = 'list'",
+            (ids(ws)[2],),
+        )
+    monkeypatch.setattr("curate.features.told.PART", 3)
+    labeler, lost = Looking(), np.zeros(4, dtype=bool)
+    (found,) = told(ws, [labeler], pa.array(ids(ws), pa.large_string()), lost, Mentions(ws.catalog))
+    assert found["n"].tolist() == [0, 1, 2, 3]
+    assert not lost.any()
+    samples, declared, titles, sizes = zip(*labeler.seen, strict=True)
+    assert list(samples) == [sample(row) for row in ws.catalog.all("SELECT * FROM samples ORDER BY id")]
+    assert list(declared) == [{"content": ("sexy",) if n == 2 else ()} for n in range(4)]
+    assert list(titles) == [f"Beach {n}.jpg" for n in range(4)]
+    assert all(min(size) == 8 for size in sizes)
 
 
 def test_names_of_files_and_titles(tmp_path: Path) -> None:
