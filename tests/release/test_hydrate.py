@@ -174,6 +174,22 @@ def test_a_release_that_changed_is_known_whatever_becomes_of_the_next_run(ours: 
     assert labels(partner.export("0.1.0")) == labels(ours.project.release("1.0.0"))
 
 
+def test_what_is_left_of_it_is_hydrated_and_removals_that_are_none_are_not_spoken_of(
+    ours: Ours, partner: Project, tmp_path: Path
+) -> None:
+    urls = ours.exports / "1.0.0/urls"
+    assert partner.status()["next"] == "`curate fetch`"
+    code, out, _ = command(tmp_path / "partner", "hydrate", str(urls), "--limit", "4")
+    assert code in (0, 3)
+    assert partner.status()["next"] == f"`curate hydrate {urls}`"
+    assert "recipients" not in out
+    assert "duplicates_left" not in out
+    assert "removals:" in out, "which feed was read is said"
+    ours.project.takedown(ours.row()["sha256"], "asked for")
+    assert "duplicates_left" in command(tmp_path / "partner", "hydrate", str(urls))[1]
+    assert partner.status()["next"] == "`curate dedupe`"
+
+
 def test_what_is_dead_changed_or_listed_says_so(ours: Ours, tmp_path: Path) -> None:
     dead, changed, listed = (path_of(ours.row(n)["url"]) for n in range(3))
     ours.site.answers[dead] = (404, {}, b"gone")
