@@ -86,7 +86,7 @@ def convert(kind: Any, value: Any, where: str, base: Path) -> Any:
     if origin is Annotated:
         return convert(args[0], value, where, base)
     if origin in (types.UnionType, typing.Union):
-        return convert(next(a for a in args if a is not type(None)), value, where, base)
+        return value if value is None else convert(next(a for a in args if a is not type(None)), value, where, base)
     if origin is Literal:
         if value not in args:
             raise UsageError(f"{where}: no such choice {value!r}; {suggest(str(value), args)}")

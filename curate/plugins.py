@@ -318,6 +318,12 @@ def kind_of(plugin: object) -> str:
     return found.name if found is not None else type(plugin).__module__.rpartition(".")[2]
 
 
+def network_of(plugin: object) -> str:
+    """What `[train] backbone` calls a labeler: its own name, and which network it runs where that is an option."""
+    architecture = getattr(plugin, "architecture", "")
+    return f"{kind_of(plugin)}:{architecture}" if architecture else kind_of(plugin)
+
+
 def name_of(plugin: object) -> str:
     """What a plug-in is called: the name that its table gives it, or its own."""
     return str(getattr(plugin, _GIVEN, None) or kind_of(plugin))

@@ -9,6 +9,7 @@ from curate.contracts import Decoded, Resources
 from curate.media.pixels import pixels as media_pixels
 from labelers._graphs import features_of
 from labelers._sessions import WEIGHTS, opened, read
+from labelers._torch import at_once
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,18 +70,10 @@ class EfficientnetLite0:
         import numpy as np
 
         if self.device != "cpu":
-            return {"embedding": self._at_once(np.stack([pixels(one.image(SIDE)) for one in batch]))}
+            ready = np.stack([pixels(one.image(SIDE)) for one in batch])
+            return {"embedding": at_once(self._network, ready, self.device)}
         rows = [self._session.run(None, {"pixels": pixels(one.image(SIDE))[None]})[0][0] for one in batch]
         return {"embedding": np.array(rows, dtype=np.float16).reshape(len(rows), 1280)}
-
-    def _at_once(self, ready: "np.ndarray") -> "np.ndarray":
-        """float16[n, 1280] of float32[n, 3, 224, 224], in full single precision: TF32 would be off by 1e-3."""
-        import numpy as np
-        import torch
-
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            found = self._network(torch.from_numpy(ready).to(self.device))
-        return np.asarray(found.cpu().numpy(), dtype=np.float16)
 
     def module(self) -> "torch.nn.Module":
         """The network in evaluation mode: float32[n, 3, 224, 224] as `preprocessing` says -> float32[n, 1280]."""

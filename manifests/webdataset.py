@@ -10,9 +10,9 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
-from curate.layouts.exported import suffix
 from curate.records import SPLITS, Manifest
 
+PICTURE = "jpg"  # whatever it is: readers take one name for all (`datasets` refuses several), and look inside
 LABEL = "label.txt"  # no .cls: readers (WebDataset, Hugging Face `datasets`) take that for a number, or fail
 _BLOCK, _RECORD = 512, 10_240  # bytes; what a tar archive and what its end is a multiple of
 _KEY = 64  # digits of an id
@@ -21,7 +21,7 @@ _SIZE, _SUM = slice(124, 136), slice(148, 156)  # fields of a header
 
 @dataclass(frozen=True)
 class Webdataset:
-    """A sample is `<id>.jpg` (`.png`, `.webp`, `.gif`), `<id>.label.txt` (its label) and `<id>.json` (its row).
+    """A sample is `<id>.jpg` (whatever its format is), `<id>.label.txt` (its label) and `<id>.json` (its row).
 
     Samples are in order of id, in shards of about `shard` bytes. Names and headers are the same wherever they are made.
     """
@@ -57,7 +57,7 @@ class Webdataset:
 
 def _members(row: Mapping[str, Any], data: bytes) -> list[bytes]:
     """The files of a sample as a tar archive has them, each with its header."""
-    files = {suffix(row): data, LABEL: row["label"].encode(), "json": _said(row)}
+    files = {PICTURE: data, LABEL: row["label"].encode(), "json": _said(row)}
     return [part for kind, body in files.items() for part in _member(f"{row['id']}.{kind}", body)]
 
 

@@ -121,16 +121,10 @@ def _labeler(table: "Plugin", config: "Config") -> Any:
 
 def embedder(config: "Config") -> Any:
     """The labeler whose vectors dedupe compares; None where none is asked for. Its options are those of `labelers`."""
-    from curate.options import Plugin
-    from curate.plugins import called
-
     name = config.dedupe.embeddings
     if name is None:
         return None
-    tables = [one for one in config.labelers if called(one) == name] or [
-        one for one in config.labelers if one.use == name
-    ]
-    found = _labeler(tables[0] if tables else Plugin(name, where="dedupe.embeddings"), config)
+    found = _labeler(_network(config, name, "dedupe.embeddings"), config)
     if not any("[" in kind for kind in found.columns.values()):
         raise UsageError(f"dedupe.embeddings: '{name}' gives no embedding")
     return found
@@ -138,15 +132,10 @@ def embedder(config: "Config") -> Any:
 
 def backbone(config: "Config") -> Any:
     """The network that the baseline is made on; raises UsageError for a labeler that gives no vectors."""
-    from curate.options import Plugin
-    from curate.plugins import called, named, names
+    from curate.plugins import named, names
 
     name = config.train.backbone
-    tables = [one for one in config.labelers if called(one) == name] or [
-        one for one in config.labelers if one.use == name
-    ]
-    table = tables[0] if tables else Plugin(name, where="train.backbone")
-    found = _labeler(_with_features(table), config)
+    found = _labeler(_with_features(_network(config, name, "train.backbone")), config)
     if not _is_network(found):
         classes = {name: named("labelers", name, "labelers", "labeler") for name in names("labelers")}
         there = ", ".join(name for name, one in classes.items() if _is_network(one))
@@ -156,6 +145,21 @@ def backbone(config: "Config") -> Any:
             f"train.backbone: '{name}' gives no features as its table is; embedding and embedding_size say"
         )
     return found
+
+
+def _network(config: "Config", name: str, where: str) -> "Plugin":
+    """The table of `labelers` that is called `name`, or is of that labeler, else one without options.
+
+    Of a labeler that runs any of several networks, `name` says which, as LABELER:ARCHITECTURE.
+    """
+    from curate.options import Plugin, own_file
+    from curate.plugins import called
+
+    use, _, network = (name, "", "") if own_file(name) else name.partition(":")
+    own = {"architecture": network} if network else {}
+    known = [one for one in config.labelers if own.items() <= one.options.items()]
+    tables = [one for one in known if called(one) == name] or [one for one in known if one.use == use]
+    return tables[0] if tables else Plugin(use, own, where=where)
 
 
 def _with_features(table: "Plugin") -> "Plugin":

@@ -97,7 +97,7 @@ use = "words"                         # titles, captions, categories
 # advise = ["open_nsfw"]              # what it finds not safe is kept back no more, once 300 audited decisions say so
 
 # [train]
-# backbone = "efficientnet_lite0"     # or nsfwjs, open_nsfw, onnx; docs/baseline.md
+# backbone = "efficientnet_lite0"     # or nsfwjs, open_nsfw, onnx, timm:resnet50; docs/baseline.md
 # augment = ["crop", "flip"]          # learn from altered pictures, too: also rotate, colour, jpeg, erase
 # smoothing = { weak = 0.1 }          # spread over all classes, by who gave a label
 

@@ -10,9 +10,10 @@ from typing import Any
 from curate.admin import configured
 from curate.admin.session import Session
 from curate.config import CONFIG_NAME, Config
-from curate.contracts import Source
+from curate.contracts import HASHING, Source
 from curate.errors import CurateError, UsageError
-from curate.options import plugin_name, suggest
+from curate.options import Plugin, plugin_name, suggest
+from curate.plugins import called
 from curate.store import lost
 from curate.store.taxonomies import renamed
 from curate.store.workspace import Workspace
@@ -20,12 +21,13 @@ from curate.store.workspace import Workspace
 
 def fetched(session: Session, ws: Workspace, limit: int | None = None, sample: int | None = None) -> dict[str, Any]:
     """Fetch, as the configuration says."""
+    config = ws.config
+    hashed = HASHING if config.screening.lists or config.screening.matchers else ()
+    engine = session.engine(config, ("curate.features.inspect", *hashed))  # it gets ready while the rest is imported
     from curate.fetch.moved import follow
     from curate.fetch.run import fetch
     from curate.screening.incidents import expire
 
-    config = ws.config
-    engine = session.engine(config)
     sources, gate = configured.sources(config), configured.gate(config, ws.catalog)
     expire(ws, strays=True)
     moved = follow(ws.catalog, sources, session.progress)
@@ -225,7 +227,7 @@ def trained(
         use = plugin_name(backbone, "--backbone", session.root)
         config = replace(config, train=replace(config.train, backbone=use))
     parts = [axis] if axis not in (None, config.taxonomy.first.name) else []
-    parts += [Path(config.train.backbone).stem] if config.train.backbone != ws.config.train.backbone else []
+    parts += [called(Plugin(config.train.backbone))] if config.train.backbone != ws.config.train.backbone else []
     variant = re.sub(r"[^\w.-]", "_", "+".join(map(str, parts)).replace("+", "."))
     found = configured.backbone(config)
     labelers = configured.labelers(ws.config)

@@ -1,5 +1,7 @@
 """A picture as it may leave: its coded pixels as they are, and nothing beside them; what cannot be written so, as PNG.
 
+A GIF is one of those, and a moving one an APNG: torchvision's ImageFolder passes over files that end in .gif.
+
 Orientation stays a tag where the file is rewritten, and is applied where pixels are coded anew; so does transparency
 stay. What is given back opens, turns and decodes in a plain Pillow, every frame of it: that was tried.
 """
@@ -19,11 +21,12 @@ from curate.media.renderings import shown
 from curate.media.strip import bare, stripped
 from curate.records import Reason
 
-VERSION = 2  # raise it when the same bytes leave as others
-REWRITTEN = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
+VERSION = 3  # raise it when the same bytes leave as others
+REWRITTEN = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 MEDIA_TYPES = frozenset(REWRITTEN.values())
 QUALITY = 95  # of a JPEG that is made smaller
 SIZE = 60 * 2**20  # bytes of a picture that is coded anew
+MOVING = 2**27  # pixels of all frames of an animation that is
 ENDS = 2**16  # bytes that a cut may have beside the part of the file that it keeps
 _PROBE = 64
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -75,19 +78,24 @@ def is_treated(one: Treated) -> bool:
     return fits and one.media_type in MEDIA_TYPES and _SHA256.fullmatch(one.sha256) is not None
 
 
-def of_decoded(data: bytes, bounds: Bounds, side: int | None = None, known: str | None = None) -> Treated | None:
+def of_decoded(
+    data: bytes, bounds: Bounds, side: int | None = None, known: str | None = None, opened: Image.Image | None = None
+) -> Treated | None:
     """What leaves of a still picture that was decoded whole just now, without decoding it again: the coded pixels are
     the same bytes. None where only a decode tells: other formats, deep samples, what is larger than `side`, or has
-    little in common with what leaves. `known`: the sha256 of `data`."""
+    little in common with what leaves. `known`: the sha256 of `data`; `opened`: it, as `open_image` opened it, and not
+    scaled since."""
     try:
-        image = open_image(data, bounds)
+        image = opened or open_image(data, bounds)
         kind = image.format or ""
         if kind not in _STILLS or image.mode not in _SHALLOW or (side is not None and max(image.size) > side):
             return None
-        left = _rewritten(data, kind, bounds)
-        with decoding(), Image.open(io.BytesIO(left), formats=[REWRITTEN[kind].rpartition("/")[2]]) as found:
-            same = (found.size, found.mode, getattr(found, "is_animated", False)) == (image.size, image.mode, False)
-            same &= found.format != "JPEG" or left.endswith(_END)  # a decoder waits for more behind what has no end
+        left = _rewritten(data, kind, bounds, image)
+        same = kind not in ("JPEG", "MPO") or left.endswith(_END)  # a decoder waits for more behind what has no end
+        if kind != "JPEG" or left != data or image.decodermaxblock < len(data):  # opened without its metadata
+            with decoding(), Image.open(io.BytesIO(left), formats=[REWRITTEN[kind].rpartition("/")[2]]) as found:
+                facts = (found.size, found.mode, getattr(found, "is_animated", False))
+            same &= facts == (image.size, image.mode, False)
     except ItemError:
         return None
     told = treated(data, left, REWRITTEN[kind], known) if same else None
@@ -111,19 +119,22 @@ def leaving(data: bytes, bounds: Bounds, side: int | None = None) -> tuple[bytes
             pass  # what the pixels can be read from all the same is coded anew
         else:
             return found, REWRITTEN[kind]
-    if count > 1:
+    moving = kind == "GIF" and not smaller
+    if count > 1 and not moving:
         why = f"and is larger than {side} px" if smaller else "which a PNG has no place for"
         raise ItemError(Reason.TOO_MANY_FRAMES, f"{FORMATS.get(kind, kind)} with {count} frames or pages, {why}")
-    found, media_type = _anew(image, kind, side if smaller else None)
+    if count > 1 and count * image.width * image.height > MOVING:
+        raise ItemError(Reason.TOO_LARGE, f"{count} frames of {image.width}x{image.height}, once it is coded anew")
+    found, media_type = _moving(image, count) if count > 1 else _anew(image, kind, side if smaller else None)
     if len(found) > SIZE:
         raise ItemError(Reason.TOO_LARGE, f"{len(found)} bytes once it is coded anew")
     try_out(found)
     return found, media_type
 
 
-def _rewritten(data: bytes, kind: str, bounds: Bounds) -> bytes:
+def _rewritten(data: bytes, kind: str, bounds: Bounds, opened: Image.Image | None = None) -> bytes:
     """The file without what is no picture in it."""
-    found = stripped(data, kind, bounds)
+    found = stripped(data, kind, bounds, opened)
     return bare(found, bounds) if kind == "PNG" else found
 
 
@@ -186,6 +197,21 @@ def _anew(image: Image.Image, kind: str, side: int | None) -> tuple[bytes, str]:
         out = io.BytesIO()
         picture.save(out, "JPEG" if jpeg else "PNG", **options, **_profile(profile, picture.mode))
     return out.getvalue(), "image/jpeg" if jpeg else "image/png"
+
+
+def _moving(image: Image.Image, count: int) -> tuple[bytes, str]:
+    """Every frame as it is shown, each whole, for as long, as an APNG."""
+    frames, milliseconds, loop = [], [], image.info.get("loop")
+    for number in range(count):
+        load(image, number)
+        with decoding():
+            frames.append(image.convert("RGBA"))
+        frames[-1].info = {}
+        milliseconds.append(round(image.info.get("duration", 0)))
+    out = io.BytesIO()
+    again: dict[str, Any] = {"loop": 1 if loop is None else int(loop), "blend": 0, "disposal": 0}
+    frames[0].save(out, "PNG", save_all=True, append_images=frames[1:], duration=milliseconds, **again)
+    return out.getvalue(), "image/png"
 
 
 def _plain(frame: Image.Image) -> Image.Image:

@@ -21,7 +21,7 @@ from curate.features import devices
 from curate.features.scores import compute
 from curate.label.estimate.beside import beside
 from curate.linear import Examples, Head, fit
-from curate.plugins import kind_of
+from curate.plugins import network_of
 from curate.records import SPLITS, Axis, Manifest
 from curate.release.reader import HEADER
 from curate.stats.calibration import temperature
@@ -72,7 +72,7 @@ def train(
         result = _result(release, parts, fitted) | account(
             ws, engine, backbone, parts, fitted.heads, own, labelers, options
         )
-        result |= {"model": name, "axis": own.name, "backbone": kind_of(backbone), "few": _few(parts["train"])}
+        result |= {"model": name, "axis": own.name, "backbone": network_of(backbone), "few": _few(parts["train"])}
         with aside(ws.work / "models", name) as folder:
             _write(folder, release, own, backbone, fitted.heads.head, result)
             forget(ws, f"models/{name}")  # last: whatever fails before leaves the model that was there

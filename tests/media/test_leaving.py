@@ -30,7 +30,9 @@ def test_what_leaves_shows_the_same_and_says_nothing_else(name: str) -> None:
     if name != "bad rational":
         assert shown(left) == shown(data)
     with Image.open(io.BytesIO(left)) as image:
-        assert image.get_format_mimetype() == media_type.replace("png", "apng" if name == "apng" else "png")
+        assert image.get_format_mimetype() == media_type.replace(
+            "png", "apng" if name in ("apng", "gif moving") else "png"
+        )
         assert set(image.getexif()) <= {0x0112}
         assert not image.getexif().get_ifd(0x8825)
         assert not {"xmp", "comment", "XML:com.adobe.xmp", "Author", "exif_thumbnail"} & image.info.keys()
@@ -46,11 +48,41 @@ def test_a_cut_makes_the_same_bytes_again(name: str) -> None:
     data = FILES[name]
     left, _ = leaving(data, BOUNDS)
     found = cut(data, left)
-    anew = name.startswith(("tiff", "bmp", "avif"))
+    anew = name.startswith(("tiff", "bmp", "avif", "gif"))
     assert (found is None) == anew
     if found is not None:
         assert found.of(data) == left
     assert (found == Cut(0, len(data))) == (name == "plain")
+
+
+@pytest.mark.parametrize("disposal", [0, 1, 2, 3])
+def test_an_animation_is_shown_as_before_and_as_long(disposal: int) -> None:
+    first = Image.new("P", (40, 30), 1)
+    first.putpalette([0, 0, 0, 250, 0, 0, 0, 250, 0, 0, 0, 250] + [9] * 756)
+    frames = [first]
+    for n in (2, 3, 1):
+        frames.append(first.copy())
+        frames[-1].paste(n, (n, n, 20 + n, 20))
+    out = io.BytesIO()
+    times = [40, 120, 1000, 70]
+    first.save(out, "GIF", save_all=True, append_images=frames[1:], duration=times, disposal=disposal, loop=3)
+    left, media_type = leaving(out.getvalue(), BOUNDS)
+    assert media_type == "image/png"
+    assert shown(left) == shown(out.getvalue())
+    with Image.open(io.BytesIO(left)) as image:
+        assert image.info["loop"] == 3
+        found = []
+        for number in range(4):
+            image.seek(number)
+            found.append(image.info["duration"])
+        assert found == times
+
+
+def test_an_animation_that_is_too_large_coded_anew_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("curate.media.leaving.MOVING", 2 * 120 * 80 - 1)
+    with pytest.raises(ItemError, match="2 frames of 120x80"):
+        leaving(FILES["gif moving"], BOUNDS)
+    assert leaving(FILES["webp moving"], BOUNDS)[1] == "image/webp"
 
 
 def test_what_stops_a_receiver_is_taken_out() -> None:
