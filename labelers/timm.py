@@ -1,5 +1,6 @@
 """What a network of timm's sees in a picture, as numbers: the network by its name, its weights by a file."""
 
+import copy
 import difflib
 import hashlib
 import io
@@ -104,6 +105,13 @@ class Timm:
     def graph(self) -> bytes:
         """The network as one ONNX file: `pixels` float32[n, 3, height, width] -> `embedding` float32[n, d]."""
         return self._exported(read(self._file, self.sha256, WHERE, REMEDY))
+
+    def with_weights(self, path: Path) -> "Timm":
+        """The same network with the weights of another file, which is called by nothing but its digest."""
+        made = copy.copy(self)
+        made._file = path
+        made.sha256 = made._digest()
+        return made
 
     def preprocessing(self) -> Mapping[str, object]:
         """What turns a picture into the network's input, as timm says of these weights."""
