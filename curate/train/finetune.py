@@ -109,7 +109,7 @@ def blocks(network: "torch.nn.Module") -> "list[torch.nn.Module]":
     """The parts of a network that have parameters, in its order; what stands in a sequence is a part each."""
     import torch
 
-    found = []
+    found: list[torch.nn.Module] = []
     for child in network.children():
         found += blocks(child) if isinstance(child, torch.nn.Sequential | torch.nn.ModuleList) else [child]
     return [one for one in found if next(one.parameters(), None) is not None]
@@ -133,7 +133,7 @@ class _Course:
         """Where it was left; raises UsageError for more blocks than there are."""
         import torch
 
-        self._network = backbone.module()
+        self._network: Any = backbone.module()
         every = blocks(self._network)
         if n > len(every):
             raise UsageError(f"train.finetune: {network_of(backbone)} has {len(every)} blocks, and not {n}")
@@ -147,7 +147,7 @@ class _Course:
         self._network.to(self._device), self._head.to(self._device)
         named = [*self._network.named_parameters(), *((f"head.{name}", p) for name, p in self._head.named_parameters())]
         self._moving = {name: p for name, p in named if p.requires_grad}
-        self._optimizer = torch.optim.SGD(self._moving.values(), RATE, MOMENTUM, weight_decay=DECAY)
+        self._optimizer: Any = torch.optim.SGD(self._moving.values(), RATE, MOMENTUM, weight_decay=DECAY)
         self.log, self._kept = list[list[float]](), dict[str, torch.Tensor]()
         self._go_on()
 
@@ -185,7 +185,7 @@ class _Course:
         self._optimizer.zero_grad()
         losses = self._losses(lesson.pick(rows))
         loss = (losses * torch.from_numpy(weights[rows]).to(self._device)).mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward([loss])
         self._optimizer.step()
         return float(loss.detach())
 
