@@ -116,12 +116,6 @@ def confirm(ws: "Workspace", name: str, reason: str) -> None:
         )
 
 
-def unfinished(catalog: "Catalog") -> bool:
-    """Whether `resume` has something to do."""
-    sql = "SELECT 1 FROM removals WHERE state != 'done' UNION ALL SELECT 1 FROM removing LIMIT 1"
-    return catalog.scalar(sql) is not None
-
-
 # -- what is to be removed -------------------------------------------------------------------------------------------
 
 
