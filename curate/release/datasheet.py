@@ -74,7 +74,8 @@ def _composition(release: Manifest, found: Mapping[str, Any]) -> Answers:
          " often, an audit says (`curate estimate`), and this does not. Of near-identical pictures one is kept."
          + _thin(found["thin"])),
         ("Does it contain what may be offensive or cause harm?", "Classes that the taxonomy does not call"
-         f" safe: {_names(unsafe(release)) or 'none'}. What is in pictures that are called safe is as right as their labels."),
+         f" safe: {_names(unsafe(release)) or 'none'}. What is in pictures that are called safe is as right as their"
+         " labels."),
         ("Does it show people, and can they be identified?", None),
         ("What of children?", f"{header['excluded'].get('may_depict_minors', 0):,} items were left out since words"
          " beside them suggest minors and their label is not safe. Pictures themselves were not judged for it."),
@@ -100,17 +101,17 @@ def _collection(release: Manifest, found: Mapping[str, Any]) -> Answers:
 def _labelling(release: Manifest, found: Mapping[str, Any]) -> Answers:
     header = release.header
     functions = {name for shares in header.get("functions", {}).values() for name in shares}
-    said = (
-        f"By {len(functions)} labelling functions ({_names(sorted(functions))}) and by people"
-        if functions
-        else "By people"
-    )
+    ways = []
+    if functions:
+        ways.append(f"{len(functions)} labelling function{'s' * (len(functions) != 1)} ({_names(sorted(functions))})")
+    if any(name == "human" for name, _ in found["by"]["label_source"]):
+        ways.append("people")
     leak = ", ".join(f"{_text(key)} {_text(value)}" for key, value in header["leakage"].items())
     return [
         ("What was done to the data?", "Near-duplicates were grouped, and of each set of near-identical ones one was"
          f" kept ({leak}). Pictures themselves are as they were fetched. Settings: `config_sha256`"
          f" {header['config_sha256']}."),
-        ("How was it labelled?", f"{said}: the column `label_source` says which of a row, `votes` what people"
+        ("How was it labelled?", f"By {' and '.join(ways)}: the column `label_source` says which of a row, `votes` what people"
          " answered."),
         ("Who labelled, by what instructions?", None),
         ("Is the raw data kept?", "In the workspace that made the release, as far as nothing was taken down."),
