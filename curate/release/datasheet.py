@@ -111,8 +111,8 @@ def _labelling(release: Manifest, found: Mapping[str, Any]) -> Answers:
         ("What was done to the data?", "Near-duplicates were grouped, and of each set of near-identical ones one was"
          f" kept ({leak}). Pictures themselves are as they were fetched. Settings: `config_sha256`"
          f" {header['config_sha256']}."),
-        ("How was it labelled?", f"By {' and '.join(ways)}: the column `label_source` says which of a row, `votes` what people"
-         " answered."),
+        ("How was it labelled?", f"By {' and '.join(ways)}: the column `label_source` says which of a row,"
+         " `votes` what people answered."),
         ("Who labelled, by what instructions?", None),
         ("Is the raw data kept?", "In the workspace that made the release, as far as nothing was taken down."),
     ]  # fmt: skip
