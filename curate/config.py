@@ -241,7 +241,8 @@ class ExportConfig:
 
     `on_suspect`: what looks alike across splits by a hash that dedupe does not group by is refused, or leaves the side
     that is trained on. `min_human_test`: the share of test labels that people must have given. `min_probability`: a
-    machine's label that is less sure is left out. `max_side`: the longer side in px of pictures that leave.
+    machine's label that is less sure is left out. `licenses`: so is what has none of these (`CC*`; `*`: any), where any
+    is named. `max_side`: the longer side in px of pictures that leave.
     `group_by`: what belongs together, and in one split, beside what looks alike. `split_from`: a CSV file of given
     splits, by id, page_id, url or path. `test_sources`: names of sources that are the test split, and nothing else.
     `removals`: where receivers find the feed of what was taken out since, a path seen from the exported folder or one
@@ -252,6 +253,7 @@ class ExportConfig:
     salt: str = "curate"
     formats: tuple[PluginName, ...] = ("parquet", "csv")
     require_license: bool = False
+    licenses: tuple[str, ...] = ()
     removals: str = "removals.jsonl"
     group_by: tuple[Literal["album", "author"], ...] = ("album",)
     split_from: Path | None = None

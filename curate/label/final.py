@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 DIGITS = 4
+HUMAN = "human"  # the source of a label that people gave
 
 
 # -- labels ----------------------------------------------------------------------------------------------------------
@@ -209,7 +210,7 @@ def vanished(ws: "Workspace", axis: Axis, given: Collection[str]) -> list[str]:
 
 def of_people(one: views.Human) -> Label:
     """The label that people gave, which nothing is surer than."""
-    return Label(one.label, 1.0, "human", 1.0, 0 if one.carried else one.n, round(one.agreement, DIGITS))
+    return Label(one.label, 1.0, HUMAN, 1.0, 0 if one.carried else one.n, round(one.agreement, DIGITS))
 
 
 def contested(ws: "Workspace", axis: Axis, given: Mapping[str, Counter[str]] | None = None) -> Iterator[str]:
