@@ -299,7 +299,8 @@ class TrainConfig:
 
     `augment`: `copies` of each picture of train, altered so, are learnt from, too. `soft`: of a label that a machine
     gave, the label model's probabilities are learnt, as the last `curate label` found them. `smoothing`: which share of
-    a label is spread over all classes, by who gave it (human, weak, model).
+    a label is spread over all classes, by who gave it (human, weak, model). `finetune`: so many of the network's last
+    blocks are tuned to train before.
     """
 
     backbone: PluginName = "efficientnet_lite0"
@@ -311,12 +312,15 @@ class TrainConfig:
     copies: int = 1
     soft: bool = False
     smoothing: Mapping[str, float] = field(default_factory=dict)
+    finetune: int = 0
     guarantee: GuaranteeConfig = field(default_factory=GuaranteeConfig)
 
     def __post_init__(self) -> None:
         """Refuse what nothing can be learnt by."""
         if self.epochs < 1 or self.patience < 1 or self.weight_decay < 0 or not 1 <= self.copies <= 100:
             raise ValueError("epochs and patience must be at least 1, weight_decay at least 0, copies 1 to 100")
+        if self.finetune < 0:
+            raise ValueError("finetune must be at least 0")
         if strange := sorted(self.smoothing.keys() - set(LABELLERS)):
             raise ValueError(f"smoothing: no such source of labels '{strange[0]}'; there are: {', '.join(LABELLERS)}")
         if not all(0 <= share < 1 for share in self.smoothing.values()):

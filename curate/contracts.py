@@ -309,13 +309,17 @@ class Task(Protocol[T_contra, R_co]):
     def __call__(self, item: T_contra) -> R_co: ...
 
 
+HASHING = ("curate.media.pdq",)  # what any work may want that looks at pictures: loops that are compiled
+
+
 class Engine(Protocol):
     """A map. Results come in any order, each with its item; an exception is that item's result, never the run's end.
 
-    `prepare` says that work will come: what takes a while to start may begin to.
+    `prepare` says that work will come: what takes a while to start may begin to. `modules`: those that it will want,
+    loaded where they have something to load.
     """
 
-    def prepare(self) -> None: ...
+    def prepare(self, modules: Sequence[str] = HASHING) -> None: ...
     def map(self, work: Task[T, R], items: Iterable[T], needs: Resources) -> Iterator[tuple[T, R | Exception]]: ...
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from curate.config import CONFIG_NAME, Config, digest, load
-from curate.contracts import Engine
+from curate.contracts import HASHING, Engine
 from curate.engine import engine_of
 from curate.errors import CurateError, DiskFullError, InterruptionError, MatchError, UsageError, WitnessError
 from curate.layouts.folder import shown
@@ -45,10 +45,10 @@ class Session:
         """Bars or lines on stderr, or nothing."""
         return Progress(self.quiet)
 
-    def engine(self, config: Config) -> Engine:
-        """Where work runs; it gets ready meanwhile."""
+    def engine(self, config: Config, modules: Sequence[str] = HASHING) -> Engine:
+        """Where work runs; it gets ready meanwhile, for work that wants these modules."""
         engine = engine_of(config.engine, self.verbose)
-        engine.prepare()
+        engine.prepare(modules)
         return engine
 
     def client(self, config: Config) -> Any:
@@ -182,9 +182,9 @@ def interruptions(cls: type[T]) -> type[T]:
 
 def finish_removal(ws: Workspace) -> None:
     """Finish a removal that was killed."""
-    from curate.removal.remove import resume, unfinished
+    if holds.unfinished(ws.catalog):
+        from curate.removal.remove import resume  # which imports half of the stages
 
-    if unfinished(ws.catalog):
         resume(ws)
 
 

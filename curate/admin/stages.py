@@ -10,7 +10,7 @@ from typing import Any
 from curate.admin import configured
 from curate.admin.session import Session
 from curate.config import CONFIG_NAME, Config
-from curate.contracts import Source
+from curate.contracts import HASHING, Source
 from curate.errors import CurateError, UsageError
 from curate.options import Plugin, plugin_name, suggest
 from curate.plugins import called
@@ -21,12 +21,13 @@ from curate.store.workspace import Workspace
 
 def fetched(session: Session, ws: Workspace, limit: int | None = None, sample: int | None = None) -> dict[str, Any]:
     """Fetch, as the configuration says."""
+    config = ws.config
+    hashed = HASHING if config.screening.lists or config.screening.matchers else ()
+    engine = session.engine(config, ("curate.features.inspect", *hashed))  # it gets ready while the rest is imported
     from curate.fetch.moved import follow
     from curate.fetch.run import fetch
     from curate.screening.incidents import expire
 
-    config = ws.config
-    engine = session.engine(config)
     sources, gate = configured.sources(config), configured.gate(config, ws.catalog)
     expire(ws, strays=True)
     moved = follow(ws.catalog, sources, session.progress)

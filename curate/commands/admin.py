@@ -70,7 +70,7 @@ def doctor(
     root = ctx.workspace or find_root(here())
     session = None if root is None else Session(root, ctx.quiet, ctx.verbose)
     checks = examined(root, session) if plugin is None else _plugin(plugin, session)
-    ctx.say({"checks": [vars(check) for check in checks]}, lines)
+    ctx.say({"checks": [vars(check) for check in checks]}, lines, asked=True)
     if any(check.ok is False for check in checks):
         raise typer.Exit(1)
     if plugin is not None and any(check.ok is None for check in checks):

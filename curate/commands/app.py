@@ -13,7 +13,7 @@ import typer
 from typer.models import OptionInfo
 
 from curate import __version__, ending
-from curate.commands.context import Context
+from curate.commands.context import Context, Lines
 from curate.errors import CurateError, InterruptionError, UsageError
 from curate.options import is_text
 from curate.stats.coverage import incomplete
@@ -100,11 +100,10 @@ def _staying() -> Iterator[None]:
 
 
 def finish(
-    ctx: Context, result: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]] | None = None,
-    code: int = 0,
-) -> None:  # fmt: skip
+    ctx: Context, result: Mapping[str, Any], lines: Lines | None = None, code: int = 0, *, asked: bool = False
+) -> None:
     """Print a verb's answer, and end with its code, or with 3 where the answer is incomplete."""
-    ctx.say(result, lines)
+    ctx.say(result, lines, asked=asked)
     missing = incomplete(result)
     if ctx.json and missing:
         ctx.note(f"curate: not everything was looked at: {'; '.join(missing)}")
@@ -122,6 +121,11 @@ _COMMON: dict[str, tuple[Any, Any]] = {
     ),
     "limit": (Annotated[int | None, typer.Option("--limit", min=1, help="Take on at most N items.")], None),
     "json": (Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")], False),
-    "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")], False),
+    "quiet": (
+        Annotated[
+            bool, typer.Option("--quiet", "-q", help="No progress, notes, account of work; what only asks answers.")
+        ],
+        False,
+    ),
     "verbose": (Annotated[bool, typer.Option("--verbose", "-v", help="Tracebacks with errors.")], False),
 }

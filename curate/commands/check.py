@@ -69,7 +69,7 @@ def check(
     result["next_command"] = (
         _copied(done, fix, list_, asked) if fix else _next(done, folder, list_, asked, outside, out)
     )
-    finish(ctx, result, lines, REFUSED if done.leak else 0)
+    finish(ctx, result, lines, REFUSED if done.leak else 0, asked=True)
 
 
 def _copied(done: "Checked", fix: Path, table: Path | None, splits: list[str]) -> str:

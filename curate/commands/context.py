@@ -22,6 +22,7 @@ WIDE = 120  # characters of a list that stands in one line
 _UNPRINTABLE = re.compile(
     "[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
 )  # that JSON lets pass
+Lines = Callable[[Mapping[str, Any]], Iterator[str]]
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,15 @@ class Context:
         """The project of this folder, as Python has it."""
         return Project(self.session)
 
-    def say(self, result: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]] | None = None) -> None:
-        """Print what a verb found: one JSON object, or lines for people."""
+    def say(self, result: Mapping[str, Any], lines: Lines | None = None, *, asked: bool = False) -> None:
+        """Print what a verb found: one JSON object, or lines for people.
+
+        `--quiet` leaves out the account of what was done; not what was `asked`, by a verb that only reads.
+        """
         if self.json:
             self.answered.append(True)
             self.line(result)
-        elif not self.quiet:
+        elif asked or not self.quiet:
             for line in (*headline(result), *(lines(result) if lines else _lines(worded(rest(result))))):
                 print(shown(line), file=self.out)
 
@@ -76,13 +80,13 @@ class Context:
             facts = error.facts if isinstance(error, MatchError) else {}
             self.say({**facts, "error": str(error), "exit": error.exit_code})
 
-    def said(self, ask: Callable[..., Mapping[str, Any]], *args: Any) -> None:
+    def said(self, ask: Callable[..., Mapping[str, Any]], *args: Any, asked: bool = True) -> None:
         """Print what a method that only reads says, also where something of the workspace is missing."""
         try:
-            self.say(ask(*args))
+            self.say(ask(*args), asked=asked)
         except WitnessError as error:
             if error.facts:
-                self.say(error.facts)
+                self.say(error.facts, asked=asked)
             raise
 
     def note(self, text: str) -> None:

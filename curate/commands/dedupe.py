@@ -31,6 +31,6 @@ def dedupe(
     if explain is not None:
         from curate.dedupe.explain import lines
 
-        ctx.say(ctx.project.explain(explain), lines)
+        ctx.say(ctx.project.explain(explain), lines, asked=True)
         return
     finish(ctx, ctx.project.dedupe(against, forget, report, clear, from_gate))

@@ -25,4 +25,4 @@ def estimate(
     """Say how right the labels are, from the decisions of an audit: each figure with the interval it lies in."""
     from curate.label.estimate.run import lines
 
-    ctx.say(ctx.project.estimate(axis, queue, score, threshold, of, plan), lines)
+    ctx.say(ctx.project.estimate(axis, queue, score, threshold, of, plan), lines, asked=True)

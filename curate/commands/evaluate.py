@@ -24,4 +24,5 @@ def evaluate(
     from curate.evaluate import benchmark, publish, run
 
     found = ctx.project.evaluate(model, version, split, published)
-    finish(ctx, found, publish.lines if published else benchmark.lines if "items" in found else run.lines)
+    lines = publish.lines if published else benchmark.lines if "items" in found else run.lines
+    finish(ctx, found, lines, asked=not published)

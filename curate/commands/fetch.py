@@ -49,7 +49,7 @@ def fetch(
     else:
         again = (reasons or []) if retry_failed else None
         found = project.fetch(ctx.limit, sample, relist, again, force, max_failures)
-    finish(ctx, found, code=MATCHED if found.open_incidents else 0)
+    finish(ctx, found, code=MATCHED if found.open_incidents else 0, asked=plan)
 
 
 @group.command("inspect")
@@ -58,4 +58,4 @@ def sources_inspect(ctx: Context, path: Path) -> None:
     """Count what URL lists hold, offline: lines, duplicates, conflicts, hosts, what is denied. Prints no URL."""
     from curate.fetch.inspect_lists import inspect
 
-    ctx.say(inspect(path))
+    ctx.say(inspect(path), asked=True)

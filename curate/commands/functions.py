@@ -24,10 +24,10 @@ def functions(
         if size is not None:
             raise UsageError("functions: --size goes with --try")
         found = ctx.project.functions(axis)
-        ctx.say({"functions": found.astype(object).where(found.notna(), None).to_dict("records")})
+        ctx.say({"functions": found.astype(object).where(found.notna(), None).to_dict("records")}, asked=True)
         return
     if axis is not None:
         raise UsageError("functions: with --try the file says its axis (`AXIS = ...`)")
     from curate.label.trying import lines
 
-    ctx.say(ctx.project.try_functions(file, size), lines)
+    ctx.say(ctx.project.try_functions(file, size), lines, asked=True)

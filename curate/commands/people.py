@@ -53,6 +53,7 @@ def decisions_import(ctx: Context, file: Path) -> None:
     Exit 3 when no sample that it names is here.
     """
     result = ctx.project.import_decisions(file)
+    ctx.note("these count as labels; `curate estimate` rests on what `curate queue audit` drew here, and on no others")
     if result["not_found"]:
         ctx.note(f"{result['not_found']} of {result['rows']} rows name no sample that is here; `lines` are their lines")
     finish(ctx, result)
@@ -66,4 +67,4 @@ def decisions_export(
     force: Annotated[bool, typer.Option("--force", help="Replace the file where there is one.")] = False,
 ) -> None:
     """Write every human label to a CSV file that another workspace can import."""
-    ctx.said(ctx.project.export_decisions, file, force)
+    ctx.said(ctx.project.export_decisions, file, force, asked=False)

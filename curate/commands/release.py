@@ -29,7 +29,7 @@ def export(
     """Freeze a release: train, val and test, behind the gates."""
     if dry_run:
         found = ctx.project.plan_export(version, format or (), acknowledge)
-        finish(ctx, found, code=REFUSED if found["refused"] else 0)
+        finish(ctx, found, code=REFUSED if found["refused"] else 0, asked=True)
         return
     finish(ctx, ctx.project.export(version, format or (), acknowledge).facts)
 
@@ -44,9 +44,9 @@ def diff(
     from curate.release import diff as releases
 
     if ctx.workspace is None and find_root(here()) is None:
-        ctx.say(releases.diff(None, before, after), releases.lines)
+        ctx.say(releases.diff(None, before, after), releases.lines, asked=True)
         return
-    ctx.say(ctx.project.diff(before, after), releases.lines)
+    ctx.say(ctx.project.diff(before, after), releases.lines, asked=True)
 
 
 @verb
@@ -71,5 +71,7 @@ def hydrate(
     max_failures: Annotated[int | None, typer.Option(help="Exit 3 when more rows failed.")] = None,
 ) -> None:
     """Fetch somebody's release anew from its URLs, behind your own guard and gate; removals first."""
+    from curate.removal.receipts import told
+
     found = ctx.project.hydrate(release, removals, reason, approved_by, ctx.limit, max_failures)
-    finish(ctx, found, code=MATCHED if found.open_incidents else 0)
+    finish(ctx, found if ctx.json else told(found), code=MATCHED if found.open_incidents else 0)

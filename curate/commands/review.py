@@ -33,7 +33,7 @@ def review(
     from curate.review.app.server import Options, say_url
 
     if stats:
-        ctx.say(ctx.project.agreement(reviewer))
+        ctx.say(ctx.project.agreement(reviewer), asked=True)
         return
     if reviewer is None:
         raise UsageError("review: say who judges (--reviewer NAME)")

@@ -34,7 +34,7 @@ def quarantine(
 def screening_status(ctx: Context) -> None:
     """Say which lists are loaded, how old they are, which entries are in doubt, and which incidents there are."""
     result = ctx.project.screening_status()
-    ctx.say(result)
+    ctx.say(result, asked=True)
     if result["problems"]:
         raise typer.Exit(4)
 
@@ -56,7 +56,7 @@ def screening_entry(
     if set_aside and restore:
         raise UsageError("screening entry: --set-aside and --restore go alone")
     act = "set aside" if set_aside else "restore" if restore else None
-    ctx.say(ctx.project.screening_entry(name, act, reason, by, only, all_lists, report))
+    ctx.say(ctx.project.screening_entry(name, act, reason, by, only, all_lists, report), asked=act is None)
 
 
 @group.command("incident")
@@ -70,7 +70,7 @@ def screening_incident(
 ) -> None:
     """Say what is on record of a match or a report, and what else its entry has matched. Never a picture. Without ID:
     which incidents there are."""
-    ctx.say(ctx.project.incident(number, for_report))
+    ctx.say(ctx.project.incident(number, for_report), asked=True)
 
 
 @group.command("acknowledge")

@@ -22,7 +22,7 @@ def diff(
     from curate.label.taxonomy.compare import diff as compare
     from curate.label.taxonomy.compare import lines, read
 
-    ctx.say(compare(read(old), read(new)), lines)
+    ctx.say(compare(read(old), read(new)), lines, asked=True)
 
 
 @verb

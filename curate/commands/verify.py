@@ -27,4 +27,5 @@ def verify(
     if forget is not None:
         ctx.say(result)
         return
-    finish(ctx, result, code=1 if wrong(result) or (result["unread"] and not incomplete(result)) else 0)
+    damaged = wrong(result) or (result["unread"] and not incomplete(result))
+    finish(ctx, result, code=1 if damaged else 0, asked=not repair)

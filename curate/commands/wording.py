@@ -42,7 +42,7 @@ WORDS = {  # 25 characters at most
     "withheld": "kept back by fetch",
 }
 ANEW = "catalog made anew"
-REASONS = ("failed", "reasons")  # what counts failures by reason
+REASONS = ("failed", "reasons", "refused")  # what counts failures by reason
 SENTENCES = ("bootstrap", "audit")  # what has a line of its own, `said`
 
 

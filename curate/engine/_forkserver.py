@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from curate.contracts import HASHING
 from curate.engine._preload import ANSWER, FORK, ORDER, REAP, UNHEARD
 from curate.errors import CurateError
 
@@ -22,12 +23,12 @@ _KEPT = (
 class ForkServer:
     """One such process, and the socket that leads to it. Thread-safe."""
 
-    def __init__(self, modules: Sequence[str]) -> None:
+    def __init__(self, modules: Sequence[str], loaded: Sequence[str] = HASHING) -> None:
         ours, theirs = socket.socketpair()
         paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 (may hold bytes that are no text)
         code = (
             f"import sys; sys.path[:] = {paths!r}; from curate.engine._preload import serve;"
-            f" serve({theirs.fileno()}, {sorted(modules)!r})"
+            f" serve({theirs.fileno()}, {sorted(modules)!r}, {list(loaded)!r})"
         )
         flags = [*subprocess._args_from_interpreter_flags(), "-P"]  # type: ignore[attr-defined]
         environment = {key: value for key, value in os.environ.items() if key.startswith(_KEPT)}
@@ -92,8 +93,8 @@ _current: ForkServer | None = None
 _starting = threading.Lock()
 
 
-def server(modules: Sequence[str] = ()) -> ForkServer:
-    """The one that is there, or a new one that has these modules imported."""
+def server(modules: Sequence[str] = (), loaded: Sequence[str] = HASHING) -> ForkServer:
+    """The one that is there, or a new one that has these modules imported, and those loaded."""
     global _current
     with _starting:
         if _current is None or not _current.alive:
@@ -101,7 +102,7 @@ def server(modules: Sequence[str] = ()) -> ForkServer:
                 atexit.register(_close)
             else:
                 _current.drop()
-            _current = ForkServer(modules)
+            _current = ForkServer(modules, loaded)
         return _current
 
 

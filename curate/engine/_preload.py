@@ -25,12 +25,12 @@ FORK, REAP = b"f", b"r"
 UNHEARD = (signal.SIGINT, signal.SIGTERM)  # sent to the whole group; whoever started us decides when to end
 HANDLES = 4  # that come with FORK: tasks, answers, what it prints, memory
 _ALWAYS = ("curate.engine._worker", "curate.engine._confine.filter", "landlockpy", "numpy")  # what every worker imports
-_COMPILED = ("curate.media.pdq",)  # their load() compiles loops, which no worker can behind its door, or only slowly
 _FIRST = 100  # where a worker's handles are
 
 
-def serve(handle: int, modules: Sequence[str]) -> None:
-    """Import what workers will want, then fork and reap as the other end of the socket asks, until it is gone."""
+def serve(handle: int, modules: Sequence[str], loaded: Sequence[str]) -> None:
+    """Import what workers will want, loops that are compiled loaded, then fork and reap as the other end of the socket
+    asks, until it is gone."""
     for number in UNHEARD:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, UNHEARD)
@@ -38,9 +38,9 @@ def serve(handle: int, modules: Sequence[str]) -> None:
     for name in (*_ALWAYS, *modules):
         with suppress(Exception):  # it is the worker's to complain of, where it is wanted there
             importlib.import_module(name)
-    for name in _COMPILED:
+    for name in loaded:
         with suppress(Exception):
-            importlib.import_module(name).load()
+            getattr(importlib.import_module(name), "load", int)()
     _until_it_ends(control)
 
 

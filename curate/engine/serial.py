@@ -1,10 +1,10 @@
 """One item after another, in this process: for tests, debugging, and work too small to share."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.contracts import R, Resources, T, Task
+from curate.contracts import HASHING, R, Resources, T, Task
 from curate.engine._each import All, own
 
 
@@ -14,7 +14,7 @@ class Serial:
 
     workers: int = 1
 
-    def prepare(self) -> None:
+    def prepare(self, modules: Sequence[str] = HASHING) -> None:
         """Nothing: this process is there."""
 
     def map(self, work: Task[T, R], items: Iterable[T], needs: Resources) -> Iterator[tuple[T, R | Exception]]:

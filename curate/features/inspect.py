@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pickle import PickleBuffer
 from typing import Any
 
+from PIL import Image
+
 from curate.engine import MOST
 from curate.errors import ItemError
 from curate.media import hidden, pdq, phash
@@ -73,7 +75,7 @@ class Inspect:
         """Import and compile what the first item would otherwise wait for."""
         import numpy as np  # noqa: F401
 
-        if self.pdq:
+        if self.pdq or self.side == phash.FULL:
             pdq.load()
 
     def bring(self, item: FetchedBytes) -> FetchedBytes:
@@ -123,16 +125,22 @@ class Inspect:
 
     def _look(self, data: bytes, known: tuple[str, str, str]) -> Inspection:
         try:
-            sample, row, parts = self._taken(data, known)
-            told = self.leaves and sample.frames == 1
-            leaves = of_decoded(data, replace(self.bounds, min_side=1), self.max_side, known[0]) if told else None
+            image = open_image(data, self.bounds)
+            sample, row, parts = self._taken(data, image, known)
+            leaves = self._leaving(data, image, known[0]) if self.leaves and sample.frames == 1 else None
             return Inspection(*known, sample, row, pdq=parts, leaves=leaves)
         except ItemError as failure:
             return Inspection(*known, failure=failure)
 
-    def _taken(self, data: bytes, digests: tuple[str, str, str]) -> tuple[Sample, phash.HashRow, tuple[Pdq, ...]]:
+    def _leaving(self, data: bytes, image: Image.Image, sha256: str) -> Treated | None:
+        """Of a JPEG told by the image that is open: neither its size nor its mode changed when it was decoded."""
+        bounds = Bounds(self.bounds.max_pixels, 1, self.bounds.max_frames)
+        return of_decoded(data, bounds, self.max_side, sha256, image if image.format == "JPEG" else None)
+
+    def _taken(
+        self, data: bytes, image: Image.Image, digests: tuple[str, str, str]
+    ) -> tuple[Sample, phash.HashRow, tuple[Pdq, ...]]:
         """One decode serves all: in full where PDQ is asked for, else scaled. What cannot be decoded is refused."""
-        image = open_image(data, self.bounds)
         media_type = FORMATS[image.format or ""]
         seen = whole(data, self.bounds, image) if self.pdq else None
         if seen is None:

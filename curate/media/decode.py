@@ -109,7 +109,7 @@ def _afford(image: Image.Image, count: int = 1) -> None:
 
 
 def _opened(data: bytes) -> Image.Image:
-    failure = ItemError(*_not_an_image(data))
+    failure: ItemError | None = None
     for one in copies(data):
         try:
             with decoding():
@@ -124,7 +124,7 @@ def _opened(data: bytes) -> Image.Image:
         elif image.format == "PNG" and image.mode == "L" and isinstance(key := image.info.get("transparency"), int):
             image.info["transparency"] = key * {2: 85, 4: 17}.get(data[24], 1)  # in the levels that Pillow makes
         return image
-    raise failure
+    raise failure or ItemError(*_not_an_image(data))
 
 
 def scaled(image: Image.Image, side: int | None) -> Image.Image:

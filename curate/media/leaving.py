@@ -78,19 +78,24 @@ def is_treated(one: Treated) -> bool:
     return fits and one.media_type in MEDIA_TYPES and _SHA256.fullmatch(one.sha256) is not None
 
 
-def of_decoded(data: bytes, bounds: Bounds, side: int | None = None, known: str | None = None) -> Treated | None:
+def of_decoded(
+    data: bytes, bounds: Bounds, side: int | None = None, known: str | None = None, opened: Image.Image | None = None
+) -> Treated | None:
     """What leaves of a still picture that was decoded whole just now, without decoding it again: the coded pixels are
     the same bytes. None where only a decode tells: other formats, deep samples, what is larger than `side`, or has
-    little in common with what leaves. `known`: the sha256 of `data`."""
+    little in common with what leaves. `known`: the sha256 of `data`; `opened`: it, as `open_image` opened it, and not
+    scaled since."""
     try:
-        image = open_image(data, bounds)
+        image = opened or open_image(data, bounds)
         kind = image.format or ""
         if kind not in _STILLS or image.mode not in _SHALLOW or (side is not None and max(image.size) > side):
             return None
-        left = _rewritten(data, kind, bounds)
-        with decoding(), Image.open(io.BytesIO(left), formats=[REWRITTEN[kind].rpartition("/")[2]]) as found:
-            same = (found.size, found.mode, getattr(found, "is_animated", False)) == (image.size, image.mode, False)
-            same &= found.format != "JPEG" or left.endswith(_END)  # a decoder waits for more behind what has no end
+        left = _rewritten(data, kind, bounds, image)
+        same = kind not in ("JPEG", "MPO") or left.endswith(_END)  # a decoder waits for more behind what has no end
+        if kind != "JPEG" or left != data or image.decodermaxblock < len(data):  # opened without its metadata
+            with decoding(), Image.open(io.BytesIO(left), formats=[REWRITTEN[kind].rpartition("/")[2]]) as found:
+                facts = (found.size, found.mode, getattr(found, "is_animated", False))
+            same &= facts == (image.size, image.mode, False)
     except ItemError:
         return None
     told = treated(data, left, REWRITTEN[kind], known) if same else None
@@ -127,9 +132,9 @@ def leaving(data: bytes, bounds: Bounds, side: int | None = None) -> tuple[bytes
     return found, media_type
 
 
-def _rewritten(data: bytes, kind: str, bounds: Bounds) -> bytes:
+def _rewritten(data: bytes, kind: str, bounds: Bounds, opened: Image.Image | None = None) -> bytes:
     """The file without what is no picture in it."""
-    found = stripped(data, kind, bounds)
+    found = stripped(data, kind, bounds, opened)
     return bare(found, bounds) if kind == "PNG" else found
 
 

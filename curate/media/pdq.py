@@ -135,7 +135,8 @@ def _decided(pixels: Pixels, turn: Turn) -> "tuple[np.ndarray, int]":
         from curate.media.pdq_kernels import coefficients
 
         square = pixels.rounded(turn)
-        return _hashes(coefficients(square, rounded_cosines())[None])[0], _graded(np.trunc(_steps(square)))
+        steps = np.abs(np.trunc(_steps(square))).sum(dtype=np.float64)
+        return _hashes(coefficients(square, rounded_cosines())[None])[0], _graded(steps)
     import pdqhash
 
     down, across, flip = turn
@@ -173,10 +174,9 @@ def _reach() -> "np.ndarray":
 
 def _quality(square: "np.ndarray", most: float) -> int | None:
     """How much gradient there is, 0..100; None where steps that may round either way decide whether it is enough."""
-    import numpy as np
+    from curate.media.pdq_kernels import gradient
 
-    steps, far = np.abs(_steps(square)), most / 5 * 100 / 255
-    least, greatest = (_graded(np.trunc(some)) for some in (np.maximum(steps - far, 0), steps + far))
+    least, greatest = (_graded(steps) for steps in gradient(square, most / 5 * 100 / 255))
     if greatest - least <= 1 and (least < MIN_QUALITY) == (greatest < MIN_QUALITY):
         return least
     return None
@@ -189,7 +189,5 @@ def _steps(square: "np.ndarray") -> "np.ndarray":
     return np.concatenate([(square[:-1] - square[1:]).ravel(), (square[:, :-1] - square[:, 1:]).ravel()]) * 100 / 255
 
 
-def _graded(steps: "np.ndarray") -> int:
-    import numpy as np
-
-    return min(100, int(np.abs(steps).sum(dtype=np.float64)) // 90)
+def _graded(steps: float) -> int:
+    return min(100, int(steps) // 90)

@@ -83,6 +83,13 @@ def axis(length: int) -> Axis:
 
 
 @compiled
+def thousandths(word: np.uint32) -> np.float32:
+    """The luminance of a pixel, in thousandths of a grey level: a whole number."""
+    red, green, blue = word & U(255), (word >> U(8)) & U(255), (word >> U(16)) & U(255)
+    return np.float32(np.int32(red * U(299) + green * U(587) + blue * U(114)))
+
+
+@compiled
 def add(words: Words, first: int, down: Axis, across: Axis, found: Doubles, blocks: Doubles, side: int) -> None:
     """Add the rows from `first` on, in thousandths of a grey level, to the places and to the blocks they lie in.
 
@@ -98,31 +105,53 @@ def add(words: Words, first: int, down: Axis, across: Axis, found: Doubles, bloc
         sums[:] = 0
         soft[:] = 0
         for y in range(height):
-            for x in range(count):
-                word = words[y, left + x]
-                red, green, blue = word & U(255), (word >> U(8)) & U(255), (word >> U(16)) & U(255)
-                line[x] = np.int32(red * U(299) + green * U(587) + blue * U(114))
-            for n in range(down.starts[first + y], down.starts[first + y + 1]):
-                place, weight = down.places[n], np.float32(down.weights[n])
+            begin, end = down.starts[first + y], down.starts[first + y + 1]
+            row = words[y, left : left + count]
+            if end - begin == 2:  # nearly every row of nearly every picture: all at once
+                one, other = sums[down.places[begin]], sums[down.places[begin + 1]]
+                weight, second = np.float32(down.weights[begin]), np.float32(down.weights[begin + 1])
                 for x in range(count):
-                    sums[place, x] += weight * line[x]
-            for x in range(count):
-                soft[x] += line[x]
+                    grey = thousandths(row[x])
+                    one[x] += weight * grey
+                    other[x] += second * grey
+                    soft[x] += grey
+            else:
+                for x in range(count):
+                    line[x] = thousandths(row[x])
+                    soft[x] += line[x]
+                for n in range(begin, end):
+                    place, weight = down.places[n], np.float32(down.weights[n])
+                    for x in range(count):
+                        sums[place, x] += weight * line[x]
             if (first + y + 1) % side == 0 or y == height - 1:
-                row = blocks[(first + y) // side]
+                means = blocks[(first + y) // side]
                 for block in range((count + side - 1) // side):
                     total = 0.0
                     for x in range(side * block, min(side * (block + 1), count)):
                         total += soft[x]
-                    row[left // side + block] += total
+                    means[left // side + block] += total
                 soft[:] = 0
         for x in range(count):
             for place in range(PLACES):
                 column[place] = sums[place, x]
             for n in range(across.starts[left + x], across.starts[left + x + 1]):
                 place, weight = across.places[n], across.weights[n]
-                for other in range(PLACES):
-                    found[place, other] += weight * column[other]
+                for also in range(PLACES):
+                    found[place, also] += weight * column[also]
+
+
+@compiled
+def gradient(square: Doubles, far: float) -> tuple[float, float]:
+    """The steps between neighbours in float64[64, 64], in whole percent of the range of grey levels, summed: where each
+    is by `far` less than it is, and where each is by as much more."""
+    least = most = 0.0
+    for rows, columns in ((1, 0), (0, 1)):
+        for y in range(SIDE - rows):
+            for x in range(SIDE - columns):
+                step = abs((square[y, x] - square[y + rows, x + columns]) * 100 / 255)
+                least += np.trunc(max(step - far, 0.0))
+                most += np.trunc(step + far)
+    return least, most
 
 
 @compiled

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from curate.media.pdq_kernels import Axis
 
 Turn = tuple[
     int, int, int
@@ -30,15 +32,14 @@ class Pixels:
         """
         import numpy as np
 
-        from curate.media.pdq_kernels import PLACES, SIDE, add, axis
+        from curate.media.pdq_kernels import PLACES, SIDE, add
 
         width, height = self.picture.size
-        down, across = axis(height), axis(width)
+        down, across = _axis(height), _axis(width)
         found, blocks = np.zeros((PLACES, PLACES)), np.zeros((-(-height // side), -(-width // side)))
         for top, words in self._strips():
             add(words, top, down, across, found, blocks, side)
-        sizes = [np.minimum(side, length - side * np.arange(-(-length // side))) for length in (height, width)]
-        grey = np.rint(blocks / (1000 * np.outer(*sizes))).astype(np.uint8)
+        grey = np.rint(blocks / (1000 * _areas(width, height, side))).astype(np.uint8)
         return (found / 1000).reshape(2, SIDE, 2, SIDE).transpose(2, 0, 3, 1), grey
 
     def rounded(self, turn: Turn) -> "np.ndarray":
@@ -72,6 +73,21 @@ class Pixels:
         for top in range(0, height, rows):
             part = self.picture if rows >= height else self.picture.crop((0, top, width, min(top + rows, height)))
             yield top, _words(part)
+
+
+@lru_cache(maxsize=64)
+def _axis(length: int) -> "Axis":
+    from curate.media.pdq_kernels import axis
+
+    return axis(length)
+
+
+@lru_cache(maxsize=16)
+def _areas(width: int, height: int, side: int) -> "np.ndarray":
+    """How many px each block of `side` x `side` px has: those at two edges are cut."""
+    import numpy as np
+
+    return np.outer(*(np.minimum(side, length - np.arange(0, length, side)) for length in (height, width)))
 
 
 def _words(picture: Image.Image) -> "np.ndarray":

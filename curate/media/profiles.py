@@ -61,17 +61,14 @@ def _jpeg(data: bytes, image: Image.Image) -> Iterable[bytes | None]:
     """In pieces, each of which says its number. Browsers take those behind the frame's header as well, and of two with
     one number the first; others the last; others whatever comes as it comes.
     """
-    carried = list(_carried(data, image))
-    if data.count(_ICC) <= len(carried):
-        return carried
     pieces = [
         (data[one.begin + 16], data[one.begin + 18 : one.end])
         for one in jpeg.segments(data, Budget(0, 0))
-        if one.marker == 0xE2 and data.startswith(_ICC, one.begin + 4) and one.end - one.begin > 18
+        if one.marker == 0xE2 and data.startswith(_ICC, one.begin + 4) and min(one.end, len(data)) - one.begin > 18
     ]
     numbered = (dict(reversed(pieces)), dict(pieces))
     joined = [b"".join(body for _, body in sorted(one.items())) for one in numbered]
-    return [*carried, *joined, b"".join(body for _, body in pieces)]
+    return [*_carried(data, image), *joined, b"".join(body for _, body in pieces)]
 
 
 def _png(data: bytes, image: Image.Image) -> Iterable[bytes | None]:

@@ -7,6 +7,8 @@ the structure of the others holds offsets, and they stay refused.
 import struct
 from collections.abc import Callable
 
+from PIL import Image
+
 from curate.errors import ItemError
 from curate.media.decode import Bounds, decoding, open_image
 from curate.media.hidden import is_profile
@@ -29,12 +31,15 @@ _PALETTE = 3  # the kind of colour that needs one
 _EXIF_FLAG, _XMP_FLAG, _ICC_FLAG = 8, 4, 32
 
 
-def stripped(data: bytes, kind: str, bounds: Bounds) -> bytes:
-    """The file of this Pillow format, rewritten; raises ItemError(hidden_data) for a format that cannot be."""
+def stripped(data: bytes, kind: str, bounds: Bounds, opened: Image.Image | None = None) -> bytes:
+    """The file of this Pillow format, rewritten; raises ItemError(hidden_data) for a format that cannot be.
+
+    `opened`: the file as `open_image` opened it.
+    """
     if kind not in _WRITERS:
         raise ItemError(Reason.HIDDEN_DATA, f"a {kind} cannot be rewritten without it")
     with decoding():
-        turn = open_image(data, bounds).getexif().get(0x0112, 1)
+        turn = (opened or open_image(data, bounds)).getexif().get(0x0112, 1)
         exif = _exif(turn) if turn in range(2, 9) else b""
         return _WRITERS[kind](data, exif, Budget(bounds.max_pixels, bounds.max_frames))
 
@@ -76,7 +81,8 @@ def _jpeg(data: bytes, exif: bytes, budget: Budget) -> bytes:
             rest.append(data[one.begin : one.scan])
     if exif:
         first.append(b"\xff\xe1" + struct.pack(">H", 8 + len(exif)) + b"Exif\0\0" + exif)
-    return b"".join(first + rest)
+    found = b"".join(first + rest)
+    return data if found == data else found
 
 
 def _png(data: bytes, exif: bytes, budget: Budget) -> bytes:

@@ -53,6 +53,15 @@ def said(receipt: Receipt | None, left: int = 0, shown: Iterable[Path] = ()) -> 
     }
 
 
+def told(result: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer that says a removal beside other things, for people: no word of it where nothing was removed."""
+    if result["receipt"] is not None:
+        return dict(result)
+    kept = {name: one for name, one in result.items() if name not in said(None)}
+    feed = {name: one for name, one in (kept.pop("removals") or {}).items() if one}
+    return kept | ({"removals": feed} if feed else {})
+
+
 def earlier(catalog: "Catalog", name: str) -> Receipt | None:
     """The receipt of what was taken down under this sha256, locator or page, if something was."""
     asked = [(kind, catalog.digest(kind, name)) for kind in KINDS]

@@ -64,3 +64,9 @@ def withheld_by_reason(catalog: Catalog) -> dict[str, int]:
     """How many samples fetch keeps back, by reason."""
     sql = "SELECT reason, count(*) FROM withheld GROUP BY reason ORDER BY reason"
     return {row[0]: row[1] for row in catalog.all(sql)}
+
+
+def unfinished(catalog: Catalog) -> bool:
+    """Whether a removal was killed, or an older catalog brought back what was removed: `removal.remove.resume`."""
+    sql = "SELECT 1 FROM removals WHERE state != 'done' UNION ALL SELECT 1 FROM removing LIMIT 1"
+    return catalog.scalar(sql) is not None

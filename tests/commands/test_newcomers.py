@@ -214,3 +214,34 @@ def test_rows_of_an_import_that_name_nothing_here_are_said(curate: Command) -> N
     assert "name no sample" not in curate("decisions", "import", str(good)).err
     good.write_text("sha256," + row.format("0" * 64))
     assert "1 of 1 rows name no sample that is here" in curate("decisions", "import", str(good), code=3).err
+
+
+def test_quiet_leaves_what_was_asked_for(curate: Command) -> None:
+    """What a verb did is left to its exit code; what one that only reads answers is all that there is of it."""
+    for verb in ("fetch", "dedupe", "label"):
+        assert (curate(verb, "-q").out, curate(verb, "-q").err) == ("", "")
+    assert curate("export", "1.0.0", "-q").out == ""
+    asking = (
+        ["status"], ["log"], ["functions"], ["verify"], ["dedupe", "--explain", "images/40.png"], ["fetch", "--plan"],
+        ["sources", "inspect", str(curate.root / "curate.toml")], ["screening", "status"], ["screening", "incident"],
+        ["diff", "1.0.0", "1.0.0"], ["review", "--stats"],
+    )  # fmt: skip
+    for verb in asking:
+        quiet, said = curate(*verb, "-q"), curate(*verb)
+        assert quiet.out, verb
+        assert verb == ["log"] or quiet.out == said.out
+    assert curate("decisions", "export", str(curate.root / "out.csv"), "-q").out == ""
+    assert "what only asks answers" in " ".join(curate("status", "--help").out.split())
+
+
+def test_a_plan_says_which_setting_lets_in_what_it_refuses(curate: Command) -> None:
+    (curate.root / "urls.txt").write_text("http://example.org:8443/a.jpg\n")
+    write(curate.root, use="urllist", path="urls.txt")
+    assert "[fetch] allow_ports or [fetch] allow_private" in curate("fetch", "--plan").out
+
+
+def test_an_import_says_that_estimate_does_not_count_it(curate: Command) -> None:
+    curate("fetch")
+    path, file = curate.root / "images" / "40.png", curate.root / "good.csv"
+    file.write_text(f"path,label,annotator,time\n{path},neutral,ann,2026-01-01T00:00:00Z\n")
+    assert "`curate estimate` rests on what `curate queue audit` drew" in curate("decisions", "import", str(file)).err

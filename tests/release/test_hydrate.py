@@ -131,6 +131,65 @@ def test_a_release_comes_back_with_labels_splits_and_groups(ours: Ours, partner:
     assert labels(partner.export("0.1.0")) == labels(ours.project.release("1.0.0"))
 
 
+def salted(root: Path, *more: tuple[str, str]) -> Project:
+    """The project with another salt, so that its own draw would put items elsewhere; `more` is changed, too."""
+    text = (root / "curate.toml").read_text()
+    for old, new in (("[export]\nformats", '[export]\nsalt = "another"\nformats'), *more):
+        text = text.replace(old, new)
+    (root / "curate.toml").write_text(text)
+    return curate.open(root, quiet=True)
+
+
+def test_what_was_here_before_is_not_trained_on_where_a_release_tests_on_it(ours: Ours, tmp_path: Path) -> None:
+    """The partner has the same pictures as files, in other splits; half of the URLs are dead."""
+    theirs = labels(ours.project.release("1.0.0"))
+    for n in range(N):
+        label = ("neutral", "drawings")[n % 2]
+        (folder := tmp_path / "mine" / label).mkdir(parents=True, exist_ok=True)
+        (folder / f"{n}.png").write_bytes(ours.site.answers[f"/{n}.png"][2])
+        if n < N // 2:
+            ours.site.answers[f"/{n}.png"] = (404, {}, b"gone")
+    source = f'[[sources]]\nuse = "local"\npath = "{tmp_path}/mine"\nlabel_from = "folder"\n'
+    project(root := tmp_path / "partner", ours.site, source)
+    partner = salted(root)
+    partner.fetch(), partner.dedupe(), partner.label()
+    before = labels(partner.export("0.1.0"))
+    partner.hydrate(ours.exports / "1.0.0/urls"), partner.dedupe(), partner.label()
+    after = labels(partner.export())
+    order = {split: n for n, split in enumerate(SPLITS)}
+    weaker = {one for one in theirs if order[before[one][1]] < order[theirs[one][1]]}
+    assert weaker, "the draws differ"
+    assert not weaker & after.keys()
+    assert all(after[one][1] == before[one][1] for one in after)
+
+
+def test_a_release_that_changed_is_known_whatever_becomes_of_the_next_run(ours: Ours, partner: Project) -> None:
+    urls, root = ours.exports / "1.0.0/urls", partner.session.root
+    partner.hydrate(urls)
+    ours.project.takedown(ours.row()["sha256"], "asked for")
+    with pytest.raises(curate.GateError, match="no list is loaded"):
+        salted(root, ("required = false", "required = true")).hydrate(urls)
+    partner = salted(root, ("required = true", "required = false"))
+    partner.dedupe(), partner.label()
+    assert labels(partner.export("0.1.0")) == labels(ours.project.release("1.0.0"))
+
+
+def test_what_is_left_of_it_is_hydrated_and_removals_that_are_none_are_not_spoken_of(
+    ours: Ours, partner: Project, tmp_path: Path
+) -> None:
+    urls = ours.exports / "1.0.0/urls"
+    assert partner.status()["next"] == "`curate fetch`"
+    code, out, _ = command(tmp_path / "partner", "hydrate", str(urls), "--limit", "4")
+    assert code in (0, 3)
+    assert partner.status()["next"] == f"`curate hydrate {urls}`"
+    assert "recipients" not in out
+    assert "duplicates_left" not in out
+    assert "removals:" in out, "which feed was read is said"
+    ours.project.takedown(ours.row()["sha256"], "asked for")
+    assert "duplicates_left" in command(tmp_path / "partner", "hydrate", str(urls))[1]
+    assert partner.status()["next"] == "`curate dedupe`"
+
+
 def test_what_is_dead_changed_or_listed_says_so(ours: Ours, tmp_path: Path) -> None:
     dead, changed, listed = (path_of(ours.row(n)["url"]) for n in range(3))
     ours.site.answers[dead] = (404, {}, b"gone")

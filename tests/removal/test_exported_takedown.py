@@ -21,9 +21,10 @@ from curate.media.decode import Bounds
 from curate.media.leaving import leaving
 from curate.release import formats, redact
 from curate.release.export import export, export_also
-from curate.removal.remove import resume, unfinished
+from curate.removal.remove import resume
 from curate.removal.takedown import takedown
 from curate.store import file_digests
+from curate.store.holds import unfinished
 from curate.store.workspace import Workspace
 from manifests import huggingface, imagefolder, webdataset
 from manifests.webdataset import Webdataset

@@ -22,9 +22,9 @@ from curate.release.reader import load
 from curate.release.share import share
 from curate.removal import remove as removal
 from curate.removal import secure_delete
-from curate.removal.remove import remove, unfinished
+from curate.removal.remove import remove
 from curate.removal.takedown import deleted, takedown
-from curate.store.holds import held, is_held
+from curate.store.holds import held, is_held, unfinished
 from curate.store.tombstones import SCRUBBED
 from curate.store.workspace import Workspace
 from tests.support.builders import add, decide, members, workspace

@@ -16,9 +16,9 @@ from curate.admin.verify import verify
 from curate.config import Config
 from curate.errors import BusyError, DiskFullError
 from curate.release.reader import load
-from curate.removal.remove import unfinished
 from curate.removal.takedown import takedown
 from curate.store.catalog import Catalog
+from curate.store.holds import unfinished
 from curate.store.workspace import Workspace
 from tests.removal.test_takedown import QUIET, released, start, traces, words
 from tests.support.builders import members

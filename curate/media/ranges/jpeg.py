@@ -44,6 +44,9 @@ class Segment(NamedTuple):
     scan: int  # end of the entropy-coded data that follow; as `end` where none do
 
 
+_walked: tuple[bytes, list[Segment]] = (b"", [])
+
+
 def claims(data: bytes, budget: Budget) -> Iterator[Range]:
     """From start to End-Of-Image; bytes that a decoder skips between two segments are left out.
 
@@ -66,18 +69,28 @@ def claims(data: bytes, budget: Budget) -> Iterator[Range]:
 
 
 def segments(data: bytes, budget: Budget) -> Iterator[Segment]:
-    """The segments of a JPEG, in order, as far as a decoder reads them."""
+    """The segments of a JPEG, in order, as far as a decoder reads them; of the file that was walked last, as they were
+    found: several look at one file, and its scan is long."""
+    global _walked
+    if _walked[0] is data:
+        for one in _walked[1]:
+            budget.step()
+            yield one
+        return
+    walked = list[Segment]()
     found = _MARKER.search(data, 2)
     while found:
         begin = found.start()
         marker = data[begin + 1]
         if 0x01 < marker < 0xC0 or marker == 0xD8 or 0xF0 <= marker < 0xFE:
-            return  # a second start, or reserved: no decoder goes on
+            break  # a second start, or reserved: no decoder goes on
         budget.step()
         end = begin + 2 if marker in BARE else begin + 2 + int.from_bytes(data[begin + 2 : begin + 4], "big")
         found = None if marker == 0xD9 else _MARKER.search(data, end)
         scan = (found.start() if found else len(data)) if marker == 0xDA else end
-        yield Segment(marker, begin, end, scan)
+        walked.append(Segment(marker, begin, end, scan))
+        yield walked[-1]
+    _walked = (data, walked)
 
 
 def _content(data: bytes, one: Segment, budget: Budget) -> Iterator[Range]:
