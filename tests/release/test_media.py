@@ -23,7 +23,7 @@ from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import GateError, StoreError, UsageError
 from curate.layouts.exported import class_folder, read_sums, sums_text
-from curate.media.decode import Bounds
+from curate.media.decode import Bounds, open_image, scaled
 from curate.media.leaving import of_decoded
 from curate.project import load_release
 from curate.records import SPLITS, Axis, Taxonomy
@@ -198,7 +198,8 @@ def test_an_exported_folder_is_a_dataset_without_its_workspace(ws: Workspace, ou
         assert [rows[one]["group"] for one in dataset.ids] == dataset.groups
         for n in range(len(dataset)):
             picture, target = dataset[n]
-            assert picture.mode == "RGB"
+            seen = scaled(open_image(by_id()[dataset.ids[n]], Bounds()), None)  # by labelers
+            assert (picture.mode, picture.size, picture.tobytes()) == ("RGB", seen.size, seen.tobytes())
             assert target == dataset.targets[n]
 
 
@@ -297,6 +298,8 @@ def test_pictures_do_not_leave_where_more_is_known_than_when_they_were_released(
     ws.config = replace(config, taxonomy=Taxonomy(axes=(axis,)))
     with pytest.raises(GateError, match="pictures of drawings would leave"):
         export_also(ws, "1.0.0", MEDIA, QUIET, SCREENED, Serial())
+    export_also(ws, "1.0.0", {"huggingface": EVERY["huggingface"]}, QUIET, SCREENED, Serial(), "Ann answers for it")
+    assert "not-for-all-audiences" in (ws.work / "exports/1.0.0/huggingface/README.md").read_text()
     ws.config = config
     one = hashlib.sha256(FILES["png"]).hexdigest()
     with ws.catalog.tx() as db:
