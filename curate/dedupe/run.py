@@ -164,6 +164,7 @@ def dedupe(
     if embedder is not None:
         unread.update(scores.unread(ws, [embedder], ids))
     ties.warn_of_giants(groups)
+    given.warn_of_others(ws, asked, grouping)
     if asked.lines:
         given.warn(from_file := given.report(asked, grouping))
     return {

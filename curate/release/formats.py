@@ -18,6 +18,7 @@ from curate.progress import Progress
 from curate.records import SPLITS, Axis, Manifest
 from curate.release.pictures import Leaving, leaving_of
 from curate.release.reader import HEADER as RELEASE
+from curate.release.reader import unsafe
 from curate.store.blobs import sync, write
 from curate.store.file_digests import digest
 
@@ -61,7 +62,11 @@ class Formats:
     def without(self, ids: Collection[str], name: str, one: ReleaseFormat, out: Path) -> dict[str, str]:
         """The same of a folder that holds the release as it was, with these ids that are gone, or have another row."""
         known, before = read_sums(out / SUMS), _stamps(out)
-        one.remove(ids, self._given(one), out)  # type: ignore[attr-defined]
+        given = self._given(one)
+        if is_media(one):  # what is held back since is in no row of `given`
+            left = json.loads((out / HEADER).read_bytes())["left_out"]
+            ids = {*ids, *(self.pictures.left_out.keys() - left.keys())}
+        one.remove(ids, given, out)  # type: ignore[attr-defined]
         after = _stamps(out)
         found = self._finish(name, one, out, lambda file: known.get(file) if before.get(file) == after[file] else None)
         for folder, _, _ in os.walk(out):
@@ -78,7 +83,8 @@ class Formats:
     def _media(self) -> Manifest:
         """The release as formats with pictures are given it."""
         rows = {split: self._leaving(self.release.rows[split]) for split in SPLITS}
-        return replace(self.release, rows=rows, source=self.pictures)
+        header = {**self.release.header, "unsafe": unsafe(self.release, self.ws.config.taxonomy.axes)}
+        return replace(self.release, header=header, rows=rows, source=self.pictures)
 
     def _given(self, one: ReleaseFormat) -> Manifest:
         return self._media if is_media(one) else self.release
@@ -164,19 +170,6 @@ def check_formats(
             f"{', '.join(media)}: pictures of {', '.join(classes)} would leave, which [taxonomy] does not call safe;"
             " say who answers for it, and why (--acknowledge TEXT, acknowledge=TEXT): the export keeps it"
         )
-
-
-def unsafe(release: Manifest, axes: Sequence[Axis] = ()) -> list[str]:
-    """The classes of a release's rows, on any axis, that its taxonomy, or today's, does not call safe; sorted."""
-    found: set[str] = set()
-    today = {one.name: one for one in axes}
-    for n, axis in enumerate(release.header["taxonomy"]["axes"]):
-        name = f"label_{axis['name']}" if n else "label"
-        said = {one for rows in release.rows.values() for one in rows.column(name).unique().to_pylist()} - {None}
-        found |= said - {*axis["safe"]}
-        if (now := today.get(axis["name"])) is not None:
-            found |= said & {*now.classes} - {*now.safe}
-    return sorted(found)
 
 
 def acknowledged(ws: "Workspace", version: str, name: str) -> str | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 READERS = 2  # parts that are read at a time: checking and unpacking let go of the interpreter's lock
 AHEAD = 16  # parts that are held ready
+TUNED = "tuned"  # begins the name of a folder that holds weights which a training is not through with, and no table
 GROUP = 65536  # rows of a row group
 
 _NAMED = 12  # hex digits of an id that make a part's name one that tells it

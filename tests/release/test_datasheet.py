@@ -53,6 +53,17 @@ def test_it_has_the_sections_and_says_what_is_unknown(ws: Workspace) -> None:
     assert "5 rows have no licence on record" in text
 
 
+def test_what_is_not_safe_on_a_further_axis_is_said(ws: Workspace) -> None:
+    release = load(ws.work / "releases" / "1.0.0")
+    assert "does not call safe: sexy." in text_of(ws)
+    first, medium = release.header["taxonomy"]["axes"]
+    axes = [first, {**medium, "safe": ["photograph"]}]
+    text = datasheet(
+        replace(release, header={**release.header, "taxonomy": {**release.header["taxonomy"], "axes": axes}})
+    )
+    assert "does not call safe: drawing, sexy." in text
+
+
 def test_what_strangers_wrote_stays_in_its_cell(ws: Workspace) -> None:
     text = text_of(ws)
     (line,) = (line for line in text.splitlines() if "x" in line and "a \\| b" in line)

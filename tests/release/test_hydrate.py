@@ -25,6 +25,7 @@ from curate.admin import configured
 from curate.project import Project
 from curate.records import SPLITS, Change
 from curate.release import recovery
+from curate.release.diff import diff
 from curate.release.hydrate import opened
 from curate.store import chain, holds
 from tests.support.calling_here import command
@@ -386,6 +387,19 @@ def test_who_an_item_is_upstream_may_be_anything(ours: Ours, partner: Project) -
     n = pq.read_table(folder / "train.parquet").num_rows
     edited(folder, "upstream", pa.array((odd * n)[:n]))
     assert partner.hydrate(folder)["recovered"] == N
+
+
+def test_who_was_given_two_lists_can_compare_them(ours: Ours, tmp_path: Path) -> None:
+    urls, row = ours.exports / "1.0.0/urls", ours.row()
+    shutil.copytree(urls, before := tmp_path / "before")
+    ours.project.takedown(row["sha256"], "asked for")
+    found = diff(None, str(before), str(urls))
+    assert [one["id"] for one in found["removed"]] == [row["sha256"]]
+    assert not any(found[name] for name in ("added", "relabelled", "moved", "edited"))
+    release = curate.load_release(urls)
+    for act in (lambda: release.open(row["sha256"]), lambda: release.torch("train")):
+        with pytest.raises(curate.StoreError, match="rows alone"):
+            act()
 
 
 def test_files_say_nothing_of_looks_or_bytes(ours: Ours) -> None:

@@ -23,6 +23,7 @@ from curate.release import formats, redact
 from curate.release.export import export, export_also
 from curate.removal.remove import resume
 from curate.removal.takedown import takedown
+from curate.screening.quarantine import quarantine
 from curate.store import file_digests
 from curate.store.holds import unfinished
 from curate.store.workspace import Workspace
@@ -105,6 +106,19 @@ def test_a_takedown_reaches_every_format_of_every_version(ws: Workspace) -> None
     after = contents(ws.work / "exports")
     pictures = {name for name in before if name.endswith(".jpg") and sample not in name}
     assert {name: after[name] for name in pictures} == {name: before[name] for name in pictures}
+
+
+def test_pictures_that_are_held_back_since_leave_their_exports_with_it(ws: Workspace) -> None:
+    """A format from which something is taken out says and holds what one that is written anew would."""
+    sample = named(ws)
+    sql = "SELECT sample FROM released WHERE version = '1.0.0' AND sample <> ? ORDER BY 1"
+    other = str(ws.catalog.scalar(sql, (sample,)))
+    gone = words(ws, sample)
+    (picture,) = {path.read_bytes() for path in ws.work.glob(f"exports/*/imagefolder/*/*/{other}.*")}
+    quarantine(ws.catalog, other, "looked wrong", actor="ann")
+    takedown(ws, sample, "asked")
+    sound(ws, gone)
+    assert not traces(ws.work / "exports", [picture[-200:]])
 
 
 def test_only_the_shard_concerned_is_written_anew(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
