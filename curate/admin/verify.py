@@ -10,11 +10,12 @@ from typing import Any
 
 from curate.errors import StoreError
 from curate.progress import Progress
-from curate.release import removals
-from curate.release.reader import HEADER
+from curate.release import datasheet, removals
+from curate.release.reader import HEADER, load
 from curate.release.redact import export_again
 from curate.stats.coverage import Coverage
 from curate.store import file_digests, lost
+from curate.store.blobs import write
 from curate.store.chain import broken
 from curate.store.tables import Table
 from curate.store.witnesses import CATALOG, EXPORTING, REBUILD, SEAL, outdated
@@ -258,12 +259,16 @@ def _files(ws: Workspace, found: Findings, repair: bool) -> None:
 def _is_mended(path: str) -> bool:
     """Whether a file like this one can be made of what else there is."""
     top, _, rest = path.partition("/")
-    return path == removals.PLACE or not rest or (top == "exports" and rest.count("/") > 1)
+    return path == removals.PLACE or not rest or (top == "exports" and rest.count("/") > 1) or _is_datasheet(path)
+
+
+def _is_datasheet(path: str) -> bool:
+    return path.startswith("releases/") and path.endswith(f"/{datasheet.NAME}") and path.count("/") == 2
 
 
 def _mend(ws: Workspace, kind: str, path: str, again: set[str]) -> None:
-    """Repair a file: rewrite exports (each once, whatever is wrong in it: `again`), delete unfinished files, restore
-    cache tags."""
+    """Repair a file: rewrite exports (each once, whatever is wrong in it: `again`) and datasheets, delete unfinished
+    files, restore cache tags."""
     top, _, rest = path.partition("/")
     if path == removals.PLACE:
         removals.update(ws)
@@ -272,6 +277,9 @@ def _mend(ws: Workspace, kind: str, path: str, again: set[str]) -> None:
     elif not rest:
         (ws.work / path).unlink(missing_ok=True)
         write_cache_tags(ws.work)
+    elif _is_datasheet(path):
+        write(ws.work / path, datasheet.datasheet(load((ws.work / path).parent)).encode())
+        file_digests.keep_file(ws, path)
     elif top == "exports" and rest.count("/") > 1:
         version, name, _ = rest.split("/", 2)
         if f"{version}/{name}" not in again:
