@@ -39,8 +39,11 @@ class Table:
 
     def write(self, part: str, table: "pa.Table") -> None:
         """Write one part, replacing it: rows sorted by id, same rows same bytes."""
+        self.keep(part, to_parquet(table.sort_by("id")))
+
+    def keep(self, part: str, data: bytes) -> None:
+        """Write one part, replacing it, from the Parquet bytes of rows sorted by id."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        data = to_parquet(table.sort_by("id"))
         new = self.path / f"{part}.{_digest(data)}.parquet"
         write(new, data)
         for old in self._files()[part]:

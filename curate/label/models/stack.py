@@ -117,15 +117,15 @@ def _fitted(features: "np.ndarray", truth: "np.ndarray", fold: "np.ndarray") -> 
     best, kept, strength = np.inf, [], STRENGTHS[0]
     k = int(truth.max()) + 1
 
-    def without(of: tuple[float, int]) -> Any:
+    def without(of: tuple[float, int]) -> tuple[Any, np.ndarray]:
         c, one = of
-        return _regression(c, features[fold != one], truth[fold != one])
+        model, out = _regression(c, features[fold != one], truth[fold != one]), fold == one
+        return model, _losses(model, features[out], truth[out], k)
 
     every = range(fold.max() + 1)
     fitted = iter(_side_by_side(without, [(c, one) for c in STRENGTHS for one in every]))
     for c in STRENGTHS:
-        models = [next(fitted) for _ in every]
-        losses = [_losses(model, features[fold == one], truth[fold == one], k) for one, model in enumerate(models)]
+        models, losses = zip(*(next(fitted) for _ in every), strict=True)
         if (loss := float(np.concatenate(losses).mean())) < best:
             best, kept, strength = loss, models, c
     return [*kept, _regression(strength, features, truth)]
