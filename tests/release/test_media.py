@@ -247,6 +247,20 @@ def test_a_picture_of_a_folder_is_what_was_exported_or_an_error(out: Path, tmp_p
             load_release(folder)
 
 
+def test_a_split_whose_folders_others_would_number_otherwise_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    places = (("train", "neutral"), ("train", "drawings"), ("test", "neutral"))
+    what = [Item(f"{n}", split, weak={"content": (label, 0.9)}, data=FILES["jpeg"] + bytes(n))
+            for n, (split, label) in enumerate(places)]  # fmt: skip
+    ws = made(tmp_path, what)
+    exported(ws)
+    said = [one for one in caplog.messages if one.startswith("imagefolder: ")]
+    assert len(said) == 1
+    assert said[0].startswith("imagefolder: test has no picture of drawings")
+    ws.close()
+
+
 def test_torchvision_reads_it(out: Path) -> None:
     datasets = torchvision("torchvision.datasets")
     for split in SPLITS:
