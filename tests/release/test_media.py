@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageOps
 
+from curate.admin.verify import verify
 from curate.checks import dataset
 from curate.config import Config, ExportConfig
 from curate.contracts import Engine
@@ -338,6 +339,21 @@ def test_pictures_that_people_judged_not_safe_since_do_not_leave(tmp_path: Path,
     else:
         with pytest.raises(GateError, match=f"1 items were declared, flagged or judged not safe .*{one}"):
             export_also(ws, "1.0.0", MEDIA, QUIET, SCREENED, Serial(), "Ann answers for it")
+    ws.close()
+
+
+def test_a_repair_brings_no_pictures_back_that_would_not_leave_today(tmp_path: Path) -> None:
+    ws = made(tmp_path, items())
+    exported(ws)
+    shutil.rmtree(ws.work / "exports/1.0.0/imagefolder")
+    (ws.work / "exports/1.0.0/csv/val.csv").unlink()
+    decide(ws, hashlib.sha256(FILES["png"]).hexdigest(), "porn")
+    said = {one["id"]: one["problem"] for one in verify(ws, QUIET, repair=True)["items"]}
+    assert said["exports/1.0.0/csv/val.csv"].endswith("it was written anew")
+    pictures = [problem for name, problem in said.items() if name.startswith("exports/1.0.0/imagefolder/")]
+    assert pictures
+    assert all("it was not written anew: 1 items were declared, flagged or judged not safe" in one for one in pictures)
+    assert not (ws.work / "exports/1.0.0/imagefolder").exists()
     ws.close()
 
 
