@@ -39,13 +39,14 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Job:
-    """n pictures in a random order: `truth` and `groups` int64[n], embeddings, what functions vote and the label model
-    makes of it without anybody's help, and which are asked about, `ask` bool[n]."""
+    """n pictures in a random order: `truth` and `groups` int64[n], embeddings, what functions vote, what labelers
+    say and what the label model makes of it without anybody's help, and which are asked about, `ask` bool[n]."""
 
     truth: Ints
     groups: Ints
     embeddings: Floats
     votes: npt.NDArray[np.int8]
+    scores: Floats
     weak: npt.NDArray[np.float64]
     ask: npt.NDArray[np.bool_]
 
@@ -62,7 +63,8 @@ def jobs(seeds: int, every: int) -> Iterator[Job]:
         rng = np.random.default_rng(seed)
         order, half = rng.permutation(len(truth)), rng.permutation(np.unique(groups))[::2]
         ask = np.isin(groups, half)[order]
-        yield Job(truth[order], groups[order], unit[order], told.votes[order], weak[order], ask)
+        laid = (one[order] for one in (truth, groups, unit, told.votes, told.scores, weak))
+        yield Job(*laid, ask)
 
 
 @dataclass
@@ -117,6 +119,7 @@ def pool(
         samples=names, probabilities=taught[rows], votes=job.votes[rows], sets=SETS, unsafe=np.zeros(len(rows)),
         contradicted=no, contested=np.zeros(len(rows), np.int8),
         judged=np.array([int(one) in known or one in sure for one in names]), embeddings=job.embeddings[rows],
+        scores=job.scores[rows],
         groups=job.groups[rows].astype(np.int32), split=np.array([split.get(one, -1) for one in names], np.int32),
     )  # fmt: skip
 

@@ -241,7 +241,8 @@ class ExportConfig:
 
     `on_suspect`: what looks alike across splits by a hash that dedupe does not group by is refused, or leaves the side
     that is trained on. `min_human_test`: the share of test labels that people must have given. `min_probability`: a
-    machine's label that is less sure is left out. `max_side`: the longer side in px of pictures that leave.
+    machine's label that is less sure is left out. `licenses`: so is what has none of these (`CC*`; `*`: any), where any
+    is named. `max_side`: the longer side in px of pictures that leave.
     `group_by`: what belongs together, and in one split, beside what looks alike. `split_from`: a CSV file of given
     splits, by id, page_id, url or path. `test_sources`: names of sources that are the test split, and nothing else.
     `removals`: where receivers find the feed of what was taken out since, a path seen from the exported folder or one
@@ -252,6 +253,7 @@ class ExportConfig:
     salt: str = "curate"
     formats: tuple[PluginName, ...] = ("parquet", "csv")
     require_license: bool = False
+    licenses: tuple[str, ...] = ()
     removals: str = "removals.jsonl"
     group_by: tuple[Literal["album", "author"], ...] = ("album",)
     split_from: Path | None = None
@@ -299,7 +301,8 @@ class TrainConfig:
 
     `augment`: `copies` of each picture of train, altered so, are learnt from, too. `soft`: of a label that a machine
     gave, the label model's probabilities are learnt, as the last `curate label` found them. `smoothing`: which share of
-    a label is spread over all classes, by who gave it (human, weak, model).
+    a label is spread over all classes, by who gave it (human, weak, model). `finetune`: so many of the network's last
+    blocks are tuned to train before.
     """
 
     backbone: PluginName = "efficientnet_lite0"
@@ -311,12 +314,15 @@ class TrainConfig:
     copies: int = 1
     soft: bool = False
     smoothing: Mapping[str, float] = field(default_factory=dict)
+    finetune: int = 0
     guarantee: GuaranteeConfig = field(default_factory=GuaranteeConfig)
 
     def __post_init__(self) -> None:
         """Refuse what nothing can be learnt by."""
         if self.epochs < 1 or self.patience < 1 or self.weight_decay < 0 or not 1 <= self.copies <= 100:
             raise ValueError("epochs and patience must be at least 1, weight_decay at least 0, copies 1 to 100")
+        if self.finetune < 0:
+            raise ValueError("finetune must be at least 0")
         if strange := sorted(self.smoothing.keys() - set(LABELLERS)):
             raise ValueError(f"smoothing: no such source of labels '{strange[0]}'; there are: {', '.join(LABELLERS)}")
         if not all(0 <= share < 1 for share in self.smoothing.values()):

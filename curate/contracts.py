@@ -260,6 +260,7 @@ class CandidatePool:
     out_of_fold: "np.ndarray | None" = None  # float64[n, k], of models that had not seen the row's label; None: none
     given: "np.ndarray | None" = None  # int8[n], the class that people, or else the label model, gave; None: as -1
     groups: "np.ndarray | None" = None  # int32[n] >= 0, near-duplicates share one; None: not told
+    scores: "np.ndarray | None" = None  # float32[n, d], numbers that labelers of pixels gave, NaN: none; None: not told
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,26 +92,27 @@ def fit(train: Examples, val: Examples, k: int, options: TrainConfig, device: st
     """
     mean = train.features.mean(axis=0)
     scale = float(train.features.std(axis=0).max()) or 1.0  # one for all: what hardly varies here must not shout there
-    balance = _balance(train, k)
+    each = balance(train, k)
     known = set(val.classes.tolist()) & set(train.classes.tolist())
-    with _deterministic():
-        ours, theirs = (_tensors(part, mean, scale, balance, device) for part in (train, val))
+    with deterministic():
+        ours, theirs = (_tensors(part, mean, scale, each, device) for part in (train, val))
         weight, bias, epochs, log = _descend(ours, theirs if len(known) > 1 else None, k, options)
     weight = weight / scale
     stopping = "val" if len(known) > 1 else "all epochs: val holds fewer than two classes"
     return Head(weight.astype(np.float32), (bias - weight @ mean).astype(np.float32), epochs, stopping, log=log)
 
 
-def _balance(train: Examples, k: int) -> Floats:
+def balance(train: Examples, k: int) -> Floats:
+    """float32[k]: by how much rows of each class weigh more, so that all classes weigh the same."""
     mass = np.bincount(train.classes, weights=train.weights, minlength=k)
     return np.where(mass > 0, mass.sum() / np.maximum(mass, 1e-12), 0).astype(np.float32)
 
 
-def _tensors(part: Examples, mean: Floats, scale: float, balance: Floats, device: str) -> "Rows":
+def _tensors(part: Examples, mean: Floats, scale: float, each: Floats, device: str) -> "Rows":
     import torch
 
     features = torch.from_numpy(((part.features - mean) / scale).astype(np.float32)).to(device)
-    weights = torch.from_numpy(part.weights * balance[part.classes]).to(device)
+    weights = torch.from_numpy(part.weights * each[part.classes]).to(device)
     targets = torch.from_numpy(part.classes if part.targets is None else part.targets)
     return features, targets.to(device), weights
 
@@ -154,7 +155,7 @@ def _loss(rows: "Rows", weight: "torch.Tensor", bias: "torch.Tensor") -> "torch.
 
 
 @contextmanager
-def _deterministic() -> Iterator[None]:
+def deterministic() -> Iterator[None]:
     """One thread and no algorithm that depends on chance, for as long as the fit runs."""
     import torch
 

@@ -1,5 +1,6 @@
 """What a network of timm's sees in a picture, as numbers: the network by its name, its weights by a file."""
 
+import copy
 import difflib
 import hashlib
 import io
@@ -99,11 +100,19 @@ class Timm:
 
     def module(self) -> "torch.nn.Module":
         """The network in evaluation mode: float32[n, 3, height, width] as `preprocessing` says -> float32[n, d]."""
-        return self._filled(read(self._file, self.sha256, WHERE, REMEDY))
+        network: torch.nn.Module = self._filled(read(self._file, self.sha256, WHERE, REMEDY))
+        return network
 
     def graph(self) -> bytes:
         """The network as one ONNX file: `pixels` float32[n, 3, height, width] -> `embedding` float32[n, d]."""
         return self._exported(read(self._file, self.sha256, WHERE, REMEDY))
+
+    def with_weights(self, path: Path) -> "Timm":
+        """The same network with the weights of another file, which is called by nothing but its digest."""
+        made = copy.copy(self)
+        made._file = path
+        made.sha256 = made._digest()
+        return made
 
     def preprocessing(self) -> Mapping[str, object]:
         """What turns a picture into the network's input, as timm says of these weights."""
@@ -117,14 +126,14 @@ class Timm:
         with self._file.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def _empty(self) -> "torch.nn.Module":
+    def _empty(self) -> Any:
         """The network without weights, which takes no memory and computes shapes alone."""
         import torch
 
         with torch.device("meta"):
             return _made(self.architecture)
 
-    def _filled(self, data: bytes) -> "torch.nn.Module":
+    def _filled(self, data: bytes) -> Any:
         """The network with the weights of a file; UsageError for one that has not just what it takes."""
         network, state = _made(self.architecture), self._state(data)
         said = network.pretrained_cfg.get("classifier") or ()
@@ -161,14 +170,13 @@ class Timm:
         """The graph of the network with the weights of a file: the same bytes from the same ones."""
         import torch
 
-        network, file = self._filled(data), io.BytesIO()
-        given = torch.zeros(1, *shape(self._recipe))
-        names = {"input_names": ["pixels"], "output_names": [EMBEDDING]}
+        export: Any = torch.onnx.export
+        network, file, given = self._filled(data), io.BytesIO(), torch.zeros(1, *shape(self._recipe))
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")  # the exporter that needs no package more is the older one
-            torch.onnx.export(
-                network, (given,), file, **names, opset_version=OPSET, dynamo=False,
-                dynamic_axes={"pixels": {0: "batch"}, EMBEDDING: {0: "batch"}},
+            export(
+                network, (given,), file, opset_version=OPSET, dynamo=False, input_names=["pixels"],
+                output_names=[EMBEDDING], dynamic_axes={"pixels": {0: "batch"}, EMBEDDING: {0: "batch"}},
             )  # fmt: skip
         return features_of(file.getvalue(), None, EMBEDDING, WHERE)
 
@@ -186,7 +194,7 @@ def _timm() -> Any:
     return timm
 
 
-def _made(name: str) -> "torch.nn.Module":
+def _made(name: str) -> Any:
     """A network in evaluation mode, without its classifier; raises ValueError where timm has none of that name."""
     timm = _timm()
     if not _NAME.fullmatch(name) or not timm.is_model(name):
@@ -194,13 +202,13 @@ def _made(name: str) -> "torch.nn.Module":
         hint = f"did you mean '{close[0]}'?" if close else "`timm.list_models()` has those that there are"
         raise ValueError(f"architecture: timm {timm.__version__} has no '{name}'; {hint}")
     try:
-        network: torch.nn.Module = timm.create_model(name, pretrained=False, num_classes=0)
+        network = timm.create_model(name, pretrained=False, num_classes=0)
     except RuntimeError as error:  # the weights' name, behind the point
         raise ValueError(f"architecture: {name}: {' '.join(str(error).split())[:200]}") from error
     return network.eval()
 
 
-def _recipe(network: "torch.nn.Module") -> dict[str, Any]:
+def _recipe(network: Any) -> dict[str, Any]:
     """timm's preprocessing as `curate.media.pixels` has it; raises ValueError for one that it cannot do."""
     said = _timm().data.resolve_model_data_config(network)
     planes, *size = said["input_size"]
@@ -220,7 +228,7 @@ def _recipe(network: "torch.nn.Module") -> dict[str, Any]:
     }
 
 
-def _width(network: "torch.nn.Module", recipe: Mapping[str, Any]) -> int:
+def _width(network: Any, recipe: Mapping[str, Any]) -> int:
     """How many features the network gives; raises ValueError for one that gives something else."""
     import torch
 

@@ -19,10 +19,14 @@ def classes(release: Manifest) -> list[str]:
 
 
 def unsafe(release: Manifest) -> list[str]:
-    """The classes that rows bear and that the taxonomy does not call safe; all, where there is no taxonomy."""
-    axes = release.header.get("taxonomy", {}).get("axes", ())
-    safe = set(axes[0]["safe"]) if axes else set()
-    return sorted(set(counted(release, "label")) - safe)
+    """The classes that rows bear, on any axis, and a taxonomy does not call safe: the release's own, or today's, where
+    the header says that (`unsafe`). All classes, where there is none."""
+    if (said := release.header.get("unsafe")) is not None:
+        return list(said)
+    axes = release.header.get("taxonomy", {}).get("axes", ()) or [{"safe": ()}]
+    columns = ["label", *(f"label_{axis['name']}" for axis in axes[1:])]
+    pairs = zip(columns, axes, strict=True)
+    return sorted({name for column, axis in pairs for name in set(counted(release, column)) - set(axis["safe"])})
 
 
 def counted(release: Manifest, name: str) -> Counter[Any]:

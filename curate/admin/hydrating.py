@@ -48,7 +48,7 @@ def hydrated(session: Session, ws: Workspace, asked: Asked) -> dict[str, Any]:
         gone = _removed(session, ws, release, path, asked.removals)
         source = _source(ws, release, path, asked)
         name = source_id(source)
-        hydrate.begin_again(ws, name, source.stamp())
+        hydrate.begin_again(ws, name, release)
         engine, gate = session.engine(ws.config), configured.gate(ws.config, ws.catalog)
         client = session.client(ws.config)
         try:

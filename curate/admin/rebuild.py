@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.config import Config
 from curate.contracts import Engine
+from curate.dedupe import membership
 from curate.engine import each
 from curate.errors import StoreError, WitnessError
 from curate.features.inspect import FetchedBytes, Inspect, Inspection, digests
@@ -263,7 +264,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 def _releases(ws: Workspace, found: Found) -> None:
     """Each release that is whole, with the splits and groups that its samples have for good, and where they were."""
-    count = 0
+    count, named = 0, list[tuple[str, str]]()
     for folder in sorted((ws.work / "releases").iterdir()):
         if folder.name.startswith(".") or not (folder / HEADER).is_file():
             continue
@@ -285,9 +286,11 @@ def _releases(ws: Workspace, found: Found) -> None:
                     db.execute("INSERT OR IGNORE INTO released VALUES (?, ?, ?)", (folder.name, sample, split))
                     if db.execute("SELECT 1 FROM samples WHERE id = ?", (sample,)).fetchone():
                         db.execute("INSERT OR IGNORE INTO splits VALUES (?, ?, ?)", (sample, split, ws.catalog.run))
-                        db.execute("INSERT OR IGNORE INTO group_names VALUES (?, ?)", (sample, group))
+                        named.append((sample, group))
             _places(ws, db, folder)
         keep(ws, f"releases/{folder.name}", f"exports/{folder.name}")
+    with ws.catalog.tx() as db:
+        membership.remember_groups(db, named)
     for folder in sorted((ws.work / "models").glob("[!.]*")):
         version = folder.name.partition("+")[0]
         if ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (version,)):

@@ -157,6 +157,18 @@ def report(asked: Wanted, grouping: Grouping) -> dict[str, Any]:
     }
 
 
+def warn_of_others(ws: Workspace, asked: Wanted, grouping: Grouping) -> None:
+    """Say how much else there is to test on where whole sources are to be the test split."""
+    if not ws.config.export.test_sources:
+        return
+    others = int(((grouping.splits == TEST) & (grouping.merged < 0) & (asked.splits != TEST)).sum())
+    if others:
+        log.warning(
+            "test_sources: %s samples of other sources are tested on, too: placed there before, or near to what is",
+            f"{others:,}",
+        )
+
+
 def warn(found: Mapping[str, Any]) -> None:
     """Say what of a file's splits was not done as it says."""
     if found["not_found"]:

@@ -5,7 +5,9 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from curate.dedupe.groups import Grouping, Memory, moved_names
+import numpy as np
+
+from curate.dedupe.groups import Grouping, Memory, merge_components, moved_names
 from curate.records import SPLITS
 from curate.store.catalog import Catalog
 
@@ -97,17 +99,40 @@ def _follow(db: sqlite3.Connection, moved: Mapping[str, str]) -> None:
         db.executemany(f"UPDATE {table} SET grp = ? WHERE {key} = ? AND grp = ?", rows)  # noqa: S608 (constants)
 
 
+def remember_groups(db: sqlite3.Connection, named: Iterable[tuple[str, str]]) -> None:
+    """Add names of groups that samples had: what was ever in one group is, under its smallest name."""
+    first = dict(db.execute("SELECT sample, grp FROM group_names").fetchall())
+    numbers: dict[str, int] = {}
+    pairs = [(numbers.setdefault(first.setdefault(sample, name), len(numbers)), numbers.setdefault(name, len(numbers)))
+             for sample, name in [*first.items(), *named]]  # fmt: skip
+    spelled = sorted(numbers)
+    place = {numbers[name]: n for n, name in enumerate(spelled)}
+    tied = np.array([(place[a], place[b]) for a, b in pairs], dtype=np.int64).reshape(-1, 2)
+    parent = merge_components(np.arange(len(spelled)), tied).tolist()
+    now = {name: spelled[parent[n]] for n, name in enumerate(spelled)}
+    db.executemany(
+        "INSERT OR REPLACE INTO group_names VALUES (?, ?)", ((one, now[name]) for one, name in first.items())
+    )
+    moved = {old: new for old, new in now.items() if old != new}
+    _follow(db, moved)
+    for grp, split in db.execute("SELECT grp, split FROM floors").fetchall():
+        _owe(db, moved.get(grp, grp), split)
+
+
 def _floors(db: sqlite3.Connection, found: Members, memory: Memory) -> None:
     """What a group owes to members that were taken down, under the name that it has now."""
     owed: dict[str, int] = {}
     for row in (memory.minimum_splits >= 0).nonzero()[0].tolist():
         name = found.grouping.names[row]
         owed[name] = max(owed.get(name, 0), int(memory.minimum_splits[row]))
-    known = dict(db.execute("SELECT grp, split FROM floors").fetchall()) if owed else {}
     for name, split in owed.items():
-        floor = max(SPLITS[split], known.get(name, SPLITS[split]), key=SPLITS.index)
-        if known.get(name) != floor:
-            db.execute("INSERT OR REPLACE INTO floors VALUES (?, ?)", (name, floor))
+        _owe(db, name, SPLITS[split])
+
+
+def _owe(db: sqlite3.Connection, name: str, split: str) -> None:
+    known = db.execute("SELECT split FROM floors WHERE grp = ?", (name,)).fetchone()
+    if known is None or SPLITS.index(known[0]) < SPLITS.index(split):
+        db.execute("INSERT OR REPLACE INTO floors VALUES (?, ?)", (name, split))
 
 
 def _parts(db: sqlite3.Connection, parts: Mapping[str, str]) -> None:

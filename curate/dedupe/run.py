@@ -14,13 +14,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from curate.contracts import Engine, Labeler
 from curate.dedupe import conflicts as contradictions
-from curate.dedupe import given, sharing, similarity, ties
+from curate.dedupe import given, received, sharing, similarity, ties
 from curate.dedupe.animations import Animations
 from curate.dedupe.conflicts import HumanLabels
 from curate.dedupe.groups import (
@@ -132,7 +133,10 @@ def dedupe(
         step()
         memory = _memory(ws.catalog, ids)
         second = across(ws, ids, memory.splits).pairs if from_gate else np.empty((0, 2), dtype=np.int64)
-        groups = merge_components(shared, np.concatenate([ties.tied(ws, ids), remembered_pairs(memory), second]))
+        groups = merge_components(
+            shared,
+            np.concatenate([ties.tied(ws, ids), received.tied(ws.catalog, ids), remembered_pairs(memory), second]),
+        )
         judged = contradictions.judged(ws)
         tight = similarity.tight(looks, near.labels, ws.config.dedupe)
         strata = Strata(groups, classes_of(ws, ids, judged), tight == np.arange(len(ids)), memory.splits)
@@ -160,6 +164,7 @@ def dedupe(
     if embedder is not None:
         unread.update(scores.unread(ws, [embedder], ids))
     ties.warn_of_giants(groups)
+    given.warn_of_others(ws, asked, grouping)
     if asked.lines:
         given.warn(from_file := given.report(asked, grouping))
     return {
@@ -195,9 +200,7 @@ def _active(catalog: Catalog) -> Active:
 
 
 def _memory(catalog: Catalog, ids: Sequence[str]) -> Memory:
-    with catalog.tx() as db:
-        db.execute(_GIVEN_SPLITS, (catalog.run,))
-        db.execute(_GIVEN_GROUPS)
+    received.remember(catalog)
     return Memory.from_remembered(
         ids,
         catalog.iterate_tuples("SELECT sample, grp FROM group_names"),
@@ -206,22 +209,14 @@ def _memory(catalog: Catalog, ids: Sequence[str]) -> Memory:
     )
 
 
-# What releases that were hydrated say of a sample is remembered as if dedupe had said it, where it has said nothing.
-_OF_A_RELEASE = "given g JOIN candidates c USING (candidate) WHERE c.sample = g.id OR c.hash_check = 'rendition'"
-_GIVEN_SPLITS = f"""
-INSERT OR IGNORE INTO splits SELECT c.sample, CASE max(CASE g.split WHEN 'test' THEN 2 WHEN 'val' THEN 1 ELSE 0 END)
-    WHEN 2 THEN 'test' WHEN 1 THEN 'val' ELSE 'train' END, ? FROM {_OF_A_RELEASE} GROUP BY c.sample
-"""  # noqa: S608 (constants)
-_GIVEN_GROUPS = f"INSERT OR IGNORE INTO group_names SELECT c.sample, min(g.grp) FROM {_OF_A_RELEASE} GROUP BY c.sample"  # noqa: S608
-
-
 def _minimum_splits(catalog: Catalog) -> dict[str, str]:
-    """The strongest split that a group had of members that are not here: taken down, or held back for a while."""
-    found = {row[0]: row[1] for row in catalog.iterate("SELECT grp, split FROM floors")}
+    """The strongest split that a group had of members that are not here (taken down, or held back for a while), or that
+    a release which was hydrated says of one that had another."""
     sql = "SELECT g.grp, s.split FROM group_names g JOIN splits s USING (sample) WHERE g.sample = ?"
-    for sample in eligibility.inactive(catalog):
-        for name, split in catalog.iterate_tuples(sql, (sample,)):
-            found[name] = max(found.get(name, split), split, key=SPLITS.index)
+    away = (one for sample in eligibility.inactive(catalog) for one in catalog.iterate_tuples(sql, (sample,)))
+    found: dict[str, str] = {}
+    for name, split in chain(catalog.iterate_tuples("SELECT grp, split FROM floors"), received.owed(catalog), away):
+        found[name] = max(found.get(name, split), split, key=SPLITS.index)
     return found
 
 

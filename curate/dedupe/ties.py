@@ -3,7 +3,7 @@
 import json
 import logging
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -20,14 +20,23 @@ log = logging.getLogger(__name__)
 
 def tied(ws: Workspace, ids: Sequence[str]) -> Rows:
     """The rows that share an album or an author, in pairs of the first that has it and another: int64[m, 2]."""
-    pairs = []
-    for kind in ws.config.export.group_by:
-        first: dict[object, int] = {}
-        for key, sample in _KINDS[kind](ws.catalog):
-            row = bisect_left(ids, sample)
-            if row < len(ids) and ids[row] == sample:
-                pairs.append((first.setdefault(key, row), row))
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return np.concatenate(
+        [pairs((), ids), *(pairs(_KINDS[kind](ws.catalog), ids) for kind in ws.config.export.group_by)]
+    )
+
+
+def pairs(named: Iterable[tuple[object, str]], ids: Sequence[str]) -> Rows:
+    """The rows of samples that something is said of, by (key, sample): pairs of the first that has a key and another.
+
+    int64[m, 2]; `ids` are sorted, and what is not among them counts for nothing.
+    """
+    first: dict[object, int] = {}
+    found = []
+    for key, sample in named:
+        row = bisect_left(ids, sample)
+        if row < len(ids) and ids[row] == sample:
+            found.append((first.setdefault(key, row), row))
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
 def warn_of_giants(groups: Rows) -> None:

@@ -179,6 +179,10 @@ def _of_folder(ws: "Workspace", folder: Path, name: str, axis: Axis, rows: Rows,
         raise UsageError(f"{folder}: a model of axis {package['axis']}; figures here are of axis {axis.name}")
     if "sha256" in said:
         raise UsageError(f"{folder}: its backbone is a file of one's own; `curate train` measures it")
+    if package.get("finetuned"):
+        raise UsageError(
+            f"{folder}: its backbone was fine-tuned, and nothing else has its features; `curate train` measures it"
+        )
     backbone = make("labelers", plugin(table, "backbone", folder), "labeler")
     if backbone.version != said["version"]:
         raise UsageError(f"{folder}: made with version {said['version']} of {said['use']}; train anew")

@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from curate.config import Config
 from curate.contracts import Engine, Labeler, Resources
 from curate.errors import CurateError, ItemError, UsageError
 from curate.features.devices import CPU, device_of
 from curate.features.score_worker import Columns, Scores, Scoring, Task, blank, over_frames
 from curate.features.told import told
 from curate.media.decode import Bounds
-from curate.plugins import fingerprint_of, name_of
+from curate.plugins import fingerprint_of, make, name_of
 from curate.progress import Progress
 from curate.records import Reason, Sample
 from curate.store import columns, holds
@@ -124,6 +125,17 @@ def _kept(ws: Workspace, labeler: Labeler, row_of: Mapping[str, int], lost: "np.
             values[rows[new]] = _to_numpy(part.column(name), values)[new]
     lost |= ~known
     return found
+
+
+def numbers(ws: Workspace, config: Config, ids: Sequence[str]) -> "np.ndarray":
+    """float32[n, d], the columns of configured labelers of pixels that are one number each; NaN: not known."""
+    import numpy as np
+
+    labelers = [make("labelers", table, "labeler") for table in config.labelers]
+    wanted = columns.texts(ids)
+    found = read_all(ws, [one for one in labelers if one.needs.side], wanted, np.zeros(len(ids), dtype=bool))
+    rows = [values for each in found for values in each.values() if values.ndim == 1 and values.dtype.kind == "f"]
+    return np.stack([np.empty(len(ids)), *rows], axis=1, dtype=np.float32, casting="same_kind")[:, 1:]
 
 
 def unread(ws: Workspace, labelers: Sequence[Labeler], ids: Sequence[str]) -> list[str]:

@@ -91,9 +91,9 @@ async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: 
                     continue
                 row, fresh = _write(db, name, candidate, taxonomy.first.name)
                 if (given := candidate.given) is not None:
-                    group = catalog.digest("group", given.group) if blocked.sha256(given.group) else given.group
+                    group = blocked.group(given.group)
                     said = (row, name, candidate.ref, given.id, given.split, group, given.rendition)
-                    db.execute("INSERT OR IGNORE INTO given VALUES (?, ?, ?, ?, ?, ?, ?)", said)
+                    db.execute("INSERT OR REPLACE INTO given VALUES (?, ?, ?, ?, ?, ?, ?)", said)
                 _judge(db, row, candidate, taxonomy, fresh)
             for note in page.notes:
                 noted = (name, *(_text(one) for one in (note.kind, note.subject, note.detail)))

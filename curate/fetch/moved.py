@@ -18,6 +18,7 @@ from curate.layouts.folder import path_of, shown, text_of
 from curate.plugins import kind_of, options_of
 from curate.progress import Progress
 from curate.store.catalog import Catalog, Row
+from curate.store.given_tables import came
 
 PATH = "path"  # the option that says where a source on this machine is
 _FORMER = "SELECT source, options, stamp FROM sources WHERE plugin = ? ORDER BY listed_at DESC, source"
@@ -85,8 +86,7 @@ def _base(row: Row) -> str | None:
 
 def _digests(row: Row) -> Iterator[str]:
     """The sha256 of what is stored, and of what came where that was rewritten."""
-    yield row["sample"]
-    yield from [word.strip(",") for word in (row["detail"] or "").split() if len(word.strip(",")) == 64]
+    yield from filter(None, (row["sample"], came(row["detail"])))
 
 
 def _digest(path: Path) -> str:

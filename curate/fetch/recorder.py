@@ -22,6 +22,7 @@ from curate.screening.gate import Gate, Match, Verdict
 from curate.screening.quarantine import hold, open_incident, related_subjects
 from curate.store import lost
 from curate.store.catalog import now
+from curate.store.given_tables import rewritten
 from curate.store.tombstones import Blocked, scrub
 from curate.store.workspace import Workspace
 
@@ -294,7 +295,7 @@ def _rewriting(look: Inspection | None) -> str | None:
     """What is on record of a sample that is stored without metadata."""
     if look is None or look.came is None:
         return None
-    return "rewritten without metadata; came with sha256 {}, sha1 {}, md5 {}".format(*look.came)
+    return rewritten(look.came)
 
 
 def _count(db: sqlite3.Connection, verdicts: Mapping[int, Verdict]) -> None:

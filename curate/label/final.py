@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 DIGITS = 4
+HUMAN = "human"  # the source of a label that people gave
 
 
 # -- labels ----------------------------------------------------------------------------------------------------------
@@ -114,6 +115,9 @@ def columns(
     weak, more = weak_table.columns(ws, axis), list[str]()
     given = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version, without)
     humans = views.humans(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes, given)
+    declared = flags.declared_unsafe(
+        ws, axis
+    )  # read before the sets are asked for, which somebody may still be reading
     sets = known() if known is not None else samples.collapse_sets(ws.catalog)
     asked = _rows(sets, weak.ids, more) if weak is not None else np.empty(0, dtype=np.int64)
     human = dict(zip(_rows(sets, list(humans), more).tolist(), humans.values(), strict=True))
@@ -134,7 +138,7 @@ def columns(
     place[judged], probability[judged] = [axis.classes.index(one.label) for one in human.values()], 1.0
     withheld = np.zeros(n + len(more), dtype=np.int8)
     withheld[np.setdiff1d(_rows(sets, sorted(samples.disputed(ws.catalog, axis.name))), judged)] = _CONFLICT
-    kept = np.append(_accused(ws, axis, weak, sets, asked).any, np.zeros(len(more), dtype=bool))
+    kept = np.append(_accused(ws, axis, weak, sets, asked, declared).any, np.zeros(len(more), dtype=bool))
     kept &= np.array([*(name in axis.safe for name in axis.classes), True])[place]  # -1, the last: without a label
     kept[[row for row, one in human.items() if not one.carried]] = False
     open_ = _rows(sets, sorted(contested(ws, axis, given)))
@@ -189,8 +193,9 @@ def accused(ws: "Workspace", axis: Axis) -> set[str]:
 
 
 def _accused(
-    ws: "Workspace", axis: Axis, weak: weak_table.Columns | None, sets: samples.Sets, asked: "np.ndarray"
-) -> flags.Accusations:
+    ws: "Workspace", axis: Axis, weak: weak_table.Columns | None, sets: samples.Sets, asked: "np.ndarray",
+    declared: "pa.Array | None" = None,
+) -> flags.Accusations:  # fmt: skip
     """By all flags that count, as if they were one; `asked` are the rows of the weak labels."""
     import numpy as np
 
@@ -198,7 +203,7 @@ def _accused(
     if weak is not None:
         here = (asked >= 0) & (asked < len(sets.ids))
         said[asked[here], 0] = np.asarray(weak.rest.loud(axis.safe).any(axis=1))[here]
-    return flags.accusations(ws, axis, sets.ids, said, sets)
+    return flags.accusations(ws, axis, sets.ids, said, sets, declared)
 
 
 def vanished(ws: "Workspace", axis: Axis, given: Collection[str]) -> list[str]:
@@ -209,7 +214,7 @@ def vanished(ws: "Workspace", axis: Axis, given: Collection[str]) -> list[str]:
 
 def of_people(one: views.Human) -> Label:
     """The label that people gave, which nothing is surer than."""
-    return Label(one.label, 1.0, "human", 1.0, 0 if one.carried else one.n, round(one.agreement, DIGITS))
+    return Label(one.label, 1.0, HUMAN, 1.0, 0 if one.carried else one.n, round(one.agreement, DIGITS))
 
 
 def contested(ws: "Workspace", axis: Axis, given: Mapping[str, Counter[str]] | None = None) -> Iterator[str]:

@@ -78,11 +78,12 @@ def accusations(
     ids: "Sequence[str] | pa.Array",
     flagged: "np.ndarray",
     sets: samples.Sets | None = None,
+    declared: "pa.Array | None" = None,
 ) -> Accusations:
     """Who says what of every sample of the catalog, from the flags bool[n, m] of those that functions were asked about.
 
-    A declared class that the axis does not call safe is not safe, one that it has not (any more) included. `sets`:
-    the catalog's collapse sets, where they are known.
+    A declared class that the axis does not call safe is not safe, one that it has not (any more) included. `sets`
+    and `declared`: the catalog's collapse sets and what `declared_unsafe` gives, where they are known.
     """
     import numpy as np
 
@@ -91,14 +92,19 @@ def accusations(
     asked = sets.rows(ids)
     here = asked >= 0  # what was taken down since is no more
     own[asked[here], :-1] = flagged[here]
-    safe = harmless(axis.safe, renamed(ws.catalog, axis.name, ws.config.taxonomy.version))
-    declared = sets.rows(samples.declared_other(ws.catalog, axis.name, safe))
-    own[declared[declared >= 0], -1] = True
+    said = sets.rows(declared_unsafe(ws, axis) if declared is None else declared)
+    own[said[said >= 0], -1] = True
     of_sets = np.zeros((sets.place.max(initial=-1) + 1, own.shape[1]), dtype=bool)
     rows, columns = np.nonzero(own)
     of_sets[sets.place[rows], columns] = True
     whole = of_sets[sets.place]
     return Accusations(sets.ids, whole[:, :-1], whole[:, -1])
+
+
+def declared_unsafe(ws: "Workspace", axis: Axis) -> "pa.Array":
+    """The samples that a source declares not safe, large_string, some of them twice."""
+    safe = harmless(axis.safe, renamed(ws.catalog, axis.name, ws.config.taxonomy.version))
+    return samples.declared_other(ws.catalog, axis.name, safe)
 
 
 def withhold(probabilities: "np.ndarray", places: "np.ndarray", accused: "np.ndarray", safe: Sequence[bool]) -> None:

@@ -267,11 +267,13 @@ def _answers(votes: Votes, function: "LabelingFunction", places: Sequence[int], 
     """What one function answers of some rows, as places in `sets`."""
     if (found := _at_once(function, places, getattr(part, "columns", None))) is not None:
         return found
-    answers: list[int] = []
-    for _, answer in Serial().map(_Ask(function, places), part, Resources(side=0)):
-        if isinstance(answer, Exception):
-            _blame(votes, function.name, answer)
-        answers.append(FAILED if isinstance(answer, Exception) else answer)
+    ask, answers = _Ask(function, places), list[int]()
+    for row in part:
+        try:
+            answers.append(ask(row))
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is the function's, and of one row)
+            _blame(votes, function.name, error)
+            answers.append(FAILED)
     return answers
 
 

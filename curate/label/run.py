@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -208,10 +209,15 @@ def columns_of(
 ) -> dict[str, Any]:
     """The fields of a row: what is known of the sample, and `<labeler>_<column>`, NumPy arrays, or Arrow's of text;
     `lost` and `mentions` as of `scores.read_all`."""
-    known = stored(ws.catalog, ATTRIBUTES[1:-1], ids)
-    columns = {name: values.to_numpy() if name in NUMBERS else values for name, values in known.items()}
-    columns = {"id": ids, **columns, "url": first_urls(ws.catalog, ids)}
-    for labeler, found in zip(labelers, read_all(ws, labelers, ids, lost, mentions), strict=True):
+    with ThreadPoolExecutor(1) as thread:  # the catalog answers while the tables of scores are read
+        urls, known = (
+            thread.submit(first_urls, ws.catalog, ids),
+            thread.submit(stored, ws.catalog, ATTRIBUTES[1:-1], ids),
+        )
+        scores = read_all(ws, labelers, ids, lost, mentions)
+    columns = {name: values.to_numpy() if name in NUMBERS else values for name, values in known.result().items()}
+    columns = {"id": ids, **columns, "url": urls.result()}
+    for labeler, found in zip(labelers, scores, strict=True):
         columns |= {f"{name_of(labeler)}_{column}": values for column, values in found.items()}
     return columns
 

@@ -132,14 +132,14 @@ def write(ws: "Workspace", axis: Axis, weak: Weak) -> None:
             **({} if weak.spared is None else {"spared": _lists(weak.spared, np.asarray(weak.spared.any(axis=1)))}),
             **({} if weak.learnt is None else {LEARNT: pa.array(weak.learnt, pa.bool_())}),
         }
-    )
+    ).sort_by("id")
     key = {"classes": list(weak.classes), "sets": [list(one) for one in weak.sets], "voters": list(weak.functions)}
     about = {"taxonomy": ws.config.taxonomy.version, "safe": list(axis.safe)}
     report = canonical({**weak.report, **key, **about})
     means = canonical(key | {"advise": weak.report.get("advise", {})})
-    digest = hashlib.sha256(to_parquet(table)).hexdigest()
-    mark = fingerprint(axis.name, ws.config.taxonomy.version, means, digest)
-    ws.table("weak", mark).write("all", table)
+    data = to_parquet(table)
+    mark = fingerprint(axis.name, ws.config.taxonomy.version, means, hashlib.sha256(data).hexdigest())
+    ws.table("weak", mark).keep("all", data)
     before = ws.catalog.scalar("SELECT fingerprint FROM labellings WHERE axis = ?", (axis.name,))
     with ws.catalog.tx() as db:
         db.execute("INSERT OR REPLACE INTO labellings VALUES (?, ?, ?, ?)", (axis.name, mark, report, ws.catalog.run))

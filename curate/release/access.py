@@ -60,15 +60,20 @@ class Release:
 
         Raises UsageError where no row of the release has that id, StoreError where the bytes are not here.
         """
+        self._check_pictures()
         return self.stored(self._whole(id))
 
     def stored(self, id: str) -> BinaryIO:
         """The same of the id of a row, whole, which is not looked for among the rows."""
         if id in self.held:
             raise StoreError(f"{id}: held back since this release was made")
+        return self._check_pictures().open(id)
+
+    def _check_pictures(self) -> "LocalBlobs | Folder":
+        """Where the pictures lie; raises StoreError where nobody knows."""
         if self.blobs is None:
             raise StoreError(f"{self.manifest.path}: rows alone; the pictures are in the workspace that made it")
-        return self.blobs.open(id)
+        return self.blobs
 
     def _whole(self, id: str) -> str:
         import pyarrow.compute as pc
@@ -86,11 +91,12 @@ class Release:
     def torch(self, split: str, transform: Callable[[Any], Any] | None = None) -> "Pictures":
         """A dataset for torch's DataLoader: (transform(RGB picture), place of its label in `classes`).
 
-        Pictures are turned as their EXIF says; without `transform` they are PIL images. `ids`, `labels`, `weights` and
-        `groups` of the dataset are in the order of its pictures.
+        Pictures are as labelers saw them: turned as they say, transparency on white; without `transform` they are
+        PIL images. `ids`, `labels`, `weights` and `groups` of the dataset are in the order of its pictures.
         """
         from curate.release.datasets import Pictures
 
+        self._check_pictures()
         return Pictures(self, self._rows(split), transform)
 
     def _rows(self, split: str) -> Any:

@@ -40,7 +40,8 @@ def asked(ws: "Workspace", rows: Rows) -> dict[str, Callable[[], dict[str, Any]]
 
 def _licences(ws: "Workspace", rows: Rows) -> dict[str, Any]:
     check_licenses(ws, rows)
-    return looked(rows.count, "" if ws.config.export.require_license else "[export] require_license = false")
+    asked = ws.config.export.require_license or ws.config.export.licenses
+    return looked(rows.count, "" if asked else "[export] require_license = false")
 
 
 def check_sources(rows: Rows) -> dict[str, Any]:
@@ -73,10 +74,22 @@ def check_classes(ws: "Workspace", rows: Rows) -> dict[str, Any]:
             if missing and sum(groups.values()) >= ENOUGH:
                 raise GateError(
                     f"classes: '{name}' ({column}) has {sum(groups.values())} groups and none in {', '.join(missing)}"
-                    f" (of {rows.count} rows); `curate fetch` more of it, or give {missing[0]} a larger share in"
-                    " [export] splits: groups that are new are drawn by it"
+                    f" (of {rows.count} rows); {_more_of(missing[0], bool(config.test_sources))}"
                 )
     return looked(rows.count, "" if asked else f"no class has {ENOUGH} groups", asked=asked)
+
+
+def _more_of(split: str, held_out: bool) -> str:
+    """How a class comes into a split; `held_out`: whole sources are the test split."""
+    if held_out and split == "test":
+        return (
+            "only sources of [export] test_sources are tested on: name one there that has it, and `curate dedupe`; or"
+            " say by test = 0 in [export] splits that a class need not be tested on"
+        )
+    return (
+        f"`curate fetch` more of it, or give {split} a larger share in [export] splits: groups that are new are drawn"
+        " by it"
+    )
 
 
 def _groups(rows: Rows, column: str) -> Iterator[tuple[str, dict[str, int]]]:

@@ -3,16 +3,19 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageOps
+from curate.media.decode import Bounds, flattened, open_image
 
 if TYPE_CHECKING:
     from curate.release.access import Release
+
+_BOUNDS = Bounds(2**31, 1)  # whoever made the release had bounds
 
 
 class Pictures:
     """A map-style dataset of (picture, place of its label in the release's `classes`).
 
-    Pictures are decoded when they are asked for, and may be so in several workers. `ids`, `labels`, `weights` (what the
+    Pictures are decoded when they are asked for, and may be so in several workers: as labelers saw them, turned as they
+    say, transparency on white. `ids`, `labels`, `weights` (what the
     row should weigh in training, 0 to 1) and `groups` (of near-duplicates) are lists, in order.
     """
 
@@ -29,6 +32,6 @@ class Pictures:
         return len(self.ids)
 
     def __getitem__(self, row: int) -> tuple[Any, int]:
-        with self._release.stored(self.ids[row]) as file, Image.open(file) as image:
-            picture = ImageOps.exif_transpose(image).convert("RGB")
+        with self._release.stored(self.ids[row]) as file:
+            picture = flattened(open_image(file.read(), _BOUNDS), "RGB")
         return (self.transform(picture) if self.transform else picture), self.targets[row]

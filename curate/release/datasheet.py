@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import plain
 from curate.records import SPLITS, Manifest
-from curate.release.reader import PROVENANCE
+from curate.release.reader import PROVENANCE, unsafe
 from curate.release.summary import Crossed, screened, summary
 
 if TYPE_CHECKING:
@@ -58,7 +58,6 @@ def _motivation() -> Answers:
 def _composition(release: Manifest, found: Mapping[str, Any]) -> Answers:
     header, by = release.header, found["by"]
     axes = "; ".join(f"{_text(one['name'])}: {_names(one['classes'])}" for one in header["taxonomy"]["axes"])
-    unsafe = [name for name, _ in by["label"] if name not in header["taxonomy"]["axes"][0]["safe"]]
     return [
         ("What are the instances?", "Pictures and what is known of each, one a row. They are not in the release: rows"
          " name them by the sha256 of their bytes, and by URL where they have one."),
@@ -74,8 +73,9 @@ def _composition(release: Manifest, found: Mapping[str, Any]) -> Answers:
         ("Are there errors, noise or redundancies?", "Labels of machines (`weak`, `model`) are wrong now and then: how"
          " often, an audit says (`curate estimate`), and this does not. Of near-identical pictures one is kept."
          + _thin(found["thin"])),
-        ("Does it contain what may be offensive or cause harm?", f"Classes that the taxonomy does not call safe:"
-         f" {_names(unsafe) or 'none'}. What is in pictures that are called safe is as right as their labels."),
+        ("Does it contain what may be offensive or cause harm?", "Classes that the taxonomy does not call"
+         f" safe: {_names(unsafe(release)) or 'none'}. What is in pictures that are called safe is as right as their"
+         " labels."),
         ("Does it show people, and can they be identified?", None),
         ("What of children?", f"{header['excluded'].get('may_depict_minors', 0):,} items were left out since words"
          " beside them suggest minors and their label is not safe. Pictures themselves were not judged for it."),
@@ -101,18 +101,18 @@ def _collection(release: Manifest, found: Mapping[str, Any]) -> Answers:
 def _labelling(release: Manifest, found: Mapping[str, Any]) -> Answers:
     header = release.header
     functions = {name for shares in header.get("functions", {}).values() for name in shares}
-    said = (
-        f"By {len(functions)} labelling functions ({_names(sorted(functions))}) and by people"
-        if functions
-        else "By people"
-    )
+    ways = []
+    if functions:
+        ways.append(f"{len(functions)} labelling function{'s' * (len(functions) != 1)} ({_names(sorted(functions))})")
+    if any(name == "human" for name, _ in found["by"]["label_source"]):
+        ways.append("people")
     leak = ", ".join(f"{_text(key)} {_text(value)}" for key, value in header["leakage"].items())
     return [
         ("What was done to the data?", "Near-duplicates were grouped, and of each set of near-identical ones one was"
          f" kept ({leak}). Pictures themselves are as they were fetched. Settings: `config_sha256`"
          f" {header['config_sha256']}."),
-        ("How was it labelled?", f"{said}: the column `label_source` says which of a row, `votes` what people"
-         " answered."),
+        ("How was it labelled?", f"By {' and '.join(ways)}: the column `label_source` says which of a row,"
+         " `votes` what people answered."),
         ("Who labelled, by what instructions?", None),
         ("Is the raw data kept?", "In the workspace that made the release, as far as nothing was taken down."),
     ]  # fmt: skip

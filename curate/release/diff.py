@@ -110,8 +110,8 @@ def _reasons(ws: "Workspace | None", both: Sequence[Manifest], gone: Sequence[st
 
 
 def _removed(rows: "pa.Table", why: Mapping[str, str]) -> list[dict[str, Any]]:
-    said = rows.select(["id", "split", "label", "label_source", "source"]).to_pylist()
-    return [{**one, "reason": why[one["id"]]} for one in said]
+    names = ("id", "split", "label", "label_source", "source")
+    return [{name: one.get(name) for name in names} | {"reason": why[one["id"]]} for one in rows.to_pylist()]
 
 
 def _cells(changes: Changes) -> dict[str, list[dict[str, Any]]]:
@@ -171,7 +171,8 @@ def _functions(old: Manifest, new: Manifest) -> list[dict[str, Any]]:
 
 def _asked(release: Manifest) -> float | None:
     votes = _column(release, "votes")
-    return _share(sum(one is not None for one in votes), len(votes))
+    known = any("votes" in rows.column_names for rows in release.rows.values())
+    return _share(sum(one is not None for one in votes), len(votes)) if known else None
 
 
 def _scores(old: Manifest, new: Manifest) -> list[dict[str, Any]]:
@@ -189,13 +190,16 @@ def _means(release: Manifest) -> dict[str, tuple[int, float]]:
     found: dict[str, list[float]] = {}
     columns = (_column(release, name) for name in ("source", "label_source", "probability"))
     for source, by, probability in zip(*columns, strict=True):
-        if by != "human":
+        if by != "human" and probability is not None:
             found.setdefault(source, []).append(probability)
     return {name: (len(values), round(sum(values) / len(values), 4)) for name, values in found.items()}
 
 
 def _column(release: Manifest, name: str) -> list[Any]:
-    return [one for rows in release.rows.values() for one in rows.column(name).to_pylist()]
+    """The values of all splits; None where the release has no such column (`urls` leaves some out)."""
+    each = (rows.column(name).to_pylist() if name in rows.column_names else [None] * len(rows)
+            for rows in release.rows.values())  # fmt: skip
+    return [one for values in each for one in values]
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -19,6 +19,7 @@ from curate.release.rows import COLUMNS
 
 _MORE = {"exported_sha256": "string", "exported_media_type": "string"}
 _TARS = "*.tar"
+READ = ("imagefolder", "webdataset")
 _PICTURES = frozenset(SUFFIXES.values())
 
 
@@ -67,6 +68,8 @@ def read(path: Path) -> tuple[Manifest, Folder]:
     """The rows of an exported folder of pictures, and its pictures; raises StoreError where it cannot be read."""
     try:
         header = checked(json.loads((path / HEADER).read_bytes()))
+        if (form := header.get("format", READ[0])) not in READ:
+            raise StoreError(f"{path}: exported as {form}, which this does not read; it reads {', '.join(READ)}")
         if any(path.glob(_TARS)):
             rows, places = _tars(path)
         else:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from curate import __version__
 from curate.contracts import Engine, ReleaseFormat
 from curate.errors import GateError
+from curate.features.leaving import treatment
 from curate.layouts.exported import ATTRIBUTION, BESIDE, HEADER, SUMS, cells, read_sums, sums_text, write_csv
 from curate.options import is_said
 from curate.progress import Progress
 from curate.records import SPLITS, Axis, Manifest
 from curate.release.pictures import Leaving, leaving_of
 from curate.release.reader import HEADER as RELEASE
+from curate.release.reader import unsafe
 from curate.store.blobs import sync, write
 from curate.store.file_digests import digest
 
@@ -59,9 +61,18 @@ class Formats:
         return found
 
     def without(self, ids: Collection[str], name: str, one: ReleaseFormat, out: Path) -> dict[str, str]:
-        """The same of a folder that holds the release as it was, with these ids that are gone, or have another row."""
+        """The same of a folder that holds the release as it was, with these ids that are gone, or have another row.
+
+        Raises ValueError for one whose pictures would leave as other bytes now, so that all are to be written anew.
+        """
         known, before = read_sums(out / SUMS), _stamps(out)
-        one.remove(ids, self._given(one), out)  # type: ignore[attr-defined]
+        given = self._given(one)
+        if is_media(one):  # what is held back since is in no row of `given`
+            said = json.loads((out / HEADER).read_bytes())
+            if said["pictures"].get("treatment") != treatment(self.ws):
+                raise ValueError(f"{out}: its pictures were made by other settings, or by another Pillow")
+            ids = {*ids, *(self.pictures.left_out.keys() - said["left_out"].keys())}
+        one.remove(ids, given, out)  # type: ignore[attr-defined]
         after = _stamps(out)
         found = self._finish(name, one, out, lambda file: known.get(file) if before.get(file) == after[file] else None)
         for folder, _, _ in os.walk(out):
@@ -78,7 +89,8 @@ class Formats:
     def _media(self) -> Manifest:
         """The release as formats with pictures are given it."""
         rows = {split: self._leaving(self.release.rows[split]) for split in SPLITS}
-        return replace(self.release, rows=rows, source=self.pictures)
+        header = {**self.release.header, "unsafe": unsafe(self.release, self.ws.config.taxonomy.axes)}
+        return replace(self.release, header=header, rows=rows, source=self.pictures)
 
     def _given(self, one: ReleaseFormat) -> Manifest:
         return self._media if is_media(one) else self.release
@@ -123,6 +135,7 @@ class Formats:
             "pictures": {
                 **_SAID,
                 "max_side": self.ws.config.export.max_side,
+                "treatment": treatment(self.ws),
                 "as_stored": as_stored,
                 "rewritten": len(ids) - as_stored - anew,
                 "coded_anew": anew,
@@ -164,19 +177,6 @@ def check_formats(
             f"{', '.join(media)}: pictures of {', '.join(classes)} would leave, which [taxonomy] does not call safe;"
             " say who answers for it, and why (--acknowledge TEXT, acknowledge=TEXT): the export keeps it"
         )
-
-
-def unsafe(release: Manifest, axes: Sequence[Axis] = ()) -> list[str]:
-    """The classes of a release's rows, on any axis, that its taxonomy, or today's, does not call safe; sorted."""
-    found: set[str] = set()
-    today = {one.name: one for one in axes}
-    for n, axis in enumerate(release.header["taxonomy"]["axes"]):
-        name = f"label_{axis['name']}" if n else "label"
-        said = {one for rows in release.rows.values() for one in rows.column(name).unique().to_pylist()} - {None}
-        found |= said - {*axis["safe"]}
-        if (now := today.get(axis["name"])) is not None:
-            found |= said & {*now.classes} - {*now.safe}
-    return sorted(found)
 
 
 def acknowledged(ws: "Workspace", version: str, name: str) -> str | None:

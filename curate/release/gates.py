@@ -11,12 +11,13 @@ from curate.dedupe import sharing
 from curate.dedupe.similarity import HashArrays, crossings
 from curate.errors import GateError, UsageError
 from curate.features import hashes
-from curate.label.final import CONFLICT, CONTRADICTED, accused, labels
+from curate.label.final import CONFLICT, CONTRADICTED, HUMAN, Label, accused, labels
 from curate.label.table import LEARNT, taught_by
-from curate.records import SPLITS, Manifest
-from curate.release.rows import Rows
+from curate.records import SPLITS, Axis, Manifest
+from curate.release.rows import Rows, licensed
 from curate.screening import asked
 from curate.screening.gate import Gate
+from curate.store import samples
 from curate.store.eligibility import DUPLICATE, NOT_DEDUPED, WAYS, remedy
 
 if TYPE_CHECKING:
@@ -41,19 +42,24 @@ def check_rows(rows: Rows) -> None:
 
 
 def check_licenses(ws: "Workspace", rows: Rows) -> None:
-    """Refuse a release with rows that lack a licence that they need; GateError."""
-    if ws.config.export.require_license:
-        bare = [
-            sample
-            for table in rows.tables.values()
-            for sample, one in zip(table.column("id").to_pylist(), table.column("license").to_pylist(), strict=True)
-            if one is None
-        ]
-        if bare:
-            raise GateError(
-                f"licence: {len(bare)} of {rows.count} items have none ({some_of(bare)}), and [export] require_license"
-                " = true; [fetch] require_license leaves such out, `curate quarantine ID` holds one back"
-            )
+    """Refuse a release with rows that lack a licence that they need, or have none that is accepted; GateError.
+
+    What is to be made leaves out what is not accepted: the latter is of a release that was made before.
+    """
+    config = ws.config.export
+    named = [pair for table in rows.tables.values()
+             for pair in zip(*(table.column(one).to_pylist() for one in ("id", "license")), strict=True)]  # fmt: skip
+    if config.require_license and (bare := [sample for sample, one in named if one is None]):
+        raise GateError(
+            f"licence: {len(bare)} of {rows.count} items have none ({some_of(bare)}), and [export] require_license ="
+            ' true; [export] licenses = ["*"] leaves such out of what is made from now on'
+        )
+    accepts = licensed(config.licenses)
+    if config.licenses and (other := [sample for sample, one in named if one is None or not accepts(one)]):
+        raise GateError(
+            f"licence: {len(other)} of {rows.count} items have none of [export] licenses ({some_of(other)});"
+            " a higher version leaves them out"
+        )
 
 
 def check_learnt(ws: "Workspace", rows: Rows) -> None:
@@ -66,26 +72,40 @@ def check_learnt(ws: "Workspace", rows: Rows) -> None:
 
 
 def check_accused(ws: "Workspace", release: Manifest) -> None:
-    """Refuse a release whose rows a machine called safe and that were declared or flagged not safe since; GateError.
+    """Refuse a release with rows that it calls safe and of which more is known since, and with rows that may show
+    minors, as is known since; GateError.
 
-    They are in no release that is made now (`contradicted`).
+    They are in no release that is made now, or under another label: declared or flagged not safe, and called safe by a
+    machine alone; judged not safe by people, or by some of them.
     """
-    late = set[str]()
+    late, minors, young = set[str](), samples.minors(ws.catalog), set[str]()
     for n, axis in enumerate(ws.config.taxonomy.axes):
-        if not (bad := accused(ws, axis)):
-            continue
-        judged, name = labels(ws, axis).by_sample, f"label_{axis.name}" if n else "label"
+        bad, now, name = accused(ws, axis), labels(ws, axis), f"label_{axis.name}" if n else "label"
         for rows in release.rows.values():
             said = rows.column(name).to_pylist() if name in rows.column_names else ()
-            late.update(
-                one for one, label in zip(rows.column("id").to_pylist(), said, strict=False)
-                if one in bad and label in axis.safe and not (one in judged and judged[one].human_n)
-            )  # fmt: skip
+            for one, label in zip(rows.column("id").to_pylist(), said, strict=False):
+                safe, known = label in axis.safe, now.by_sample.get(one)
+                if safe and _is_doubted(known, axis, now.withheld.get(one), one in bad):
+                    late.add(one)
+                if one in minors and not (safe or label is None):
+                    young.add(one)
+    if young | (late & minors):
+        raise GateError(
+            f"{len(young | (late & minors))} items may show minors, by words that came since release {release.version}"
+            f" was made, and are not called safe ({some_of(young | (late & minors))}); a higher version leaves them out"
+        )
     if late:
         raise GateError(
-            f"{len(late)} items were declared or flagged not safe since release {release.version} was made, and no"
-            f" person calls them safe ({some_of(late)}); a higher version leaves them out"
+            f"{len(late)} items were declared, flagged or judged not safe since release {release.version} was made"
+            f" ({some_of(late)}); a higher version leaves them out, or has people's label"
         )
+
+
+def _is_doubted(known: Label | None, axis: Axis, withheld: str | None, is_accused: bool) -> bool:
+    """Whether what was called safe is not safe by what is known now: of people, else of flags and declarations."""
+    if known is not None and known.source == HUMAN:
+        return known.name not in axis.safe or (is_accused and not known.seen)
+    return is_accused or (known is None and withheld == CONFLICT)
 
 
 def check_screened(ws: "Workspace", gate: Gate, rows: Rows) -> asked.Tally:

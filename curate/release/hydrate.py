@@ -20,6 +20,7 @@ from curate.errors import ItemError, StoreError, UsageError
 from curate.records import SPLITS, Candidate, Given, Locator, Manifest, Note, Page, Upstream
 from curate.release.reader import HEADER, files, load
 from curate.store.file_digests import digest
+from curate.store.tombstones import Blocked
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
@@ -207,15 +208,32 @@ def upstream_of(row: Mapping[str, Any]) -> Upstream | None:
     return Upstream(system=system, page_id=page, sha1=sha1, timestamp=at) if system else None
 
 
-def begin_again(ws: "Workspace", source: str, stamp: str) -> None:
-    """Where the release at this place is another one than was listed, have its rows say what they say now."""
+def begin_again(ws: "Workspace", source: str, release: Received) -> None:
+    """Where the release at this place is another one than was listed, have its rows say what they say now.
+
+    At once: its splits and labels are known throughout, also where the run ends before it has listed them again. A row
+    that it has no more keeps its split and group, which nothing changes, and loses its label.
+    """
     sql = "SELECT 1 FROM sources WHERE source = ? AND stamp IS NOT NULL AND stamp <> ?"
-    if ws.catalog.scalar(sql, (source, stamp)) is None:
+    if ws.catalog.scalar(sql, (source, release.stamp)) is None:
         return
+    axis, blocked = ws.config.taxonomy.first.name, Blocked(ws.catalog)
+    groups, labels = [], dict[tuple[str, str], str]()
+    for row in release.rows:
+        one = candidate_of(row, False)
+        groups.append((row["split"], blocked.group(row["group"]), source, one.ref))
+        labels |= {(one.ref, name): label for name, label in {axis: one.label, **one.labels}.items() if label}
+    known = {(row[0], row[1]): row[2] for row in ws.catalog.iterate_tuples(_DECLARED, (source,))}
+    gone = [(source, *key) for key in known.keys() - labels.keys()]
+    other = [(labels[key], source, *key) for key in known.keys() & labels.keys() if labels[key] != known[key]]
     with ws.catalog.tx() as db:
-        for table in ("declared", "given"):
-            db.execute(f"DELETE FROM {table} WHERE source = ?", (source,))  # noqa: S608 (constants)
+        db.executemany("UPDATE given SET split = ?, grp = ? WHERE source = ? AND ref = ?", groups)
+        db.executemany("DELETE FROM declared WHERE source = ? AND ref = ? AND axis = ?", gone)
+        db.executemany("UPDATE declared SET label = ? WHERE source = ? AND ref = ? AND axis = ?", other)
         db.execute("UPDATE sources SET cursor = NULL, listed = 0 WHERE source = ?", (source,))
+
+
+_DECLARED = "SELECT ref, axis, label FROM declared WHERE source = ?"
 
 
 # -- what is on record of it -----------------------------------------------------------------------------------------

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from curate.errors import StoreError
-from curate.records import SPLITS, Manifest
+from curate.records import SPLITS, Axis, Manifest
 from curate.release.rows import COLUMNS
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def load(path: Path, sha256: str | None = None) -> Manifest:
     try:
         header = checked(json.loads(text))
         whole = {split: _parquet(path / name, header["files"][name]) for split, name in files().items()}
-        rows = {split: told(_live(table, header["columns"])) for split, table in whole.items()}
+        rows = {split: told(_by_id(_live(table, header["columns"]))) for split, table in whole.items()}
         return Manifest(header["version"], path, header, rows)
     except (ValueError, KeyError, RecursionError) as error:
         raise StoreError(f"{path / HEADER}: not the header of a release ({type(error).__name__}: {error})") from error
@@ -76,6 +76,19 @@ def without(rows: "pa.Table", ids: Collection[str]) -> "pa.Table":
     return rows.filter(pc.invert(pc.is_in(rows.column("id"), value_set=pa.array(sorted(ids), pa.string()))))
 
 
+def unsafe(release: Manifest, axes: Sequence[Axis] = ()) -> list[str]:
+    """The classes of a release's rows, on any axis, that its taxonomy, or today's, does not call safe; sorted."""
+    found: set[str] = set()
+    today = {one.name: one for one in axes}
+    for n, axis in enumerate(release.header["taxonomy"]["axes"]):
+        name = f"label_{axis['name']}" if n else "label"
+        said = {one for rows in release.rows.values() for one in rows.column(name).unique().to_pylist()} - {None}
+        found |= said - {*axis["safe"]}
+        if (now := today.get(axis["name"])) is not None:
+            found |= said & {*now.classes} - {*now.safe}
+    return sorted(found)
+
+
 def told(rows: "pa.Table") -> "pa.Table":
     """The same rows; raises ValueError where a column is empty in one that no release leaves empty."""
     for name in rows.column_names:
@@ -99,6 +112,12 @@ def _parquet(path: Path, sha256: str) -> "pa.Table":
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
     return found
+
+
+def _by_id(table: "pa.Table") -> "pa.Table":
+    """The rows with their ids in `id`, which the format `urls` calls by what it is to those who fetch them."""
+    names = table.column_names
+    return table if "id" in names else table.rename_columns(["id" if one == "sha256" else one for one in names])
 
 
 def _live(table: "pa.Table", columns: list[str]) -> "pa.Table":

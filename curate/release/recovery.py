@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from curate.fetch.recorder import RENDITION
 from curate.records import SPLITS
 from curate.release.hydrate import Received, candidate_of
+from curate.store.given_tables import came
 from curate.store.tombstones import Blocked
 
 if TYPE_CHECKING:
@@ -48,27 +49,27 @@ def fates(
     that was fetched anew)."""
     stored = {row[0] for row in ws.catalog.iterate_tuples("SELECT id FROM samples")}
     known: dict[str, tuple[Any, ...]] = {}
-    for ref, *came in ws.catalog.iterate_tuples(_FATES, (source, source)):
-        if ref not in known or came[0] == STORED:
-            known[ref] = tuple(came)
+    for ref, *became in ws.catalog.iterate_tuples(_FATES, (source, source)):
+        if ref not in known or became[0] == STORED:
+            known[ref] = tuple(became)
     blocked = Blocked(ws.catalog)
     for row in rows:
         if row["id"] in stored:
             yield row, STORED, row["id"]
             continue
         fate = _fate(row, known.get(row["id"]), blocked)
-        yield row, fate, known[row["id"]][3] if fate == RENDITION else None
+        yield row, fate, known[row["id"]][3] if fate in HERE else None
 
 
 def _fate(row: Mapping[str, Any], fate: Sequence[Any] | None, blocked: Blocked) -> str:
-    """Why the bytes of a row are not here, or that a rendition of them is."""
+    """Why the bytes of a row are not here, or that they are in other bytes: without metadata, as a rendition."""
     if row["url"] is None:
         return NO_URL
     if fate is None:
         return TAKEN_DOWN if blocked.sha256(row["id"]) or blocked.candidate(candidate_of(row, False)) else UNLISTED
-    state, reason, check, _ = fate
+    state, reason, check, _, detail = fate
     if state == STORED:
-        return RENDITION if check == RENDITION else CHANGED
+        return STORED if came(detail) == row["id"] else RENDITION if check == RENDITION else CHANGED
     return str(reason or state)
 
 
@@ -82,7 +83,7 @@ def _shares(each: Mapping[tuple[str, str, str], int], place: int) -> dict[str, d
 
 
 _FATES = """
-SELECT m.ref, c.state, c.reason, c.hash_check, c.sample FROM mentions m JOIN candidates c USING (candidate)
+SELECT m.ref, c.state, c.reason, c.hash_check, c.sample, c.detail FROM mentions m JOIN candidates c USING (candidate)
 WHERE m.source = ? OR (? IS NULL AND m.source IN (SELECT source FROM sources WHERE plugin = 'hydrate'))
 """
 

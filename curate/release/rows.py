@@ -2,9 +2,10 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from curate.label import final
 from curate.label.final import Columns
 from curate.options import Plugin
 from curate.plugins import called, digest
-from curate.records import SPLITS, Axis
+from curate.records import SPLITS, Axis, Reason
 from curate.release.origins import origins
 from curate.store import columns, eligibility, samples, views
 from curate.store.columns import Scan
@@ -117,6 +118,7 @@ def collect(ws: "Workspace") -> Rows:
     with ThreadPoolExecutor(1) as thread:  # SQLite lets go of the interpreter
         found = thread.submit(_origins, ws.catalog, stored["parent"], stored["id"])
         known, out = _judged(ws, stored, sets)
+        out = _unlicensed(ws, found.result()) | out
     kept = np.setdiff1d(np.arange(len(stored["id"])), list(out))
     some = {name: column.take(kept) for name, column in stored.items()}
     votes = views.votes(ws.catalog, axes[0].name, ws.config.taxonomy.version)
@@ -136,6 +138,8 @@ def reasons(ws: "Workspace", ids: Collection[str]) -> dict[str, str | None]:
     asked, sets = set(ids), samples.collapse_sets(ws.catalog)
     stored = _stored(ws.catalog, sets.ids)
     _, out = _judged(ws, stored, sets)
+    if ws.config.export.licenses:
+        out = _unlicensed(ws, _origins(ws.catalog, stored["parent"], stored["id"])) | out
     return {one: out.get(row) for row, one in enumerate(stored["id"].to_pylist()) if one in asked}
 
 
@@ -198,6 +202,29 @@ def _reasons(ws: "Workspace", stored: "dict[str, pa.Array]", known: Sequence[Col
     return dict.fromkeys(np.flatnonzero(unsure).tolist(), UNSURE) | found
 
 
+def _unlicensed(ws: "Workspace", known: "Mapping[str, pa.Array]") -> dict[int, str]:
+    """The rows whose licence is none that `[export] licenses` accepts, and those without one, where it is set."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not (accepted := ws.config.export.licenses):
+        return {}
+    licences, every = known["license"], pc.unique(known["license"]).drop_null()
+    fitting = pc.is_in(
+        licences, value_set=every.filter(pa.array(map(licensed(accepted), every.to_pylist()), pa.bool_()))
+    )
+    none = licences.is_null().to_numpy(zero_copy_only=False)
+    rows = np.flatnonzero(~fitting.to_numpy(zero_copy_only=False))
+    return {row: str(Reason.LICENSE_MISSING if none[row] else Reason.LICENSE_DENIED) for row in rows.tolist()}
+
+
+def licensed(accepted: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a licence is one of those that are accepted (`CC*`), whatever its capitals."""
+    patterns = [one.lower() for one in accepted]
+    return lambda name: any(fnmatchcase(name.lower(), one) for one in patterns)
+
+
 def _is_positive(row: int, axes: tuple[Axis, ...], known: Sequence[Columns]) -> bool:
     """True where a label on any axis is not one that the taxonomy calls safe, or is withheld."""
     found = ((axis, one.place[row], one.withheld[row]) for axis, one in zip(axes, known, strict=True))
@@ -248,7 +275,8 @@ def config_sha256(config: Config) -> str:
         | _from_outside("curate.label.models", "model", None if config.label.model == "auto" else config.label.model),
         "export": {"splits": config.export.splits, "salt": config.export.salt} | _splits(config),
         "gates": {"screening": config.screening.required, "license": config.export.require_license}
-        | {name: getattr(config.export, name) for name in ("on_suspect", "min_human_test", "min_probability")},
+        | {name: getattr(config.export, name) for name in ("on_suspect", "min_human_test", "min_probability")}
+        | ({"licenses": sorted(set(config.export.licenses))} if config.export.licenses else {}),
     }
     return hashlib.sha256(canonical(said).encode()).hexdigest()
 

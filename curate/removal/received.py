@@ -7,11 +7,13 @@ to empty a workspace.
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from curate.fingerprint import canonical
 from curate.release.removals import Feed
 from curate.removal.receipts import said
 from curate.removal.remove import pages, remove
 from curate.screening.quarantine import quarantine
 from curate.store.catalog import user
+from curate.store.given_tables import HERE
 from curate.store.tombstones import Blocked
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def follow(ws: "Workspace", feed: Feed, version: str) -> dict[str, Any]:
     """
     blocked, shown = Blocked(ws.catalog), pages(ws)
     reason = f"taken out of release {version} by who made it"
-    here = {one: _here(ws.catalog, one) for one in _ids(feed.items) if not blocked.sha256(one)}
+    here = _here(ws.catalog, (one for one in _ids(feed.items) if not blocked.sha256(one)))
     yours = {one: samples for one, (samples, _) in here.items() if any(_is_yours(ws.catalog, s) for s in samples)}
     for one in sorted(yours.keys() & _ids(feed.items[feed.before :])):
         for sample in sorted(yours[one]):
@@ -54,11 +56,15 @@ def read_before(catalog: "Catalog") -> dict[str, str]:
     return {str(row[0]).removeprefix(READ): str(row[1]) for row in rows}
 
 
-def _here(catalog: "Catalog", one: str) -> tuple[set[str], set[int]]:
-    """The samples that are this item, and the candidates without bytes that name it."""
-    samples = {row[0] for row in catalog.all("SELECT id FROM samples WHERE id = ?", (one,))}
-    named = catalog.all(_NAMED, (one,))
-    return samples | {row[1] for row in named if row[1] is not None}, {row[0] for row in named if row[1] is None}
+def _here(catalog: "Catalog", ids: Iterable[str]) -> dict[str, tuple[set[str], set[int]]]:
+    """Of each item the samples that are it, and the candidates without bytes that name it."""
+    found: dict[str, tuple[set[str], set[int]]] = {one: (set(), set()) for one in ids}
+    asked = (canonical(sorted(found)),)
+    for item, sample in catalog.all(_SAMPLES, asked) if found else ():
+        found[item][0].add(sample)
+    for item, candidate in catalog.all(_BARE, asked) if found else ():
+        found[item][1].add(candidate)
+    return found
 
 
 def _is_yours(catalog: "Catalog", sample: str) -> bool:
@@ -70,7 +76,11 @@ _OWN = """
 SELECT 1 FROM candidates c JOIN mentions m USING (candidate) JOIN sources s USING (source)
 WHERE c.sample = ? AND s.plugin <> 'hydrate' LIMIT 1
 """
-_NAMED = """
-SELECT c.candidate, c.sample FROM given g JOIN candidates c USING (candidate)
-WHERE g.id = ? AND (c.sample IS NULL OR c.sample = g.id OR c.hash_check = 'rendition')
+_SAMPLES = f"""
+WITH asked AS (SELECT value AS id FROM json_each(?))
+SELECT id, id FROM samples WHERE id IN asked UNION SELECT id, sample FROM ({HERE}) WHERE id IN asked
+"""  # noqa: S608 (constants)
+_BARE = """
+SELECT g.id, c.candidate FROM given g JOIN candidates c USING (candidate)
+WHERE c.sample IS NULL AND g.id IN (SELECT value FROM json_each(?))
 """

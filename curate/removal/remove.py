@@ -29,7 +29,7 @@ from curate.store.blobs import disk, sync, write
 from curate.store.catalog import PAGE, now
 from curate.store.file_digests import keep
 from curate.store.model_files import withdraw
-from curate.store.tables import Table
+from curate.store.tables import TUNED, Table
 from curate.store.tombstones import LISTED
 
 if TYPE_CHECKING:
@@ -235,6 +235,8 @@ def _finish(ws: "Workspace", plan: Plan) -> Receipt:
     gone = frozenset(plan.ids)
     for folder in sorted((ws.work / "tables").glob("*@*")):
         name, _, mark = folder.name.rpartition("@")
+        if name == TUNED:  # what it has learnt, it may have learnt of these
+            shutil.rmtree(folder)
         Table(ws.work / "tables", name, mark).without(gone)
     _derived(ws)
     done = redact.redact(ws, plan.receipt.releases, _redaction(ws, plan))

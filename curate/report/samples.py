@@ -7,7 +7,7 @@ let go of the interpreter.
 
 import ast
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -92,26 +92,30 @@ def _found(ws: Workspace, asked: _Question) -> Columns:
     with ThreadPoolExecutor(2) as pool:
         everywhere = (asked.origins or asked.origin) and not asked.own
         beside = pool.submit(origins.read, ws.catalog, asked.origins, asked.origin) if everywhere else None
-        found = _active(ws, asked, pool)
+        found, labels = _active(ws, asked, pool)
+        last = asked.rest is None and not asked.origin  # all of them stay, whatever their labels are
+        found |= {} if last else labels()
         if early := asked.judged(found):
             found = _kept(found, asked.rest)
         if asked.origins or asked.origin:
             found = _originated(ws, asked, found, beside)
-    if "path" in asked.needed:
-        folder = pc.utf8_slice_codeunits(found["id"], 0, 2)
-        found["path"] = pc.binary_join_element_wise(_one(str(ws.blobs.root)), folder, found["id"], _one("/"))
+        if "path" in asked.needed:
+            folder = pc.utf8_slice_codeunits(found["id"], 0, 2)
+            found["path"] = pc.binary_join_element_wise(_one(str(ws.blobs.root)), folder, found["id"], _one("/"))
+        found |= labels() if last else {}
     return found if early else _kept(found, asked.rest)
 
 
-def _active(ws: Workspace, asked: _Question, pool: ThreadPoolExecutor) -> Columns:
-    """What is known of samples but for their origins, without those that are held back."""
+def _active(ws: Workspace, asked: _Question, pool: ThreadPoolExecutor) -> tuple[Columns, Callable[[], Columns]]:
+    """What is known of samples but for their origins and labels, without those that are held back; and what waits for
+    their labels, if these are needed."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     every: Future[Sets] = Future()
-    labels = None
-    if asked.labelled and not asked.own:  # of all of them: what is held back speaks for what it collapses with
-        labels = pool.submit(final.columns, ws, ws.config.taxonomy.first, every.result)
+    axis = ws.config.taxonomy.first
+    early = asked.labelled and not asked.own  # of all: what is held back speaks for what it collapses with
+    labels = pool.submit(final.columns, ws, axis, every.result) if early else None
     try:
         found, sets = _stored(ws, asked.needed, asked.own, asked.labelled)
         if sets is not None:
@@ -119,16 +123,22 @@ def _active(ws: Workspace, asked: _Question, pool: ThreadPoolExecutor) -> Column
     except BaseException as error:
         every.set_exception(error)
         raise
-    if labels is not None:  # the first of all that are labelled, and after them what is no more
-        found |= {name: column[: len(found["id"])] for name, column in _said(labels.result()).items()}
-    elif asked.labelled:
-        known = final.columns(ws, ws.config.taxonomy.first)
-        at = pa.array(rows_of(found["id"], known.ids))
-        found |= {name: column.take(at) for name, column in _said(known).items()}
+    ids = found["id"]
     held = eligibility.inactive(ws.catalog)
-    found = _take(found, pc.invert(pc.is_in(found["id"], value_set=_text(list(held)))))
+    here = pc.invert(pc.is_in(ids, value_set=_text(list(held))))
+
+    def said() -> Columns:
+        if not asked.labelled:
+            return {}
+        known = labels.result() if labels is not None else final.columns(ws, axis)
+        if labels is not None:  # the first of all that are labelled, and after them what is no more
+            return _take({name: column[: len(ids)] for name, column in _said(known).items()}, here)
+        at = pa.array(rows_of(ids, known.ids))
+        return _take({name: column.take(at) for name, column in _said(known).items()}, here)
+
+    found = _take(found, here)
     named = {name: found[name] for name in MEMBER if name in found}
-    return found | {name: pc.if_else(pc.equal(one, ""), found["id"], one) for name, one in named.items()}
+    return found | {name: pc.if_else(pc.equal(one, ""), found["id"], one) for name, one in named.items()}, said
 
 
 def _originated(ws: Workspace, asked: _Question, found: Columns, beside: "Future[Columns] | None") -> Columns:

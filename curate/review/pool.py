@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from curate.contracts import AuditedPool, CandidatePool
 from curate.errors import UsageError
 from curate.features.embeddings import embeddings
+from curate.features.scores import numbers
 from curate.label import table
 from curate.label.estimate.frame import digest, survivors
 from curate.label.final import CONTRADICTED, Labels, labels
@@ -62,6 +63,7 @@ def frame(ws: Workspace, axis: Axis, seed: str) -> Frame:
         out_of_fold=weak.held_out,
         given=_given(ws, axis, known, weak, ids),
         groups=groups(ws, ids),
+        scores=numbers(ws, ws.config, ids),
         split=np.array([mixed.get(one, -1) for one in ids], dtype=np.int32),
         audited=_audited(ws, axis, ids),
     )

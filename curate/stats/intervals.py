@@ -12,7 +12,7 @@ Figure = Callable[[Floats], Floats]  # weights float[r, n] of the rows -> float[
 
 DIGITS = 4
 RESAMPLES = 1000
-CELLS = 500_000  # of a batch of resamples: what a core keeps near
+BATCH, CELLS = 16, 8_192  # resamples at once, and more of few groups: what a core keeps near
 Z = 1.959963984540054  # 95 %, two-sided
 SEEN = 20  # groups' worth of the rarer answer, below which the variance between groups is not to be believed
 SMALL = 300  # rows, below which a normal approximation is too narrow on both sides
@@ -128,7 +128,7 @@ def resampled(figures: Callable[[Floats], Floats], groups: int, seed: int, times
     """
     chance, found, done = np.random.default_rng(seed), list[Floats](), 0
     while done < times:
-        batch = min(times - done, max(1, CELLS // groups))
+        batch = min(times - done, max(BATCH, CELLS // groups))
         drawn = chance.integers(0, groups, (batch, groups)) + groups * np.arange(batch)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=batch * groups).reshape(batch, groups)
         found.append(figures(counts.astype(np.float64)))

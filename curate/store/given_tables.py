@@ -10,3 +10,25 @@ CREATE TABLE given (
 ;;
 CREATE INDEX given_id ON given (id)
 """
+
+# Which sample is here for which item of a release: the very bytes, wherever they came from; those that were stored
+# without their metadata; a rendition that was taken in the item's place.
+_CAME = "rewritten without metadata; came with sha256 "
+HERE = f"""
+SELECT g.id, g.split, g.grp, s.id AS sample FROM given g JOIN samples s ON s.id = g.id
+UNION SELECT g.id, g.split, g.grp, c.sample FROM candidates c JOIN given g
+    ON g.id = substr(c.detail, {len(_CAME) + 1}, 64)
+    WHERE c.sample IS NOT NULL AND substr(c.detail, 1, {len(_CAME)}) = '{_CAME}'
+UNION SELECT g.id, g.split, g.grp, c.sample FROM given g JOIN candidates c USING (candidate)
+    WHERE c.sample IS NOT NULL AND c.hash_check = 'rendition'
+"""  # noqa: S608 (constants)
+
+
+def rewritten(came: tuple[str, str, str]) -> str:
+    """What `detail` says of a candidate that was stored without its metadata; sha256, sha1, md5 of what came."""
+    return _CAME + "{}, sha1 {}, md5 {}".format(*came)
+
+
+def came(detail: str | None) -> str | None:
+    """The sha256 of what came, where a stored candidate's `detail` says that it was rewritten."""
+    return detail[len(_CAME) :][:64] if detail is not None and detail.startswith(_CAME) else None

@@ -16,8 +16,11 @@ def note(ws: Workspace) -> dict[str, Any]:
 
     The answer is incomplete as long as `curate verify --repair` was not told to ask for them again.
     """
-    rows = {row[0]: row[1] for row in ws.catalog.iterate_tuples("SELECT id, bytes FROM samples")}
-    gone = rows.keys() - {name for name, size in _sizes(ws) if rows.get(name) == size}
+    rows = dict(ws.catalog.iterate_tuples("SELECT id, bytes FROM samples"))
+    for name, size in _sizes(ws):
+        if rows.get(name) == size:
+            del rows[name]
+    gone = rows.keys()
     with ws.catalog.tx() as db:
         known = {row[0]: row[1] for row in db.execute("SELECT sample, detail FROM withheld WHERE reason = ?", (BYTES,))}
         fresh, back = gone - known.keys(), {one for one, why in known.items() if why == FOUND} - gone

@@ -15,7 +15,7 @@ from curate.policy.written import Written
 from curate.store.catalog import Catalog
 
 PART = 8192  # samples whose words are asked for at once, where all are asked about
-SLICE = 1024  # of which the catalog is asked in one statement
+SLICE = 4096  # of which the catalog is asked in one statement
 LARGE, KEPT = 16, 64  # members of a set that is remembered while ids go by, and how many such sets are
 _NAMESPACE = re.compile(r"[^\W\d_]+:(?=\S)")  # File:A.jpg; "Venus: a study" has none
 _CATEGORIES, _ITEMS = re.compile(r"\s*[|;]\s*"), re.compile(r"[|;,\s]+")  # between those of one cell

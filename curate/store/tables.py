@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 READERS = 2  # parts that are read at a time: checking and unpacking let go of the interpreter's lock
 AHEAD = 16  # parts that are held ready
+TUNED = "tuned"  # begins the name of a folder that holds weights which a training is not through with, and no table
 GROUP = 65536  # rows of a row group
 
 _NAMED = 12  # hex digits of an id that make a part's name one that tells it
@@ -38,8 +39,11 @@ class Table:
 
     def write(self, part: str, table: "pa.Table") -> None:
         """Write one part, replacing it: rows sorted by id, same rows same bytes."""
+        self.keep(part, to_parquet(table.sort_by("id")))
+
+    def keep(self, part: str, data: bytes) -> None:
+        """Write one part, replacing it, from the Parquet bytes of rows sorted by id."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        data = to_parquet(table.sort_by("id"))
         new = self.path / f"{part}.{_digest(data)}.parquet"
         write(new, data)
         for old in self._files()[part]:

@@ -173,6 +173,10 @@ class Blocked:
         """Whether these very bytes were taken down."""
         return self._has("sha256", value)
 
+    def group(self, name: str) -> str:
+        """The name of a group; a keyed digest in its place where it is the id of what was taken down."""
+        return self._catalog.digest("group", name) if self.sha256(name) else name
+
     @property
     def by_look(self) -> bool:
         """Whether anything was taken down with its PDQ."""

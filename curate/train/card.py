@@ -46,7 +46,9 @@ def _lines(said: Mapping[str, Any], result: Mapping[str, Any], header: Mapping[s
     test, release = result["test"], said["release"]
     yield f"# Model {said['model']}"
     yield ""
-    yield f"A linear head on the frozen features of `{said['backbone']}`, by {said['tool']}."
+    tuning = result.get("finetuned")
+    how = f"last {tuning['blocks']} blocks fine-tuned on the release" if tuning else "frozen"
+    yield f"A linear head on the features of `{said['backbone']}` ({how}), by {said['tool']}."
     yield ""
     yield f"- **Release**: {release['version']}, sha256 `{release['sha256']}`"
     yield f"- **Axis**: {said['axis']}; classes {', '.join(said['classes'])}"

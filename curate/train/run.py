@@ -31,6 +31,7 @@ from curate.store.blobs import disk, write
 from curate.store.file_digests import digest, forget, keep
 from curate.store.folders import aside
 from curate.store.model_files import CARD, seal
+from curate.train import finetune
 from curate.train.card import card
 from curate.train.lesson import axis_of, taught
 
@@ -60,9 +61,14 @@ def train(
     own = axis_of(ws, release, axis)
     classes = _classes(ws, release, own)
     name = f"{version}+{variant}" if variant else version
+    with disk():
+        rows = {split: usable(ws, release, split, classes, own) for split in SPLITS}
+    tuning: dict[str, Any] = {}
+    if ws.config.train.finetune and len(set(rows["train"].truth.tolist())) > 1:
+        backbone, tuning = finetune.tuned(ws, backbone, rows, own, engine, progress)
     compute(ws, engine, [backbone], progress, "embed")
     with disk():
-        parts = {split: Featured.of(ws, backbone, usable(ws, release, split, classes, own)) for split in SPLITS}
+        parts = {split: Featured.of(ws, backbone, rows[split]) for split in SPLITS}
         _check_train(ws, release, parts["train"])
     lesson = taught(ws, own, parts["train"], backbone, engine, progress)
     with progress.stage("train", 2) as step, disk():
@@ -73,9 +79,12 @@ def train(
             ws, engine, backbone, parts, fitted.heads, own, labelers, options
         )
         result |= {"model": name, "axis": own.name, "backbone": network_of(backbone), "few": _few(parts["train"])}
+        result |= {"finetuned": tuning} if tuning else {}
         with aside(ws.work / "models", name) as folder:
             _write(folder, release, own, backbone, fitted.heads.head, result)
             forget(ws, f"models/{name}")  # last: whatever fails before leaves the model that was there
+            if tuning:
+                finetune.clear(ws, backbone)
         step()
     keep(ws, f"models/{name}")
     audit = beside(ws, own)  # not in the model's files, which follow from the release alone
@@ -104,6 +113,7 @@ def _write(
         "borderline": [one for one in classes if one in axis.borderline],
         "backbone": result["backbone"],
         "tool": f"curate-media {__version__}",
+        **({"finetuned": result["finetuned"]["blocks"]} if "finetuned" in result else {}),
     }
     write(folder / CARD, card(facts, result, release.header).encode())
     seal(folder, facts)
@@ -220,6 +230,9 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
     rows = result["rows"]
     yield f"baseline on release {result['version']}: {', '.join(f'{n} {split}' for split, n in rows.items())} rows"
     yield f"classes: {', '.join(result['classes'])}"
+    if tuning := result.get("finetuned"):
+        said = f"epoch {tuning['epochs']} of {len(tuning['log'])} is kept"
+        yield f"finetuned: the last {tuning['blocks']} blocks of {result['backbone']}; {said}"
     yield from figures.lines(result["test"], "test")
     if worst := result["worst"]:
         low, high = worst["right_interval"]

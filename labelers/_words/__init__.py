@@ -41,6 +41,7 @@ class Lexicon:
                 self._friends[phrase[0] if inside else phrase.split()[0]].append(phrase if inside else f" {phrase} ")
         for phrases in self._friends.values():
             phrases.sort(key=len, reverse=True)  # "naked mole rat" before "naked mole"
+        self._telling = self._words.keys() | {self._rarest(one) for some in self._phrases.values() for one in some}
         self._heads = frozenset(one[:_HEAD] for one in self._beginnings)
         self._lengths = tuple(sorted({len(one) for one in self._beginnings}))
 
@@ -55,6 +56,11 @@ class Lexicon:
         else:
             self._words[word] |= bit
 
+    def _rarest(self, phrase: str) -> str:
+        """The word that says most surely that a text holds a phrase: one that counts by itself, else the longest."""
+        letters = [one for one in phrase.split() if not one.isdigit()]
+        return max(letters, key=lambda one: (one in self._words, len(one)))
+
     def topics(self, text: str) -> int:
         """The topics that a text as `curate.policy.text.plain` gives it is about."""
         found = self._found(text)
@@ -63,10 +69,13 @@ class Lexicon:
         return found
 
     def hints(self, piece: str) -> bool:
-        """Whether a text with this piece in it may be about something: it has a word of a topic, or begins like one."""
+        """Whether a text may be about something for this piece of it: it has a word of a topic, or of a phrase the word
+        that tells most, or begins like one."""
         each = set(piece.split())
-        if not (self._words.keys().isdisjoint(each) and self._phrases.keys().isdisjoint(each)):
+        if not self._telling.isdisjoint(each):
             return True
+        if piece.isascii():
+            return False  # so is no beginning, and nothing that is found inside
         heads = {word[:_HEAD] for word in each}
         return not (self._heads.isdisjoint(heads) and self._inside.keys().isdisjoint(piece))
 

@@ -129,6 +129,15 @@ def test_whole_sources_are_the_test_split_and_nothing_else_is(ws: Workspace) -> 
     assert 3 <= rest.count("val") <= 6
 
 
+def test_what_else_is_tested_on_beside_whole_sources_is_said(ws: Workspace, caplog: pytest.LogCaptureFixture) -> None:
+    run(ws)
+    others = sum(split == "test" for one, split in splits(ws).items() if one not in IDS[40:])
+    assert others
+    caplog.clear()
+    run(ws, test_sources=("folds",))
+    assert f"test_sources: {others} samples of other sources are tested on, too" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("names", "says"), [(("fold",), "did you mean 'folds'"), (("folds", "urllist"), "nothing is left to train on")]
 )

@@ -10,14 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from curate.config import Config
 from curate.contracts import Engine, Labeler, Resources
 from curate.engine._confine import lacking
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import CurateError, UsageError
 from curate.features.score_worker import Task
-from curate.features.scores import compute, read, unread
-from curate.plugins import fingerprint_of, name_of
+from curate.features.scores import compute, numbers, read, unread
+from curate.options import Plugin
+from curate.plugins import fingerprint_of, make, name_of
 from curate.progress import Progress
 from curate.store.shards import assign
 from curate.store.workspace import Workspace
@@ -268,6 +270,20 @@ def test_columns_come_in_the_order_asked(tmp_path: Path) -> None:
     assert (back["channels"][1:-1] == forth["channels"][::-1]).all()
     assert back["channels"].dtype == np.float16
     assert read(ws, Killer(), ids)["alive"].tolist() == pytest.approx([np.nan] * 5, nan_ok=True)
+
+
+def test_numbers_are_the_columns_of_one_number_of_labelers_of_pixels(tmp_path: Path) -> None:
+    ws = workspace(tmp_path, pictures(3))
+    ids = [sha256(data) for data in pictures(3)]
+    quality = Plugin("quality", where="labelers[0]")
+    config = Config(labelers=(quality, Plugin("declared"), Plugin("efficientnet_lite0")))
+    assert np.isnan(numbers(ws, config, ids)).all()
+    compute(ws, Serial(), [make("labelers", quality, "labeler")], QUIET)
+    found = numbers(ws, config, [*ids[::-1], "f" * 64])
+    assert found.dtype == np.float32
+    assert np.isfinite(found[:3]).all()
+    assert np.isnan(found[3]).all()
+    assert numbers(ws, Config(labelers=()), ids).shape == (3, 0)
 
 
 def test_without_pixels_nothing_is_cached(tmp_path: Path) -> None:

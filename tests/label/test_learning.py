@@ -162,7 +162,8 @@ def test_the_stack_refuses_gold_of_one_class(gold: list[int], said: str) -> None
 
 _PROGRAM = """
 import hashlib
-import re
+import os
+os.cpu_count = lambda: 1
 import tests.label.test_learning as here
 truth, told = here.crowd()
 for model in (here.Stack(), here.DawidSkene()):
@@ -170,8 +171,10 @@ for model in (here.Stack(), here.DawidSkene()):
 """
 
 
-def test_the_same_bytes_in_another_process() -> None:
+def test_the_same_bytes_in_another_process_and_on_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     truth, told = crowd()
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.setattr("curate.label.models.stack.CHUNK", 50)
     here = [hashlib.sha256(m.predict(taught(told, truth, 100)).tobytes()).hexdigest() for m in (Stack(), DawidSkene())]
     there = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True)
     assert there.stdout.split() == here

@@ -20,6 +20,7 @@ from curate.options import Plugin
 from curate.plugins import fingerprint_of, make, network_of, options_of
 from curate.store.model_files import checked, seal
 from curate.testing import check_labeler
+from curate.train.finetune import blocks
 from tests.evaluate.test_graph import CLASSES, FACTS, answers, check_from_outside, head
 from tests.support.model_pictures import files, outside
 from tests.support.pictures import photograph
@@ -231,6 +232,15 @@ def test_a_model_says_the_same_as_a_graph_in_torch_and_without_timm(
     data = files(6)
     theirs = np.array([torches(outside(one, recipe)) for one in data])
     assert np.abs(answers(load_model(folder), data) - theirs).max() < 1e-4
+
+
+def test_tuned_weights_are_named_by_their_digest_alone(weights: Path, tmp_path: Path) -> None:
+    mine, other = made(weights), made(written(tmp_path / "other.safetensors", ARCHITECTURE, seed=1))
+    tuned = pickle.loads(pickle.dumps(mine.with_weights(other.weights)))
+    assert (tuned.sha256, tuned.reads, tuned.graph()) == (other.sha256, [other.weights], other.graph())
+    assert fingerprint_of(tuned) != fingerprint_of(mine)
+    assert str(tmp_path) not in str(options_of(tuned))
+    assert len(blocks(mine.module())) > 4
 
 
 def test_a_recipe_that_cannot_be_done_is_refused(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,10 @@ from curate.config import Config, ExportConfig
 from curate.errors import GateError
 from curate.records import SPLITS, Axis, Taxonomy
 from curate.release import content, remarks
-from curate.release.export import export
-from curate.release.rows import Rows
-from tests.support.releases import AXES, QUIET, SCREENED, Item, stocked
+from curate.release.export import export, export_also
+from curate.release.reader import load
+from curate.release.rows import Rows, reasons
+from tests.support.releases import AXES, FORMATS, QUIET, SCREENED, Item, Mention, stocked
 
 ROW = {"label": "neutral", "label_source": "weak", "source": "urllist", "ref": "a:1", "url": None}
 
@@ -63,6 +64,15 @@ def test_a_class_of_thirty_groups_is_in_every_split() -> None:
         planted = whole | {split: plain, "train": many(30, **porn)}
         with pytest.raises(GateError, match=rf"'porn' \(label\) has 3\d groups and none in {split} \(of \d+ rows\)"):
             content.check_classes(workspace(), rows(**planted))
+
+
+def test_a_class_that_no_source_to_test_on_has_is_another_matter() -> None:
+    """A larger share of the draw would not help: nothing else joins such a split, unless it is to have none."""
+    found, plain = {"train": many(30, label="porn") + many(3), "val": many(1, label="porn")}, {"test": many(2)}
+    with pytest.raises(GateError, match=r"none in test .*; only sources of \[export\] test_sources are tested on"):
+        content.check_classes(workspace(test_sources=("folds",)), rows(**found, **plain))
+    shares = {"train": 0.9, "val": 0.1, "test": 0.0}
+    content.check_classes(workspace(test_sources=("folds",), splits=shares), rows(**found, **plain))
 
 
 def test_near_duplicates_are_one_group_and_few_groups_are_asked_nothing() -> None:
@@ -239,3 +249,24 @@ def test_a_machine_that_is_not_sure_enough_gives_no_label(tmp_path: Path) -> Non
     assert found["rows"] == {"train": 1, "val": 0, "test": 1}
     assert found["test_labels"] == "human"
     assert found["gates"]["test_labels"] == "passed (1 rows)"
+
+
+def test_what_has_none_of_the_licences_stays_out_and_is_counted(tmp_path: Path) -> None:
+    """A pattern, whatever the capitals; and what is refused for want of a licence leaves by what the refusal names."""
+    named = ["CC BY-SA 4.0", "cc0", "GPL", "[x]", None]
+    items = [Item(f"{n}", mentions=[Mention(f"https://example.org/{n}", one)]) for n, one in enumerate(named)]
+    ws = stocked(tmp_path, items, replace(Config(), export=ExportConfig(require_license=True)))
+    with pytest.raises(GateError, match=r'1 of 5 items have none .*licenses = \["\*"\] leaves'):
+        export(ws, None, {}, QUIET, SCREENED)
+    ws.config = replace(Config(), export=ExportConfig(require_license=True, licenses=("*",)))
+    found = export(ws, None, {}, QUIET, SCREENED)
+    assert (found["excluded"], found["rows"]["train"]) == ({"license_missing": 1}, 4)
+    assert found["gates"]["licence"] == "passed (4 rows)"
+    ws.config = replace(Config(), export=ExportConfig(licenses=("CC*", "gp?")))
+    with pytest.raises(GateError, match=r"1 of 4 items have none of \[export\] licenses"):
+        export_also(ws, "1.0.0", FORMATS, QUIET, SCREENED)
+    found = export(ws, None, FORMATS, QUIET, SCREENED)
+    assert (found["version"], found["excluded"]) == ("2.0.0", {"license_denied": 1, "license_missing": 1})
+    assert load(ws.work / "releases/2.0.0").rows["train"].num_rows == 3
+    assert reasons(ws, [items[3].id, items[4].id]) == {items[3].id: "license_denied", items[4].id: "license_missing"}
+    ws.close()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from curate.admin.verify import verify
 from curate.config import Config
 from curate.records import Axis, Taxonomy
 from curate.release.datasheet import NAME, UNKNOWN, datasheet
@@ -51,6 +52,17 @@ def test_it_has_the_sections_and_says_what_is_unknown(ws: Workspace) -> None:
     )
     assert "Fetched on 20" in text
     assert "5 rows have no licence on record" in text
+
+
+def test_what_is_not_safe_on_a_further_axis_is_said(ws: Workspace) -> None:
+    release = load(ws.work / "releases" / "1.0.0")
+    assert "does not call safe: sexy." in text_of(ws)
+    first, medium = release.header["taxonomy"]["axes"]
+    axes = [first, {**medium, "safe": ["photograph"]}]
+    text = datasheet(
+        replace(release, header={**release.header, "taxonomy": {**release.header["taxonomy"], "axes": axes}})
+    )
+    assert "does not call safe: drawing, sexy." in text
 
 
 def test_what_strangers_wrote_stays_in_its_cell(ws: Workspace) -> None:
@@ -119,3 +131,18 @@ def test_the_report_page_has_the_same_counts(ws: Workspace) -> None:
     by_source = _holds(one)[0]["rows"]
     assert by_source == [["urllist", 3, 2, 2, 7]]
     assert any("does not say" in line for line in one["screened"])
+
+
+@pytest.mark.parametrize("edit", [True, False])
+def test_one_that_was_edited_or_deleted_is_written_anew(tmp_path: Path, edit: bool) -> None:
+    ws = stocked(tmp_path, [Item("one")])
+    export(ws, "1.0.0", {}, QUIET, SCREENED)
+    path, before = ws.work / "releases" / "1.0.0" / NAME, text_of(ws)
+    path.write_text(before + "Paid for by us.\n") if edit else path.unlink()
+    item = f"releases/1.0.0/{NAME}"
+    assert [one["id"] for one in verify(ws, QUIET)["items"] if NAME in one["id"]] == [item]
+    (said,) = [one["problem"] for one in verify(ws, QUIET, repair=True)["items"] if one["id"] == item]
+    assert said.endswith("it was written anew")
+    assert text_of(ws) == before
+    assert not [one for one in verify(ws, QUIET)["items"] if NAME in one["id"]]
+    ws.close()

@@ -83,6 +83,18 @@ def test_what_is_not_safe_is_not_for_all_audiences(release: Manifest, tmp_path: 
     assert "neutral" in text
 
 
+def test_a_further_axis_or_todays_taxonomy_may_say_that_it_is_not_safe(release: Manifest, tmp_path: Path) -> None:
+    other = {"name": "violence", "classes": ["none", "blood"], "safe": ["none"]}
+    rows = {split: table.append_column("label_violence", pa.array(["blood"] * len(table), pa.string()))
+            for split, table in release.rows.items()}  # fmt: skip
+    found = replace(release, rows=rows, header={"taxonomy": {"axes": [AXES[0], other]}})
+    said, text = card(written(found, tmp_path / "axis"))
+    assert "not-for-all-audiences" in said["tags"]
+    assert "blood" in text
+    said, _ = card(written(replace(release, header={**release.header, "unsafe": ["neutral"]}), tmp_path / "today"))
+    assert "not-for-all-audiences" in said["tags"]
+
+
 def test_words_of_strangers_are_no_markup(release: Manifest, tmp_path: Path) -> None:
     rows = {split: table.set_column(table.column_names.index("license"), "license", pa.array(
         ["[x](javascript:1)\n# <b>"] * len(table), pa.string())) for split, table in release.rows.items()}  # fmt: skip

@@ -25,6 +25,7 @@ from curate.admin import configured
 from curate.project import Project
 from curate.records import SPLITS, Change
 from curate.release import recovery
+from curate.release.diff import diff
 from curate.release.hydrate import opened
 from curate.store import chain, holds
 from tests.support.calling_here import command
@@ -127,6 +128,49 @@ def test_a_release_comes_back_with_labels_splits_and_groups(ours: Ours, partner:
     assert (found["rows"], found["recovered"], found["recovery"], found["missing"]) == (N, N, 1.0, {})
     assert sum(one["recovered"] for one in found["by_class"].values()) == N
     assert found["removals"]["items"] == 0
+    partner.dedupe(), partner.label()
+    assert labels(partner.export("0.1.0")) == labels(ours.project.release("1.0.0"))
+
+
+def salted(root: Path, *more: tuple[str, str]) -> Project:
+    """The project with another salt, so that its own draw would put items elsewhere; `more` is changed, too."""
+    text = (root / "curate.toml").read_text()
+    for old, new in (("[export]\nformats", '[export]\nsalt = "another"\nformats'), *more):
+        text = text.replace(old, new)
+    (root / "curate.toml").write_text(text)
+    return curate.open(root, quiet=True)
+
+
+def test_what_was_here_before_is_not_trained_on_where_a_release_tests_on_it(ours: Ours, tmp_path: Path) -> None:
+    """The partner has the same pictures as files, in other splits; half of the URLs are dead."""
+    theirs = labels(ours.project.release("1.0.0"))
+    for n in range(N):
+        label = ("neutral", "drawings")[n % 2]
+        (folder := tmp_path / "mine" / label).mkdir(parents=True, exist_ok=True)
+        (folder / f"{n}.png").write_bytes(ours.site.answers[f"/{n}.png"][2])
+        if n < N // 2:
+            ours.site.answers[f"/{n}.png"] = (404, {}, b"gone")
+    source = f'[[sources]]\nuse = "local"\npath = "{tmp_path}/mine"\nlabel_from = "folder"\n'
+    project(root := tmp_path / "partner", ours.site, source)
+    partner = salted(root)
+    partner.fetch(), partner.dedupe(), partner.label()
+    before = labels(partner.export("0.1.0"))
+    partner.hydrate(ours.exports / "1.0.0/urls"), partner.dedupe(), partner.label()
+    after = labels(partner.export())
+    order = {split: n for n, split in enumerate(SPLITS)}
+    weaker = {one for one in theirs if order[before[one][1]] < order[theirs[one][1]]}
+    assert weaker, "the draws differ"
+    assert not weaker & after.keys()
+    assert all(after[one][1] == before[one][1] for one in after)
+
+
+def test_a_release_that_changed_is_known_whatever_becomes_of_the_next_run(ours: Ours, partner: Project) -> None:
+    urls, root = ours.exports / "1.0.0/urls", partner.session.root
+    partner.hydrate(urls)
+    ours.project.takedown(ours.row()["sha256"], "asked for")
+    with pytest.raises(curate.GateError, match="no list is loaded"):
+        salted(root, ("required = false", "required = true")).hydrate(urls)
+    partner = salted(root, ("required = true", "required = false"))
     partner.dedupe(), partner.label()
     assert labels(partner.export("0.1.0")) == labels(ours.project.release("1.0.0"))
 
@@ -343,6 +387,19 @@ def test_who_an_item_is_upstream_may_be_anything(ours: Ours, partner: Project) -
     n = pq.read_table(folder / "train.parquet").num_rows
     edited(folder, "upstream", pa.array((odd * n)[:n]))
     assert partner.hydrate(folder)["recovered"] == N
+
+
+def test_who_was_given_two_lists_can_compare_them(ours: Ours, tmp_path: Path) -> None:
+    urls, row = ours.exports / "1.0.0/urls", ours.row()
+    shutil.copytree(urls, before := tmp_path / "before")
+    ours.project.takedown(row["sha256"], "asked for")
+    found = diff(None, str(before), str(urls))
+    assert [one["id"] for one in found["removed"]] == [row["sha256"]]
+    assert not any(found[name] for name in ("added", "relabelled", "moved", "edited"))
+    release = curate.load_release(urls)
+    for act in (lambda: release.open(row["sha256"]), lambda: release.torch("train")):
+        with pytest.raises(curate.StoreError, match="rows alone"):
+            act()
 
 
 def test_files_say_nothing_of_looks_or_bytes(ours: Ours) -> None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageOps
 
+from curate.admin.verify import verify
 from curate.checks import dataset
 from curate.config import Config, ExportConfig
 from curate.contracts import Engine
@@ -23,7 +24,7 @@ from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import GateError, StoreError, UsageError
 from curate.layouts.exported import class_folder, read_sums, sums_text
-from curate.media.decode import Bounds
+from curate.media.decode import Bounds, open_image, scaled
 from curate.media.leaving import of_decoded
 from curate.project import load_release
 from curate.records import SPLITS, Axis, Taxonomy
@@ -33,6 +34,7 @@ from curate.release.preview import preview
 from curate.release.reader import load
 from curate.store import file_digests
 from curate.store.workspace import Workspace
+from tests.support.builders import decide
 from tests.support.exposed import SECRET, files, shown
 from tests.support.many import note
 from tests.support.pictures import clip, texture
@@ -198,7 +200,8 @@ def test_an_exported_folder_is_a_dataset_without_its_workspace(ws: Workspace, ou
         assert [rows[one]["group"] for one in dataset.ids] == dataset.groups
         for n in range(len(dataset)):
             picture, target = dataset[n]
-            assert picture.mode == "RGB"
+            seen = scaled(open_image(by_id()[dataset.ids[n]], Bounds()), None)  # by labelers
+            assert (picture.mode, picture.size, picture.tobytes()) == ("RGB", seen.size, seen.tobytes())
             assert target == dataset.targets[n]
 
 
@@ -243,6 +246,20 @@ def test_a_picture_of_a_folder_is_what_was_exported_or_an_error(out: Path, tmp_p
         table.write_text(table.read_text().replace(f",{first['label']},", ",,"))
         with pytest.raises(StoreError, match="a row without label"):
             load_release(folder)
+
+
+def test_a_split_whose_folders_others_would_number_otherwise_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    places = (("train", "neutral"), ("train", "drawings"), ("test", "neutral"))
+    what = [Item(f"{n}", split, weak={"content": (label, 0.9)}, data=FILES["jpeg"] + bytes(n))
+            for n, (split, label) in enumerate(places)]  # fmt: skip
+    ws = made(tmp_path, what)
+    exported(ws)
+    said = [one for one in caplog.messages if one.startswith("imagefolder: ")]
+    assert len(said) == 1
+    assert said[0].startswith("imagefolder: test has no picture of drawings")
+    ws.close()
 
 
 def test_torchvision_reads_it(out: Path) -> None:
@@ -297,14 +314,62 @@ def test_pictures_do_not_leave_where_more_is_known_than_when_they_were_released(
     ws.config = replace(config, taxonomy=Taxonomy(axes=(axis,)))
     with pytest.raises(GateError, match="pictures of drawings would leave"):
         export_also(ws, "1.0.0", MEDIA, QUIET, SCREENED, Serial())
+    export_also(ws, "1.0.0", {"huggingface": EVERY["huggingface"]}, QUIET, SCREENED, Serial(), "Ann answers for it")
+    assert "not-for-all-audiences" in (ws.work / "exports/1.0.0/huggingface/README.md").read_text()
     ws.config = config
     one = hashlib.sha256(FILES["png"]).hexdigest()
     with ws.catalog.tx() as db:
         sql = "INSERT INTO declared SELECT candidate, source, ref, 'content', 'porn' FROM mentions"
         db.execute(f"{sql} WHERE candidate = (SELECT candidate FROM candidates WHERE sample = ?)", (one,))
-    with pytest.raises(GateError, match=f"1 items were declared or flagged not safe since .*{one}"):
+    with pytest.raises(GateError, match=f"1 items were declared, flagged or judged not safe .*{one}"):
         export_also(ws, "1.0.0", MEDIA, QUIET, SCREENED, Serial(), "Ann answers for it")
     assert export_also(ws, "1.0.0", {"csv": FORMATS["csv"]}, QUIET, SCREENED)["written"] == []
+    ws.close()
+
+
+@pytest.mark.parametrize(("said", "leaves"), [(["porn"], False), (["neutral", "porn"], False), (["drawings"], True)])
+def test_pictures_that_people_judged_not_safe_since_do_not_leave(tmp_path: Path, said: list[str], leaves: bool) -> None:
+    ws = made(tmp_path, items())
+    export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
+    one = hashlib.sha256(FILES["png"]).hexdigest()
+    for n, label in enumerate(said):
+        decide(ws, one, label, f"reviewer {n}")
+    if leaves:
+        assert export_also(ws, "1.0.0", MEDIA, QUIET, SCREENED, Serial())["written"] == sorted(MEDIA)
+    else:
+        with pytest.raises(GateError, match=f"1 items were declared, flagged or judged not safe .*{one}"):
+            export_also(ws, "1.0.0", MEDIA, QUIET, SCREENED, Serial(), "Ann answers for it")
+    ws.close()
+
+
+def test_a_repair_brings_no_pictures_back_that_would_not_leave_today(tmp_path: Path) -> None:
+    ws = made(tmp_path, items())
+    exported(ws)
+    shutil.rmtree(ws.work / "exports/1.0.0/imagefolder")
+    (ws.work / "exports/1.0.0/csv/val.csv").unlink()
+    decide(ws, hashlib.sha256(FILES["png"]).hexdigest(), "porn")
+    said = {one["id"]: one["problem"] for one in verify(ws, QUIET, repair=True)["items"]}
+    assert said["exports/1.0.0/csv/val.csv"].endswith("it was written anew")
+    pictures = [problem for name, problem in said.items() if name.startswith("exports/1.0.0/imagefolder/")]
+    assert pictures
+    assert all("it was not written anew: 1 items were declared, flagged or judged not safe" in one for one in pictures)
+    assert not (ws.work / "exports/1.0.0/imagefolder").exists()
+    ws.close()
+
+
+def test_pictures_that_may_show_minors_as_is_known_since_do_not_leave(tmp_path: Path) -> None:
+    """By the words beside a near-duplicate; what is called safe may leave."""
+    what = [Item(f"{n}", weak={"content": (label, 0.9)}, group=f"g{n}", data=FILES["jpeg"] + bytes(n))
+            for n, label in enumerate(["sexy", "neutral"])]  # fmt: skip
+    ws = made(tmp_path, [*what, Item("beside", group="g0", survivor="0"), Item("other", group="g1", survivor="1")])
+    export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
+    with ws.catalog.tx() as db:
+        db.execute("UPDATE candidates SET may_depict_minors = 1 WHERE locator LIKE '%/other.jpg'")
+    export_also(ws, "1.0.0", {"imagefolder": MEDIA["imagefolder"]}, QUIET, SCREENED, Serial(), "Ann answers for it")
+    with ws.catalog.tx() as db:
+        db.execute("UPDATE candidates SET may_depict_minors = 1 WHERE locator LIKE '%/beside.jpg'")
+    with pytest.raises(GateError, match=f"1 items may show minors, .*{what[0].id}"):
+        export_also(ws, "1.0.0", MEDIA, QUIET, SCREENED, Serial(), "Ann answers for it")
     ws.close()
 
 

@@ -68,6 +68,27 @@ def test_a_strategy_picks_an_item_for_all_and_members_that_audit_it() -> None:
     assert {len(one.members) for one in bare if one.stratum == CLUSTER} == {4}
 
 
+def test_scores_part_what_embeddings_do_not() -> None:
+    """By where a number stands, whatever its scale is; what is not known, or always the same, says nothing."""
+    rng = np.random.default_rng(0)
+    rows, kind = np.ones((300, 16), dtype=np.float32), np.arange(300) % 2
+    score = (kind + rng.uniform(0, 0.2, 300)).astype(np.float32)
+    p = np.full((300, 2), 0.5)
+
+    def members(*columns: np.ndarray, weight: float = 1.3) -> list[set[int]]:
+        scores = np.stack(columns, axis=1).astype(np.float32)
+        picked = Clusters(scores=weight, votes=0, tight=-1).pick(of(p, embeddings=rows, scores=scores), 4)
+        return [set(one.members) for one in picked if one.stratum == CLUSTER]
+
+    found = members(score)
+    assert [len(set(kind[list(some)].tolist())) for some in found] == [1, 1]
+    assert members(np.exp(9 * score)) == found
+    nothing = np.full(300, np.nan)
+    assert {len(set(kind[list(some)].tolist())) for some in members(score, nothing, nothing * 0 + 3)} == {1}
+    assert members(np.where(rng.random(300) < 0.1, np.nan, score))
+    assert [len(set(kind[list(some)].tolist())) for some in members(score, weight=0)] == [2]
+
+
 @pytest.fixture
 def ws(tmp_path: Path) -> Workspace:
     """60 samples in near-duplicate groups of six, called neutral, and no embedding."""

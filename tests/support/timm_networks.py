@@ -25,7 +25,8 @@ def operators() -> Any:
     """
     import torch
 
-    made = torch.library.Library("torchvision", "FRAGMENT")
+    library: Any = torch.library.Library
+    made = library("torchvision", "FRAGMENT")
     for name in ("nms", "qnms"):
         if not hasattr(torch.ops.torchvision, name):
             made.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

@@ -16,10 +16,11 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Clusters:
-    """Of what nobody has judged, spherical k-means on the embeddings and, weighed by `votes`, on what functions say: as
-    many clusters as `size` can decide and audit, the largest first; near-duplicate groups of what has no embedding. A
-    cluster that people found mixed is parted in two before anything else. What is contradicted or contested is left to
-    `conflict`: each needs a look of its own.
+    """Of what nobody has judged, spherical k-means on the embeddings and, weighed by `scores` and `votes`, on where
+    each number of a labeler stands among all, and on what functions say: as many clusters as `size` can decide and
+    audit, the largest first; near-duplicate groups of what has no embedding. A cluster that people found mixed is
+    parted in two before anything else. What is contradicted or contested is left to `conflict`: each needs a look of
+    its own.
 
     Of each cluster `audit` random members are judged one by one as well, blind like all of it. Members less than
     `tight` (cosine about the mean) like their cluster are in none. Never for figures.
@@ -29,14 +30,17 @@ class Clusters:
     blind: ClassVar[bool] = True
 
     audit: int = 1
+    scores: float = 1.3
     votes: float = 0.3
     tight: float = 0.1
     least: int = 3
 
     def __post_init__(self) -> None:
         """Refuse clusters that nobody would audit, or of one member."""
-        if self.audit < 1 or self.least < 2 or not -1 <= self.tight <= 1 or self.votes < 0:
-            raise ValueError("audit must be 1 and more, least 2 and more, tight between -1 and 1, votes no less than 0")
+        if self.audit < 1 or self.least < 2 or not -1 <= self.tight <= 1 or min(self.scores, self.votes) < 0:
+            raise ValueError(
+                "audit must be 1 and more, least 2 and more, tight between -1 and 1, scores and votes no less than 0"
+            )
 
     def pick(self, pool: CandidatePool, size: int) -> Sequence[Selection]:
         """An item a cluster, for its member nearest to the centre, and after it the members that audit it."""
@@ -65,7 +69,7 @@ class Clusters:
         if pool.embeddings is None:
             yield from self._grouped(pool, rows)
             return
-        found = cluster(_features(pool, pool.embeddings, rows, self.votes), len(rows), k)
+        found = cluster(_features(pool, pool.embeddings, rows, (self.scores, self.votes)), len(rows), k)
         order = np.lexsort((-found.cosine, found.label))
         order = order[(found.label[order] >= 0) & (found.cosine[order] >= self.tight)]
         starts = np.flatnonzero(np.diff(found.label[order], prepend=-1))
@@ -81,18 +85,32 @@ class Clusters:
         yield from (part for part in np.split(order, starts[1:]) if len(part) >= self.least)
 
 
-def _features(pool: CandidatePool, vectors: Vectors, rows: Rows, weight: float) -> Callable[[Rows], Floats]:
-    """What clusters are sought in: embeddings about their mean, of length 1, and a column for each answer of each
-    function."""
+def _features(
+    pool: CandidatePool, vectors: Vectors, rows: Rows, weights: tuple[float, float]
+) -> Callable[[Rows], Floats]:
+    """What clusters are sought in: embeddings about their mean, of length 1; scores, together of about the length that
+    the first weight says; and a column for each answer of each function."""
     first = unit(np.asarray(vectors[rows[:FIT]], dtype=np.float32))
     there = np.isfinite(first).all(axis=1)
     middle = first[there].mean(axis=0) if there.any() else np.float32(0)
+    numbers = np.empty((len(pool.samples), 0), np.float32) if pool.scores is None else pool.scores
+    known = [np.sort(column[np.isfinite(column)]) for column in numbers[rows[:FIT]].T]
 
     def read(some: Rows) -> Floats:
         own = unit(unit(np.asarray(vectors[rows[some]], dtype=np.float32)) - middle)
+        stand = [_stand(column, among) for column, among in zip(numbers[rows[some]].T, known, strict=True)]
+        length = weights[0] * (12 / max(len(stand), 1)) ** 0.5
         votes = pool.votes[rows[some]]
         answers = np.arange(-1, len(pool.sets))
         said = (votes[:, :, None] == answers).reshape(len(votes), votes.shape[1] * len(answers))
-        return np.hstack([own, weight * said.astype(np.float32)])
+        parts = [own, *(length * one[:, None] for one in stand), weights[1] * said]
+        return np.hstack(parts, dtype=np.float32, casting="same_kind")
 
     return read
+
+
+def _stand(values: Floats, among: Floats) -> Floats:
+    """Where each value is among sorted ones, from -0.5 to 0.5; 0 where it is not known, or none is."""
+    below, upto = (np.searchsorted(among, values, side=side) for side in ("left", "right"))
+    found = (below + upto) / (2 * max(len(among), 1)) - 0.5
+    return np.where(np.isfinite(values) & (len(among) > 0), found, 0).astype(np.float32)
