@@ -79,13 +79,15 @@ def check_accused(ws: "Workspace", release: Manifest) -> None:
     machine alone; judged not safe by people, or by some of them.
     """
     late, minors, young = set[str](), samples.minors(ws.catalog), set[str]()
+    then = {one["name"]: one["safe"] for one in release.header["taxonomy"]["axes"]}  # a class may be none any more
     for n, axis in enumerate(ws.config.taxonomy.axes):
         bad, now, name = accused(ws, axis), labels(ws, axis), f"label_{axis.name}" if n else "label"
         for rows in release.rows.values():
             said = rows.column(name).to_pylist() if name in rows.column_names else ()
             for one, label in zip(rows.column("id").to_pylist(), said, strict=False):
-                safe, known = label in axis.safe, now.by_sample.get(one)
-                if safe and _is_doubted(known, axis, now.withheld.get(one), one in bad):
+                safe, known = label in then.get(axis.name, axis.safe), now.by_sample.get(one)
+                renamed = label not in axis.classes and known is not None and known.name not in axis.safe
+                if safe and (renamed or _is_doubted(known, axis, now.withheld.get(one), one in bad)):
                     late.add(one)
                 if one in minors and not (safe or label is None):
                     young.add(one)
