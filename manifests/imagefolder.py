@@ -1,5 +1,6 @@
 """A release as folders of pictures, `<split>/<class>/<id>.<ext>`, as torchvision's ImageFolder and others read it."""
 
+import logging
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from curate.layouts.exported import SUFFIXES, cells, class_folder, suffix, write
 from curate.records import SPLITS, Manifest
 
 METADATA = "metadata.csv"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Imagefolder:
     def write(self, release: Manifest, out: Path) -> Mapping[str, str]:
         """Write each split."""
         digests = {}
+        _warn_of_numbers(release)
         for split in SPLITS:
             (out / split).mkdir()
             folders = {name: out / split / class_folder(name) for name in _labels(release.rows[split])}
@@ -57,6 +60,18 @@ class Imagefolder:
                 with suppress(OSError):  # a class that has pictures left
                     folder.rmdir()
             _metadata(rows, out / split)
+
+
+def _warn_of_numbers(release: Manifest) -> None:
+    """Say where readers that number the folders of a split by themselves would not number those of another alike."""
+    names = {split: _labels(release.rows[split]) for split in SPLITS if len(release.rows[split])}
+    every = sorted({one for some in names.values() for one in some})
+    for split, some in names.items():
+        if lacking := [one for one in every if one not in some]:
+            log.warning(
+                "imagefolder: %s has no picture of %s, and torchvision's ImageFolder numbers the classes of each folder"
+                " by itself: have it use the numbers of all classes (docs/releases.md)", split, ", ".join(lacking),
+            )  # fmt: skip
 
 
 def _labels(rows: Any) -> list[str]:

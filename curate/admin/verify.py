@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from curate.errors import StoreError
+from curate.errors import GateError, StoreError
 from curate.progress import Progress
 from curate.release import datasheet, removals
 from curate.release.reader import HEADER, load
@@ -24,6 +24,7 @@ from curate.store.workspace import CACHE_TAGS, Workspace, write_cache_tags
 SPOILT = "its bytes have another sha256"
 DIGESTS = ("sha256", "sha1", "md5")
 _BLOCK = 1 << 20
+_ANEW = "it was written anew"
 _DISAGREE = """
 SELECT m.sample, 'its split is ' || m.split || ' in members, ' || coalesce(s.split, 'none') || ' in splits'
 FROM members m LEFT JOIN splits s USING (sample) WHERE m.split IS NOT s.split
@@ -246,13 +247,10 @@ def _tables(ws: Workspace, found: Findings, repair: bool) -> None:
 
 def _files(ws: Workspace, found: Findings, repair: bool) -> None:
     """What the catalog keeps the digests of; releases' own files were looked at before."""
-    seen, again = {item["id"] for item in found.items}, set[str]()
+    seen, again = {item["id"] for item in found.items}, dict[str, str]()
     for kind, path, problem in [*file_digests.problems(ws, seen), *_marks(ws)]:
-        if repair:
-            _mend(ws, kind, path, again)
-        done = (
-            ("it was written anew" if repair else "`curate verify --repair` writes it anew") if _is_mended(path) else ""
-        )
+        done = _mend(ws, kind, path, again) if repair else "`curate verify --repair` writes it anew"
+        done = done if _is_mended(path) else ""
         found.add(kind, path, "; ".join(filter(None, (problem, done if kind != "orphans" else ""))))
 
 
@@ -266,9 +264,9 @@ def _is_datasheet(path: str) -> bool:
     return path.startswith("releases/") and path.endswith(f"/{datasheet.NAME}") and path.count("/") == 2
 
 
-def _mend(ws: Workspace, kind: str, path: str, again: set[str]) -> None:
+def _mend(ws: Workspace, kind: str, path: str, again: dict[str, str]) -> str:
     """Repair a file: rewrite exports (each once, whatever is wrong in it: `again`) and datasheets, delete unfinished
-    files, restore cache tags."""
+    files, restore cache tags. Says what came of it."""
     top, _, rest = path.partition("/")
     if path == removals.PLACE:
         removals.update(ws)
@@ -282,9 +280,14 @@ def _mend(ws: Workspace, kind: str, path: str, again: set[str]) -> None:
         file_digests.keep_file(ws, path)
     elif top == "exports" and rest.count("/") > 1:
         version, name, _ = rest.split("/", 2)
-        if f"{version}/{name}" not in again:
-            export_again(ws, version, name)
-            again.add(f"{version}/{name}")
+        if (one := f"{version}/{name}") not in again:
+            try:
+                export_again(ws, version, name)
+                again[one] = _ANEW
+            except GateError as error:
+                again[one] = f"it was not written anew: {error}"
+        return again[one]
+    return _ANEW
 
 
 def _marks(ws: Workspace) -> Iterator[tuple[str, str, str]]:

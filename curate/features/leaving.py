@@ -28,8 +28,13 @@ def bounds(ws: "Workspace") -> Bounds:
 
 def table(ws: "Workspace") -> Table:
     """Where it is kept: a row a sample, made anew where another Pillow, or other bounds, might find otherwise."""
+    return ws.table(NAME, treatment(ws))
+
+
+def treatment(ws: "Workspace") -> str:
+    """The fingerprint of all that decides which bytes leave of a sample."""
     at, side = bounds(ws), ws.config.export.max_side
-    return ws.table(NAME, fingerprint(NAME, leaving.VERSION, PIL.__version__, at.max_pixels, at.max_frames, side))
+    return fingerprint(NAME, leaving.VERSION, PIL.__version__, at.max_pixels, at.max_frames, side)
 
 
 def known(rows_of: Table, ids: Collection[str]) -> tuple[dict[str, Treated], dict[str, str]]:

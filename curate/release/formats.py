@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from curate import __version__
 from curate.contracts import Engine, ReleaseFormat
 from curate.errors import GateError
+from curate.features.leaving import treatment
 from curate.layouts.exported import ATTRIBUTION, BESIDE, HEADER, SUMS, cells, read_sums, sums_text, write_csv
 from curate.options import is_said
 from curate.progress import Progress
@@ -60,12 +61,17 @@ class Formats:
         return found
 
     def without(self, ids: Collection[str], name: str, one: ReleaseFormat, out: Path) -> dict[str, str]:
-        """The same of a folder that holds the release as it was, with these ids that are gone, or have another row."""
+        """The same of a folder that holds the release as it was, with these ids that are gone, or have another row.
+
+        Raises ValueError for one whose pictures would leave as other bytes now, so that all are to be written anew.
+        """
         known, before = read_sums(out / SUMS), _stamps(out)
         given = self._given(one)
         if is_media(one):  # what is held back since is in no row of `given`
-            left = json.loads((out / HEADER).read_bytes())["left_out"]
-            ids = {*ids, *(self.pictures.left_out.keys() - left.keys())}
+            said = json.loads((out / HEADER).read_bytes())
+            if said["pictures"].get("treatment") != treatment(self.ws):
+                raise ValueError(f"{out}: its pictures were made by other settings, or by another Pillow")
+            ids = {*ids, *(self.pictures.left_out.keys() - said["left_out"].keys())}
         one.remove(ids, given, out)  # type: ignore[attr-defined]
         after = _stamps(out)
         found = self._finish(name, one, out, lambda file: known.get(file) if before.get(file) == after[file] else None)
@@ -129,6 +135,7 @@ class Formats:
             "pictures": {
                 **_SAID,
                 "max_side": self.ws.config.export.max_side,
+                "treatment": treatment(self.ws),
                 "as_stored": as_stored,
                 "rewritten": len(ids) - as_stored - anew,
                 "coded_anew": anew,

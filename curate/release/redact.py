@@ -25,7 +25,8 @@ from curate.plugins import called, digest_of, make, running
 from curate.progress import Progress
 from curate.records import Manifest
 from curate.release import datasheet
-from curate.release.formats import Formats, acknowledged
+from curate.release.formats import Formats, acknowledged, check_formats, is_media
+from curate.release.gates import check_accused
 from curate.release.reader import HEADER, PROVENANCE, REMOVED, files, load
 from curate.store.blobs import disk, write
 from curate.store.file_digests import forget, keep, remember
@@ -211,12 +212,18 @@ def export_again(
     ws: "Workspace", version: str, name: str, gone: Mapping[str, str] | None = None, shared: Formats | None = None
 ) -> None:
     """Write a release in one format again, or take out of it what is `gone` (each id with the name that its group got)
-    where the format can; where nobody knows the format any more, or it fails, it goes. `shared`: by several formats."""
+    where the format can; where nobody knows the format any more, or it fails, it goes. `shared`: by several formats.
+
+    Where nothing is gone, raises GateError for pictures that would not leave today.
+    """
     folder, written = ws.work / "exports" / version, shared or _formats(ws, version)
     use = next((one for one in ws.config.export.formats if called(Plugin(one)) == name), name)
     written.acknowledged = acknowledged(ws, version, name)
     try:
         one = make("manifests", Plugin(use, where="exports"), "format")
+        if gone is None and is_media(one):
+            check_accused(ws, written.release)
+            check_formats(written.release, {name: one}, written.acknowledged, ws.config.taxonomy.axes)
         with nullcontext() if digest_of(one) is None else running("exports", name):
             digests = None if gone is None else _taken_out(written, name, one, folder / name, gone)
             if digests is None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageOps
 
+from curate.admin.verify import verify
 from curate.checks import dataset
 from curate.config import Config, ExportConfig
 from curate.contracts import Engine
@@ -247,6 +248,20 @@ def test_a_picture_of_a_folder_is_what_was_exported_or_an_error(out: Path, tmp_p
             load_release(folder)
 
 
+def test_a_split_whose_folders_others_would_number_otherwise_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    places = (("train", "neutral"), ("train", "drawings"), ("test", "neutral"))
+    what = [Item(f"{n}", split, weak={"content": (label, 0.9)}, data=FILES["jpeg"] + bytes(n))
+            for n, (split, label) in enumerate(places)]  # fmt: skip
+    ws = made(tmp_path, what)
+    exported(ws)
+    said = [one for one in caplog.messages if one.startswith("imagefolder: ")]
+    assert len(said) == 1
+    assert said[0].startswith("imagefolder: test has no picture of drawings")
+    ws.close()
+
+
 def test_torchvision_reads_it(out: Path) -> None:
     datasets = torchvision("torchvision.datasets")
     for split in SPLITS:
@@ -324,6 +339,21 @@ def test_pictures_that_people_judged_not_safe_since_do_not_leave(tmp_path: Path,
     else:
         with pytest.raises(GateError, match=f"1 items were declared, flagged or judged not safe .*{one}"):
             export_also(ws, "1.0.0", MEDIA, QUIET, SCREENED, Serial(), "Ann answers for it")
+    ws.close()
+
+
+def test_a_repair_brings_no_pictures_back_that_would_not_leave_today(tmp_path: Path) -> None:
+    ws = made(tmp_path, items())
+    exported(ws)
+    shutil.rmtree(ws.work / "exports/1.0.0/imagefolder")
+    (ws.work / "exports/1.0.0/csv/val.csv").unlink()
+    decide(ws, hashlib.sha256(FILES["png"]).hexdigest(), "porn")
+    said = {one["id"]: one["problem"] for one in verify(ws, QUIET, repair=True)["items"]}
+    assert said["exports/1.0.0/csv/val.csv"].endswith("it was written anew")
+    pictures = [problem for name, problem in said.items() if name.startswith("exports/1.0.0/imagefolder/")]
+    assert pictures
+    assert all("it was not written anew: 1 items were declared, flagged or judged not safe" in one for one in pictures)
+    assert not (ws.work / "exports/1.0.0/imagefolder").exists()
     ws.close()
 
 

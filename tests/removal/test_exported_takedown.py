@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -19,6 +20,7 @@ from curate.engine.serial import Serial
 from curate.errors import DiskFullError
 from curate.media.decode import Bounds
 from curate.media.leaving import leaving
+from curate.project import load_release
 from curate.release import formats, redact
 from curate.release.export import export, export_also
 from curate.removal.remove import resume
@@ -119,6 +121,18 @@ def test_pictures_that_are_held_back_since_leave_their_exports_with_it(ws: Works
     takedown(ws, sample, "asked")
     sound(ws, gone)
     assert not traces(ws.work / "exports", [picture[-200:]])
+
+
+def test_pictures_that_would_leave_as_other_bytes_now_are_all_written_anew(ws: Workspace) -> None:
+    """Or the table of a folder would say of its pictures what they are not."""
+    sample = named(ws)
+    gone = words(ws, sample)
+    ws.config = replace(ws.config, export=replace(ws.config.export, max_side=20))
+    takedown(ws, sample, "asked")
+    sound(ws, gone)
+    for name in ("imagefolder", "webdataset"):
+        pictures = load_release(ws.work / "exports" / "1.0.0" / name).torch("train")
+        assert {max(pictures[n][0].size) for n in range(len(pictures))} == {20}
 
 
 def test_only_the_shard_concerned_is_written_anew(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
