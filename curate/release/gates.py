@@ -63,12 +63,17 @@ def check_licenses(ws: "Workspace", rows: Rows) -> None:
 
 
 def check_learnt(ws: "Workspace", rows: Rows) -> None:
-    """Refuse labels by a machine that learnt from samples that dedupe put in the test split since; UsageError."""
-    if axes := taught_by(ws, rows.tables["test"].column("id").to_pylist(), LEARNT):
+    """Refuse labels by a machine that learnt from samples that dedupe put in the test split since, or found near to
+    what is tested on or held out; UsageError."""
+    near = [row[0] for row in ws.catalog.iterate_tuples(_NEAR_TEST)]
+    if axes := taught_by(ws, [*rows.tables["test"].column("id").to_pylist(), *near], LEARNT):
         raise UsageError(
-            f"the labels on axis {', '.join(axes)} learnt from samples that are of the test split now, as `curate"
-            " dedupe` ran after `curate label`; run `curate label` again"
+            f"the labels on axis {', '.join(axes)} learnt from samples that are of the test split now, or near to what"
+            " is tested on, as `curate dedupe` ran after `curate label`; run `curate label` again"
         )
+
+
+_NEAR_TEST = "SELECT sample FROM members WHERE excluded IN ('merged_with_test', 'held_out')"
 
 
 def check_accused(ws: "Workspace", release: Manifest) -> None:
