@@ -63,8 +63,8 @@ def jobs(seeds: int, every: int) -> Iterator[Job]:
         rng = np.random.default_rng(seed)
         order, half = rng.permutation(len(truth)), rng.permutation(np.unique(groups))[::2]
         ask = np.isin(groups, half)[order]
-        laid = (one[order] for one in (truth, groups, unit, told.votes, told.scores, weak))
-        yield Job(*laid, ask)
+        votes, scores = told.votes[order], told.scores[order]
+        yield Job(truth[order], groups[order], unit[order], votes, scores, weak[order], ask)
 
 
 @dataclass
