@@ -4,7 +4,7 @@
 
 People are asked about half of the near-duplicate groups; figures are on the other half: how often a head that was
 taught by their labels is right there, against one that was taught by labels of everything. A reviewer slips 3 % of the
-time. On a sheet of 12 members it names the class of most where that is ten in twelve; down to seven it reveals one
+time. On a sheet of 12 members it names the class of most where that is ten in twelve; where it is nine it reveals one
 original first (30 at most), else the cluster is not one thing. The first draw is of half of the decisions, the next
 ones of a quarter each, audits among them. `named faultlessly`: what clusters could come to at best, a decision each.
 `--every`: of every so many-th picture alone.
@@ -28,9 +28,9 @@ from curate.review.queues.clusters import CLUSTER, Clusters
 from curate.review.queues.gold import Gold
 from curate.review.queues.uncertain import Uncertain
 from curate.stats.intervals import wilson
-from curate.store.clusters import SHOWN, Cluster, carried, parted, purity
+from curate.store.clusters import SHOWN, Cluster, carried, parted, purity, worth
 
-SLIPS, SURE, DOUBTFUL, REVEALS = 0.03, 10 / 12, 7 / 12, 30
+SLIPS, SURE, DOUBTFUL, REVEALS = 0.03, 10 / 12, 9 / 12, 30
 FIRST, BATCH = 0.5, 0.25  # of the decisions: in the first draw, and in the others
 HEAD = TrainConfig(epochs=60)
 Ints = npt.NDArray[np.int64]
@@ -63,8 +63,8 @@ def jobs(seeds: int, every: int) -> Iterator[Job]:
         rng = np.random.default_rng(seed)
         order, half = rng.permutation(len(truth)), rng.permutation(np.unique(groups))[::2]
         ask = np.isin(groups, half)[order]
-        laid = (one[order] for one in (truth, groups, unit, told.votes, told.scores, weak))
-        yield Job(*laid, ask)
+        votes, scores = told.votes[order], told.scores[order]
+        yield Job(truth[order], groups[order], unit[order], votes, scores, weak[order], ask)
 
 
 @dataclass
@@ -162,7 +162,7 @@ def labelled(job: Job, known: Mapping[int, int], drawn: list[Cluster]) -> tuple[
     """People's own word, then what clusters carry."""
     labels, weights = np.full(len(job.truth), -1), np.zeros(len(job.truth), dtype=np.float32)
     for name, (label, p) in carried(drawn).items():
-        labels[int(name)], weights[int(name)] = int(label), max(p, 0.01)
+        labels[int(name)], weights[int(name)] = int(label), worth(p)
     for row, judged in known.items():
         labels[row], weights[row] = judged, 1.0
     return labels, weights

@@ -53,7 +53,7 @@ def stages(data: list[bytes]) -> None:
     import imagehash
 
     bounds = Bounds()
-    screened, plain = Inspect(bounds), Inspect(bounds, pdq=False)
+    screened, plain = Inspect(bounds), Inspect(bounds, pdq=False, side=phash.SIDE)  # as fetch has them
     screened.load()
     pdq.load()
 

@@ -11,11 +11,12 @@ from typing import Any
 from curate.admin import configured
 from curate.admin.session import Session
 from curate.contracts import Http
-from curate.errors import MatchError
+from curate.errors import MatchError, UsageError
 from curate.fetch.listing import source_id
 from curate.fetch.run import fetch
 from curate.net.loops import finished
 from curate.net.urls import is_url
+from curate.options import is_said
 from curate.release import hydrate, recovery, removals
 from curate.release.hydrate import Hydrate, Received
 from curate.removal.received import follow, read_before
@@ -48,6 +49,7 @@ def hydrated(session: Session, ws: Workspace, asked: Asked) -> dict[str, Any]:
         gone = _removed(session, ws, release, path, asked.removals)
         source = _source(ws, release, path, asked)
         name = source_id(source)
+        _check_approval(ws, source)
         hydrate.begin_again(ws, name, release)
         engine, gate = session.engine(ws.config), configured.gate(ws.config, ws.catalog)
         client = session.client(ws.config)
@@ -114,6 +116,18 @@ def _removed(session: Session, ws: Workspace, release: Received, path: str, give
     if found["removals"]["new"]:
         session.note(f"taken out, since who made the release took it down: {found['removals']['new']}")
     return found | {"removals": {"path": str(place), **found["removals"]}}
+
+
+def _check_approval(ws: Workspace, source: Hydrate) -> None:
+    """Raise UsageError where a class is not safe here, and nobody says why it is fetched and who answers for it."""
+    axis, said = ws.config.taxonomy.first, (source.reason, source.approved_by)
+    flags = ("--reason TEXT (reason=)", "--approved-by NAME (approved_by=)")
+    unsafe = sorted({str(one) for one in source.classes()} & ({*axis.classes} - {*axis.safe}))
+    if unsafe and (lacking := [flag for flag, text in zip(flags, said, strict=True) if not is_said(text)]):
+        raise UsageError(
+            f"hydrate: {' and '.join(lacking)}: needed, since not every class of this release is safe here"
+            f" ({', '.join(unsafe)}); it goes into your releases"
+        )
 
 
 def _source(ws: Workspace, release: Received, path: str, asked: Asked) -> Hydrate:

@@ -101,7 +101,7 @@ def _follow(db: sqlite3.Connection, moved: Mapping[str, str]) -> None:
 
 def remember_groups(db: sqlite3.Connection, named: Iterable[tuple[str, str]]) -> None:
     """Add names of groups that samples had: what was ever in one group is, under its smallest name."""
-    first = dict(db.execute("SELECT sample, grp FROM group_names").fetchall())
+    first: dict[str, str] = dict(db.execute("SELECT sample, grp FROM group_names").fetchall())
     numbers: dict[str, int] = {}
     pairs = [(numbers.setdefault(first.setdefault(sample, name), len(numbers)), numbers.setdefault(name, len(numbers)))
              for sample, name in [*first.items(), *named]]  # fmt: skip

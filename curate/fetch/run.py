@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from curate.contracts import Engine, Http, Source
 from curate.errors import CurateError, GateError, ItemError, MatchError
@@ -27,7 +28,6 @@ from curate.fetch.listing import list_source, source_id
 from curate.fetch.pipeline import Line, MediaClient, PendingCandidate, answered
 from curate.fetch.recorder import Recorder
 from curate.fetch.reopen import reopen
-from curate.fetch.sampling import Stratum, draw, estimate
 from curate.fingerprint import canonical
 from curate.media.decode import Bounds
 from curate.net.loops import finished
@@ -39,6 +39,9 @@ from curate.store import lost
 from curate.store.catalog import CONFIGURED
 from curate.store.taxonomies import renamed
 from curate.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from curate.fetch.sampling import Stratum
 
 GRACE = 10.0  # seconds that what is under way has when the run's time is over
 PAGE = 500  # pending candidates of one host read at a time
@@ -82,8 +85,11 @@ def fetch(  # the one verb with all of the outside world handed in
         "deferred_hosts": len(run.deferred),
         "api_calls": run.budget.calls,
         "seconds": round(time.monotonic() - started, 3),
-        **({} if sample is None else estimate(ws.catalog, run.strata)),
     }
+    if sample is not None:
+        from curate.fetch.sampling import estimate  # which imports numpy
+
+        result |= estimate(ws.catalog, run.strata)
     if found := run.recorder.incidents:
         rest = went(ws, run.recorder.held, run.recorder.must_stop)
         raise MatchError(
@@ -122,7 +128,7 @@ class _Run:
     sample: int | None
     of: str | None  # the sources whose candidates are fetched, as JSON; None: all
     recorder: Recorder = field(init=False)
-    strata: list[Stratum] = field(default_factory=list)
+    strata: "list[Stratum]" = field(default_factory=list)
     unlisted: dict[str, str] = field(default_factory=dict)
     deferred: set[str] = field(default_factory=set)
 
@@ -144,6 +150,8 @@ class _Run:
                 await self._list_all(sources, Metered(client, self.ws.catalog, self.budget))
                 judge_licenses(self.ws.catalog, limits.require_license, limits.licenses)
                 if self.sample is not None:
+                    from curate.fetch.sampling import draw
+
                     self.strata = draw(self.ws.catalog, self.ws.config.taxonomy.first.name, self.sample)
                 pending = sum(count for _, count in self._by_host())
                 with self.progress.stage("fetch", pending if self.limit is None else min(pending, self.limit)) as step:

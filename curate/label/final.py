@@ -65,7 +65,8 @@ class Columns:
 
     `place` int64[n]: the label's place in `classes`, -1 for none. `probability` float64[n], NaN without a label.
     `human` are the rows that people labelled, with what they say. `withheld` int8[n]: a place in WITHHELD.
-    `by_model` bool[n]: the bootstrap classifier's, not the label model's.
+    `by_model` bool[n]: the bootstrap classifier's, not the label model's. `weight` float64[n]: what a label counts for
+    in training, its probability, but where a decision on a cluster gave it.
     """
 
     ids: "pa.Array"
@@ -75,6 +76,7 @@ class Columns:
     human: Mapping[int, views.Human]
     withheld: "np.ndarray"
     by_model: "np.ndarray"
+    weight: "np.ndarray"
 
 
 def labels(ws: "Workspace", axis: Axis) -> Labels:
@@ -93,7 +95,7 @@ def labels(ws: "Workspace", axis: Axis) -> Labels:
         if place >= 0:
             one = found.human.get(row)
             by_sample[sample] = (
-                Label(found.classes[place], p, "model" if found.by_model[row] else "weak", p)
+                Label(found.classes[place], p, "model" if found.by_model[row] else "weak", float(found.weight[row]))
                 if one is None
                 else of_people(one)
             )
@@ -129,12 +131,14 @@ def columns(
     if weak is not None and weak.rest.taught is not None:
         by_model[asked] = weak.rest.taught.decided
     drawn = clusters.clusters(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes)
+    worth = np.full(n + len(more), np.nan)
     if shared := clusters.carried(drawn):  # a person's word on a cluster, which a machine made
         members = _rows(sets, list(shared))
         said = [shared[one] for one in sets.ids.take(members).to_pylist()]
         place[members] = [axis.classes.index(label) for label, _ in said]
         probability[members], by_model[members] = [round(p, DIGITS) for _, p in said], False
-    by_model[judged] = False
+        worth[members] = [round(clusters.worth(p), DIGITS) for _, p in said]
+    by_model[judged], worth[judged] = False, np.nan
     place[judged], probability[judged] = [axis.classes.index(one.label) for one in human.values()], 1.0
     withheld = np.zeros(n + len(more), dtype=np.int8)
     withheld[np.setdiff1d(_rows(sets, sorted(samples.disputed(ws.catalog, axis.name))), judged)] = _CONFLICT
@@ -145,7 +149,8 @@ def columns(
     withheld[kept], withheld[open_] = _CONTRADICTED, _CONFLICT
     place[kept], place[open_] = -1, -1
     probability[place < 0] = np.nan
-    return Columns(_with(sets.ids, more), axis.classes, place, probability, human, withheld, by_model)
+    weight = np.where(np.isnan(worth) | (place < 0), probability, worth)
+    return Columns(_with(sets.ids, more), axis.classes, place, probability, human, withheld, by_model, weight)
 
 
 def _rows(sets: samples.Sets, ids: "Sequence[str] | pa.Array", more: list[str] | None = None) -> "np.ndarray":

@@ -28,9 +28,9 @@ class Gold:
 def gold(ws: Workspace, axis: Axis, ids: "Sequence[str] | pa.Array") -> Gold:
     """What people said of each survivor itself.
 
-    What is of the test split, or of none yet, counts for nothing: functions are tuned by the report, and label models
-    trained, and neither must be by what models are measured on. Nor does what people judged because the machine was
-    unsure of it: on that it looks worse than it is.
+    What is of the test split, near to what is, or of none yet, counts for nothing: functions are tuned by the report,
+    and label models trained, and neither must be by what models are measured on. Nor does what people judged because
+    the machine was unsure of it: on that it looks worse than it is.
     """
     import numpy as np
 
@@ -70,8 +70,10 @@ def _places(axis: Axis, said: Mapping[str, str], ids: "pa.Array") -> "np.ndarray
 
 
 def may_train(ws: Workspace, ids: "pa.Array") -> "np.ndarray":
-    """bool[n], what is of a split, and not of the test split: dedupe says of which."""
-    return columns.among(_members(ws, where=(("split IN ('train', 'val')", ()),))["sample"], ids)
+    """bool[n], what is of a split, and neither of the test split nor near to what is, or to what is held out: dedupe
+    says so."""
+    asked = "split IN ('train', 'val') AND excluded IS NULL"
+    return columns.among(_members(ws, where=((asked, ()),))["sample"], ids)
 
 
 def groups(ws: Workspace, ids: "Sequence[str] | pa.Array") -> "np.ndarray":

@@ -92,7 +92,8 @@ def of_decoded(
             return None
         left = _rewritten(data, kind, bounds, image)
         same = kind not in ("JPEG", "MPO") or left.endswith(_END)  # a decoder waits for more behind what has no end
-        if kind != "JPEG" or left != data or image.decodermaxblock < len(data):  # opened without its metadata
+        entire = getattr(image, "decodermaxblock", 0) == len(data)  # and not opened without its metadata
+        if kind != "JPEG" or left != data or not entire:
             with decoding(), Image.open(io.BytesIO(left), formats=[REWRITTEN[kind].rpartition("/")[2]]) as found:
                 facts = (found.size, found.mode, getattr(found, "is_animated", False))
             same &= facts == (image.size, image.mode, False)

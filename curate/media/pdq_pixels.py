@@ -87,7 +87,8 @@ def _areas(width: int, height: int, side: int) -> "np.ndarray":
     """How many px each block of `side` x `side` px has: those at two edges are cut."""
     import numpy as np
 
-    return np.outer(*(np.minimum(side, length - np.arange(0, length, side)) for length in (height, width)))
+    rows, columns = (np.minimum(side, length - np.arange(0, length, side)) for length in (height, width))
+    return np.asarray(np.outer(rows, columns))
 
 
 def _words(picture: Image.Image) -> "np.ndarray":

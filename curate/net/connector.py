@@ -19,6 +19,7 @@ MAX_HEAD = 128 * 1024  # bytes of headers that are waited for; what is longer go
 _BLANK = re.compile(rb"\r?\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)")  # another answer follows
 _LENGTH = re.compile(rb"content-length[ \t]*:", re.IGNORECASE)
+_PLAIN = re.compile(rb"content-length: ?[0-9]+\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"transfer-encoding[ \t]*:[ \t]*chunked[ \t]*\r?\n", re.IGNORECASE)
 KEEPALIVE = 5.0  # seconds an idle connection is kept; many hosts make many of them
 
@@ -73,7 +74,8 @@ class Line(ResponseHandler):
             return
         head, end = self._head, found.end() if found else 0
         self._head = b"" if _INTERIM.match(head) and end == len(head) else None
-        super().data_received(mended(head[:end]) + head[end:])
+        said = head[:end]
+        super().data_received(head if mended(said) == said else mended(said) + head[end:])
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is gone, by a reset where `exc` is given."""
@@ -91,7 +93,7 @@ def mended(head: bytes) -> bytes:
     """The headers of an answer without what repeats its length, or contradicts its chunks."""
     lines = head.splitlines(keepends=True)
     lengths = [line for line in lines if _LENGTH.match(line)]
-    if not lengths:
+    if not lengths or (len(lengths) == 1 and _PLAIN.fullmatch(lengths[0]) and not any(map(_CHUNKED.match, lines))):
         return head
     values = {one.strip() for line in lengths for one in line.partition(b":")[2].split(b",")}
     chunked = any(_CHUNKED.match(line) for line in lines)

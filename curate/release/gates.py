@@ -63,12 +63,17 @@ def check_licenses(ws: "Workspace", rows: Rows) -> None:
 
 
 def check_learnt(ws: "Workspace", rows: Rows) -> None:
-    """Refuse labels by a machine that learnt from samples that dedupe put in the test split since; UsageError."""
-    if axes := taught_by(ws, rows.tables["test"].column("id").to_pylist(), LEARNT):
+    """Refuse labels by a machine that learnt from samples that dedupe put in the test split since, or found near to
+    what is tested on or held out; UsageError."""
+    near = [row[0] for row in ws.catalog.iterate_tuples(_NEAR_TEST)]
+    if axes := taught_by(ws, [*rows.tables["test"].column("id").to_pylist(), *near], LEARNT):
         raise UsageError(
-            f"the labels on axis {', '.join(axes)} learnt from samples that are of the test split now, as `curate"
-            " dedupe` ran after `curate label`; run `curate label` again"
+            f"the labels on axis {', '.join(axes)} learnt from samples that are of the test split now, or near to what"
+            " is tested on, as `curate dedupe` ran after `curate label`; run `curate label` again"
         )
+
+
+_NEAR_TEST = "SELECT sample FROM members WHERE excluded IN ('merged_with_test', 'held_out')"
 
 
 def check_accused(ws: "Workspace", release: Manifest) -> None:
@@ -79,13 +84,15 @@ def check_accused(ws: "Workspace", release: Manifest) -> None:
     machine alone; judged not safe by people, or by some of them.
     """
     late, minors, young = set[str](), samples.minors(ws.catalog), set[str]()
+    then = {one["name"]: one["safe"] for one in release.header["taxonomy"]["axes"]}  # a class may be none any more
     for n, axis in enumerate(ws.config.taxonomy.axes):
         bad, now, name = accused(ws, axis), labels(ws, axis), f"label_{axis.name}" if n else "label"
         for rows in release.rows.values():
             said = rows.column(name).to_pylist() if name in rows.column_names else ()
             for one, label in zip(rows.column("id").to_pylist(), said, strict=False):
-                safe, known = label in axis.safe, now.by_sample.get(one)
-                if safe and _is_doubted(known, axis, now.withheld.get(one), one in bad):
+                safe, known = label in then.get(axis.name, axis.safe), now.by_sample.get(one)
+                renamed = label not in axis.classes and known is not None and known.name not in axis.safe
+                if safe and (renamed or _is_doubted(known, axis, now.withheld.get(one), one in bad)):
                     late.add(one)
                 if one in minors and not (safe or label is None):
                     young.add(one)

@@ -88,14 +88,15 @@ async def download(http: Http, place: str, folder: Path) -> None:
 def _rows(release: Manifest, split: str) -> Iterator[dict[str, Any]]:
     """The rows of one split, checked: a stranger wrote them."""
     table, name = release.rows[split], f"{split}.parquet"
-    key = "sha256" if "sha256" in table.column_names else "id"
-    if lacking := [one for one in (key, *_NEEDED) if one not in table.column_names]:
+    own = {"id": "sha256"} if "sha256" in release.header.get("columns", ()) else {}  # what its file calls it
+    if lacking := [own.get(one, one) for one in ("id", *_NEEDED) if one not in table.column_names]:
         raise UsageError(f"{release.path / name}: no column {', '.join(lacking)}; give an exported `urls` or `parquet`")
     for one in table.schema:
-        if one.name not in _SIZES and (one.name.startswith(_TEXTS) or one.name == key) and not _is_text(one.type):
-            raise UsageError(f"{release.path / name}: column {one.name} holds no text, but {one.type}")
+        if one.name not in _SIZES and (one.name.startswith(_TEXTS) or one.name == "id") and not _is_text(one.type):
+            raise UsageError(
+                f"{release.path / name}: column {own.get(one.name, one.name)} holds no text, but {one.type}"
+            )
     for number, row in enumerate(table.to_pylist(), start=1):
-        row["id"] = row[key]
         texts = [row[one] for one in ("id", "label", "split", "group")]
         sizes = [row[one] for one in _SIZES]
         if not all(isinstance(one, str) for one in texts) or not all(isinstance(one, int) for one in sizes):

@@ -245,7 +245,7 @@ def _labels(known: Columns, kept: "np.ndarray") -> dict[str, Any]:
         label = final.of_people(known.human[row])
         source[place], human_n[place], agreement[place] = label.source, label.human_n, label.agreement
     names = _names(known, kept, np.ones(len(kept), dtype=bool))
-    said = {"label": names, "probability": p, "label_source": source, "weight": p}  # people's weigh 1, as they are sure
+    said = {"label": names, "probability": p, "label_source": source, "weight": known.weight[kept]}
     return said | {"human_n": human_n, "agreement": agreement}
 
 

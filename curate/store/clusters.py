@@ -97,6 +97,12 @@ def carried(found: Sequence[Cluster]) -> dict[str, tuple[str, float]]:
     return labels
 
 
+def worth(purity: float) -> float:
+    """What a carried label weighs in training beside a person's word on that one picture: half as much as it is
+    probable, since members of a cluster are wrong together (docs/decisions.md)."""
+    return purity / 2
+
+
 def parted(found: Sequence[Cluster]) -> dict[str, int]:
     """The number of the last cluster of each member, where that was found to be no one thing."""
     numbers: dict[str, int] = {}

@@ -37,7 +37,7 @@ def test_groups_that_met_are_one(tmp_path: Path, given: tuple[tuple[str | None, 
         path.unlink()
     with rebuild.opened(tmp_path, Config()) as (ws, wrong):
         rebuild.rebuild(ws, wrong, Serial(), QUIET)
-        named = dict(ws.catalog.all("SELECT sample, grp FROM group_names"))
+        named = {row[0]: row[1] for row in ws.catalog.all("SELECT sample, grp FROM group_names")}
     assert {named[item.id] for item in items[:4]} == {"a"}
     assert named[items[4].id] == items[4].id
 
@@ -51,6 +51,7 @@ def test_what_an_older_catalog_knows_of_groups_goes_with_them(tmp_path: Path) ->
         db.execute("INSERT INTO group_names VALUES (?, 'b'), (?, 'b')", [item.id for item in items])
         db.execute("INSERT INTO floors VALUES ('b', 'test'), ('a', 'val')")
     rebuild.rebuild(ws, "", Serial(), QUIET)
-    assert dict(ws.catalog.all("SELECT sample, grp FROM group_names")) == dict.fromkeys([one.id for one in items], "a")
+    named = {row[0]: row[1] for row in ws.catalog.all("SELECT sample, grp FROM group_names")}
+    assert named == dict.fromkeys([one.id for one in items], "a")
     assert ws.catalog.scalar("SELECT split FROM floors WHERE grp = 'a'") == "test"
     ws.close()

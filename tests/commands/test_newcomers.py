@@ -226,10 +226,10 @@ def test_quiet_leaves_what_was_asked_for(curate: Command) -> None:
         ["sources", "inspect", str(curate.root / "curate.toml")], ["screening", "status"], ["screening", "incident"],
         ["diff", "1.0.0", "1.0.0"], ["review", "--stats"],
     )  # fmt: skip
-    for verb in asking:
-        quiet, said = curate(*verb, "-q"), curate(*verb)
-        assert quiet.out, verb
-        assert verb == ["log"] or quiet.out == said.out
+    for words in asking:
+        quiet, said = curate(*words, "-q"), curate(*words)
+        assert quiet.out, words
+        assert words == ["log"] or quiet.out == said.out
     assert curate("decisions", "export", str(curate.root / "out.csv"), "-q").out == ""
     assert "what only asks answers" in " ".join(curate("status", "--help").out.split())
 

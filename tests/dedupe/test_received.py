@@ -25,7 +25,7 @@ def ws(tmp_path: Path) -> Iterator[Workspace]:
     made.close()
 
 
-def run(ws: Workspace) -> dict[str, dict[str, object]]:
+def run(ws: Workspace) -> dict[str, dict[str, str | None]]:
     dedupe(ws, Serial(), Progress(quiet=True))
     return members(ws)
 

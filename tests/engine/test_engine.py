@@ -149,6 +149,30 @@ print(list(pool.map(Born(), [0], Resources())))
     assert run.stdout.strip() == f"[(0, ({prepared}, 1))]", run.stderr
 
 
+@dataclass
+class Imported:
+    """Which modules a worker has."""
+
+    def load(self) -> None: ...
+
+    def __call__(self, item: str) -> bool:
+        return item in sys.modules
+
+
+def test_workers_have_what_they_were_prepared_for_and_compile_nothing_else() -> None:
+    """As `fetch` without a list prepares them: numba alone takes half a second."""
+    code = """
+from curate.contracts import Resources
+from curate.engine.pool import Pool
+from tests.engine.test_engine import Imported
+pool = Pool(1)
+pool.prepare(("curate.features.inspect",))
+print([found for _, found in pool.map(Imported(), ["curate.features.inspect", "numba"], Resources())])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment())
+    assert run.stdout.strip() == "[True, False]", run.stderr
+
+
 def environment() -> dict[str, str]:
     """This process's, without what would limit threads from outside."""
     return {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}

@@ -43,7 +43,7 @@ class Watched:
     def __init__(self) -> None:
         self.tasks: list[Task] = []
 
-    def prepare(self) -> None:
+    def prepare(self, modules: Sequence[str] = ()) -> None:
         pass
 
     def map(self, work: Any, items: Iterable[Any], needs: Resources) -> Iterator[tuple[Any, Any]]:

@@ -407,6 +407,15 @@ def test_a_release_refuses_labels_that_learnt_from_what_it_tests_on(tmp_path: Pa
         check_learnt(ws, collect(ws))
     run(ws)
     check_learnt(ws, collect(ws))
+    teachers = [name for name in IDS if table.taught_by(ws, [name], table.LEARNT)]
+    for name, reason in zip(teachers, ("merged_with_test", "held_out"), strict=False):  # near to what is tested on
+        with ws.catalog.tx() as db:
+            db.execute("UPDATE members SET excluded = ? WHERE sample = ?", (reason, name))
+        with pytest.raises(UsageError, match=r"or near to what is tested on, .* `curate label` again"):
+            check_learnt(ws, collect(ws))
+        run(ws, bootstrap=by == "bootstrap", model="majority" if by == "bootstrap" else "stack")
+        assert not table.taught_by(ws, [name], table.LEARNT)
+        check_learnt(ws, collect(ws))
 
 
 def test_what_people_judged_before_dedupe_teaches_nothing(tmp_path: Path) -> None:

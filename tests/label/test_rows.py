@@ -6,7 +6,7 @@ import json
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -132,7 +132,9 @@ def test_any_text_arrives_whichever_slices_the_catalog_is_asked_in(
 class Looking:
     """A labeler without pixels that keeps what it is shown."""
 
-    version, needs, columns = 1, Resources(side=0, batch=2), {"n": "float32"}
+    version: ClassVar[int] = 1
+    needs: ClassVar[Resources] = Resources(side=0, batch=2)
+    columns: ClassVar[Mapping[str, str]] = {"n": "float32"}
 
     def __init__(self) -> None:
         self.seen: list[Any] = []

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from curate.compiled import compiled
 from curate.engine.serial import Serial
 from curate.features import hashes
-from curate.media import pdq, pdq_pixels
+from curate.media import pdq, pdq_kernels, pdq_pixels
 from curate.media.decode import Bounds
 from curate.media.parts import parts
 from curate.progress import Progress
@@ -297,3 +297,29 @@ def test_no_samples_and_one_sample(tmp_path: Path) -> None:
     hashes.complete(ws, [one], Serial(), QUIET)
     assert hashes.read_pdq(ws, [one]).quality.tolist() == [0]
     ws.close()
+
+
+@pytest.mark.parametrize("size", [(5, 300), (64, 64), (100, 130), (256, 1000), (333, 70)])
+def test_the_pass_adds_up_what_two_box_filters_say(size: tuple[int, int]) -> None:
+    """Rows that count for one place, two and more, against whole matrices; and the gradient as numpy sums it."""
+    rgb = np.random.default_rng(sum(size)).integers(0, 256, (*size, 3), dtype=np.uint8)
+    squares, grey = pdq_pixels.Pixels(Image.fromarray(rgb)).exact(8)
+    level = rgb @ np.array([299, 587, 114]) / 1000
+    down, across = (weights(pdq_kernels.axis(length), length) for length in size)
+    assert np.allclose(squares[0, 0], (down @ level @ across.T)[:64, :64], atol=1e-3)
+    assert np.allclose(squares[1, 0], (down @ level @ across.T)[64:, :64], atol=1e-3)
+    blocks = [level[y : y + 8, x : x + 8].mean() for y in range(0, size[0], 8) for x in range(0, size[1], 8)]
+    assert np.abs(grey.ravel() - np.array(blocks)).max() <= 0.5 + 1e-9
+    steps = [np.abs(np.diff(squares[0, 0], axis=axis) * 100 / 255) for axis in (0, 1)]
+    for far in (0.0, 0.7):
+        least = sum(np.trunc(np.maximum(one - far, 0)).sum() for one in steps)
+        assert pdq_kernels.gradient(squares[0, 0], far) == (least, sum(np.trunc(one + far).sum() for one in steps))
+
+
+def weights(axis: pdq_kernels.Axis, length: int) -> np.ndarray:
+    """What each pixel of an axis adds to each of its 128 places: float64[128, length]."""
+    found = np.zeros((128, length))
+    for pixel in range(length):
+        for n in range(axis.starts[pixel], axis.starts[pixel + 1]):
+            found[axis.places[n], pixel] += axis.weights[n]
+    return found

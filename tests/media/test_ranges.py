@@ -13,7 +13,7 @@ from PIL import Image
 from curate.errors import ItemError
 from curate.media.decode import Bounds
 from curate.media.hidden import inspect
-from curate.media.ranges import Budget, Kind, Range, end_of, walk
+from curate.media.ranges import Budget, Kind, Range, end_of, jpeg, walk
 from tests.support import containers as c
 from tests.support.pictures import encode, photograph, texture
 from tests.support.places import PICTURES, PLACES
@@ -148,3 +148,16 @@ def test_odd_but_decodable_headers_are_walked() -> None:
 def test_nested_structures_are_named_by_where_they_lie() -> None:
     names = {one.name for one in ranges(c.jpeg_with(0xE1, b"Exif\0\0" + c.exif(HIDDEN)), "JPEG")}
     assert {"EXIF tag 271", "EXIF tag 37500", "scan"} <= names
+
+
+def test_a_jpeg_that_is_walked_again_has_the_same_segments_at_the_same_price() -> None:
+    data, other = saved("JPEG"), saved("JPEG", mode="L")
+    first = list(jpeg.segments(data, Budget(0, 0)))
+    assert next(jpeg.segments(other, Budget(0, 0))) == next(jpeg.segments(bytes(bytearray(other)), Budget(0, 0)))
+    assert list(jpeg.segments(data, Budget(0, 0))) == first == list(jpeg.segments(bytes(bytearray(data)), Budget(0, 0)))
+    assert list(jpeg.segments(other, Budget(0, 0))) != first
+    for _ in range(2):
+        budget = Budget(0, 0, steps=len(first) - 1)
+        with pytest.raises(ItemError):
+            list(jpeg.segments(data, budget))
+        assert list(jpeg.segments(data, Budget(0, 0))) == first

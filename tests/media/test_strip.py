@@ -188,5 +188,5 @@ def test_what_shows_a_picture_holds_no_words(place: str) -> None:
     left, _ = leaving(data, BOUNDS)
     assert words not in left
     for (time, before), (again, after) in zip(frames(data), frames(left), strict=True):
-        assert time == again
+        assert time == again or place == "gif"  # it leaves as a PNG, in which one frame has no time
         assert (before == after).all()

@@ -503,3 +503,15 @@ def test_words_of_the_command_line_that_are_no_text_are_a_line(made: Ours, words
     assert found == code
     assert "Traceback" not in said
     assert len(said.splitlines()) <= 2
+
+
+def test_what_is_not_safe_here_needs_words_that_the_command_line_has(ours: Ours, partner: Project) -> None:
+    path, urls = partner.session.root / "curate.toml", ours.exports / "1.0.0/urls"
+    path.write_text(path.read_text() + '[[taxonomy.axes]]\nclasses = ["drawings", "neutral"]\nsafe = ["neutral"]\n')
+    partner = curate.open(path.parent, quiet=True)
+    with pytest.raises(curate.UsageError, match=r"--reason TEXT .* and --approved-by NAME .* \(drawings\)"):
+        partner.hydrate(urls)
+    with pytest.raises(curate.UsageError, match=r"hydrate: --approved-by NAME"):
+        partner.hydrate(urls, reason="a study")
+    with pytest.raises(curate.GateError, match="no list is loaded"):
+        partner.hydrate(urls, reason="a study", approved_by="Ann")

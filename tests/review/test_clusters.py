@@ -142,6 +142,18 @@ def test_one_decision_labels_a_pure_cluster_and_is_nobodys_look(ws: Workspace) -
     assert len(ws.catalog.all("SELECT 1 FROM decisions WHERE carried_from IS NOT NULL")) == 0
 
 
+def test_what_a_cluster_carries_weighs_less_than_a_persons_word(ws: Workspace) -> None:
+    """By how pure the draw is: two of ten audits say otherwise, so that labels are right in 0.8, and weigh 0.4."""
+    name, found = drawn(ws)
+    odd = {one for some in list(found.values())[:2] for one in some[1:]}
+    decide(ws, name, lambda sample: "sexy" if sample in odd else "porn")
+    known = labels(ws, ws.config.taxonomy.first).by_sample
+    judged = views.votes(ws.catalog, "content", "1")
+    carried = {one for some in list(found.values())[2:] for one in some} - judged.keys()
+    assert {(known[one].probability, known[one].weight) for one in carried} == {(0.8, 0.4)}
+    assert {(known[one].probability, known[one].weight) for one in judged} == {(1.0, 1.0)}
+
+
 def test_what_is_mixed_says_nothing_of_the_item_and_is_parted(ws: Workspace) -> None:
     name, found = drawn(ws)
     decide(ws, name, lambda sample: "unsure" if sample in found else "neutral")

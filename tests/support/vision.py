@@ -25,11 +25,11 @@ def torchvision(module: str) -> Any:
     site = Path(spec.origin).parent
     try:
         for library in site.glob("_C*.so"):
-            torch.ops.load_library(str(library))
+            torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
     except OSError:
         if not _OPERATORS:
             names = re.findall(r"torchvision::(\w+)", (site / "_meta_registrations.py").read_text(encoding="utf-8"))
-            _OPERATORS.append(torch.library.Library("torchvision", "DEF"))
+            _OPERATORS.append(torch.library.Library("torchvision", "DEF"))  # type: ignore[no-untyped-call]
             for name in sorted({*names}):
                 _OPERATORS[0].define(f"{name}() -> ()")
     return importlib.import_module(module)

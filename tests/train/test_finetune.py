@@ -20,6 +20,7 @@ from curate.evaluate.run import _of_folder
 from curate.media.pixels import pixels
 from curate.records import Axis
 from curate.removal.takedown import takedown
+from curate.store import blobs
 from curate.store.tables import TUNED
 from curate.store.workspace import Workspace
 from curate.train import finetune
@@ -128,7 +129,7 @@ def test_killed_it_goes_on_to_the_same_bytes(
     stock: Workspace, tuned: tuple[dict[str, Any], Path], writes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After some epochs, or, last, when the weights are there and nothing else is."""
-    real, left = finetune.write, [writes]
+    real, left = blobs.write, [writes]
 
     def killed(path: Path, data: bytes) -> None:
         real(path, data)

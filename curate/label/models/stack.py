@@ -114,7 +114,7 @@ def _fitted(features: "np.ndarray", truth: "np.ndarray", fold: "np.ndarray") -> 
     not trained on."""
     import numpy as np
 
-    best, kept, strength = np.inf, [], STRENGTHS[0]
+    best, kept, strength = np.inf, list[Any](), STRENGTHS[0]
     k = int(truth.max()) + 1
 
     def without(of: tuple[float, int]) -> tuple[Any, np.ndarray]:
@@ -127,7 +127,7 @@ def _fitted(features: "np.ndarray", truth: "np.ndarray", fold: "np.ndarray") -> 
     for c in STRENGTHS:
         models, losses = zip(*(next(fitted) for _ in every), strict=True)
         if (loss := float(np.concatenate(losses).mean())) < best:
-            best, kept, strength = loss, models, c
+            best, kept, strength = loss, list(models), c
     return [*kept, _regression(strength, features, truth)]
 
 
@@ -177,7 +177,8 @@ def _answer(models: list[Any], features: "np.ndarray", whose: "np.ndarray", foun
         found[rows] = _whole(models[one], features[rows], found.shape[1])
 
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def _side_by_side(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
