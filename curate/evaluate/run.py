@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curate.contracts import Engine, Labeler
-from curate.errors import StoreError, UsageError
+from curate.errors import CurateError, StoreError, UsageError
 from curate.evaluate import compare, figures
 from curate.evaluate.account import BASELINE, ground_of
 from curate.evaluate.bundle import backbone_of
@@ -22,8 +22,10 @@ from curate.linear import HEAD, Head
 from curate.options import plugin, suggest, toml_file
 from curate.plugins import make, name_of
 from curate.records import SPLITS, Axis, Manifest
+from curate.release.reader import HEADER
 from curate.stats.coverage import Coverage
 from curate.stats.metrics import Predictions
+from curate.store.file_digests import digest
 from curate.store.model_files import checked, file, withdrawn
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ def evaluate(
         "figures_of": figures_of(found, ground_of(rows, axis), known, seed),
         "side_by_side": side_by_side(ground_of(rows, axis), [*beside, found], seed) if beside else None,
     }  # fmt: skip
+    if folder is not None:
+        result["seen"] = seen(ws, folder, rows)
     result["incomplete"] = Coverage(int(known.sum()), len(rows), "rows", "have no score").short
     _keep(ws, result)
     return result | {"seconds": round(time.monotonic() - started, 2)}
@@ -190,7 +194,35 @@ def _of_folder(ws: "Workspace", folder: Path, name: str, axis: Axis, rows: Rows,
         raise UsageError(f"{folder}: axis {axis.name} has no class '{strange[0]}'")
     features = asked(ws, engine, {"backbone": backbone}, rows.ids)["backbone"]["embedding"]
     found = of_head(name, axis, head, features.astype(np.float32), classes)
-    return replace(found, foot="; ".join(withdrawn(package)))
+    return replace(found, foot="; ".join([*withdrawn(package), *_told(seen(ws, folder, rows))]))
+
+
+def seen(ws: "Workspace", folder: Path, rows: Rows) -> dict[str, int] | None:
+    """How many of these rows, or of their near-duplicates, are of the splits that a baseline learnt from: `train`, and
+    `val`, by which it was stopped; None where the release that it is of is not here."""
+    release = checked(folder)["release"]
+    try:
+        found = released(ws, release["version"])
+    except CurateError:
+        return None
+    if folder.absolute().parent != (ws.work / "models").absolute() and digest(found.path / HEADER) != release["sha256"]:
+        return None  # another one of that version
+    groups, counts = rows.column("group"), {}
+    for split in ("train", "val"):
+        of = found.rows[split]
+        ids, theirs = set(of.column("id").to_pylist()), set(of.column("group").to_pylist())
+        counts[split] = sum(one in ids or group in theirs for one, group in zip(rows.ids, groups, strict=True))
+    return counts
+
+
+def _told(counts: Mapping[str, int] | None) -> Iterator[str]:
+    if counts is None:
+        yield "learnt from a release that is not here: how many of these rows it saw is not known"
+    elif any(counts.values()):
+        yield (
+            f"saw {counts['train'] + counts['val']} of these rows, or their near-duplicates, when it was trained"
+            f" ({counts['train']} of its train, {counts['val']} of its val): of these it is right whatever it learnt"
+        )
 
 
 def _baseline(ws: "Workspace", wanted: Asked) -> Path | None:
@@ -222,6 +254,8 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
     """What `eval` found, for people."""
     yield f"{result['model']} on release {result['version']}"
     yield from (f"{result['model']} {said}" for said in withdrawn(result))
+    if "seen" in result:
+        yield from (f"{result['model']} {said}" for said in _told(result["seen"]))
     if result["missing"]:
         yield f"missing: {result['missing']} of {result['of']} rows have no score, and are in no figure"
     for what in ("held", "contradicted"):

@@ -117,7 +117,8 @@ def _kept(ws: Workspace, labeler: Labeler, row_of: Mapping[str, int], lost: "np.
         if part is None:
             continue
         rows = np.array([row_of.get(one, -1) for one in part.column("id").to_pylist()], dtype=np.int64)
-        new = (rows >= 0) & ~seen[rows]  # an id that is in two parts counts once
+        new = np.flatnonzero(rows >= 0)
+        new = new[~seen[rows[new]]]  # an id that is in two parts counts once
         seen[rows[new]] = True
         if PROBLEM in part.column_names:
             known[rows[new]] = part.column(PROBLEM).is_null().to_numpy()[new]

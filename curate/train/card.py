@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from curate.stats.metrics import against
+
 _FIGURES = {
     "accuracy": "accuracy", "agreement": "agreement", "roc_auc": "ROC-AUC, macro",
     "average_precision": "average precision, macro", "not_safe_recall": "not safe: recall at 0.5",
@@ -61,7 +63,7 @@ def _lines(said: Mapping[str, Any], result: Mapping[str, Any], header: Mapping[s
     yield ""
     yield "## What it is worth"
     yield ""
-    yield f"On the release's test split (n = {test['n']}, {test['groups']} groups), held against: {test['heading']}."
+    yield f"On the release's test split, {test['groups']} groups: {against(test)}."
     yield ""
     yield "| figure | value | 95 % interval |"
     yield "|---|---|---|"

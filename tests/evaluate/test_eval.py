@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from curate.evaluate.slices import ratio, worst
 from curate.records import Axis
 from curate.release.reader import load
 from curate.stats.metrics import Predictions
-from curate.store.model_files import withdraw
+from curate.store.model_files import reseal, withdraw
 from curate.store.workspace import Workspace
 from tests.train.test_train import Tiny, items, released, trained
 
@@ -168,7 +169,9 @@ def test_a_withdrawn_model_says_so_asked_about_and_beside(tmp_path: Path, monkey
     path = Path(trained(ws)["path"])
     monkeypatch.setattr(run, "backbone_of", lambda folder, recipe: {"use": "tiny", "options": {}, "version": 1})
     monkeypatch.setattr(run, "make", lambda *_: Tiny())
-    assert said(ws, "1.0.0")["taken_down"] == []
+    clean = said(ws, "1.0.0")
+    assert (clean["taken_down"], clean["seen"]) == ([], {"train": 0, "val": 0})
+    assert not any("saw" in line for line in run.lines(clean))
     withdraw(path, "r1")
     found = said(ws, "1.0.0")
     assert found["taken_down"] == ["r1"]
@@ -178,6 +181,26 @@ def test_a_withdrawn_model_says_so_asked_about_and_beside(tmp_path: Path, monkey
     beside = said(ws, written(tmp_path / "s.csv", ["sha256,drawings,neutral", *lines]))
     assert beside["taken_down"] == []
     assert beside["side_by_side"]["foot"] == [told.replace("1.0.0", "baseline")]
+    ws.close()
+
+
+def test_rows_that_a_model_learnt_from_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it was taught it knows: such a figure says nothing of other rows, and says so."""
+    ws = released(tmp_path / "w", items())
+    path = Path(trained(ws)["path"])
+    monkeypatch.setattr(run, "backbone_of", lambda folder, recipe: {"use": "tiny", "options": {}, "version": 1})
+    monkeypatch.setattr(run, "make", lambda *_: Tiny())
+    for split, counts in (("train", {"train": 24, "val": 0}), ("val", {"train": 0, "val": 8})):
+        found = said(ws, "1.0.0", split)
+        assert found["seen"] == counts
+        n = sum(counts.values())
+        assert any(f"1.0.0 saw {n} of these rows, or their near-duplicates" in one for one in run.lines(found))
+    other = shutil.copytree(path, tmp_path / "elsewhere" / "1.0.0")
+    assert said(ws, str(other))["seen"] == {"train": 0, "val": 0}, "the same release"
+    reseal(other, release={"version": "1.0.0", "sha256": "0" * 64})
+    found = said(ws, str(other))
+    assert found["seen"] is None
+    assert any("learnt from a release that is not here" in one for one in run.lines(found))
     ws.close()
 
 

@@ -285,6 +285,7 @@ def test_numbers_are_the_columns_of_one_number_of_labelers_of_pixels(tmp_path: P
     assert np.isfinite(found[:3]).all()
     assert np.isnan(found[3]).all()
     assert numbers(ws, Config(labelers=()), ids).shape == (3, 0)
+    assert numbers(ws, config, []).shape == (0, found.shape[1]), "nobody is asked about, and a table is there"
 
 
 def test_without_pixels_nothing_is_cached(tmp_path: Path) -> None:
