@@ -142,6 +142,8 @@ def estimated(
     name, threshold, of = score
     if (name is None) != (threshold is None):
         raise UsageError("estimate: --score and --threshold go together")
+    if name is None and of != NOT_SAFE:
+        raise UsageError("--class: says what a --score calls; of the labels, every class is there")
     if of not in (NOT_SAFE, *found.classes):
         raise UsageError(f"--class: no such class '{of}'; {suggest(of, (NOT_SAFE, *found.classes))}")
     judged = Score(str(name), threshold, of) if threshold is not None else None

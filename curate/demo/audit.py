@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from curate.label.estimate.plan import Wanted
+from curate.label.estimate.plan import Wanted, lasting
 from curate.label.estimate.run import Asked, estimate
 from curate.review.draw import Draw, queue
 from curate.review.journal import Journal
@@ -43,7 +43,7 @@ def table(found: Mapping[str, Any], labels: Mapping[str, str | None], truth: Map
         "title": f"How right the weak labels are, from {n} decisions",
         "columns": ["figure", "estimate", "95 % interval", "by provenance, of all"],
         "rows": rows,
-        "note": f"{asked}: {plan['decisions']:,} decisions, {plan['hours']:g} hours.",
+        "note": f"{asked}: {plan['decisions']:,} decisions, {lasting(plan['hours'])}.",
     }
 
 

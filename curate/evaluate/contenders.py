@@ -137,11 +137,10 @@ def of_csv(path: Path, axis: Axis, ids: Sequence[str]) -> Contender:
     """A file with the column `sha256` or `id` and a column a class, of which a row adds up to 1; or one column
     `not_safe`. Rows that it lacks, and empty cells, are NaN.
 
-    Raises UsageError, with the line, for an id that is none of these rows, twice the same, what is no number, and
-    what is no probability.
+    Raises UsageError as `records` does, and, with the line, for an id that is none of these rows, twice the same, what
+    is no number, and what is no probability.
     """
-    lines = csv_table.rows(path)
-    names = [name.strip() for name in next(lines, (0, []))[1]]
+    names, lines = csv_table.records(path, ("sha256", "id", NOT_SAFE, *axis.classes))
     key = next((name for name in ("sha256", "id") if name in names), None)
     classes = [name for name in names if name in axis.classes]
     wanted = [NOT_SAFE] if NOT_SAFE in names else classes
@@ -154,17 +153,14 @@ def of_csv(path: Path, axis: Axis, ids: Sequence[str]) -> Contender:
         raise UsageError(f"{path}: has {NOT_SAFE} and {', '.join(classes)}: which of them counts? leave the others out")
     at = {one: n for n, one in enumerate(ids)}
     found, seen = np.full((len(ids), len(wanted)), np.nan), set[str]()
-    for line, cells in lines:
-        if any(cells[len(names) :]):  # 0,9 for 0.9 would be read as 0
-            raise UsageError(f"{path}:{line}: {len(cells)} cells below {len(names)} names; decimals take a point")
-        given = dict(zip(names, cells, strict=False))
-        one = given.get(key, "").lower()
+    for line, given in lines:
+        one = given[key].lower()
         if one not in at:
             raise UsageError(f"{path}:{line}: no row of this split has the id '{one[:64]}'")
         if one in seen:
             raise UsageError(f"{path}:{line}: the id {one[:12]} stands there twice")
         seen.add(one)
-        found[at[one]] = _numbers([given.get(name, "") for name in wanted], f"{path}:{line}", wanted)
+        found[at[one]] = _numbers([given[name] for name in wanted], f"{path}:{line}", wanted)
     if np.isnan(found).all():
         raise UsageError(f"{path}: not one score of the {len(ids)} rows of this split")
     name = path.name

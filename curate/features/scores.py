@@ -135,7 +135,7 @@ def numbers(ws: Workspace, config: Config, ids: Sequence[str]) -> "np.ndarray":
     wanted = columns.texts(ids)
     found = read_all(ws, [one for one in labelers if one.needs.side], wanted, np.zeros(len(ids), dtype=bool))
     rows = [values for each in found for values in each.values() if values.ndim == 1 and values.dtype.kind == "f"]
-    return np.stack([np.empty(len(ids)), *rows], axis=1, dtype=np.float32, casting="same_kind")[:, 1:]
+    return np.stack([np.zeros(len(ids), np.float32), *rows], axis=1, dtype=np.float32, casting="same_kind")[:, 1:]
 
 
 def unread(ws: Workspace, labelers: Sequence[Labeler], ids: Sequence[str]) -> list[str]:

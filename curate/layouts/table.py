@@ -2,7 +2,7 @@
 
 import codecs
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -68,6 +68,26 @@ def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             ) from error
         except csv.Error as error:
             raise UsageError(f"{path}:{reader.line_num}: not CSV: {error}") from error
+
+
+def records(path: Path, known: Iterable[str]) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    """The names of a table's columns; of each row the number of its line, and its cells by name, those that it lacks
+    empty.
+
+    Raises UsageError as `rows` does, for a column of `known` that is there twice, and for more cells than names.
+    """
+    lines = rows(path)
+    names = next(lines, (0, []))[1]
+    if twice := next((name for name in known if names.count(name) > 1), None):
+        raise UsageError(f"{path}: column '{twice}' is there twice; which one is meant?")
+
+    def found() -> Iterator[tuple[int, dict[str, str]]]:
+        for line, cells in lines:
+            if any(cells[len(names) :]):  # 0,9 for 0.9 would be read as 0
+                raise UsageError(f"{path}:{line}: {len(cells)} cells below {len(names)} names; decimals take a point")
+            yield line, dict.fromkeys(names, "") | dict(zip(names, cells, strict=False))
+
+    return names, found()
 
 
 def delimiter(line: str) -> str:

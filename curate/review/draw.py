@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.contracts import QueryStrategy, Selection
+from curate.contracts import CandidatePool, QueryStrategy, Selection
 from curate.errors import UsageError
 from curate.fingerprint import canonical
 from curate.label.advice import record
@@ -51,7 +51,7 @@ def queue(ws: Workspace, plugin: QueryStrategy, asked: Draw) -> dict[str, Any]:
     found = frame(ws, axis, f"{ws.config.review.seed}\0{name}")
     picks, rows = _rows(ws, plugin, asked.size, found, axis)
     if not rows:
-        raise UsageError(f"queue {name}: there is nothing to ask ({len(found.pool.samples)} samples to choose from)")
+        raise UsageError(f"queue {name}: there is nothing to ask ({_known(found.pool)})")
     if plugin.reported:
         record(ws, axis, name, found.pool.samples)
     _record(ws, (name, kind, axis), plugin, found, rows, picks)
@@ -102,6 +102,16 @@ def _clusters(ws: Workspace, row: Any) -> dict[str, Any]:
             "interval": wilson(agreed, audited),
         }
     }  # fmt: skip
+
+
+def _known(pool: CandidatePool) -> str:
+    """What there is to choose by: what lacks may be why nothing was picked."""
+    parts = [f"{len(pool.samples)} samples to choose from", f"{int(pool.judged.sum())} judged"]
+    if pool.embeddings is None:
+        parts.append("no embeddings: no labeler of curate.toml has made any, as efficientnet_lite0 does")
+    if pool.out_of_fold is None:
+        parts.append("no bootstrap classifier")
+    return "; ".join(parts)
 
 
 # -- drawing ---------------------------------------------------------------------------------------------------------

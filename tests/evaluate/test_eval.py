@@ -100,6 +100,8 @@ def test_one_score_tells_safe_from_not_safe(ws: Workspace, tmp_path: Path) -> No
         ("sha256,drawings,neutral", "ID,,", r"not one score of the 8 rows"),
         ("sha256,drawings,neutral", "", r"not one score of the 8 rows"),
         ("sha256,not_safe", "ID,0,9", r":2: 3 cells below 2 names; decimals take a point"),
+        ("sha256,sha256,not_safe", "ID,ID,0.5", r"column 'sha256' is there twice"),
+        ("sha256,drawings,neutral,drawings", "ID,0.5,0.5,0.1", r"column 'drawings' is there twice"),
         ("sha256,drawings,neutral,not_safe", "ID,0.5,0.5,0.5", r"has not_safe and drawings, neutral"),
         ("sha256,score", "ID,0.5", r"needs a column sha256 and one a class"),
         ("name,not_safe", "ID,0.5", r"needs a column sha256"),

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -316,3 +317,10 @@ def test_what_one_sample_makes_a_labeler_ask_for_costs_that_sample(tmp_path: Pat
         other = workspace(tmp_path / str(count), files[:count])
         with pytest.raises(UsageError, match=r"denied this: /etc/passwd.*reads = \["):
             compute(other, Pool(2), [Denied()], QUIET)
+
+
+def test_numbers_are_none_where_no_labeler_gives_one(tmp_path: Path) -> None:
+    """Nothing is made of memory that nobody wrote: a cast of that warns, now and then."""
+    ws = Workspace(tmp_path, Config(labelers=()))
+    with patch.object(np, "empty", lambda shape, dtype=float: np.full(shape, 1e300, dtype)):
+        assert numbers(ws, ws.config, ["00" * 32, "11" * 32]).shape == (2, 0)

@@ -301,7 +301,7 @@ def test_a_plan_costs_decisions_and_hours(ws: Workspace) -> None:
     audit(ws, 120)
     wide, narrow = (asked(ws, f"prevalence={half}")["plan"] for half in (0.1, 0.03))
     assert 5 <= wide["decisions"] < narrow["decisions"] <= 200
-    assert narrow["hours"] == pytest.approx(narrow["decisions"] * 4 / 3600, abs=0.05)
+    assert narrow["hours"] == pytest.approx(narrow["decisions"] * 4 / 3600, abs=0.001)
     assert asked(ws, "recall:porn=0.2")["plan"]["what"] == "recall:porn"
     assert list(lines(asked(ws, "recall=0.2")))[-1].startswith("plan: recall:not_safe within 0.2: ")
 

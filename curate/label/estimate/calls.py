@@ -111,17 +111,18 @@ def _of_labeler(ws: Workspace, name: str, ids: Sequence[str], labelers: Sequence
 
 
 def _of_file(path: Path) -> dict[str, float]:
-    """By sha256; an empty cell, or NaN, is no score. Raises UsageError with the line for what is no number."""
-    rows = csv_table.rows(path)
-    names = next(rows, (0, []))[1]
+    """By sha256; an empty cell, or NaN, is no score. Raises UsageError as `records` does, and with the line for an id
+    that stands there twice, and for what is no number."""
+    names, rows = csv_table.records(path, ("sha256", "score"))
     if not {"sha256", "score"} <= set(names):
         raise UsageError(f"{path}: needs the columns sha256 and score; there are: {', '.join(names) or 'none'}")
-    key, value = names.index("sha256"), names.index("score")
-    found = {}
-    for line, cells in rows:
-        given = dict(enumerate(cells))
+    found = dict[str, float]()
+    for line, given in rows:
+        one = given["sha256"].lower()
+        if one in found:
+            raise UsageError(f"{path}:{line}: the id {one[:12]} stands there twice")
         try:
-            found[given.get(key, "").lower()] = float(given.get(value) or "nan")
+            found[one] = float(given["score"] or "nan")
         except ValueError as error:
-            raise UsageError(f"{path}:{line}: score: '{given[value]}' is no number") from error
+            raise UsageError(f"{path}:{line}: score: '{given['score']}' is no number") from error
     return found

@@ -66,9 +66,14 @@ def plan(
     seconds = _pace(ws, found.queue)
     return {
         "what": f"{wanted.what}:{wanted.of}", "half_width": wanted.half_width, "decisions": n,
-        "hours": None if seconds is None else round(n * seconds / 3600, 1), "seconds_each": seconds,
+        "hours": None if seconds is None else round(n * seconds / 3600, 3), "seconds_each": seconds,
         "rests_on": int(cells.sum()),
     }  # fmt: skip
+
+
+def lasting(hours: float) -> str:
+    """How long it takes, for people: minutes below two hours."""
+    return f"{hours:.1f} hours" if hours >= 2 else f"{max(1, round(60 * hours))} min"
 
 
 def decisions(sizes: Any, pilot: Pilot, what: str, half_width: float, options: Any) -> int:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from curate.errors import UsageError
 from curate.label import table
 from curate.label.estimate import frame
 from curate.label.estimate.calls import LABELS, NOT_SAFE, Calls, Score, of_labels, of_score
 from curate.label.estimate.draws import UNKNOWN, Drawn, drawn
-from curate.label.estimate.plan import Wanted, plan
+from curate.label.estimate.plan import Wanted, lasting, plan
 from curate.records import Axis
 from curate.stats.allocation import figures, parts
 from curate.stats.intervals import rounded
@@ -52,7 +53,13 @@ def estimate(ws: Workspace, asked: Asked, labelers: Sequence[Any] = ()) -> dict[
         "figures": rows,
     }  # fmt: skip
     if asked.wanted is not None:
-        said["plan"] = plan(ws, found, asked.wanted, samples[asked.wanted.key(samples)].planned())
+        sample = samples[asked.wanted.key(samples)]
+        if asked.wanted.what in ("precision", "recall") and not sample.calls.called[sample.cls][: known.n].any():
+            raise UsageError(
+                f"--plan: {sample.calls.name}: nothing is called {sample.cls}, so its recall is 0 and its precision is"
+                " of nothing, however many are judged"
+            )
+        said["plan"] = plan(ws, found, asked.wanted, sample.planned())
     return said
 
 
@@ -246,7 +253,7 @@ def lines(said: Mapping[str, Any]) -> Iterator[str]:
             yield f"stratum {one['name']}: nothing of {one['size']:,} is judged; the intervals allow for anything there"
     if "plan" in said:
         asked, hours = said["plan"], said["plan"]["hours"]
-        pace = "nobody's pace is known yet" if hours is None else f"{hours:g} hours at the pace of the journal"
+        pace = "nobody's pace is known yet" if hours is None else f"{lasting(hours)} at the pace of the journal"
         yield f"plan: {asked['what']} within {asked['half_width']:g}: {asked['decisions']:,} decisions, {pace}"
 
 
