@@ -3,7 +3,7 @@ file of scores."""
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,9 +133,10 @@ def of_head(name: str, axis: Axis, head: Head, features: Features, classes: Sequ
 # -- a file of scores ------------------------------------------------------------------------------------------------
 
 
-def of_csv(path: Path, axis: Axis, ids: Sequence[str]) -> Contender:
+def of_csv(path: Path, axis: Axis, ids: Sequence[str], aside: Callable[[str], bool] = lambda one: False) -> Contender:
     """A file with the column `sha256` or `id` and a column a class, of which a row adds up to 1; or one column
-    `not_safe`. Rows that it lacks, and empty cells, are NaN.
+    `not_safe`. Rows that it lacks, and empty cells, are NaN. Lines of rows that are `aside` (of the split, and not
+    looked at) are passed over.
 
     Raises UsageError as `records` does, and, with the line, for an id that is none of these rows, twice the same, what
     is no number, and what is no probability.
@@ -155,6 +156,8 @@ def of_csv(path: Path, axis: Axis, ids: Sequence[str]) -> Contender:
     found, seen = np.full((len(ids), len(wanted)), np.nan), set[str]()
     for line, given in lines:
         one = given[key].lower()
+        if one not in at and aside(one):
+            continue
         if one not in at:
             raise UsageError(f"{path}:{line}: no row of this split has the id '{one[:64]}'")
         if one in seen:

@@ -85,7 +85,8 @@ def measured(
     release = released(ws, asked.version)
     axis = axis_of(ws, release, asked.split)
     whole = usable(ws, release, asked.split, axis.classes)
-    rows = replace(whole, table=whole.table.filter(whole.table.column("url").is_valid()))
+    some = whole.table.filter(whole.table.column("url").is_valid())
+    rows = replace(whole, table=some, aside=whole.aside.union(whole.ids) - set(some.column("id").to_pylist()))
     if not len(rows):
         raise UsageError(f"release {asked.version}: no row of {asked.split} has a URL: nobody could fetch it anew")
     found = contender(ws, asked, axis, rows, engine, labelers)

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Rows:
     """Rows of one split, in the release's order. `held`: how many others are held back or taken down since;
-    `contradicted`: how many others have been declared or flagged not safe since, while no person calls them safe."""
+    `contradicted`: how many others have been declared or flagged not safe since, while no person calls them safe;
+    `aside`: the ids of all others."""
 
     table: "pa.Table"
     classes: Sequence[str]
     held: int = 0
     contradicted: int = 0
+    aside: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -82,7 +84,8 @@ def usable(ws: "Workspace", release: Manifest, split: str, classes: Sequence[str
     whole = on_axis(ws, release, split, axis)
     rows = _without(whole, holds.held(ws.catalog))
     kept = _obeying(ws, rows, axis or ws.config.taxonomy.first)
-    return Rows(kept, classes, len(whole) - len(rows), len(rows) - len(kept))
+    aside = frozenset(whole.column("id").to_pylist()) - frozenset(kept.column("id").to_pylist())
+    return Rows(kept, classes, len(whole) - len(rows), len(rows) - len(kept), aside)
 
 
 def on_axis(ws: "Workspace", release: Manifest, split: str, axis: Axis | None = None) -> "pa.Table":

@@ -27,6 +27,7 @@ from curate.stats.coverage import Coverage
 from curate.stats.metrics import Predictions
 from curate.store.file_digests import digest
 from curate.store.model_files import checked, file, withdrawn
+from curate.store.tombstones import Blocked
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
@@ -111,7 +112,8 @@ def contender(
     """What the model says of the rows; raises UsageError where there is none, or it says nothing of the axis."""
     name, path = wanted.model, Path(wanted.model)
     if path.suffix == ".csv":
-        return of_csv(path, axis, rows.ids)
+        gone = Blocked(ws.catalog)
+        return of_csv(path, axis, rows.ids, lambda one: one in rows.aside or gone.sha256(one))
     if path.suffix == ".toml":
         return _asked(ws, axis, _recipe(path), rows, engine)
     if (folder := _folder(ws, name)) is not None:

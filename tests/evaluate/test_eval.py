@@ -141,8 +141,16 @@ def test_rows_that_are_held_since_are_counted_and_not_looked_at(tmp_path: Path) 
     file = written(tmp_path / "s.csv", ["sha256,drawings,neutral", *(f"{name},0.5,0.5" for name in others)])
     found = said(held, file)
     assert (found["held"], found["of"], found["missing"]) == (1, 7, 0)
-    with pytest.raises(UsageError, match="no row of this split"):
+    with pytest.raises(UsageError, match="not one score of the 7 rows"):
         said(held, written(tmp_path / "t.csv", ["sha256,drawings,neutral", f"{one},0.5,0.5"]))
+    gone = "ab" * 32
+    before = written(tmp_path / "u.csv", ["sha256,drawings,neutral", *(f"{x},0.5,0.5" for x in (*rows(held), gone))])
+    with pytest.raises(UsageError, match=rf":10: no row of this split has the id '{gone}'"):
+        said(held, before)
+    line = {"tombstones": [["sha256", held.catalog.digest("sha256", gone)]], "reason": "r", "receipt": "1", "at": ""}
+    held.tombstones.append(line)
+    found = said(held, before)
+    assert (found["of"], found["missing"]) == (7, 0), "a file from before the hold and the takedown counts as it did"
     held.close()
 
 
