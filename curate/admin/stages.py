@@ -109,7 +109,10 @@ def relabelled(session: Session, ws: Workspace, file: Path) -> dict[str, Any]:
     if not remap.reason:
         session.note(f"{file}: no `reason`; releases say what changed, and nothing of why")
     before = carry.called(ws)
-    said = carry.carry(ws, remap)
+    try:
+        said = carry.carry(ws, remap)
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from error
     label = labelled(session, ws)
     return {**said, "moved": carry.moved(before, carry.called(ws)), "label": label}
 

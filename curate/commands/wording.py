@@ -43,6 +43,7 @@ WORDS = {  # 25 characters at most
 }
 ANEW = "catalog made anew"
 REASONS = ("failed", "reasons", "refused")  # what counts failures by reason
+NAMED = ("options", "counts")  # what holds names of a user's own: settings of curate.toml, classes
 SENTENCES = ("bootstrap", "audit")  # what has a line of its own, `said`
 
 
@@ -50,8 +51,12 @@ def worded(value: Any) -> Any:
     """An answer, or a part of it, with its names in words; beside a failure's reason the setting that decides it."""
     if isinstance(value, Mapping):
         plain = _plain(_once(value))
-        return {_word(key, one): _beside(one) if key in REASONS else worded(one) for key, one in plain.items()}
+        return {_word(key, one): one if key in NAMED else _read(key, one) for key, one in plain.items()}
     return [_row(one) for one in value] if isinstance(value, list) else value
+
+
+def _read(key: str, value: Any) -> Any:
+    return _beside(value) if key in REASONS else worded(value)
 
 
 def _word(key: str, value: Any) -> str:

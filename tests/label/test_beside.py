@@ -55,3 +55,10 @@ def test_the_demo_judges_an_audit_and_prints_an_estimate_and_a_plan(
     assert found["decisions"]["judged"] == demo.SIZE
     assert "decisions, " in shown["note"]
     assert aligned(shown["columns"], shown["rows"])
+
+
+def test_names_of_a_users_own_are_not_put_in_other_words() -> None:
+    """A setting of a queue, or a class, may be called as a key of an answer is."""
+    own = {"options": {"audit": 1, "held": 2}, "counts": {"train": {"gold": 3, "human": 4}}}
+    assert worded(own) == own
+    assert worded({"held": 1}) == {"held back": 1}

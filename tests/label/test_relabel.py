@@ -14,9 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from curate.admin.session import Session
+from curate.admin.stages import relabelled
 from curate.config import Config
 from curate.errors import UsageError
-from curate.label.taxonomy import carry, mapping
+from curate.label.taxonomy import carry
 from curate.label.taxonomy.mapping import Remap
 from curate.records import UNSURE, Axis, Taxonomy
 from curate.review.journal import Journal
@@ -238,8 +240,8 @@ def test_a_mapping_that_is_none_changes_nothing(ws: Workspace, old: str, new: st
     assert old in FILE
     path = tmp_path / "mapping.toml"
     path.write_text(FILE.replace(old, new))
-    with pytest.raises(UsageError, match=why):
-        carry.carry(ws, mapping.read(path, ws.config.taxonomy))
+    with pytest.raises(UsageError, match=f"mapping.toml: .*{why}"):
+        relabelled(Session(tmp_path, quiet=True), ws, path)
     assert state(ws) == before
 
 

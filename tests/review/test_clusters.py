@@ -207,7 +207,7 @@ def test_the_last_draw_counts() -> None:
 
 
 def test_options_that_are_none() -> None:
-    for wrong in ({"audit": 0}, {"least": 1}, {"tight": 2.0}):
+    for wrong in ({"audit": 0}, {"least": 1}, {"tight": 2.0}, {"scores": 1e30}, {"votes": -1.0}):
         with pytest.raises(ValueError, match="audit must be"):
             Clusters(**wrong)
     assert Config().queues == ()

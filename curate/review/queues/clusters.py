@@ -10,6 +10,7 @@ import numpy.typing as npt
 from curate.contracts import AuditedPool, CandidatePool, Selection, Vectors
 from curate.stats.clusters import FIT, Floats, cluster, unit
 
+MOST = 1000  # times as much as the embedding: beyond that nothing of it is left
 CLUSTER, MEMBER = "cluster", "member"
 Rows = npt.NDArray[np.int64]
 
@@ -37,9 +38,10 @@ class Clusters:
 
     def __post_init__(self) -> None:
         """Refuse clusters that nobody would audit, or of one member."""
-        if self.audit < 1 or self.least < 2 or not -1 <= self.tight <= 1 or min(self.scores, self.votes) < 0:
+        weights = all(0 <= one <= MOST for one in (self.scores, self.votes))
+        if self.audit < 1 or self.least < 2 or not -1 <= self.tight <= 1 or not weights:
             raise ValueError(
-                "audit must be 1 and more, least 2 and more, tight between -1 and 1, scores and votes no less than 0"
+                f"audit must be 1 and more, least 2 and more, tight between -1 and 1, scores and votes 0 to {MOST}"
             )
 
     def pick(self, pool: CandidatePool, size: int) -> Sequence[Selection]:
