@@ -1,6 +1,6 @@
 """`card.md`: what a model is, what it is worth, what it is for, and what it must not be used for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from curate.stats.metrics import against
@@ -123,9 +123,24 @@ def _load(test: Mapping[str, Any]) -> Iterator[str]:
         yield "Of this model that is not known: the test split does not hold both what is safe and what is not."
         yield ""
         return
+    (least, most), (few, many) = (
+        test.get(f"{name}_interval") or (0.0, 1.0) for name in ("not_safe_recall", "not_safe_false_positive_rate")
+    )
+    yield "As found on test, and in brackets where that lies if recall and false alarms lie in their 95 % intervals:"
+    yield ""
     yield "| not safe in the stream | people look at | of that, not safe |"
     yield "|---|---|---|"
-    for share in (0.001, 0.01, 0.05):
-        flagged = share * recall + (1 - share) * alarms
-        yield f"| {share:.1%} | {flagged:.2%} | {'-' if not flagged else f'{share * recall / flagged:.0%}'} |"
+    for p in (0.001, 0.01, 0.05):
+        looks = [f"{p * r + (1 - p) * f:.2%}" for r, f in ((recall, alarms), (least, few), (most, many))]
+        right = [_right(p, r, f) for r, f in ((recall, alarms), (least, many), (most, few))]
+        yield f"| {p:.1%} | {_between(looks)} | {_between(right)} |"
     yield ""
+
+
+def _right(p: float, recall: float, alarms: float) -> str:
+    flagged = p * recall + (1 - p) * alarms
+    return f"{p * recall / flagged:.1%}" if flagged else "-"
+
+
+def _between(said: Sequence[str]) -> str:
+    return f"{said[0]} ({said[1]} to {said[2]})"
