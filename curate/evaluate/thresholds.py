@@ -151,11 +151,23 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"thresholds, {name}{sure}:"
         yield f"  pass below {_shown(bands['safe_below'])}, block from {_shown(bands['block_from'])}"
         parts = ", ".join(f"{key.replace('_', ' ')} {_percent(one[key])}" for key in ("passed", "looked_at", "blocked"))
-        yield f"  on test: {parts}; missed {_percent(one['missed'])}, false alarms {_percent(one['false_alarms'])}"
+        yield f"  on test (n = {one['n']}, {whose(one)}): {parts}; {_sure(one, 'missed')}, {_sure(one, 'false_alarms')}"
 
 
 def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
+
+
+def whose(one: Mapping[str, Any]) -> str:
+    """On whose labels shares rest: of people's alone nothing else is to be said."""
+    return "people's labels" if one["heading"] == "accuracy" else str(one["heading"])
+
+
+def _sure(one: Mapping[str, Any], what: str) -> str:
+    """A share with its 95 % interval."""
+    between = one[f"{what}_interval"]
+    ends = "" if between is None else f" ({_percent(between[0])} to {_percent(between[1])})"
+    return f"{what.replace('_', ' ')} {_percent(one[what])}{ends}"
 
 
 def _percent(value: float | None) -> str:

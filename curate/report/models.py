@@ -220,4 +220,6 @@ def _bands(model: Mapping[str, Any]) -> Table | None:
         for key, words in keys.items()
     ]
     note = "Chosen on val and frozen; shares of test, with 95 % intervals. Only what is guaranteed is a promise."
+    one = next(iter(found.values()))
+    note += f" On {one['n']} rows, {thresholds.whose(one)}."
     return table("Thresholds", ["", *(name.capitalize() for name in found)], rows, note)

@@ -75,6 +75,10 @@ def test_without_labels_it_says_how_many_lack(tmp_path: Path) -> None:
     assert result["fit"]["promised"] == 0
     assert found["estimated"]["heading"] == "agreement with the label model"
     assert any("59 human labels" in line for line in lines(result))
+    (told,) = (line for line in lines(result) if line.startswith("  on test ("))
+    assert told.startswith("  on test (n = 12, agreement with the label model): passed ")
+    low, high = found["test"]["estimated"]["missed_interval"]
+    assert f"({100 * low:.1f} % to {100 * high:.1f} %)" in told.partition("; missed ")[2]
     assert result["worst"] is None, "of 12 rows nothing is said"
     names = [row["name"] for row in result["side_by_side"]["rows"]]
     assert names[:2] == ["baseline", "head on people's labels only"]
