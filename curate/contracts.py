@@ -260,15 +260,15 @@ class CandidatePool:
     out_of_fold: "np.ndarray | None" = None  # float64[n, k], of models that had not seen the row's label; None: none
     given: "np.ndarray | None" = None  # int8[n], the class that people, or else the label model, gave; None: as -1
     groups: "np.ndarray | None" = None  # int32[n] >= 0, near-duplicates share one; None: not told
-    scores: "np.ndarray | None" = None  # float32[n, d], numbers that labelers of pixels gave, NaN: none; None: not told
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedPool(CandidatePool):
-    """The same with what earlier audits found."""
+    """The same with what earlier audits found, and with what labelers of pixels say."""
 
     audited: "np.ndarray | None" = None  # int8[n], 1: not safe, 0: safe, -1: not looked at, or not told; None: no audit
     split: "np.ndarray | None" = None  # int32[n], in which cluster that was found to be no one thing, -1: none
+    scores: "np.ndarray | None" = None  # float32[n, d], their numbers, NaN: not known; None: not told
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Decisions on whole clusters: what is asked, what a decision says of members, and what it never counts as."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +74,14 @@ def test_scores_part_what_embeddings_do_not() -> None:
     rng = np.random.default_rng(0)
     rows, kind = np.ones((300, 16), dtype=np.float32), np.arange(300) % 2
     score = (kind + rng.uniform(0, 0.2, 300)).astype(np.float32)
-    p = np.full((300, 2), 0.5)
+    plain = of(np.full((300, 2), 0.5))
+    known = {one.name: getattr(plain, one.name) for one in fields(plain) if one.name != "embeddings"}
 
     def members(*columns: np.ndarray, weight: float = 1.3) -> list[set[int]]:
         scores = np.stack(columns, axis=1).astype(np.float32)
-        picked = Clusters(scores=weight, votes=0, tight=-1).pick(of(p, embeddings=rows, scores=scores), 4)
+        picked = Clusters(scores=weight, votes=0, tight=-1).pick(
+            AuditedPool(**known, embeddings=rows, scores=scores), 4
+        )
         return [set(one.members) for one in picked if one.stratum == CLUSTER]
 
     found = members(score)

@@ -95,7 +95,8 @@ def _features(
     first = unit(np.asarray(vectors[rows[:FIT]], dtype=np.float32))
     there = np.isfinite(first).all(axis=1)
     middle = first[there].mean(axis=0) if there.any() else np.float32(0)
-    numbers = np.empty((len(pool.samples), 0), np.float32) if pool.scores is None else pool.scores
+    told = pool.scores if isinstance(pool, AuditedPool) else None
+    numbers = np.empty((len(pool.samples), 0), np.float32) if told is None else told
     known = [np.sort(column[np.isfinite(column)]) for column in numbers[rows[:FIT]].T]
 
     def read(some: Rows) -> Floats:
