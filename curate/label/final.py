@@ -117,9 +117,7 @@ def columns(
     weak, more = weak_table.columns(ws, axis), list[str]()
     given = views.votes(ws.catalog, axis.name, ws.config.taxonomy.version, without)
     humans = views.humans(ws.catalog, axis.name, ws.config.taxonomy.version, axis.classes, given)
-    declared = flags.declared_unsafe(
-        ws, axis
-    )  # read before the sets are asked for, which somebody may still be reading
+    declared = flags.declared_unsafe(ws, axis)  # before the sets are waited for, which somebody may be reading
     sets = known() if known is not None else samples.collapse_sets(ws.catalog)
     asked = _rows(sets, weak.ids, more) if weak is not None else np.empty(0, dtype=np.int64)
     human = dict(zip(_rows(sets, list(humans), more).tolist(), humans.values(), strict=True))
