@@ -72,8 +72,9 @@ def segments(data: bytes, budget: Budget) -> Iterator[Segment]:
     """The segments of a JPEG, in order, as far as a decoder reads them; of the file that was walked last, as they were
     found: several look at one file, and its scan is long."""
     global _walked
-    if _walked[0] is data:
-        for one in _walked[1]:
+    whose, before = _walked  # at once: another thread may walk another file
+    if whose is data:
+        for one in before:
             budget.step()
             yield one
         return
