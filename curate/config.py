@@ -373,13 +373,13 @@ def load(root: Path) -> Config:
     return parse(text, root)
 
 
-def parse(text: str, root: Path) -> Config:
-    """The config that a file with this text in this folder would be; raises UsageError as `load` does."""
-    table = toml(text, root / CONFIG_NAME)
+def parse(text: str, root: Path, name: str = CONFIG_NAME) -> Config:
+    """The config that a file with this text and name in this folder would be; raises UsageError as `load` does."""
+    table = toml(text, root / name)
     try:
         return build(Config, table, "", root)
     except UsageError as error:
-        raise UsageError(f"{CONFIG_NAME}: {str(error).removeprefix(': ')}") from error
+        raise UsageError(f"{name}: {str(error).removeprefix(': ')}") from error
 
 
 def digest(root: Path) -> str:
