@@ -143,7 +143,8 @@ def _scalar(kind: Any, value: Any, where: str, base: Path) -> Any:
     if kind is Bytes:
         return _size(value, where)
     if kind is Path:
-        return base / _expect(str, value, where, "a path")
+        path = _expect(str, value, where, "a path")
+        return Path(path).expanduser() if path.startswith("~/") else base / path
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         return _finite(value, where)
     if kind is int and isinstance(value, bool):

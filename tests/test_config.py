@@ -93,3 +93,11 @@ def test_sizes(number: int, unit: tuple[str, int]) -> None:
 
 def test_defaults_build() -> None:
     assert build(Config, {}, "", Path()) == Config()
+
+
+def test_paths_are_seen_from_the_folder_of_the_file_or_from_ones_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/homes/me")
+    for said, path in (("a/b.csv", tmp_path / "a/b.csv"), ("/c.csv", Path("/c.csv")), ("~/d", Path("/homes/me/d"))):
+        assert config(tmp_path, f'[export]\nsplit_from = "{said}"').export.split_from == path
