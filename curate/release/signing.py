@@ -34,7 +34,7 @@ class Signer:
     @property
     def public(self) -> str:
         """Its public key, as a line of base64."""
-        return self.secret.get_public_key().to_base64().decode()
+        return str(self.secret.get_public_key().to_base64(), "ascii")
 
     @property
     def public_file(self) -> bytes:
@@ -105,7 +105,7 @@ def new(path: Path) -> str:
             raise UsageError(f"{one}: there is one already; a key that is lost cannot be had back") from None
         except OSError as error:
             raise UsageError(f"{one}: {error.strerror}") from error
-    return pair.public_key.to_base64().decode()
+    return str(pair.public_key.to_base64(), "ascii")
 
 
 # -- who was given one -----------------------------------------------------------------------------------------------
@@ -117,8 +117,8 @@ def public_key(given: str) -> str:
 
     try:
         if not Path(given).is_file():
-            return PublicKey.from_base64(given).to_base64().decode()
-        return PublicKey.from_bytes(_read(Path(given))).to_base64().decode()
+            return str(PublicKey.from_base64(given).to_base64(), "ascii")
+        return str(PublicKey.from_bytes(_read(Path(given))).to_base64(), "ascii")
     except (Error, ValueError) as error:
         raise UsageError(f"{given!r} is no public key of minisign's, and no file that holds one: {error}") from error
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What leaves is signed by a key that receivers remember: what is not by that key removes nothing, nor is it fetched."""
+"""What leaves is signed by a key that receivers remember: what is not by it removes nothing, nor is it fetched."""
 
 import json
 import os
