@@ -19,7 +19,7 @@ import numpy as np
 from curate.contracts import Decoded, Labeler
 from curate.engine import step
 from curate.errors import CurateError, ItemError, StoreError, UsageError
-from curate.media import keyframes
+from curate.media import keyframes, resize
 from curate.media.decode import Bounds
 from curate.media.decoded import StoredImage
 from curate.plugins import name_of
@@ -93,7 +93,8 @@ class Scoring:
         return shape == arrays and named <= known and answer.faults.keys() <= set(given.labelers)
 
     def load(self) -> None:
-        """Load a copy of each labeler."""
+        """Load a copy of each labeler, and what makes pictures small."""
+        resize.load()
         self._ready = {name: copy.copy(labeler) for name, labeler in self.labelers.items()}
         for labeler in self._ready.values():
             labeler.load()
