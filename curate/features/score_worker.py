@@ -159,10 +159,10 @@ def over_frames(labeler: Labeler) -> Mapping[str, str]:
     """
     found: Mapping[str, str] = getattr(labeler, "over_frames", {})
     for name, how in found.items():
-        if how not in _OVER or labeler.columns.get(name, "string") == "string":
+        if how not in OVER or labeler.columns.get(name, "string") == "string":
             raise UsageError(
                 f"labelers.{name_of(labeler)}: over_frames says '{how}' of '{name}'; what can be said is"
-                f" {', '.join(_OVER)}, of a column of numbers"
+                f" {', '.join(OVER)}, of a column of numbers"
             )
     return found
 
@@ -233,7 +233,7 @@ def _put(columns: Columns, over: Mapping[str, str], found: Columns, places: Sequ
         values[rows[starts]] = found[name][starts]
     for start, end in zip(starts[ends - starts > 1], ends[ends - starts > 1], strict=True):
         for name, how in over.items():
-            columns[name][rows[start]] = _OVER[how](found[name][start:end])
+            columns[name][rows[start]] = OVER[how](found[name][start:end])
 
 
 def _mean(values: "np.ndarray") -> "np.ndarray":
@@ -256,7 +256,7 @@ def _smallest(values: "np.ndarray") -> "np.ndarray":
     return np.asarray(np.fmin.reduce(values))
 
 
-_OVER: Mapping[str, Callable[["np.ndarray"], "np.ndarray"]] = {"max": _largest, "min": _smallest, "mean": _mean}
+OVER: Mapping[str, Callable[["np.ndarray"], "np.ndarray"]] = {"max": _largest, "min": _smallest, "mean": _mean}
 
 
 def batches(items: Sequence[int], size: int) -> Iterator[list[int]]:
