@@ -7,6 +7,7 @@ each time.
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -99,20 +100,23 @@ def read_all(
     In `lost` bool[n] those samples are marked that one of them could not look at, whatever it says of the others. What
     is written of them is read by `mentions`.
     """
-    found = {n: _kept(ws, one, ids, lost) for n, one in enumerate(labelers) if one.needs.side}
-    without = [n for n in range(len(labelers)) if n not in found]
-    if without:
-        found |= zip(
-            without, told(ws, [labelers[n] for n in without], ids, lost, mentions or Mentions(ws.catalog)), strict=True
-        )
+    found: dict[int, Columns] = {}
+    with ThreadPoolExecutor(1) as thread:  # tables are unpacked without the interpreter's lock, words are not
+        kept = {n: thread.submit(_kept, ws, one, ids) for n, one in enumerate(labelers) if one.needs.side}
+        if without := [n for n in range(len(labelers)) if n not in kept]:
+            said = told(ws, [labelers[n] for n in without], ids, lost, mentions or Mentions(ws.catalog))
+            found |= zip(without, said, strict=True)
+    for n, one in kept.items():
+        found[n], known = one.result()
+        lost |= ~known
     return [found[n] for n in range(len(labelers))]
 
 
-def _kept(ws: Workspace, labeler: Labeler, ids: "pa.Array", lost: "np.ndarray") -> Columns:
-    """The columns of a labeler of pixels, as its table has them."""
+def _kept(ws: Workspace, labeler: Labeler, ids: "pa.Array") -> "tuple[Columns, np.ndarray]":
+    """The columns of a labeler of pixels, as its table has them, and which samples it looked at, bool[n]."""
     import numpy as np
 
-    found, seen, known = blank(labeler, len(lost)), np.zeros(len(lost), bool), np.zeros(len(lost), bool)
+    found, seen, known = blank(labeler, len(ids)), np.zeros(len(ids), bool), np.zeros(len(ids), bool)
     parts = ws.table(name_of(labeler), fingerprint_of(labeler)).each([*labeler.columns, PROBLEM])
     for part in _several(table for _, table in parts if table is not None):
         rows = columns.rows(part.column("id").combine_chunks().cast(ids.type), ids)
@@ -124,8 +128,7 @@ def _kept(ws: Workspace, labeler: Labeler, ids: "pa.Array", lost: "np.ndarray") 
             known[rows[new]] = part.column(PROBLEM).is_null().to_numpy()[new]
         for name, values in found.items():  # a few at a time: embeddings of all fill gigabytes, and are here once
             values[rows[new]] = _to_numpy(part.column(name), values)[new]
-    lost |= ~known
-    return found
+    return found, known
 
 
 def _several(parts: "Iterable[pa.Table]") -> "Iterator[pa.Table]":
