@@ -9,11 +9,14 @@ import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from curate.config import Config
-from curate.contracts import Engine, Labeler, Resources
+from curate.contracts import Engine, Labeler, Resources, SupportsAsk
 from curate.errors import CurateError, ItemError, UsageError
+from curate.features.asking import answers, at
 from curate.features.devices import CPU, device_of
 from curate.features.score_worker import Columns, Scores, Scoring, Task, blank, over_frames
 from curate.features.told import told
@@ -50,7 +53,7 @@ def compute(
     only: Collection[str] | None = None,
 ) -> Computed:  # fmt: skip
     """Make sure that each labeler's table has a row for every sample that is not held (`only` for these, where they are
-    named); whole parts are left alone.
+    named); rows that are there are left alone. What a server answers for is asked last, from here.
 
     A sample that cannot be decoded, or kills its worker, gets a row of NaN and is named on a warning; the former is
     tried again the next time. Raises UsageError for two labelers of one name, CurateError where workers die whatever
@@ -59,11 +62,16 @@ def compute(
     pixels = {name: labeler for name, labeler in by_name(labelers).items() if labeler.needs.side}
     for labeler in pixels.values():
         over_frames(labeler)  # what it says is checked before anything is read
-    tasks, rebuilt = _missing(ws, pixels, only)
-    work = Scoring(pixels, ws.blobs, Bounds(max_pixels=ws.config.fetch.max_pixels, min_side=1))
+    asks = {name: labeler for name, labeler in pixels.items() if isinstance(labeler, SupportsAsk)}
+    for name, one in asks.items():
+        at(name, one)
+    here = {name: labeler for name, labeler in pixels.items() if name not in asks}
+    (tasks, rebuilt), (others, lost_parts) = _missing(ws, here, only), _missing(ws, asks, only)
+    work = Scoring(here, ws.blobs, Bounds(max_pixels=ws.config.fetch.max_pixels, min_side=1))
+    asked = answers(ws, asks, others, partial(_mapped, engine), progress)
     failed: dict[str, str] = {}
-    with progress.stage(what, sum(len(task.samples) for task in tasks)) as step:
-        for task, scores in _mapped(engine, work, tasks):
+    with progress.stage(what, sum(len(task.samples) for task in (*tasks, *others))) as step:
+        for task, scores in chain(_mapped(engine, work, tasks), asked):
             ids = [sample.id for sample in task.samples]
             for name in task.labelers:
                 part = ws.table(name, fingerprint_of(pixels[name]))
@@ -73,7 +81,7 @@ def compute(
                 log.warning("sample %s has no score: %s", sample, why)
             failed |= lost
             step(len(ids))
-    return Computed(failed, rebuilt)
+    return Computed(failed, [*rebuilt, *lost_parts])
 
 
 def read(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Columns:
@@ -201,8 +209,10 @@ def samples(ws: Workspace, ids: Sequence[str] | None = None) -> dict[str, Sample
 def _missing(
     ws: Workspace, labelers: Mapping[str, Labeler], only: Collection[str] | None
 ) -> tuple[list[Task], list[str]]:
-    """A task for each shard that some labeler's table lacks or covers in part, and for those of its samples that could
-    not be decoded the last time; the corrupt parts, removed and named."""
+    """A task for each shard that some labeler's table lacks, and for those of its samples that the table lacks, or that
+    could not be decoded the last time; the corrupt parts, removed and named."""
+    if not labelers:
+        return [], []
     held, asked = holds.held(ws.catalog), None if only is None else frozenset(only)
     shards = assign(ws.catalog)
     if held or asked is not None:
@@ -217,9 +227,9 @@ def _missing(
             if table is None:
                 log.warning("table %s: part %s was corrupt, and is made again", name, part)
                 rebuilt.append(f"{name}/{part}")
-            elif int(part) in lacking and _covers(table, shards[int(part)]):
+            elif int(part) in lacking and len(table):
                 lacking[int(part)].remove(name)
-                if some := _undecoded(table, shards[int(part)]):
+                if some := _waiting(table, shards[int(part)]):
                     again.setdefault((int(part), some), []).append(name)
     wanted = [(shard, tuple(shards[shard]), tuple(names)) for shard, names in sorted(lacking.items()) if names]
     wanted += [(shard, some, tuple(names)) for (shard, some), names in sorted(again.items())]
@@ -227,18 +237,13 @@ def _missing(
     return [Task(shard, tuple(stored[one] for one in some), names) for shard, some, names in wanted], rebuilt
 
 
-def _covers(table: "pa.Table", ids: Sequence[str]) -> bool:
-    found = table.column("id").to_pylist()
-    return found == ids or set(ids) <= set(found)
-
-
-def _undecoded(table: "pa.Table", ids: Sequence[str]) -> tuple[str, ...]:
-    """The samples that are worth another try: not those over which a worker died."""
-    if table.column(PROBLEM).null_count == len(table):
+def _waiting(table: "pa.Table", ids: Sequence[str]) -> tuple[str, ...]:
+    """The samples without a row, and those that are worth another try: not those over which a worker died."""
+    if table.column(PROBLEM).null_count == len(table) and table.column("id").to_pylist() == ids:
         return ()
     problems = zip(table.column("id").to_pylist(), table.column(PROBLEM).to_pylist(), strict=True)
-    failed = {one for one, why in problems if why is not None and not why.startswith(Reason.WORKER_DIED)}
-    return tuple(one for one in ids if one in failed)
+    done = {one for one, why in problems if why is None or why.startswith(Reason.WORKER_DIED)}
+    return tuple(one for one in ids if one not in done)
 
 
 def _mapped(engine: Engine, work: Scoring, tasks: Sequence[Task]) -> Iterator[tuple[Task, Scores]]:
