@@ -328,7 +328,7 @@ class Task(Protocol[T_contra, R_co]):
     def __call__(self, item: T_contra) -> R_co: ...
 
 
-HASHING = ("curate.media.pdq",)  # what any work may want that looks at pictures: loops that are compiled
+HASHING = ("curate.media.pdq", "curate.media.resize")  # compiled loops that any work on pictures may want
 
 
 class Engine(Protocol):
