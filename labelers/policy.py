@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from curate.contracts import Decoded, Post, Resources
 from curate.errors import UsageError
@@ -79,7 +80,7 @@ class Policy:
             raise ValueError("timeout must be above 0 s, concurrency 1 to 64")
         if self.token_env is not None and not _VARIABLE.fullmatch(self.token_env):
             raise ValueError("token_env: give the name of an environment variable, never the token itself")
-        self.over_frames = dict.fromkeys(self.questions, "max") | dict(self.over_frames)  # type: ignore[assignment]
+        self.over_frames = {one: self.over_frames.get(one, "max") for one in self.questions}
         own = {"columns": dict.fromkeys(self.questions, "float32"), "needs": Resources(side=self.side)}
         vars(self).update(own)
 
@@ -91,7 +92,7 @@ class Policy:
     @property
     def notice(self) -> str:
         """What a release says."""
-        at = self.server.partition("//")[2].partition("/")[0]
+        at = urlsplit(self.server).netloc.rpartition("@")[2]
         return f"scored by the model {self.model} at {at}, asked by a written policy with sha256 {self.digest}"
 
     def load(self) -> None:

@@ -58,6 +58,8 @@ def at(name: str, labeler: SupportsAsk) -> str:
         url = urls.parse(labeler.server)
     except ItemError as error:
         raise UsageError(f"{where}.server: {error}") from error
+    if {"?", "#"} & set(labeler.server):
+        raise UsageError(f"{where}.server: an address as far as /v1: no query, no fragment")
     host = url.raw_host or ""
     found = f"[{host}]:{url.port}" if ":" in host else f"{host}:{url.port}"
     if host == "localhost" or (urls.is_address(host) and ip_address(host).is_loopback):
@@ -87,7 +89,7 @@ def answers(
             for some in map(tuple, slices(task.samples, SAMPLES))
         ]  # fmt: skip
         server = _Server(name, labeler, at(name, labeler), ws.config.fetch.contact)
-        work = _Making({name: _Pictures(labeler.needs, bool(over_frames(labeler)))}, ws.blobs, bounds)
+        work = _Making({name: _Pictures(labeler.needs.side, bool(over_frames(labeler)))}, ws.blobs, bounds)
         if mine and server.at == labeler.allow_host:
             progress.note(f"{name}: {sum(len(one.samples) for one in mine)} pictures are sent to {server.at}")
         for some_tasks in slices(mine, TASKS):
@@ -105,10 +107,15 @@ def answers(
 class _Pictures:
     """Of each sample one frame or several, as base64 of JPEGs, parted by a space: pixels, and nothing else of it."""
 
-    needs: Resources
+    side: int
     several: bool
     version: ClassVar[int] = 1
+    needs: ClassVar[Resources] = Resources()
     columns: ClassVar[Mapping[str, str]] = {"sent": "string"}
+
+    def __post_init__(self) -> None:
+        """It needs what the labeler needs."""
+        vars(self)["needs"] = Resources(side=self.side)
 
     def load(self) -> None:
         """Nothing to load."""
@@ -119,7 +126,7 @@ class _Pictures:
 
     def _frames(self, one: Any) -> Iterator[str]:
         for frame in one.frames() if self.several else [one]:
-            yield base64.b64encode(legible(frame.image(self.needs.side), 2 * self.needs.side)).decode()
+            yield base64.b64encode(legible(frame.image(self.side), 2 * self.side)).decode()
 
 
 class _Making(Scoring):

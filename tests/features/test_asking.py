@@ -121,8 +121,7 @@ def test_of_an_animation_three_frames_are_asked_about(tmp_path: Path, model: Mod
 
 def test_a_worker_can_have_no_text_sent() -> None:
     """What a worker gives is base64 of JPEGs, or it is not believed."""
-    policy = Policy("fake", {"bright": "?"}, "x")
-    work = _Making({"policy": _Pictures(policy.needs, True)}, None, Bounds())  # type: ignore[arg-type]
+    work = _Making({"policy": _Pictures(512, True)}, None, Bounds())  # type: ignore[arg-type]
     task = Task(0, (_sample(),), ("policy",))
     for text, fits in (
         ("/9j/AAAA", True), ("/9j/AAAA /9j/BB==", True), (None, True), ("AAAA", False), ("", False),
@@ -155,6 +154,7 @@ def test_this_machine_needs_no_leave(server: str) -> None:
         ("ftp://127.0.0.1/v1", None, "unsupported_scheme"),
         ("http://2130706433:8000/v1", None, "a number in place of a host"),
         ("127.0.0.1:8000", None, "malformed_url"),
+        ("http://127.0.0.1:8000/v1?version=2", None, "no query, no fragment"),
     ],
 )
 def test_nowhere_else_without_its_name(server: str, allowed: str | None, message: str, tmp_path: Path) -> None:
@@ -163,6 +163,12 @@ def test_nowhere_else_without_its_name(server: str, allowed: str | None, message
     with pytest.raises(UsageError, match=rf"labelers\.policy\.server: .*{message}"):
         compute(ws, Serial(), [Brightness(), policy], QUIET)
     assert not parts(ws, Brightness()), "before anything is computed"
+
+
+def test_a_host_that_is_named_is_said_aloud(tmp_path: Path, model: Model, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = model.policy(allow_host=model.server.at)
+    compute(workspace(tmp_path, MANY[:2]), Serial(), [policy], Progress())
+    assert f"policy: 2 pictures are sent to {model.server.at}" in capsys.readouterr().err
 
 
 def test_a_host_that_is_named_may_be_asked() -> None:

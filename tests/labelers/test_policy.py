@@ -127,6 +127,17 @@ def test_it_is_asked_from_the_driver_alone(tmp_path: Path) -> None:
         made.label([])
 
 
+def test_the_suite_says_what_is_wrong_with_one_that_is_asked_so() -> None:
+    class Hasty(Policy):
+        """It does not wait for its answer."""
+
+        def ask(self, post: Any, picture: str) -> Any:
+            return {}
+
+    with pytest.raises(AssertionError, match="has ask\\(\\) without a server, or that is no coroutine"):
+        check_labeler(Hasty("m", QUESTIONS, TEXT))
+
+
 def test_a_yes_votes_for_what_it_means() -> None:
     axis = Axis()
     meant = {"bright": ("porn", "hentai"), "dark": ("neutral", "drawings")}
@@ -194,6 +205,11 @@ def test_the_whole_way(tmp_path: Path, model: Model) -> None:
         config(model, '[screening]\nrequired = true\n[[screening.lists]]\nuse = "lines"\npath = "list.txt"\n')
     )
     assert "never screened by" in call(root, "label", code=4)
+    (root / "curate.toml").write_text(config(model).replace("127.0.0.1", "192.168.1.7"))
+    assert "is not this machine" in call(root, "fetch", code=2), "before anything else is done"
+    (root / "curate.toml").write_text(
+        config(model, '[screening]\nrequired = true\n[[screening.lists]]\nuse = "lines"\npath = "list.txt"\n')
+    )
     (root / "list.txt").unlink()
     assert "no picture is sent to a server" in call(root, "label", code=4)
     assert len(model.pictures) == asked + 3
