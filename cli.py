@@ -31,6 +31,7 @@ from curate.commands import (
     evaluate,
     fetch,
     functions,
+    keys,
     label,
     people,
     predict,
@@ -62,7 +63,7 @@ for _command in (
 app.command("eval")(evaluate.evaluate)
 for _name, _group in (
     ("sources", fetch.group), ("screening", screening.group), ("decisions", people.decisions),
-    ("taxonomy", taxonomy.taxonomy),
+    ("taxonomy", taxonomy.taxonomy), ("keys", keys.group),
 ):  # fmt: skip
     app.add_typer(_group, name=_name)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.labelers import jpegs
+from benchmarks.corpus import corpus
 from curate.engine.pool import Pool
 from curate.evaluate.bundle import NETWORK, load_model, save
 from curate.evaluate.predict import predict
@@ -32,11 +32,7 @@ FACTS = {"model": "1.0.0", "classes": ["a", "b"], "safe": ["a"]}
 def main() -> None:
     """Print a line a backbone."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = []
-        for number, data in enumerate(jpegs(FILES)):
-            path = Path(folder) / f"{number:04d}.jpg"
-            path.write_bytes(data)
-            paths.append(str(path))
+        paths = [str(path) for path in corpus("photographs", FILES)]
         print(f"{FILES} JPEGs, two workers")
         print(f"{'backbone':<22} {'pictures a second':>18} {'first picture, s':>18} {'network alone, 1 thread':>26}")
         for name in sys.argv[1:] or NAMES:

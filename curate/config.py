@@ -246,7 +246,7 @@ class ExportConfig:
     `group_by`: what belongs together, and in one split, beside what looks alike. `split_from`: a CSV file of given
     splits, by id, page_id, url or path. `test_sources`: names of sources that are the test split, and nothing else.
     `removals`: where receivers find the feed of what was taken out since, a path seen from the exported folder or one
-    above it, or an address.
+    above it, or an address. `signing_key`: a secret key of minisign's, by which all that leaves is signed.
     """
 
     splits: Mapping[str, float] = field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
@@ -255,6 +255,7 @@ class ExportConfig:
     require_license: bool = False
     licenses: tuple[str, ...] = ()
     removals: str = "removals.jsonl"
+    signing_key: Path | None = None
     group_by: tuple[Literal["album", "author"], ...] = ("album",)
     split_from: Path | None = None
     test_sources: tuple[str, ...] = ()
@@ -373,13 +374,13 @@ def load(root: Path) -> Config:
     return parse(text, root)
 
 
-def parse(text: str, root: Path) -> Config:
-    """The config that a file with this text in this folder would be; raises UsageError as `load` does."""
-    table = toml(text, root / CONFIG_NAME)
+def parse(text: str, root: Path, name: str = CONFIG_NAME) -> Config:
+    """The config that a file with this text and name in this folder would be; raises UsageError as `load` does."""
+    table = toml(text, root / name)
     try:
         return build(Config, table, "", root)
     except UsageError as error:
-        raise UsageError(f"{CONFIG_NAME}: {str(error).removeprefix(': ')}") from error
+        raise UsageError(f"{name}: {str(error).removeprefix(': ')}") from error
 
 
 def digest(root: Path) -> str:

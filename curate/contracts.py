@@ -1,7 +1,7 @@
 """What a plug-in promises: a dataclass in a file of its own; its fields are its options, the file's name its name."""
 
 import inspect
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
@@ -30,10 +30,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 T_contra = TypeVar("T_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
+Post = Callable[[str, Mapping[str, Any]], Awaitable[Any]]  # a path below the server, JSON; the JSON of its answer
 
 __all__ = [
     "CandidatePool", "Decoded", "Engine", "Evidence", "HashList", "Http", "LabelModel", "Labeler", "QueryStrategy",
-    "ReleaseFormat", "Resources", "Selection", "Source", "SupportsSync", "Task", "Vectors",
+    "ReleaseFormat", "Resources", "Selection", "Source", "SupportsAsk", "SupportsSync", "Task", "Vectors",
 ]  # fmt: skip
 
 
@@ -152,6 +153,23 @@ class Labeler(Protocol):
 
     def load(self) -> None: ...  # weights; once in each worker; heavy imports go here
     def label(self, batch: Sequence[Decoded]) -> "Mapping[str, np.ndarray]": ...  # rows in order; NaN abstains
+
+
+@runtime_checkable
+class SupportsAsk(Labeler, Protocol):
+    """A labeler whose answers a server gives: asked from the driver, a picture at a time; `label` is never called.
+
+    `server`: its URL on this machine, or with https where `allow_host` is its "host:port"; `token_env` names a variable
+    with its key. An answer may take `timeout` seconds; so many pictures are asked about at once (`concurrency`).
+    """
+
+    server: str
+    allow_host: str | None
+    token_env: str | None
+    timeout: float
+    concurrency: int
+
+    async def ask(self, post: Post, picture: str) -> Mapping[str, float]: ...  # base64 of a JPEG; a number a column
 
 
 @dataclass(frozen=True)
@@ -310,7 +328,7 @@ class Task(Protocol[T_contra, R_co]):
     def __call__(self, item: T_contra) -> R_co: ...
 
 
-HASHING = ("curate.media.pdq",)  # what any work may want that looks at pictures: loops that are compiled
+HASHING = ("curate.media.pdq", "curate.media.resize")  # compiled loops that any work on pictures may want
 
 
 class Engine(Protocol):

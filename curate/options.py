@@ -93,7 +93,12 @@ def convert(kind: Any, value: Any, where: str, base: Path) -> Any:
         return value
     if origin is tuple:
         items = _expect(list, value, where, "a list")
-        return tuple(convert(args[0], item, f"{where}[{n}]", base) for n, item in enumerate(items))
+        found = tuple(convert(args[0], item, f"{where}[{n}]", base) for n, item in enumerate(items))
+        if typing.get_origin(args[0]) is Literal or args[0] == PluginName:
+            twice = next((str(one) for n, one in enumerate(found) if one in found[:n]), None)
+            if twice is not None:
+                raise UsageError(f"{where}: {twice!r} is there twice")
+        return found
     if origin in (dict, Mapping):
         items = _expect(dict, value, where, "a table")
         return {key: convert(args[1], item, join(where, key), base) for key, item in items.items()}
@@ -138,7 +143,8 @@ def _scalar(kind: Any, value: Any, where: str, base: Path) -> Any:
     if kind is Bytes:
         return _size(value, where)
     if kind is Path:
-        return base / _expect(str, value, where, "a path")
+        path = _expect(str, value, where, "a path")
+        return Path(path).expanduser() if path.startswith("~/") else base / path
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         return _finite(value, where)
     if kind is int and isinstance(value, bool):

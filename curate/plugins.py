@@ -374,11 +374,16 @@ def of_own_file(plugin: Any) -> bool:
 
 
 def fingerprint_of(plugin: Any) -> str:
-    """The fingerprint of a plug-in's table: name, version, options, and its identity where it is not ours alone."""
-    later = {
-        f.name for f in dataclasses.fields(plugin) if f.metadata.get(LATER) and getattr(plugin, f.name) == f.default
+    """The fingerprint of a plug-in's table: name, version, options, and its identity where it is not ours alone.
+
+    Options that change no answer (`field(compare=False)`) are no part of it.
+    """
+    left = {
+        f.name
+        for f in dataclasses.fields(plugin)
+        if not f.compare or (f.metadata.get(LATER) and getattr(plugin, f.name) == f.default)
     }
-    options = {key: value for key, value in options_of(plugin).items() if key not in later}
+    options = {key: value for key, value in options_of(plugin).items() if key not in left}
     said = (name_of(plugin), getattr(plugin, "version", 0), options)
     device = [one for one in [getattr(plugin, "device", "cpu")] if one != "cpu"]  # another device rounds otherwise
     return fingerprint(*said, *identity_of(plugin), *device)

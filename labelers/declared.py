@@ -25,7 +25,7 @@ class Declared:
     """
 
     version: ClassVar[int] = 1
-    needs: ClassVar[Resources] = Resources(side=0)
+    needs: ClassVar[Resources] = Resources(side=0, batch=4096)
     columns: ClassVar[Mapping[str, str]] = {"labels": "string"}
 
     def load(self) -> None:

@@ -11,7 +11,7 @@ from curate.contracts import Decoded, Resources
 from curate.errors import UsageError
 from curate.media.pixels import pixels
 from curate.records import Axis
-from labelers._columns import Columns, first, voter
+from labelers._columns import by_meaning, meant
 from labelers._graphs import features_of
 from labelers._sessions import devices, opened, read
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from snorkel.labeling import LabelingFunction
 
 REMEDY = "give the file's sha256, and a model of one file with one picture as its input"
-HIGH, HARMLESS = 0.8, 0.95  # a vote's least probability: for what is not safe, and for what may be
 _FLOATS = ("tensor(float)", "tensor(double)", "tensor(float16)")
 _SIDES = (256, 512, 1024)
 
@@ -131,27 +130,12 @@ class Onnx:
 
     def says(self, axis: Axis) -> Mapping[str, Sequence[str]]:
         """Its columns by what `classes` says that they mean."""
-        meant = {_column(one): self._meant(one, axis) for one in self.outputs}
-        return {column: classes for column, classes in meant.items() if classes}
+        found = {_column(one): meant(self.classes.get(one, ()), axis) for one in self.outputs}
+        return {column: classes for column, classes in found.items() if classes}
 
     def functions(self, axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
-        """One vote: an output that means nothing safe from HIGH on, else one that does from HARMLESS on."""
-        meant = [(f"onnx_{_column(one)}", self._meant(one, axis)) for one in self.outputs]
-        known = [(column, classes) for column, classes in meant if classes]
-        safe = [bool(set(classes) & set(axis.safe)) for _, classes in known]
-        asked = [(n, column, HARMLESS if safe[n] else HIGH) for n, (column, _) in enumerate(known)]
-        asked.sort(key=lambda one: safe[one[0]])  # flags first
-        if not known or not {column for column, _ in known} <= set(columns):
-            return []
-
-        def rule(c: Columns) -> "np.ndarray":
-            return first(*((c[column] >= least, n) for n, column, least in asked))
-
-        return [voter("onnx", rule, [column for column, _ in known], tuple(classes for _, classes in known))]
-
-    def _meant(self, output: str, axis: Axis) -> tuple[str, ...]:
-        found = tuple(one for one in axis.classes if one in self.classes.get(output, ()))
-        return found if len(found) < len(axis.classes) else ()
+        """One vote by what its outputs mean."""
+        return by_meaning("onnx", {f"onnx_{one}": classes for one, classes in self.says(axis).items()}, axis, columns)
 
     def _run(self, pixels: "np.ndarray") -> "tuple[np.ndarray, np.ndarray | None]":
         asked = [one.name for one in self._asked()]

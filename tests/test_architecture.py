@@ -31,6 +31,7 @@ HEAVY = {"torch", "fiftyone", "snorkel", "ray", "numba", "onnxruntime", "sklearn
 LAZY = {  # compiled code, itself imported only inside functions
     "curate.compiled",
     "curate.media.pdq_kernels",
+    "curate.media.resize_kernels",
     "curate.near.kernels",
     "curate.screening.kernels",
 }

@@ -42,6 +42,8 @@ def test_the_file_that_init_writes_is_read(tmp_path: Path) -> None:
         ("[fetch]\nallow_ports = 80", r"fetch.allow_ports: 80 is not a list"),
         ("[[sources]]\npath = 'x'", r'sources\[0\]: this table needs use = "NAME"'),
         ("[dedupe]\nhash = 'phahs'", r"dedupe.hash: no such choice 'phahs'; did you mean 'phash'"),
+        ("[train]\naugment = ['crop', 'flip', 'crop']", r"train.augment: 'crop' is there twice"),
+        ("[export]\nformats = ['./a.py', 'csv', './a.py']", r"export.formats: '.*a.py' is there twice"),
         ("[export]\nsplits = { train = 0.9, val = 0.2, test = 0.1 }", r"export: splits needs train, val, test"),
         ("[export]\nsplits = { train = 1.0 }", r"export: splits needs train, val, test"),
         ("[export]\nsplits = { train = nan, val = 0, test = 0 }", r"export.splits.train: nan is not a number"),
@@ -91,3 +93,11 @@ def test_sizes(number: int, unit: tuple[str, int]) -> None:
 
 def test_defaults_build() -> None:
     assert build(Config, {}, "", Path()) == Config()
+
+
+def test_paths_are_seen_from_the_folder_of_the_file_or_from_ones_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/homes/me")
+    for said, path in (("a/b.csv", tmp_path / "a/b.csv"), ("/c.csv", Path("/c.csv")), ("~/d", Path("/homes/me/d"))):
+        assert config(tmp_path, f'[export]\nsplit_from = "{said}"').export.split_from == path

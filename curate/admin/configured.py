@@ -20,12 +20,17 @@ def check(config: "Config") -> None:
 
     Lists and matchers are built where they are loaded.
     """
-    from curate.plugins import make, named
+    from curate.contracts import SupportsAsk
+    from curate.plugins import make, name_of, named
 
     for table in config.sources:
         make("sources", table, "source")
     _apart(config.labelers)
-    labelers(config)
+    if asking := [one for one in labelers(config) if isinstance(one, SupportsAsk)]:
+        from curate.features.asking import at
+
+        for one in asking:
+            at(name_of(one), one)
     embedder(config)
     backbone(config)
     formats(config)

@@ -34,16 +34,17 @@ def _command(ws: Workspace) -> str | None:
     if not samples or pending:
         return _fetching(ws)
     held = holds.held(catalog)
-    grouped = [row[0] for row in catalog.iterate_tuples(_GROUPED) if row[0] not in held]
-    if any(row[0] not in held for row in catalog.all(_UNGROUPED)) or hashes.outdated(ws, grouped):
+    grouped = (row[0] for row in catalog.iterate_tuples(_GROUPED) if row[0] not in held)
+    if any(row[0] not in held for row in catalog.iterate_tuples(_UNGROUPED)) or hashes.outdated(ws, grouped):
         return "dedupe"
-    ids, survive = eligibility.active(catalog)
-    if not survive.any():
-        out = eligibility.inactive(catalog)
-        return eligibility.remedy({*out.values()} if len(out) == samples else {eligibility.DUPLICATE})
-    known = final.columns(ws, ws.config.taxonomy.first)
-    if not among(known.ids.filter(known.place >= 0), ids.filter(survive)).any():
-        return "label"
+    if not final.labelled_now(ws, ws.config.taxonomy.first):
+        ids, survive = eligibility.active(catalog)
+        if not survive.any():
+            out = eligibility.inactive(catalog)
+            return eligibility.remedy({*out.values()} if len(out) == samples else {eligibility.DUPLICATE})
+        known = final.columns(ws, ws.config.taxonomy.first)
+        if not among(known.ids.filter(known.place >= 0), ids.filter(survive)).any():
+            return "label"
     return None if catalog.scalar("SELECT count(*) FROM releases") else "export 1.0.0"
 
 

@@ -2,22 +2,23 @@
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from curate.admin import configured
+from curate.admin.pinned import agreed, trusted
 from curate.admin.session import Session
 from curate.contracts import Http
-from curate.errors import MatchError, UsageError
+from curate.errors import ItemError, MatchError, UsageError
 from curate.fetch.listing import source_id
 from curate.fetch.run import fetch
 from curate.net.loops import finished
 from curate.net.urls import is_url
 from curate.options import is_said
-from curate.release import hydrate, recovery, removals
+from curate.release import hydrate, recovery, removals, signing
 from curate.release.hydrate import Hydrate, Received
 from curate.removal.received import follow, read_before
 from curate.stats.coverage import Coverage
@@ -28,14 +29,16 @@ FEED = "removals-of:"  # begins the name of a fact: which feed the release at th
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be fetched anew: a folder or an address, where its removals are, and who answers for it."""
+    """What is to be fetched anew: a folder or an address, where its removals are, who answers for it, and by which
+    public key it is signed."""
 
     release: str
-    removals: Path | None = None
+    removals: str | None = None
     reason: str | None = None
     approved_by: str | None = None
     limit: int | None = None
     max_failures: int | None = None
+    key: str | None = None
 
 
 def hydrated(session: Session, ws: Workspace, asked: Asked) -> dict[str, Any]:
@@ -46,7 +49,8 @@ def hydrated(session: Session, ws: Workspace, asked: Asked) -> dict[str, Any]:
     started = time.monotonic()
     with _opened(session, ws, asked.release) as (path, release):
         hydrate.check_version(release)
-        gone = _removed(session, ws, release, path, asked.removals)
+        key = trusted(ws, release, path, asked.key, session.note)
+        gone = _removed(session, ws, release, path, asked, key)
         source = _source(ws, release, path, asked)
         name = source_id(source)
         _check_approval(ws, source)
@@ -97,13 +101,19 @@ async def _download(session: Session, ws: Workspace, release: str, folder: Path)
         await hydrate.download(asking, release, folder)
 
 
-def _removed(session: Session, ws: Workspace, release: Received, path: str, given: Path | None) -> dict[str, Any]:
+def _removed(
+    session: Session, ws: Workspace, release: Received, path: str, asked: Asked, key: str | None
+) -> dict[str, Any]:
     """What the feed of a release says was taken down is removed, whatever comes after it."""
-    place = removals.find(release.manifest.header.get("removals"), release.folder, given)
-    if place is None:
+    places = removals.places(release.manifest.header.get("removals"), path, asked.removals)
+    if not places:
         session.note(f"release {release.version} names no feed of removals: what its makers take down stays unknown")
         return {"removed": 0, "receipt": None, "removals": None}
-    feed = removals.read(place, read_before(ws.catalog), ws.catalog.get(f"{FEED}{path}"))
+    with _feed(session, ws, places, key) as (file, place):
+        feed = removals.read(file, read_before(ws.catalog), ws.catalog.get(f"{FEED}{path}"), place)
+        if key is not None:
+            signing.check(file, key, f"removals: {place}")
+    agreed(ws, feed.feed, key, asked.key is not None)
     ws.catalog.set(f"{FEED}{path}", feed.feed)
     found = follow(ws, feed, release.version)
     if others := found["removals"]["others"]:
@@ -115,7 +125,53 @@ def _removed(session: Session, ws: Workspace, release: Received, path: str, give
         )
     if found["removals"]["new"]:
         session.note(f"taken out, since who made the release took it down: {found['removals']['new']}")
-    return found | {"removals": {"path": str(place), **found["removals"]}}
+    return found | {"removals": {"path": place, **found["removals"]}}
+
+
+@contextmanager
+def _feed(session: Session, ws: Workspace, places: Sequence[str], key: str | None) -> Iterator[tuple[Path, str]]:
+    """The file of a feed, and where it was found; from an address it comes, with its signature, for as long.
+
+    Raises UsageError for an address where no key is known: whoever answers there could say anything.
+    """
+    if not is_url(places[0]):
+        place = next((one for one in places if Path(one).is_file()), places[0])
+        yield Path(place), place
+        return
+    if key is None:
+        raise UsageError(
+            f"removals: the release names its feed at an address ({places[0]}), and nothing of it is signed: whoever"
+            " answers there could have you delete what they like. Bring the file, and give it as --removals FILE"
+            " (removals=FILE), or say whose signature holds (--key, key=)"
+        )
+    folder = ws.work / "spool" / "feed"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    try:
+        place, feed, signature = finished(_ask(session, ws, places))
+        if feed is not None:
+            (folder / removals.NAME).write_bytes(feed)
+        if signature is not None:
+            signing.signature_of(folder / removals.NAME).write_bytes(signature)
+        yield folder / removals.NAME, place
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _ask(session: Session, ws: Workspace, places: Sequence[str]) -> tuple[str, bytes | None, bytes | None]:
+    """Which of these addresses has a feed, the feed, and its signature; None for what is not to be had."""
+    async with session.client(ws.config) as http:
+        for place in places:
+            if (feed := await _body(http, place)) is not None:
+                return place, feed, await _body(http, place + signing.SUFFIX)
+    return places[0], None, None
+
+
+async def _body(http: Http, place: str) -> bytes | None:
+    try:
+        return (await http.get(place)).body
+    except ItemError:
+        return None
 
 
 def _check_approval(ws: Workspace, source: Hydrate) -> None:

@@ -110,6 +110,7 @@ salt = "curate"
 formats = ["parquet", "csv"]
 # min_human_test = 0.5                # what is published: half of the test labels are people's, or no release
 # min_probability = 0.6               # a machine's label that is less sure stays out
+# signing_key = "~/signing.key"       # `curate keys new`: what leaves is signed (docs/receiving.md)
 # licenses = ["CC*", "Public domain"] # what has none of them stays out; ["*"]: what has none at all
 # on_suspect = "drop"                 # what a second look finds alike across splits leaves train; "refuse": no release
 """

@@ -68,19 +68,21 @@ class Releases:
     def hydrate(
         self, release: str | Path, removals: str | Path | None = None, reason: str | None = None,
         approved_by: str | None = None, limit: int | None = None, max_failures: int | None = None,
+        key: str | Path | None = None,
     ) -> Result:  # fmt: skip
         """Fetch somebody's release anew from its URLs, behind this project's own guard and gate.
 
         `release`: the folder of an exported `urls` or `parquet`, or its address. What its feed of removals names is
-        taken out first, and does not come back; `removals` says where the feed is. `reason` and `approved_by` are
+        taken out first, and does not come back; `removals` says where the feed is, and `key` (text, or a file) by which
+        public key of minisign's both are signed: None, the key of the first time. `reason` and `approved_by` are
         needed where a class is not safe; `max_failures`: more rows than that make the answer incomplete.
         """
         from curate.admin.hydrating import Asked, hydrated
 
         at_least(1, limit=limit)
         at_least(0, max_failures=max_failures)
-        feed = None if removals is None else Path(removals)
+        feed, key = (None if one is None else fspath(one) for one in (removals, key))
         with self.session.drive("hydrate", tells=True) as ws:
             configured.check(ws.config)
-            asked = Asked(fspath(release), feed, reason, approved_by, limit, max_failures)
+            asked = Asked(fspath(release), feed, reason, approved_by, limit, max_failures, key)
             return Result.waiting(ws, hydrated(self.session, ws, asked))

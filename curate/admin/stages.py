@@ -10,11 +10,11 @@ from typing import Any
 from curate.admin import configured
 from curate.admin.session import Session
 from curate.config import CONFIG_NAME, Config
-from curate.contracts import HASHING, Source
+from curate.contracts import HASHING, Source, SupportsAsk
 from curate.errors import CurateError, UsageError
 from curate.options import Plugin, plugin_name, suggest
 from curate.plugins import called
-from curate.store import lost
+from curate.store import eligibility, lost
 from curate.store.taxonomies import renamed
 from curate.store.workspace import Workspace
 
@@ -95,9 +95,13 @@ def labelled(session: Session, ws: Workspace) -> Mapping[str, Any]:
     """Score, vote and label, with the labelers that are configured."""
     from curate.label.functions import functions_of
     from curate.label.run import label
+    from curate.screening import asked
 
     labelers = configured.labelers(ws.config)
     gone = lost.note(ws)
+    if any(isinstance(one, SupportsAsk) for one in labelers):
+        ids = eligibility.active(ws.catalog)[0]
+        asked.check(ws.catalog, configured.gate(ws.config, ws.catalog), ids, "no picture is sent to a server")
     return label(ws, session.engine(ws.config), labelers, functions_of(labelers), session.progress) | gone
 
 

@@ -1,6 +1,5 @@
 """`curate export`, `curate diff`, `curate share` and `curate hydrate`."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -64,7 +63,10 @@ def hydrate(
         str, typer.Argument(metavar="RELEASE", help="Folder of an exported urls or parquet, or its address.")
     ],
     removals: Annotated[
-        Path | None, typer.Option(help="The feed of what was taken out of it (default: as it says).")
+        str | None, typer.Option(metavar="PLACE", help="The feed of what was taken out of it (default: as it says).")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="By which public key it is signed (default: as the first time).")
     ] = None,
     reason: Annotated[str | None, typer.Option(help="Why classes that are not safe are fetched.")] = None,
     approved_by: Annotated[str | None, typer.Option(help="Who answers for that.")] = None,
@@ -73,5 +75,5 @@ def hydrate(
     """Fetch somebody's release anew from its URLs, behind your own guard and gate; removals first."""
     from curate.removal.receipts import told
 
-    found = ctx.project.hydrate(release, removals, reason, approved_by, ctx.limit, max_failures)
+    found = ctx.project.hydrate(release, removals, reason, approved_by, ctx.limit, max_failures, key)
     finish(ctx, found if ctx.json else told(found), code=MATCHED if found.open_incidents else 0)

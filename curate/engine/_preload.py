@@ -39,8 +39,8 @@ def serve(handle: int, modules: Sequence[str], loaded: Sequence[str]) -> None:
         with suppress(Exception):  # it is the worker's to complain of, where it is wanted there
             importlib.import_module(name)
     for name in loaded:
-        with suppress(Exception):
-            getattr(importlib.import_module(name), "load", int)()
+        with suppress(Exception):  # also where it has nothing to load
+            importlib.import_module(name).load()
     _until_it_ends(control)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curate.contracts import Engine, Labeler
+from curate.contracts import Engine, Labeler, SupportsAsk
 from curate.errors import CurateError, StoreError, UsageError
 from curate.evaluate import compare, figures
 from curate.evaluate.account import BASELINE, ground_of
@@ -121,11 +121,8 @@ def contender(
     named = {name_of(one): one for one in labelers}
     if name in named:
         said = of_labeler(ws, axis, named[name], rows)
-        return (
-            said
-            if said is not None and not np.isnan(said.unsafe).any()
-            else _asked(ws, axis, named[name], rows, engine)
-        )
+        known = said is not None and (isinstance(named[name], SupportsAsk) or not np.isnan(said.unsafe).any())
+        return said if said is not None and known else _asked(ws, axis, named[name], rows, engine)
     there = [*_versions(ws), *(key for key, one in named.items() if hasattr(one, "says"))]
     raise UsageError(
         f"{name}: no such model; {suggest(name, there) if there else 'none is there'} (or a model's folder, FILE.toml"
@@ -157,6 +154,10 @@ def _asked(ws: "Workspace", axis: Axis, labeler: Labeler, rows: Rows, engine: En
     if not says or not labeler.needs.side:
         raise UsageError(
             f"{name}: this labeler says of no column which class of axis {axis.name} it is the probability of"
+        )
+    if isinstance(labeler, SupportsAsk):
+        raise UsageError(
+            f"{name}: a server answers for it: `curate label` asks, and it stands beside others from then on"
         )
     found = of_labeler(ws, axis, labeler, rows, asked(ws, engine, {name: labeler}, rows.ids)[name])
     if found is None:

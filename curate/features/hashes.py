@@ -1,7 +1,7 @@
 """The tables of perceptual hashes: completed where a sample lacks one, and read as arrays."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -96,12 +96,12 @@ def table(ws: Workspace) -> Table:
     return ws.table(phash.NAME, phash.fingerprint_of(side(ws)))
 
 
-def outdated(ws: Workspace, ids: Sequence[str]) -> int:
+def outdated(ws: Workspace, ids: Iterable[str]) -> int:
     """How many samples have a pHash of another configuration only: `complete` makes those of this one."""
     other = ws.table(phash.NAME, phash.fingerprint_of(phash.SIDE if side(ws) == phash.FULL else phash.FULL))
-    if not ids or not other.path.is_dir():
+    if not other.path.is_dir() or not (asked := list(ids)):
         return 0
-    return int((_lacking(table(ws), ids, Completed()) & ~_lacking(other, ids, Completed())).sum())
+    return int((_lacking(table(ws), asked, Completed()) & ~_lacking(other, asked, Completed())).sum())
 
 
 def pdq_table(ws: Workspace) -> Table:

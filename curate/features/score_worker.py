@@ -19,7 +19,7 @@ import numpy as np
 from curate.contracts import Decoded, Labeler
 from curate.engine import step
 from curate.errors import CurateError, ItemError, StoreError, UsageError
-from curate.media import keyframes
+from curate.media import keyframes, resize
 from curate.media.decode import Bounds
 from curate.media.decoded import StoredImage
 from curate.plugins import name_of
@@ -93,7 +93,8 @@ class Scoring:
         return shape == arrays and named <= known and answer.faults.keys() <= set(given.labelers)
 
     def load(self) -> None:
-        """Load a copy of each labeler."""
+        """Load a copy of each labeler, and what makes pictures small."""
+        resize.load()
         self._ready = {name: copy.copy(labeler) for name, labeler in self.labelers.items()}
         for labeler in self._ready.values():
             labeler.load()
@@ -158,10 +159,10 @@ def over_frames(labeler: Labeler) -> Mapping[str, str]:
     """
     found: Mapping[str, str] = getattr(labeler, "over_frames", {})
     for name, how in found.items():
-        if how not in _OVER or labeler.columns.get(name, "string") == "string":
+        if how not in OVER or labeler.columns.get(name, "string") == "string":
             raise UsageError(
                 f"labelers.{name_of(labeler)}: over_frames says '{how}' of '{name}'; what can be said is"
-                f" {', '.join(_OVER)}, of a column of numbers"
+                f" {', '.join(OVER)}, of a column of numbers"
             )
     return found
 
@@ -232,7 +233,7 @@ def _put(columns: Columns, over: Mapping[str, str], found: Columns, places: Sequ
         values[rows[starts]] = found[name][starts]
     for start, end in zip(starts[ends - starts > 1], ends[ends - starts > 1], strict=True):
         for name, how in over.items():
-            columns[name][rows[start]] = _OVER[how](found[name][start:end])
+            columns[name][rows[start]] = OVER[how](found[name][start:end])
 
 
 def _mean(values: "np.ndarray") -> "np.ndarray":
@@ -255,7 +256,7 @@ def _smallest(values: "np.ndarray") -> "np.ndarray":
     return np.asarray(np.fmin.reduce(values))
 
 
-_OVER: Mapping[str, Callable[["np.ndarray"], "np.ndarray"]] = {"max": _largest, "min": _smallest, "mean": _mean}
+OVER: Mapping[str, Callable[["np.ndarray"], "np.ndarray"]] = {"max": _largest, "min": _smallest, "mean": _mean}
 
 
 def batches(items: Sequence[int], size: int) -> Iterator[list[int]]:

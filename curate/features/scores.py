@@ -6,13 +6,17 @@ each time.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from curate.config import Config
-from curate.contracts import Engine, Labeler, Resources
+from curate.contracts import Engine, Labeler, Resources, SupportsAsk
 from curate.errors import CurateError, ItemError, UsageError
+from curate.features.asking import answers, at
 from curate.features.devices import CPU, device_of
 from curate.features.score_worker import Columns, Scores, Scoring, Task, blank, over_frames
 from curate.features.told import told
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PROBLEM = "problem"
+SOME = 2**26  # bytes of parts that are looked at together
 ENOUGH_DEATHS = 8  # samples that killed their worker, and none that did not: it is not the samples' fault
 log = logging.getLogger(__name__)
 
@@ -48,7 +53,7 @@ def compute(
     only: Collection[str] | None = None,
 ) -> Computed:  # fmt: skip
     """Make sure that each labeler's table has a row for every sample that is not held (`only` for these, where they are
-    named); whole parts are left alone.
+    named); rows that are there are left alone. What a server answers for is asked last, from here.
 
     A sample that cannot be decoded, or kills its worker, gets a row of NaN and is named on a warning; the former is
     tried again the next time. Raises UsageError for two labelers of one name, CurateError where workers die whatever
@@ -57,11 +62,16 @@ def compute(
     pixels = {name: labeler for name, labeler in by_name(labelers).items() if labeler.needs.side}
     for labeler in pixels.values():
         over_frames(labeler)  # what it says is checked before anything is read
-    tasks, rebuilt = _missing(ws, pixels, only)
-    work = Scoring(pixels, ws.blobs, Bounds(max_pixels=ws.config.fetch.max_pixels, min_side=1))
+    asks = {name: labeler for name, labeler in pixels.items() if isinstance(labeler, SupportsAsk)}
+    for name, one in asks.items():
+        at(name, one)
+    here = {name: labeler for name, labeler in pixels.items() if name not in asks}
+    (tasks, rebuilt), (others, lost_parts) = _missing(ws, here, only), _missing(ws, asks, only)
+    work = Scoring(here, ws.blobs, Bounds(max_pixels=ws.config.fetch.max_pixels, min_side=1))
+    asked = answers(ws, asks, others, partial(_mapped, engine), progress)
     failed: dict[str, str] = {}
-    with progress.stage(what, sum(len(task.samples) for task in tasks)) as step:
-        for task, scores in _mapped(engine, work, tasks):
+    with progress.stage(what, sum(len(task.samples) for task in (*tasks, *others))) as step:
+        for task, scores in chain(_mapped(engine, work, tasks), asked):
             ids = [sample.id for sample in task.samples]
             for name in task.labelers:
                 part = ws.table(name, fingerprint_of(pixels[name]))
@@ -71,7 +81,7 @@ def compute(
                 log.warning("sample %s has no score: %s", sample, why)
             failed |= lost
             step(len(ids))
-    return Computed(failed, rebuilt)
+    return Computed(failed, [*rebuilt, *lost_parts])
 
 
 def read(ws: Workspace, labeler: Labeler, ids: Sequence[str]) -> Columns:
@@ -98,34 +108,52 @@ def read_all(
     In `lost` bool[n] those samples are marked that one of them could not look at, whatever it says of the others. What
     is written of them is read by `mentions`.
     """
-    rows = {name: row for row, name in enumerate(ids.to_pylist())}
-    found = {n: _kept(ws, one, rows, lost) for n, one in enumerate(labelers) if one.needs.side}
-    without = [n for n in range(len(labelers)) if n not in found]
-    if without:
-        found |= zip(
-            without, told(ws, [labelers[n] for n in without], ids, lost, mentions or Mentions(ws.catalog)), strict=True
-        )
+    found: dict[int, Columns] = {}
+    with ThreadPoolExecutor(1) as thread:  # tables are unpacked without the interpreter's lock, words are not
+        kept = {n: thread.submit(_kept, ws, one, ids) for n, one in enumerate(labelers) if one.needs.side}
+        if without := [n for n in range(len(labelers)) if n not in kept]:
+            said = told(ws, [labelers[n] for n in without], ids, lost, mentions or Mentions(ws.catalog))
+            found |= zip(without, said, strict=True)
+    for n, one in kept.items():
+        found[n], known = one.result()
+        lost |= ~known
     return [found[n] for n in range(len(labelers))]
 
 
-def _kept(ws: Workspace, labeler: Labeler, row_of: Mapping[str, int], lost: "np.ndarray") -> Columns:
-    """The columns of a labeler of pixels, as its table has them."""
+def _kept(ws: Workspace, labeler: Labeler, ids: "pa.Array") -> "tuple[Columns, np.ndarray]":
+    """The columns of a labeler of pixels, as its table has them, and which samples it looked at, bool[n]."""
     import numpy as np
 
-    found, seen, known = blank(labeler, len(lost)), np.zeros(len(lost), bool), np.zeros(len(lost), bool)
-    for _, part in ws.table(name_of(labeler), fingerprint_of(labeler)).each([*labeler.columns, PROBLEM]):
-        if part is None:
-            continue
-        rows = np.array([row_of.get(one, -1) for one in part.column("id").to_pylist()], dtype=np.int64)
+    found, seen, known = blank(labeler, len(ids)), np.zeros(len(ids), bool), np.zeros(len(ids), bool)
+    parts = ws.table(name_of(labeler), fingerprint_of(labeler)).each([*labeler.columns, PROBLEM])
+    for part in _several(table for _, table in parts if table is not None):
+        rows = columns.rows(part.column("id").combine_chunks().cast(ids.type), ids)
         new = np.flatnonzero(rows >= 0)
         new = new[~seen[rows[new]]]  # an id that is in two parts counts once
+        new = new[np.unique(rows[new], return_index=True)[1]]
         seen[rows[new]] = True
         if PROBLEM in part.column_names:
             known[rows[new]] = part.column(PROBLEM).is_null().to_numpy()[new]
-        for name, values in found.items():  # part by part: embeddings of all fill gigabytes, and are here once
+        for name, values in found.items():  # a few at a time: embeddings of all fill gigabytes, and are here once
             values[rows[new]] = _to_numpy(part.column(name), values)[new]
-    lost |= ~known
-    return found
+    return found, known
+
+
+def _several(parts: "Iterable[pa.Table]") -> "Iterator[pa.Table]":
+    """Parts that have the same columns as one, up to SOME bytes: to find a few rows among millions costs as much as to
+    find many."""
+    import pyarrow as pa
+
+    some: list[pa.Table] = []
+    size = 0
+    for part in parts:
+        if some and (size > SOME or part.schema != some[0].schema):
+            yield pa.concat_tables(some)
+            some, size = [], 0
+        some.append(part)
+        size += part.nbytes
+    if some:
+        yield pa.concat_tables(some)
 
 
 def numbers(ws: Workspace, config: Config, ids: Sequence[str]) -> "np.ndarray":
@@ -181,24 +209,27 @@ def samples(ws: Workspace, ids: Sequence[str] | None = None) -> dict[str, Sample
 def _missing(
     ws: Workspace, labelers: Mapping[str, Labeler], only: Collection[str] | None
 ) -> tuple[list[Task], list[str]]:
-    """A task for each shard that some labeler's table lacks or covers in part, and for those of its samples that could
-    not be decoded the last time; the corrupt parts, removed and named."""
+    """A task for each shard that some labeler's table lacks, and for those of its samples that the table lacks, or that
+    could not be decoded the last time; the corrupt parts, removed and named."""
+    if not labelers:
+        return [], []
     held, asked = holds.held(ws.catalog), None if only is None else frozenset(only)
-    shards = {
-        shard: [one for one in ids if one not in held and (asked is None or one in asked)]
-        for shard, ids in assign(ws.catalog).items()
-    }
+    shards = assign(ws.catalog)
+    if held or asked is not None:
+        for shard, ids in shards.items():
+            shards[shard] = [one for one in ids if one not in held and (asked is None or one in asked)]
     lacking = {shard: list(labelers) for shard, ids in shards.items() if ids}
     rebuilt = []
     again: dict[tuple[int, tuple[str, ...]], list[str]] = {}  # a shard and those of its samples, the labelers
     for name, labeler in labelers.items():
-        for part, table in ws.table(name, fingerprint_of(labeler)).each():
+        rows = ws.table(name, fingerprint_of(labeler)).each([PROBLEM], having=[*labeler.columns, PROBLEM])
+        for part, table in rows:
             if table is None:
                 log.warning("table %s: part %s was corrupt, and is made again", name, part)
                 rebuilt.append(f"{name}/{part}")
-            elif int(part) in lacking and _covers(table, labeler, shards[int(part)]):
+            elif int(part) in lacking and len(table):
                 lacking[int(part)].remove(name)
-                if some := _undecoded(table, shards[int(part)]):
+                if some := _waiting(table, shards[int(part)]):
                     again.setdefault((int(part), some), []).append(name)
     wanted = [(shard, tuple(shards[shard]), tuple(names)) for shard, names in sorted(lacking.items()) if names]
     wanted += [(shard, some, tuple(names)) for (shard, some), names in sorted(again.items())]
@@ -206,16 +237,13 @@ def _missing(
     return [Task(shard, tuple(stored[one] for one in some), names) for shard, some, names in wanted], rebuilt
 
 
-def _covers(table: "pa.Table", labeler: Labeler, ids: Sequence[str]) -> bool:
-    columns = {*labeler.columns, PROBLEM}
-    return columns <= set(table.column_names) and set(ids) <= set(table.column("id").to_pylist())
-
-
-def _undecoded(table: "pa.Table", ids: Sequence[str]) -> tuple[str, ...]:
-    """The samples that are worth another try: not those over which a worker died."""
+def _waiting(table: "pa.Table", ids: Sequence[str]) -> tuple[str, ...]:
+    """The samples without a row, and those that are worth another try: not those over which a worker died."""
+    if table.column(PROBLEM).null_count == len(table) and table.column("id").to_pylist() == ids:
+        return ()
     problems = zip(table.column("id").to_pylist(), table.column(PROBLEM).to_pylist(), strict=True)
-    failed = {one for one, why in problems if why is not None and not why.startswith(Reason.WORKER_DIED)}
-    return tuple(one for one in ids if one in failed)
+    done = {one for one, why in problems if why is None or why.startswith(Reason.WORKER_DIED)}
+    return tuple(one for one in ids if one not in done)
 
 
 def _mapped(engine: Engine, work: Scoring, tasks: Sequence[Task]) -> Iterator[tuple[Task, Scores]]:

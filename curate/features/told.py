@@ -83,7 +83,7 @@ class _Told(Written):
         """What it is about."""
         return Sample(*(values[self._place].as_py() for values in self._known.samples))
 
-    @cached_property
+    @property  # most ask once
     def declared(self) -> Mapping[str, tuple[str, ...]]:
         """By axis the classes that sources declare."""
         return {axis: by[self._place] for axis, by in self._known.declared.items()}

@@ -220,6 +220,13 @@ def of_people(one: views.Human) -> Label:
     return Label(one.label, 1.0, HUMAN, 1.0, 0 if one.carried else one.n, round(one.agreement, DIGITS))
 
 
+def labelled_now(ws: "Workspace", axis: Axis) -> bool:
+    """Whether this very run gave survivors labels, and `columns` leaves them some: they may lose one since people
+    contradict each other, and for nothing else. False where only `columns` can tell."""
+    said = ws.catalog.run and weak_table.report(ws, axis, ws.catalog.run)
+    return bool(said) and said["labelled"] > len({*contested(ws, axis)})
+
+
 def contested(ws: "Workspace", axis: Axis, given: Mapping[str, Counter[str]] | None = None) -> Iterator[str]:
     """Every member of a collapse set, one picture that is, to which people gave more than one answer, or a tie."""
     settled = views.precedents(ws.catalog, axis.name, ws.config.taxonomy.version)

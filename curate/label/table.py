@@ -157,9 +157,10 @@ def _lists(values: "np.ndarray", known: "np.ndarray") -> "pa.Array":
     return pa.ListArray.from_arrays(pa.array(ends), flat, mask=pa.array(~known))
 
 
-def report(ws: "Workspace", axis: Axis) -> dict[str, Any] | None:
-    """The report in force on an axis; None before the first `curate label`."""
-    text = ws.catalog.scalar("SELECT report FROM labellings WHERE axis = ?", (axis.name,))
+def report(ws: "Workspace", axis: Axis, run: str | None = None) -> dict[str, Any] | None:
+    """The report in force on an axis; None before the first `curate label`, and where `run` is not who wrote it."""
+    sql = "SELECT report FROM labellings WHERE axis = ?1 AND (?2 IS NULL OR run = ?2)"
+    text = ws.catalog.scalar(sql, (axis.name, run))
     return None if text is None else dict(json.loads(text))
 
 

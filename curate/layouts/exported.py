@@ -14,7 +14,8 @@ from curate.errors import UsageError
 from curate.layouts.table import RISKY, guarded
 
 HEADER, SUMS, ATTRIBUTION = "export.json", "SHA256SUMS", "attribution.csv"
-BESIDE = frozenset((HEADER, SUMS, ATTRIBUTION))  # what is curate's, and no format's
+PUBLIC, SIGNATURE = "minisign.pub", f"{SUMS}.minisig"
+BESIDE = frozenset((HEADER, SUMS, ATTRIBUTION, PUBLIC, SIGNATURE))  # what is curate's, and no format's
 SUFFIXES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/gif": "gif"}
 _LINE = re.compile(r"(\\?)([0-9a-f]{64}) [ *](.+)")
 _ESCAPED = {"\\": r"\\", "\n": r"\n", "\r": r"\r"}

@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from curate.errors import ItemError
 from curate.media import renderings
+from curate.media.resize import bicubic
 from curate.media.salvage import copies
 from curate.records import Reason
 
@@ -209,7 +210,7 @@ def shrink(image: Image.Image, side: int) -> Image.Image:
     if ratio <= 1:
         return image
     size = (max(1, round(image.width / ratio)), max(1, round(image.height / ratio)))
-    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+    return bicubic(image, size)
 
 
 def frames(image: Image.Image, bounds: Bounds | None = None) -> int:

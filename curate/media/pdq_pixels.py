@@ -72,7 +72,7 @@ class Pixels:
         rows = max(1, _STRIP // width)
         for top in range(0, height, rows):
             part = self.picture if rows >= height else self.picture.crop((0, top, width, min(top + rows, height)))
-            yield top, _words(part)
+            yield top, words_of(part)
 
 
 @lru_cache(maxsize=64)
@@ -91,7 +91,8 @@ def _areas(width: int, height: int, side: int) -> "np.ndarray":
     return np.asarray(np.outer(rows, columns))
 
 
-def _words(picture: Image.Image) -> "np.ndarray":
+def words_of(picture: Image.Image) -> "np.ndarray":
+    """Pillow's own memory of an RGB picture, uint32[height, width]; a copy where it is in pieces."""
     import numpy as np
     import pyarrow as pa
 

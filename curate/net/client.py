@@ -36,10 +36,11 @@ class _Ask:
     robots: bool = False
     opt_out: bool = False
     token: bool = False
+    body: bytes | None = None  # what is sent
 
 
 class Client:
-    """An async context manager: `get` for documented APIs, `media` for media and pages.
+    """An async context manager: `get` and `post` for documented APIs, `media` for media and pages.
 
     Guarded (public addresses on 80 and 443 only, on every hop), polite (per host), bounded (bytes, time, hops); no
     cookies, no proxies, no credentials but `Limits.tokens`. Raises ItemError and nothing else for what the web does;
@@ -85,6 +86,11 @@ class Client:
         asked = urls.parse(url)
         return await self._ask(URL(str(asked)).update_query(params) if params else asked, self._api)
 
+    async def post(self, url: str, body: bytes) -> Response:
+        """Send JSON to a documented API, as `get` asks; an answer that redirects is refused (too_many_redirects)."""
+        headers = {**self._api.headers, "Content-Type": "application/json"}
+        return await self._ask(urls.parse(url), replace(self._api, headers=headers, body=body))
+
     async def media(self, url: str) -> Response:
         """Fetch a picture or a page, whole and as it is stored: robots.txt and X-Robots-Tag are honoured."""
         return await self._ask(urls.parse(url), self._media)
@@ -115,6 +121,8 @@ class Client:
             answer = await self._hop(url, ask, hops)
             if isinstance(answer, Response):
                 return answer
+            if ask.body is not None:
+                raise ItemError(Reason.TOO_MANY_REDIRECTS, "what is sent goes nowhere else")
             hops = (*hops, str(url))
             if str(answer) in hops:
                 raise ItemError(Reason.TOO_MANY_REDIRECTS, "they go round")
@@ -146,8 +154,13 @@ class Client:
             with self._guard.aimed(url):
                 async with (
                     asyncio.timeout(min(limits.timeout, connect + silence)) as deadline,
-                    self._session.get(
-                        url, headers=self._headers(url, ask), allow_redirects=False, timeout=waits
+                    self._session.request(
+                        "GET" if ask.body is None else "POST",
+                        url,
+                        data=ask.body,
+                        headers=self._headers(url, ask),
+                        allow_redirects=False,
+                        timeout=waits,
                     ) as answer,
                 ):
                     host.heard(asyncio.get_running_loop().time() - started)

@@ -40,7 +40,7 @@ class Limits:
     within it; an answer that does come, but slower than `min_rate`, is given up after the same time. `max_wait` is the
     longest Retry-After that is waited for, and the longest Crawl-delay that is kept to. A host that failed `breaker`
     times in a row is asked once more after each of `probes` seconds, before it is left alone. `tokens` go as bearer
-    tokens to exactly the hosts named, with `get` only.
+    tokens to exactly the hosts named, with `get` and `post` only.
     """
 
     contact: str | None = None

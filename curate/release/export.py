@@ -14,7 +14,7 @@ from curate.contracts import Engine, ReleaseFormat
 from curate.engine import engine_of
 from curate.errors import DiskFullError, GateError
 from curate.records import Manifest
-from curate.release import datasheet, removals
+from curate.release import datasheet, removals, signing
 from curate.release.reader import HEADER, PROVENANCE, files, load
 from curate.release.rows import Rows, collect
 from curate.screening.gate import Gate
@@ -55,6 +55,7 @@ def export(
     """
     if version is not None:
         check_version(ws, version)
+    key = signing.signer(ws.config.export.signing_key)
     own(ws.work, "exports")
     with disk():
         with progress.stage("export", 3) as step:
@@ -77,7 +78,7 @@ def export(
                 write(folder / datasheet.NAME, datasheet.datasheet(made).encode())
             step()
         release = load(ws.work / "releases" / version)
-        written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged)
+        written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged, key)
         removals.update(ws)
         try:
             with aside(own(ws.work, "exports"), version) as folder:
@@ -130,7 +131,8 @@ def export_also(
     if any(map(is_media, missing.values())):
         check_accused(ws, release)
     check_formats(release, missing, acknowledged, ws.config.taxonomy.axes)
-    written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged)
+    key = signing.signer(ws.config.export.signing_key)
+    written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged, key)
     for name, one in missing.items():
         with disk(), aside(own(ws.work, "exports", version), name) as folder:
             digests = written.write(name, one, folder)

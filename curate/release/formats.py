@@ -13,13 +13,25 @@ from curate import __version__
 from curate.contracts import Engine, ReleaseFormat
 from curate.errors import GateError
 from curate.features.leaving import treatment
-from curate.layouts.exported import ATTRIBUTION, BESIDE, HEADER, SUMS, cells, read_sums, sums_text, write_csv
+from curate.layouts.exported import (
+    ATTRIBUTION,
+    BESIDE,
+    HEADER,
+    PUBLIC,
+    SIGNATURE,
+    SUMS,
+    cells,
+    read_sums,
+    sums_text,
+    write_csv,
+)
 from curate.options import is_said
 from curate.progress import Progress
 from curate.records import SPLITS, Axis, Manifest
 from curate.release.pictures import Leaving, leaving_of
 from curate.release.reader import HEADER as RELEASE
 from curate.release.reader import unsafe
+from curate.release.signing import Signer
 from curate.store.blobs import sync, write
 from curate.store.file_digests import digest
 
@@ -42,7 +54,7 @@ _CREDITED = ("id", "split", "license", "license_url", "attribution", "source", "
 class Formats:
     """What formats of one release need: its rows, and once one of them asks for it, its pictures.
 
-    `acknowledged` is what somebody said who exports pictures of classes that are not safe.
+    `acknowledged` is what somebody said who exports pictures of classes that are not safe. `signer` signs each of them.
     """
 
     ws: "Workspace"
@@ -50,6 +62,7 @@ class Formats:
     engine: Engine
     progress: Progress
     acknowledged: str | None = None
+    signer: Signer | None = None
 
     def write(self, name: str, one: ReleaseFormat, out: Path) -> dict[str, str]:
         """Write the release in a format into a folder that is there, and empty; the sha256 of every file, by name."""
@@ -111,10 +124,10 @@ class Formats:
             text = json.dumps(self._header(name), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
             write(out / HEADER, text.encode())
             self._attribute(out / ATTRIBUTION)
-        files = sorted(_stamps(out).keys() - {SUMS})
+        files = sorted(_stamps(out).keys() - {SUMS, PUBLIC, SIGNATURE})
         found = {file: (None if file in BESIDE else known(file)) or digest(out / file) for file in files}
         write(out / SUMS, sums_text(found).encode("utf-8", "surrogateescape"))
-        return found | {SUMS: digest(out / SUMS)}
+        return found | {SUMS: digest(out / SUMS)} | signed(out, self.release.version, self.signer)
 
     def _header(self, name: str) -> dict[str, Any]:
         header, rows, pictures = self.release.header, self._media.rows, self.pictures
@@ -155,6 +168,18 @@ def _credits(rows: Any) -> Any:
 
     nulls = pa.nulls(rows.num_rows, pa.string())
     return pa.table({name: rows.column(name) if name in rows.column_names else nulls for name in _CREDITED})
+
+
+def signed(out: Path, version: str, signer: Signer | None) -> dict[str, str]:
+    """Sign what an exported folder says its files are, with the public key beside it; without a signer nothing is left
+    that says it was signed. The sha256 of what was written."""
+    for name in (PUBLIC, SIGNATURE):
+        (out / name).unlink(missing_ok=True)
+    if signer is None:
+        return {}
+    write(out / PUBLIC, signer.public_file)
+    signer.sign(out / SUMS, f"file:{SUMS} release:{version}")
+    return {name: digest(out / name) for name in (PUBLIC, SIGNATURE)}
 
 
 def is_media(one: object) -> bool:

@@ -122,12 +122,7 @@ def check_screened(ws: "Workspace", gate: Gate, rows: Rows) -> asked.Tally:
 
     Where screening is not required nothing is refused, and the caller says what is returned. Raises GateError.
     """
-    found = asked.tally(ws.catalog, gate, rows.sorted_ids)
-    if gate.required and not gate.healthy:
-        raise GateError(f"screening: {gate.lacking}; no release is written; {gate.remedy}")
-    if gate.required and found.lacking:
-        raise GateError(f"screening: {found.lacking}; {asked.RESCAN}")
-    return found
+    return asked.check(ws.catalog, gate, rows.sorted_ids, "no release is written")
 
 
 def _remedy(excluded: Mapping[str, int]) -> str:

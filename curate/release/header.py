@@ -9,7 +9,7 @@ from curate.label import table as weak_table
 from curate.label.estimate.beside import beside
 from curate.label.final import vanished
 from curate.label.taxonomy import carry
-from curate.plugins import called, named
+from curate.plugins import called, make, named
 from curate.policy import minors, refusals
 from curate.release.redact import removed
 from curate.release.rows import SCHEMA, Rows, config_sha256
@@ -98,9 +98,13 @@ def coverages(ws: "Workspace") -> dict[str, Any]:
 
 
 def notices(ws: "Workspace") -> dict[str, str]:
-    """By name, the labelers of whose licence a release must say something, and what."""
-    found = {called(one): named("labelers", one.use, one.where, "labeler") for one in ws.config.labelers}
-    return {name: cls.notice for name, cls in sorted(found.items()) if hasattr(cls, "notice")}
+    """By name, the labelers of which a release must say something, as of their licence, and what."""
+    tables = {called(one): one for one in ws.config.labelers}
+    return {
+        name: make("labelers", one, "labeler").notice
+        for name, one in sorted(tables.items())
+        if hasattr(named("labelers", one.use, one.where, "labeler"), "notice")
+    }
 
 
 def _screening(ws: "Workspace", gate: Gate, found: Tally) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import InitVar, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ import msgspec
 
 from curate.contracts import Http, SupportsSync
 from curate.errors import ItemError, StoreError, UsageError
+from curate.layouts.exported import PUBLIC, SIGNATURE, SUMS
 from curate.records import SPLITS, Candidate, Given, Locator, Manifest, Note, Page, Upstream
 from curate.release.reader import HEADER, files, load
 from curate.store.file_digests import digest
@@ -76,13 +78,17 @@ def opened(path: Path, local: bool = True) -> Received:
 
 
 async def download(http: Http, place: str, folder: Path) -> None:
-    """The files of a release at an address, written to a folder; raises UsageError where one is not to be had."""
+    """The files of a release at an address, and its signature, if it has one, written to a folder; raises UsageError
+    where one of the files is not to be had."""
     for name in (HEADER, *files().values()):
         try:
             answer = await http.get(f"{place.rstrip('/')}/{name}")
         except ItemError as error:
             raise UsageError(f"hydrate: {name} of this address: {error}") from error
         (folder / name).write_bytes(answer.body)
+    for name in (SUMS, SIGNATURE, PUBLIC):
+        with suppress(ItemError):
+            (folder / name).write_bytes((await http.get(f"{place.rstrip('/')}/{name}")).body)
 
 
 def _rows(release: Manifest, split: str) -> Iterator[dict[str, Any]]:

@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING, Any
 from curate.contracts import ReleaseFormat
 from curate.engine import engine_of
 from curate.errors import DiskFullError, StoreError, UsageError
-from curate.layouts.exported import SUMS
+from curate.layouts.exported import PUBLIC, SIGNATURE, SUMS
 from curate.options import Plugin
 from curate.plugins import called, digest_of, make, running
 from curate.progress import Progress
 from curate.records import Manifest
-from curate.release import datasheet
-from curate.release.formats import Formats, acknowledged, check_formats, is_media
+from curate.release import datasheet, signing
+from curate.release.formats import Formats, acknowledged, check_formats, is_media, signed
 from curate.release.gates import check_accused
 from curate.release.reader import HEADER, PROVENANCE, REMOVED, files, load
 from curate.store.blobs import disk, write
-from curate.store.file_digests import forget, keep, remember
+from curate.store.file_digests import forget, forget_file, keep, keep_file, remember
 from curate.store.folders import aside
 from curate.store.tables import to_parquet
 
@@ -237,9 +237,19 @@ def export_again(
         forget(ws, f"exports/{version}/{name}")
 
 
+def signed_again(ws: "Workspace", version: str, name: str) -> bool:
+    """Sign an exported folder as it is, or, where no key is at hand, let nothing say that it was; whether it is."""
+    key = signing.at_hand(ws.config.export.signing_key)
+    signed(ws.work / "exports" / version / name, version, key)
+    for one in (PUBLIC, SIGNATURE):
+        (keep_file if key is not None else forget_file)(ws, f"exports/{version}/{name}/{one}")
+    return key is not None
+
+
 def _formats(ws: "Workspace", version: str) -> Formats:
     release = load(ws.work / "releases" / version)
-    return Formats(ws, release, engine_of(ws.config.engine), Progress(quiet=True))
+    key = signing.at_hand(ws.config.export.signing_key)
+    return Formats(ws, release, engine_of(ws.config.engine), Progress(quiet=True), signer=key)
 
 
 def _taken_out(

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
-from curate.errors import GateError, UsageError
+from curate.errors import GateError
 from curate.net.urls import is_url
-from curate.release import redact
+from curate.release import redact, signing
 from curate.store import chain
 from curate.store.blobs import write
-from curate.store.file_digests import keep_file
+from curate.store.file_digests import forget_file, keep_file
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
@@ -54,14 +55,28 @@ def update(ws: "Workspace") -> None:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         write(path, data)
     keep_file(ws, PLACE)
+    _sign(ws, path)
+
+
+def _sign(ws: "Workspace", path: Path) -> None:
+    """The feed's signature, written anew: one of what it was before would refuse it to every receiver."""
+    if (signer := signing.at_hand(ws.config.export.signing_key)) is not None:
+        signer.sign(path, f"file:{NAME}")
+        keep_file(ws, f"{PLACE}{signing.SUFFIX}")
+    else:
+        _drop(ws, f"{PLACE}{signing.SUFFIX}")
+
+
+def _drop(ws: "Workspace", place: str) -> None:
+    (ws.work / place).unlink(missing_ok=True)
+    forget_file(ws, place)
 
 
 def withdraw(ws: "Workspace") -> None:
     """Let nothing of the feed be left where there is no release."""
     if ws.catalog.scalar("SELECT 1 FROM releases") is None:
-        (ws.work / PLACE).unlink(missing_ok=True)
-        with ws.catalog.tx() as db:
-            db.execute("DELETE FROM files WHERE path = ?", (PLACE,))
+        for place in (PLACE, f"{PLACE}{signing.SUFFIX}"):
+            _drop(ws, place)
 
 
 # -- who was given one -----------------------------------------------------------------------------------------------
@@ -72,54 +87,46 @@ class Feed:
     """A feed as it was read: whose it is, its last line's digest, the items it names, and how many of them, from the
     first, were read before."""
 
-    path: Path
     feed: str
     last: str
     items: Sequence[Mapping[str, Any]]
     before: int = 0
 
 
-def find(named: str | None, folder: Path | None, given: Path | None) -> Path | None:
-    """Where a release's feed is: `given`, else as its header `named` it, seen from its `folder`; None: it has none.
-
-    Raises UsageError for an address: a feed is not signed yet, so whoever answers there could say anything.
-    """
-    if given is not None:
-        return given
-    if named is None:
-        return None
-    if folder is None or is_url(named):
-        raise UsageError(
-            f"removals: the release names its feed at an address ({named}), and feeds are not signed yet: a remote one"
-            " is not read. Bring the file, and give it as --removals FILE (removals=FILE)"
-        )
-    places = [folder, *folder.absolute().parents][:FOLDERS]
-    return next((one / named for one in places if (one / named).is_file()), folder / named)
+def places(named: str | None, place: str, given: str | None) -> list[str]:
+    """Where the feed of the release at a place, a folder or an address, may be, the likeliest first: `given`, else as
+    its header `named` it; empty: it has none."""
+    if given is not None or named is None or is_url(named):
+        return [one for one in (given, named) if one is not None][:1]
+    if is_url(place):
+        return list(dict.fromkeys(urljoin(f"{place}/", "../" * up + named) for up in range(FOLDERS)))
+    folder = Path(place)
+    return [str(one / named) for one in [folder, *folder.absolute().parents][:FOLDERS]]
 
 
-def read(path: Path, known: Mapping[str, str], before: str | None) -> Feed:
-    """Read a feed. `known`: the last line that was read of each feed; `before`: which feed this release had so far.
+def read(path: Path, known: Mapping[str, str], before: str | None, name: str) -> Feed:
+    """Read a feed, called `name`. `known`: the last line that was read of each; `before`: which one this release had.
 
     Raises GateError where it is not there, damaged, another one, or older than what was read of it: nobody can say
     then what was taken down.
     """
     if not path.is_file():
-        raise GateError(f"removals: {path} is not there, and {_SO}; bring it, or say where it is (--removals FILE)")
+        raise GateError(f"removals: {name} is not there, and {_SO}; bring it, or say where it is (--removals FILE)")
     lines = chain.records(path)
     if chain.broken(path) or not lines or not isinstance(lines[0].get("feed"), str):
-        raise GateError(f"removals: {path} is damaged, or no feed of removals, and {_SO}; ask for it again")
+        raise GateError(f"removals: {name} is damaged, or no feed of removals, and {_SO}; ask for it again")
     feed, items = str(lines[0]["feed"]), lines[1:]
     if lines[0].get("schema") != SCHEMA:
-        raise GateError(f"removals: {path} was made by a newer curate, and {_SO}; upgrade curate")
+        raise GateError(f"removals: {name} was made by a newer curate, and {_SO}; upgrade curate")
     if before not in (None, feed):
-        raise GateError(f"removals: {path} is another feed than the one that was read before, and {_SO}")
+        raise GateError(f"removals: {name} is another feed than the one that was read before, and {_SO}")
     if (last := known.get(feed)) is not None and last not in {one["digest"] for one in lines}:
-        raise GateError(f"removals: {path} is older than when it was read last, or another history, and {_SO}")
+        raise GateError(f"removals: {name} is older than when it was read last, or another history, and {_SO}")
     for number, one in enumerate(items, start=2):
         if not (isinstance(one.get("id"), str) and _ID.fullmatch(one["id"]) and isinstance(one.get("versions"), list)):
-            raise GateError(f"removals: {path}:{number}: names no item, and {_SO}")
+            raise GateError(f"removals: {name}:{number}: names no item, and {_SO}")
     read_so_far = [one["digest"] for one in lines].index(last) if last else 0
-    return Feed(path, feed, str(lines[-1]["digest"]), items, read_so_far)
+    return Feed(feed, str(lines[-1]["digest"]), items, read_so_far)
 
 
 _SO = "nobody can say what was taken down since; nothing is fetched"

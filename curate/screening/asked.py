@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from curate.errors import GateError
 from curate.fingerprint import canonical
 from curate.screening import set_aside
 from curate.store import columns
@@ -131,6 +132,17 @@ def tally(catalog: Catalog, gate: "Gate", ids: "Collection[str] | pa.Array | Non
             found.since[one.name] = min(found.since.get(one.name, run.at), run.at)
             found.before[one.name] += count if then.sha256 != one.sha256 else 0
         found.unscreened += count if lacks else 0
+    return found
+
+
+def check(catalog: Catalog, gate: "Gate", ids: "Collection[str] | pa.Array", otherwise: str) -> Tally:
+    """Refuse what a list in force was never asked about, or where screening cannot answer; `otherwise`: what is not
+    done then. Where screening is not required nothing is refused. Raises GateError."""
+    found = tally(catalog, gate, ids)
+    if gate.required and not gate.healthy:
+        raise GateError(f"screening: {gate.lacking}; {otherwise}; {gate.remedy}")
+    if gate.required and found.lacking:
+        raise GateError(f"screening: {found.lacking}; {RESCAN}")
     return found
 
 

@@ -29,6 +29,12 @@ def keep_file(ws: "Workspace", path: str) -> None:
         db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (path, digest(ws.work / path), ws.catalog.run))
 
 
+def forget_file(ws: "Workspace", path: str) -> None:
+    """Remember nothing of one file."""
+    with ws.catalog.tx() as db:
+        db.execute("DELETE FROM files WHERE path = ?", (path,))
+
+
 def remember(ws: "Workspace", folder: str, digests: Mapping[str, str]) -> None:
     """The same of one folder, where the digest of each file in it is known by its name there; rows that say so already
     stay as they are."""

@@ -60,16 +60,20 @@ class Table:
         whole = pa.concat_tables(read).combine_chunks()
         return whole if _ordered(whole) else _once(whole.sort_by("id"))
 
-    def each(self, columns: Sequence[str] | None = None) -> "Iterator[tuple[str, pa.Table | None]]":
-        """Each part with its rows; None for a part that cannot be read, which is removed so that it is made again."""
+    def each(
+        self, columns: Sequence[str] | None = None, having: Sequence[str] = ()
+    ) -> "Iterator[tuple[str, pa.Table | None]]":
+        """Each part with its rows; None for a part that cannot be read, which is removed so that it is made again.
+
+        A part that lacks one of the columns `having` is given without its rows.
+        """
         wanted = None if columns is None else ["id", *columns]
         with ThreadPoolExecutor(READERS) as pool:
             ahead: deque[tuple[str, Future[pa.Table | None]]] = deque()
             parts = iter(sorted(self._files().items()))
             while True:
-                ahead += (
-                    (part, pool.submit(_rows, files, wanted)) for part, files in islice(parts, AHEAD - len(ahead))
-                )
+                some = islice(parts, AHEAD - len(ahead))
+                ahead += ((part, pool.submit(_rows, files, wanted, having)) for part, files in some)
                 if not ahead:
                     break
                 part, rows = ahead.popleft()
@@ -145,13 +149,16 @@ class Table:
         return found
 
 
-def _rows(files: list[Path], columns: list[str] | None) -> "pa.Table | None":
+def _rows(files: list[Path], columns: list[str] | None, having: Sequence[str] = ()) -> "pa.Table | None":
     """The rows of a part, where it is whole. (`read_table` takes longer to set out than to read a part this small.)"""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    data = _whole(files)
-    return None if data is None else pq.ParquetFile(pa.BufferReader(data)).read(columns, use_threads=False)
+    if (data := _whole(files)) is None:
+        return None
+    file = pq.ParquetFile(pa.BufferReader(data))
+    rows = file.read(columns, use_threads=False)
+    return rows if {*having} <= {*file.schema_arrow.names} else rows[:0]
 
 
 def _whole(files: list[Path]) -> bytes | None:

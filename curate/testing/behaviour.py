@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from curate.config import EngineConfig
-from curate.contracts import Selection, Stamped
+from curate.contracts import Selection, Stamped, SupportsAsk
 from curate.engine import Aside
 from curate.errors import UsageError
 from curate.features.score_worker import Columns, blank, fill
@@ -125,7 +125,9 @@ def _stamped(plugin: Stamped, classes: frozenset[str | None]) -> Iterator[str]:
 
 
 def labeler(plugin: Any) -> Iterator[str]:
-    """Its answers on a few pictures, all together and one by one."""
+    """Its answers on a few pictures, all together and one by one; of one that a server answers for nobody is asked."""
+    if isinstance(plugin, SupportsAsk):
+        return
     pickle.dumps(plugin)  # it travels to workers
     pictures = made.pictures()
     ask = _asked(plugin)

@@ -110,5 +110,8 @@ def test_diff_says_what_differs_and_its_draft_is_a_mapping(command: Command, tmp
         "no such file"
         in command("taxonomy", "diff", f"{tmp_path}/old.toml", f"{tmp_path}/none.toml", code=2).err.lower()
     )
-    (tmp_path / "bad.toml").write_text("[taxonomy\n")
-    assert "bad.toml" in command("taxonomy", "diff", f"{tmp_path}/old.toml", f"{tmp_path}/bad.toml", code=2).err
+    for bad in ("[taxonomy\n", "[fecth]\n"):  # no TOML, and no such key: the file is named, and no other
+        (tmp_path / "bad.toml").write_text(bad)
+        said = command("taxonomy", "diff", f"{tmp_path}/old.toml", f"{tmp_path}/bad.toml", code=2).err
+        assert "bad.toml: " in said
+        assert "curate.toml" not in said

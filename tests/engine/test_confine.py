@@ -375,13 +375,15 @@ class Compiled:
         """Nothing: that is the fault."""
 
     def __call__(self, item: tuple[int, int]) -> list[str]:
-        from curate.media import pdq, pdq_kernels
+        from curate.media import decode, pdq, pdq_kernels, resize_kernels
 
-        loops = {name: one for name, one in vars(pdq_kernels).items() if hasattr(one, "nopython_signatures")}
+        every = vars(pdq_kernels) | vars(resize_kernels)
+        loops = {name: one for name, one in every.items() if hasattr(one, "nopython_signatures")}
         before = {name: len(one.signatures) for name, one in loops.items()}
         noise = np.indices(item).sum(axis=0).astype(np.uint8)[:, :, None].repeat(3, axis=2)
         pdq.compute(Image.fromarray(noise // 64 * 64))  # patterns: coefficients that must be rounded as pdqhash does
         pdq.compute(Image.fromarray(noise).resize((64, 64)))
+        decode.shrink(Image.fromarray(noise), 48)
         return [name for name, one in loops.items() if len(one.signatures) > before[name]]
 
 

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,87 +28,9 @@ from curate.release.diff import diff
 from curate.release.hydrate import opened
 from curate.store import chain, holds
 from tests.support.calling_here import command
+from tests.support.handed_on import N, Ours, picture, project
 from tests.support.pictures import encode, texture
-from tests.support.web import Answer, Web, serving
-
-CONFIG = """
-[fetch]
-contact = "test@example.org"
-allow_private = ["{origin}"]
-rate = 1000.0
-[engine]
-use = "serial"
-[screening]
-required = false
-{sources}
-[[labelers]]
-use = "declared"
-[export]
-formats = ["parquet", "urls"]
-splits = {{ train = 0.4, val = 0.3, test = 0.3 }}
-"""
-OURS = '[[sources]]\nuse = "urllist"\npath = "raw_data"\n'
-N = 12
-
-
-def picture(seed: int) -> Answer:
-    return 200, {"Content-Type": "image/png"}, encode(texture(seed, (96, 96)), "PNG")
-
-
-def project(root: Path, site: Web, sources: str = "", screening: str = "") -> Project:
-    root.mkdir(parents=True, exist_ok=True)
-    text = CONFIG.format(origin=site.origin, sources=sources)
-    (root / "curate.toml").write_text(text + screening)
-    return curate.open(root, quiet=True)
-
-
-@dataclass
-class Ours:
-    """The site, the workspace that made a release of it, and the folder of what was exported."""
-
-    site: Web
-    project: Project
-    root: Path
-
-    @property
-    def exports(self) -> Path:
-        return self.root / "work" / "exports"
-
-    def row(self, n: int = 0) -> dict[str, Any]:
-        """A row of train, as it is in the format `urls`."""
-        found: dict[str, Any] = pq.read_table(self.exports / "1.0.0/urls/train.parquet").to_pylist()[n]
-        return found
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ours]:
-    answers = {f"/{n}.png": picture(n) for n in range(N)}
-    with serving(answers) as site:
-        root = tmp_path_factory.mktemp("ours")
-        for n in range(N):
-            file = root / "raw_data" / (label := ("neutral", "drawings")[n % 2]) / f"urls_{label}.txt"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("a") as out:
-                out.write(site.url(f"/{n}.png") + "\n")
-        ours = project(root, site, OURS)
-        ours.fetch(), ours.dedupe(), ours.label(), ours.export("1.0.0")
-        yield Ours(site, ours, root)
-
-
-@pytest.fixture
-def ours(made: Ours, tmp_path: Path) -> Iterator[Ours]:
-    """A copy, so that each test may take down what it likes; the site is as it was afterwards."""
-    shutil.copytree(made.root, tmp_path / "ours")
-    before = dict(made.site.answers)
-    made.site.asked.clear()
-    yield Ours(made.site, curate.open(tmp_path / "ours", quiet=True), tmp_path / "ours")
-    made.site.answers.clear()
-    made.site.answers.update(before)
-
-
-@pytest.fixture
-def partner(ours: Ours, tmp_path: Path) -> Project:
-    return project(tmp_path / "partner", ours.site)
+from tests.support.web import serving
 
 
 def path_of(url: str) -> str:
@@ -287,7 +208,7 @@ def test_a_feed_that_cannot_say_what_was_taken_down_stops_it(ours: Ours, partner
 def test_a_feed_at_an_address_is_refused(ours: Ours, partner: Project) -> None:
     header = ours.exports / "1.0.0/urls/release.json"
     header.write_text(header.read_text().replace('"removals.jsonl"', '"https://example.org/removals.jsonl"'))
-    with pytest.raises(curate.UsageError, match="not signed yet"):
+    with pytest.raises(curate.UsageError, match="nothing of it is signed"):
         partner.hydrate(header.parent)
     assert partner.hydrate(header.parent, removals=ours.exports / "removals.jsonl")["recovered"] == N
 
@@ -295,7 +216,7 @@ def test_a_feed_at_an_address_is_refused(ours: Ours, partner: Project) -> None:
 def test_a_release_at_an_address(ours: Ours, partner: Project) -> None:
     for path in (ours.exports / "1.0.0/urls").iterdir():
         ours.site.answers[f"/release/{path.name}"] = (200, {}, path.read_bytes())
-    with pytest.raises(curate.UsageError, match="not signed yet"):
+    with pytest.raises(curate.UsageError, match="nothing of it is signed"):
         partner.hydrate(ours.site.url("/release"))
     found = partner.hydrate(ours.site.url("/release"), removals=ours.exports / "removals.jsonl")
     assert found["recovered"] == N
@@ -325,7 +246,7 @@ def test_strange_releases_are_refused(ours: Ours, partner: Project, tmp_path: Pa
             partner.hydrate(urls)
     for named in ("http://[", "https://example.org/[", "ftp://x/y"):
         (urls / "release.json").write_text(json.dumps(header | {"removals": named}))
-        with pytest.raises(curate.UsageError, match="not signed yet"):
+        with pytest.raises(curate.UsageError, match="nothing of it is signed"):
             partner.hydrate(urls)
         with pytest.raises(curate.UsageError, match="of this address"):
             partner.hydrate(named)

@@ -19,6 +19,7 @@ class Request:
     path: str
     headers: Mapping[str, str]
     at: float
+    body: bytes = b""
 
 
 Behaviour = Callable[[Request, asyncio.StreamWriter], Awaitable[None]]
@@ -79,8 +80,9 @@ class Server:
 
 async def _read(reader: asyncio.StreamReader) -> Request:
     lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    pairs = (line.split(":", 1) for line in lines[1:] if line)
-    return Request(lines[0].split(" ")[1], {k.lower(): v.strip() for k, v in pairs}, time.monotonic())
+    headers = {k.lower(): v.strip() for k, v in (line.split(":", 1) for line in lines[1:] if line)}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return Request(lines[0].split(" ")[1], headers, time.monotonic(), body)
 
 
 def head(status: int = 200, headers: Mapping[str, str] | None = None) -> bytes:

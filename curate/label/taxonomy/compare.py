@@ -13,13 +13,11 @@ from curate.records import Axis, Taxonomy
 def read(path: Path) -> Taxonomy:
     """The taxonomy of a config file of any name; raises UsageError as `config.load` does."""
     try:
-        return parse(path.read_text(encoding="utf-8-sig"), path.parent).taxonomy
+        return parse(path.read_text(encoding="utf-8-sig"), path.parent, path.name).taxonomy
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not TOML: {error}") from error
-    except UsageError as error:
-        raise UsageError(f"{path}: {error}") from error
 
 
 def diff(old: Taxonomy, new: Taxonomy) -> dict[str, Any]:

@@ -1,0 +1,148 @@
+"""Signatures in minisign's format: of each exported folder's `SHA256SUMS`, and of the removals feed.
+
+Whoever has `minisign` can check them: `minisign -Vm SHA256SUMS -p minisign.pub`. Source: https://jedisct1.github.io/minisign
+"""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curate.errors import GateError, UsageError
+from curate.store.blobs import write
+
+if TYPE_CHECKING:
+    from minisign import SecretKey
+
+SUFFIX = ".minisig"
+PASSWORD = "CURATE_SIGNING_PASSWORD"  # noqa: S105 (the variable that holds it)
+_MOST = 1 << 16  # bytes of a key or a signature
+
+log = logging.getLogger(__name__)
+
+
+# -- who makes releases ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A secret key that is open."""
+
+    secret: "SecretKey"
+
+    @property
+    def public(self) -> str:
+        """Its public key, as a line of base64."""
+        return str(self.secret.get_public_key().to_base64(), "ascii")
+
+    @property
+    def public_file(self) -> bytes:
+        """The same as a file that minisign reads."""
+        return bytes(self.secret.get_public_key()) + b"\n"
+
+    def sign(self, path: Path, said: str) -> None:
+        """Write the signature of a file beside it; `said`, in printable ASCII, is signed with it. The same file and
+        words have the same signature."""
+        with path.open("rb") as file:
+            found = self.secret.sign(file, trusted_comment=said, untrusted_comment="signed by curate")
+        write(signature_of(path), bytes(found) + b"\n")
+
+
+def signature_of(path: Path) -> Path:
+    """Where the signature of a file lies."""
+    return path.with_name(path.name + SUFFIX)
+
+
+def signer(path: Path | None) -> Signer | None:
+    """The secret key in a file; None where none is named. Raises UsageError where it cannot be used."""
+    if path is None:
+        return None
+    from minisign import Error, SecretKey
+
+    try:
+        found = SecretKey.from_bytes(_read(path))
+        if found.is_encrypted():
+            if PASSWORD not in os.environ:
+                raise UsageError(f"export.signing_key: {path} has a password; {PASSWORD} is to hold it")
+            found.decrypt(os.environ[PASSWORD])
+        found.sign(b"")
+    except (Error, ValueError) as error:
+        raise UsageError(
+            f"export.signing_key: {path} is no secret key of minisign's that can be used: {error}"
+        ) from error
+    except OSError as error:
+        raise UsageError(f"export.signing_key: {path}: {error.strerror}") from error
+    return Signer(found)
+
+
+def at_hand(path: Path | None) -> Signer | None:
+    """The same; None, and a warning, where it cannot be used: nothing that must go waits for a key."""
+    try:
+        return signer(path)
+    except UsageError as error:
+        log.warning(
+            "%s; what changed is not signed now: `curate verify --repair` signs it once the key is there", error
+        )
+        return None
+
+
+def new(path: Path) -> str:
+    """Make a key: the secret one in a new file that only its owner reads, with the password that is in the environment,
+    if one is; the public one beside it, in `.pub`. Gives the public one. Raises UsageError where one of them is there.
+    """
+    from minisign import KeyPair
+
+    public, pair = path.with_name(f"{path.name}.pub"), KeyPair.generate()
+    said = bytes(pair.public_key) + b"\n"
+    if os.environ.get(PASSWORD):
+        pair.secret_key.encrypt(os.environ[PASSWORD])
+    for one, text, mode in ((path, bytes(pair.secret_key) + b"\n", 0o600), (public, said, 0o644)):
+        try:
+            with os.fdopen(os.open(one, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                file.write(text)
+        except FileExistsError:
+            raise UsageError(f"{one}: there is one already; a key that is lost cannot be had back") from None
+        except OSError as error:
+            raise UsageError(f"{one}: {error.strerror}") from error
+    return str(pair.public_key.to_base64(), "ascii")
+
+
+# -- who was given one -----------------------------------------------------------------------------------------------
+
+
+def public_key(given: str) -> str:
+    """A public key, from its line of base64 or a file that holds it; raises UsageError for what is none."""
+    from minisign import Error, PublicKey
+
+    try:
+        if not Path(given).is_file():
+            return str(PublicKey.from_base64(given).to_base64(), "ascii")
+        return str(PublicKey.from_bytes(_read(Path(given))).to_base64(), "ascii")
+    except (Error, ValueError) as error:
+        raise UsageError(f"{given!r} is no public key of minisign's, and no file that holds one: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{given}: {error.strerror}") from error
+
+
+def check(path: Path, key: str, name: str) -> None:
+    """Raise GateError unless a file, called `name`, is signed by the public key."""
+    from minisign import Error, PublicKey, Signature
+
+    known = PublicKey.from_base64(key)
+    try:
+        found = Signature.from_bytes(_read(signature_of(path)))
+        with path.open("rb") as file:
+            known.verify(file, found)
+    except FileNotFoundError:
+        raise GateError(f"{name} is not signed by {key}: {SUFFIX} lacks, and nothing is fetched") from None
+    except (Error, ValueError, OSError) as error:
+        raise GateError(f"{name} is not signed by {key} ({error}), and nothing is fetched") from error
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        found = file.read(_MOST + 1)
+    if len(found) > _MOST:
+        raise ValueError("too large")
+    return found

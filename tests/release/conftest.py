@@ -1,0 +1,43 @@
+"""A release that was handed on, for those who receive it."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import curate
+from curate.project import Project
+from tests.support.handed_on import OURS, N, Ours, picture, project
+from tests.support.web import serving
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ours]:
+    answers = {f"/{n}.png": picture(n) for n in range(N)}
+    with serving(answers) as site:
+        root = tmp_path_factory.mktemp("ours")
+        for n in range(N):
+            file = root / "raw_data" / (label := ("neutral", "drawings")[n % 2]) / f"urls_{label}.txt"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("a") as out:
+                out.write(site.url(f"/{n}.png") + "\n")
+        ours = project(root, site, OURS)
+        ours.fetch(), ours.dedupe(), ours.label(), ours.export("1.0.0")
+        yield Ours(site, ours, root)
+
+
+@pytest.fixture
+def ours(made: Ours, tmp_path: Path) -> Iterator[Ours]:
+    """A copy, so that each test may take down what it likes; the site is as it was afterwards."""
+    shutil.copytree(made.root, tmp_path / "ours")
+    before = dict(made.site.answers)
+    made.site.asked.clear()
+    yield Ours(made.site, curate.open(tmp_path / "ours", quiet=True), tmp_path / "ours")
+    made.site.answers.clear()
+    made.site.answers.update(before)
+
+
+@pytest.fixture
+def partner(ours: Ours, tmp_path: Path) -> Project:
+    return project(tmp_path / "partner", ours.site)
