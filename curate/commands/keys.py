@@ -18,6 +18,8 @@ def new(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="The secret key; the public one is FILE.pub.")],
 ) -> None:
     """Make a key in minisign's format, for `[export] signing_key`; keep it outside of what you hand on."""
+    from curate.release.signing import has_password
     from curate.release.signing import new as made
 
-    ctx.say({"public": made(path), "secret": str(path), "public_file": f"{path}.pub"}, asked=True)
+    said = {"public": made(path), "secret": str(path), "public_file": f"{path}.pub"}
+    ctx.say({**said, "password": has_password()}, asked=True)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from curate.engine.serial import Serial
-from curate.features import asking
 from curate.features.scores import compute, read
 from curate.progress import Progress
 from curate.screening.quarantine import quarantine
