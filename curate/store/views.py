@@ -150,12 +150,11 @@ SELECT sample, collapse FROM members WHERE collapse IN (
 
 def consensus(counts: Mapping[str, int], classes: tuple[str, ...]) -> Human | None:
     """The class that more people chose than any other; None for a tie, or where nobody chose a class."""
-    chosen = Counter({label: n for label, n in counts.items() if label in classes})
-    ranked = chosen.most_common(2)
-    if not ranked or (len(ranked) == 2 and ranked[0][1] == ranked[1][1]):
-        return None
+    chosen = {label: n for label, n in counts.items() if label in classes}
+    most = max(chosen.values(), default=0)
+    first = [label for label, n in chosen.items() if n == most]
     n = sum(chosen.values())
-    return Human(ranked[0][0], n, ranked[0][1] / n)
+    return Human(first[0], n, most / n) if len(first) == 1 else None
 
 
 def _ruled(label: str, counts: Mapping[str, int], classes: tuple[str, ...]) -> Human:
