@@ -62,7 +62,7 @@ def _candidates(
         return columns.read(db, Scan(sql, "candidates", "candidate", where=where, numbers=numbers))
     few = (("sample IN (SELECT value FROM json_each(?))", (json.dumps(ids.to_pylist()),)),)
     by_sample = "candidates INDEXED BY candidates_sample"
-    return columns.read(db, Scan(sql, by_sample, "candidate", where=few, numbers=numbers))
+    return columns.read(db, Scan(sql, by_sample, "candidate", where=few, numbers=numbers, few=True))
 
 
 def _mentions(
@@ -72,7 +72,7 @@ def _mentions(
     sql = {"candidate": "candidate", **own, **_sql(said, {name: name for name in ("license", "attribution", "ref")})}
     where = (("candidate IN (SELECT value FROM json_each(?))", (json.dumps(candidates.to_pylist()),)),) if few else ()
     scan = Scan(sql, "mentions", "candidate", "candidate, source, ref", where, ("candidate", *said),
-                ("license", "attribution", *said), mixed=True)  # fmt: skip
+                ("license", "attribution", *said), mixed=True, few=few)  # fmt: skip
     found = columns.read(db, scan, among=candidates.to_numpy())
     return columns.align(columns.first(found, "candidate"), "candidate", candidates)
 

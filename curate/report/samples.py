@@ -186,9 +186,10 @@ def _members(
     if not (sql or asked):
         return {}
     where: tuple[tuple[str, Sequence[str]], ...] = asked
-    if own and len(ids) <= FEW:
+    if few := bool(own) and len(ids) <= FEW:
         where = (*asked, ("sample IN (SELECT value FROM json_each(?))", (json.dumps(ids.to_pylist()),)))
-    return align(read_columns(db, Scan({"sample": "sample", **sql}, "members", "sample", where=where)), "sample", ids)
+    scan = Scan({"sample": "sample", **sql}, "members", "sample", where=where, few=few)
+    return align(read_columns(db, scan), "sample", ids)
 
 
 def _said(known: final.Columns) -> Columns:

@@ -197,7 +197,7 @@ def _kinds(catalog: Catalog, runs: _Runs, ids: "Collection[str] | pa.Array | Non
 
     with catalog.reading() as db:
         stored = columns.read(db, Scan({"id": "id", "run": "run"}, "samples", "id", nullable=("run",)))
-        how = columns.read(db, Scan(_HOW, "candidates", "candidate", where=(("sample IS NOT NULL", ()),)))
+        how = columns.read(db, Scan(_HOW, "candidates", "candidate", "", (("sample IS NOT NULL", ()),), ("candidate",)))
     runs_of, by_run = _coded(stored["run"])
     stored_how, by_how = _stored_how(columns.rows(how["sample"], stored["id"]), how["how"], len(stored["id"]))
     counted = np.flatnonzero(columns.among(ids, stored["id"])) if ids is not None else np.arange(len(stored["id"]))
@@ -214,7 +214,9 @@ def _kinds(catalog: Catalog, runs: _Runs, ids: "Collection[str] | pa.Array | Non
     return found
 
 
-_HOW = {"sample": "sample", "how": "coalesce(run, '') || ' ' || coalesce(gate, '')"}
+_HOW = {
+    "candidate": "candidate", "sample": "sample", "how": "coalesce(run, '') || ' ' || coalesce(gate, '')",
+}  # fmt: skip
 _How = tuple[tuple[str, str, str], ...]  # of each of its candidates the run, a space, what the gate was
 
 

@@ -78,6 +78,7 @@ def stored(catalog: Catalog, names: Sequence[str], ids: "pa.Array") -> "dict[str
         where=_among("id", ids),
         numbers=NUMBERS,
         nullable=EMPTY,
+        few=len(ids) <= FEW,
     )
     with catalog.reading() as db:
         found = columns.align(columns.read(db, scan), "id", ids)
@@ -91,7 +92,8 @@ def first_urls(catalog: Catalog, ids: "pa.Array") -> "pa.Array":
     import pyarrow as pa
 
     where = (("+kind = 'url'", ()), ("sample IS NOT NULL", ()), *_among("sample", ids))  # +: not by its index
-    scan = columns.Scan({"sample": "sample", "url": "locator"}, "candidates", "candidate", where=where)
+    each = {"candidate": "candidate", "sample": "sample", "url": "locator"}
+    scan = columns.Scan(each, "candidates", "candidate", "", where, ("candidate",), few=len(ids) <= FEW)
     with catalog.reading() as db:
         found = columns.read(db, scan)
     at = columns.rows(found["sample"], ids)
@@ -99,8 +101,8 @@ def first_urls(catalog: Catalog, ids: "pa.Array") -> "pa.Array":
     first = np.full(len(ids), -1)
     first[at[known]] = known
     several = known[np.bincount(at[known], minlength=len(ids))[at[known]] > 1]
-    each = zip(found["url"].take(several).to_pylist(), at[several].tolist(), several.tolist(), strict=True)
-    for _, row, one in sorted(each, reverse=True):
+    urls = zip(found["url"].take(several).to_pylist(), at[several].tolist(), several.tolist(), strict=True)
+    for _, row, one in sorted(urls, reverse=True):
         first[row] = one
     return found["url"].take(pa.array(first, mask=first < 0))
 
@@ -146,8 +148,10 @@ def declared_other(catalog: Catalog, axis: str, than: Sequence[str]) -> "pa.Arra
     """The samples of which a source declares a class that is none of these, large_string, some of them twice."""
     marks = ", ".join("?" * len(than))
     where = (("d.axis = ?", (axis,)), (f"d.label NOT IN ({marks})", than), ("c.sample IS NOT NULL", ()))
+    each = {"candidate": "candidate", "sample": "c.sample"}
+    scan = columns.Scan(each, _DECLARED, "candidate", "", where, ("candidate",), keys="declared")
     with catalog.reading() as db:
-        return columns.read(db, columns.Scan({"sample": "c.sample"}, _DECLARED, "d.candidate", where=where))["sample"]
+        return columns.read(db, scan)["sample"]
 
 
 def disputed(catalog: Catalog, axis: str) -> set[str]:

@@ -153,8 +153,10 @@ def consensus(counts: Mapping[str, int], classes: tuple[str, ...]) -> Human | No
     chosen = {label: n for label, n in counts.items() if label in classes}
     most = max(chosen.values(), default=0)
     first = [label for label, n in chosen.items() if n == most]
+    if not most or len(first) > 1:
+        return None
     n = sum(chosen.values())
-    return Human(first[0], n, most / n) if len(first) == 1 else None
+    return Human(first[0], n, most / n)
 
 
 def _ruled(label: str, counts: Mapping[str, int], classes: tuple[str, ...]) -> Human:

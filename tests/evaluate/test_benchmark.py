@@ -14,7 +14,7 @@ import curate
 from curate.evaluate import benchmark
 from curate.project import Project
 from curate.screening.quarantine import quarantine
-from tests.release.test_hydrate import OURS, project
+from tests.support.handed_on import OURS, project
 from tests.support.pictures import encode, texture
 from tests.support.web import Answer, Web, serving
 
