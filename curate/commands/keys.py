@@ -20,4 +20,6 @@ def new(
     """Make a key in minisign's format, for `[export] signing_key`; keep it outside of what you hand on."""
     from curate.release.signing import new as made
 
-    ctx.say({"public": made(path), "secret": str(path), "public_file": f"{path}.pub"}, asked=True)
+    public = f"{path}.pub"
+    following = f'in curate.toml: [export] signing_key = "{path.absolute()}"; give {public} to anybody'
+    ctx.say({"public": made(path), "secret": str(path), "public_file": public, "next": following}, asked=True)

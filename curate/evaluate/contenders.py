@@ -95,7 +95,8 @@ def _trained_on(labeler: "Labeler", rows: "Rows") -> str:
     known: Mapping[str, str] = getattr(labeler, "trained_on", {})
     of = rows.column("source")
     parts = [
-        f"was trained on {what}, by its own account: {of.count(source)} of the {len(of)} rows come from such a source"
+        f"was trained on {what}, by its own account: {of.count(source)} of the {len(of)} rows come from a {source}"
+        " source, and may be of it"
         for source, what in known.items()
     ]
     return "; ".join(parts)
