@@ -127,8 +127,11 @@ def _removed(
             f"the feed names {yours} items that your own sources name, too: they are held back, and not removed;"
             " `curate takedown ID` removes one, `curate screening incident` lists them"
         )
-    if found["removals"]["new"]:
-        session.note(f"taken out, since who made the release took it down: {found['removals']['new']}")
+    if new := found["removals"]["new"]:
+        session.note(
+            f"taken down by who made the release, and new here: {new}; samples of these that were here and are removed:"
+            f" {found['removed']}"
+        )
     return found | {"removals": {"path": place, **found["removals"]}}
 
 

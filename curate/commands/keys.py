@@ -21,5 +21,7 @@ def new(
     from curate.release.signing import has_password
     from curate.release.signing import new as made
 
-    said = {"public": made(path), "secret": str(path), "public_file": f"{path}.pub"}
-    ctx.say({**said, "password": has_password()}, asked=True)
+    public = f"{path}.pub"
+    following = f'in curate.toml: [export] signing_key = "{path.absolute()}"; give {public} to anybody'
+    said = {"public": made(path), "secret": str(path), "public_file": public, "password": has_password()}
+    ctx.say({**said, "next": following}, asked=True)

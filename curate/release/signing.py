@@ -117,7 +117,7 @@ def new(path: Path) -> str:
             with os.fdopen(os.open(one, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
                 file.write(text)
         except FileExistsError:
-            raise UsageError(f"{one}: there is one already; a key that is lost cannot be had back") from None
+            raise UsageError(f"{one}: a file is there, and no key is overwritten; name a new file") from None
         except OSError as error:
             raise UsageError(f"{one}: {error.strerror}") from error
     return str(pair.public_key.to_base64(), "ascii")
