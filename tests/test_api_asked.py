@@ -203,6 +203,9 @@ def test_text_is_not_compared_with_numbers_or_truth(project: Project) -> None:
     for wrong in ("survivor == True", "width > 3 and split == 1", "not (1.5 < label)"):
         with refused("is text, not"):
             project.samples(wrong)
+    for wrong in ("width == '50'", "label == 'porn' or bytes < 'CC0'", "'0' <= probability"):
+        with refused("is a number, not"):
+            project.samples(wrong)
     with refused("a condition is text, not"):
         project.samples(where=3)  # type: ignore[arg-type]
     found = project.samples("survivor == id")
