@@ -28,7 +28,7 @@ from curate.media.decode import Bounds, open_image, scaled
 from curate.media.decoded import StoredImage
 from curate.options import Plugin
 from curate.plugins import make
-from curate.progress import Progress
+from curate.progress import Progress, Step
 from curate.records import Sample
 from curate.store.shards import assign
 from tests.support.builders import add, workspace
@@ -137,9 +137,13 @@ class Clock(Progress):
         self.done: list[tuple[float, int]] = []
 
     @contextmanager
-    def stage(self, what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    def stage(self, what: str, total: int | None = None) -> Iterator[Step]:
         """Nothing is shown."""
-        yield lambda n: self.done.append((time.perf_counter(), n))
+
+        def step(done: int = 1, *, total: int | None = None) -> None:
+            self.done.append((time.perf_counter(), done))
+
+        yield step
 
 
 def decoded(labeler: Labeler, paths: Sequence[Path]) -> tuple[float, float]:

@@ -207,5 +207,6 @@ def is_text(given: object) -> bool:
 
 def suggest(name: str, known: "Mapping[str, Any] | Sequence[str]") -> str:
     """`did you mean 'x'?`, or the list of what there is."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(known)}"
+    every = [str(one) for one in known]
+    close = difflib.get_close_matches(name, every, n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(every)}"

@@ -41,7 +41,7 @@ def meant(classes: Collection[str], axis: Axis) -> tuple[str, ...]:
 
 
 def by_meaning(
-    name: str, meaning: Mapping[str, tuple[str, ...]], axis: Axis, columns: Collection[str]
+    name: str, meaning: Mapping[str, Sequence[str]], axis: Axis, columns: Collection[str]
 ) -> "list[LabelingFunction]":
     """One vote by probabilities, each of which means classes: what means nothing safe from HIGH on, else what does from
     HARMLESS on. No function where a column is not there, or none means anything."""

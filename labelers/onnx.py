@@ -35,7 +35,8 @@ class Onnx:
     the name of an output of `embedding_size` numbers. What it gets wrong, and what it was trained on, is the model's
     affair: docs/labels.md has the settings of some that are published.
 
-    Columns: `p_<output>`, float32, of an animation the largest of three frames; `embedding`, float16.
+    Columns: `p_<output>`, float32, of an animation the largest of three frames; where the output means something, also
+    `p_<output>_least`, the smallest, which counts where it means a safe class; `embedding`, float16.
     """
 
     path: Path
@@ -52,14 +53,18 @@ class Onnx:
     activation: Literal["softmax", "sigmoid", "none"] = "softmax"
     embedding: str = ""
     embedding_size: int = 0
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[Resources] = Resources(side=256)
     columns: ClassVar[Mapping[str, str]] = {"embedding": "float16[1]"}  # of one that is built: by its outputs
     over_frames: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         """Refuse options that cannot be meant; ValueError says which."""
-        names = [_column(one) for one in self.outputs]
+        largest, least = (
+            [_column(one) for one in self.outputs],
+            [_least(one) for one in self.outputs if one in self.classes],
+        )
+        names = [*largest, *least]
         if not names or len(set(names)) < len(names):
             raise ValueError("outputs: name each output of the model, no two alike")
         if strange := sorted(self.classes.keys() - set(self.outputs)):
@@ -74,7 +79,7 @@ class Onnx:
         vector = {"embedding": f"float16[{self.embedding_size}]"} if self.embedding else {}
         own = {
             "columns": columns | vector,
-            "over_frames": dict.fromkeys(names, "max"),
+            "over_frames": dict.fromkeys(largest, "max") | dict.fromkeys(least, "min"),
             "needs": Resources(side=next(one for one in _SIDES if one >= self.size)),
         }
         vars(self).update(own)
@@ -99,6 +104,7 @@ class Onnx:
         said = [self._run(self.pixels(one.image(self.needs.side))) for one in batch]
         table = np.array([row for row, _ in said], np.float32).reshape(len(batch), len(self.outputs))
         found: dict[str, np.ndarray] = {_column(name): table[:, n] for n, name in enumerate(self.outputs)}
+        found |= {_least(name): table[:, n] for n, name in enumerate(self.outputs) if name in self.classes}
         if self.embedding:
             shape = (len(batch), self.embedding_size)
             found["embedding"] = np.array([row for _, row in said], np.float16).reshape(shape)
@@ -130,8 +136,12 @@ class Onnx:
 
     def says(self, axis: Axis) -> Mapping[str, Sequence[str]]:
         """Its columns by what `classes` says that they mean."""
-        found = {_column(one): meant(self.classes.get(one, ()), axis) for one in self.outputs}
-        return {column: classes for column, classes in found.items() if classes}
+        found = {one: meant(self.classes.get(one, ()), axis) for one in self.outputs}
+        return {
+            (_least if set(classes) & set(axis.safe) else _column)(one): classes
+            for one, classes in found.items()
+            if classes
+        }
 
     def functions(self, axis: Axis, columns: Collection[str]) -> "list[LabelingFunction]":
         """One vote by what its outputs mean."""
@@ -206,6 +216,10 @@ class Onnx:
         if names is None or list(names) == list(self.outputs):
             return None
         return f"its outputs are {', '.join(map(str, names))}; named are {', '.join(self.outputs)}"
+
+
+def _least(output: str) -> str:
+    return f"{_column(output)}_least"
 
 
 def _column(output: str) -> str:

@@ -134,7 +134,13 @@ def test_samples_are_a_frame_and_conditions_are_pushed_down(project: Project) ->
 
 @pytest.mark.parametrize(
     ("where", "says"),
-    [("width >", "invalid syntax"), ("nothing > 3", "no column 'nothing'"), ("label @ 3", "samples: where")],
+    [
+        ("width >", "invalid syntax$"),
+        ("width >= 3 and", "invalid syntax$"),
+        ("label = 'neutral'", "equality is =="),
+        ("nothing > 3", "no column 'nothing'"),
+        ("label @ 3", "samples: where"),
+    ],
 )
 def test_a_condition_that_cannot_be_read_is_refused(project: Project, where: str, says: str) -> None:
     with pytest.raises(curate.UsageError, match=says):

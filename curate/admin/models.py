@@ -34,7 +34,7 @@ class Models:
         self, model: str | Path, paths: Iterable[str | Path],
         say: Callable[[Sequence[str]], Callable[[Mapping[str, Any]], None]] | None = None,
     ) -> Result:  # fmt: skip
-        """What a model says of files on this machine; nothing of them is kept.
+        """What a model says of files on this machine, and of the pictures below folders; nothing of them is kept.
 
         `model`: its name here ("1.0.0") or its folder. `rows` has one a file, in order: `path`, `probabilities` by
         class and `decision` (safe, review, block), or `reason` and `detail` where nobody can say. `say`: is told the

@@ -164,6 +164,7 @@ def exported(
 ) -> Mapping[str, Any]:
     """Write a release, in the formats that are named, or that are configured; one that exists in those that it lacks,
     where some are named."""
+    from curate.label.table import other
     from curate.release.export import export, export_also
 
     gate = configured.gate(ws.config, ws.catalog)
@@ -171,6 +172,8 @@ def exported(
     asked, given = configured.formats(ws.config, formats), (session.engine(ws.config), acknowledged)
     if formats and version and _is_released(ws, version):
         return export_also(ws, version, asked, session.progress, gate, *given) | gone
+    if (said := other(ws)) is not None:
+        session.note(f"the labels were made {said}, other than curate.toml now says: `curate label` makes them anew")
     return export(ws, version, asked, session.progress, gate, *given) | gone
 
 
@@ -247,6 +250,7 @@ def predicted(session: Session, model: str, paths: Iterable[str], say: Any = Non
     """Ask a model, of this workspace or by its folder, about files; no workspace is needed for that."""
     from curate.evaluate.bundle import load_model
     from curate.evaluate.decide import thresholds
+    from curate.evaluate.predict import found as files
     from curate.evaluate.predict import model_folder, predict
     from curate.media.decode import Bounds
 
@@ -257,7 +261,7 @@ def predicted(session: Session, model: str, paths: Iterable[str], say: Any = Non
     rows: list[Mapping[str, Any]] = []
     tell = rows.append if say is None else say(found.classes)
     of = looked_at = 0
-    for row in predict(found, session.engine(config), paths, bounds, config.fetch.max_bytes):
+    for row in predict(found, session.engine(config), files(paths), bounds, config.fetch.max_bytes):
         of += 1
         looked_at += "reason" not in row
         tell(row)

@@ -28,4 +28,6 @@ def verify(
         ctx.say(result)
         return
     damaged = wrong(result) or (result["unread"] and not incomplete(result))
+    if not (damaged or result["items"] or incomplete(result)):
+        ctx.note("nothing is wrong")
     finish(ctx, result, code=1 if damaged else 0, asked=not repair)

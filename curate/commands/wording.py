@@ -9,7 +9,7 @@ WORDS = {  # 25 characters at most
     "alone": "keeps back alone",
     "alpha": "Krippendorff's alpha",
     "audit": "right, as audited",
-    "chained": "too wide for one part",
+    "chained": "groups of several parts",
     "conflicts": "label conflicts",
     "contested": "samples in a conflict",
     "contradicted": "kept back as not safe",

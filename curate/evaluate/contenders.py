@@ -21,6 +21,7 @@ from curate.linear import Head
 from curate.plugins import name_of
 from curate.records import Axis
 from curate.stats.intervals import Floats
+from curate.store.catalog import BY_HAND
 
 if TYPE_CHECKING:
     from curate.contracts import Labeler
@@ -94,8 +95,10 @@ def _trained_on(labeler: "Labeler", rows: "Rows") -> str:
     """What a labeler has seen by its own account, and how many of the rows are of it."""
     known: Mapping[str, str] = getattr(labeler, "trained_on", {})
     of = rows.column("source")
+    unknown = f"; of {n} from releases that were fetched anew nobody knows" if (n := of.count(BY_HAND)) else ""
     parts = [
-        f"was trained on {what}, by its own account: {of.count(source)} of the {len(of)} rows come from such a source"
+        f"was trained on {what}, by its own account: {of.count(source)} of the {len(of)} rows come from a {source}"
+        f" source, and may be of it{unknown}"
         for source, what in known.items()
     ]
     return "; ".join(parts)

@@ -55,11 +55,11 @@ def predict(
         following += 1
 
 
-def found(paths: Iterable[str], listed: Iterable[str] = ()) -> Iterator[str]:
+def found(paths: Iterable[str], listed: Iterable[str] | None = None) -> Iterator[str]:
     """The files that paths name: themselves, what lies below folders (by suffix or beginning, as a source takes them),
-    and for `-` each line of `listed`."""
+    and for `-` each line of `listed`, where that is given."""
     for path in paths:
-        if path == "-":
+        if path == "-" and listed is not None:
             yield from (line for one in listed if (line := one.removesuffix("\n").removesuffix("\r")))
         elif os.path.isdir(path):  # noqa: PTH112 (a name may hold bytes that are no text)
             inner = pictures(path, False, "nothing", lambda kind, name: None)

@@ -264,6 +264,8 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
     for what in ("held", "contradicted"):
         if result[what]:
             yield f"{what} since the release: {result[what]} rows, which are not looked at"
+    if result["contradicted"]:
+        yield "a labeler in force whose own flags are among these looks better than it is: docs/baseline.md, Eval"
     yield from figures.lines(result["figures_of"], result["split"])
     if result["side_by_side"]:
         yield from compare.lines(result["side_by_side"])

@@ -223,8 +223,8 @@ def of_people(one: views.Human) -> Label:
 def labelled_now(ws: "Workspace", axis: Axis) -> bool:
     """Whether this very run gave survivors labels, and `columns` leaves them some: they may lose one since people
     contradict each other, and for nothing else. False where only `columns` can tell."""
-    said = ws.catalog.run and weak_table.report(ws, axis, ws.catalog.run)
-    return bool(said) and said["labelled"] > len({*contested(ws, axis)})
+    said = weak_table.report(ws, axis, ws.catalog.run) if ws.catalog.run else None
+    return said is not None and said["labelled"] > len({*contested(ws, axis)})
 
 
 def contested(ws: "Workspace", axis: Axis, given: Mapping[str, Counter[str]] | None = None) -> Iterator[str]:

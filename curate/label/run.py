@@ -36,7 +36,7 @@ from curate.stats.coverage import over_some
 from curate.store import eligibility, holds, views
 from curate.store.columns import among
 from curate.store.mentions import Mentions
-from curate.store.samples import NUMBERS, first_urls, stored
+from curate.store.samples import NUMBERS, Sets, collapse_sets, first_urls, stored
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -78,6 +78,18 @@ class Asked:
         return self.ids.filter(self.survive)
 
 
+@dataclass(frozen=True)
+class Near:
+    """What belongs together: `groups` int32[n] of survivors by their looks, the catalog's collapse `sets`."""
+
+    groups: "np.ndarray"
+    sets: Sets
+
+
+def _near(ws: Workspace, survivors: "pa.Array") -> Near:
+    return Near(groups(ws, survivors), collapse_sets(ws.catalog))
+
+
 @_seldom_collected()
 def label(
     ws: Workspace, engine: Engine, labelers: Sequence[Labeler], functions: Functions, progress: Progress
@@ -107,15 +119,18 @@ def label(
     blind = int((lost & known.survive).sum())
     covered = over_some(len(known.survivors), blind, partial(eligibility.nothing, ws.catalog))
     found = []
-    for axis in ws.config.taxonomy.axes:
-        with progress.stage("vote", len(known.ids)) as step:
-            ask = partial(rows, columns, mentions)
-            votes = vote(asked[axis.name], axis, ask, len(known.ids), step)
-        seen = voting.unseen(votes, lost)
-        weak = _labelling(ws, axis, seen, known, columns, vectors)
-        short = "; ".join([*filter(None, [covered["incomplete"]]), *voting.failing(votes)]) or None
-        said = {**weak.report, **covered, "incomplete": short, **_sliced(ws, axis, sliced[axis.name], ask, known, weak)}
-        found.append(dataclasses.replace(weak, report=said))
+    with ThreadPoolExecutor(1) as thread:  # the catalog answers while functions vote
+        near = thread.submit(_near, ws, known.survivors)
+        for axis in ws.config.taxonomy.axes:
+            with progress.stage("vote", len(known.ids)) as step:
+                ask = partial(rows, columns, mentions)
+                votes = vote(asked[axis.name], axis, ask, len(known.ids), step)
+            seen = voting.unseen(votes, lost)
+            weak = _labelling(ws, axis, seen, known, near.result(), columns, vectors)
+            short = "; ".join([*filter(None, [covered["incomplete"]]), *voting.failing(votes)]) or None
+            said = {**weak.report, **covered, "incomplete": short}
+            said |= _sliced(ws, axis, sliced[axis.name], ask, known, weak)
+            found.append(dataclasses.replace(weak, report=said))
     for axis, weak in zip(ws.config.taxonomy.axes, found, strict=True):
         table.write(ws, axis, weak)
     held = len(holds.held(ws.catalog))
@@ -226,7 +241,7 @@ def columns_of(
 
 
 def _labelling(
-    ws: Workspace, axis: Axis, votes: Votes, asked: Asked, columns: Mapping[str, Any], vectors: str | None
+    ws: Workspace, axis: Axis, votes: Votes, asked: Asked, near: Near, columns: Mapping[str, Any], vectors: str | None
 ) -> Weak:
     """`vectors` names the column that the bootstrap learns from; None: there is no bootstrap."""
     import numpy as np
@@ -240,13 +255,13 @@ def _labelling(
             votes.mend(name),
         )
     safe = [name in axis.safe for name in axis.classes]
-    said = flags.accusations(ws, axis, asked.ids, flags.flags(votes.matrix, votes.sets, safe))
+    said = flags.accusations(ws, axis, asked.ids, flags.flags(votes.matrix, votes.sets, safe), near.sets)
     said = said.of(asked.survivors)
     advised = advice(ws, axis, votes.names, said)
     said = said.but(advised.spared)
     cast = dataclasses.replace(votes, matrix=votes.matrix[asked.survive])
     people = gold(ws, axis, asked.survivors)
-    evidence = _evidence(ws, axis, cast, asked, people, columns)
+    evidence = _evidence(axis, cast, asked, people, near.groups, columns)
     used = combine(ws.config.label, axis, evidence, said.any)
     if people.waiting:
         reason = f"{used.chosen['reason']}; {people.waiting} that people judged wait for `curate dedupe`"
@@ -281,7 +296,7 @@ def _learnt(asked: Asked, model: str, gold: "np.ndarray", taught: Taught | None)
 
 
 def _evidence(
-    ws: Workspace, axis: Axis, cast: Votes, asked: Asked, people: Gold, columns: Mapping[str, Any]
+    axis: Axis, cast: Votes, asked: Asked, people: Gold, groups: "np.ndarray", columns: Mapping[str, Any]
 ) -> Evidence:
     """What a label model is told of the survivors: votes, every column that is one number, and what people said."""
     import numpy as np
@@ -293,7 +308,7 @@ def _evidence(
     for place, name in enumerate(numbers):
         scores[:, place] = columns[name][asked.survive]
     even = np.full(k, 1 / k)  # `combine` knows better
-    return Evidence(cast.matrix, cast.sets, even, scores, people.classes, groups(ws, asked.survivors), numbers)
+    return Evidence(cast.matrix, cast.sets, even, scores, people.classes, groups, numbers)
 
 
 def _report(

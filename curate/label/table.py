@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.fingerprint import canonical, fingerprint
 from curate.label import flags
+from curate.plugins import called
 from curate.records import Axis
 from curate.store.columns import texts
 from curate.store.tables import to_parquet
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from curate.config import Config
     from curate.store.workspace import Workspace
 
 DIGITS = 6
@@ -134,7 +136,7 @@ def write(ws: "Workspace", axis: Axis, weak: Weak) -> None:
         }
     ).sort_by("id")
     key = {"classes": list(weak.classes), "sets": [list(one) for one in weak.sets], "voters": list(weak.functions)}
-    about = {"taxonomy": ws.config.taxonomy.version, "safe": list(axis.safe)}
+    about = {"taxonomy": ws.config.taxonomy.version, "safe": list(axis.safe), "named": named(ws.config)}
     report = canonical({**weak.report, **key, **about})
     means = canonical(key | {"advise": weak.report.get("advise", {})})
     data = to_parquet(table)
@@ -155,6 +157,23 @@ def _lists(values: "np.ndarray", known: "np.ndarray") -> "pa.Array":
     ends = np.concatenate([[0], np.cumsum(np.where(known, values.shape[1], 0))]).astype(np.int32)
     flat = pa.array(np.ascontiguousarray(values[known]).reshape(-1))
     return pa.ListArray.from_arrays(pa.array(ends), flat, mask=pa.array(~known))
+
+
+def named(config: "Config") -> list[str]:
+    """What a configuration asks for votes, sorted: its labelers, and the files of functions, by their names."""
+    return sorted({*map(called, config.labelers), *(path.name for path in config.label.functions)})
+
+
+def other(ws: "Workspace") -> str | None:
+    """What was asked for the labels in force and is not named any more, and the other way round; None where that is
+    the same, or not on record."""
+    now = {*named(ws.config)}
+    for axis in ws.config.taxonomy.axes:
+        then = {*((report(ws, axis) or {}).get("named") or now)}
+        said = [("with", then - now), ("without", now - then)]
+        if parts := [f"{how} {', '.join(sorted(names))}" for how, names in said if names]:
+            return " and ".join(parts)
+    return None
 
 
 def report(ws: "Workspace", axis: Axis, run: str | None = None) -> dict[str, Any] | None:

@@ -98,9 +98,10 @@ def check_approvals(descriptions: Iterable[Mapping[str, Any]], safe: Iterable[st
         unsafe = sorted(str(c or "unlabelled") for c in set(description.get("classes", ())) - set(safe))
         missing = [key for key in ("reason", "approved_by") if key in description and not _text(description[key])]
         if unsafe and missing:
+            said = "this key is needed" if len(missing) == 1 else f"this key and {missing[1]} are needed"
             raise UsageError(
-                f"sources.{description.get('use', '?')}.{missing[0]}: this key is needed, since not every class of this"
-                f" source is safe ({', '.join(unsafe[:5])}); it goes into the release"
+                f"sources.{description.get('use', '?')}.{missing[0]}: {said}, since not every class of this source is"
+                f" safe ({', '.join(unsafe[:5])}); they go into the release"
             )
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from curate.contracts import Http, SupportsSync
 from curate.errors import ItemError, StoreError, UsageError
+from curate.fetch.reasons import settings
 from curate.layouts.exported import PUBLIC, SIGNATURE, SUMS
 from curate.records import SPLITS, Candidate, Given, Locator, Manifest, Note, Page, Upstream
 from curate.release.reader import HEADER, files, load
@@ -74,7 +75,8 @@ def opened(path: Path, local: bool = True) -> Received:
     what its header says."""
     if not (path / HEADER).is_file():
         raise UsageError(f"{path}: no {HEADER} in it; give the folder of an exported `urls` or `parquet`")
-    return Received(load(path), digest(path / HEADER), path.resolve() if local else None)
+    stamp = digest(path / HEADER)
+    return Received(load(path, stamp), stamp, path.resolve() if local else None)
 
 
 async def download(http: Http, place: str, folder: Path) -> None:
@@ -84,7 +86,8 @@ async def download(http: Http, place: str, folder: Path) -> None:
         try:
             answer = await http.get(f"{place.rstrip('/')}/{name}")
         except ItemError as error:
-            raise UsageError(f"hydrate: {name} of this address: {error}") from error
+            key = settings(error.reason)
+            raise UsageError(f"hydrate: {name} of this address: {error}{f' (see {key})' if key else ''}") from error
         (folder / name).write_bytes(answer.body)
     for name in (SUMS, SIGNATURE, PUBLIC):
         with suppress(ItemError):

@@ -1,6 +1,7 @@
 """What a condition may be made of: comparisons, arithmetic and a few tests of columns; nothing that does a thing."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 from curate.errors import UsageError
@@ -11,6 +12,7 @@ _OF_TEXT = {
     "contains", "startswith", "endswith", "match", "fullmatch", "len", "lower", "upper", "strip", "lstrip", "rstrip",
     "isdigit", "isalpha", "isalnum", "isnumeric",
 }  # fmt: skip
+_ASSIGNS = re.compile(r"(?<![=!<>])=(?!=)")
 _CONNECT = (ast.And, ast.Or, ast.Not, ast.Invert, ast.UAdd, ast.USub, ast.BitAnd, ast.BitOr)
 _COMPARE = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn)
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
@@ -33,6 +35,8 @@ def read(where: object) -> ast.expr:
         parsed = ast.parse(where.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         why = getattr(error, "msg", None) or str(error) or "too deep"
+        if _ASSIGNS.search(where):
+            why += "; equality is ==, as in label == 'neutral'"
         raise UsageError(f"samples: where: {where[:200]!a}: {why}") from error
     for node, depth in _walk(parsed):
         if depth > DEEPEST:

@@ -227,7 +227,8 @@ def _digests(ids: "pa.Array") -> "np.ndarray | None":
 def _keys(digests: "np.ndarray") -> "np.ndarray":
     """uint64[n], the first 16 digits of each as a number."""
     high, low = (_number(digests[:, n]) for n in (0, 1))
-    return high << 32 | low
+    found: np.ndarray = high << 32 | low
+    return found
 
 
 def _number(digits: "np.ndarray") -> "np.ndarray":

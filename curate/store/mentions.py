@@ -55,12 +55,9 @@ class Mentions:
         collapse = dict(self._rows(_COLLAPSE, ids, _PAIRS))
         names = [collapse.get(one, one) for one in ids]
         found = {name: self._large[name] for name in names if name in self._large}
-        sets: defaultdict[str, set[str]] = defaultdict(set)  # the members of each set that is not remembered
-        for one, name in zip(ids, names, strict=True):
-            if name not in found:
-                sets[name].add(one)
+        sets = {name: [name] for name in names if name not in found}  # the members of each that is not remembered
         for one, name in self._rows(_MEMBERS, sorted(sets), _PAIRS):
-            sets[name].add(one)
+            sets[name].append(one)
         found |= self._read(sets)
         for name in [name for name, members in sets.items() if len(members) >= LARGE]:
             self._large[name] = found[name]
@@ -86,7 +83,8 @@ SELECT json_group_array(json_array(sample, collapse)) FROM members
 WHERE sample IN (SELECT value FROM json_each(?)) AND collapse <> sample
 """
 _MEMBERS = """
-SELECT json_group_array(json_array(sample, collapse)) FROM members WHERE collapse IN (SELECT value FROM json_each(?))
+SELECT json_group_array(json_array(sample, collapse)) FROM members
+WHERE collapse IN (SELECT value FROM json_each(?)) AND collapse <> sample
 """
 _MENTIONED = """
 SELECT json_group_array(json_array(c.sample, c.kind, c.locator, c.host, m.ref, m.license, m.upstream, m.facts))

@@ -116,16 +116,18 @@ def declared_of(catalog: Catalog, axis: str, ids: "pa.Array", taxonomy: str) -> 
     import numpy as np
 
     where = (("d.axis = ?", (axis,)), ("c.sample IS NOT NULL", ()), *_among("c.sample", ids))
-    sql = f"SELECT c.sample, d.label FROM {_DECLARED} WHERE {' AND '.join(one for one, _ in where)}"  # noqa: S608
-    found = catalog.iterate_tuples(sql, [value for _, values in where for value in values])
-    samples, said = columns.gathered(found, 2)
-    at, labels = columns.rows(samples, ids), said.dictionary_encode()
+    each = {"candidate": "candidate", "sample": "c.sample", "label": "d.label"}
+    scan = columns.Scan(each, _DECLARED, "candidate", "", where, ("candidate",), few=len(ids) <= FEW, keys="declared")
+    with catalog.reading() as db:
+        found = columns.read(db, scan)
+    at, labels = columns.rows(found["sample"], ids), found["label"].dictionary_encode()
     now = renamed(catalog, axis, taxonomy)
     meant = [_meant(one, now) for one in labels.dictionary.to_pylist()]
     names, codes = np.unique(np.array(meant, dtype=str), return_inverse=True)
-    each = np.unique((at * max(len(names), 1) + codes[labels.indices.to_numpy()])[at >= 0])
+    k = max(len(names), 1)
+    pairs = np.unique((at * k + codes[labels.indices.to_numpy()])[at >= 0])
     declared: list[tuple[str, ...]] = [()] * len(ids)
-    for row, code in zip(*(one.tolist() for one in divmod(each, max(len(names), 1))), strict=True):
+    for row, code in zip(*(one.tolist() for one in divmod(pairs, k)), strict=True):
         declared[row] += (str(names[code]),)
     return declared
 

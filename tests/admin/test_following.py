@@ -6,13 +6,11 @@ from typing import Any
 import pytest
 
 from curate.admin.following import following
-from curate.engine.serial import Serial
 from curate.label import final
-from curate.label.run import label
-from curate.progress import Progress
 from curate.records import Axis
 from curate.store.workspace import Workspace
 from labelers.declared import Declared, functions
+from tests.support.labelling import run
 from tests.support.samples import declare, judge, member, pictures, store, workspace
 
 EXPORT, LABEL = {"next": "`curate export 1.0.0`"}, {"next": "`curate label`"}
@@ -28,7 +26,7 @@ def labelled(tmp_path: Path) -> Workspace:
     for one in ids[:2]:
         declare(ws, one, Axis(), "neutral")
     ws.catalog.begin("label", "")
-    assert label(ws, Serial(), [Declared()], functions, Progress(quiet=True))["labelled"] == 2
+    assert run(ws, functions, [Declared()])["labelled"] == 2
     return ws
 
 

@@ -124,6 +124,18 @@ def test_a_release_of_one_class_is_made_and_cannot_be_learned_from(curate: Comma
     assert len(error.splitlines()) == 1
 
 
+def test_labels_of_other_labelers_than_are_named_now_are_told_by_export(curate: Command) -> None:
+    for n in range(3):
+        put(curate.root, f"images/{n}.gif", encode(texture(n, (40, 30)), "GIF"))
+    words = '[[labelers]]\nuse = "words"\n'
+    configured(curate.root, LOCAL, words)
+    assert "the labels were made" not in curate("run", "1.0.0").err
+    configured(curate.root, LOCAL, '[[labelers]]\nuse = "words"\nname = "said"\n')
+    assert "the labels were made with words and without said, other than" in curate("export", "1.0.1").err
+    curate("label", "-q")
+    assert "the labels were made" not in curate("export", "1.0.2").err
+
+
 # -- fetch --plan, --sync --------------------------------------------------------------------------------------------
 
 

@@ -65,6 +65,10 @@ def test_the_same_as_a_table_as_one_object_and_from_python(command: Command, fol
     assert said["rows"] == lines
     assert (said["looked_at"], said["of"], said["model"]) == (4, 5, "1.0.0")
     assert curate.open(folder, quiet=True).predict("1.0.0", [shots + "/0.png"])["rows"] == lines[:1]
+    found = curate.open(folder, quiet=True).predict("1.0.0", [shots, "-"])["rows"]
+    assert (found[:-1], found[-1]["reason"]) == (lines, "file_missing"), (
+        "a folder's pictures; - is a name like any other"
+    )
     probabilities = curate.load_model(folder / "work/models/1.0.0").predict([(folder / "shots/0.png").read_bytes()])
     assert probabilities[0].tolist() == pytest.approx(list(lines[0]["probabilities"].values()), abs=1e-6)  # type: ignore[attr-defined]
 

@@ -112,6 +112,6 @@ def test_diff_says_what_differs_and_its_draft_is_a_mapping(command: Command, tmp
     )
     for bad in ("[taxonomy\n", "[fecth]\n"):  # no TOML, and no such key: the file is named, and no other
         (tmp_path / "bad.toml").write_text(bad)
-        said = command("taxonomy", "diff", f"{tmp_path}/old.toml", f"{tmp_path}/bad.toml", code=2).err
-        assert "bad.toml: " in said
-        assert "curate.toml" not in said
+        err = command("taxonomy", "diff", f"{tmp_path}/old.toml", f"{tmp_path}/bad.toml", code=2).err
+        assert "bad.toml: " in err
+        assert "curate.toml" not in err

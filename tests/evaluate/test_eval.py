@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.evaluate import run
 from curate.evaluate.compare import ENOUGH, Ground, side_by_side
-from curate.evaluate.contenders import Contender, of_csv
+from curate.evaluate.contenders import Contender, of_csv, of_labeler
+from curate.evaluate.rows import Rows
 from curate.evaluate.run import Asked, evaluate
 from curate.evaluate.slices import ratio, worst
 from curate.records import Axis
@@ -24,6 +26,7 @@ from curate.release.reader import load
 from curate.stats.metrics import Predictions
 from curate.store.model_files import reseal, withdraw
 from curate.store.workspace import Workspace
+from labelers.nsfwjs import Nsfwjs
 from tests.train.test_train import Tiny, items, released, trained
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -258,6 +261,19 @@ def test_a_score_alone_has_no_figures_of_classes() -> None:
     assert found["rows"][1]["not_safe_roc_auc"] == 1.0
     assert found["rows"][1]["difference"]["not_safe_roc_auc"] > 0
     assert found["foot"] == ["score was trained on these"]
+
+
+def test_of_rows_that_were_fetched_anew_nobody_knows_what_a_labeler_has_seen() -> None:
+    nobody: Any = None
+    for sources, says in ((["urllist", "hydrate", "hydrate"], "; of 2 from releases"), (["urllist"] * 3, "")):
+        rows = Rows(pa.table({"id": ["a", "b", "c"], "source": sources}), Axis().classes)
+        columns = {name: np.full(3, 0.2) for name in Nsfwjs().says(Axis())}
+        told = of_labeler(nobody, Axis(), Nsfwjs(), rows, columns)
+        assert told is not None
+        known, _, unknown = told.foot.partition(" and may be of it")
+        assert f"{sources.count('urllist')} of the 3 rows come from a urllist source," in known
+        assert unknown.startswith(says)
+        assert bool(unknown) == bool(says)
 
 
 def test_where_people_labelled_enough_their_rows_alone_count() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from curate.label.final import labels
 from curate.store.blobs import LocalBlobs
-from tests.label.test_label import AXIS, NEUTRAL, PORN, bright, run, shades, voting, weak
+from tests.support.labelling import AXIS, NEUTRAL, PORN, bright, run, shades, voting, weak
 from tests.support.samples import judge, member, sha256, workspace
 
 

@@ -18,7 +18,7 @@ from curate.report.frames import functions as frame
 from curate.report.run import report as page
 from curate.review.pool import frame as frame_of
 from curate.stats.intervals import wilson
-from tests.label.test_label import AXIS, NEUTRAL, QUIET, bright, run, shades, voting
+from tests.support.labelling import AXIS, NEUTRAL, QUIET, bright, run, shades, voting
 from tests.support.samples import judge, member, workspace
 
 K = 3

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import warnings
-from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,70 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image
 
 from curate.config import Config, LabelConfig
-from curate.contracts import Engine, Labeler
 from curate.engine.pool import Pool
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.label.choose import balance, decide
 from curate.label.function_report import report
-from curate.label.functions import Functions, Votes, functions_of
+from curate.label.functions import Votes, functions_of
 from curate.label.gold import agreement
-from curate.label.run import label
 from curate.plugins import fingerprint_of, name_of
-from curate.progress import Progress
-from curate.records import Axis, Taxonomy
+from curate.records import Taxonomy
 from curate.review.journal import Journal
-from curate.store.workspace import Workspace
 from labelers.declared import Declared
 from tests.support.fakes.brightness import Brightness
-from tests.support.pictures import encode
+from tests.support.labelling import AXIS, DRAWN, MEDIUM, NEUTRAL, THREE, bright, run, shades, voting, weak
 from tests.support.queues import queue
 from tests.support.samples import declare, judge, member, pictures, sha256, store, workspace
-
-QUIET = Progress(quiet=True)
-AXIS = Axis()
-DRAWN, NEUTRAL, PORN, SEXY = (AXIS.classes.index(name) for name in ("drawings", "neutral", "porn", "sexy"))
-MEDIUM = Axis("medium", ("photograph", "drawing"), ("photograph", "drawing"), ())
-
-
-def shades(*values: int) -> list[bytes]:
-    """Plain pictures of a brightness, 0 to 255; no two have the same bytes."""
-    return [encode(Image.new("RGB", (32 + n, 32), (value, value, value)), "PNG") for n, value in enumerate(values)]
-
-
-def voting(**functions: Callable[[Any], Any]) -> Functions:
-    """Labelling functions of the first axis."""
-    from snorkel.labeling import LabelingFunction
-
-    def of(axis: Axis, columns: Collection[str]) -> Sequence[Any]:
-        made = [LabelingFunction(name, function) for name, function in functions.items()]
-        return made if axis.name == "content" else []
-
-    return of
-
-
-def bright(threshold: float) -> Callable[[Any], int]:
-    return lambda x: NEUTRAL if x.brightness_mean > threshold else DRAWN
-
-
-THREE = voting(a=bright(0.3), b=bright(0.5), c=bright(0.7))
-
-
-def run(
-    ws: Workspace, functions: Functions, labelers: Sequence[Labeler] | None = None, engine: Engine | None = None
-) -> dict[str, Any]:
-    return label(ws, engine or Serial(), [Brightness()] if labelers is None else labelers, functions, QUIET)
-
-
-def weak(ws: Workspace, axis: str = "content") -> dict[str, tuple[str | None, float | None]]:
-    mark = ws.catalog.scalar("SELECT fingerprint FROM labellings WHERE axis = ?", (axis,))
-    table = ws.table("weak", mark).read()
-    assert table is not None
-    assert table.schema.names == ["id", "label", "probability", "probabilities", "votes"]
-    return {one["id"]: (one["label"], one["probability"]) for one in table.to_pylist()}
 
 
 def configured(**options: Any) -> Config:

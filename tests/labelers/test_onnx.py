@@ -54,8 +54,8 @@ def softmax(values: list[float]) -> "np.ndarray":
 def test_it_says_what_the_model_says(name: str) -> None:
     layout = "NHWC" if name == "channels_last" else "NCHW"
     found = loaded(model(name, layout=layout)).label(shown((255, 0, 0), (51, 102, 255)))
-    assert list(found) == ["p_red", "p_green", "p_blue"]
-    rows = np.stack(list(found.values()), axis=1)
+    assert list(found) == ["p_red", "p_green", "p_blue", "p_red_least", "p_green_least"]
+    rows = np.stack([found[f"p_{one}"] for one in COLOURS], axis=1)
     assert rows == pytest.approx(np.stack([softmax([4, 0, 0]), softmax([0.8, 1.6, 4])]), abs=1e-6)
     assert rows.dtype == np.float32
 
@@ -85,7 +85,7 @@ def test_features_beside_the_probabilities() -> None:
     assert found.dtype == np.float16
     assert found == pytest.approx(np.array([[1, 0, 0.2], [0, 0, 0]]), abs=1e-3)
     assert {name: one.shape for name, one in made.label([]).items()} == {
-        "p_red": (0,), "p_green": (0,), "p_blue": (0,), "embedding": (0, 3)
+        **dict.fromkeys(made.columns, (0,)), "embedding": (0, 3)
     }  # fmt: skip
 
 
@@ -213,18 +213,36 @@ def test_options_that_cannot_be_meant(options: dict[str, Any], message: str) -> 
     ],
 )
 def test_it_votes_for_what_an_output_means(probabilities: tuple[float, ...], vote: Any) -> None:
-    made = model()
-    columns = {f"onnx_p_{name}": value for name, value in zip(COLOURS, probabilities, strict=True)}
+    made, columns = model(), said("onnx", probabilities)
     (function,) = functions_of([made])(Axis(), list(columns))
     answer = function(SimpleNamespace(**columns))
     assert (answer if answer == -1 else meanings(function, Axis())[answer]) == vote
+
+
+def said(who: str, largest: tuple[float, ...], least: tuple[float, ...] | None = None) -> dict[str, float]:
+    """Its columns: of a still picture the largest and the least are the same."""
+    return {
+        f"{who}_p_{name}{ending}": value
+        for ending, values in (("", largest), ("_least", least or largest))
+        for name, value in zip(COLOURS, values, strict=True)
+    }
+
+
+@pytest.mark.parametrize(("least", "vote"), [((0.0, 0.95, 0.0), True), ((0.0, 0.21, 0.0), False)])
+def test_one_harmless_frame_does_not_make_an_animation_safe(least: tuple[float, ...], vote: bool) -> None:
+    columns = said("onnx", (0.79, 0.97, 0.0), least)
+    (function,) = functions_of([model()])(Axis(), list(columns))
+    assert (function(SimpleNamespace(**columns)) != -1) == vote
+    assert model().over_frames == {f"p_{one}": "max" for one in COLOURS} | {
+        "p_red_least": "min", "p_green_least": "min"
+    }  # fmt: skip
 
 
 def test_two_models_vote_by_their_own_columns() -> None:
     table = {"path": "a.onnx", "sha256": "0" * 64, "outputs": list(COLOURS), "classes": {"red": ["porn"]}}
     named = make("labelers", Plugin("onnx", table | {"name": "mine"}, "labelers", Path("/")), "labeler")
     both = [model(), named]
-    columns = {f"{who}_p_{one}": 0.0 for who in ("onnx", "mine") for one in COLOURS} | {"mine_p_red": 0.9}
+    columns = said("onnx", (0.0,) * 3) | said("mine", (0.0,) * 3) | {"mine_p_red": 0.9}
     functions = functions_of(both)(Axis(), list(columns))
     assert [(one.name, one(SimpleNamespace(**columns))) for one in functions] == [("onnx", -1), ("mine_onnx", 0)]
     assert functions_of(both)(Axis("any", ("photograph", "drawing"), (), ()), list(columns)) == []

@@ -54,7 +54,8 @@ def test_a_yes_is_what_its_spellings_sum_to(text: str, top: Any, probability: fl
 
 def test_odd_but_whole_answers() -> None:
     said = completion("No")
-    for odd in (None, {}, {"content": None}, {"content": []}, {"content": [{"token": "No"}]}):
+    odd_ones: list[Any] = [None, {}, {"content": None}, {"content": []}, {"content": [{"token": "No"}]}]
+    for odd in odd_ones:
         said["choices"][0]["logprobs"] = odd
         assert answer(said) == 0.0
     said["choices"][0]["message"] = {"content": None, "refusal": "I cannot help with that."}
@@ -120,6 +121,7 @@ def test_it_is_asked_from_the_driver_alone(tmp_path: Path) -> None:
     check_labeler(made)
     check_labeler(Policy)
     assert isinstance(made, SupportsAsk)
+    assert isinstance(made, Policy)
     assert made.policy == TEXT
     assert made == dataclasses.replace(made) == pickle.loads(pickle.dumps(made)) == Policy("m", QUESTIONS, TEXT)
     assert str(tmp_path) not in repr(made)
@@ -143,7 +145,7 @@ def test_a_yes_votes_for_what_it_means() -> None:
     meant = {"bright": ("porn", "hentai"), "dark": ("neutral", "drawings")}
     made = Policy("m", QUESTIONS, TEXT, classes=meant, over_frames={"dark": "min"})
     (voted,) = functions_of([made])(axis, ["policy_bright", "policy_dark"])
-    assert meanings(voted, axis) == [{"hentai", "porn"}, {"neutral", "drawings"}]
+    assert [*meanings(voted, axis)] == [{"hentai", "porn"}, {"neutral", "drawings"}]
     columns = {
         "policy_bright": np.array([0.79, 0.8, 0.9, np.nan, 0.0]),
         "policy_dark": np.array([0.94, 0.99, 0.0, 0.95, np.nan]),

@@ -23,7 +23,7 @@ def test_a_recipe_is_followed_in_its_order(layout: str, channels: str, interpola
     full |= {"range": [-1.0, 1.0], "mean": MEAN, "std": STD}
     found = pixels(image, full)
     cut = plain[7:57, 10:70, :: -1 if channels == "BGR" else 1] * np.float32(2 / 255) + np.float32(-1)
-    meant = (cut - np.float32(MEAN)) / np.float32(STD)
+    meant = (cut - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
     assert found.dtype == np.float32
     assert found.shape == shape(full)
     assert found.flags.c_contiguous

@@ -1,7 +1,6 @@
 """The loops that make pictures small: Pillow's bytes, whatever the picture, or Pillow itself."""
 
 import logging
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -13,13 +12,18 @@ from tests.support.pictures import photograph
 
 
 @pytest.fixture(autouse=True)
-def loops(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
+def loops(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """Loaded for one test; the sizes that the loops were asked for since."""
     monkeypatch.setattr(resize, "_loops", False)
     resize.load()
     assert resize._loops
     asked, found = list[tuple[int, int]](), resize._bicubic
-    monkeypatch.setattr(resize, "_bicubic", lambda image, size: asked.append(size) or found(image, size))
+
+    def counted(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+        asked.append(size)
+        return found(image, size)
+
+    monkeypatch.setattr(resize, "_bicubic", counted)
     return asked
 
 
@@ -40,9 +44,8 @@ def test_every_size_has_pillows_bytes(loops: list[tuple[int, int]]) -> None:
     rng = np.random.default_rng(0)
     for number in range(400):
         width, height = (int(side) for side in rng.integers(10, 400, 2))
-        size = tuple(
-            max(1, int(side / share)) for side, share in zip((width, height), rng.uniform(0.9, 7, 2), strict=True)
-        )
+        across, down = rng.uniform(0.9, 7, 2)
+        size = max(1, int(width / across)), max(1, int(height / down))
         assert same(noise(width, height, 2 if number % 2 else 256), size), (width, height, size)
     assert 100 < len(loops) < 300  # else one of the ways was not tried
 

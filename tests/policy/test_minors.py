@@ -196,3 +196,13 @@ def test_a_path_counts_below_the_folder_that_was_named() -> None:
     one = Candidate(Locator("path", "/home/student/a/b.jpg"), ref="a/b.jpg", label="neutral")
     assert judge(one, SAFE) == PolicyVerdict()
     assert judge(Candidate(one.locator, ref="kids/b.jpg", label="neutral"), SAFE).may_depict_minors
+
+
+def test_a_sha256_that_names_a_row_of_a_release_is_no_text() -> None:
+    """`bebe` between digits would read as a word; a URL or a title beside it counts as ever."""
+    digest = "b1cc1386" + "92d210bebe1f8" + "0" * 43
+    one = Candidate(Locator("url", "https://example.org/a.jpg"), ref=digest, label="porn")
+    assert judge(one, SAFE) == PolicyVerdict()
+    assert judge(Candidate(one.locator, ref=f"{digest[:60]}/bebe", label="porn"), SAFE).denied is not None
+    titled = Candidate(one.locator, ref=digest, label="porn", facts={"description": "bebe"})
+    assert judge(titled, SAFE).denied is not None

@@ -172,9 +172,9 @@ def test_a_class_that_is_not_safe_needs_a_reason_and_a_name(tmp_path: Path) -> N
     bare = Urllist(tmp_path)
     check_approvals([described(bare), described(Local(tmp_path), ("porn",))], safe)
     for classes in (("neutral", "porn"), (None,)):
-        with pytest.raises(UsageError, match=r"sources\.urllist\.reason: this key is needed"):
+        with pytest.raises(UsageError, match=r"sources\.urllist\.reason: this key and approved_by are needed"):
             check_approvals([described(bare, classes)], safe)
-        with pytest.raises(UsageError, match=r"sources\.urllist\.approved_by"):
+        with pytest.raises(UsageError, match=r"sources\.urllist\.approved_by: this key is needed"):
             check_approvals([described(Urllist(tmp_path, reason="study 7", approved_by=" "), classes)], safe)
         check_approvals([described(Urllist(tmp_path, reason="study 7", approved_by="A. Person"), classes)], safe)
 

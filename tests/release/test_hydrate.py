@@ -250,6 +250,8 @@ def test_strange_releases_are_refused(ours: Ours, partner: Project, tmp_path: Pa
             partner.hydrate(urls)
         with pytest.raises(curate.UsageError, match="of this address"):
             partner.hydrate(named)
+    with pytest.raises(curate.UsageError, match=r"port_denied: port 9 \(see \[fetch\] allow_ports or"):
+        partner.hydrate("https://example.org:9/urls")
 
 
 def edited(folder: Path, name: str, values: pa.Array) -> None:

@@ -48,7 +48,8 @@ class Model:
     @property
     def asked(self) -> list[Request]:
         """All that came."""
-        return self.server.requests
+        found: list[Request] = self.server.requests
+        return found
 
     @property
     def pictures(self) -> list[Request]:

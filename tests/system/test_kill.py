@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +14,7 @@ from tests.support.pictures import encode, texture
 from tests.support.web import Answer, serving
 from tests.support.zygote import Zygote
 
+KILLED = -signal.SIGKILL
 VERBS = (("fetch",), ("dedupe",), ("label",), ("export", "1.0.0"))
 FROZEN = ("train.parquet", "val.parquet", "test.parquet", "release.json")
 CONFIG = """
@@ -91,12 +93,19 @@ def finish(zygote: Zygote, work: Path, verb: str) -> None:
 def killed(
     zygote: Zygote, undisturbed: tuple[Path, dict[str, float]], verb: tuple[str, ...], seed: int, at: Path
 ) -> int:
-    """Kill one verb at a random moment, finish, and compare; how it ended when it was killed."""
+    """Kill one verb at a random moment of it, finish, and compare; how it ended when it was killed.
+
+    Where it was done before, the machine is faster by now (the first run read its modules from the disk, or others were
+    at work): how long the verb takes is measured again, and later moments are drawn from that.
+    """
     root, seconds = undisturbed
     work = at / "w"
     shutil.copytree(root / f"before-{verb[0]}", work)
     after = random.Random(seed).uniform(0.02, seconds[verb[0]])
     end = zygote.kill(after, *verb, "-q", "-w", str(work))
+    if end != KILLED:
+        shutil.copytree(root / f"before-{verb[0]}", at / "again")
+        seconds[verb[0]] = zygote.run(*verb, "-q", "-w", str(at / "again"))
     if verb[0] != "export" or not recorded(work):  # a version that exists is not exported again
         finish(zygote, work, verb[0])
     assert release(work) == release(root / "w"), f"killed {verb[0]} after {after:.3f} s"
@@ -107,8 +116,10 @@ def killed(
 def test_killed_anywhere(
     zygote: Zygote, undisturbed: tuple[Path, dict[str, float]], verb: tuple[str, ...], tmp_path: Path
 ) -> None:
-    ends = [killed(zygote, undisturbed, verb, seed, tmp_path / str(seed)) for seed in range(2)]
-    assert -9 in ends, "not one kill came in time: the test says nothing"
+    ends: list[int] = []
+    while len(ends) < 2 or KILLED not in ends:
+        assert len(ends) < 8, "not one kill came in time: the test says nothing"
+        ends.append(killed(zygote, undisturbed, verb, len(ends), tmp_path / str(len(ends))))
 
 
 @pytest.mark.soak
@@ -117,4 +128,4 @@ def test_killed_anywhere_many_times(
     zygote: Zygote, undisturbed: tuple[Path, dict[str, float]], verb: tuple[str, ...], tmp_path: Path
 ) -> None:
     ends = [killed(zygote, undisturbed, verb, seed, tmp_path / str(seed)) for seed in range(100, 160)]
-    assert ends.count(-9) > 30
+    assert ends.count(KILLED) > 30
