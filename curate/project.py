@@ -151,6 +151,7 @@ class Project(Tables, Releases, Incidents, Models):
 
         `acknowledge`: as `export` has it.
         """
+        from curate.release import signing
         from curate.release.versions import check_version
 
         with self.session.drive("run", tells=True) as ws:
@@ -158,6 +159,7 @@ class Project(Tables, Releases, Incidents, Models):
             known = {row[0] for row in ws.catalog.all("SELECT version FROM releases")}
             if version not in known:
                 check_version(ws, version)  # now, and not after hours
+                signing.of(ws)
             try:
                 result: dict[str, Any] = {"fetch": stages.fetched(self.session, ws)}
             except MatchError as error:  # what it did stands under the verb's name, as the rest does

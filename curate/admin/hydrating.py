@@ -16,7 +16,7 @@ from curate.errors import ItemError, MatchError, UsageError
 from curate.fetch.listing import source_id
 from curate.fetch.run import fetch
 from curate.net.loops import finished
-from curate.net.urls import is_url
+from curate.net.urls import is_url, parse
 from curate.options import is_said
 from curate.release import hydrate, recovery, removals, signing
 from curate.release.hydrate import Hydrate, Received
@@ -85,12 +85,16 @@ def _opened(session: Session, ws: Workspace, release: str) -> Iterator[tuple[str
         path = Path(release).resolve()
         yield str(path), hydrate.opened(path)
         return
+    try:
+        place = str(parse(release)).rstrip("/")  # one name for one place, however host and port are written
+    except ItemError as error:
+        raise UsageError(f"hydrate: nothing of this address: {error}") from error
     folder = ws.work / "spool" / "release"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     try:
-        finished(_download(session, ws, release, folder))
-        yield release.rstrip("/"), hydrate.opened(folder, local=False)
+        finished(_download(session, ws, place, folder))
+        yield place, hydrate.opened(folder, local=False)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -133,15 +137,12 @@ def _removed(
 
 @contextmanager
 def _feed(session: Session, ws: Workspace, places: Sequence[str], key: str | None) -> Iterator[tuple[Path, str]]:
-    """The file of a feed, and where it was found; from an address it comes, with its signature, for as long.
+    """A copy of the feed, for as long, with its signature, and where it was found: nobody changes it between reading
+    and checking.
 
     Raises UsageError for an address where no key is known: whoever answers there could say anything.
     """
-    if not is_url(places[0]):
-        place = next((one for one in places if Path(one).is_file()), places[0])
-        yield Path(place), place
-        return
-    if key is None:
+    if key is None and is_url(places[0]):
         raise UsageError(
             f"removals: the release names its feed at an address ({places[0]}), and nothing of it is signed: whoever"
             " answers there could have you delete what they like. Bring the file, and give it as --removals FILE"
@@ -151,12 +152,18 @@ def _feed(session: Session, ws: Workspace, places: Sequence[str], key: str | Non
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     try:
-        place, feed, signature = finished(_ask(session, ws, places))
-        if feed is not None:
-            (folder / removals.NAME).write_bytes(feed)
-        if signature is not None:
-            signing.signature_of(folder / removals.NAME).write_bytes(signature)
-        yield folder / removals.NAME, place
+        copy = folder / removals.NAME
+        if is_url(places[0]):
+            place, feed, signature = finished(_ask(session, ws, places))
+            for path, data in ((copy, feed), (signing.signature_of(copy), signature)):
+                if data is not None:
+                    path.write_bytes(data)
+        else:
+            place = next((one for one in places if Path(one).is_file()), places[0])
+            for path, file in ((copy, Path(place)), (signing.signature_of(copy), signing.signature_of(Path(place)))):
+                if file.is_file():
+                    shutil.copyfile(file, path)
+        yield copy, place
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

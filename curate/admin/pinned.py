@@ -19,12 +19,14 @@ def trusted(ws: Workspace, release: Received, place: str, given: str | None, not
     Raises UsageError for a key that is none, GateError where the release is not signed by it.
     """
     folder, known = release.manifest.path, ws.catalog.get(f"{KEY}{place}")
-    asked = given or known or (str(folder / PUBLIC) if (folder / PUBLIC).is_file() else None)
+    asked = given if given is not None else known  # an empty one is none, and nobody's leave to take what came
+    if asked is None and (folder / PUBLIC).is_file():
+        asked = str(folder / PUBLIC)
     if asked is None:
         return None
     key = signing.public_key(asked)
-    signing.check(folder / SUMS, key, f"release {release.version}")
-    if read_sums(folder / SUMS).get(HEADER) != release.stamp:
+    sums = signing.check(folder / SUMS, key, f"release {release.version}")
+    if read_sums(sums).get(HEADER) != release.stamp:
         raise GateError(f"release {release.version}: its {HEADER} is not the one that was signed; nothing is fetched")
     if key != known:
         note(f"release {release.version} is signed by {key}: it, and its feed of removals, must be from now on")

@@ -47,6 +47,7 @@ GONE = (
     "the log, and how earlier runs ended", "what failed and why, what sources list (`fetch` asks them again)",
     "groups and labels (`dedupe`, `label` make them again)", "what reviewers skipped, declined and looked at",
     "sets that were held out", "who redacted what when, beyond tombstones.log",
+    "by whose keys others' releases and feeds are signed, and how far feeds were read (`hydrate --key`)",
 )  # fmt: skip
 UNKNOWN = "the journal was lost, which said what is held back"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import GateError, StoreError
-from curate.layouts.exported import PUBLIC, SIGNATURE, SUMS
+from curate.layouts.exported import PUBLIC, SIGNATURE, is_beside
 from curate.progress import Progress
 from curate.release import datasheet, removals
 from curate.release.reader import HEADER, load
 from curate.release.redact import export_again, signed_again
-from curate.release.signing import SUFFIX
+from curate.release.unsigned import unsigned
 from curate.stats.coverage import Coverage
 from curate.store import file_digests, lost
 from curate.store.blobs import write
@@ -250,7 +250,8 @@ def _tables(ws: Workspace, found: Findings, repair: bool) -> None:
 def _files(ws: Workspace, found: Findings, repair: bool) -> None:
     """What the catalog keeps the digests of; releases' own files were looked at before."""
     seen, again = {item["id"] for item in found.items}, dict[str, str]()
-    for kind, path, problem in [*file_digests.problems(ws, seen), *_marks(ws), *_unsigned(ws)]:
+    wrong = [*file_digests.problems(ws, seen), *_marks(ws)]
+    for kind, path, problem in [*wrong, *unsigned(ws, {path for _, path, _ in wrong})]:
         done = _mend(ws, kind, path, again) if repair else "`curate verify --repair` writes it anew"
         done = done if _is_mended(path) else ""
         found.add(kind, path, "; ".join(filter(None, (problem, done if kind != "orphans" else ""))))
@@ -274,7 +275,7 @@ def _mend(ws: Workspace, kind: str, path: str, again: dict[str, str]) -> str:
     top, _, rest = path.partition("/")
     if path.startswith(removals.PLACE):
         removals.update(ws)
-    elif kind != "orphans" and path.endswith((f"/{SIGNATURE}", f"/{PUBLIC}")):
+    elif kind != "orphans" and is_beside(path, SIGNATURE, PUBLIC):
         return _ANEW if signed_again(ws, *path.split("/")[1:3]) else "there is no key that signs it"
     elif kind == "orphans":
         (ws.work / path).unlink(missing_ok=True)
@@ -294,16 +295,6 @@ def _mend(ws: Workspace, kind: str, path: str, again: dict[str, str]) -> str:
                 again[one] = f"it was not written anew: {error}"
         return again[one]
     return _ANEW
-
-
-def _unsigned(ws: Workspace) -> Iterator[tuple[str, str, str]]:
-    """What left, and is not signed though a key is named: it changed while that was not at hand."""
-    if ws.config.export.signing_key is None:
-        return
-    kept = {str(row[0]) for row in ws.catalog.all("SELECT path FROM files WHERE path GLOB 'exports/*'")}
-    for path in sorted(kept):
-        if (path.endswith(f"/{SUMS}") or path == removals.PLACE) and f"{path}{SUFFIX}" not in kept:
-            yield "missing", f"{path}{SUFFIX}", "it is not signed, though [export] signing_key names a key"
 
 
 def _marks(ws: Workspace) -> Iterator[tuple[str, str, str]]:

@@ -18,8 +18,10 @@ def new(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="The secret key; the public one is FILE.pub.")],
 ) -> None:
     """Make a key in minisign's format, for `[export] signing_key`; keep it outside of what you hand on."""
+    from curate.release.signing import has_password
     from curate.release.signing import new as made
 
     public = f"{path}.pub"
     following = f'in curate.toml: [export] signing_key = "{path.absolute()}"; give {public} to anybody'
-    ctx.say({"public": made(path), "secret": str(path), "public_file": public, "next": following}, asked=True)
+    said = {"public": made(path), "secret": str(path), "public_file": public, "password": has_password()}
+    ctx.say({**said, "next": following}, asked=True)

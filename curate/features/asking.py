@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,6 +31,7 @@ from curate.net.limits import Limits
 from curate.net.loops import finished
 from curate.progress import Progress
 from curate.records import Reason
+from curate.store import holds
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
@@ -88,7 +89,7 @@ def answers(
             for task in tasks if name in task.labelers
             for some in map(tuple, slices(task.samples, SAMPLES))
         ]  # fmt: skip
-        server = _Server(name, labeler, at(name, labeler), ws.config.fetch.contact)
+        server = _Server(name, labeler, at(name, labeler), ws.config.fetch.contact, partial(holds.is_held, ws.catalog))
         work = _Making({name: _Pictures(labeler.needs.side, bool(over_frames(labeler)))}, ws.blobs, bounds)
         if mine and server.at == labeler.allow_host:
             progress.note(f"{name}: {sum(len(one.samples) for one in mine)} pictures are sent to {server.at}")
@@ -143,12 +144,14 @@ class _Making(Scoring):
 
 @dataclass
 class _Server:
-    """One labeler's server, as far as it has answered. `ended`: why it is asked no more."""
+    """One labeler's server, as far as it has answered. `held` says of a sample, when its picture is about to leave,
+    whether it is held back by now; `ended`: why the server is asked no more."""
 
     name: str
     labeler: SupportsAsk
     at: str
     contact: str | None
+    held: Callable[[str], bool]
     ended: CurateError | None = None
     unclear: int = 0
     _known: bool = False  # it has answered about the grey picture
@@ -157,8 +160,9 @@ class _Server:
 
     def scores(self, found: Sequence[tuple[Task, Scores]]) -> Iterator[tuple[Task, Scores]]:
         """The tasks, without the samples that nobody asked about since the server ended, and their scores."""
-        made = [(text, ready) for _, ready in found for text in ready.columns[self.name]["sent"]]
-        said = iter(finished(self._all([text for text, _ in made])) if made else [])
+        texts = [text for _, ready in found for text in ready.columns[self.name]["sent"]]
+        made = [*zip((one.id for task, _ in found for one in task.samples), texts, strict=True)]
+        said = iter(finished(self._all(made)) if made else [])
         for task, ready in found:
             rows = {one: next(said) for one in task.samples}
             asked = tuple(one for one in task.samples if rows[one] is not None or one.id in ready.why(self.name))
@@ -172,7 +176,7 @@ class _Server:
             if asked:
                 yield Task(task.shard, asked, task.labelers), scores
 
-    async def _all(self, texts: Sequence[str | None]) -> list[Answer]:
+    async def _all(self, made: Sequence[tuple[str, str | None]]) -> list[Answer]:
         from curate.net.client import Client  # not in workers, which import this file, too
 
         places = asyncio.Semaphore(self.labeler.concurrency)
@@ -184,7 +188,7 @@ class _Server:
 
             if not self._known:
                 self.ended, self._known = await self._tried(post), True
-            return await asyncio.gather(*(self._one(post, places, text) for text in texts))
+            return await asyncio.gather(*(self._one(post, places, *one) for one in made))
 
     def _limits(self) -> Limits:
         one, seconds = self.labeler, self.labeler.timeout
@@ -196,9 +200,9 @@ class _Server:
             retries=RETRIES, backoff=BACKOFF, breaker=ASIDE, tokens=self._tokens,
         )  # fmt: skip
 
-    async def _one(self, post: Post, places: asyncio.Semaphore, text: str | None) -> Answer:
+    async def _one(self, post: Post, places: asyncio.Semaphore, sample: str, text: str | None) -> Answer:
         async with places:
-            if self.ended is not None or text is None:
+            if self.ended is not None or text is None or self.held(sample):
                 return None
             try:
                 each = [await self._asked(post, picture) for picture in text.split()]

@@ -39,6 +39,12 @@ def class_folder(name: str) -> str:
     return name
 
 
+def is_beside(path: str, *names: str) -> bool:
+    """Whether a path below `work/` is a file of this name beside a format's own, which may have one called so, too."""
+    top, *_, name = parts = path.split("/")
+    return top == "exports" and len(parts) == 4 and name in names
+
+
 # -- tables ----------------------------------------------------------------------------------------------------------
 
 
@@ -80,10 +86,10 @@ def _line(name: str, digest: str) -> str:
     return f"{'' if said == name else chr(92)}{digest}  {said}\n"
 
 
-def read_sums(path: Path) -> dict[str, str]:
+def read_sums(data: bytes) -> dict[str, str]:
     """The digests in a SHA256SUMS, by name; lines that are none are passed over."""
     found = {}
-    for line in path.read_text(encoding="utf-8", errors="surrogateescape").split("\n"):
+    for line in data.decode("utf-8", "surrogateescape").split("\n"):
         if (match := _LINE.fullmatch(line)) is not None:
             name = re.sub(r"\\(.)", lambda one: {"n": "\n", "r": "\r"}.get(one[1], one[1]), match[3])
             found[name if match[1] else match[3]] = match[2]

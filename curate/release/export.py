@@ -55,7 +55,7 @@ def export(
     """
     if version is not None:
         check_version(ws, version)
-    key = signing.signer(ws.config.export.signing_key)
+    key = signing.of(ws)
     own(ws.work, "exports")
     with disk():
         with progress.stage("export", 3) as step:
@@ -131,7 +131,7 @@ def export_also(
     if any(map(is_media, missing.values())):
         check_accused(ws, release)
     check_formats(release, missing, acknowledged, ws.config.taxonomy.axes)
-    key = signing.signer(ws.config.export.signing_key)
+    key = signing.of(ws)
     written = Formats(ws, release, engine or engine_of(ws.config.engine), progress, acknowledged, key)
     for name, one in missing.items():
         with disk(), aside(own(ws.work, "exports", version), name) as folder:

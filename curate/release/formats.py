@@ -78,7 +78,7 @@ class Formats:
 
         Raises ValueError for one whose pictures would leave as other bytes now, so that all are to be written anew.
         """
-        known, before = read_sums(out / SUMS), _stamps(out)
+        known, before = read_sums((out / SUMS).read_bytes()), _stamps(out)
         given = self._given(one)
         if is_media(one):  # what is held back since is in no row of `given`
             said = json.loads((out / HEADER).read_bytes())

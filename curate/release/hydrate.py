@@ -75,7 +75,8 @@ def opened(path: Path, local: bool = True) -> Received:
     what its header says."""
     if not (path / HEADER).is_file():
         raise UsageError(f"{path}: no {HEADER} in it; give the folder of an exported `urls` or `parquet`")
-    return Received(load(path), digest(path / HEADER), path.resolve() if local else None)
+    stamp = digest(path / HEADER)
+    return Received(load(path, stamp), stamp, path.resolve() if local else None)
 
 
 async def download(http: Http, place: str, folder: Path) -> None:

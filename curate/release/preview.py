@@ -9,7 +9,7 @@ from curate.contracts import ReleaseFormat
 from curate.errors import GateError
 from curate.label.final import vanished
 from curate.records import Manifest
-from curate.release import content
+from curate.release import content, signing
 from curate.release.checked import near, screened, second_look
 from curate.release.content import looked
 from curate.release.formats import check_formats
@@ -36,6 +36,7 @@ def preview(
     """
     if version is not None:
         check_version(ws, version)
+    signing.of(ws)
     rows = collect(ws)
     check_rows(rows)
     gates, refused = dict[str, str](), list[str]()

@@ -134,6 +134,8 @@ def _live(table: "pa.Table", columns: list[str]) -> "pa.Table":
 
 def _bytes(path: Path, sha256: str | None) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # what has no end
+            raise StoreError(f"{path}: no plain file")
         data = path.read_bytes()
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from error

@@ -29,7 +29,7 @@ from curate.release.formats import Formats, acknowledged, check_formats, is_medi
 from curate.release.gates import check_accused
 from curate.release.reader import HEADER, PROVENANCE, REMOVED, files, load
 from curate.store.blobs import disk, write
-from curate.store.file_digests import forget, forget_file, keep, keep_file, remember
+from curate.store.file_digests import forget, forget_file, is_as_kept, keep, keep_file, remember
 from curate.store.folders import aside
 from curate.store.tables import to_parquet
 
@@ -238,8 +238,9 @@ def export_again(
 
 
 def signed_again(ws: "Workspace", version: str, name: str) -> bool:
-    """Sign an exported folder as it is, or, where no key is at hand, let nothing say that it was; whether it is."""
-    key = signing.at_hand(ws.config.export.signing_key)
+    """Sign an exported folder, where it says of its files what is known of them, or, where it does not, or no key is at
+    hand, let nothing say that it was; whether it is."""
+    key = signing.at_hand(ws) if is_as_kept(ws, f"exports/{version}/{name}/{SUMS}") else None
     signed(ws.work / "exports" / version / name, version, key)
     for one in (PUBLIC, SIGNATURE):
         (keep_file if key is not None else forget_file)(ws, f"exports/{version}/{name}/{one}")
@@ -248,7 +249,7 @@ def signed_again(ws: "Workspace", version: str, name: str) -> bool:
 
 def _formats(ws: "Workspace", version: str) -> Formats:
     release = load(ws.work / "releases" / version)
-    key = signing.at_hand(ws.config.export.signing_key)
+    key = signing.at_hand(ws)
     return Formats(ws, release, engine_of(ws.config.engine), Progress(quiet=True), signer=key)
 
 

@@ -4,19 +4,22 @@
 one item that was taken down, with the releases that had it. `docs/receiving.md` is for who reads it.
 """
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from curate.errors import GateError
+from curate.fingerprint import canonical
 from curate.net.urls import is_url
 from curate.release import redact, signing
 from curate.store import chain
 from curate.store.blobs import write
-from curate.store.file_digests import forget_file, keep_file
+from curate.store.file_digests import forget_file, is_as_kept, keep_file
 
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
@@ -25,7 +28,12 @@ NAME = "removals.jsonl"
 PLACE = f"exports/{NAME}"  # below `work/`
 SCHEMA = 1
 FOLDERS = 3  # that a relative name is looked for in: an exported format, its release, all exports
+UNSIGNED = (
+    "the feed of removals was signed, and is not any more, since [export] signing_key names no key: whoever was given a"
+    " signed release refuses it"
+)
 _ID = re.compile(r"[0-9a-f]{64}")
+log = logging.getLogger(__name__)
 
 
 # -- who makes releases ----------------------------------------------------------------------------------------------
@@ -37,33 +45,46 @@ def update(ws: "Workspace") -> None:
     May be done again: the same removals make the same file.
     """
     path = ws.work / PLACE
-    known = [] if chain.broken(path) else chain.records(path)
     versions = {one["id"]: one["versions"] for one in redact.removed(ws)}
     listed = sorted(redact.removed_from(ws), key=lambda one: (one["at"], one["receipt"], one["id"]))
-    there = {one.get("id") for one in known}
     records = [
         {"id": one["id"], "at": one["at"], "receipt": one["receipt"], "versions": versions[one["id"]]} for one in listed
     ]
-    new = [one for one in records if one["id"] not in there]
-    data = b"".join(chain.lines(path)) if known else b""
+    first = {"feed": ws.catalog.digest("feed", NAME)[:32], "schema": SCHEMA}
+    known = _known(ws, path, [first, *records])
+    there = {one.get("id") for one in known}
+    data = b"".join(chain.lines(path)[: len(known)])
     prev = known[-1]["digest"] if known else chain.GENESIS
-    head = [] if known else [{"feed": ws.catalog.digest("feed", NAME)[:32], "schema": SCHEMA}]
-    for record in (*head, *new):
+    for record in (*([] if known else [first]), *(one for one in records if one["id"] not in there)):
         line, prev = chain.line(record, prev)
         data += line
-    if head or new:
+    if not path.is_file() or data != path.read_bytes():
         path.parent.mkdir(mode=0o700, exist_ok=True)
+        if ws.config.export.signing_key is None and signing.signature_of(path).exists():
+            log.warning("%s", UNSIGNED)
+        _drop(ws, f"{PLACE}{signing.SUFFIX}")  # first: killed here, `verify` names it, and nobody is given a wrong one
         write(path, data)
     keep_file(ws, PLACE)
     _sign(ws, path)
 
 
+def _known(ws: "Workspace", path: Path, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The lines of the feed that stay as they are: of one that is not as it was kept, those at its beginning that
+    `records` has, too, since somebody else may have written the others."""
+    known = [] if chain.broken(path) else chain.records(path)
+    if is_as_kept(ws, PLACE) or ws.catalog.scalar("SELECT 1 FROM files WHERE path = ?", (PLACE,)) is None:
+        return known
+    ours = {canonical(one) for one in records}
+    own = ({name: said for name, said in one.items() if name not in ("prev", "digest")} for one in known)
+    return known[: sum(1 for _ in takewhile(lambda one: canonical(one) in ours, own))]
+
+
 def _sign(ws: "Workspace", path: Path) -> None:
-    """The feed's signature, written anew: one of what it was before would refuse it to every receiver."""
-    if (signer := signing.at_hand(ws.config.export.signing_key)) is not None:
+    """The feed's signature, written anew; without a key that of the same feed may stay, if it is as it was."""
+    if (signer := signing.at_hand(ws)) is not None:
         signer.sign(path, f"file:{NAME}")
         keep_file(ws, f"{PLACE}{signing.SUFFIX}")
-    else:
+    elif not is_as_kept(ws, f"{PLACE}{signing.SUFFIX}"):
         _drop(ws, f"{PLACE}{signing.SUFFIX}")
 
 

@@ -3,6 +3,7 @@
 Whoever has `minisign` can check them: `minisign -Vm SHA256SUMS -p minisign.pub`. Source: https://jedisct1.github.io/minisign
 """
 
+import io
 import logging
 import os
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from curate.store.blobs import write
 
 if TYPE_CHECKING:
     from minisign import SecretKey
+
+    from curate.store.workspace import Workspace
 
 SUFFIX = ".minisig"
 PASSWORD = "CURATE_SIGNING_PASSWORD"  # noqa: S105 (the variable that holds it)
@@ -76,10 +79,20 @@ def signer(path: Path | None) -> Signer | None:
     return Signer(found)
 
 
-def at_hand(path: Path | None) -> Signer | None:
+def of(ws: "Workspace") -> Signer | None:
+    """The one that a workspace names. Raises UsageError, too, for one that lies where what is handed on does."""
+    path = ws.config.export.signing_key
+    if path is not None and path.resolve().is_relative_to(ws.work.resolve()):
+        raise UsageError(
+            f"export.signing_key: {path} lies in {ws.work.name}/, as all that is handed on does; move it elsewhere"
+        )
+    return signer(path)
+
+
+def at_hand(ws: "Workspace") -> Signer | None:
     """The same; None, and a warning, where it cannot be used: nothing that must go waits for a key."""
     try:
-        return signer(path)
+        return of(ws)
     except UsageError as error:
         log.warning(
             "%s; what changed is not signed now: `curate verify --repair` signs it once the key is there", error
@@ -94,8 +107,10 @@ def new(path: Path) -> str:
     from minisign import KeyPair
 
     public, pair = path.with_name(f"{path.name}.pub"), KeyPair.generate()
+    if os.path.lexists(public):  # before there is half a pair
+        raise UsageError(f"{public}: there is one already; a key that is lost cannot be had back")
     said = bytes(pair.public_key) + b"\n"
-    if os.environ.get(PASSWORD):
+    if has_password():
         pair.secret_key.encrypt(os.environ[PASSWORD])
     for one, text, mode in ((path, bytes(pair.secret_key) + b"\n", 0o600), (public, said, 0o644)):
         try:
@@ -106,6 +121,11 @@ def new(path: Path) -> str:
         except OSError as error:
             raise UsageError(f"{one}: {error.strerror}") from error
     return str(pair.public_key.to_base64(), "ascii")
+
+
+def has_password() -> bool:
+    """Whether the environment has a password for a new key."""
+    return bool(os.environ.get(PASSWORD))
 
 
 # -- who was given one -----------------------------------------------------------------------------------------------
@@ -125,24 +145,37 @@ def public_key(given: str) -> str:
         raise UsageError(f"{given}: {error.strerror}") from error
 
 
-def check(path: Path, key: str, name: str) -> None:
-    """Raise GateError unless a file, called `name`, is signed by the public key."""
+def check(path: Path, key: str, name: str) -> bytes:
+    """What is in a file, called `name`, that is signed by the public key: its own bytes may be others by then. Raises
+    GateError where it is not."""
     from minisign import Error, PublicKey, Signature
 
     known = PublicKey.from_base64(key)
     try:
-        found = Signature.from_bytes(_read(signature_of(path)))
-        with path.open("rb") as file:
-            known.verify(file, found)
+        found, data = Signature.from_bytes(_read(signature_of(path))), _read(path, None)
+        known.verify(io.BytesIO(data), found)
+        return data
     except FileNotFoundError:
         raise GateError(f"{name} is not signed by {key}: {SUFFIX} lacks, and nothing is fetched") from None
     except (Error, ValueError, OSError) as error:
         raise GateError(f"{name} is not signed by {key} ({error}), and nothing is fetched") from error
 
 
-def _read(path: Path) -> bytes:
+def is_signed(path: Path, key: str) -> bool:
+    """The same, without a word."""
+    try:
+        check(path, key, path.name)
+    except GateError:
+        return False
+    return True
+
+
+def _read(path: Path, most: int | None = _MOST) -> bytes:
+    """The bytes of a plain file: whatever else bears its name may have no end."""
+    if path.exists() and not path.is_file():
+        raise ValueError("no plain file")
     with path.open("rb") as file:
-        found = file.read(_MOST + 1)
-    if len(found) > _MOST:
+        found = file.read() if most is None else file.read(most + 1)
+    if most is not None and len(found) > most:
         raise ValueError("too large")
     return found

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Columns: TypeAlias = "dict[str, pa.Array]"
 SAMPLE = ("id", "media_type", "bytes", "width", "height", "frames", "parent", "at_ms")
 NUMBERS = ("bytes", "width", "height", "frames", "at_ms")
+CERTAIN = ("id", "media_type", "bytes", "width", "height", "frames")  # those that every sample has
 MEMBER = {"split": "split", "group": "grp", "survivor": "survivor"}
 STORED = (*SAMPLE, *MEMBER, *origins.COLUMNS)
 LABELLED = ("label", "probability", "label_source", "human_n", "withheld")
@@ -51,11 +52,11 @@ def samples(ws: Workspace, condition: str | None = None, columns: str | Sequence
     is said of it, `path` where its bytes lie.
     """
     wanted = list(COLUMNS if columns is None else texts(columns))
-    asked, rest = where.parted(condition, STORED)
+    asked, rest = where.parted(condition, STORED, CERTAIN)
     for name in (*wanted, *where.names(rest)):
         if name not in COLUMNS:
             raise UsageError(f"samples: no column '{name}'; there are: {', '.join(COLUMNS)}")
-    where.kinds(condition, [name for name in COLUMNS if name not in AMOUNTS])
+    where.kinds(condition, AMOUNTS)
     own = [one for one in asked if one.column not in origins.COLUMNS]
     there = [one for one in asked if one.column in origins.COLUMNS]
     return _frame(_found(ws, _Question({*wanted, *where.names(rest)}, own, there, rest)), wanted)

@@ -47,8 +47,8 @@ def remember(ws: "Workspace", folder: str, digests: Mapping[str, str]) -> None:
 
 
 def is_as_kept(ws: "Workspace", folder: str) -> bool:
-    """Whether a folder was finished, and every file that is remembered of it is as it was then."""
-    known = ws.catalog.all("SELECT path, sha256 FROM files WHERE path GLOB ?", (f"{folder}/*",))
+    """Whether a folder, or a file, was finished, and all that is remembered of it is as it was then."""
+    known = ws.catalog.all("SELECT path, sha256 FROM files WHERE path = ?1 OR path GLOB ?1 || '/*'", (folder,))
     return bool(known) and not any(_problem(ws.work / path, wanted) for path, wanted in known)
 
 

@@ -23,10 +23,12 @@ CLASSES = ("drawings", "hentai", "neutral", "porn", "sexy")
 ASKED = {
     "width > 60": "WHERE s.width > 60",
     "split == 'train' and frames <= 2": "WHERE m.split = 'train' AND s.frames <= 2",
-    "license != 'CC0'": "WHERE n.license <> 'CC0'",
+    "license != 'CC0'": "WHERE n.license IS NOT 'CC0'",  # also where there is none, as pandas has it
+    "split != 'train' and at_ms != 3": "WHERE m.split IS NOT 'train' AND s.at_ms IS NOT 3",
+    "frames != 2": "WHERE s.frames <> 2",
     "source == 'commons' and url > 'u5' and width > 20": "WHERE o.plugin = 'commons' AND url > 'u5' AND s.width > 20",
     "attribution == 'it\\'s'": "WHERE n.attribution = 'it''s'",
-    "ref < '3' and width == '50'": "WHERE n.ref < '3' AND s.width = '50'",
+    "ref < '3' and width == 50": "WHERE n.ref < '3' AND s.width = 50",
     "at_ms >= 1": "WHERE s.at_ms >= 1",
     "group == '{0}'": "WHERE m.grp = '{0}'",
 }
@@ -191,7 +193,8 @@ def test_a_condition_does_nothing_but_ask(tmp_path: Path, monkeypatch: pytest.Mo
     ["label.isna()", "label.isin(['porn', 'neutral'])", "label in ['porn', 'neutral']", "not label.notna()",
      "id.str.contains('a', case=False) or width / 2 + 1 > 40", "~id.str.startswith('a') & (width > height)",
      "id.str.lower().str.len() == 64", "64 <= width < 300 and label == 'neutral'", "width.between(1, 100)",
-     "-width > -100", "id != 'a' + 'b'"],
+     "-width > -100", "id != 'a' + 'b'", "label == 'porn' or label == 'neutral' and width > 30",
+     "not (url == 'u5') and url == url", "license != 'CC0' or license == 'CC0'"],
 )  # fmt: skip
 def test_a_condition_may_ask_these(tmp_path: Path, where: str) -> None:
     ws = made(tmp_path, 3)

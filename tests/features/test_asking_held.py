@@ -1,0 +1,39 @@
+"""What somebody holds back while a server is asked does not leave any more."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from curate.engine.serial import Serial
+from curate.features.scores import compute, read
+from curate.progress import Progress
+from curate.screening.quarantine import quarantine
+from curate.store.workspace import Workspace
+from tests.support.net_server import Request
+from tests.support.pictures import encode, texture
+from tests.support.samples import sha256, workspace
+from tests.support.vlm import Model, but_for, completion, says
+
+FILES = sorted((encode(texture(seed, (40, 30)), "PNG") for seed in range(6)), key=sha256)
+
+
+@pytest.mark.parametrize("how", ["by a reviewer", "on its way out"])
+def test_what_is_held_back_in_the_meantime_is_not_sent(how: str, tmp_path: Path) -> None:
+    ws, ids = workspace(tmp_path, FILES), [sha256(one) for one in FILES]
+    beside = Workspace(tmp_path, ws.config)  # of somebody else, who waits for no run to end
+
+    def hold(_: Request) -> bool:
+        if how == "by a reviewer":
+            quarantine(beside.catalog, ids[-1], "seen", actor="ann")
+        else:
+            with beside.catalog.tx() as db:
+                db.execute("INSERT OR IGNORE INTO removing SELECT id, 'r' FROM samples WHERE id = ?", (ids[-1],))
+        return False
+
+    with Model(but_for(hold, says(lambda _: completion("Yes")))) as model:
+        policy = model.policy(concurrency=1)
+        compute(ws, Serial(), [policy], Progress(quiet=True))
+        assert len(model.pictures) == 2 * (len(FILES) - 1)
+    beside.close()
+    assert np.isnan(read(ws, policy, ids)["bright"]).tolist() == [False] * 5 + [True]

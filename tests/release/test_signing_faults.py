@@ -1,0 +1,192 @@
+"""Signatures where somebody else writes beside them, where keys change, and where runs end half-way."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import curate
+from curate.admin import hydrating
+from curate.admin.pinned import KEY
+from curate.errors import GateError, StoreError, UsageError
+from curate.layouts.exported import PUBLIC, SUMS, is_beside
+from curate.release import reader, removals, signing
+from curate.release.unsigned import unsigned
+from curate.store import chain
+from curate.store.file_digests import keep_file
+from curate.store.workspace import Workspace
+from tests.release.test_signing import ours
+from tests.support.handed_on import Ours
+from tests.support.samples import workspace
+
+__all__ = ["ours"]  # the fixture with a key
+
+
+def take_out(ws: Workspace, *ids: str) -> None:
+    """What a takedown leaves beside a release."""
+    path = ws.work / "releases/1.0.0/removed.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = (f"{one},train,r{n},2026-01-0{n + 1}T00:00:00Z\n" for n, one in enumerate(ids))
+    path.write_text("id,split,receipt,at\n" + "".join(rows))
+
+
+def feed_of(ws: Workspace) -> Path:
+    return ws.work / removals.PLACE
+
+
+def add(path: Path, **record: Any) -> None:
+    """A line that follows the last one, as anybody can write it."""
+    with path.open("ab") as out:
+        out.write(chain.line(record, chain.records(path)[-1]["digest"])[0])
+
+
+def test_a_line_that_somebody_else_wrote_is_not_kept(tmp_path: Path) -> None:
+    ws = workspace(tmp_path, [])
+    for ids in ((), ("a" * 64,), ("a" * 64, "b" * 64)):  # a new feed, and longer ones
+        take_out(ws, *ids)
+        removals.update(ws)
+        before = feed_of(ws).read_bytes()
+        assert len(chain.records(feed_of(ws))) == 1 + len(ids)
+        add(feed_of(ws), id="c" * 64, at="2026-01-01T00:00:00Z", receipt="r0", versions=["1.0.0"])
+        removals.update(ws)
+        assert feed_of(ws).read_bytes() == before
+    add(feed_of(ws), id="d" * 64, at="", receipt="", versions=[])
+    keep_file(ws, removals.PLACE)  # what was kept so stays, though no list of removals has it (any more)
+    removals.update(ws)
+    assert len(chain.records(feed_of(ws))) == 4
+
+
+def test_a_feed_that_was_killed_before_it_was_kept_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signing.new(tmp_path / "secret.key")
+    for name in ("killed", "whole"):
+        ws = workspace(tmp_path / name, [])
+        object.__setattr__(ws.config.export, "signing_key", tmp_path / "secret.key")
+        monkeypatch.setattr(ws.catalog, "digest", lambda *_: "f" * 64)
+        removals.update(ws)
+        take_out(ws, "a" * 64, "b" * 64)
+        if name == "killed":
+            with monkeypatch.context() as patch:
+                patch.setattr(removals, "keep_file", _killed)
+                with pytest.raises(KeyboardInterrupt):
+                    removals.update(ws)
+            assert not signing.signature_of(feed_of(ws)).exists(), "of what it was before"
+            assert [one[0] for one in unsigned(ws, ())] == ["missing"]
+        removals.update(ws)
+        assert list(unsigned(ws, ())) == []
+    files = [removals.PLACE, f"{removals.PLACE}{signing.SUFFIX}"]
+    assert [(tmp_path / "killed/work" / one).read_bytes() for one in files] == [
+        (ws.work / one).read_bytes() for one in files
+    ]
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_without_a_key_the_signature_of_the_same_feed_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    signing.new(tmp_path / "secret.key")
+    ws = workspace(tmp_path, [])
+    object.__setattr__(ws.config.export, "signing_key", tmp_path / "secret.key")
+    removals.update(ws)
+    object.__setattr__(ws.config.export, "signing_key", None)
+    removals.update(ws)
+    assert signing.signature_of(feed_of(ws)).exists()
+    assert not caplog.text
+    take_out(ws, "e" * 64)
+    removals.update(ws)
+    assert not signing.signature_of(feed_of(ws)).exists()
+    assert "was signed, and is not any more" in caplog.text
+
+
+def test_a_key_is_not_kept_where_things_are_handed_on(tmp_path: Path) -> None:
+    ws = workspace(tmp_path, [])
+    (ws.work / "exports/keys").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(ws.work / "exports/keys")
+    signing.new(ws.work / "exports/keys/secret.key")
+    for place in ("work/exports/keys/secret.key", "link/secret.key"):
+        object.__setattr__(ws.config.export, "signing_key", tmp_path / place)
+        with pytest.raises(UsageError, match="lies in work/"):
+            signing.of(ws)
+        assert signing.at_hand(ws) is None
+    (tmp_path / "other.key.pub").touch()
+    with pytest.raises(UsageError, match=r"other\.key\.pub: there is one already"):
+        signing.new(tmp_path / "other.key")
+    assert not (tmp_path / "other.key").exists()
+
+
+def test_what_a_format_calls_so_is_its_own() -> None:
+    assert is_beside("exports/1.0.0/mine/SHA256SUMS", SUMS, PUBLIC)
+    for path in ("exports/1.0.0/mine/sub/SHA256SUMS", "exports/SHA256SUMS", "models/1.0.0/mine/SHA256SUMS"):
+        assert not is_beside(path, SUMS, PUBLIC)
+
+
+def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
+    public = signing.new(tmp_path / "k")
+    path = tmp_path / "SHA256SUMS"
+    os.mkfifo(signing.signature_of(path))
+    path.touch()
+    with pytest.raises(GateError, match="no plain file"):
+        signing.check(path, public, "it")
+    signing.signature_of(path).unlink()
+    signer = signing.signer(tmp_path / "k")
+    assert signer is not None
+    signer.sign(path, "x")
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(GateError, match="no plain file"):
+        signing.check(path, public, "it")
+    (tmp_path / reader.HEADER).symlink_to("/dev/zero")
+    with pytest.raises(StoreError, match="no plain file"):
+        reader.load(tmp_path)
+    with pytest.raises(UsageError, match="no plain file"):
+        signing.signer(Path("/dev/zero"))
+
+
+def test_all_is_signed_anew_by_a_new_key(ours: Ours, partner: curate.Project, tmp_path: Path) -> None:
+    partner.hydrate(ours.exports / "1.0.1/urls", limit=1)
+    public = signing.new(tmp_path / "next.key")
+    config = ours.root / "curate.toml"
+    config.write_text(config.read_text().replace("secret.key", "next.key"))
+    assert ours.project.verify()["corrupt"] == 3, "two formats, and the feed"
+    ours.project.verify(repair=True)
+    assert sum(ours.project.verify()[kind] for kind in ("missing", "corrupt", "orphans")) == 0
+    with pytest.raises(curate.GateError, match="is not signed by"):
+        partner.hydrate(ours.exports / "1.0.1/urls", limit=1)
+    assert partner.hydrate(ours.exports / "1.0.1/urls", limit=1, key=public)["recovered"] == 2
+    with pytest.raises(curate.UsageError, match="no public key"):
+        partner.hydrate(ours.exports / "1.0.1/urls", key="")
+    (tmp_path / "next.key").unlink()
+    with pytest.raises(curate.UsageError, match=r"next\.key"):
+        ours.project.plan_export()
+    with pytest.raises(curate.UsageError, match=r"next\.key"):
+        ours.project.run("3.0.0")
+
+
+def test_what_is_checked_is_what_was_read(ours: Ours, partner: curate.Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    urls, feed = ours.exports / "1.0.1/urls", ours.exports / "removals.jsonl"
+    partner.hydrate(urls, limit=2)
+    good, read = feed.read_bytes(), removals.read
+    add(feed, id=partner.samples()["id"][0], at="", receipt="", versions=["1.0.1"])
+
+    def and_put_back(*args: Any) -> removals.Feed:
+        found = read(*args)
+        feed.write_bytes(good)
+        return found
+
+    monkeypatch.setattr(hydrating.removals, "read", and_put_back)
+    with pytest.raises(curate.GateError, match=r"removals: .* is not signed by"):
+        partner.hydrate(urls)
+    assert len(partner.samples()) == 2
+
+
+def test_an_address_has_one_name(ours: Ours, partner: curate.Project) -> None:
+    for path in (ours.exports / "1.0.1/urls").iterdir():
+        ours.site.answers[f"/x/{path.name}"] = (200, {}, path.read_bytes())
+    with pytest.raises(curate.GateError, match="is not there"):
+        partner.hydrate(ours.site.url("/x").replace("http:", "HTTP:") + "//#top")
+    with partner.session.open() as ws:
+        assert ws.catalog.get(f"{KEY}{ours.site.url('/x')}") is not None
+    for odd in ("http://a b/", "gopher://example.org/x"):
+        with pytest.raises(curate.UsageError, match="hydrate: "):
+            partner.hydrate(odd)
