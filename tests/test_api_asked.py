@@ -161,7 +161,7 @@ def test_labels_md_has_every_column_of_every_labeler() -> None:
         rows = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")]
         kind = named("labelers", name, "labelers", "labeler")
         said = re.findall(r"`([a-z0-9_]+)`", rows[0].split("|")[2])
-        assert said == [f"{name}_{one}" for one in kind.columns] or name in ("onnx", "policy"), name  # named by what is asked
+        assert said == [f"{name}_{one}" for one in kind.columns] or name in ("onnx", "policy"), name
 
 
 # -- ids, columns, numbers -------------------------------------------------------------------------------------------
