@@ -108,7 +108,7 @@ def label(
     fields = fields_of(labelers)
     asked, sliced = _functions(ws, functions, fields)
     check(ws.config.label, ws.config.taxonomy.axes)
-    _check_classes(labelers, ws.config.taxonomy.axes)
+    check_classes(labelers, ws.config.taxonomy.axes)
     vectors = wanted(ws.config.label.bootstrap, labelers)
     _check_advise(ws.config.label, [one.name for each in asked.values() for one in each])
     compute(ws, engine, labelers, progress)
@@ -188,7 +188,7 @@ def _sliced(
     return {"slices": list(slices.report(some, ask, known.survive, places, gold(ws, axis, known.survivors).classes))}
 
 
-def _check_classes(labelers: Sequence[Labeler], axes: Sequence[Axis]) -> None:
+def check_classes(labelers: Sequence[Labeler], axes: Sequence[Axis]) -> None:
     """Refuse what a labeler's option `classes` says of an output, where no axis has that class."""
     known = [name for axis in axes for name in axis.classes]
     for one in labelers:
