@@ -1,10 +1,12 @@
 """`project.samples()` reads columns; what it says is what the plain way says, on workspaces of every kind of row."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from curate.config import Config
@@ -200,6 +202,23 @@ def test_a_condition_may_ask_these(tmp_path: Path, where: str) -> None:
     ws = made(tmp_path, 3)
     every = samples(ws)
     pd.testing.assert_frame_equal(samples(ws, where), every.query(where, engine="python").reset_index(drop=True))
+    ws.close()
+
+
+@pytest.mark.parametrize("pool", ["mimalloc", "system", "jemalloc"])
+def test_the_memory_of_the_caller_is_his_own(tmp_path: Path, pool: str) -> None:
+    """Also where a condition cannot be asked, and where several ask at a time."""
+    if pool not in pa.supported_memory_backends():
+        pytest.skip(f"this Arrow has no {pool}")
+    ws, before = made(tmp_path, 3), pa.default_memory_pool()
+    pa.set_memory_pool(getattr(pa, f"{pool}_memory_pool")())
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            asked = [threads.submit(samples, ws, where) for where in (None, "width > 2", "id.str.contains('(')") * 4]
+        assert sum(one.exception() is not None for one in asked) == 4
+        assert pa.default_memory_pool().backend_name == pool
+    finally:
+        pa.set_memory_pool(before)
     ws.close()
 
 
