@@ -161,7 +161,7 @@ def test_labels_md_has_every_column_of_every_labeler() -> None:
         rows = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")]
         kind = named("labelers", name, "labelers", "labeler")
         said = re.findall(r"`([a-z0-9_]+)`", rows[0].split("|")[2])
-        assert said == [f"{name}_{one}" for one in kind.columns] or name == "onnx", name
+        assert said == [f"{name}_{one}" for one in kind.columns] or name in ("onnx", "policy"), name
 
 
 # -- ids, columns, numbers -------------------------------------------------------------------------------------------
@@ -177,6 +177,15 @@ def test_a_release_opens_a_picture_by_the_beginning_of_its_id(project: Project, 
     for wrong in ("0" * 64, "0" * 10, one[:4], "", "images/neutral/0.png", None):
         with refused("no such row in release 1.0.0"):
             release.open(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("version", ["", "..", "../releases/1.0.0", "1.0.0/", "9.9.9", None, 1.0, b"1.0.0"])
+def test_what_is_no_version_is_no_release(project: Project, version: Any) -> None:
+    with refused("has none of this version"):
+        project.release(version)
+    if version is not None and version != "9.9.9":
+        with refused("give MAJOR.MINOR.PATCH"):
+            project.export(version)
 
 
 def test_show_takes_names_and_tables(project: Project) -> None:
@@ -202,6 +211,9 @@ def test_a_text_is_one_column_and_one_reason(project: Project) -> None:
 def test_text_is_not_compared_with_numbers_or_truth(project: Project) -> None:
     for wrong in ("survivor == True", "width > 3 and split == 1", "not (1.5 < label)"):
         with refused("is text, not"):
+            project.samples(wrong)
+    for wrong in ("width == '50'", "label == 'porn' or bytes < 'CC0'", "'0' <= probability"):
+        with refused("is a number, not"):
             project.samples(wrong)
     with refused("a condition is text, not"):
         project.samples(where=3)  # type: ignore[arg-type]

@@ -83,29 +83,19 @@ class Pictures:
     def from_rows(cls, rows: Sequence[DatasetRow], looks: dict[str, Seen]) -> "Pictures":
         """The readable pictures, in the order of their digests."""
         at: defaultdict[str, list[int]] = defaultdict(list)
-        seen: dict[str, Seen] = {}
         for place, row in enumerate(rows):
             one = looks[row.path]
             if one.reason is None:
                 at[one.sha256].append(place)
-                seen[one.sha256] = one
-        order = [seen[name] for name in sorted(at)]
-        others = [(n, other) for n, one in enumerate(order) for other in one.others]
-        owner = np.array([*range(len(order)), *(n for n, _ in others)], dtype=np.int64)
-        first = [(one.phash[:8], one.quality, one.pdq[: pdq.BYTES], one.pdq_quality) for one in order]
-        every = [*first, *(other[1:] for _, other in others)]
-        told = np.array([quality >= phash.MIN_QUALITY for _, quality, _, _ in every], dtype=bool)
-        tells = np.array([quality >= pdq.MIN_QUALITY for _, _, _, quality in every], dtype=bool)
-        hashes = (
-            Hashes("pHash", RADIUS, _array([one[0] for one in every], 8), told, owner),
-            Hashes("PDQ", PDQ_RADIUS, _array([one[2] for one in every], pdq.BYTES), tells, owner),
-        )
-        found, parent = measures(order), np.arange(len(order))
+        places = [at[name] for name in sorted(at)]
+        del at
+        order = [looks[rows[some[0]].path] for some in places]
+        hashes, found, parent = _hashes(order), measures(order), np.arange(len(order))
         for kind in hashes:
             kind.unite(parent)
         for way in found:
             way.unite(parent)
-        return cls([at[name] for name in sorted(at)], hashes, found, flatten(parent))
+        return cls(places, hashes, found, flatten(parent))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -114,6 +104,20 @@ class Pictures:
     def textured(self) -> npt.NDArray[np.bool_]:
         """Whether pHash says anything of a picture: bool[n]."""
         return self.hashes[0].known[: len(self)]
+
+
+def _hashes(order: Sequence[Seen]) -> tuple[Hashes, Hashes]:
+    """Upright pHash and PDQ of pictures, and of their other frames behind them."""
+    others = [(n, other) for n, one in enumerate(order) for other in one.others]
+    owner = np.array([*range(len(order)), *(n for n, _ in others)], dtype=np.int64)
+    bits = [*(one.phash[:8] for one in order), *(other[1] for _, other in others)]
+    told = [*(one.quality for one in order), *(other[2] for _, other in others)]
+    finer = [*(one.pdq[: pdq.BYTES] for one in order), *(other[3] for _, other in others)]
+    tells = [*(one.pdq_quality for one in order), *(other[4] for _, other in others)]
+    return (
+        Hashes("pHash", RADIUS, _array(bits, 8), np.array(told, dtype=np.float64) >= phash.MIN_QUALITY, owner),
+        Hashes("PDQ", PDQ_RADIUS, _array(finer, pdq.BYTES), np.array(tells, dtype=np.int64) >= pdq.MIN_QUALITY, owner),
+    )
 
 
 def _array(values: Sequence[bytes], width: int) -> npt.NDArray[np.uint8]:

@@ -64,10 +64,10 @@ def padded(probabilities: Floats, classes: Sequence[str], axis: Axis) -> Floats:
 def of_labeler(
     ws: "Workspace", axis: Axis, labeler: "Labeler", rows: "Rows", columns: Mapping[str, Any] | None = None
 ) -> Contender | None:
-    """What a labeler says of rows, by its table or by `columns`; None for one that says no class, or has said nothing
-    of any."""
+    """What a labeler says of rows, by its table or by `columns`; None for one that says no class, or none that is not
+    safe, or has said nothing of any."""
     says: Mapping[str, Collection[str]] = labeler.says(axis) if hasattr(labeler, "says") else {}
-    if not says:
+    if not tells(axis, says):
         return None
     columns = columns or read(ws, labeler, rows.ids)
     values = {name: np.asarray(columns[name], dtype=np.float64) for name in says}
@@ -79,6 +79,13 @@ def of_labeler(
         said = np.array([alone.get(name, np.zeros(len(rows))) for name in axis.classes]).T
         return Contender.of(name_of(labeler), axis, said, foot)
     return Contender(name_of(labeler), None, _unsafe(axis, says, values), foot)
+
+
+def tells(axis: Axis, says: Mapping[str, Collection[str]]) -> bool:
+    """Whether a labeler's columns say how probable it is that a row is not safe: each is of one class, or one is of
+    nothing but classes that are not safe."""
+    of_one = len(says) > 1 and all(len(some) == 1 for some in says.values())
+    return of_one or any(not set(some) & set(axis.safe) for some in says.values())
 
 
 def _unsafe(axis: Axis, says: Mapping[str, Collection[str]], values: Mapping[str, Floats]) -> Floats:

@@ -15,9 +15,10 @@ from curate.evaluate import compare, figures
 from curate.evaluate.account import BASELINE, ground_of
 from curate.evaluate.bundle import backbone_of
 from curate.evaluate.compare import Ground, side_by_side
-from curate.evaluate.contenders import Contender, of_csv, of_head, of_labeler
+from curate.evaluate.contenders import Contender, of_csv, of_head, of_labeler, tells
 from curate.evaluate.pictures import asked
 from curate.evaluate.rows import Rows, released, usable
+from curate.label.run import check_classes
 from curate.linear import HEAD, Head
 from curate.options import plugin, suggest, toml_file
 from curate.plugins import make, name_of
@@ -150,11 +151,14 @@ def _recipe(path: Path) -> Labeler:
 def _asked(ws: "Workspace", axis: Axis, labeler: Labeler, rows: Rows, engine: Engine) -> Contender:
     """What a labeler says of the rows, asked now."""
     name = name_of(labeler)
+    check_classes([labeler], ws.config.taxonomy.axes)
     says = labeler.says(axis) if hasattr(labeler, "says") else {}
     if not says or not labeler.needs.side:
         raise UsageError(
             f"{name}: this labeler says of no column which class of axis {axis.name} it is the probability of"
         )
+    if not tells(axis, says):
+        raise UsageError(f"{name}: none of its columns is the probability of what is not safe on axis {axis.name}")
     if isinstance(labeler, SupportsAsk):
         raise UsageError(
             f"{name}: a server answers for it: `curate label` asks, and it stands beside others from then on"

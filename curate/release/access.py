@@ -115,10 +115,10 @@ class Release:
 
 def released(ws: "Workspace", version: str, facts: Mapping[str, Any] | None = None) -> Release:
     """A release of a workspace, with its pictures; raises UsageError where there is none of this version."""
-    folder = ws.work / "releases" / version
-    if not folder.is_dir():
-        raise UsageError(f"release {version}: {folder} is not there; `curate status` lists releases")
-    return Release(load(folder), ws.blobs, frozenset(inactive(ws.catalog)), facts or {})
+    folder = ws.work / "releases"
+    if not folder.is_dir() or version not in {one.name for one in folder.iterdir() if one.is_dir()}:
+        raise UsageError(f"release {version}: {folder} has none of this version; `curate status` lists releases")
+    return Release(load(folder / version), ws.blobs, frozenset(inactive(ws.catalog)), facts or {})
 
 
 def check_folder(path: Path) -> None:

@@ -133,7 +133,8 @@ def about(found: Mapping[str, Any]) -> str | None:
     """A line for whoever is about to quote a figure; None where all test labels are people's."""
     if whose(found) == HUMAN or not found["rows"]:
         return None
+    which = "the others" if found["human"] else "them"
     return (
-        f"test labels: people gave {found['human']} of {found['rows']}; every figure on them is agreement with the"
+        f"test labels: people gave {found['human']} of {found['rows']}; every figure on {which} is agreement with the"
         " label model ([export] min_human_test = 0.5 refuses such a release)"
     )

@@ -18,7 +18,7 @@ _SEMVER = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re
 
 def check_version(ws: "Workspace", version: str) -> None:
     """Raise UsageError for a version that exists, is none, or is below the last."""
-    if not _SEMVER.fullmatch(version):
+    if not _SEMVER.fullmatch(str(version)):  # a number, in Python
         raise UsageError(f"version '{version}': give MAJOR.MINOR.PATCH, such as {FIRST}, or none")
     if ws.catalog.scalar("SELECT 1 FROM releases WHERE version = ?", (version,)):
         raise UsageError(f"version {version}: there is such a release, and releases do not change; give a higher one")

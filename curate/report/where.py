@@ -37,23 +37,30 @@ class Comparison:
         return str(int(self.value)) if isinstance(self.value, bool) else repr(self.value)
 
 
-def parted(where: str | None, columns: Collection[str]) -> tuple[list[Comparison], ast.expr | None]:
-    """The comparisons with these columns that a condition joins by `and`, and what is left of it; raises UsageError."""
+def parted(
+    where: str | None, columns: Collection[str], certain: Collection[str]
+) -> tuple[list[Comparison], ast.expr | None]:
+    """The comparisons with these columns that a condition joins by `and`, and what is left of it; raises UsageError.
+
+    `certain` are those that no row lacks a value of: elsewhere `!=` is so where there is none, which SQL denies.
+    """
     if where is None:
         return [], None
     parsed = words.read(where)
     parts = parsed.values if isinstance(parsed, ast.BoolOp) and isinstance(parsed.op, ast.And) else [parsed]
-    asked = [(part, _comparison(part, columns)) for part in parts]
+    asked = [(part, _comparison(part, columns, certain)) for part in parts]
     rest = [part for part, found in asked if found is None]
     left = ast.BoolOp(ast.And(), rest) if len(rest) > 1 else rest[0] if rest else None
     return [found for _, found in asked if found is not None], left
 
 
-def _comparison(part: ast.expr, columns: Collection[str]) -> Comparison | None:
+def _comparison(part: ast.expr, columns: Collection[str], certain: Collection[str]) -> Comparison | None:
     if not isinstance(part, ast.Compare) or len(part.ops) != 1:
         return None
     name, operator, value = part.left, _OPERATORS.get(type(part.ops[0])), part.comparators[0]
     if not (isinstance(name, ast.Name) and name.id in columns and operator and isinstance(value, ast.Constant)):
+        return None
+    if operator == "<>" and name.id not in certain:
         return None
     try:
         str(value.value).encode()  # a lone surrogate, written as an escape
@@ -63,18 +70,24 @@ def _comparison(part: ast.expr, columns: Collection[str]) -> Comparison | None:
 
 
 def names(condition: ast.expr | None) -> list[str]:
-    """The columns that a condition is about."""
-    return [node.id for node in ast.walk(condition) if isinstance(node, ast.Name)] if condition is not None else []
+    """The columns that a condition is about, each once."""
+    found = ast.walk(condition) if condition is not None else ()
+    return list(dict.fromkeys(node.id for node in found if isinstance(node, ast.Name)))
 
 
-def kinds(condition: str | None, texts: Collection[str]) -> None:
-    """Raise UsageError where a condition compares a column of text with a number or with true or false."""
+def kinds(condition: str | None, numbers: Collection[str]) -> None:
+    """Raise UsageError where a condition compares a column of numbers with text, or one of text with a number or with
+    true or false."""
     for part in ast.walk(ast.parse(condition.strip(), mode="eval")) if condition is not None else ():
         if not isinstance(part, ast.Compare):
             continue
         column = next((one.id for one in (part.left, *part.comparators) if isinstance(one, ast.Name)), None)
         for one in (part.left, *part.comparators):
-            if column in texts and isinstance(one, ast.Constant) and isinstance(one.value, bool | int | float):
+            if column is None or not isinstance(one, ast.Constant):
+                continue
+            if column in numbers and isinstance(one.value, str):
+                raise UsageError(f"samples: where: {ast.unparse(part)}: {column} is a number, not {one.value!r}")
+            if column not in numbers and isinstance(one.value, bool | int | float):
                 what = f"`{column} == 'text'`, or `survivor == id` for samples that survive"
                 raise UsageError(
                     f"samples: where: {ast.unparse(part)}: {column} is text, not {one.value!r}; say {what}"

@@ -257,8 +257,8 @@ def _kept(part: "list[pa.Array]", among: "np.ndarray") -> "list[pa.Array]":
     import pyarrow as pa
 
     numbers = part[0].to_numpy()
-    at = np.searchsorted(among, numbers)
-    there = np.append(among, -1)[at] == numbers
+    at = np.minimum(np.searchsorted(among, numbers), max(len(among) - 1, 0))
+    there = among[at] == numbers if len(among) else np.zeros(len(numbers), dtype=bool)
     return part if there.all() else [one.filter(pa.array(there)) for one in part]
 
 

@@ -154,7 +154,7 @@ class JournalLog:
                 return ""
             one, end = chain.last(file.fileno())
             head = _head(db)
-            unsent = {row[0]: json.loads(row[1]) for row in db.execute("SELECT seq, line FROM outbox WHERE seq >= 0")}
+            unsent = dict(db.execute("SELECT seq, line FROM outbox WHERE seq >= 0").fetchall())
         if one is None:
             known = min(unsent, default=head[0] + 1 if head else 0)
             found: Standing = "lost" if end or known > 0 else ""
@@ -164,7 +164,7 @@ class JournalLog:
             found = "" if one["digest"] == head[1] else "other"
         else:
             following = unsent.get(one["seq"] + 1)
-            found = "lost" if following is None else "" if following["prev"] == one["digest"] else "other"
+            found = "lost" if following is None else "" if json.loads(following)["prev"] == one["digest"] else "other"
         if found == "lost" and self.secret() not in (None, _get(db, "secret")):
             found = "other"
         if found == "older":

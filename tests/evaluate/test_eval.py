@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,10 @@ def test_any_onnx_model_with_its_recipe(ws: Workspace, tmp_path: Path) -> None:
     assert found["figures_of"]["roc_auc"] is not None
     with pytest.raises(UsageError, match="says of no column which class"):
         said(ws, written(tmp_path / "mute.toml", lines[:-1]))
+    with pytest.raises(UsageError, match="none of its columns is the probability of what is not safe"):
+        said(ws, written(tmp_path / "safe.toml", [*lines, 'red = ["neutral", "drawings"]']))
+    with pytest.raises(UsageError, match=r"labelers\.onnx\.classes\.blue: no such class 'prn'"):
+        said(ws, written(tmp_path / "odd.toml", [*lines, 'red = ["neutral"]', 'blue = ["prn"]']))
 
 
 def test_a_withdrawn_model_says_so_asked_about_and_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,6 +266,21 @@ def test_a_score_alone_has_no_figures_of_classes() -> None:
     assert found["rows"][1]["not_safe_roc_auc"] == 1.0
     assert found["rows"][1]["difference"]["not_safe_roc_auc"] > 0
     assert found["foot"] == ["score was trained on these"]
+
+
+def test_a_labeler_that_says_of_safe_classes_only_stands_beside_nobody() -> None:
+    nobody: Any = None
+    axis, rows = Axis(), Rows(pa.table({"id": ["a"], "source": ["local"]}), Axis().classes)
+
+    def said(**classes: list[str]) -> Contender | None:
+        one: Any = SimpleNamespace(says=lambda axis: classes)
+        return of_labeler(nobody, axis, one, rows, {name: np.array([0.3]) for name in classes})
+
+    assert said(fine=["drawings", "neutral"]) is None
+    assert said(mixed=["neutral", "sexy"]) is None
+    found = said(fine=["drawings", "neutral"], bad=["porn", "hentai"])
+    assert found is not None
+    assert found.unsafe.tolist() == [0.3]
 
 
 def test_of_rows_that_were_fetched_anew_nobody_knows_what_a_labeler_has_seen() -> None:

@@ -1,10 +1,12 @@
 """`project.samples()` reads columns; what it says is what the plain way says, on workspaces of every kind of row."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from curate.config import Config
@@ -23,10 +25,12 @@ CLASSES = ("drawings", "hentai", "neutral", "porn", "sexy")
 ASKED = {
     "width > 60": "WHERE s.width > 60",
     "split == 'train' and frames <= 2": "WHERE m.split = 'train' AND s.frames <= 2",
-    "license != 'CC0'": "WHERE n.license <> 'CC0'",
+    "license != 'CC0'": "WHERE n.license IS NOT 'CC0'",  # also where there is none, as pandas has it
+    "split != 'train' and at_ms != 3": "WHERE m.split IS NOT 'train' AND s.at_ms IS NOT 3",
+    "frames != 2": "WHERE s.frames <> 2",
     "source == 'commons' and url > 'u5' and width > 20": "WHERE o.plugin = 'commons' AND url > 'u5' AND s.width > 20",
     "attribution == 'it\\'s'": "WHERE n.attribution = 'it''s'",
-    "ref < '3' and width == '50'": "WHERE n.ref < '3' AND s.width = '50'",
+    "ref < '3' and width == 50": "WHERE n.ref < '3' AND s.width = 50",
     "at_ms >= 1": "WHERE s.at_ms >= 1",
     "group == '{0}'": "WHERE m.grp = '{0}'",
 }
@@ -191,12 +195,30 @@ def test_a_condition_does_nothing_but_ask(tmp_path: Path, monkeypatch: pytest.Mo
     ["label.isna()", "label.isin(['porn', 'neutral'])", "label in ['porn', 'neutral']", "not label.notna()",
      "id.str.contains('a', case=False) or width / 2 + 1 > 40", "~id.str.startswith('a') & (width > height)",
      "id.str.lower().str.len() == 64", "64 <= width < 300 and label == 'neutral'", "width.between(1, 100)",
-     "-width > -100", "id != 'a' + 'b'"],
+     "-width > -100", "id != 'a' + 'b'", "label == 'porn' or label == 'neutral' and width > 30",
+     "not (url == 'u5') and url == url", "license != 'CC0' or license == 'CC0'"],
 )  # fmt: skip
 def test_a_condition_may_ask_these(tmp_path: Path, where: str) -> None:
     ws = made(tmp_path, 3)
     every = samples(ws)
     pd.testing.assert_frame_equal(samples(ws, where), every.query(where, engine="python").reset_index(drop=True))
+    ws.close()
+
+
+@pytest.mark.parametrize("pool", ["mimalloc", "system", "jemalloc"])
+def test_the_memory_of_the_caller_is_his_own(tmp_path: Path, pool: str) -> None:
+    """Also where a condition cannot be asked, and where several ask at a time."""
+    if pool not in pa.supported_memory_backends():
+        pytest.skip(f"this Arrow has no {pool}")
+    ws, before = made(tmp_path, 3), pa.default_memory_pool()
+    pa.set_memory_pool(getattr(pa, f"{pool}_memory_pool")())
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            asked = [threads.submit(samples, ws, where) for where in (None, "width > 2", "id.str.contains('(')") * 4]
+        assert sum(one.exception() is not None for one in asked) == 4
+        assert pa.default_memory_pool().backend_name == pool
+    finally:
+        pa.set_memory_pool(before)
     ws.close()
 
 
