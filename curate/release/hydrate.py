@@ -8,7 +8,6 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import InitVar, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -81,17 +80,17 @@ def opened(path: Path, local: bool = True) -> Received:
 
 async def download(http: Http, place: str, folder: Path) -> None:
     """The files of a release at an address, and its signature, if it has one, written to a folder; raises UsageError
-    where one of the files is not to be had."""
-    for name in (HEADER, *files().values()):
+    where one of the files is not to be had, or nobody can say now whether it is signed."""
+    beside = (SUMS, SIGNATURE, PUBLIC)
+    for name in (HEADER, *files().values(), *beside):
         try:
             answer = await http.get(f"{place.rstrip('/')}/{name}")
         except ItemError as error:
+            if name in beside and not error.reason.retryable:
+                continue
             key = settings(error.reason)
             raise UsageError(f"hydrate: {name} of this address: {error}{f' (see {key})' if key else ''}") from error
         (folder / name).write_bytes(answer.body)
-    for name in (SUMS, SIGNATURE, PUBLIC):
-        with suppress(ItemError):
-            (folder / name).write_bytes((await http.get(f"{place.rstrip('/')}/{name}")).body)
 
 
 def _rows(release: Manifest, split: str) -> Iterator[dict[str, Any]]:

@@ -10,9 +10,11 @@ import curate
 from curate.admin import hydrating
 from curate.admin.doctor import doctor
 from curate.admin.pinned import KEY
-from curate.errors import GateError, StoreError, UsageError
+from curate.errors import GateError, ItemError, StoreError, UsageError
 from curate.layouts.exported import PUBLIC, SUMS, is_beside
+from curate.records import Reason, Response
 from curate.release import reader, removals, signing
+from curate.release.hydrate import download
 from curate.release.unsigned import unsigned
 from curate.store import chain
 from curate.store.file_digests import keep_file
@@ -194,6 +196,23 @@ def test_what_is_checked_is_what_was_read(ours: Ours, partner: curate.Project, m
     with pytest.raises(curate.GateError, match=r"removals: .* is not signed by"):
         partner.hydrate(urls)
     assert len(partner.samples()) == 2
+
+
+@pytest.mark.parametrize("reason", [Reason.HTTP_404, Reason.HTTP_401_403, Reason.HTTP_5XX, Reason.TIMEOUT])
+@pytest.mark.parametrize("name", ["minisign.pub", "SHA256SUMS.minisig"])
+async def test_a_host_that_fails_makes_no_release_unsigned(name: str, reason: Reason, tmp_path: Path) -> None:
+    class Site:
+        async def get(self, url: str) -> Response:
+            if url.endswith(f"/{name}"):
+                raise ItemError(reason)
+            return Response(url, 200, {}, b"x")
+
+    if reason in (Reason.HTTP_404, Reason.HTTP_401_403):  # as some stores say of what is not there
+        await download(Site(), "https://example.org/x", tmp_path)  # type: ignore[arg-type]
+        assert not (tmp_path / name).exists()
+        return
+    with pytest.raises(UsageError, match=rf"{name} of this address: {reason}"):
+        await download(Site(), "https://example.org/x", tmp_path)  # type: ignore[arg-type]
 
 
 def test_an_address_has_one_name(ours: Ours, partner: curate.Project) -> None:
