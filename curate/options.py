@@ -191,8 +191,11 @@ def at_least(least: int, **numbers: int | None) -> None:
 
 
 def texts(given: str | Iterable[str]) -> list[str]:
-    """Several texts; a text alone is one of them, and not its letters."""
-    return [given] if isinstance(given, str) else list(given)
+    """Several texts; a text alone is one of them, and not its letters. Raises UsageError for what holds no texts."""
+    found = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else [given]
+    if odd := [one for one in found if not isinstance(one, str)]:
+        raise UsageError(f"{odd[0]!r}: give a text, or a list of texts")
+    return found
 
 
 def is_said(text: str | None) -> bool:

@@ -56,12 +56,13 @@ class Project(Tables, Releases, Incidents, Models):
 
         at_least(1, limit=limit, sample=sample)
         at_least(0, max_failures=max_failures)
+        asked = None if retry is None else texts(retry)
         with self.session.drive("fetch", tells=True) as ws:
             configured.check(ws.config)
             if relist:
                 begin_again(ws.catalog)
-            if retry is not None:
-                self.session.note(f"{reopen(ws.catalog, texts(retry), force)} failed candidates are asked for again")
+            if asked is not None:
+                self.session.note(f"{reopen(ws.catalog, asked, force)} failed candidates are asked for again")
             facts = stages.fetched(self.session, ws, limit, sample)
             why = too_many(facts, max_failures)
             return Result.waiting(ws, facts | {"incomplete": why} if why else facts)

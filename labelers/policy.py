@@ -145,7 +145,7 @@ def answer(said: Any) -> float:
         told = choice.get("logprobs") or {}
         tokens = (told.get("content") or [{}])[0].get("top_logprobs") or []
         likely = [(_word(one["token"]), _share(one["logprob"])) for one in tokens]
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ValueError("its answer is no chat completion with one choice") from error
     if not likely:
         return {"yes": 1.0, "no": 0.0}.get(_word(text), math.nan)

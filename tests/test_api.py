@@ -147,6 +147,12 @@ def test_a_condition_that_cannot_be_read_is_refused(project: Project, where: str
         project.samples(where)
 
 
+@pytest.mark.parametrize("retry", [True, 5, ["timeout", None]])
+def test_reasons_to_ask_again_for_are_texts(project: Project, retry: Any) -> None:
+    with pytest.raises(curate.UsageError, match="give a text, or a list of texts"):
+        project.fetch(retry=retry)
+
+
 def test_tables(project: Project) -> None:
     failed = project.failures()
     assert list(failed["reason"]) == ["decode_error"]

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from curate import __version__
 from curate.config import CONFIG_NAME, Config, load
-from curate.errors import CurateError, WitnessError
+from curate.errors import CurateError, UsageError, WitnessError
 from curate.screening.gate import BANNER, REMEDY, Gate
 from curate.store.migrations import MIGRATIONS
 from curate.store.witnesses import no_catalog
@@ -86,6 +86,7 @@ def doctor(root: Path | None, gate: Gate | None = None, wrong: str = "") -> list
         "disk": lambda: _disk(root),
         "screening": lambda: _screening(config, gate),
         "contact": lambda: _contact(config),
+        "signing": lambda: _signing(config),
     }
     return [_asked(name, check) for name, check in checks.items()]
 
@@ -358,6 +359,21 @@ def _contact(config: Config | None) -> Check:
         return Check("contact", None, "none: nothing is fetched from the network", remedy)
     robots = "robots.txt is followed" if config.fetch.robots else "robots.txt is NOT followed ([fetch] robots = false)"
     return Check("contact", True if config.fetch.robots else None, f"{contact}; {robots}", "[fetch] robots = true")
+
+
+def _signing(config: Config | None) -> Check:
+    from curate.release.signing import signer
+
+    path = config.export.signing_key if config is not None else None
+    if path is None:
+        return Check("signing", None, "releases are not signed", "[export] signing_key; `curate keys new` makes one")
+    try:
+        signer(path)
+    except UsageError as error:
+        return Check("signing", False, str(error), "bring it back, or name another one in [export] signing_key")
+    if path.stat().st_mode & 0o077:
+        return Check("signing", False, f"others on this machine can read or change {path}", f"chmod 600 {path}")
+    return Check("signing", True, f"releases are signed by {path}")
 
 
 def lines(result: Mapping[str, Any]) -> Iterator[str]:

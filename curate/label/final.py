@@ -9,6 +9,7 @@ from curate.label import flags
 from curate.label import table as weak_table
 from curate.records import Axis
 from curate.store import clusters, samples, views
+from curate.store.taxonomies import renamed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -213,6 +214,14 @@ def vanished(ws: "Workspace", axis: Axis, given: Collection[str]) -> list[str]:
     """The classes that sources declare of samples and that are not among those given, in the axis's order."""
     declared = samples.declared_classes(ws.catalog, axis.name, ws.config.taxonomy.version)
     return [name for name in axis.classes if name in declared and name not in given]
+
+
+def unknown(ws: "Workspace", axis: Axis) -> list[str]:
+    """The names that sources declare of samples, sorted, that are no class, and of which no mapping says what they
+    became."""
+    version = ws.config.taxonomy.version
+    said = samples.declared_classes(ws.catalog, axis.name, version)
+    return sorted(said - {*axis.classes, *renamed(ws.catalog, axis.name, version)})
 
 
 def of_people(one: views.Human) -> Label:

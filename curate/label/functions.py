@@ -118,6 +118,8 @@ def own(paths: Sequence[Path], axes: Sequence[Axis]) -> dict[str, list["Labeling
     """
     found: dict[str, list[LabelingFunction]] = {axis.name: [] for axis in axes}
     for path in paths:
+        if not path.exists():
+            raise UsageError(f"label.functions: {path}: no such file")
         trust.check(path)
         plain(path)
     for path, module in Serial().map(_Run(), paths, Resources(side=0)):

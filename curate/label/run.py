@@ -21,7 +21,7 @@ from curate.label import functions as voting
 from curate.label.advice import advice, spread
 from curate.label.choose import combine, decide, model
 from curate.label.estimate.beside import beside
-from curate.label.final import vanished
+from curate.label.final import unknown, vanished
 from curate.label.function_report import alarms, pairs, report
 from curate.label.functions import Functions, Votes, own, unique, vote
 from curate.label.gold import Gold, agreement, gold, groups
@@ -277,6 +277,12 @@ def _labelling(
     found = _report(ws, axis, cast, asked.survivors, said, places, people) | {"advise": advised.facts}
     found |= {"model": end.model, "chosen": end.chosen, "bootstrap": end.facts}
     _warn(axis, found, used.short)
+    if strange := unknown(ws, axis):
+        log.warning(
+            "axis %s: sources declare %s, which the taxonomy has not, so that no machine calls these samples safe:"
+            " `curate relabel --mapping FILE.toml` says what became of a class",
+            axis.name, ", ".join(strange),
+        )  # fmt: skip
     sets = [[axis.classes[n] for n in np.flatnonzero(one)] for one in votes.sets]
     weak = Weak(asked.ids, labels, whole, votes.matrix, axis.classes, sets, votes.names, found, end.taught)
     spared = spread(ws, asked.ids, asked.survivors, advised.spared)

@@ -281,6 +281,21 @@ def test_a_function_that_keeps_back_much_is_named(tmp_path: Path, caplog: pytest
     assert result["contradicted"] == 6
 
 
+def test_what_sources_declare_and_the_taxonomy_has_not_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ws = workspace(tmp_path, 4)
+    declare(ws, IDS[0], AXIS, "neutral")
+    with caplog.at_level(logging.WARNING):
+        run(ws, functions(a=dict.fromkeys(IDS[:4], "neutral")))
+        assert "which the taxonomy has not" not in caplog.text
+        declare(ws, IDS[1], AXIS, "sfw")
+        result = run(ws, functions(a=dict.fromkeys(IDS[:4], "neutral")))
+    assert "sources declare sfw, which the taxonomy has not" in caplog.text
+    assert "relabel --mapping" in caplog.text
+    assert result["contradicted"] == 1
+
+
 def test_classes_that_vanish_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     items = [Item("one"), Item("two")]
     ws = stocked(tmp_path, items)

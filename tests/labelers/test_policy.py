@@ -66,7 +66,7 @@ def test_odd_but_whole_answers() -> None:
     assert math.isnan(answer(said))
 
 
-@pytest.mark.parametrize("logprob", [None, "x", [], math.nan])
+@pytest.mark.parametrize("logprob", [None, "x", [], math.nan, 10**400])
 def test_probabilities_that_are_none(logprob: Any) -> None:
     said = completion("Yes", [("Yes", 0.5)])
     said["choices"][0]["logprobs"]["content"][0]["top_logprobs"][0]["logprob"] = logprob

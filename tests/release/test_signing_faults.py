@@ -8,6 +8,7 @@ import pytest
 
 import curate
 from curate.admin import hydrating
+from curate.admin.doctor import doctor
 from curate.admin.pinned import KEY
 from curate.errors import GateError, StoreError, UsageError
 from curate.layouts.exported import PUBLIC, SUMS, is_beside
@@ -113,6 +114,21 @@ def test_a_key_is_not_kept_where_things_are_handed_on(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"other\.key\.pub: there is one already"):
         signing.new(tmp_path / "other.key")
     assert not (tmp_path / "other.key").exists()
+
+
+def test_doctor_says_what_a_key_lacks(tmp_path: Path) -> None:
+    for text, ok, says in (
+        ("", None, "not signed"),
+        ('[export]\nsigning_key = "none.key"', False, "No such file"),
+        ('[export]\nsigning_key = "a.key"', True, "signed by"),
+    ):
+        signing.new(tmp_path / "a.key") if ok else None
+        (tmp_path / "curate.toml").write_text(text)
+        found = next(one for one in doctor(tmp_path) if one.name == "signing")
+        assert (found.ok, says in found.detail) == (ok, True)
+    (tmp_path / "a.key").chmod(0o640)
+    found = next(one for one in doctor(tmp_path) if one.name == "signing")
+    assert (found.ok, found.remedy) == (False, f"chmod 600 {tmp_path / 'a.key'}")
 
 
 def test_what_a_format_calls_so_is_its_own() -> None:
