@@ -11,7 +11,7 @@ from curate.contracts import Evidence
 from curate.errors import UsageError
 from curate.label.choose import combine, decide
 from curate.label.functions import vote
-from curate.label.run import _check_classes
+from curate.label.run import check_classes
 from curate.progress import Progress
 from curate.records import Axis
 from labelers.onnx import Onnx
@@ -89,6 +89,6 @@ def test_a_class_that_no_axis_has_is_refused(tmp_path: Path) -> None:
     for wrong, near in (("pron", "porn"), ("drawings_", "drawings"), ("neutrl", "neutral")):
         made = Onnx(**options, classes={"a": (wrong,), "b": ("neutral",)})  # type: ignore[arg-type]
         with pytest.raises(UsageError, match=rf"classes\.a: no such class '{wrong}'; did you mean '{near}'"):
-            _check_classes([made], axes)
-    _check_classes([Onnx(**options, classes={"a": ("drawing",), "b": ("neutral",)})], axes)  # type: ignore[arg-type]
+            check_classes([made], axes)
+    check_classes([Onnx(**options, classes={"a": ("drawing",), "b": ("neutral",)})], axes)  # type: ignore[arg-type]
     assert Config().label.model == "auto"

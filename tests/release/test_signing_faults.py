@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 import curate
-from curate.admin import hydrating
 from curate.admin.doctor import doctor
 from curate.admin.pinned import KEY
 from curate.errors import GateError, ItemError, StoreError, UsageError
@@ -192,7 +191,7 @@ def test_what_is_checked_is_what_was_read(ours: Ours, partner: curate.Project, m
         feed.write_bytes(good)
         return found
 
-    monkeypatch.setattr(hydrating.removals, "read", and_put_back)
+    monkeypatch.setattr(removals, "read", and_put_back)
     with pytest.raises(curate.GateError, match=r"removals: .* is not signed by"):
         partner.hydrate(urls)
     assert len(partner.samples()) == 2
