@@ -6,6 +6,7 @@ Whoever has `minisign` can check them: `minisign -Vm SHA256SUMS -p minisign.pub`
 import io
 import logging
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,20 +107,23 @@ def new(path: Path) -> str:
     """
     from minisign import KeyPair
 
+    if not path.name:
+        raise UsageError(f"{path}: no name of a file")
     public, pair = path.with_name(f"{path.name}.pub"), KeyPair.generate()
-    if os.path.lexists(public):  # before there is half a pair
-        raise UsageError(f"{public}: there is one already; a key that is lost cannot be had back")
     said = bytes(pair.public_key) + b"\n"
     if has_password():
         pair.secret_key.encrypt(os.environ[PASSWORD])
-    for one, text, mode in ((path, bytes(pair.secret_key) + b"\n", 0o600), (public, said, 0o644)):
-        try:
-            with os.fdopen(os.open(one, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-                file.write(text)
-        except FileExistsError:
-            raise UsageError(f"{one}: a file is there, and no key is overwritten; name a new file") from None
-        except OSError as error:
-            raise UsageError(f"{one}: {error.strerror}") from error
+    with ExitStack() as half:  # of a pair nothing stays where the other half cannot be written
+        for one, text, mode in ((path, bytes(pair.secret_key) + b"\n", 0o600), (public, said, 0o644)):
+            try:
+                with os.fdopen(os.open(one, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                    half.callback(one.unlink)
+                    file.write(text)
+            except FileExistsError:
+                raise UsageError(f"{one}: a file is there, and no key is overwritten; name a new file") from None
+            except OSError as error:
+                raise UsageError(f"{one}: {error.strerror}") from error
+        half.pop_all()
     return str(pair.public_key.to_base64(), "ascii")
 
 

@@ -112,9 +112,13 @@ def test_a_key_is_not_kept_where_things_are_handed_on(tmp_path: Path) -> None:
             signing.of(ws)
         assert signing.at_hand(ws) is None
     (tmp_path / "other.key.pub").touch()
-    with pytest.raises(UsageError, match=r"other\.key\.pub: there is one already"):
+    with pytest.raises(UsageError, match=r"other\.key\.pub: a file is there"):
         signing.new(tmp_path / "other.key")
     assert not (tmp_path / "other.key").exists()
+    for none in (Path(), Path("/"), tmp_path / ("n" * 253)):  # the last one's public half has too long a name
+        with pytest.raises(UsageError):
+            signing.new(none)
+    assert not list(tmp_path.glob("n*"))
 
 
 def test_doctor_says_what_a_key_lacks(tmp_path: Path) -> None:
