@@ -41,8 +41,8 @@ def class_folder(name: str) -> str:
 
 def is_beside(path: str, *names: str) -> bool:
     """Whether a path below `work/` is a file of this name beside a format's own, which may have one called so, too."""
-    top, *_, name = parts = path.split("/")
-    return top == "exports" and len(parts) == 4 and name in names
+    parts = path.split("/")
+    return len(parts) == 4 and parts[0] == "exports" and parts[-1] in names
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------
