@@ -14,7 +14,7 @@ import curate
 from curate.evaluate import benchmark
 from curate.project import Project
 from curate.screening.quarantine import quarantine
-from tests.support.handed_on import OURS, project
+from tests.support.handed_on import maker, project
 from tests.support.pictures import encode, texture
 from tests.support.web import Answer, Web, serving
 
@@ -66,12 +66,7 @@ class Ours:
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ours]:
     with serving({f"/{n}.png": picture(n) for n in range(N)}) as site:
         root = tmp_path_factory.mktemp("ours")
-        for n in range(N):
-            file = root / "raw_data" / (label := ("neutral", "drawings")[n % 2]) / f"urls_{label}.txt"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("a") as out:
-                out.write(site.url(f"/{n}.png") + "\n")
-        made = project(root, site, OURS)
+        made = maker(root, site, N)
         (model := root / "model.toml").write_text(MODEL)
         made.fetch(), made.dedupe(), made.label(), made.export("1.0.0")
         yield Ours(site, made, root, str(model), made.evaluate(model, "1.0.0", publish=True))

@@ -8,7 +8,7 @@ import pytest
 
 import curate
 from curate.project import Project
-from tests.support.handed_on import OURS, N, Ours, picture, project
+from tests.support.handed_on import N, Ours, maker, picture, project
 from tests.support.web import serving
 
 
@@ -17,12 +17,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ours]:
     answers = {f"/{n}.png": picture(n) for n in range(N)}
     with serving(answers) as site:
         root = tmp_path_factory.mktemp("ours")
-        for n in range(N):
-            file = root / "raw_data" / (label := ("neutral", "drawings")[n % 2]) / f"urls_{label}.txt"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("a") as out:
-                out.write(site.url(f"/{n}.png") + "\n")
-        ours = project(root, site, OURS)
+        ours = maker(root, site, N)
         ours.fetch(), ours.dedupe(), ours.label(), ours.export("1.0.0")
         yield Ours(site, ours, root)
 
