@@ -19,6 +19,7 @@ from curate.net.throttle import RETRY_CREDIT, Host, Polite
 from curate.net.urls import host_key
 from curate.records import Reason
 from tests.support.net_server import Behaviour, Request, Server, answer, closed_port, drip, head, in_turn, raw, slow
+from tests.support.still_loop import now
 
 LIMITS = Limits("a@b.org", timeout=3, connect_timeout=1, read_timeout=1, retries=0, backoff=0.02, probes=())
 OK = answer(200, b"ok")
@@ -41,9 +42,9 @@ async def outcomes(client: Client, urls: Iterable[str]) -> Counter[Reason | byte
 
 
 async def seconds(work: Awaitable[object]) -> float:
-    started = time.monotonic()
+    started = now()
     await work
-    return time.monotonic() - started
+    return now() - started
 
 
 async def test_at_most_so_many_at_once_to_one_host() -> None:
@@ -125,14 +126,14 @@ async def test_a_byte_rate_is_kept_and_is_nobody_s_slowness() -> None:
     async with Server({"/x": big}) as server:
         base = replace(limits(server), min_rate=500_000, read_timeout=0.3)
         async with Client(replace(base, rules={server.at: HostRule(byte_rate=500_000)})) as client:
-            started = time.monotonic()
+            started = now()
             assert await outcomes(client, [server.url("/x")] * 4) == {bytes(300_000): 4}
-            assert time.monotonic() - started >= 1.2
+            assert now() - started >= 1.2
 
 
 @pytest.mark.parametrize("style", ["seconds", "date"])
 async def test_retry_after_is_waited_for_by_all_who_ask_that_host(style: str) -> None:
-    wait = "1" if style == "seconds" else formatdate(time.time() + 2, usegmt=True)
+    wait = "500" if style == "seconds" else formatdate(time.time() + 500, usegmt=True)  # a date is by the day's clock
     limited = in_turn(answer(429, b"", {"Retry-After": wait}), OK)
     async with (
         Server({"/x": limited, "/y": OK}) as server,
@@ -145,8 +146,8 @@ async def test_retry_after_is_waited_for_by_all_who_ask_that_host(style: str) ->
         assert await seconds(outcome(client, other.url("/x"))) < 0.5
         assert [await first, await second] == [b"ok", b"ok"]
     refused, again = server.asked("/x")
-    assert again.at - refused.at >= 0.95
-    assert server.asked("/y")[0].at - refused.at >= 0.95
+    assert again.at - refused.at > 300
+    assert server.asked("/y")[0].at - refused.at > 300
 
 
 async def test_a_retry_after_that_is_too_long_ends_it_now_and_for_the_next() -> None:
@@ -190,7 +191,7 @@ async def test_waits_between_tries_grow_and_are_never_the_same() -> None:
             await outcomes(client, [server.url("/x?" + str(n)) for n in range(4)])
         waits = [_waits([r.at for r in server.asked(f"/x?{n}")]) for n in range(4)]
     for wait in waits:
-        assert all(gap < 0.05 * 2**n + 0.1 for n, gap in enumerate(wait))
+        assert all(gap < 0.05 * 2**n + 0.001 for n, gap in enumerate(wait))
     assert len({round(gap, 4) for wait in waits for gap in wait}) > 8
 
 
@@ -289,7 +290,6 @@ async def test_a_host_that_never_answered_is_tried_twice_and_one_that_did_four_t
 
 async def test_a_host_that_answers_and_keeps_silent_in_turn_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("curate.net.throttle.LEAST_PATIENCE", 0.02)
-    monkeypatch.setattr(Host, "heard", lambda self, seconds: None)  # how slow this machine is now is no matter
     async with (
         Server({"/silent": HANG, "/gone": answer(404), "/x": OK}) as server,
         Client(replace(limits(server), read_timeout=0.4, connect_timeout=0.4)) as client,
@@ -441,9 +441,9 @@ async def test_dead_links_cost_little() -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("mixed", [False, True])
 async def test_ten_thousand_dead_links_on_a_hundred_hosts(mixed: bool) -> None:
-    began = time.monotonic()
+    began = now()
     found, _ = await dead(100, 10_000, Limits("a@b.org"), mixed)
-    took = time.monotonic() - began
+    took = now() - began
     print(f"10,000 dead links on 100 hosts: {took:.0f} s, {dict(found)}")
     assert sum(found.values()) == 10_000
     assert found[Reason.HTTP_404] == (5000 if mixed else 3400)
