@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.removal.test_takedown import traces
 from tests.support.pictures import encode, photograph
+from tests.support.taken_down import traces
 from tests.support.web import Answer, Web, serving
 from tests.support.zygote import Zygote
 

@@ -20,8 +20,8 @@ from curate.removal.takedown import takedown
 from curate.store.catalog import Catalog
 from curate.store.holds import unfinished
 from curate.store.workspace import Workspace
-from tests.removal.test_takedown import QUIET, released, start, traces, words
 from tests.support.builders import members
+from tests.support.taken_down import QUIET, released, start, traces, words
 
 __all__ = ["start"]
 LISTED = {"work/releases/1.0.0/removed.csv", "work/exports/removals.jsonl"}
