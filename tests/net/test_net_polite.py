@@ -17,6 +17,7 @@ from curate.net.urls import host_key
 from curate.records import Reason
 from tests.support.asked import HANG, LIMITS, OK, limits, outcome, outcomes, seconds
 from tests.support.net_server import Behaviour, Server, answer, in_turn, slow
+from tests.support.still_loop import now
 
 
 async def test_at_most_so_many_at_once_to_one_host() -> None:
@@ -98,14 +99,14 @@ async def test_a_byte_rate_is_kept_and_is_nobody_s_slowness() -> None:
     async with Server({"/x": big}) as server:
         base = replace(limits(server), min_rate=500_000, read_timeout=0.3)
         async with Client(replace(base, rules={server.at: HostRule(byte_rate=500_000)})) as client:
-            started = time.monotonic()
+            started = now()
             assert await outcomes(client, [server.url("/x")] * 4) == {bytes(300_000): 4}
-            assert time.monotonic() - started >= 1.2
+            assert now() - started >= 1.2
 
 
 @pytest.mark.parametrize("style", ["seconds", "date"])
 async def test_retry_after_is_waited_for_by_all_who_ask_that_host(style: str) -> None:
-    wait = "1" if style == "seconds" else formatdate(time.time() + 2, usegmt=True)
+    wait = "500" if style == "seconds" else formatdate(time.time() + 500, usegmt=True)  # a date is by the day's clock
     limited = in_turn(answer(429, b"", {"Retry-After": wait}), OK)
     async with (
         Server({"/x": limited, "/y": OK}) as server,
@@ -118,8 +119,8 @@ async def test_retry_after_is_waited_for_by_all_who_ask_that_host(style: str) ->
         assert await seconds(outcome(client, other.url("/x"))) < 0.5
         assert [await first, await second] == [b"ok", b"ok"]
     refused, again = server.asked("/x")
-    assert again.at - refused.at >= 0.95
-    assert server.asked("/y")[0].at - refused.at >= 0.95
+    assert again.at - refused.at > 300
+    assert server.asked("/y")[0].at - refused.at > 300
 
 
 async def test_a_retry_after_that_is_too_long_ends_it_now_and_for_the_next() -> None:
@@ -163,7 +164,7 @@ async def test_waits_between_tries_grow_and_are_never_the_same() -> None:
             await outcomes(client, [server.url("/x?" + str(n)) for n in range(4)])
         waits = [_waits([r.at for r in server.asked(f"/x?{n}")]) for n in range(4)]
     for wait in waits:
-        assert all(gap < 0.05 * 2**n + 0.1 for n, gap in enumerate(wait))
+        assert all(gap < 0.05 * 2**n + 0.001 for n, gap in enumerate(wait))
     assert len({round(gap, 4) for wait in waits for gap in wait}) > 8
 
 
