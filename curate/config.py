@@ -5,10 +5,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from curate.errors import UsageError
-from curate.options import Bytes, Plugin, PluginName, build, toml
+from curate.options import Bytes, Plugin, PluginName, build, toml, toml_file
 from curate.records import SPLITS, UNSURE, Taxonomy
 
 CONFIG_NAME = "curate.toml"
@@ -365,18 +365,17 @@ class Config:
 def load(root: Path) -> Config:
     """The config of a folder; raises UsageError naming the key, the file and the choice."""
     path = root / CONFIG_NAME
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: no such file; `curate init` writes one to start from") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not TOML: {error}") from error
-    return parse(text, root)
+    if not path.exists():
+        raise UsageError(f"{path}: no such file; `curate init` writes one to start from")
+    return _config(toml_file(path), root, CONFIG_NAME)
 
 
 def parse(text: str, root: Path, name: str = CONFIG_NAME) -> Config:
     """The config that a file with this text and name in this folder would be; raises UsageError as `load` does."""
-    table = toml(text, root / name)
+    return _config(toml(text, root / name), root, name)
+
+
+def _config(table: Mapping[str, Any], root: Path, name: str) -> Config:
     try:
         return build(Config, table, "", root)
     except UsageError as error:

@@ -126,6 +126,11 @@ def test_files_stay_readable(path: Path) -> None:
     assert lines <= 400, f"{name_of(path)} has {lines} lines; split it"
 
 
+def test_tests_stay_readable() -> None:
+    lines = {path: path.read_text(encoding="utf-8").count("\n") for path in (ROOT / "tests").rglob("*.py")}
+    assert {name_of(path): n for path, n in lines.items() if n > 400} == {}, "split it by what its tests prove"
+
+
 def test_the_house_stays_small() -> None:
     """Half of all files are short, nine of ten are not long, and few lie outside of a folder."""
     lines = sorted(path.read_text(encoding="utf-8").count("\n") for path in files())

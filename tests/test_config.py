@@ -1,5 +1,7 @@
 """curate.toml: strict, with a suggestion, naming the key and the file."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,18 @@ def test_paths_are_seen_from_the_folder_of_the_file_or_from_ones_home(
     monkeypatch.setenv("HOME", "/homes/me")
     for said, path in (("a/b.csv", tmp_path / "a/b.csv"), ("/c.csv", Path("/c.csv")), ("~/d", Path("/homes/me/d"))):
         assert config(tmp_path, f'[export]\nsplit_from = "{said}"').export.split_from == path
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a pipe", "kept from us"])
+def test_a_config_that_cannot_be_read_is_a_line(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "curate.toml"
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.write_text("")
+        refused = PermissionError(errno.EACCES, "Permission denied")
+        monkeypatch.setattr(Path, "read_text", lambda *_, **__: (_ for _ in ()).throw(refused))
+    with pytest.raises(UsageError, match=r"curate\.toml: (no plain file|cannot be read: Permission denied)"):
+        load(tmp_path)

@@ -171,3 +171,22 @@ def test_the_polite_example_is_read(tmp_path: Path) -> None:
 
 def test_the_documents_count_the_languages() -> None:
     assert f"in {len(minors.languages())} languages" in SOURCES
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def anchors(page: Path) -> set[str]:
+    """The names under which headings of a page can be linked to, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_within_the_documents_leads_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for place, _, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(#([^)\s]+))?\)", text):
+        to = page.parent / place if place else page
+        assert to.exists(), place
+        assert not anchor or anchor in anchors(to), f"{place}#{anchor}"

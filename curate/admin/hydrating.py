@@ -2,29 +2,27 @@
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from curate.admin import configured
-from curate.admin.pinned import agreed, trusted
+from curate.admin.pinned import FEED, Maker, agreed, of_maker, remembered, trusted
 from curate.admin.session import Session
 from curate.contracts import Http
 from curate.errors import ItemError, MatchError, UsageError
 from curate.fetch.listing import source_id
 from curate.fetch.run import fetch
 from curate.net.loops import finished
-from curate.net.urls import is_url, parse
+from curate.net.urls import is_url, parse, place_name
 from curate.options import is_said
 from curate.release import hydrate, recovery, removals, signing
 from curate.release.hydrate import Hydrate, Received
 from curate.removal.received import follow, read_before
 from curate.stats.coverage import Coverage
 from curate.store.workspace import Workspace
-
-FEED = "removals-of:"  # begins the name of a fact: which feed the release at the place that follows has
 
 
 @dataclass(frozen=True)
@@ -47,10 +45,10 @@ def hydrated(session: Session, ws: Workspace, asked: Asked) -> dict[str, Any]:
     Raises GateError, and fetches nothing, where the feed of removals cannot say what was taken down.
     """
     started = time.monotonic()
-    with _opened(session, ws, asked.release) as (path, release):
+    with _opened(session, ws, asked.release) as (at, path, release):
         hydrate.check_version(release)
-        key = trusted(ws, release, path, asked.key, session.note)
-        gone = _removed(session, ws, release, path, asked, key)
+        maker = trusted(ws, release, path, asked.key, session.note)
+        gone = _removed(session, ws, release, (at, path), asked, maker)
         source = _source(ws, release, path, asked)
         name = source_id(source)
         _check_approval(ws, source)
@@ -79,14 +77,16 @@ def _facts(found: dict[str, Any], max_failures: int | None) -> dict[str, Any]:
 
 
 @contextmanager
-def _opened(session: Session, ws: Workspace, release: str) -> Iterator[tuple[str, Received]]:
-    """The place of a release as it is remembered, and the release; from an address its files come for as long."""
+def _opened(session: Session, ws: Workspace, release: str) -> Iterator[tuple[str, str, Received]]:
+    """The place of a release as it is asked for, and as it is remembered, and the release; from an address its files
+    come for as long."""
     if not is_url(release):
         path = Path(release).resolve()
-        yield str(path), hydrate.opened(path)
+        yield str(path), str(path), hydrate.opened(path)
         return
     try:
-        place = str(parse(release)).rstrip("/")  # one name for one place, however host and port are written
+        place = str(parse(release)).rstrip("/")
+        name = place_name(parse(release))
     except ItemError as error:
         raise UsageError(f"hydrate: nothing of this address: {error}") from error
     folder = ws.work / "spool" / "release"
@@ -94,7 +94,7 @@ def _opened(session: Session, ws: Workspace, release: str) -> Iterator[tuple[str
     folder.mkdir(mode=0o700, parents=True)
     try:
         finished(_download(session, ws, place, folder))
-        yield place, hydrate.opened(folder, local=False)
+        yield place, name, hydrate.opened(folder, local=False)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -106,33 +106,52 @@ async def _download(session: Session, ws: Workspace, release: str, folder: Path)
 
 
 def _removed(
-    session: Session, ws: Workspace, release: Received, path: str, asked: Asked, key: str | None
+    session: Session, ws: Workspace, release: Received, place: tuple[str, str], asked: Asked, maker: Maker
 ) -> dict[str, Any]:
-    """What the feed of a release says was taken down is removed, whatever comes after it."""
-    places = removals.places(release.manifest.header.get("removals"), path, asked.removals)
+    """What the feed of a release says was taken down is removed, whatever comes after it. `place`: of the release, as
+    it is asked for, and as it is remembered."""
+    (at, path), key = place, maker.key
+    places = removals.places(release.manifest.header.get("removals"), at, asked.removals)
     if not places:
         session.note(f"release {release.version} names no feed of removals: what its makers take down stays unknown")
         return {"removed": 0, "receipt": None, "removals": None}
-    with _feed(session, ws, places, key) as (file, place):
-        feed = removals.read(file, read_before(ws.catalog), ws.catalog.get(f"{FEED}{path}"), place)
+    before = remembered(ws.catalog, FEED, path)
+    with _feed(session, ws, places, key) as (file, source):
+        feed = removals.read(file, read_before(ws.catalog), before, source)
         if key is not None:
-            signing.check(file, key, f"removals: {place}")
+            signing.check(file, key, f"removals: {source}")
+    removals.check_own(feed, release.manifest, maker.feed, source)
     agreed(ws, feed.feed, key, asked.key is not None)
-    ws.catalog.set(f"{FEED}{path}", feed.feed)
-    found = follow(ws, feed, release.version)
-    if others := found["removals"]["others"]:
-        session.note(f"the feed names {others} items of other releases than {release.version}; they stay away, too")
-    if yours := found["removals"]["yours"]:
+    if key is not None and maker.feed is None and not before:
         session.note(
-            f"the feed names {yours} items that your own sources name, too: they are held back, and not removed;"
-            " `curate takedown ID` removes one, `curate screening incident` lists them"
+            f"release {release.version} was signed without saying which feed of removals is its own: {source} is taken"
+            " for it, since it is by the same key"
         )
-    if new := found["removals"]["new"]:
-        session.note(
+    ws.catalog.set(f"{FEED}{path}", feed.feed)
+    found = follow(ws, feed, release.version, of_maker(ws.catalog, feed.feed, key))
+    for line in _told(found, release.version):
+        session.note(line)
+    return found | {"removals": {"path": source, **found["removals"]}}
+
+
+def _told(found: Mapping[str, Any], version: str) -> Iterator[str]:
+    """What a feed named and what was done about it, a line each."""
+    counts = found["removals"]
+    if others := counts["others"]:
+        yield f"the feed names {others} items of other releases than {version}; they stay away, too"
+    for whose, n in (("your own sources name", counts["yours"]), ("releases by others name", counts["foreign"])):
+        if n:
+            yield (
+                f"the feed names {n} items that {whose}, too: they are held back, and not removed; `curate takedown ID`"
+                " removes one, `curate screening incident` lists them"
+            )
+    if new := counts["new"]:
+        yield (
             f"taken down by who made the release, and new here: {new}; samples of these that were here and are removed:"
             f" {found['removed']}"
         )
-    return found | {"removals": {"path": place, **found["removals"]}}
+    if left := found["duplicates_left"]:
+        yield f"{left} samples that show what was removed in other bytes stay; `curate takedown ID` removes one"
 
 
 @contextmanager

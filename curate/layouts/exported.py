@@ -15,6 +15,7 @@ from curate.layouts.table import RISKY, guarded
 
 HEADER, SUMS, ATTRIBUTION = "export.json", "SHA256SUMS", "attribution.csv"
 PUBLIC, SIGNATURE = "minisign.pub", f"{SUMS}.minisig"
+FEED = "removals.jsonl"  # what is taken out of all versions; beside them
 BESIDE = frozenset((HEADER, SUMS, ATTRIBUTION, PUBLIC, SIGNATURE))  # what is curate's, and no format's
 SUFFIXES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/gif": "gif"}
 _LINE = re.compile(r"(\\?)([0-9a-f]{64}) [ *](.+)")

@@ -17,6 +17,7 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
 _INVALID = re.compile(r"[^\x21\x23-\x3b\x3d\x3f-\x5d\x5f\x61-\x7a|~]")  # RFC 3986; browsers forgive "[", "]" and "|"
 _LABEL = r"[a-z0-9_\-]{1,63}"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+_SLASHES = re.compile(r"/{2,}")
 _NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 
 
@@ -52,6 +53,21 @@ def host_key(url: str | URL) -> str:
     parsed = url if isinstance(url, URL) else parse(url)
     host = (parsed.raw_host or "").rstrip(".")
     return host if parsed.port in (80, 443) else f"{host}:{parsed.port}"
+
+
+def place_name(url: URL) -> str:
+    """One name for all spellings of an address, to remember it by; it is asked for as it was written.
+
+    RFC 3986's normal form (small letters in scheme and host, no port that is the scheme's own, capitals in escapes and
+    none for a character that needs none, no `.` and `..`), without a dot at the host's end, empty segments, and slashes
+    at the path's end. No name is looked up: `localhost` and `127.0.0.1` stay two.
+    """
+    known = URL(str(url))  # which quotes anew
+    host = (known.raw_host or "").rstrip(".")
+    port = "" if known.is_default_port() else f":{known.port}"
+    path = _SLASHES.sub("/", known.raw_path).rstrip("/")
+    query = f"?{known.raw_query_string}" if known.raw_query_string else ""
+    return f"{known.scheme}://{f'[{host}]' if ':' in host else host}{port}{path}{query}"
 
 
 def _checked(text: str, base: URL | None) -> URL:

@@ -31,7 +31,7 @@ from curate.records import SPLITS, Axis, Manifest
 from curate.release.pictures import Leaving, leaving_of
 from curate.release.reader import HEADER as RELEASE
 from curate.release.reader import unsafe
-from curate.release.signing import Signer
+from curate.release.signing import Signer, comment, feed_of
 from curate.store.blobs import sync, write
 from curate.store.file_digests import digest
 
@@ -127,7 +127,7 @@ class Formats:
         files = sorted(_stamps(out).keys() - {SUMS, PUBLIC, SIGNATURE})
         found = {file: (None if file in BESIDE else known(file)) or digest(out / file) for file in files}
         write(out / SUMS, sums_text(found).encode("utf-8", "surrogateescape"))
-        return found | {SUMS: digest(out / SUMS)} | signed(out, self.release.version, self.signer)
+        return found | {SUMS: digest(out / SUMS)} | signed(self.ws, out, self.release.version, self.signer)
 
     def _header(self, name: str) -> dict[str, Any]:
         header, rows, pictures = self.release.header, self._media.rows, self.pictures
@@ -170,7 +170,7 @@ def _credits(rows: Any) -> Any:
     return pa.table({name: rows.column(name) if name in rows.column_names else nulls for name in _CREDITED})
 
 
-def signed(out: Path, version: str, signer: Signer | None) -> dict[str, str]:
+def signed(ws: "Workspace", out: Path, version: str, signer: Signer | None) -> dict[str, str]:
     """Sign what an exported folder says its files are, with the public key beside it; without a signer nothing is left
     that says it was signed. The sha256 of what was written."""
     for name in (PUBLIC, SIGNATURE):
@@ -178,7 +178,7 @@ def signed(out: Path, version: str, signer: Signer | None) -> dict[str, str]:
     if signer is None:
         return {}
     write(out / PUBLIC, signer.public_file)
-    signer.sign(out / SUMS, f"file:{SUMS} release:{version}")
+    signer.sign(out / SUMS, comment(version, feed_of(ws)))
     return {name: digest(out / name) for name in (PUBLIC, SIGNATURE)}
 
 

@@ -241,7 +241,7 @@ def signed_again(ws: "Workspace", version: str, name: str) -> bool:
     """Sign an exported folder, where it says of its files what is known of them, or, where it does not, or no key is at
     hand, let nothing say that it was; whether it is."""
     key = signing.at_hand(ws) if is_as_kept(ws, f"exports/{version}/{name}/{SUMS}") else None
-    signed(ws.work / "exports" / version / name, version, key)
+    signed(ws, ws.work / "exports" / version / name, version, key)
     for one in (PUBLIC, SIGNATURE):
         (keep_file if key is not None else forget_file)(ws, f"exports/{version}/{name}/{one}")
     return key is not None

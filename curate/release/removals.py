@@ -6,7 +6,7 @@ one item that was taken down, with the releases that had it. `docs/receiving.md`
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -15,7 +15,9 @@ from urllib.parse import urljoin
 
 from curate.errors import GateError
 from curate.fingerprint import canonical
+from curate.layouts.exported import FEED
 from curate.net.urls import is_url
+from curate.records import Manifest
 from curate.release import redact, signing
 from curate.store import chain
 from curate.store.blobs import write
@@ -24,7 +26,7 @@ from curate.store.file_digests import forget_file, is_as_kept, keep_file
 if TYPE_CHECKING:
     from curate.store.workspace import Workspace
 
-NAME = "removals.jsonl"
+NAME = FEED
 PLACE = f"exports/{NAME}"  # below `work/`
 SCHEMA = 1
 FOLDERS = 3  # that a relative name is looked for in: an exported format, its release, all exports
@@ -50,7 +52,7 @@ def update(ws: "Workspace") -> None:
     records = [
         {"id": one["id"], "at": one["at"], "receipt": one["receipt"], "versions": versions[one["id"]]} for one in listed
     ]
-    first = {"feed": ws.catalog.digest("feed", NAME)[:32], "schema": SCHEMA}
+    first = {"feed": signing.feed_of(ws), "schema": SCHEMA}
     known = _known(ws, path, [first, *records])
     there = {one.get("id") for one in known}
     data = b"".join(chain.lines(path)[: len(known)])
@@ -125,7 +127,7 @@ def places(named: str | None, place: str, given: str | None) -> list[str]:
     return [str(one / named) for one in [folder, *folder.absolute().parents][:FOLDERS]]
 
 
-def read(path: Path, known: Mapping[str, str], before: str | None, name: str) -> Feed:
+def read(path: Path, known: Mapping[str, str], before: Collection[str], name: str) -> Feed:
     """Read a feed, called `name`. `known`: the last line that was read of each; `before`: which one this release had.
 
     Raises GateError where it is not there, damaged, another one, or older than what was read of it: nobody can say
@@ -139,7 +141,7 @@ def read(path: Path, known: Mapping[str, str], before: str | None, name: str) ->
     feed, items = str(lines[0]["feed"]), lines[1:]
     if lines[0].get("schema") != SCHEMA:
         raise GateError(f"removals: {name} was made by a newer curate, and {_SO}; upgrade curate")
-    if before not in (None, feed):
+    if before and feed not in before:
         raise GateError(f"removals: {name} is another feed than the one that was read before, and {_SO}")
     if (last := known.get(feed)) is not None and last not in {one["digest"] for one in lines}:
         raise GateError(f"removals: {name} is older than when it was read last, or another history, and {_SO}")
@@ -148,6 +150,22 @@ def read(path: Path, known: Mapping[str, str], before: str | None, name: str) ->
             raise GateError(f"removals: {name}:{number}: names no item, and {_SO}")
     read_so_far = [one["digest"] for one in lines].index(last) if last else 0
     return Feed(feed, str(lines[-1]["digest"]), items, read_so_far)
+
+
+def check_own(feed: Feed, release: Manifest, bound: str | None, name: str) -> None:
+    """Raise GateError for a feed, called `name`, of another workspace than a release. `bound`: the feed that was signed
+    with the release; None: nobody knows. What the release itself says was taken out before, its own feed names."""
+    if bound not in (None, feed.feed):
+        raise GateError(
+            f"removals: {name} is the feed of another dataset ({feed.feed[:8]}), and not the one that release"
+            f" {release.version} was signed with ({bound[:8]}), and {_SO}; say where that is (--removals FILE)"
+        )
+    there = {one["id"] for one in feed.items}
+    if lacking := sum(one["id"] not in there for one in release.header.get("removed", ())):
+        raise GateError(
+            f"removals: {name} lacks {lacking} items that were taken out before release {release.version} was made, as"
+            f" that says: it is older, or of another dataset, and {_SO}; say where its own is (--removals FILE)"
+        )
 
 
 _SO = "nobody can say what was taken down since; nothing is fetched"

@@ -6,13 +6,17 @@ Whoever has `minisign` can check them: `minisign -Vm SHA256SUMS -p minisign.pub`
 import io
 import logging
 import os
+import re
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from curate.errors import GateError, UsageError
+from curate.layouts.exported import FEED, SUMS
+from curate.store import chain
 from curate.store.blobs import write
+from curate.store.file_digests import is_as_kept
 
 if TYPE_CHECKING:
     from minisign import SecretKey
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 SUFFIX = ".minisig"
 PASSWORD = "CURATE_SIGNING_PASSWORD"  # noqa: S105 (the variable that holds it)
 _MOST = 1 << 16  # bytes of a key or a signature
+_FEED = re.compile(r"(?:^| )feed:([0-9a-f]{32})(?= |$)")  # in what is signed with a release
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +106,19 @@ def at_hand(ws: "Workspace") -> Signer | None:
         return None
 
 
+def feed_of(ws: "Workspace") -> str:
+    """What the feed of a workspace's removals is called, in its first line and with each release's signature: 32 hex
+    digits, the same for all of its releases."""
+    place = f"exports/{FEED}"
+    lines = chain.records(ws.work / place) if is_as_kept(ws, place) else []
+    return str(lines[0]["feed"]) if lines and "feed" in lines[0] else ws.catalog.digest("feed", FEED)[:32]
+
+
+def comment(version: str, feed: str) -> str:
+    """What is signed with an exported folder's list of files."""
+    return f"file:{SUMS} release:{version} feed:{feed}"
+
+
 def new(path: Path) -> str:
     """Make a key: the secret one in a new file that only its owner reads, with the password that is in the environment,
     if one is; the public one beside it, in `.pub`. Gives the public one. Raises UsageError where one of them is there.
@@ -149,7 +167,21 @@ def public_key(given: str) -> str:
         raise UsageError(f"{given}: {error.strerror}") from error
 
 
-def check(path: Path, key: str, name: str) -> bytes:
+class Signed(NamedTuple):
+    """What is in a file that is signed, and what was said with it."""
+
+    data: bytes
+    said: str
+
+    @property
+    def feed(self) -> str | None:
+        """The feed of removals that a release was signed with; None where that is not said: it was signed before that
+        was, or by another tool."""
+        found = _FEED.search(self.said)
+        return found[1] if found else None
+
+
+def check(path: Path, key: str, name: str) -> Signed:
     """What is in a file, called `name`, that is signed by the public key: its own bytes may be others by then. Raises
     GateError where it is not."""
     from minisign import Error, PublicKey, Signature
@@ -158,7 +190,7 @@ def check(path: Path, key: str, name: str) -> bytes:
     try:
         found, data = Signature.from_bytes(_read(signature_of(path))), _read(path, None)
         known.verify(io.BytesIO(data), found)
-        return data
+        return Signed(data, found.trusted_comment)
     except FileNotFoundError:
         raise GateError(f"{name} is not signed by {key}: {SUFFIX} lacks, and nothing is fetched") from None
     except (Error, ValueError, OSError) as error:

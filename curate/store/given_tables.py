@@ -11,6 +11,11 @@ CREATE TABLE given (
 CREATE INDEX given_id ON given (id)
 """
 
+TAKEN_OUT = """
+-- Samples that are held back and that a release (`source`) has no more: by its maker's feed of removals.
+CREATE TABLE taken_out (sample TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (sample, source)) WITHOUT ROWID
+"""
+
 # Which sample is here for which item of a release: the very bytes, wherever they came from; those that were stored
 # without their metadata; a rendition that was taken in the item's place.
 _CAME = "rewritten without metadata; came with sha256 "
@@ -21,6 +26,11 @@ UNION SELECT g.id, g.split, g.grp, c.sample FROM candidates c JOIN given g
     WHERE c.sample IS NOT NULL AND substr(c.detail, 1, {len(_CAME)}) = '{_CAME}'
 UNION SELECT g.id, g.split, g.grp, c.sample FROM given g JOIN candidates c USING (candidate)
     WHERE c.sample IS NOT NULL AND c.hash_check = 'rendition'
+"""  # noqa: S608 (constants)
+# Which sample is here of bytes that were stored without their metadata, whoever named them.
+REWRITTEN = f"""
+SELECT substr(detail, {len(_CAME) + 1}, 64) AS id, sample FROM candidates
+WHERE sample IS NOT NULL AND substr(detail, 1, {len(_CAME)}) = '{_CAME}'
 """  # noqa: S608 (constants)
 
 

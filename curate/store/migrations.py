@@ -7,7 +7,7 @@ from collections.abc import Callable
 from curate.errors import StoreError
 from curate.store.dedupe_tables import FRAMES, NEAR
 from curate.store.first import FIRST
-from curate.store.given_tables import GIVEN
+from curate.store.given_tables import GIVEN, TAKEN_OUT
 from curate.store.journal_log import journalled, noted
 from curate.store.policy_tables import POLICY
 from curate.store.removal_tables import REMOVALS
@@ -231,3 +231,9 @@ def m016_policy(db: sqlite3.Connection) -> None:
 def m017_given(db: sqlite3.Connection) -> None:
     """What releases that are fetched anew say of their items."""
     _statements(db, GIVEN)
+
+
+@MIGRATIONS.append
+def m018_taken_out(db: sqlite3.Connection) -> None:
+    """What makers of releases took out of theirs, and others name as well."""
+    _statements(db, TAKEN_OUT)

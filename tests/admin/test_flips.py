@@ -13,7 +13,7 @@ from curate.errors import StoreError
 from curate.removal.takedown import takedown
 from curate.store import file_digests
 from curate.store.workspace import Workspace
-from tests.removal.test_takedown import QUIET, released, start
+from tests.support.taken_down import QUIET, released, start
 
 __all__ = ["start"]
 

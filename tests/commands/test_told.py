@@ -12,9 +12,9 @@ from curate.screening.incidents import acknowledge, dispute, incident, release
 from curate.screening.quarantine import quarantine
 from curate.store import catalog
 from curate.store.holds import held, untold
-from tests.screening.test_hot_entries import killed
 from tests.support.builders import add, workspace
 from tests.support.calling_here import command
+from tests.support.killed_inside import killed
 from tests.support.pictures import encode, photograph, texture
 from tests.support.screened import configure, fetched, hash_of, listed, opened, put
 

@@ -114,5 +114,5 @@ def test_an_item_that_is_here_in_other_bytes_is_that_item(ws: Workspace) -> None
     assert (found[THEIRS]["split"], found[THEIRS]["grp"]) == ("test", MINE)
     assert (found[OTHER]["split"], found[OTHER]["grp"]) == ("val", THIRD)
     items = [{"id": one, "versions": ["1.0.0"]} for one in (MINE, THIRD)]
-    assert follow(ws, Feed("theirs", "last", items), "1.0.0")["removed"] == 2
+    assert follow(ws, Feed("theirs", "last", items), "1.0.0", {"hydrate:1"})["removed"] == 2
     assert ws.catalog.scalar("SELECT count(*) FROM samples") == 0

@@ -28,7 +28,8 @@ from curate.media.decode import Bounds
 from curate.records import Reason, Sample
 from curate.store.blobs import LocalBlobs
 from tests.support.pictures import encode, texture
-from tests.support.takenover import ANSWERS, CALLS, TakenOver, Target
+from tests.support.taken_calls import CALLS, Target
+from tests.support.takenover import ANSWERS, TakenOver
 
 needs_kernel = pytest.mark.skipif(lacking() is not None, reason=f"workers cannot be confined here: {lacking()}")
 NEEDS = Resources()

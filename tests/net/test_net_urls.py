@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.net.client import Client
-from curate.net.urls import hostname, parse, redirected
+from curate.net.urls import hostname, parse, place_name, redirected
 from tests.support.net_cases import LIMITS
 
 EXACT = [  # targets that are valid as they stand (RFC 3986): asked for as they are
@@ -132,3 +132,39 @@ def test_scheme_and_host_are_compared_without_case_and_a_fragment_is_not_asked_f
 def test_the_host_that_a_url_on_record_names(url: str | None, name: str | None) -> None:
     """What rows are compared by, in slices, shortcuts, remarks and `check`: no port, no name and password."""
     assert hostname(url) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "spellings"),
+    [
+        (
+            "http://h.org",
+            ["HTTP://H.org:80", "http://h.org/", "http://h.org.//", "http://h.org/x/..", "http://h.org#top"],
+        ),
+        ("https://h.org/a/b", ["https://h.org:443/a//b/", "https://H.ORG/a/./b", "https://h.org/%61/%2E/b"]),
+        ("https://h.org/~a/%C3%A4%2F", ["https://h.org/%7ea/%c3%a4%2f", "https://h.org/~a/\u00e4%2F/"]),
+        ("http://[::1]:81/a", ["http://[::1]:81//a/"]),
+        ("http://h.org/a?x=%2B", ["http://h.org/a?x=%2b", "http://h.org/a/?x=%2B"]),
+    ],
+)
+def test_all_spellings_of_an_address_have_one_name(name: str, spellings: list[str]) -> None:
+    assert {place_name(parse(one)) for one in (name, *spellings)} == {name}
+
+
+def test_other_addresses_have_other_names() -> None:
+    """No name is looked up, and no escape is undone that means something else."""
+    others = [
+        "http://localhost/a",
+        "http://127.0.0.1/a",
+        "http://[::1]/a",
+        "https://localhost/a",
+        "http://localhost:81/a",
+    ]
+    others += ["http://localhost/A", "http://localhost/a%2Fb", "http://localhost/a/b", "http://localhost/a?b"]
+    assert len({place_name(parse(one)) for one in others}) == len(others)
+
+
+def test_a_name_is_its_own() -> None:
+    for target in (*EXACT, *ESCAPED):
+        name = place_name(parse(f"http://h.org{target}"))
+        assert place_name(parse(name)) == name, target

@@ -1,4 +1,4 @@
-"""A release that was handed on, for those who receive it."""
+"""A release that was handed on, for those who receive it; and that of the golden items."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,7 +8,10 @@ import pytest
 
 import curate
 from curate.project import Project
+from curate.store.workspace import Workspace
+from tests.support.exports import released
 from tests.support.handed_on import N, Ours, maker, picture, project
+from tests.support.releases import golden_config, golden_items, stocked
 from tests.support.web import serving
 
 
@@ -36,3 +39,10 @@ def ours(made: Ours, tmp_path: Path) -> Iterator[Ours]:
 @pytest.fixture
 def partner(ours: Ours, tmp_path: Path) -> Project:
     return project(tmp_path / "partner", ours.site)
+
+
+@pytest.fixture(scope="module")
+def golden(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    ws = stocked(tmp_path_factory.mktemp("golden"), golden_items(), golden_config())
+    released(ws)
+    return ws

@@ -142,3 +142,27 @@ def test_fiftyone_reads_folders(out: Path, tmp_path: Path, split: str) -> None:
     assert read == expected(out, split)
     for path, _, width, height in rows:
         assert sorted((width, height)) == sorted(Image.open(path).size)
+
+
+@needs("mongod")
+def test_fiftyone_reads_folders_with_their_columns(out: Path, tmp_path: Path) -> None:
+    from curate.review.app.mongod import Mongod
+
+    page = (Path(__file__).parents[2] / "docs" / "releases.md").read_text(encoding="utf-8")
+    example = page.partition("<!-- example: fiftyone -->\n```python\n")[2].partition("```")[0]
+    code = example.replace("work/exports/1.0.0/imagefolder", str(out / "imagefolder")) + (
+        "import json\n"
+        "print(json.dumps([[s.filepath, s.tags, s.label.label, s.label_source, s.group] for s in dataset]))\n"
+    )
+    with Mongod(tmp_path / "database") as mongod:
+        environment = {**os.environ, "FIFTYONE_DATABASE_URI": mongod.uri, "HOME": str(tmp_path)}
+        command = [sys.executable, "-W", "ignore", "-c", code]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    release = load_release(out / "imagefolder")
+    read = [[Path(path).stem, *rest] for path, *rest in json.loads(ended.stdout.splitlines()[-1])]
+    wanted = [
+        [row.id, [split], row.label, row.label_source, row.group]
+        for split in SPLITS
+        for row in release.frame(split).itertuples()
+    ]
+    assert sorted(read) == sorted(wanted)

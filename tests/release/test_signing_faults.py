@@ -1,6 +1,7 @@
 """Signatures where somebody else writes beside them, where keys change, and where runs end half-way."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 import curate
 from curate.admin.doctor import doctor
-from curate.admin.pinned import KEY
+from curate.admin.pinned import FEED, KEY
 from curate.errors import GateError, ItemError, StoreError, UsageError
 from curate.layouts.exported import PUBLIC, SUMS, is_beside
 from curate.records import Reason, Response
@@ -22,6 +23,7 @@ from tests.release.test_signing import ours
 from tests.support.handed_on import Ours
 from tests.support.samples import workspace
 
+OTHER_KEY = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"  # minisign's own
 __all__ = ["ours"]  # the fixture with a key
 
 
@@ -218,13 +220,45 @@ async def test_a_host_that_fails_makes_no_release_unsigned(name: str, reason: Re
         await download(Site(), "https://example.org/x", tmp_path)  # type: ignore[arg-type]
 
 
-def test_an_address_has_one_name(ours: Ours, partner: curate.Project) -> None:
+def at(ours: Ours, folder: str) -> None:
+    """The release with a key at the site, in a folder without a feed."""
     for path in (ours.exports / "1.0.1/urls").iterdir():
-        ours.site.answers[f"/x/{path.name}"] = (200, {}, path.read_bytes())
+        ours.site.answers[f"{folder}/{path.name}"] = (200, {}, path.read_bytes())
+
+
+def test_an_address_has_one_name(ours: Ours, partner: curate.Project) -> None:
+    for folder in ("/x", "//x", "/%78", "/y/../x"):
+        at(ours, folder)
     with pytest.raises(curate.GateError, match="is not there"):
         partner.hydrate(ours.site.url("/x").replace("http:", "HTTP:") + "//#top")
     with partner.session.open() as ws:
         assert ws.catalog.get(f"{KEY}{ours.site.url('/x')}") is not None
+        ws.catalog.set(f"{KEY}{ours.site.url('/x')}", OTHER_KEY)
+    for spelling in ("/x/", "//x/", "/%78", "/y/../x"):
+        with pytest.raises(curate.GateError, match=f"is not signed by {re.escape(OTHER_KEY)}"):
+            partner.hydrate(ours.site.url(spelling))
     for odd in ("http://a b/", "gopher://example.org/x"):
         with pytest.raises(curate.UsageError, match="hydrate: "):
             partner.hydrate(odd)
+
+
+def test_what_was_remembered_by_another_spelling_holds(ours: Ours, partner: curate.Project) -> None:
+    """As it is in workspaces from when `//x` and `/%78` were places of their own."""
+    at(ours, "/x")
+    with partner.session.open() as ws:
+        ws.catalog.set(f"{KEY}{ours.site.url('//x')}", OTHER_KEY)
+        ws.catalog.set(f"{FEED}{ours.site.url('//x')}", "f" * 32)
+    with pytest.raises(curate.GateError, match="is not signed by"):
+        partner.hydrate(ours.site.url("/x"))
+    feed, own = ours.exports / "removals.jsonl", (ours.exports / "1.0.1/urls/minisign.pub")
+    with pytest.raises(curate.GateError, match="is another feed than the one that was read before"):
+        partner.hydrate(ours.site.url("/x"), removals=feed, key=own)
+    with partner.session.open() as ws, ws.catalog.tx() as db:
+        db.execute("DELETE FROM meta WHERE key = ?", (f"{KEY}{ours.site.url('/x')}",))
+        db.execute("DELETE FROM meta WHERE key GLOB ?", (f"{FEED}*",))
+    with partner.session.open() as ws:
+        ws.catalog.set(f"{KEY}{ours.site.url('/%78')}", signing.public_key(str(own)))
+    with pytest.raises(curate.GateError, match="by other spellings of its address it was signed by"):
+        partner.hydrate(ours.site.url("/x"), removals=feed)
+    assert partner.hydrate(ours.site.url("/x"), removals=feed, key=own, limit=1)["recovered"] == 1
+    assert partner.hydrate(ours.site.url("/x/"), removals=feed, limit=1)["recovered"] == 2

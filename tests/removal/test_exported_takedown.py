@@ -31,12 +31,12 @@ from curate.store.holds import unfinished
 from curate.store.workspace import Workspace
 from manifests import huggingface, imagefolder, webdataset
 from manifests.webdataset import Webdataset
-from tests.release.test_media import contents
-from tests.removal.test_takedown import traces
 from tests.support.builders import add, decide, workspace
 from tests.support.exposed import exif
+from tests.support.media_releases import contents
 from tests.support.pictures import encode, texture
 from tests.support.releases import EVERY, FORMATS, QUIET, SCREENED
+from tests.support.taken_down import traces
 
 VERSIONS = ("1.0.0", "1.0.1")
 MEDIA = {name: one for name, one in EVERY.items() if formats.is_media(one)}

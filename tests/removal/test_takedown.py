@@ -16,7 +16,6 @@ from curate.config import Config
 from curate.dedupe.run import dedupe
 from curate.engine.serial import Serial
 from curate.errors import BusyError, StoreError, UsageError, WitnessError
-from curate.progress import Progress
 from curate.release.export import export
 from curate.release.reader import load
 from curate.release.share import share
@@ -27,32 +26,12 @@ from curate.removal.takedown import deleted, takedown
 from curate.store.holds import held, is_held, unfinished
 from curate.store.tombstones import SCRUBBED
 from curate.store.workspace import Workspace
-from tests.support.builders import add, decide, members, workspace
+from tests.support.builders import add, members, workspace
 from tests.support.pictures import encode, texture
 from tests.support.releases import FORMATS, SCREENED
+from tests.support.taken_down import QUIET, TOLD, released, start, traces, words
 
-QUIET = Progress(quiet=True)
-TOLD = {"work/releases/1.0.0/removed.csv", "work/exports/removals.jsonl"}  # so that who was given it can act
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace of samples with near-duplicates, decisions, and a release of them."""
-    root = tmp_path_factory.mktemp("start") / "w"
-    ws = workspace(root)
-    for seed in range(20):
-        decide(ws, add(ws, encode(texture(seed)), "neutral"), "neutral")
-        if seed % 4 == 0:
-            add(ws, encode(texture(seed), quality=60), "neutral")
-    ws.catalog.begin("dedupe", "")
-    dedupe(ws, Serial(), QUIET)
-    export(ws, "1.0.0", FORMATS, QUIET, SCREENED)
-    (ws.root / "report.html").write_text("<img>")
-    (ws.work / "review" / "session").mkdir(parents=True)
-    (ws.work / "review" / "session" / "thumbnail.jpg").write_bytes(encode(texture(0)))
-    ws.catalog.end("done")
-    ws.close()
-    return root
+__all__ = ["start"]
 
 
 @pytest.fixture
@@ -61,39 +40,6 @@ def ws(start: Path, tmp_path: Path) -> Iterator[Workspace]:
     made = Workspace(tmp_path / "w", Config())
     yield made
     made.close()
-
-
-def words(ws: Workspace, sample: str) -> list[bytes]:
-    """What must be found nowhere: its bytes, its name, and where it was."""
-    urls = [row[0] for row in ws.catalog.all("SELECT locator FROM candidates WHERE sample = ?", (sample,))]
-    with ws.blobs.open(sample) as blob:
-        return [blob.read()[-300:], sample.encode(), bytes.fromhex(sample), *(url.encode() for url in urls)]
-
-
-def traces(root: Path, words: list[bytes]) -> set[str]:
-    """The files below a folder in which one of the words stands, or that are named by one."""
-    files = [path for path in sorted(root.rglob("*")) if path.is_file()]
-    names = {path for path in files if any(one.decode("latin-1") in path.name for one in words)}
-    found = names | {path for path in files if any(one in _content(path) for one in words)}
-    return {path.relative_to(root).as_posix() for path in found}
-
-
-def _content(path: Path) -> bytes:
-    """What is in a file; what is packed, unpacked as well."""
-    data = path.read_bytes()
-    return data + str(pq.read_table(path).to_pylist()).encode() if path.suffix == ".parquet" else data
-
-
-def released(ws: Workspace) -> str:
-    """A sample of the release, in train, that others were collapsed into."""
-    sql = """
-    SELECT min(r.sample) FROM released r JOIN members m ON m.survivor = r.sample AND m.sample != r.sample
-    WHERE r.split = 'train'
-    """
-    return str(ws.catalog.scalar(sql))
-
-
-# -- nothing is left -------------------------------------------------------------------------------------------------
 
 
 def test_nothing_is_left(ws: Workspace) -> None:
@@ -216,9 +162,6 @@ def test_somebody_who_reviews_is_asked_to_close(ws: Workspace) -> None:
     assert traces(ws.root, gone) <= TOLD
 
 
-# -- releases --------------------------------------------------------------------------------------------------------
-
-
 def test_a_release_is_redacted(ws: Workspace) -> None:
     one = released(ws)
     folder = ws.work / "releases/1.0.0"
@@ -265,9 +208,6 @@ def test_the_next_release_lists_it_and_recipients_are_named(ws: Workspace) -> No
     assert load(ws.work / "releases/1.0.1").header["removed"] == [{"id": one, "versions": ["1.0.0"]}]
 
 
-# -- what is left does not move --------------------------------------------------------------------------------------
-
-
 def test_the_others_keep_group_split_and_place(ws: Workspace) -> None:
     one = released(ws)
     before = members(ws)
@@ -308,9 +248,6 @@ def test_a_group_whose_test_sample_goes_does_not_come_back_to_train(tmp_path: Pa
         assert {one: row["excluded"] for one, row in members(ws).items()} == left
     assert name.encode() not in ws.catalog.path.read_bytes()
     ws.close()
-
-
-# -- nothing comes back ----------------------------------------------------------------------------------------------
 
 
 def test_an_older_catalog_brings_nothing_back(ws: Workspace) -> None:

@@ -12,8 +12,8 @@ from curate.admin.verify import verify
 from curate.config import Config
 from curate.removal.takedown import takedown
 from curate.store.workspace import Workspace
-from tests.removal.test_takedown import QUIET
 from tests.support.many import stocked, url
+from tests.support.taken_down import QUIET
 
 
 def found(work: Path, words: list[bytes]) -> set[str]:

@@ -19,13 +19,11 @@ from curate.store import holds
 from curate.store.workspace import Workspace
 from tests.fetch.test_fetch import curate
 from tests.removal.test_rescan import gate as gate_of
-from tests.screening.test_set_aside import HASH, PHOTO, root, set_it_aside
 from tests.support.builders import add, decide, workspace
 from tests.support.pictures import encode, texture
 from tests.support.releases import QUIET, SCREENED
 from tests.support.screened import fates, fetched, gate, opened
-
-__all__ = ["root"]
+from tests.support.set_aside import HASH, PHOTO, set_it_aside
 
 
 def matched(root: Path) -> Workspace:

@@ -12,6 +12,7 @@ _MADE = {
     "m015_asked": "ALTER TABLE runs DROP COLUMN asked",
     "m016_policy": "DROP TABLE relabels; DROP TABLE queue_members; DROP TABLE queue_labels",
     "m017_given": "DROP TABLE given",
+    "m018_taken_out": "DROP TABLE taken_out",
 }
 
 

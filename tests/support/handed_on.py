@@ -1,5 +1,6 @@
 """A release that was made of a site's pictures, and a partner's empty workspace that may be given it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,16 @@ def project(root: Path, site: Web, sources: str = "", screening: str = "") -> Pr
 
 def maker(root: Path, site: Web, n: int) -> Project:
     """A workspace whose lists name the first n pictures of a site, in two classes by turns."""
-    for number in range(n):
+    return listing(root, site, [f"{number}.png" for number in range(n)])
+
+
+def listing(root: Path, site: Web, names: Sequence[str]) -> Project:
+    """The same of pictures by name."""
+    for number, name in enumerate(names):
         file = root / "raw_data" / (label := ("neutral", "drawings")[number % 2]) / f"urls_{label}.txt"
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a") as out:
-            out.write(site.url(f"/{number}.png") + "\n")
+            out.write(site.url(f"/{name}") + "\n")
     return project(root, site, OURS)
 
 

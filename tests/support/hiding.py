@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from PIL import Image, ImageOps
 
+from curate.errors import ItemError
 from curate.media import pdq
 from curate.media.decode import Bounds
 from curate.media.parts import parts
 from curate.media.profiles import written
+from curate.records import Reason
 from tests.support.pictures import photograph
 
 Samples = npt.NDArray[Any]
@@ -309,3 +312,10 @@ def premultiplied(data: bytes) -> bytes:
             struct.pack_into(">I", out, at, struct.unpack_from(">I", out, at)[0] + 14)
             at += 8
     return bytes(out)
+
+
+def refused(data: bytes) -> tuple[Reason, str]:
+    """Why nothing of a file may be looked at."""
+    with pytest.raises(ItemError) as caught:
+        parts(data, BOUNDS)
+    return caught.value.reason, caught.value.detail

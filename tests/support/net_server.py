@@ -1,11 +1,11 @@
 """A loopback server that misbehaves on demand: each path has a behaviour, every request is remembered."""
 
 import asyncio
+import atexit
 import contextlib
 import socket
 import ssl
 import struct
-import time
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = {k.lower(): v.strip() for k, v in (line.split(":", 1) for line in lines[1:] if line)}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Request(lines[0].split(" ")[1], headers, time.monotonic(), body)
+    return Request(lines[0].split(" ")[1], headers, asyncio.get_running_loop().time(), body)
 
 
 def head(status: int = 200, headers: Mapping[str, str] | None = None) -> bytes:
@@ -175,8 +175,12 @@ def packed(body: bytes, wbits: int = 31) -> bytes:
 
 
 def closed_port(host: str = "127.0.0.1") -> int:
-    """A port where nobody listens."""
-    with socket.socket() as sock:
-        sock.bind((host, 0))
-        port: int = sock.getsockname()[1]
+    """A port where nobody listens, and nobody else will: it is taken for as long as this process lives."""
+    sock = _TAKEN.enter_context(socket.socket())
+    sock.bind((host, 0))
+    port: int = sock.getsockname()[1]
     return port
+
+
+_TAKEN = contextlib.ExitStack()
+atexit.register(_TAKEN.close)

@@ -34,7 +34,8 @@ from curate.contracts import Resources
 from curate.engine import each; from curate.engine import _transport as _parcel
 from curate.engine.pool import Pool
 from curate.errors import ItemError
-from tests.support.takenover import CALLS, TakenOver, Target
+from tests.support.taken_calls import CALLS, Target
+from tests.support.takenover import TakenOver
 folder, port = sys.argv[1:]
 assert _parcel.Room.make() is not None
 work, pool = TakenOver(Target(folder, os.getpid(), int(port))), Pool(2, confine="require", item_seconds=10)

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from curate.review.app import guard
-from tests.support.attacks import ATTACKS, EVENTS, SELECT, Attack, Target, get, post, send
+from tests.support.attack_requests import EVENTS, SELECT, Attack, Target, get, post, send
+from tests.support.attacks import ATTACKS
 from tests.support.pictures import encode, texture
 from tests.support.reviewing import ROOT, Served, decisions, environment, needs, queue
 
