@@ -30,7 +30,7 @@ path = "images"
 label = "neutral"
 """
 LIST = '[[screening.lists]]\nuse = "lines"\npath = "list.txt"\n'
-HONEST = 100
+HONEST = 40
 MOST = 3 * 2**30
 LIGHT = ["scans.jpg", "tail.jpg", "directories.tiff", "inner.tiff", "frames.gif", "frames-large.gif", "pixels.png",
          "claims.png", "profiles.jpg", "text.png", "chunks.png", "exif.jpg"]  # fmt: skip
@@ -70,21 +70,16 @@ class Tree:
                 with contextlib.suppress(psutil.Error, OSError):
                     used += int(one.memory_full_info().pss)
             self.peak = max(self.peak, used)
-            time.sleep(0.05)
+            time.sleep(0.1)
 
 
 @contextlib.contextmanager
 def fetching(root: Path) -> Iterator[tuple["subprocess.Popen[str]", Tree]]:
     command = [sys.executable, "-m", "cli", "fetch", "-w", str(root), "--json", "-q"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        tree = Tree(process.pid)
-        watch = threading.Thread(target=tree.watch)
-        watch.start()
         try:
-            yield process, tree
+            yield process, Tree(process.pid)
         finally:
-            tree.over = True
-            watch.join()
             process.kill()
 
 
@@ -92,7 +87,13 @@ def fetched(root: Path) -> tuple[dict[str, int], float, int]:
     """The reasons and how many are stored, the seconds of processor time, and the most memory that the tree had."""
     before = os.times()
     with fetching(root) as (process, tree):
-        out, err = process.communicate()
+        watch = threading.Thread(target=tree.watch)
+        watch.start()
+        try:
+            out, err = process.communicate()
+        finally:
+            tree.over = True
+            watch.join()
         assert process.returncode == 0, err
     found = json.loads(out)
     assert found["pending"] == 0
