@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from curate.errors import UsageError
 from curate.label import final
 from curate.options import texts
-from curate.report import origins, where
+from curate.report import kinds, origins, where
 from curate.report.where import Comparison
 from curate.store import eligibility
 from curate.store.columns import Scan, align
@@ -57,7 +57,7 @@ def samples(ws: Workspace, condition: str | None = None, columns: str | Sequence
     for name in (*wanted, *where.names(rest)):
         if name not in COLUMNS:
             raise UsageError(f"samples: no column '{name}'; there are: {', '.join(COLUMNS)}")
-    where.kinds(condition, AMOUNTS)
+    kinds.compared(condition, AMOUNTS)
     own = [one for one in asked if one.column not in origins.COLUMNS]
     there = [one for one in asked if one.column in origins.COLUMNS]
     with _small_pages():

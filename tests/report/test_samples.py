@@ -196,12 +196,34 @@ def test_a_condition_does_nothing_but_ask(tmp_path: Path, monkeypatch: pytest.Mo
      "id.str.contains('a', case=False) or width / 2 + 1 > 40", "~id.str.startswith('a') & (width > height)",
      "id.str.lower().str.len() == 64", "64 <= width < 300 and label == 'neutral'", "width.between(1, 100)",
      "-width > -100", "id != 'a' + 'b'", "label == 'porn' or label == 'neutral' and width > 30",
-     "not (url == 'u5') and url == url", "license != 'CC0' or license == 'CC0'"],
+     "not (url == 'u5') and url == url", "license != 'CC0' or license == 'CC0'",
+     "width > 20 & height < 200", "width > 20 and height < 60 | height > 90",
+     "label == 'porn' | width > 50 & height > 9",
+     "label == 'a&b|c' | width > 30", "width == [33, 34] or label == ['porn']", "width.isin([33, 34.0])"],
 )  # fmt: skip
 def test_a_condition_may_ask_these(tmp_path: Path, where: str) -> None:
     ws = made(tmp_path, 3)
     every = samples(ws)
     pd.testing.assert_frame_equal(samples(ws, where), every.query(where, engine="python").reset_index(drop=True))
+    ws.close()
+
+
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [("width in ['33']", "width is a number, not '33'"), ("width.isin(['33'])", "width is a number, not '33'"),
+     ("label in [1]", "label is text, not 1"), ("label == width", "label is text, not a number as width is"),
+     ("width > 3 and probability == label", "not text as label is"), ("label.str.len() == '4'", "not '4'"),
+     ("width in height", "asks for a list of values"), ("label in 'porn'", "asks for a list"),
+     ("width > [1, 2]", "compared by `in` alone"), ("[1] == width", "to the right"),
+     ("width.between(1, 'b')", "not 'b'"),
+     ("width | height > 1", "it is a number"), ("label & width > 1", "it is text"), ("label.isin([True])", "not True")],
+)  # fmt: skip
+def test_what_is_compared_is_of_one_kind(tmp_path: Path, where: str, why: str) -> None:
+    """Where it is not, the answer would be no row, or every row, and say nothing."""
+    ws = made(tmp_path, 3)
+    with pytest.raises(UsageError, match="samples: where: ") as refused:
+        samples(ws, where)
+    assert why in str(refused.value)
     ws.close()
 
 
