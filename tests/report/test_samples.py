@@ -178,7 +178,8 @@ def test_kinds_do_not_depend_on_what_is_there(tmp_path: Path) -> None:
      "1 == 1", "frames", "width", "", "id.isin(*[1])", "id.isin(**{'values': [1]})", "b'a' == id", "1j == width",
      "(a := 1) == width", "width > 1 if True else 2", "@x == id", "(" * 300 + "width > 1" + ")" * 300,
      "-" * 200 + "1 < width", "not " * 200 + "width > 1", "width > 1 or " * 2000 + "width > 2",
-     "+1" * 3000 + " < width", "1" * 5000 + " < width", 1, b"width > 1", ["width > 1"], ("width > 1",), 1.5, True],
+     "+1" * 3000 + " < width", "1" * 5000 + " < width", "0x" + "f" * 9000 + " < width",
+     1, b"width > 1", ["width > 1"], ("width > 1",), 1.5, True],
     ids=lambda where: repr(where)[:40],
 )  # fmt: skip
 def test_a_condition_does_nothing_but_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Any) -> None:
