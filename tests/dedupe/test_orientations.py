@@ -15,7 +15,7 @@ from curate.near.components import Classes, flatten, union
 from curate.near.orbits import join_orbits, plan
 from tests.support.pictures import photograph, texture
 
-SETTINGS = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 TRANSPOSE = Image.Transpose
 # What PIL calls the eight, in their order.
 PILLOW = (None, TRANSPOSE.ROTATE_90, TRANSPOSE.ROTATE_180, TRANSPOSE.ROTATE_270, TRANSPOSE.FLIP_TOP_BOTTOM,

@@ -15,7 +15,7 @@ from curate.near import turns as near_turns
 from curate.store.workspace import Workspace
 from tests.support.builders import workspace
 
-SETTINGS = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture
