@@ -24,6 +24,14 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
+def described(error: BaseException) -> str:
+    """What an error says, after its kind; its kind alone where it cannot say it, as code of somebody's own may not."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 (whatever it is, it is the error's own)
+        return type(error).__name__
+
+
 class CurateError(Exception):
     """What a user can act on: one line, naming the key, the file and the choice."""
 

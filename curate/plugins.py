@@ -10,6 +10,7 @@ import hashlib
 import importlib.abc
 import importlib.util
 import io
+import linecache
 import pkgutil
 import re
 import sys
@@ -24,11 +25,11 @@ from typing import Any
 
 import curate
 from curate import contracts
-from curate.errors import UsageError
+from curate.errors import UsageError, described
 from curate.fingerprint import canonical, fingerprint
 from curate.layouts.table import plain
 from curate.options import Plugin, build, join, own_file, suggest
-from curate.policy import trust
+from curate.policy import shapes, trust
 from curate.records import LATER
 
 CONTRACTS: Mapping[str, Any] = {
@@ -146,9 +147,10 @@ def running(where: str, file: str) -> Iterator[None]:
     except UsageError:
         raise
     except (Exception, SystemExit) as error:
-        raise UsageError(f"{where}: {file}: {type(error).__name__}: {error}") from error
-    if said := printed.getvalue().strip():
-        raise UsageError(f"{where}: {file}: it prints ({said[:60]!r}), where a command's answer goes; use `logging`")
+        raise UsageError(f"{where}: {file}: {described(error)}") from error
+    if printed.closed or (said := printed.getvalue().strip()):
+        does = "closes sys.stdout" if printed.closed else f"prints ({said[:60]!r})"
+        raise UsageError(f"{where}: {file}: it {does}, where a command's answer goes; use `logging`")
 
 
 # -- from outside ----------------------------------------------------------------------------------------------------
@@ -231,7 +233,10 @@ class _Source(importlib.abc.ExecutionLoader):
         return self._found.path
 
     def get_source(self, fullname: str) -> str:
-        return importlib.util.decode_source(self._found.source or b"")
+        text = importlib.util.decode_source(self._found.source or b"")
+        known = (len(text), None, text.splitlines(keepends=True), self._found.path)  # for warnings and tracebacks: a
+        linecache.cache[self._found.path] = known  # confined worker may not open it, and it may be another file by now
+        return text
 
 
 def _class(found: Outside) -> type[Any]:
@@ -265,7 +270,7 @@ def _run(found: Outside) -> ModuleType:
 
 
 def _reduced(made: Any) -> tuple[Any, ...]:
-    """How one travels to a worker: with what is run there, since nobody can import it by its name."""
+    """How one travels to a worker: with what is run there; nobody can import it by its name."""
     return _again, (_FROM[type(made)],), object.__reduce_ex__(made, 4)[2]
 
 
@@ -279,7 +284,9 @@ def _again(found: Outside) -> Any:
 def broken(package: str, made: Any) -> Iterator[str]:
     """What is wrong with a plug-in, or with its class, by its contract."""
     yield from _refused(package, made)
-    yield from contracts.broken(CONTRACTS[package], made, [one.name for one in dataclasses.fields(made)])
+    contract = contracts.SupportsAsk if package == "labelers" and hasattr(made, "ask") else CONTRACTS[package]
+    lacking = list(contracts.broken(contract, made, [one.name for one in dataclasses.fields(made)]))
+    yield from lacking or shapes.strange(package, made)
 
 
 def _refused(package: str, made: Any) -> Iterator[str]:
@@ -365,12 +372,6 @@ def own_file_of(plugin: object) -> str | None:
 def options_of(plugin: Any) -> dict[str, Any]:
     """A plug-in's options as JSON can hold them."""
     return {f.name: _plain(getattr(plugin, f.name)) for f in dataclasses.fields(plugin)}
-
-
-def of_own_file(plugin: Any) -> bool:
-    """Whether a plug-in is one of a file of one's own, whose text every process has."""
-    found = _FROM.get(type(plugin))
-    return found is not None and found.source is not None
 
 
 def fingerprint_of(plugin: Any) -> str:

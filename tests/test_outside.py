@@ -1,6 +1,6 @@
 """Plug-ins from outside, files of one's own or of an installed package: found, checked, used, their change noticed.
 
-`tests/system/test_installed.py` goes the whole way with them, where curate is installed from its wheel.
+`tests/system/test_installed.py` goes the whole way with the package, where curate is installed from its wheel.
 """
 
 import importlib
@@ -66,6 +66,10 @@ def test_a_plugin_of_an_installed_package_is_taken_and_its_change_noticed(packag
     (site / "curate_outside" / f"{NAMES[package]}.py").write_text(text(package) + "# another\n")
     other = make(package, table, "thing")
     assert fingerprint_of(made) != fingerprint_of(other)
+
+
+def test_the_whole_way_with_files_of_ones_own(tmp_path: Path) -> None:
+    outside.the_whole_way(tmp_path, outside.files(tmp_path), tmp_path / "mine", call)
 
 
 def test_a_change_of_what_a_plugin_imports_of_its_package_is_noticed(site: Path) -> None:

@@ -41,6 +41,13 @@ WRONG = {
         text("labelers").replace("factor: float = 1.0", "factor: complex = 1j"),
         "no option can be a",
     ),
+    "has an odd column": (text("labelers").replace('"float32"', '"float99"'), "has a column of 'float99'"),
+    "wants an odd side": (text("labelers").replace("side=256", "side=300"), "needs a side of 300 px"),
+    "closes stdout": (text("labelers") + "\nimport sys\nsys.stdout.close()\n", "it closes sys.stdout"),
+    "cannot say why": (
+        "class Silent(Exception):\n    def __str__(self):\n        1 / 0\nraise Silent\n",
+        "my_labeler.py: Silent",
+    ),
 }
 BROKEN = "    def __post_init__(self):\n        1 / 0\n\n    factor"
 WRONG["cannot be built"] = (text("labelers").replace("    factor", BROKEN), "ZeroDivisionError")
@@ -153,7 +160,8 @@ def test_a_format_that_fails_keeps_nothing_back_from_a_takedown(tmp_path: Path) 
 
 
 def test_a_labeler_is_the_same_in_every_process_while_its_file_changes(tmp_path: Path) -> None:
-    """A worker runs what was read first, and not what lies there by then."""
+    """A worker runs what was read first, and not what lies there by then; a warning, which shows a line of the file, is
+    no reason to open it, which a confined worker may not."""
     from curate.contracts import Resources
     from curate.engine.pool import Pool
     from curate.features.score_worker import Scoring, Task
@@ -161,7 +169,8 @@ def test_a_labeler_is_the_same_in_every_process_while_its_file_changes(tmp_path:
     from curate.store.blobs import LocalBlobs
     from curate.testing import made
 
-    labeler = of_file("labelers", tmp_path, text("labelers"))
+    warns = text("labelers").replace("        means", "        __import__('warnings').warn('odd')\n        means")
+    labeler = of_file("labelers", tmp_path, warns)
     (tmp_path / "my_labeler.py").write_text("raise SystemExit('another')")
     (tmp_path / "blobs").mkdir()
     blobs = LocalBlobs(tmp_path / "blobs")

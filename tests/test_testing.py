@@ -110,6 +110,7 @@ def test_what_new_writes_passes_the_suite(kind: str, tmp_path: Path) -> None:
     checks = call(root, "doctor", "--plugin", said["file"])["checks"]
     assert [(one["name"], one["ok"]) for one in checks] == [
         ("plug-in", True), ("name", True), ("contract", True), ("behaviour", True),
+        *[("functions", True)] * (kind == "labeler"),
     ]  # fmt: skip
     assert "is there already" in call(root, "new", kind, "first", code=2)
 

@@ -85,5 +85,7 @@ def _plugin(path: Path, session: "Session | None") -> "list[Check]":
 
     remedy = "CONTRIBUTING.md has examples, curate/contracts.py the contracts"
     there = session is not None and (session.root / CONFIG_NAME).is_file()
-    tables = configured.tables(session.config) if session is not None and there else []
-    return [Check(*one, remedy) for one in diagnose(path, tables)]
+    config = session.config if session is not None and there else None
+    tables = [] if config is None else configured.tables(config)
+    axes = [] if config is None else config.taxonomy.axes
+    return [Check(*one, remedy) for one in diagnose(path, tables, axes)]

@@ -14,7 +14,7 @@ import msgspec
 from curate import errors
 from curate.contracts import Task
 from curate.engine._each import All
-from curate.errors import CurateError, ItemError
+from curate.errors import CurateError, ItemError, described
 from curate.records import Reason
 
 LARGEST = 64 * 2**20  # bytes of one answer
@@ -92,7 +92,7 @@ def decode(said: bytes, number: int, count: int, kind: Any, most: int = LARGEST)
     except ValueError:
         raise
     except Exception as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
+        raise ValueError(described(error)) from error
 
 
 def _encode(value: Any) -> bytes:
@@ -107,8 +107,7 @@ def _fault(error: Exception) -> _Fault:
     if isinstance(error, ItemError):
         return _Fault("ItemError", _text(error.detail), error.reason)
     kind = next((one.__name__ for one in type(error).__mro__ if one.__name__ in _ERRORS), "")
-    said = str(error) if kind == type(error).__name__ else f"{type(error).__name__}: {error}"
-    return _Fault(kind, _text(said))
+    return _Fault(kind, _text(str(error) if kind == type(error).__name__ else described(error)))
 
 
 def _text(said: str) -> str:

@@ -17,7 +17,7 @@ from curate.engine._confine import Door
 from curate.engine._each import All, own
 from curate.engine._line import Line
 from curate.engine._worker import Brief
-from curate.errors import CurateError, ItemError, UsageError, plain
+from curate.errors import CurateError, ItemError, UsageError, described, plain
 from curate.records import Reason
 
 LINGER = 0.5  # seconds that a worker without work has to end by itself
@@ -45,7 +45,7 @@ class Terms:
         foreign = isinstance(answer, Exception) and not isinstance(answer, ItemError) and self.door is not None
         if not foreign or (isinstance(answer, UsageError) and self.door is not None and self.door.plugins):
             return answer
-        return ItemError(Reason.WORKER_DIED, f"{type(answer).__name__}: {answer}")
+        return ItemError(Reason.WORKER_DIED, described(answer))
 
 
 class _EndedError(Exception):

@@ -18,7 +18,7 @@ import numpy as np
 
 from curate.contracts import Decoded, Labeler
 from curate.engine import step
-from curate.errors import CurateError, ItemError, StoreError, UsageError
+from curate.errors import CurateError, ItemError, StoreError, UsageError, described
 from curate.media import keyframes, resize
 from curate.media.decode import Bounds
 from curate.media.decoded import StoredImage
@@ -97,7 +97,12 @@ class Scoring:
         resize.load()
         self._ready = {name: copy.copy(labeler) for name, labeler in self.labelers.items()}
         for labeler in self._ready.values():
-            labeler.load()
+            try:
+                labeler.load()
+            except (CurateError, MemoryError):
+                raise
+            except (Exception, SystemExit) as error:
+                raise CurateError(f"labelers.{name_of(labeler)}: load(): {described(error)}") from error
 
     def __call__(self, item: Task) -> Scores:
         """The scores of a task's samples."""
@@ -180,7 +185,7 @@ def fill(columns: Columns, labeler: Labeler, views: Mapping[int, Sequence[Decode
     for places in batches(range(len(asked)), labeler.needs.batch):
         for some, answer in _answered(labeler, columns, places, [asked[place][1] for place in places]):
             if isinstance(answer, Exception):
-                why = f"labelers.{name_of(labeler)}: {type(answer).__name__}: {answer}"
+                why = f"labelers.{name_of(labeler)}: {described(answer)}"
                 faults.setdefault(asked[some[0]][0], why)
             else:
                 for name, values in found.items():
@@ -202,6 +207,8 @@ def _answered(
         raise
     except Exception as error:  # noqa: BLE001 (whatever it is, it is the labeler's, and of one picture)
         answer = error
+    except SystemExit as error:
+        answer = RuntimeError(f"it raised SystemExit: {error}")
     if isinstance(answer, Exception) and len(places) > 1:
         for place, one in zip(places, views, strict=True):
             yield from _answered(labeler, columns, [place], [one])
@@ -219,7 +226,8 @@ def _checked(labeler: Labeler, columns: Columns, n: int, answer: Mapping[str, np
             raise CurateError(
                 f"{where}: {name} has shape {np.shape(answer[name])} for {n} pictures; a row each is asked"
             )
-    return {name: np.asarray(answer[name], values.dtype) for name, values in columns.items()}
+    with np.errstate(over="ignore"):  # what is too large for a column is infinite there
+        return {name: np.asarray(answer[name], values.dtype) for name, values in columns.items()}
 
 
 def _put(columns: Columns, over: Mapping[str, str], found: Columns, places: Sequence[int]) -> None:

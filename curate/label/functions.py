@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Labeler, Resources
 from curate.engine.serial import Serial
-from curate.errors import UsageError
+from curate.errors import UsageError, described
 from curate.label.flags import ABSTAIN, FAILED
 from curate.layouts.table import plain
 from curate.options import suggest
-from curate.plugins import kind_of, name_of, own_file_of
+from curate.plugins import kind_of, name_of, own_file_of, running
 from curate.policy import trust
 from curate.records import Axis
 from curate.stats.coverage import Coverage
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from curate.progress import Step
 
 OURS = ("curate", "labelers")  # packages
+LONGEST = 100  # characters of a function's name
 Functions = Callable[[Axis, Collection[str]], Sequence["LabelingFunction"]]
 
 
@@ -82,9 +83,15 @@ def functions_of(labelers: Sequence[Labeler]) -> Functions:
 
 
 def _beside(labeler: Labeler, make: Functions, axis: Axis, columns: Collection[str]) -> Sequence["LabelingFunction"]:
+    from snorkel.labeling import LabelingFunction
+
     name, kind = name_of(labeler), kind_of(labeler)
     own = {f"{kind}_{column}": f"{name}_{column}" for column in labeler.columns} if name != kind else {}
-    found = make(axis, frozenset(columns) | own.keys())
+    where, file = f"labelers.{name}", str(sys.modules[type(labeler).__module__].__file__)
+    with running(where, file):
+        found = list(make(axis, frozenset(columns) | own.keys()))
+    if strange := [one for one in found if not isinstance(one, LabelingFunction)]:
+        raise UsageError(f"{where}: {file}: functions() gives {strange[0]!r:.60}, which is no Snorkel LabelingFunction")
     found = [_by_name(one, name, own) for one in found] if own else found
     for one in found:
         one.built_in = own_file_of(labeler) is None
@@ -126,7 +133,7 @@ def own(paths: Sequence[Path], axes: Sequence[Axis]) -> dict[str, list["Labeling
         if isinstance(module, SyntaxError) and module.filename == str(path):
             raise UsageError(f"label.functions: {path}:{module.lineno}: {module.msg}") from module
         if isinstance(module, Exception):
-            raise UsageError(f"label.functions: {path}: {type(module).__name__}: {module}") from module
+            raise UsageError(f"label.functions: {path}: {described(module)}") from module
         axis, functions = module.get("AXIS", axes[0].name), _labelling(module)
         if axis not in found:
             raise UsageError(f"label.functions: {path}: AXIS: no such axis '{axis}'; {suggest(str(axis), list(found))}")
@@ -171,9 +178,14 @@ def _labelling(names: Mapping[str, Any]) -> list["LabelingFunction"]:
 
 
 def unique(functions: Sequence["LabelingFunction"]) -> Sequence["LabelingFunction"]:
-    """The functions, sorted by name; raises UsageError where two have one name."""
+    """The functions, sorted by name; raises UsageError for one name of two, and one that cannot be shown."""
     names = [one.name for one in functions]
     for name in names:
+        if not (isinstance(name, str) and name.strip() and name.isprintable() and len(name) <= LONGEST):
+            raise UsageError(
+                f"label.functions: a labelling function is called {name!r:.80}: a name is of 1 to {LONGEST} characters"
+                " that can be printed"
+            )
         if names.count(name) > 1:
             raise UsageError(f"label.functions: two labelling functions are called '{name}'; rename one of them")
     return sorted(functions, key=lambda one: str(one.name))
@@ -323,5 +335,5 @@ def failing(votes: Votes) -> Iterator[str]:
 
 
 def _blame(votes: Votes, name: str, error: Exception) -> None:
-    count, first = votes.faults.get(name, (0, f"{type(error).__name__}: {error}"))
+    count, first = votes.faults.get(name, (0, described(error)))
     votes.faults[name] = count + 1, first

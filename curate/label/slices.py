@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.contracts import Resources
 from curate.engine.serial import Serial
+from curate.errors import described
 from curate.stats.intervals import wilson
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def members(
         part = rows(start, min(start + CHUNK, n))
         for place, (_, answer) in enumerate(Serial().map(_Ask(one), part, Resources(side=0)), start):
             if isinstance(answer, Exception):
-                faults.append(f"{type(answer).__name__}: {answer}")
+                faults.append(described(answer))
             else:
                 inside[place] = answer
     return inside, faults

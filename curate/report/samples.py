@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from curate.errors import UsageError
 from curate.label import final
 from curate.options import texts
-from curate.report import origins, where
+from curate.report import kinds, origins, where
 from curate.report.where import Comparison
 from curate.store import eligibility
 from curate.store.columns import Scan, align
@@ -57,7 +57,7 @@ def samples(ws: Workspace, condition: str | None = None, columns: str | Sequence
     for name in (*wanted, *where.names(rest)):
         if name not in COLUMNS:
             raise UsageError(f"samples: no column '{name}'; there are: {', '.join(COLUMNS)}")
-    where.kinds(condition, AMOUNTS)
+    kinds.compared(condition, AMOUNTS)
     own = [one for one in asked if one.column not in origins.COLUMNS]
     there = [one for one in asked if one.column in origins.COLUMNS]
     with _small_pages():
@@ -153,7 +153,8 @@ def _active(ws: Workspace, asked: _Question, pool: ThreadPoolExecutor) -> tuple[
         known = labels.result() if labels is not None else final.columns(ws, axis)
         if labels is not None:  # the first of all that are labelled, and after them what is no more
             return _take({name: column[: len(ids)] for name, column in _said(known).items()}, here)
-        at = pa.array(rows_of(ids, known.ids))
+        rows = rows_of(ids, known.ids)  # read later: one may have been taken down by then
+        at = pa.array(rows, mask=rows < 0)
         return _take({name: column.take(at) for name, column in _said(known).items()}, here)
 
     found = _take(found, here)

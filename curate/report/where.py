@@ -75,25 +75,6 @@ def names(condition: ast.expr | None) -> list[str]:
     return list(dict.fromkeys(node.id for node in found if isinstance(node, ast.Name)))
 
 
-def kinds(condition: str | None, numbers: Collection[str]) -> None:
-    """Raise UsageError where a condition compares a column of numbers with text, or one of text with a number or with
-    true or false."""
-    for part in ast.walk(ast.parse(condition.strip(), mode="eval")) if condition is not None else ():
-        if not isinstance(part, ast.Compare):
-            continue
-        column = next((one.id for one in (part.left, *part.comparators) if isinstance(one, ast.Name)), None)
-        for one in (part.left, *part.comparators):
-            if column is None or not isinstance(one, ast.Constant):
-                continue
-            if column in numbers and isinstance(one.value, str):
-                raise UsageError(f"samples: where: {ast.unparse(part)}: {column} is a number, not {one.value!r}")
-            if column not in numbers and isinstance(one.value, bool | int | float):
-                what = f"`{column} == 'text'`, or `survivor == id` for samples that survive"
-                raise UsageError(
-                    f"samples: where: {ast.unparse(part)}: {column} is text, not {one.value!r}; say {what}"
-                )
-
-
 def kept(found: "pd.DataFrame", condition: ast.expr) -> "pd.Index":
     """The index of the rows of which a condition is true; raises UsageError for one that pandas cannot read."""
     try:

@@ -1,22 +1,24 @@
 """What a condition may be made of: comparisons, arithmetic and a few tests of columns; nothing that does a thing."""
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 
 from curate.errors import UsageError
 
 LONGEST, DEEPEST = 10_000, 50  # characters; expressions within each other
+MOST_BITS = 4096  # of a whole number: one written in hexadecimal may be too long for Python to write in decimal
 _TESTS = {"isin", "isna", "notna", "isnull", "notnull", "between"}  # methods of a column
 _OF_TEXT = {
     "contains", "startswith", "endswith", "match", "fullmatch", "len", "lower", "upper", "strip", "lstrip", "rstrip",
     "isdigit", "isalpha", "isalnum", "isnumeric",
 }  # fmt: skip
 _ASSIGNS = re.compile(r"(?<![=!<>])=(?!=)")
-_CONNECT = (ast.And, ast.Or, ast.Not, ast.Invert, ast.UAdd, ast.USub, ast.BitAnd, ast.BitOr)
+_CONNECT = (ast.And, ast.Or, ast.Not, ast.Invert, ast.UAdd, ast.USub)
 _COMPARE = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn)
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
-_OPERATORS = (*_ARITHMETIC, ast.BitAnd, ast.BitOr)
 _PLAIN = (
     ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Compare, ast.Name, ast.Load, ast.List, ast.Tuple, *_CONNECT, *_COMPARE,
     *_ARITHMETIC,
@@ -32,7 +34,7 @@ def read(where: object) -> ast.expr:
         raise UsageError(f"samples: where: {len(where):,} characters; {LONGEST:,} at most")
     try:
         where.encode()
-        parsed = ast.parse(where.strip(), mode="eval").body
+        parsed = ast.parse(_joined(where.strip()), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         why = getattr(error, "msg", None) or str(error) or "too deep"
         if _ASSIGNS.search(where):
@@ -41,6 +43,8 @@ def read(where: object) -> ast.expr:
     for node, depth in _walk(parsed):
         if depth > DEEPEST:
             raise UsageError(f"samples: where: more than {DEEPEST} expressions within each other")
+        if isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value.bit_length() > MOST_BITS:
+            raise UsageError("samples: where: a number of that size cannot be meant")
         if (strange := _strange(node)) is not None:
             raise UsageError(
                 f"samples: where: {strange!a} is not for conditions: comparisons, and, or, not, arithmetic, .isin,"
@@ -49,6 +53,19 @@ def read(where: object) -> ast.expr:
     if not isinstance(parsed, _ANSWERS):
         raise UsageError(f"samples: where: {where[:200]!a} is no condition: it is neither true nor false of a row")
     return parsed
+
+
+def _joined(where: str) -> str:
+    """The same with `and` for `&` and `or` for `|`, as pandas reads them: to Python they join before any comparison."""
+    lines = io.StringIO(where).readlines()
+    try:
+        found = [one for one in tokenize.generate_tokens(io.StringIO(where).readline) if one.string in ("&", "|")]
+    except tokenize.TokenError:  # a bracket or a text without its end: the parser says so in better words
+        return where
+    for one in reversed(found):
+        (row, begin), (_, end) = one.start, one.end
+        lines[row - 1] = f"{lines[row - 1][:begin]} {'and' if one.string == '&' else 'or'} {lines[row - 1][end:]}"
+    return "".join(lines)
 
 
 def _walk(parsed: ast.expr) -> Iterator[tuple[ast.AST, int]]:
@@ -77,7 +94,7 @@ def _strange(node: ast.AST) -> str | None:
         return None if _called(node) else _words(node)
     if isinstance(node, ast.Constant):
         return None if isinstance(node.value, str | int | float | None) else _words(node)
-    odd = isinstance(node, ast.BinOp) and not (isinstance(node.op, _OPERATORS) and not _text(node))
+    odd = isinstance(node, ast.BinOp) and not (isinstance(node.op, _ARITHMETIC) and not _text(node))
     return None if isinstance(node, _PLAIN) and not odd else _words(node)
 
 

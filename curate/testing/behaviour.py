@@ -19,11 +19,11 @@ import numpy as np
 from curate.config import EngineConfig
 from curate.contracts import Selection, Stamped, SupportsAsk
 from curate.engine import Aside
-from curate.errors import UsageError
+from curate.errors import UsageError, described
 from curate.features.score_worker import Columns, blank, fill
 from curate.fetch.listing import fault_of
 from curate.net.loops import finished
-from curate.plugins import of_own_file
+from curate.plugins import own_file_of
 from curate.records import CorruptRow, Dated, ListedHash, Locator, Manifest, Page, Response, SkippedRow
 from curate.release.formats import is_media
 from curate.testing import made
@@ -44,7 +44,7 @@ def tried(what: Callable[[Any], Iterator[str]], plugin: Any) -> Iterator[str]:
     except _AskedError:
         pass
     except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever it is, it is the plug-in's)
-        found.append(f"raised {type(error).__name__}: {error}")
+        found.append(f"raised {described(error)}")
     yield from found
     if told := said.getvalue().strip():
         yield _PRINTS.format(told[:60])
@@ -145,7 +145,7 @@ def labeler(plugin: Any) -> Iterator[str]:
 def _asked(plugin: Any) -> Callable[[list[Any]], Columns]:
     """What asks the labeler: one from a file of one's own runs where `label` will run it, shut off from everything."""
     work = _Labelling(plugin)
-    if of_own_file(plugin):
+    if own_file_of(plugin) is not None:
         return Aside(EngineConfig(), work)
     work.load()
     return work

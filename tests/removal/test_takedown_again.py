@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.calling_here import command
 from tests.support.pictures import encode, photograph
 from tests.support.taken_down import traces
 from tests.support.web import Answer, Web, serving
-from tests.support.zygote import Zygote
 
 CONFIG = """
 [fetch]
@@ -33,12 +33,6 @@ label = "neutral"
 PICTURE = photograph().resize((400, 400))
 
 
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as one:
-        yield one
-
-
 @pytest.fixture
 def site() -> Iterator[Web]:
     same: Answer = (200, {}, encode(PICTURE, quality=90))
@@ -58,17 +52,21 @@ def fates(root: Path, site: Web) -> dict[str, int]:
         return dict(db.execute("SELECT coalesce(reason, state), count(*) FROM candidates GROUP BY 1").fetchall())
 
 
+def run(root: Path, *args: str) -> None:
+    code, _, said = command(root, *args, "-q")
+    assert code == 0, said
+
+
 @pytest.mark.parametrize("near", [False, True])
-def test_it_stays_away(zygote: Zygote, site: Web, tmp_path: Path, near: bool) -> None:
-    work = ("-q", "-w", str(tmp_path))
+def test_it_stays_away(site: Web, tmp_path: Path, near: bool) -> None:
     (tmp_path / "curate.toml").write_text(CONFIG.format(origin=site.origin))
     (tmp_path / "first.txt").write_text(site.url("/a.jpg"))
-    zygote.run("fetch", *work)
-    zygote.run("takedown", site.url("/a.jpg"), "--reason", "asked for", *(("--block-near",) if near else ()), *work)
+    run(tmp_path, "fetch")
+    run(tmp_path, "takedown", site.url("/a.jpg"), "--reason", "asked for", *(("--block-near",) if near else ()))
     (tmp_path / "curate.toml").write_text(CONFIG.format(origin=site.origin) + MORE)
     (tmp_path / "second.txt").write_text("\n".join(site.url(path) for path in site.answers))
     site.asked.clear()
-    zygote.run("fetch", *work)
+    run(tmp_path, "fetch")
     assert fates(tmp_path, site) == ({"stored": 1, "taken_down": 4} if near else {"stored": 3, "taken_down": 2})
     assert site.asked["/a.jpg"] == 0, "its URL is not even asked"
     data = site.answers["/a.jpg"][2]
@@ -76,6 +74,6 @@ def test_it_stays_away(zygote: Zygote, site: Web, tmp_path: Path, near: bool) ->
     gone += [site.url(path).encode() for path in ("/a.jpg", "/mirror/a.jpg")]
     assert traces(tmp_path / "work", gone) == set()
     site.asked.clear()
-    zygote.run("fetch", *work)
+    run(tmp_path, "fetch")
     assert set(site.asked) <= {"/robots.txt"}
-    zygote.run("verify", *work)
+    run(tmp_path, "verify")

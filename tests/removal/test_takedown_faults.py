@@ -84,7 +84,7 @@ def take(root: Path, sample: str, prepare: Callable[[], None]) -> Callable[[], N
     return work
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chosen(start: Path) -> tuple[str, list[bytes]]:
     ws = Workspace(start, Config())
     one = released(ws)
@@ -113,20 +113,23 @@ def state(root: Path, gone: list[bytes]) -> dict[str, object]:
     return found
 
 
-@pytest.fixture
-def undisturbed(start: Path, chosen: tuple[str, list[bytes]], tmp_path: Path) -> dict[str, object]:
-    shutil.copytree(start, tmp_path / "u")
-    assert child(take(tmp_path / "u", chosen[0], lambda: None)) == 0
-    found = state(tmp_path / "u", chosen[1])
+@pytest.fixture(scope="module")
+def undisturbed(
+    start: Path, chosen: tuple[str, list[bytes]], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, object]:
+    root = tmp_path_factory.mktemp("undisturbed") / "w"
+    shutil.copytree(start, root)
+    assert child(take(root, chosen[0], lambda: None)) == 0
+    found = state(root, chosen[1])
     assert (found["traces"], found["verify"], found["unfinished"]) == (set(), [], False)
     return found
 
 
-@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [16, pytest.param(1, marks=pytest.mark.soak)])
 def test_killed_before_a_step(
     start: Path, chosen: tuple[str, list[bytes]], undisturbed: dict[str, object], tmp_path: Path, every: int
 ) -> None:
-    """Each eighth step, another one each day; all of them in the soak test."""
+    """Each sixteenth step, others each day; all of them in the soak test."""
     sample, gone = chosen
     step, end = date.today().toordinal() % every - every + 1, -9
     while end == -9:
@@ -141,7 +144,7 @@ def test_killed_before_a_step(
     assert step > 40, "so few steps: the test says nothing"
 
 
-@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [13, pytest.param(1, marks=pytest.mark.soak)])
 def test_a_disk_that_is_full_from_some_write_on(
     start: Path, chosen: tuple[str, list[bytes]], undisturbed: dict[str, object], tmp_path: Path, every: int
 ) -> None:
@@ -159,7 +162,9 @@ def test_a_disk_that_is_full_from_some_write_on(
     assert step > 20, "so few steps: the test says nothing"
 
 
-@pytest.mark.parametrize("most", [0, 1, 600, 4096, 20_000, 60_000, 120_000, 180_000])
+@pytest.mark.parametrize(
+    "most", [0, 600, 20_000, 120_000, *(pytest.param(n, marks=pytest.mark.soak) for n in (1, 4096, 60_000, 180_000))]
+)
 def test_a_full_disk(
     start: Path, chosen: tuple[str, list[bytes]], undisturbed: dict[str, object], tmp_path: Path, most: int
 ) -> None:

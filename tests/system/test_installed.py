@@ -154,15 +154,11 @@ def test_a_package(installed: Environment, tmp_path: Path) -> None:
     agree(before, again, each(environment, dict(NAMES), tmp_path))
 
 
-@pytest.mark.parametrize("way", ["files", "package"])
-def test_the_whole_way_with_a_plugin_of_each_kind(way: str, installed: Environment, tmp_path: Path) -> None:
-    root = tmp_path / "ws"
-    if way == "files":
-        outside.the_whole_way(root, outside.files(root), root / "mine", installed.curate)
-    else:
-        wheel = built(outside.project(tmp_path / "project"), tmp_path / "out")
-        environment = Environment.make(tmp_path / "environment", wheel, installed)
-        outside.the_whole_way(root, dict(NAMES), environment.packages / "curate_outside", environment.curate)
+def test_the_whole_way_with_a_plugin_of_each_kind(installed: Environment, tmp_path: Path) -> None:
+    """Of an installed package; `tests/test_outside.py` goes it with files of one's own."""
+    wheel = built(outside.project(tmp_path / "project"), tmp_path / "out")
+    environment = Environment.make(tmp_path / "environment", wheel, installed)
+    outside.the_whole_way(tmp_path / "ws", dict(NAMES), environment.packages / "curate_outside", environment.curate)
 
 
 WRONG: dict[str, tuple[Callable[[str], str], str]] = {

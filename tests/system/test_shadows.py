@@ -34,10 +34,12 @@ model = "majority"
 QUIET = "import os\nopen(os.environ['SHADOWED'], 'a').close()\n"
 NAMES = ("numpy.py", "json.py", "struct.py", "msgspec.py", "landlockpy.py", "labelers/__init__.py",
          "sources/__init__.py", "PIL/__init__.py", "PIL/Image.py", "curate/__init__.py", "curate/engine/__init__.py",
-         "curate/engine/_preload.py", "curate/media/__init__.py", "sitecustomize.py")  # fmt: skip
+         "curate/engine/_preload.py", "curate/media/__init__.py", "sitecustomize.py", "scipy.py",
+         "cli.py")  # fmt: skip
 EVERY = {
-    "fetch": [], "dedupe": [], "label": [], "queue": ["uncertain"], "export": ["1.0.0"], "train": ["1.0.0"],
-    "check": ["images"], "report": [], "status": [], "verify": [], "doctor": [],
+    "fetch": [], "dedupe": ["--report", "--against", "images-held"], "label": [], "queue": ["uncertain"],
+    "export": ["1.0.0"], "train": ["1.0.0"], "check": ["images"], "report": [], "status": [], "verify": [],
+    "doctor": [],
 }  # fmt: skip
 
 
@@ -47,6 +49,8 @@ def workspace(folder: Path) -> Path:
         path = folder / "images" / ("neutral", "drawings")[n % 2] / f"{n}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encode(texture(n, (96, 72)), "PNG"))
+    (folder / "images-held").mkdir()
+    (folder / "images-held" / "0.png").write_bytes(encode(texture(0, (96, 72)), "PNG"))
     (folder / "curate.toml").write_text(CONFIG)
     return folder
 

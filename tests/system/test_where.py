@@ -2,11 +2,9 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,30 +17,6 @@ from tests.engine.test_engine import Deadly, Square
 from tests.support.pictures import encode, texture
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = """
-[screening]
-required = false
-[[sources]]
-use = "local"
-path = "images"
-label_from = "folder"
-[[labelers]]
-use = "declared"
-[[labelers]]
-use = "drawing"
-"""
-VERBS = [["run", "1.0.0"], ["dedupe", "--report", "--against", "held"]]
-
-
-def workspace(root: Path) -> Path:
-    for n in range(12):
-        path = root / "images" / ("neutral" if n % 2 else "drawings") / f"{n}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(texture(n // 4 * 2 + n % 2, (120 + n, 100)), "PNG"))
-    (root / "held").mkdir()
-    (root / "held" / "0.png").write_bytes(encode(texture(0), "PNG"))
-    (root / "curate.toml").write_text(CONFIG)
-    return root
 
 
 def shadows(folder: Path) -> Path:
@@ -55,44 +29,7 @@ def shadows(folder: Path) -> Path:
     return folder
 
 
-def answers(root: Path, here: Path) -> list[dict[str, Any]]:
-    """What each verb prints where it is run, but for paths and seconds."""
-    found = []
-    commands = [[*verb, "-w", str(root)] for verb in VERBS] + [["check", str(root / "images")]]
-    commands[1][3] = str(root / "held")
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    script = root.parent / "bin" / "curate"  # as pip writes it
-    script.parent.mkdir(exist_ok=True)
-    script.write_text("from cli import main\nmain()\n")
-    for command in commands:
-        run = subprocess.run(
-            [sys.executable, str(script), *command, "--json", "-q"], capture_output=True, text=True, cwd=here,
-            env=environment,
-        )  # fmt: skip
-        assert run.returncode in (0, 4), run.stderr
-        said = run.stdout.replace(str(root), "ROOT")
-        found.append(
-            json.loads(
-                said,
-                object_hook=lambda one: {
-                    k: v for k, v in one.items() if k not in ("seconds", "stages", "at", "started")
-                },
-            )
-        )
-    return found
-
-
-def test_a_folder_of_other_packages_changes_nothing(tmp_path: Path) -> None:
-    """As the console script runs it: the current folder is not where it imports from, nor where its workers do."""
-    here = shadows(tmp_path / "here")
-    one = answers(workspace(tmp_path / "w"), here)
-    shutil.rmtree(tmp_path / "w")
-    two = answers(workspace(tmp_path / "w"), tmp_path)
-    for mine, theirs in zip(one, two, strict=True):
-        assert mine == theirs
-
-
-def test_nor_where_python_would_import_from_it(tmp_path: Path) -> None:
+def test_a_folder_of_other_packages_changes_nothing_where_python_would_import_from_it(tmp_path: Path) -> None:
     """`python -m cli` has the current folder first, until cli.py takes it away."""
     here = shadows(tmp_path / "here")
     (here / "cli.py").unlink()
