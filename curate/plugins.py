@@ -284,7 +284,8 @@ def _again(found: Outside) -> Any:
 def broken(package: str, made: Any) -> Iterator[str]:
     """What is wrong with a plug-in, or with its class, by its contract."""
     yield from _refused(package, made)
-    lacking = list(contracts.broken(CONTRACTS[package], made, [one.name for one in dataclasses.fields(made)]))
+    contract = contracts.SupportsAsk if package == "labelers" and hasattr(made, "ask") else CONTRACTS[package]
+    lacking = list(contracts.broken(contract, made, [one.name for one in dataclasses.fields(made)]))
     yield from lacking or shapes.strange(package, made)
 
 

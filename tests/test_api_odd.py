@@ -193,7 +193,7 @@ def test_after_a_fork(tmp_path: Path) -> None:
     """The child goes on with it, and so does the parent, although the engine's processes are the parent's."""
     named(tmp_path)
     run = subprocess.run(
-        [sys.executable, "-c", FORKING, str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", FORKING, str(tmp_path)], capture_output=True, text=True, timeout=250, check=False
     )
     assert run.returncode == 0, run.stderr
     assert int(run.stdout) > 0

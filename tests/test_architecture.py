@@ -1,6 +1,7 @@
 """Who may import whom: docs/layers.txt is the table, and a test names the import that breaks it."""
 
 import ast
+import functools
 import graphlib
 import re
 import statistics
@@ -9,8 +10,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "docs" / "layers.txt"
@@ -46,14 +45,25 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+@functools.cache
 def is_module(name: str) -> bool:
     path = ROOT / Path(*name.split("."))
     return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
-def imports(path: Path, *, top_level_only: bool = False) -> Iterator[str]:
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def imports(path: Path, *, top_level_only: bool = False) -> list[str]:
     """The modules that a file imports at run time, wherever it does."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return list(_imports(path, top_level_only))
+
+
+def _imports(path: Path, top_level_only: bool) -> Iterator[str]:
+    tree = tree_of(path)
     nodes = tree.body if top_level_only else list(ast.walk(tree))
     for_types = {id(inner) for node in nodes if _is_for_types(node) for inner in ast.walk(node)}
     for node in nodes:
@@ -80,15 +90,17 @@ def test_every_file_has_a_layer() -> None:
     assert found == set(LAYER)
 
 
-@pytest.mark.parametrize("path", OURS, ids=name_of)
-def test_a_folder_imports_lower_layers_only(path: Path) -> None:
-    here = name_of(path).split(".")[1]
-    for module in imports(path):
-        parts = module.split(".")
-        assert parts[0] not in (*PLUGINS, "cli"), f"{name_of(path)} imports {module}: curate/ names no plug-in"
-        assert parts[0] != "typer" or here == "commands", f"{name_of(path)} imports {module}: Typer is for commands/"
-        if parts[0] == "curate" and len(parts) > 1 and parts[1] in LAYER and parts[1] != here:
-            assert LAYER[parts[1]] < LAYER[here], f"{name_of(path)} imports {module}: it lies above, or beside"
+def test_a_folder_imports_lower_layers_only() -> None:
+    for path in OURS:
+        here = name_of(path).split(".")[1]
+        for module in imports(path):
+            parts = module.split(".")
+            assert parts[0] not in (*PLUGINS, "cli"), f"{name_of(path)} imports {module}: curate/ names no plug-in"
+            assert parts[0] != "typer" or here == "commands", (
+                f"{name_of(path)} imports {module}: Typer is for commands/"
+            )
+            if parts[0] == "curate" and len(parts) > 1 and parts[1] in LAYER and parts[1] != here:
+                assert LAYER[parts[1]] < LAYER[here], f"{name_of(path)} imports {module}: it lies above, or beside"
 
 
 def test_no_import_goes_round_in_a_circle() -> None:
@@ -99,31 +111,32 @@ def test_no_import_goes_round_in_a_circle() -> None:
     graphlib.TopologicalSorter(graph).prepare()
 
 
-@pytest.mark.parametrize("path", [p for p in files() if name_of(p).split(".")[0] in PLUGINS], ids=name_of)
-def test_plugins_import_contracts_only(path: Path) -> None:
-    here = name_of(path)
-    for module in imports(path):
-        top = module.split(".")[0]
-        part = module.startswith(f"{here.split('.')[0]}._")  # files that start with _ are parts of a plug-in, not one
-        assert part or top not in PLUGINS, f"{here} imports {module}: a plug-in imports no other"
-        if top == "curate":
-            assert any(module == ok or module.startswith(f"{ok}.") for ok in (*PLUGIN_MAY, "curate")), (
-                f"{here} imports {module}: a plug-in sees contracts, records, errors and pure helpers only"
-            )
+def test_plugins_import_contracts_only() -> None:
+    for path in (p for p in files() if name_of(p).split(".")[0] in PLUGINS):
+        here = name_of(path)
+        for module in imports(path):
+            top = module.split(".")[0]
+            # files that start with _ are parts of a plug-in, not one
+            part = module.startswith(f"{here.split('.')[0]}._")
+            assert part or top not in PLUGINS, f"{here} imports {module}: a plug-in imports no other"
+            if top == "curate":
+                assert any(module == ok or module.startswith(f"{ok}.") for ok in (*PLUGIN_MAY, "curate")), (
+                    f"{here} imports {module}: a plug-in sees contracts, records, errors and pure helpers only"
+                )
 
 
-@pytest.mark.parametrize("path", files(), ids=name_of)
-def test_heavy_imports_wait(path: Path) -> None:
-    if name_of(path) in LAZY:
-        return
-    heavy = {m.split(".")[0] for m in imports(path, top_level_only=True)} & HEAVY
-    assert not heavy, f"{name_of(path)} imports {sorted(heavy)} at module level; do it in load() or inside the verb"
+def test_heavy_imports_wait() -> None:
+    for path in files():
+        if name_of(path) in LAZY:
+            continue
+        heavy = {m.split(".")[0] for m in imports(path, top_level_only=True)} & HEAVY
+        assert not heavy, f"{name_of(path)} imports {sorted(heavy)} at module level; do it in load() or inside the verb"
 
 
-@pytest.mark.parametrize("path", files(), ids=name_of)
-def test_files_stay_readable(path: Path) -> None:
-    lines = path.read_text(encoding="utf-8").count("\n")
-    assert lines <= 400, f"{name_of(path)} has {lines} lines; split it"
+def test_files_stay_readable() -> None:
+    for path in files():
+        lines = path.read_text(encoding="utf-8").count("\n")
+        assert lines <= 400, f"{name_of(path)} has {lines} lines; split it"
 
 
 def test_tests_stay_readable() -> None:
@@ -146,7 +159,7 @@ def test_functions_stay_short() -> None:
     lengths = sorted(
         node.end_lineno - node.lineno + 1
         for path in files()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno
     )
     assert lengths[int(0.9 * len(lengths))] <= 18
@@ -155,7 +168,7 @@ def test_functions_stay_short() -> None:
 def test_public_names_are_documented() -> None:
     """Modules, classes and functions without a leading _; a method of a class that keeps a contract is told by that."""
     for path in files():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = tree_of(path)
         if tree.body:
             assert ast.get_docstring(tree), f"{name_of(path)} has no docstring"
         for node in tree.body:

@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from ipaddress import ip_address
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from curate.contracts import Decoded, Post, Resources, SupportsAsk
 from curate.engine import slices
-from curate.errors import CurateError, ItemError, UsageError
+from curate.errors import CurateError, ItemError, UsageError, described
 from curate.features.score_worker import OVER, Scores, Scoring, Task, blank, over_frames
 from curate.media.decode import Bounds
 from curate.media.thumbnail import LARGEST, legible
@@ -30,7 +31,7 @@ from curate.net import urls
 from curate.net.limits import Limits
 from curate.net.loops import finished
 from curate.progress import Progress
-from curate.records import Reason
+from curate.records import Reason, Sample
 from curate.store import holds
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ SAMPLES, TASKS = 16, 4  # of a task, and tasks whose pictures are held at once: 
 ENOUGH = 8  # failures in a row
 RETRIES, BACKOFF = 2, 0.5  # of what may pass: 429, 5xx, no connection; seconds, doubled
 ANSWER = 2**20  # bytes
+LONGEST = 300  # characters of what a labeler raises: it may hold all of an answer
 ASIDE = 2**31  # failures in a row after which the client itself would stop: they are counted here
 _SENT = re.compile(r"/9j/[A-Za-z0-9+/]+=*(?: /9j/[A-Za-z0-9+/]+=*){0,2}")  # base64 of one to three JPEGs
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -81,24 +83,35 @@ def answers(
     ws: "Workspace", labelers: Mapping[str, SupportsAsk], tasks: Sequence[Task], mapped: Mapped, progress: Progress
 ) -> Iterator[tuple[Task, Scores]]:
     """What servers say of the samples of tasks, some at a time; raises CurateError where one does not answer, when what
-    it said before was given."""
-    bounds = Bounds(max_pixels=ws.config.fetch.max_pixels, min_side=1)
+    it said before was given. UsageError at once, before anything is asked for, where a key is lacking."""
+    asked = []
     for name, labeler in labelers.items():
         mine = [
             Task(task.shard, some, (name,))
             for task in tasks if name in task.labelers
             for some in map(tuple, slices(task.samples, SAMPLES))
         ]  # fmt: skip
-        server = _Server(name, labeler, at(name, labeler), ws.config.fetch.contact, partial(holds.is_held, ws.catalog))
-        work = _Making({name: _Pictures(labeler.needs.side, bool(over_frames(labeler)))}, ws.blobs, bounds)
-        if mine and server.at == labeler.allow_host:
-            progress.note(f"{name}: {sum(len(one.samples) for one in mine)} pictures are sent to {server.at}")
-        for some_tasks in slices(mine, TASKS):
-            yield from server.scores(list(mapped(work, some_tasks)))
-            if server.ended is not None:
-                raise server.ended
-        if server.unclear:
-            log.warning("%s: %d answers said nothing that it could read, and it abstains there", name, server.unclear)
+        if mine:
+            held = partial(holds.is_held, ws.catalog)
+            server = _Server(name, labeler, at(name, labeler), ws.config.fetch.contact, held)
+            asked.append(_asked_of(ws, server, mine, mapped, progress))
+    return chain.from_iterable(asked)
+
+
+def _asked_of(
+    ws: "Workspace", server: "_Server", tasks: Sequence[Task], mapped: Mapped, progress: Progress
+) -> Iterator[tuple[Task, Scores]]:
+    name, labeler = server.name, server.labeler
+    bounds = Bounds(max_pixels=ws.config.fetch.max_pixels, min_side=1)
+    work = _Making({name: _Pictures(labeler.needs.side, bool(over_frames(labeler)))}, ws.blobs, bounds)
+    if server.at == labeler.allow_host:
+        progress.note(f"{name}: {sum(len(one.samples) for one in tasks)} pictures are sent to {server.at}")
+    for some_tasks in slices(tasks, TASKS):
+        yield from server.scores(list(mapped(work, some_tasks)))
+        if server.ended is not None:
+            raise server.ended
+    if server.unclear:
+        log.warning("%s: %d answers said nothing that it could read, and it abstains there", name, server.unclear)
 
 
 # -- in a worker -----------------------------------------------------------------------------------------------------
@@ -131,7 +144,14 @@ class _Pictures:
 
 
 class _Making(Scoring):
-    """Believes a worker no text that is not base64 of a few small JPEGs."""
+    """Decodes each frame that is sent before it is made small, so that one which cannot be is its sample's own fault;
+    believes a worker no text that is not base64 of a few small JPEGs."""
+
+    def _decoded(
+        self, sample: Sample, sides: Sequence[int], several: bool, failed: dict[str, str]
+    ) -> Sequence[Decoded]:
+        every = any(isinstance(one, _Pictures) and one.several for one in self.labelers.values())
+        return super()._decoded(sample, sides, every, failed)
 
     def fits(self, given: Task, answer: Scores) -> bool:
         """Whether these can be the pictures of the task's samples."""
@@ -157,6 +177,12 @@ class _Server:
     _known: bool = False  # it has answered about the grey picture
     _failures: int = 0  # in a row
     _tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Read the key; raises UsageError where one is named and not there."""
+        if name := self.labeler.token_env:
+            secret = _secret(f"labelers.{self.name}.token_env", name)
+            self._tokens = {urls.host_key(self.labeler.server): secret}
 
     def scores(self, found: Sequence[tuple[Task, Scores]]) -> Iterator[tuple[Task, Scores]]:
         """The tasks, without the samples that nobody asked about since the server ended, and their scores."""
@@ -192,8 +218,6 @@ class _Server:
 
     def _limits(self) -> Limits:
         one, seconds = self.labeler, self.labeler.timeout
-        if one.token_env and not self._tokens:
-            self._tokens = {urls.host_key(one.server): _secret(f"labelers.{self.name}.token_env", one.token_env)}
         return Limits(
             self.contact or "nobody", (self.at,), concurrency=one.concurrency, per_host=one.concurrency,
             max_bytes=ANSWER, timeout=seconds, connect_timeout=min(10.0, seconds), read_timeout=seconds, min_rate=1,
@@ -210,8 +234,8 @@ class _Server:
                 if not isinstance(error, ItemError):
                     raise
                 return await self._failed(post, str(error))
-            except Exception as error:  # noqa: BLE001 (whatever it is, it is the labeler's, and of one picture)
-                return await self._failed(post, f"{type(error).__name__}: {error}")
+            except (Exception, SystemExit) as error:  # noqa: BLE001 (it is the labeler's, and of one picture)
+                return await self._failed(post, described(error)[:LONGEST])
             self._failures = 0
             over = over_frames(self.labeler)
             values = {column: np.array([one[column] for one in each]) for column in self.labeler.columns}
@@ -238,8 +262,8 @@ class _Server:
             kind: type[CurateError] = UsageError if hint else CurateError
         except CurateError as error:
             return error
-        except Exception as error:  # noqa: BLE001 (as above)
-            hint, why, kind = None, f"{type(error).__name__}: {error}", CurateError
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (as above)
+            hint, why, kind = None, described(error)[:LONGEST], CurateError
         else:
             return None
         said = f"labelers.{self.name}: {self.at}, asked about a grey picture: {why}"

@@ -169,7 +169,7 @@ def other(ws: "Workspace") -> str | None:
     the same, or not on record."""
     now = {*named(ws.config)}
     for axis in ws.config.taxonomy.axes:
-        then = {*((report(ws, axis) or {}).get("named") or now)}
+        then = {*(report(ws, axis) or {}).get("named", now)}
         said = [("with", then - now), ("without", now - then)]
         if parts := [f"{how} {', '.join(sorted(names))}" for how, names in said if names]:
             return " and ".join(parts)

@@ -21,6 +21,7 @@ class StoredImage(Written):
     bounds: Bounds = field(default_factory=Bounds)
     number: int = 0  # of the frame
     _views: dict[int | None, Image.Image] = field(default_factory=dict, repr=False)
+    _others: "list[StoredImage] | None" = field(default=None, repr=False)  # its other frames, once somebody asked
 
     def image(self, side: int | None) -> Image.Image:
         """Oriented RGB, transparency on white, one frame, shorter side at most `side` px (None: full)."""
@@ -33,7 +34,8 @@ class StoredImage(Written):
 
     def frames(self) -> "list[StoredImage]":
         """The first, the middle and the last distinct frame of an animation, itself first; itself alone of a still."""
-        if self.sample.frames == 1:
-            return [self]
-        numbers = keyframes.numbers(open_image(self.read(), self.bounds))
-        return [self, *(replace(self, number=number, _views={}) for number in numbers if number)]
+        if self._others is None:
+            still = self.sample.frames == 1
+            numbers = [0] if still else keyframes.numbers(open_image(self.read(), self.bounds))
+            self._others = [replace(self, number=number, _views={}) for number in numbers if number]
+        return [self, *self._others]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _GAP = 3.0  # Pillow averages whole blocks of pixels before, where a side becomes twice as many times shorter
 _LEAST = 32  # px of a side, below which there is nothing to win
+_MOST = 2**23  # px of a picture: the loops want a copy of one that Pillow has in pieces, and memory is counted
 _loops = False
 log = logging.getLogger(__name__)
 
@@ -34,12 +35,13 @@ def load() -> None:
 def bicubic(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """The whole picture at a smaller `size` (width, height), as `Image.resize` has it with a reducing gap of 3.
 
-    Pillow itself makes what lies in several steps: a side that becomes far shorter, and a picture that loses more than
-    twice as many rows as columns, which it resizes down first.
+    Pillow itself makes what lies in several steps (a side that becomes far shorter, a picture that loses more than
+    twice as many rows as columns, which it resizes down first), and what is so large that memory counts.
     """
     lost = [own - new for own, new in zip(image.size, size, strict=True)]
     whole = all(own < 2 * _GAP * new for own, new in zip(image.size, size, strict=True))
-    usual = image.mode == "RGB" and min(image.size) >= _LEAST and min(lost) >= 0 and lost[1] <= 2 * lost[0]
+    fits = min(image.size) >= _LEAST and image.width * image.height <= _MOST
+    usual = image.mode == "RGB" and fits and min(lost) >= 0 and lost[1] <= 2 * lost[0]
     return _bicubic(image, size) if _loops and whole and usual else _pillow(image, size)
 
 

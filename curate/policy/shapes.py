@@ -38,8 +38,8 @@ def _labeler(plugin: Any) -> Iterator[str]:
             yield f"has a column {name!r}: names are those of Python, and none of {', '.join(_TAKEN)}"
         if not _COLUMN.fullmatch(str(kind)):
             yield f"has a column of {kind!r}: string, float16, float32 or float64, with [n] where it is a vector"
-    if hasattr(plugin, "ask") and not (inspect.iscoroutinefunction(plugin.ask) and hasattr(plugin, "server")):
-        yield "has ask() without a server, or that is no coroutine: SupportsAsk of curate.contracts"
+    if hasattr(plugin, "ask") and not inspect.iscoroutinefunction(plugin.ask):
+        yield "has ask() that is no coroutine (`async def`): SupportsAsk of curate.contracts"
     for name, how in getattr(plugin, "over_frames", {}).items():
         if how not in OVER or columns.get(name, "string") == "string":
             yield f"has over_frames that says {how!r} of {name!r}: {', '.join(OVER)}, of a column of numbers"

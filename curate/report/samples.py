@@ -153,7 +153,8 @@ def _active(ws: Workspace, asked: _Question, pool: ThreadPoolExecutor) -> tuple[
         known = labels.result() if labels is not None else final.columns(ws, axis)
         if labels is not None:  # the first of all that are labelled, and after them what is no more
             return _take({name: column[: len(ids)] for name, column in _said(known).items()}, here)
-        at = pa.array(rows_of(ids, known.ids))
+        rows = rows_of(ids, known.ids)  # read later: one may have been taken down by then
+        at = pa.array(rows, mask=rows < 0)
         return _take({name: column.take(at) for name, column in _said(known).items()}, here)
 
     found = _take(found, here)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from curate.errors import UsageError
 
 LONGEST, DEEPEST = 10_000, 50  # characters; expressions within each other
+MOST_BITS = 4096  # of a whole number: one written in hexadecimal may be too long for Python to write in decimal
 _TESTS = {"isin", "isna", "notna", "isnull", "notnull", "between"}  # methods of a column
 _OF_TEXT = {
     "contains", "startswith", "endswith", "match", "fullmatch", "len", "lower", "upper", "strip", "lstrip", "rstrip",
@@ -42,6 +43,8 @@ def read(where: object) -> ast.expr:
     for node, depth in _walk(parsed):
         if depth > DEEPEST:
             raise UsageError(f"samples: where: more than {DEEPEST} expressions within each other")
+        if isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value.bit_length() > MOST_BITS:
+            raise UsageError("samples: where: a number of that size cannot be meant")
         if (strange := _strange(node)) is not None:
             raise UsageError(
                 f"samples: where: {strange!a} is not for conditions: comparisons, and, or, not, arithmetic, .isin,"

@@ -297,20 +297,21 @@ def _part(
     """How many rows, and the columns; None where texts cannot be taken apart."""
     with translated():
         rows, *texts = db.execute(scan.sql(scan.texts(careful), *bounds), given).fetchone()
-    found = [_column(rows, texts[2 * n], texts[2 * n + 1], kind) for n, kind in enumerate(scan.kinds())]
+    found = [_column(rows, *texts[2 * n : 2 * n + 2], kind, careful) for n, kind in enumerate(scan.kinds())]
     whole = [one for one in found if one is not None]
     return rows, whole if len(whole) == len(found) else None
 
 
-def _column(rows: int, known: int | None, text: str | None, kind: "pa.DataType") -> "pa.Array | None":
-    """The values of a text; None where the numbers say that one of them holds what stands between them, or for none."""
+def _column(rows: int, known: int | None, text: str | None, kind: "pa.DataType", careful: bool) -> "pa.Array | None":
+    """The values of a text; None where the numbers say that one of them holds what stands between them, or for none,
+    and where some are null that only a `careful` text has."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if known == 0:
         return pa.nulls(rows, kind)
     values = pc.split_pattern(pa.array([text], pa.large_string()), _NEXT).flatten()
-    if len(values) != rows:
+    if len(values) != rows or (not careful and known not in (None, rows)):
         return None
     if known is not None and known < rows:
         there = pc.not_equal(values, _NULL)

@@ -6,8 +6,6 @@ import itertools
 import json
 import os
 import re
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +26,7 @@ from curate.checks.terminal import lines
 from curate.engine.serial import Serial
 from curate.errors import UsageError
 from curate.progress import Progress
+from tests.support.calling_here import command
 from tests.support.pictures import clip, encode, photograph, texture
 
 QUIET = Progress(quiet=True)
@@ -298,18 +297,18 @@ def test_the_command_exits_4_on_a_leak_and_writes_nothing(tmp_path: Path) -> Non
     root = clean(tmp_path / "data")
     before = sorted(path.name for path in tmp_path.rglob("*"))
 
-    def curate(*args: str, code: int) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run([sys.executable, "-m", "cli", "check", *args], capture_output=True, text=True)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
+    def curate(*args: str, code: int) -> str:
+        ended, out, err = command(tmp_path, "check", *args)
+        assert ended == code, out + err
+        return out + err
 
-    assert json.loads(curate(str(root), "--json", "-q", code=0).stdout)["leak"] is False
+    assert json.loads(curate(str(root), "--json", "-q", code=0))["leak"] is False
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
     put(root, "test/cat/again.jpg", (root / "train/cat/0.jpg").read_bytes())
-    assert "\nLEAK " in curate(str(root), "--report", str(tmp_path / "r.html"), code=4).stdout
+    assert "\nLEAK " in curate(str(root), "--report", str(tmp_path / "r.html"), code=4)
     assert (tmp_path / "r.html").is_file()
-    assert json.loads(curate(str(root), "--json", "-q", "--limit", "1000", code=4).stdout)["leak"] is True
-    assert "no such folder" in curate(str(tmp_path / "absent"), code=2).stderr
+    assert json.loads(curate(str(root), "--json", "-q", "--limit", "1000", code=4))["leak"] is True
+    assert "no such folder" in curate(str(tmp_path / "absent"), code=2)
 
 
 # -- animations ------------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ def place() -> Iterator[Path]:
         yield Path(folder)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.lists(PLACES, min_size=1, max_size=5), min_size=1, max_size=4), KEEPS, st.booleans())
 def test_a_clean_copy_has_no_leak(
     place: Path, planted: list[list[tuple[str, str, str]]], keep: str, chained: bool

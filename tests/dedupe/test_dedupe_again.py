@@ -150,7 +150,7 @@ def hashed(wave: int, picks: list[tuple[int, set[int]]]) -> dict[str, bytes]:
     return found
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(waves)
 def test_adding_data_moves_no_split_and_leaks_nothing(
     tmp_path_factory: pytest.TempPathFactory, arrivals: list[Any]
@@ -193,7 +193,7 @@ def apart(left: bytes, right: bytes) -> int:
     return (int.from_bytes(left) ^ int.from_bytes(right)).bit_count()
 
 
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(waves, st.randoms())
 def test_the_order_of_arrival_leaves_no_trace(
     tmp_path_factory: pytest.TempPathFactory, arrivals: list[Any], random: Random

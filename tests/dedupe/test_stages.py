@@ -1,6 +1,7 @@
 """What is near what, remembered: a run that builds on earlier ones says what a first run says."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from curate.near import turns as near_turns
 from curate.store.workspace import Workspace
 from tests.support.builders import workspace
 
-SETTINGS = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture
@@ -25,6 +26,7 @@ def ws(tmp_path: Path) -> Iterator[Workspace]:
     made.close()
 
 
+@cache
 def phash_of(number: int) -> np.ndarray:
     """Eight far-apart hashes, and others a few bits from one of them."""
     rng = np.random.default_rng(number)
@@ -34,6 +36,7 @@ def phash_of(number: int) -> np.ndarray:
     return found
 
 
+@cache
 def turns_of(number: int) -> np.ndarray:
     """Eight orientations of one of five pictures; every other one is given in another orientation than it came in."""
     base = np.random.default_rng(number % 5).integers(0, 256, (8, 32), dtype=np.uint8)
@@ -51,6 +54,7 @@ def lacks(number: int) -> bool:
     return number % 7 < 4
 
 
+@cache
 def forms_of(number: int) -> tuple[np.ndarray, list[bool]]:
     """One of six pictures, turned anyhow; some with a border, of which some are told by what is within it only."""
     rng = np.random.default_rng(number)
@@ -61,6 +65,7 @@ def forms_of(number: int) -> tuple[np.ndarray, list[bool]]:
     return found, [number % 5 != 2, number % 3 == 0 or number % 5 == 2]
 
 
+@cache
 def vector_of(number: int) -> np.ndarray:
     base = np.random.default_rng(number % 5).normal(size=6)
     found = base + 0.12 * np.random.default_rng(number).normal(size=6)
@@ -81,34 +86,34 @@ def stage_of(name: str, numbers: list[int]) -> Stage:
     return by_cosine("mark", np.array([vector_of(n) for n in numbers], np.float32).reshape(-1, 6), 0.97)
 
 
-def brute(name: str, numbers: list[int]) -> list[int]:
-    def near(a: int, b: int) -> bool:
-        if name == "phash":
-            return int(np.bitwise_count(phash_of(a) ^ phash_of(b)).sum()) <= 10
-        if name == "orientations":
-            one, other = turns_of(a), turns_of(b)
-            either = [
-                (lacks(b), np.bitwise_count(one[0] ^ other[1:])),
-                (lacks(a), np.bitwise_count(other[0] ^ one[1:])),
-            ]
-            least = min([int(bits.sum(axis=1).min()) for asked, bits in either if asked], default=256)
-            same = (
-                (one == other).all() if lacks(a) and lacks(b) else lacks(a) == lacks(b) and (one[0] == other[0]).all()
-            )
-            return bool(same or least <= 31)
-        if name in ("forms", "turned"):
-            (one, told), (other, known) = forms_of(a), forms_of(b)
-            pairs = [(one[i], other[j]) for i in range(2) for j in range(2) if told[i] and known[j]]
-            turns = range(8 if name == "turned" else 1)
-            apart = [np.bitwise_count(near_turns.turned(x[None], g)[0] ^ y).sum() for x, y in pairs for g in turns]
-            return min(apart, default=99) <= 6
-        return bool(vector_of(a) @ vector_of(b) >= 0.97)
+@cache
+def alike(name: str, a: int, b: int) -> bool:
+    if name == "phash":
+        return int(np.bitwise_count(phash_of(a) ^ phash_of(b)).sum()) <= 10
+    if name == "orientations":
+        one, other = turns_of(a), turns_of(b)
+        either = [
+            (lacks(b), np.bitwise_count(one[0] ^ other[1:])),
+            (lacks(a), np.bitwise_count(other[0] ^ one[1:])),
+        ]
+        least = min([int(bits.sum(axis=1).min()) for asked, bits in either if asked], default=256)
+        same = (one == other).all() if lacks(a) and lacks(b) else lacks(a) == lacks(b) and (one[0] == other[0]).all()
+        return bool(same or least <= 31)
+    if name in ("forms", "turned"):
+        (one, told), (other, known) = forms_of(a), forms_of(b)
+        pairs = [(one[i], other[j]) for i in range(2) for j in range(2) if told[i] and known[j]]
+        turns = range(8 if name == "turned" else 1)
+        apart = [np.bitwise_count(near_turns.turned(x[None], g)[0] ^ y).sum() for x, y in pairs for g in turns]
+        return bool(min(apart, default=99) <= 6)
+    return bool(vector_of(a) @ vector_of(b) >= 0.97)
 
+
+def brute(name: str, numbers: list[int]) -> list[int]:
     label = list(range(len(numbers)))
     for _ in numbers:
         for i, a in enumerate(numbers):
             for j, b in enumerate(numbers[:i]):
-                if near(a, b):
+                if alike(name, a, b):
                     label[i] = label[j] = min(label[i], label[j])
     return label
 

@@ -174,18 +174,10 @@ def test_the_attempts_are_real(target: Target) -> None:
                 "a file in memory", "read passwd", "run", "listen", "a pair", "write a list", "pidfd", "its state",
                 "its folder", "its map", "read by openat2", "read by a thread's root", "make all wait", "a named pipe",
                 "exchange", "the server's handles"]  # fmt: skip
-    work = TakenOver(Target(target.folder, os.getpid(), _elsewhere()))
-    found = dict(Pool(1, confine="off").map(work, harmless, NEEDS))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        work = TakenOver(Target(target.folder, os.getpid(), server.getsockname()[1]))
+        found = dict(Pool(1, confine="off").map(work, harmless, NEEDS))
     assert found == dict.fromkeys(harmless, "success")
-
-
-def _elsewhere() -> int:
-    server = socket.create_server(("127.0.0.1", 0))
-    _kept.append(server)
-    return int(server.getsockname()[1])
-
-
-_kept: list[socket.socket] = []
 
 
 # -- what a plug-in declares -----------------------------------------------------------------------------------------

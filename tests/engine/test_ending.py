@@ -26,7 +26,7 @@ from curate import ending
 from curate.contracts import Resources
 from curate.engine.pool import Pool
 from tests.engine.test_ending import Stuck
-ending.PATIENCE = 2.0
+ending.PATIENCE = {patience}
 try:
     with ending.watched():
         for item, answer in Pool(2).map(Stuck(), [0, 0, 1, 1, 0, 0], Resources()):
@@ -36,6 +36,7 @@ try:
 except KeyboardInterrupt:
     sys.exit(ending.INTERRUPTED)
 """
+HANGS = 120.0  # seconds after which it never ends; what is under way takes minutes
 CONFIG = """
 [screening]
 required = false
@@ -73,7 +74,7 @@ class Run:
 
     def busy(self) -> list[psutil.Process]:
         """The same, once two workers are at work."""
-        until = time.monotonic() + 60
+        until = time.monotonic() + HANGS
         while time.monotonic() < until:
             with contextlib.suppress(psutil.NoSuchProcess):
                 found = self.tree()
@@ -83,13 +84,13 @@ class Run:
             time.sleep(0.05)
         raise AssertionError("nothing is at work")
 
-    def ended(self, within: float) -> int:
+    def ended(self) -> int:
         """Its exit code."""
-        return self.process.wait(timeout=within)
+        return self.process.wait(timeout=HANGS)
 
     def left(self, tree: list[psutil.Process]) -> list[psutil.Process]:
-        """What of the tree is there a moment later, and what lies in the temporary folder."""
-        _, alive = psutil.wait_procs(tree[1:], timeout=3)
+        """What of the tree stays, and what lies in the temporary folder."""
+        _, alive = psutil.wait_procs(tree[1:], timeout=HANGS)
         assert list(self.temporary.iterdir()) == []
         return [one for one in alive if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
@@ -113,16 +114,18 @@ def running(tmp_path: Path, *command: str) -> Iterator[Run]:
 @pytest.mark.parametrize(("number", "whom"), [(signal.SIGINT, "group"), (signal.SIGTERM, "process")])
 def test_workers_in_c_code_do_not_hold_it_up(number: signal.Signals, whom: str, tmp_path: Path) -> None:
     """A terminal signals the whole group, `kill` one process."""
-    with running(tmp_path, "-c", WORK.format(alone=False)) as run:
+    with running(tmp_path, "-c", WORK.format(alone=False, patience=2.0)) as run:
         tree = run.busy()
         (os.killpg if whom == "group" else os.kill)(run.process.pid, number)
-        assert run.ended(within=10) == 130
+        assert run.ended() == 130
         assert run.left(tree) == []
 
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_main_thread_in_c_code_does_not_hold_it_up(times: int, tmp_path: Path) -> None:
-    with running(tmp_path, "-c", WORK.format(alone=True)) as run:
+    """It ends when its patience does; asked twice, it has none."""
+    patience = 2.0 if times == 1 else 2 * HANGS
+    with running(tmp_path, "-c", WORK.format(alone=True, patience=patience)) as run:
         assert run.process.stdout is not None
         run.process.stdout.readline()  # and what comes next is in C code: it is there once it has worked for a while
         tree = run.tree()
@@ -133,17 +136,17 @@ def test_a_main_thread_in_c_code_does_not_hold_it_up(times: int, tmp_path: Path)
         for _ in range(times):
             os.kill(run.process.pid, signal.SIGINT)
             time.sleep(0.2)
-        assert run.ended(within=10) == 130
-        assert (time.monotonic() - started < 1.9) == (times == 2)
+        assert run.ended() == 130
+        assert times == 2 or time.monotonic() - started >= patience
         assert run.left(tree) == []
 
 
 def test_workers_end_with_what_drives_them(tmp_path: Path) -> None:
     """kill -9, while they are in C code."""
-    with running(tmp_path, "-c", WORK.format(alone=False)) as run:
+    with running(tmp_path, "-c", WORK.format(alone=False, patience=2.0)) as run:
         tree = run.busy()
         os.kill(run.process.pid, signal.SIGKILL)
-        assert run.ended(within=5) == -signal.SIGKILL
+        assert run.ended() == -signal.SIGKILL
         assert run.left(tree) == []
 
 
@@ -152,8 +155,7 @@ def test_workers_end_with_what_they_come_from() -> None:
     results = Pool(2).map(Stuck(), iter([0, 1, 1, *[0] * 6]), Resources())
     next(results)
     server = psutil.Process(forks.server().pid)
-    until = time.monotonic() + 30
-    while sum(sum(one.cpu_times()[:2]) > 0.3 for one in server.children()) < 2 and time.monotonic() < until:
+    while sum(sum(one.cpu_times()[:2]) > 0.3 for one in server.children()) < 2:
         time.sleep(0.05)
     workers = server.children()
     server.kill()
@@ -162,7 +164,7 @@ def test_workers_end_with_what_they_come_from() -> None:
     assert all(isinstance(answer, ItemError) and answer.reason is Reason.WORKER_DIED for answer in died)
     assert len(died) == 2
     assert [isinstance(answer, int) for item, answer in rest if not item] == [True] * 6
-    _, alive = psutil.wait_procs(workers, timeout=3)
+    _, alive = psutil.wait_procs(workers, timeout=HANGS)
     assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
 
 
@@ -187,7 +189,7 @@ def test_a_verb_leaves_nothing(verb: str, number: signal.Signals, images: Path, 
     with running(tmp_path, "-m", "cli", *command) as run:
         tree = run.busy()
         os.kill(run.process.pid, number)
-        assert run.ended(within=10) == (-9 if number == signal.SIGKILL else 130)
+        assert run.ended() == (-9 if number == signal.SIGKILL else 130)
         assert run.left(tree) == []
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from PIL import Image
 
@@ -76,6 +77,16 @@ class Sleepy:
         return os.getpid()
 
 
+class Busy(Sleepy):
+    """The same, which works in place of sleeping."""
+
+    def __call__(self, item: float) -> int:
+        until = time.monotonic() + item
+        while time.monotonic() < until:
+            pass
+        return os.getpid()
+
+
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_every_item_comes_back_once(engine: Engine) -> None:
     found = dict(engine.map(Square(), range(30), NEEDS))
@@ -107,15 +118,24 @@ def test_a_worker_that_dies_costs_its_item(how: str, ending: str, workers: int) 
 
 def test_a_worker_killed_from_outside_costs_its_item() -> None:
     """What the system's memory killer does, in the middle of an item."""
-    results = Pool(1).map(Sleepy(), iter([0.0, 30.0, 0.0]), NEEDS)
+    results = Pool(1).map(Busy(), iter([0.0, 600.0, 0.0]), NEEDS)
     _, pid = next(results)
     assert isinstance(pid, int)
-    threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
+    threading.Thread(target=_kill_at_work, args=(pid,)).start()
     item, result = next(results)
-    assert (item, isinstance(result, ItemError)) == (30.0, True)
+    assert (item, isinstance(result, ItemError)) == (600.0, True)
     item, other = next(results)
     assert (item, other != pid) == (0.0, True)
     assert list(results) == []
+
+
+def _kill_at_work(pid: int) -> None:
+    """Once it has worked for a fifth of a second."""
+    process = psutil.Process(pid)
+    idle = sum(process.cpu_times()[:2])
+    while sum(process.cpu_times()[:2]) < idle + 0.2:
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
 
 
 @dataclass
@@ -196,8 +216,17 @@ def test_work_that_cannot_be_sent_is_an_error_and_no_wait() -> None:
 
 
 def test_work_is_shared() -> None:
-    found = [pid for _, pid in Pool(2).map(Sleepy(), [0.2] * 6, NEEDS)]
-    assert len(set(found)) == 2
+    found = set()
+
+    def items() -> Iterator[float]:
+        for _ in range(10_000):  # a minute and a half; the second worker may be long in coming
+            if len(found) == 2:
+                return
+            yield 0.01
+
+    for _, pid in Pool(2).map(Sleepy(), items(), NEEDS):
+        found.add(pid)
+    assert len(found) == 2
     assert os.getpid() not in found
 
 

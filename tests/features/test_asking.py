@@ -191,7 +191,8 @@ def test_the_key_is_a_variable_and_is_shown_nowhere(
 ) -> None:
     ws, policy = workspace(tmp_path, MANY[:1]), model.policy(token_env="MY_KEY")
     with pytest.raises(UsageError, match=r"labelers\.policy\.token_env: the environment variable MY_KEY is not set"):
-        compute(ws, Serial(), [policy], QUIET)
+        compute(ws, Serial(), [Brightness(), policy], QUIET)
+    assert not parts(ws, Brightness()), "it is said before the others are asked for hours"
     monkeypatch.setenv("MY_KEY", "sk-geheim\n1")
     with pytest.raises(UsageError, match="MY_KEY holds cannot be sent") as error:
         compute(ws, Serial(), [policy], QUIET)
@@ -233,7 +234,7 @@ def test_a_server_that_cannot_answer_is_sent_no_picture(case: str, tmp_path: Pat
     does, message = WRONG[case]
     ws = workspace(tmp_path, MANY[:3])
     with Model(does) as model:
-        policy = model.policy(timeout=0.3)
+        policy = model.policy(**({"timeout": 0.3} if "timeout" in message else {}))
         with pytest.raises(CurateError, match=rf"labelers\.policy: 127\.0\.0\.1:\d+, .*grey.*: .*({message})") as error:
             compute(ws, Serial(), [policy], QUIET)
         assert error.value.exit_code == (2 if "404" in message else 1)

@@ -75,7 +75,7 @@ def parts(ws: Workspace, labeler: Any) -> dict[str, bytes]:
 # -- shards ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(waves=st.lists(st.integers(0, 7), min_size=1, max_size=5), size=st.integers(1, 4))
 def test_shards_once_cut_stay(tmp_path_factory: pytest.TempPathFactory, waves: list[int], size: int) -> None:
     ws = workspace(tmp_path_factory.mktemp("ws"))

@@ -144,7 +144,7 @@ def test_an_interruption_while_the_catalog_is_closed_breaks_nothing(name: str, t
     (root / "mine.py").write_text(FLAG)
     call(root, "fetch")
     command = [sys.executable, "-c", STOP.format(name=name), str(root)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=250)
     wanted = {"SIGINT": "InterruptionError", "SIGTERM": ""}[name]
     assert run.stdout.strip() == wanted, run.stderr[-2000:]
     assert call(root, "verify")["items"] == []

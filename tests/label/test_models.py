@@ -100,7 +100,7 @@ def test_votes_for_several_classes_alone_decide_nothing() -> None:
     assert found[1].argmax() == 1, "but together they may: drawn or photographed, and of the two that overlap"
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(ballots())
 def test_snorkel_abstains_on_votes_for_several_classes(evidence: Evidence) -> None:
     alone = np.where(evidence.votes < K, evidence.votes, -1).astype(np.int8)
@@ -122,7 +122,7 @@ def test_majority_of_nothing() -> None:
 # -- Snorkel ---------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(matrices(), st.randoms(use_true_random=False))
 def test_snorkel_holds_its_contract_on_any_votes(votes: np.ndarray, shuffle: random.Random) -> None:
     assume((votes >= 0).any(axis=0).sum() >= 3)

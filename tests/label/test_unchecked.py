@@ -1,5 +1,6 @@
 """What `auto` does where nobody's answers are there to check it by: it turns over nothing on which all votes agree."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from curate.errors import UsageError
 from curate.label.choose import combine, decide
 from curate.label.functions import vote
 from curate.label.run import check_classes
+from curate.label.table import other
 from curate.progress import Progress
 from curate.records import Axis
 from labelers.onnx import Onnx
+from tests.support.samples import workspace
 
 AXIS = Axis(name="content", classes=("drawings", "neutral", "porn"), safe=("drawings", "neutral"))
 Votes = npt.NDArray[np.int8]
@@ -92,3 +95,12 @@ def test_a_class_that_no_axis_has_is_refused(tmp_path: Path) -> None:
             check_classes([made], axes)
     check_classes([Onnx(**options, classes={"a": ("drawing",), "b": ("neutral",)})], axes)  # type: ignore[arg-type]
     assert Config().label.model == "auto"
+
+
+def test_labels_that_were_made_with_no_labelers_are_other_than_those_of_some(tmp_path: Path) -> None:
+    """What an older curate did not keep on record is not told."""
+    ws = workspace(tmp_path, [])
+    for report, said in (({"named": []}, "without declared"), ({"named": ["declared"]}, None), ({}, None)):
+        with ws.catalog.tx() as db:
+            db.execute("INSERT OR REPLACE INTO labellings VALUES ('content', '', ?, NULL)", (json.dumps(report),))
+        assert other(ws) == said

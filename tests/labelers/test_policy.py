@@ -3,14 +3,14 @@
 import dataclasses
 import math
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from curate.contracts import SupportsAsk
+from curate.contracts import Resources, SupportsAsk
 from curate.errors import UsageError
 from curate.label.functions import functions_of, meanings
 from curate.options import Plugin
@@ -136,8 +136,35 @@ def test_the_suite_says_what_is_wrong_with_one_that_is_asked_so() -> None:
         def ask(self, post: Any, picture: str) -> Any:
             return {}
 
-    with pytest.raises(AssertionError, match="has ask\\(\\) without a server, or that is no coroutine"):
+    with pytest.raises(AssertionError, match="has ask\\(\\) that is no coroutine"):
         check_labeler(Hasty("m", QUESTIONS, TEXT))
+
+
+@dataclasses.dataclass
+class Bare:
+    """One that is asked, with what asking wants but for a few options."""
+
+    server: str
+    version: ClassVar[int] = 1
+    needs: ClassVar[Resources] = Resources()
+    columns: ClassVar[Mapping[str, str]] = {"a": "float32"}
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def label(self, batch: Any) -> Any:
+        """Nobody calls it."""
+
+    async def ask(self, post: Any, picture: str) -> Any:
+        """Nothing is asked."""
+
+
+def test_one_that_is_asked_has_all_that_asking_wants() -> None:
+    """Else its `label` would be called, which nobody meant to be."""
+    with pytest.raises(AssertionError, match="lacks `allow_host`; it lacks `concurrency`"):
+        check_labeler(Bare)
+    more = {"allow_host": str | None, "token_env": str | None, "timeout": float, "concurrency": int}
+    check_labeler(dataclasses.make_dataclass("Whole", more.items(), bases=(Bare,), namespace={"__doc__": "It has."}))
 
 
 def test_a_yes_votes_for_what_it_means() -> None:

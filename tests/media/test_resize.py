@@ -72,6 +72,14 @@ def test_grey_and_transparent_pictures_are_pillows(loops: list[tuple[int, int]])
     assert not loops
 
 
+def test_no_copy_is_made_of_a_large_picture(loops: list[tuple[int, int]]) -> None:
+    """It may be nearly all that a worker has memory for."""
+    shrink(Image.new("RGB", (4100, 2100)), 1024)
+    assert not loops
+    shrink(Image.new("RGB", (4000, 2000)), 1024)
+    assert loops
+
+
 def test_other_bytes_are_found_out(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """Where the loops do not find what Pillow finds, Pillow resizes, and it is said."""
     monkeypatch.setattr(resize, "_bicubic", lambda image, size: Image.new("RGB", size))

@@ -11,7 +11,7 @@ from curate import near
 from curate.errors import CurateError
 
 HASHES = st.integers(0, 2**32 - 1)
-SETTINGS = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture(params=["numpy", "compiled"])

@@ -294,7 +294,7 @@ def test_another_rendition_of_the_same_original_is_taken_and_marked(
 
 def test_a_killed_run_goes_on_where_it_was(ours: Ours, partner: Project) -> None:
     root = partner.session.root
-    with serving(ours.site.answers, delay=0.3) as slow:
+    with serving(ours.site.answers, delay=0.6) as slow:
         moved = ours.root / "moved"
         shutil.copytree(ours.exports / "1.0.0/urls", moved)
         for split in SPLITS:
@@ -314,6 +314,7 @@ def test_a_killed_run_goes_on_where_it_was(ours: Ours, partner: Project) -> None
             time.sleep(0.01)
         process.kill()
         assert process.wait() == -signal.SIGKILL
+        slow.delay = 0.0
         found = partner.hydrate(moved, removals=ours.exports / "removals.jsonl")
         assert (found["recovered"], found["missing"]) == (N, {})
     partner.dedupe(), partner.label()

@@ -1,5 +1,6 @@
 """`project.samples()` reads columns; what it says is what the plain way says, on workspaces of every kind of row."""
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,8 @@ def test_kinds_do_not_depend_on_what_is_there(tmp_path: Path) -> None:
      "1 == 1", "frames", "width", "", "id.isin(*[1])", "id.isin(**{'values': [1]})", "b'a' == id", "1j == width",
      "(a := 1) == width", "width > 1 if True else 2", "@x == id", "(" * 300 + "width > 1" + ")" * 300,
      "-" * 200 + "1 < width", "not " * 200 + "width > 1", "width > 1 or " * 2000 + "width > 2",
-     "+1" * 3000 + " < width", "1" * 5000 + " < width", 1, b"width > 1", ["width > 1"], ("width > 1",), 1.5, True],
+     "+1" * 3000 + " < width", "1" * 5000 + " < width", "0x" + "f" * 9000 + " < width",
+     1, b"width > 1", ["width > 1"], ("width > 1",), 1.5, True],
     ids=lambda where: repr(where)[:40],
 )  # fmt: skip
 def test_a_condition_does_nothing_but_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Any) -> None:
@@ -257,6 +259,26 @@ def test_what_cannot_be_asked_is_a_usage_error(tmp_path: Path) -> None:
 def test_probabilities_are_rounded_as_python_rounds() -> None:
     values = [n / 10**6 for n in range(0, 10**6, 7)] + [n / 20000 for n in range(20001)]
     assert final._rounded(np.array(values)).tolist() == [round(one, 4) for one in values]
+
+
+def test_what_is_taken_down_meanwhile_has_no_label_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels are read after ids, where few are asked for; another process may have taken one out by then."""
+    ws = made(tmp_path, 3)
+    before, labels = samples(ws, "width > 0", ["id", "label"]), final.columns
+    gone = before["id"][before["label"].notna()].iloc[0]
+
+    def without(*given: Any) -> final.Columns:
+        found = labels(*given)
+        row, names = found.ids.to_pylist().index(gone), ("place", "probability", "withheld", "by_model", "weight")
+        left = {name: np.delete(getattr(found, name), row) for name in names}
+        human = {n - (n > row): one for n, one in found.human.items() if n != row}
+        mask = pa.array([one != gone for one in found.ids.to_pylist()])
+        return dataclasses.replace(found, ids=found.ids.filter(mask), human=human, **left)
+
+    monkeypatch.setattr(final, "columns", without)
+    before.loc[before["id"] == gone, "label"] = None
+    pd.testing.assert_frame_equal(samples(ws, "width > 0", ["id", "label"]), before)
+    ws.close()
 
 
 def test_a_digest_of_many_is_the_digest_of_one(tmp_path: Path) -> None:

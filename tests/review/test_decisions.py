@@ -337,7 +337,7 @@ SAID_KEYS = (
 )  # fmt: skip
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(SAID, min_size=1, max_size=6, unique_by=lambda one: (one["sha256"], one["annotator"], one["time"])))
 def test_what_is_exported_can_be_imported(tmp_path_factory: pytest.TempPathFactory, said: list[Any]) -> None:
     """Into another workspace it brings the same decisions, into this one none; the same file twice adds nothing."""

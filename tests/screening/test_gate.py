@@ -153,12 +153,15 @@ class Watch:
             return
 
 
-@pytest.fixture
-def web() -> Iterator[Web]:
-    photo = photograph()
+@pytest.fixture(scope="module")
+def pictures() -> dict[str, Answer]:
     answers: dict[str, Answer] = {f"/{n}.jpg": (200, {}, encode(texture(n, (96, 72)))) for n in range(499)}
-    answers |= {f"/copy/{n}.jpg": (200, {}, data) for n, data in enumerate(copies(photo).values())}
-    with serving(answers) as site:
+    return answers | {f"/copy/{n}.jpg": (200, {}, data) for n, data in enumerate(copies(photograph()).values())}
+
+
+@pytest.fixture
+def web(pictures: dict[str, Answer]) -> Iterator[Web]:
+    with serving(dict(pictures)) as site:
         yield site
 
 

@@ -24,6 +24,7 @@ from curate.screening.matchers import _http
 from curate.screening.matchers.hma import Hma
 from curate.screening.matchers.shield import Shield
 from tests.fetch.test_fetch import curate, fates, workspace
+from tests.support.net_server import closed_port
 from tests.support.pictures import encode, photograph, texture
 from tests.support.web import Answer as Reply
 from tests.support.web import serving
@@ -205,7 +206,7 @@ BAD: dict[str, Answer] = {
 def test_what_is_not_answered_in_full_is_no_answer(
     service: Service, how: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_http, "READ", 0.2)
+    monkeypatch.setattr(_http, "READ", 0.2 if how == "slow" else 60.0)
     monkeypatch.setattr(_http, "LARGEST", 1 << 20)
     service.answer = BAD[how]
     one = Shield(service.url) if kind == "shield" else Hma(service.url)
@@ -219,7 +220,7 @@ def test_what_is_not_answered_in_full_is_no_answer(
 
 def test_nobody_there(service: Service) -> None:
     with pytest.raises(GateError, match="does not answer"):
-        Hma("http://127.0.0.1:9").check()
+        Hma(f"http://127.0.0.1:{closed_port()}").check()
 
 
 def test_a_url_holds_no_credentials_and_travels_by_tls() -> None:

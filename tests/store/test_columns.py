@@ -56,6 +56,21 @@ def test_what_another_index_gives_is_put_in_order(tmp_path: Path) -> None:
     db.close()
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("value", ["a\x1f\x1e", "\x1e", "\x1f", "a\x1fb", "", "\x1e\x1f\x1e"])
+def test_texts_may_hold_what_stands_between_them(value: str, mixed: bool) -> None:
+    """Also where so many are null that their number comes out right."""
+    with sqlite3.connect(":memory:") as db:
+        db.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT)")
+        for nulls in range(3):
+            db.execute("DELETE FROM t")
+            given = [value, "b", *[None] * nulls]
+            db.executemany("INSERT INTO t (b) VALUES (?)", ((one,) for one in given))
+            scan = columns.Scan({"a": "a", "b": "b"}, "t", "a", numbers=("a",), nullable=("b",), mixed=mixed)
+            assert columns.read(db, scan)["b"].to_pylist() == given
+    db.close()
+
+
 @pytest.mark.parametrize("width", [64, 63])
 def test_rows_of_many_are_those_that_a_dictionary_finds(width: int) -> None:
     """Digests, which are compared by their first digits and then as a whole, and what is none."""

@@ -169,7 +169,7 @@ def test_a_part_that_a_killed_run_left_twice_is_made_again(tmp_path: Path) -> No
 
 def python(code: str, *args: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code, *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
 
 
 FULL = """

@@ -10,7 +10,7 @@ from typing import Any
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-PATIENCE = 40  # s
+PATIENCE = 250  # s: a hang, and no busy machine
 
 
 @dataclass(frozen=True)

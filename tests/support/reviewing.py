@@ -87,7 +87,7 @@ class Served:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.url = self.process.stdout.readline().strip()
-        assert self.url.startswith("http"), (self.url, self.process.wait(20), self._said)
+        assert self.url.startswith("http"), (self.url, self.process.wait(60), self._said)
         return self
 
     def _read(self) -> None:
@@ -105,8 +105,8 @@ class Served:
             self.process.send_signal(number)
         assert self.process.stdout is not None
         out = self.process.stdout.read() if not self.process.stdout.closed else ""
-        self.process.wait(30)
-        self._reader.join(5)
+        self.process.wait(120)
+        self._reader.join(60)
         for stream in (self.process.stdout, self.process.stderr):
             assert stream is not None
             stream.close()

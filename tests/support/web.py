@@ -14,10 +14,11 @@ Answer = tuple[int, Mapping[str, str], bytes]
 
 @dataclass
 class Web:
-    """What is served; `asked` counts requests by path."""
+    """What is served, each answer after `delay` seconds; `asked` counts requests by path."""
 
     port: int
     answers: dict[str, Answer]
+    delay: float = 0.0
     asked: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -31,14 +32,14 @@ class Web:
 @contextmanager
 def serving(answers: dict[str, Answer], delay: float = 0.0) -> Iterator[Web]:
     """Serve the table on an ephemeral loopback port; robots.txt answers 404 unless it is in the table."""
-    site = Web(0, answers)
+    site = Web(0, answers, delay)
     loop = asyncio.new_event_loop()
     ready = threading.Event()
 
     async def answer(request: web.Request) -> web.Response:
         site.asked[request.path] += 1
-        if delay:
-            await asyncio.sleep(delay)
+        if site.delay:
+            await asyncio.sleep(site.delay)
         status, headers, body = site.answers.get(request.path, (404, {}, b"gone"))
         return web.Response(status=status, headers=dict(headers), body=body)
 
@@ -58,13 +59,17 @@ def serving(answers: dict[str, Answer], delay: float = 0.0) -> Iterator[Web]:
         ready.set()
         loop.run_forever()
         loop.run_until_complete(runner.cleanup())
+        left = asyncio.all_tasks(loop)  # answers to somebody who is gone
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         loop.close()
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    ready.wait(10)
+    ready.wait()
     try:
         yield site
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join()

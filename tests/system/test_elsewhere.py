@@ -77,7 +77,7 @@ def where_missing(missing: list[int], error: int, code: str, *arguments: str) ->
     """Run code where the kernel answers with an error to these calls."""
     run = [sys.executable, "-c", PRELUDE.format(missing=missing, error=error) + code, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(run, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=120)
+    return subprocess.run(run, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=250)
 
 
 @x86

@@ -1,12 +1,11 @@
 """What lets a reader in (signatures, tokens, credentials in URLs) is in nothing that is printed or exported."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from tests.fetch.test_fetch import workspace
+from tests.support.calling_here import command
 from tests.support.pictures import encode, texture
 from tests.support.web import Answer, serving
 
@@ -43,12 +42,12 @@ def test_nothing_printed_or_exported_lets_anybody_in(tmp_path: Path) -> None:
             ["decisions", "export", str(root / "decisions.csv")], ["share", "1.0.0", "--to", "Ada"],
             ["takedown", lists["neutral"][0], "--reason", "asked for"], ["verify"],
         ):  # fmt: skip
-            run = subprocess.run(
-                [sys.executable, "-m", "cli", *args, "-w", str(root), "-v"], capture_output=True, text=True
-            )
-            assert run.returncode == 0, run.stderr
-            said += run.stdout + run.stderr
+            code, out, err = command(root, *args, "-v")
+            assert code == 0, err
+            assert out + err, args
+            said += out + err
     assert SECRET not in said
+    assert "http_404" in said, "what failed was told"
     catalog = {root / "work" / f"catalog.db{suffix}" for suffix in ("", "-wal", "-shm")}
     holding = {path for path in root.rglob("*") if path.is_file() and SECRET in text_of(path)}
     lists_themselves = {path for path in holding if path.suffix == ".txt" and "raw_data" in path.parts}

@@ -156,7 +156,7 @@ def test_keys_beside_deciding(tmp_path: Path, context: BrowserContext) -> None:
 def _reveal(page: Page, answers: list[Response]) -> None:
     veil = page.locator("#curate-review .veil")
     page.keyboard.down("r")
-    page.wait_for_selector("#curate-review .veil img", timeout=10_000)
+    page.wait_for_selector("#curate-review .veil img", timeout=60_000)
     until(page, lambda: any("/curate/original/" in one.url for one in answers))
     page.keyboard.up("r")
     until(page, lambda: not veil.is_visible())
@@ -203,7 +203,7 @@ def test_a_blind_queue_is_blind_on_the_wire(tmp_path: Path, context: BrowserCont
             order.append(item(page))
             press(page, "1")
         page.keyboard.press("Escape")
-        page.wait_for_selector('[data-cy="looker"]', timeout=30_000)
+        page.wait_for_selector('[data-cy="looker"]', timeout=60_000)
         bodies = [_body(one) for one in got if "/assets/" not in one.url and "/events" not in one.url]
         whole = "\n".join([*bodies, *frames])
         assert "paginateSamplesQuery" not in whole  # answers, not questions
