@@ -348,7 +348,7 @@ def init(
     from curate.admin.init import write_config
     from curate.config import load
 
-    root = Path(folder)
+    root = Path(folder).absolute()
     if root.exists() and not root.is_dir():
         raise UsageError(f"{root}: a file; give a folder")
     write_config(root, sources, lists, screening)

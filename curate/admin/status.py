@@ -41,13 +41,13 @@ def moment(text: str, now: datetime | None = None) -> str:
 
     As the catalog writes times; raises UsageError.
     """
-    span = _SPAN.fullmatch(text.strip())
     try:
+        span = _SPAN.fullmatch(text.strip())
         at = datetime.fromisoformat(text.strip()) if span is None else now or datetime.now(UTC)
         at = at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
         at -= timedelta(**{_UNITS[span[2]]: int(span[1])}) if span else timedelta()
         return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, AttributeError) as error:
         raise UsageError(f"since {text}: give a date (2026-11-01), a time, or a span such as 90m, 24h, 7d") from error
 
 

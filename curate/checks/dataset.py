@@ -14,6 +14,7 @@ from curate.errors import UsageError
 from curate.layouts.folder import UNREADABLE, class_name, inside, pictures, shown
 from curate.layouts.table import rows as rows_of
 from curate.net.urls import hostname
+from curate.options import texts
 
 # What folders and rows call a split, and the order in which splits are said: what is trained on first.
 SPLIT_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
@@ -72,7 +73,7 @@ class Dataset:
 
 def split_names(given: str | Iterable[str]) -> list[str]:
     """Names of splits: a list of them, or one text with commas between."""
-    names = given.split(",") if isinstance(given, str) else given
+    names = given.split(",") if isinstance(given, str) else texts(given)
     return [one.strip() for one in names if one.strip()]
 
 

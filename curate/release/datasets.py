@@ -31,6 +31,9 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __repr__(self) -> str:
+        return f"{len(self)} pictures of release {self._release.version}, with labels"
+
     def __getitem__(self, row: int) -> tuple[Any, int]:
         with self._release.stored(self.ids[row]) as file:
             picture = flattened(open_image(file.read(), _BOUNDS), "RGB")

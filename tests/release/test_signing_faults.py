@@ -125,15 +125,20 @@ def test_a_key_is_not_kept_where_things_are_handed_on(tmp_path: Path) -> None:
 
 
 def test_doctor_says_what_a_key_lacks(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    signing.new(tmp_path / "work/b.key")
+    (tmp_path / "itself.key").symlink_to("itself.key")
     for text, ok, says in (
         ("", None, "not signed"),
         ('[export]\nsigning_key = "none.key"', False, "No such file"),
+        ('[export]\nsigning_key = "work/b.key"', False, "lies in work/"),
+        ('[export]\nsigning_key = "itself.key"', False, "Too many levels of symbolic links"),
         ('[export]\nsigning_key = "a.key"', True, "signed by"),
     ):
         signing.new(tmp_path / "a.key") if ok else None
         (tmp_path / "curate.toml").write_text(text)
         found = next(one for one in doctor(tmp_path) if one.name == "signing")
-        assert (found.ok, says in found.detail) == (ok, True)
+        assert (found.ok, says in found.detail) == (ok, True), found.detail
     (tmp_path / "a.key").chmod(0o640)
     found = next(one for one in doctor(tmp_path) if one.name == "signing")
     assert (found.ok, found.remedy) == (False, f"chmod 600 {tmp_path / 'a.key'}")
