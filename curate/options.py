@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import math
+import os
 import re
 import tomllib
 import types
@@ -125,7 +126,7 @@ def plugin_name(use: str, where: str, base: Path) -> str:
     if not own_file(use):
         return use
     path, home = Path(use), base.resolve()
-    if not (home / path).resolve().is_relative_to(home):
+    if not Path(os.path.realpath(home / path)).is_relative_to(home):  # `resolve` raises where a link leads to itself
         raise UsageError(f"{join(where, use)}: a plug-in of one's own lies below the folder of curate.toml (./mine.py)")
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise UsageError(

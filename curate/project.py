@@ -268,11 +268,11 @@ class Project(Tables, Releases, Incidents, Models):
 
     def status(self, since: str | None = None) -> Result:
         """What the workspace holds, by source and reason; with `since` ("2026-11-01", "24h") also what came since."""
-        from curate.admin.following import following
-        from curate.admin.status import moment, status
+        from curate.admin.following import status_and_next
+        from curate.admin.status import moment
 
         at = moment(since) if since else None
-        return self._said(lambda ws: {**status(ws, at), **following(ws)})
+        return self._said(lambda ws: status_and_next(ws, at))
 
     def log(self, last: int = 50) -> Result:
         """The append-only log: who did what, when."""
@@ -348,7 +348,7 @@ def init(
     from curate.admin.init import write_config
     from curate.config import load
 
-    root = Path(folder)
+    root = Path(folder).absolute()
     if root.exists() and not root.is_dir():
         raise UsageError(f"{root}: a file; give a folder")
     write_config(root, sources, lists, screening)

@@ -40,14 +40,14 @@ def example(text: str, name: str) -> str:
     return match[1]
 
 
-def module(tmp_path: Path, name: str) -> ModuleType:
+def module(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     path = tmp_path / f"{name}.py"
     path.write_text(example(CONTRIBUTING, {"table": "source", "brightness": "labeler", "jsonl": "format"}[name]))
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     made = importlib.util.module_from_spec(spec)
-    sys.modules[name] = made
+    monkeypatch.setitem(sys.modules, name, made)
     spec.loader.exec_module(made)
     return made
 
@@ -100,10 +100,10 @@ def test_the_example_of_a_vote_for_several_classes_is_one(tmp_path: Path) -> Non
     assert [set(one) for one in meanings(function, Axis())] == [{"neutral", "porn", "sexy"}]
 
 
-async def test_the_source_example_finds_its_rows(tmp_path: Path) -> None:
+async def test_the_source_example_finds_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = ["http://a.example/1.jpg,neutral,,a cat", *(f"{n}.jpg,,CC0,dog {n}" for n in range(700))]
     (tmp_path / "t.csv").write_text("\n".join(["url,label,license,title", *rows, ""]))
-    source = plugin_class(module(tmp_path, "table"))(tmp_path / "t.csv")
+    source = plugin_class(module(tmp_path, "table", monkeypatch))(tmp_path / "t.csv")
     pages = [page async for page in source.pages(None, None)]
     found = [c for page in pages for c in page.candidates]
     assert [len(page.candidates) for page in pages] == [500, 201]
@@ -117,26 +117,26 @@ async def test_the_source_example_finds_its_rows(tmp_path: Path) -> None:
     check_source(source)
 
 
-def test_the_labeler_example_scores_and_votes(tmp_path: Path) -> None:
+def test_the_labeler_example_scores_and_votes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from PIL import Image
 
     class White:
         def image(self, side: int) -> Image.Image:
             return Image.new("RGB", (side, side), "white")
 
-    made = module(tmp_path, "brightness")
+    made = module(tmp_path, "brightness", monkeypatch)
     labeler = plugin_class(made)()
     labeler.load()
     assert labeler.label([White()])["mean"].tolist() == [1.0]
     assert [one.name for one in made.functions(Axis(), frozenset(labeler.columns))] == ["bright"]
 
 
-def test_the_format_example_writes_the_same_bytes(tmp_path: Path) -> None:
+def test_the_format_example_writes_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pyarrow as pa
 
     from curate.records import Manifest
 
-    form = plugin_class(module(tmp_path, "jsonl"))()
+    form = plugin_class(module(tmp_path, "jsonl", monkeypatch))()
     release = Manifest("1.0.0", tmp_path, {}, {"train": pa.table({"id": ["a"], "label": ["neutral"]})})
     form.write(release, tmp_path)
     assert (tmp_path / "train.jsonl").read_text() == '{"id": "a", "label": "neutral"}\n'

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from curate.admin import configured
 from curate.config import load
 from curate.errors import StoreError, UsageError
 from curate.policy import trust
+from curate.policy.refusals import refused_path
 from curate.store.workspace import Workspace, find_root
 from tests.support.calling import Command
 
@@ -57,6 +59,15 @@ def test_what_belongs_to_somebody_else_is_not(file: Path, monkeypatch: pytest.Mo
         trust.check(link)
     monkeypatch.setenv("SUDO_UID", str(NOBODY))
     trust.check(file)
+
+
+def test_a_link_that_leads_to_itself_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").symlink_to("mine.py")
+    trust.check(tmp_path / "mine.py")
+    assert refused_path(tmp_path / "mine.py") is None
+    (tmp_path / "curate.toml").write_text('[[labelers]]\nuse = "./mine.py"\n')
+    with pytest.raises(UsageError, match=r"mine\.py: Too many levels of symbolic links"):
+        configured.labelers(load(tmp_path))
 
 
 def test_the_search_stops_at_home_and_finds_it_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def doctor(root: Path | None, gate: Gate | None = None, wrong: str = "") -> list
         "disk": lambda: _disk(root),
         "screening": lambda: _screening(config, gate),
         "contact": lambda: _contact(config),
-        "signing": lambda: _signing(config),
+        "signing": lambda: _signing(root, config),
     }
     return [_asked(name, check) for name, check in checks.items()]
 
@@ -361,14 +361,14 @@ def _contact(config: Config | None) -> Check:
     return Check("contact", True if config.fetch.robots else None, f"{contact}; {robots}", "[fetch] robots = true")
 
 
-def _signing(config: Config | None) -> Check:
-    from curate.release.signing import signer
+def _signing(root: Path | None, config: Config | None) -> Check:
+    from curate.release.signing import apart
 
     path = config.export.signing_key if config is not None else None
-    if path is None:
+    if root is None or path is None:
         return Check("signing", None, "releases are not signed", "[export] signing_key; `curate keys new` makes one")
     try:
-        signer(path)
+        apart(path, root / "work")
     except UsageError as error:
         return Check("signing", False, str(error), "bring it back, or name another one in [export] signing_key")
     if path.stat().st_mode & 0o077:

@@ -74,18 +74,21 @@ def of_labeler(
     if all(np.isnan(one).all() for one in values.values()):
         return None
     foot = _trained_on(labeler, rows)
-    alone = {next(iter(some)): values[name] for name, some in says.items() if len(some) == 1}
-    if len(alone) == len(says) > 1:
+    if _of_one_each(says):
+        alone = {next(iter(some)): values[name] for name, some in says.items()}
         said = np.array([alone.get(name, np.zeros(len(rows))) for name in axis.classes]).T
         return Contender.of(name_of(labeler), axis, said, foot)
     return Contender(name_of(labeler), None, _unsafe(axis, says, values), foot)
 
 
 def tells(axis: Axis, says: Mapping[str, Collection[str]]) -> bool:
-    """Whether a labeler's columns say how probable it is that a row is not safe: each is of one class, or one is of
-    nothing but classes that are not safe."""
-    of_one = len(says) > 1 and all(len(some) == 1 for some in says.values())
-    return of_one or any(not set(some) & set(axis.safe) for some in says.values())
+    """Whether a labeler's columns say how probable it is that a row is not safe: each is of a class of its own, or one
+    is of nothing but classes that are not safe."""
+    return _of_one_each(says) or any(not set(some) & set(axis.safe) for some in says.values())
+
+
+def _of_one_each(says: Mapping[str, Collection[str]]) -> bool:
+    return len({frozenset(some) for some in says.values() if len(some) == 1}) == len(says) > 1
 
 
 def _unsafe(axis: Axis, says: Mapping[str, Collection[str]], values: Mapping[str, Floats]) -> Floats:

@@ -1,7 +1,7 @@
 """Asks the sources what there is, and writes it down: each page in one transaction with the cursor that follows it."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from curate.store.catalog import now
 from curate.store.tombstones import Blocked, refuse
 
 NAMED = 20  # classes that nobody knows, each with its place
+APPROVAL = ("reason", "approved_by")  # options that say why a source is fetched and who answers for it, not what it has
 
 if TYPE_CHECKING:
     import sqlite3
@@ -49,14 +50,19 @@ def place(sources: Sequence[Source], label: str | None) -> str:
 
 
 def source_id(source: Source) -> str:
-    """The name of a configured source: its plug-in and the fingerprint of its options.
+    """The name of a configured source: its plug-in and the fingerprint of the options that say what it lists.
 
-    An option that came later, and is at its default, is not part of it: what was listed stays known.
+    An option that came later, and is at its default, is not part of it: what was listed stays known. Nor is APPROVAL.
     """
     later = {one.name for one in fields(source) if one.metadata.get(LATER) and getattr(source, one.name) == one.default}  # type: ignore[arg-type]
-    named = {name: value for name, value in options_of(source).items() if name not in later}
+    named = {name: value for name, value in unapproved(options_of(source)).items() if name not in later}
     own = [kind_of(source)] if name_of(source) != kind_of(source) else []
     return f"{name_of(source)}:{fingerprint(named, *own)}"
+
+
+def unapproved(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options without a word of who approved them, where there is a place for that."""
+    return {**options, **(dict.fromkeys(APPROVAL) if options.keys() >= {*APPROVAL} else {})}
 
 
 async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: Taxonomy, step: "Step") -> None:
@@ -65,7 +71,7 @@ async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: 
     with catalog.tx() as db:
         db.execute(
             "INSERT OR IGNORE INTO sources (source, plugin, options) VALUES (?, ?, ?)",
-            (name, kind_of(source), canonical(options_of(source))),
+            (name, kind_of(source), canonical(unapproved(options_of(source)))),
         )
     cursor, listed, known = catalog.all("SELECT cursor, listed, stamp FROM sources WHERE source = ?", (name,))[0]
     stamp = stamp_of(source)

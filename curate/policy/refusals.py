@@ -4,6 +4,7 @@ A name proves little: a copy under another name passes, and only the hash lists 
 to stop it. What is recognised is refused before anything is asked for.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -75,7 +76,7 @@ def denied_category(name: str) -> Refusal | None:
 
 def refused_path(path: Path) -> Refusal | None:
     """The refused source that a file or folder is a copy of, by its whole path or by what lies in it."""
-    found = refused(str(path.absolute())) or refused(str(path.resolve()))
+    found = refused(str(path.absolute())) or refused(os.path.realpath(path))
     return found or next((s.refusal for s in _sources() for root in _roots(path) if _is_copy(root, s)), None)
 
 

@@ -18,7 +18,7 @@ def check(path: Path, like: Path | None = None) -> None:
     """
     if not hasattr(os, "getuid") or _named(path):
         return
-    for one in {path.absolute(), path.resolve()}:
+    for one in {path.absolute(), Path(os.path.realpath(path))}:
         for place in (one, one.parent):
             _judge(path, place, place == one, _ours() | ({like.stat().st_uid} if like is not None else set()))
 
@@ -47,5 +47,5 @@ def _ours() -> set[int]:
 
 
 def _named(path: Path) -> bool:
-    folders = [Path(one).resolve() for one in os.environ.get(VARIABLE, "").split(os.pathsep) if one]
-    return any(path.resolve().is_relative_to(folder) for folder in folders)
+    folders = [os.path.realpath(one) for one in os.environ.get(VARIABLE, "").split(os.pathsep) if one]
+    return any(Path(os.path.realpath(path)).is_relative_to(folder) for folder in folders)

@@ -86,11 +86,15 @@ def signer(path: Path | None) -> Signer | None:
 
 
 def of(ws: "Workspace") -> Signer | None:
-    """The one that a workspace names. Raises UsageError, too, for one that lies where what is handed on does."""
-    path = ws.config.export.signing_key
-    if path is not None and path.resolve().is_relative_to(ws.work.resolve()):
+    """The one that a workspace names; raises UsageError as `apart` does."""
+    return apart(ws.config.export.signing_key, ws.work)
+
+
+def apart(path: Path | None, work: Path) -> Signer | None:
+    """As `signer`; raises UsageError, too, for a file that lies where what is handed on does."""
+    if path is not None and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(work)):
         raise UsageError(
-            f"export.signing_key: {path} lies in {ws.work.name}/, as all that is handed on does; move it elsewhere"
+            f"export.signing_key: {path} lies in {work.name}/, as all that is handed on does; move it elsewhere"
         )
     return signer(path)
 

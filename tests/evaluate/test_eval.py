@@ -278,6 +278,7 @@ def test_a_labeler_that_says_of_safe_classes_only_stands_beside_nobody() -> None
 
     assert said(fine=["drawings", "neutral"]) is None
     assert said(mixed=["neutral", "sexy"]) is None
+    assert said(one=["neutral"], other=["neutral"]) is None
     found = said(fine=["drawings", "neutral"], bad=["porn", "hentai"])
     assert found is not None
     assert found.unsafe.tolist() == [0.3]

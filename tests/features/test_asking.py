@@ -234,7 +234,7 @@ def test_a_server_that_cannot_answer_is_sent_no_picture(case: str, tmp_path: Pat
     does, message = WRONG[case]
     ws = workspace(tmp_path, MANY[:3])
     with Model(does) as model:
-        policy = model.policy(timeout=0.3)
+        policy = model.policy(**({"timeout": 0.3} if "timeout" in message else {}))
         with pytest.raises(CurateError, match=rf"labelers\.policy: 127\.0\.0\.1:\d+, .*grey.*: .*({message})") as error:
             compute(ws, Serial(), [policy], QUIET)
         assert error.value.exit_code == (2 if "404" in message else 1)

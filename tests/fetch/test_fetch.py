@@ -26,7 +26,6 @@ CONFIG = """
 [fetch]
 contact = "test@example.org"
 allow_private = ["{origin}"]
-connect_timeout = 2.0
 [screening]
 required = {required}
 {lists}

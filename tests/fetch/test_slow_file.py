@@ -38,7 +38,7 @@ from tests.support.pictures import encode, texture
 QUIET = Progress(quiet=True)
 SECONDS = 1.0
 POOL = Pool(1, item_seconds=SECONDS)
-SLOW = scans(10_000, 199)  # one less than is refused before it is decoded
+SLOW = scans(6_000, 199, refining=True)  # seconds, of any machine; one less than is refused before it is decoded
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Signatures where somebody else writes beside them, where keys change, and where runs end half-way."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -14,7 +15,7 @@ from curate.errors import GateError, ItemError, StoreError, UsageError
 from curate.layouts.exported import PUBLIC, SUMS, is_beside
 from curate.records import Reason, Response
 from curate.release import reader, removals, signing
-from curate.release.hydrate import download
+from curate.release.hydrate import download, earlier
 from curate.release.unsigned import unsigned
 from curate.store import chain
 from curate.store.file_digests import keep_file
@@ -124,15 +125,20 @@ def test_a_key_is_not_kept_where_things_are_handed_on(tmp_path: Path) -> None:
 
 
 def test_doctor_says_what_a_key_lacks(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    signing.new(tmp_path / "work/b.key")
+    (tmp_path / "itself.key").symlink_to("itself.key")
     for text, ok, says in (
         ("", None, "not signed"),
         ('[export]\nsigning_key = "none.key"', False, "No such file"),
+        ('[export]\nsigning_key = "work/b.key"', False, "lies in work/"),
+        ('[export]\nsigning_key = "itself.key"', False, "Too many levels of symbolic links"),
         ('[export]\nsigning_key = "a.key"', True, "signed by"),
     ):
         signing.new(tmp_path / "a.key") if ok else None
         (tmp_path / "curate.toml").write_text(text)
         found = next(one for one in doctor(tmp_path) if one.name == "signing")
-        assert (found.ok, says in found.detail) == (ok, True)
+        assert (found.ok, says in found.detail) == (ok, True), found.detail
     (tmp_path / "a.key").chmod(0o640)
     found = next(one for one in doctor(tmp_path) if one.name == "signing")
     assert (found.ok, found.remedy) == (False, f"chmod 600 {tmp_path / 'a.key'}")
@@ -261,4 +267,16 @@ def test_what_was_remembered_by_another_spelling_holds(ours: Ours, partner: cura
     with pytest.raises(curate.GateError, match="by other spellings of its address it was signed by"):
         partner.hydrate(ours.site.url("/x"), removals=feed)
     assert partner.hydrate(ours.site.url("/x"), removals=feed, key=own, limit=1)["recovered"] == 1
+    with partner.session.open() as ws, ws.catalog.tx() as db:  # another spelling, and who approved it, in its name
+        db.execute("PRAGMA defer_foreign_keys = ON")
+        options = {"path": ours.site.url("//x"), "reason": "a study", "approved_by": "Ann"}
+        db.execute("UPDATE sources SET source = 'hydrate:0', options = ?", (json.dumps(options),))
+        for table in ("mentions", "declared", "given"):
+            db.execute(f"UPDATE {table} SET source = 'hydrate:0'")
+    ours.site.asked.clear()
     assert partner.hydrate(ours.site.url("/x/"), removals=feed, limit=1)["recovered"] == 2
+    assert sum(one.endswith(".png") for one in ours.site.asked) == 1, "what is here is known again"
+    (known,) = partner.status()["sources"]
+    assert (known["candidates"], known["stored"], known["of"]) == (12, 2, ours.site.url("/x"))
+    with partner.session.open() as ws:
+        assert earlier(ws, ours.site.url("/x")) == ("a study", "Ann")

@@ -14,14 +14,17 @@ _FASTEST: dict[str, dict[str, int]] = {"PNG": {"compress_level": 9}, "WEBP": {"m
 SMALL = texture(3, (96, 72))
 
 
-def scans(side: int, count: int) -> bytes:
-    """A progressive JPEG of so many scans, each a few bytes that say of every block that nothing changes."""
+def scans(side: int, count: int, refining: bool = False) -> bytes:
+    """A progressive JPEG of so many scans, each a few bytes that say of every block that nothing changes.
+
+    A scan that is `refining` costs a look at every coefficient of a block, and not at the block alone.
+    """
 
     def table(kind: int, symbol: int) -> bytes:
         return b"\xff\xc4" + struct.pack(">HB", 20, kind) + bytes([1] + [0] * 15) + bytes([symbol])
 
     def scan(first: int, last: int) -> bytes:
-        return b"\xff\xda" + struct.pack(">HB", 8, 1) + bytes((1, 0, first, last, 0))
+        return b"\xff\xda" + struct.pack(">HB", 8, 1) + bytes((1, 0, first, last, 0x10 if refining and last else 0))
 
     blocks = (-(-side // 8)) ** 2
     head = b"\xff\xd8\xff\xdb" + struct.pack(">HB", 67, 0) + bytes([1] * 64)

@@ -91,7 +91,8 @@ def world(wiki: Wiki) -> Wiki:
 
 @pytest.fixture
 async def http(world: Wiki) -> AsyncIterator[Asked]:
-    async with Client(Limits(contact="test@example.org", allow_private=(world.host,))) as client:
+    patient = Limits(contact="test@example.org", allow_private=(world.host,), timeout=250, read_timeout=250)
+    async with Client(patient) as client:
         yield Asked(client)
 
 

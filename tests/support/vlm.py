@@ -64,7 +64,7 @@ class Model:
             "policy": TEXT,
             "server": self.server.url("/v1"),
         }
-        return Policy(**told | {"timeout": 5.0} | options)
+        return Policy(**told | {"timeout": 120.0} | options)
 
 
 def body(request: Request) -> dict[str, Any]:
