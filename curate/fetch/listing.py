@@ -33,13 +33,15 @@ def classes(sources: Sequence[Source], taxonomy: Taxonomy, before: Collection[st
     found: frozenset[str | None] = frozenset().union(*(source.classes() for source in sources))
     axis = taxonomy.first
     if unknown := sorted(str(label) for label in found if label is not None and label not in {*axis.classes, *before}):
+        near = {label: suggest(label, axis.classes) for label in unknown[:NAMED]}
         each = [
-            f"{where and where + ': '}no class '{shown(label)}' on axis {axis.name}; {suggest(label, axis.classes)}"
-            for label in unknown[:NAMED]
+            f"{where and where + ': '}no class '{shown(label)}' on axis {axis.name}{f'; {said}' if '?' in said else ''}"
+            for label, said in near.items()
             for where in [place(sources, label)]
         ]
         more = [f"and {len(unknown) - NAMED:,} more"] if len(unknown) > NAMED else []
-        raise UsageError(f"sources: {'; '.join([*each, *more])}")
+        known = f"there are: {', '.join(axis.classes)}; [[taxonomy.axes]] names classes of your own"
+        raise UsageError(f"sources: {'; '.join([*each, *more, known])}")
     return found
 
 
