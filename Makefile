@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export FIFTYONE_DO_NOT_TRACK := true
 export FIFTYONE_DATABASE_VALIDATION := false
+# Where nothing compiled is kept, each of the hundreds of commands that tests start compiles all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
 # Three processes on two cores, a file in one of them: a test waits for servers and children half of the time.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 

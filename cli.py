@@ -46,9 +46,8 @@ from curate.commands import (
     verify,
 )
 from curate.commands.app import OPTIONS, app
-from curate.errors import CurateError, UsageError
+from curate.errors import FULL, CurateError, UsageError
 from curate.layouts.folder import shown
-from curate.store.blobs import FULL
 
 if TYPE_CHECKING:
     pass

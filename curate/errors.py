@@ -13,10 +13,15 @@ CurateError                 1
 └── ItemError               -   one item failed, for a reason of the closed list; never ends a run
 """
 
+import errno
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from curate.records import Reason
+
+FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def plain(text: str) -> str:
@@ -30,6 +35,24 @@ def described(error: BaseException) -> str:
         return f"{type(error).__name__}: {error}"
     except Exception:  # noqa: BLE001 (whatever it is, it is the error's own)
         return type(error).__name__
+
+
+def of_system(error: OSError | ValueError) -> "CurateError | None":
+    """What the system says of a disk that is full, of a name that cannot be, of what may not be read or written, and of
+    a folder that is gone; None of anything else, which is a fault of ours."""
+    if isinstance(error, ValueError):
+        return UsageError("a path or a text holds a NUL") if "embedded null" in str(error) else None
+    name, said = getattr(error, "filename", None), error.strerror
+    where = f"{os.fsdecode(name)[:100]}: " if isinstance(name, str | bytes) else ""
+    if error.errno in FULL:
+        return DiskFullError(f"{where}{said}; free some space and run it again; what is done is kept")
+    if error.errno in CLOSED:
+        return StoreError(f"{where}{said}")
+    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR):
+        return UsageError(f"{where}{said}")
+    if error.errno == errno.ENOENT and name is None:  # as os.getcwd() has it
+        return UsageError("the folder that this runs in is gone; go to one that is there")
+    return None
 
 
 class CurateError(Exception):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import fspath
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from curate.config import CONFIG_NAME, Config
 from curate.errors import MatchError, UsageError
 from curate.options import at_least, texts
 from curate.stats.coverage import incomplete
-from curate.store.workspace import Workspace, find_root
+from curate.store.workspace import Workspace, check_place, find_root
 
 if TYPE_CHECKING:
     from curate.admin.doctor import Check
@@ -268,11 +269,11 @@ class Project(Tables, Releases, Incidents, Models):
 
     def status(self, since: str | None = None) -> Result:
         """What the workspace holds, by source and reason; with `since` ("2026-11-01", "24h") also what came since."""
-        from curate.admin.following import following
-        from curate.admin.status import moment, status
+        from curate.admin.following import status_and_next
+        from curate.admin.status import moment
 
         at = moment(since) if since else None
-        return self._said(lambda ws: {**status(ws, at), **following(ws)})
+        return self._said(lambda ws: status_and_next(ws, at))
 
     def log(self, last: int = 50) -> Result:
         """The append-only log: who did what, when."""
@@ -348,9 +349,8 @@ def init(
     from curate.admin.init import write_config
     from curate.config import load
 
-    root = Path(folder)
-    if root.exists() and not root.is_dir():
-        raise UsageError(f"{root}: a file; give a folder")
+    root = Path(folder).absolute()
+    check_place(root)
     write_config(root, sources, lists, screening)
     Workspace(root, load(root)).close()
     return Project(Session(root, quiet))
@@ -367,7 +367,7 @@ def load_release(folder: str | Path) -> "Release":
     from curate.release.exported import is_exported, read
     from curate.release.reader import load
 
-    path = Path(folder).resolve()
+    path = Path(realpath(folder))  # `resolve` raises where a link leads to itself
     if is_exported(path):
         return Release(*read(path))
     root = path.parents[2] if len(path.parents) > 2 else path

@@ -177,7 +177,10 @@ def test_what_is_held_back_is_in_no_table(tmp_path: Path, folder: Path) -> None:
     project.quarantine(held, "looks odd")
     assert held not in set(project.samples()["id"])
     assert project.samples(where=f"id == '{held}'").empty
-    assert len(project.show([held]).tiles) == 0
+    assert len((shown := project.show([held])).tiles) == 0
+    assert shown.left_out == {held: "kept back"}
+    assert "kept back" in repr(shown)
+    assert "kept back" in shown._repr_html_()
 
 
 def test_a_release_gives_rows_bytes_and_a_dataset(project: Project, folder: Path) -> None:

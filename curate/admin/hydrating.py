@@ -1,5 +1,6 @@
 """`curate hydrate` on a workspace: removals first, then the rows behind guard and gate, then what came of them."""
 
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from curate.admin import configured
-from curate.admin.pinned import FEED, Maker, agreed, of_maker, remembered, trusted
+from curate.admin.pinned import FEED, Maker, agreed, of_maker, remembered, respell, trusted
 from curate.admin.session import Session
 from curate.contracts import Http
 from curate.errors import ItemError, MatchError, UsageError
+from curate.fetch.known import known_again
 from curate.fetch.listing import source_id
 from curate.fetch.run import fetch
 from curate.net.loops import finished
@@ -47,10 +49,12 @@ def hydrated(session: Session, ws: Workspace, asked: Asked) -> dict[str, Any]:
     started = time.monotonic()
     with _opened(session, ws, asked.release) as (at, path, release):
         hydrate.check_version(release)
+        respell(ws.catalog, path)
         maker = trusted(ws, release, path, asked.key, session.note)
         gone = _removed(session, ws, release, (at, path), asked, maker)
         source = _source(ws, release, path, asked)
         name = source_id(source)
+        known_again(ws.catalog, [source])
         _check_approval(ws, source)
         hydrate.begin_again(ws, name, release)
         engine, gate = session.engine(ws.config), configured.gate(ws.config, ws.catalog)
@@ -81,7 +85,7 @@ def _opened(session: Session, ws: Workspace, release: str) -> Iterator[tuple[str
     """The place of a release as it is asked for, and as it is remembered, and the release; from an address its files
     come for as long."""
     if not is_url(release):
-        path = Path(release).resolve()
+        path = Path(os.path.realpath(release))  # `resolve` raises where a link leads to itself
         yield str(path), str(path), hydrate.opened(path)
         return
     try:

@@ -87,6 +87,14 @@ def remembered(catalog: Catalog, fact: str, place: str) -> list[str]:
     return list(dict.fromkeys(value for name, value in names if name == wanted))
 
 
+def respell(catalog: Catalog, place: str) -> None:
+    """Have what was listed from a place by another spelling of its address be of that place."""
+    rows = catalog.all("SELECT source, json_extract(options, '$.path') FROM sources WHERE plugin = ?", (BY_HAND,))
+    others = [(place, source) for source, path in rows if path != place and is_url(path) and _name(path) == place]
+    with catalog.tx() as db:
+        db.executemany("UPDATE sources SET options = json_set(options, '$.path', ?) WHERE source = ?", others)
+
+
 def _name(place: str) -> str:
     """The one name of an address; of what was remembered and is none any more, what it is."""
     try:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 from curate.config import CONFIG_NAME, Config, digest, load
 from curate.contracts import HASHING, Engine
 from curate.engine import engine_of
-from curate.errors import CurateError, DiskFullError, InterruptionError, MatchError, UsageError, WitnessError
+from curate.errors import CurateError, DiskFullError, InterruptionError, MatchError, UsageError, WitnessError, of_system
 from curate.layouts.folder import shown
 from curate.policy import trust
 from curate.progress import Progress
@@ -163,13 +163,17 @@ class Session:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """What interrupts it is an error of the tree."""
+    """What interrupts it is an error of the tree, and so is what the system says of names, rights and disks."""
     try:
         yield
     except InterruptionError:
         raise
     except KeyboardInterrupt:
         raise InterruptionError from None
+    except (OSError, ValueError) as error:
+        if (known := of_system(error)) is None:
+            raise
+        raise known from error
 
 
 def interruptions(cls: type[T]) -> type[T]:

@@ -53,6 +53,11 @@ def _left_over(ws: Workspace, found: dict[str, Any]) -> list[str]:
             f"{hosts} hosts kept failing, or want long waits, and were left alone: what was not asked of them is still"
             " pending; `curate fetch` asks again"
         )
+    if left := found["not_asked"]:
+        lines.append(
+            f"{left} candidates are not asked for: a source that curate.toml does not name any more calls them not"
+            " safe, or gives no class, and no screening list is loaded"
+        )
     sources, candidates = former(ws.catalog)
     if candidates:
         lines.append(

@@ -10,11 +10,12 @@ from typing import Any
 from curate.dedupe.membership import contested
 from curate.errors import UsageError
 from curate.fetch.coverage import left_out
-from curate.label.final import labels
+from curate.label import final
 from curate.net.redact import redact
 from curate.records import UNSURE
 from curate.store import eligibility, holds
 from curate.store.catalog import BY_HAND, CONFIGURED, Catalog, Row
+from curate.store.columns import among
 from curate.store.workspace import Workspace
 
 _STORED = "SELECT count(DISTINCT sample) FROM candidates WHERE state = 'stored'"
@@ -40,17 +41,17 @@ def moment(text: str, now: datetime | None = None) -> str:
 
     As the catalog writes times; raises UsageError.
     """
-    span = _SPAN.fullmatch(text.strip())
     try:
+        span = _SPAN.fullmatch(text.strip())
         at = datetime.fromisoformat(text.strip()) if span is None else now or datetime.now(UTC)
         at = at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
         at -= timedelta(**{_UNITS[span[2]]: int(span[1])}) if span else timedelta()
         return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, AttributeError) as error:
         raise UsageError(f"since {text}: give a date (2026-11-01), a time, or a span such as 90m, 24h, 7d") from error
 
 
-def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
+def status(ws: Workspace, since: str | None = None) -> dict[str, Any]:
     """Totals of the workspace. candidates = stored + pending + all that failed, by reason.
 
     `same_bytes` are stored candidates with the bytes of another one, one sample together; `conflicts` counts groups
@@ -64,7 +65,6 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
     catalog = ws.catalog
     states = dict(_pairs(ws, "SELECT state, count(*) FROM candidates GROUP BY state"))
     held = holds.held(catalog)
-    known = labels(ws, ws.config.taxonomy.first)
     return {
         "candidates": sum(states.values()),
         "stored": states.get("stored", 0),
@@ -77,7 +77,7 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
         "duplicates": catalog.scalar("SELECT count(*) FROM members WHERE survivor <> sample"),
         "conflicts": catalog.scalar("SELECT count(*) FROM conflicts"),
         "contested": contested(catalog),
-        "labelled": len(known.by_sample.keys() & eligibility.survivors(catalog)),
+        "labelled": _labelled(ws),
         "held": len(held),
         "incidents": dict(_pairs(ws, "SELECT state, count(*) FROM incidents GROUP BY state ORDER BY state")),
         "unacknowledged": holds.untold(catalog),
@@ -90,6 +90,12 @@ def status(ws: Workspace, since: str | None = None) -> dict[str, object]:
         "exports": _exports(ws),
         "sources": _sources(ws, ""),
     } | ({} if since is None else {"since": _since(ws, since)})
+
+
+def _labelled(ws: Workspace) -> int:
+    """How many survivors have a label on the first axis."""
+    known, (ids, survive) = final.columns(ws, ws.config.taxonomy.first), eligibility.active(ws.catalog)
+    return int(among(known.ids.filter(known.place >= 0), ids.filter(survive)).sum())
 
 
 def _exports(ws: Workspace) -> dict[str, dict[str, int]]:

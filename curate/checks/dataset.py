@@ -3,7 +3,7 @@
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from hashlib import sha256
@@ -14,9 +14,11 @@ from curate.errors import UsageError
 from curate.layouts.folder import UNREADABLE, class_name, inside, pictures, shown
 from curate.layouts.table import rows as rows_of
 from curate.net.urls import hostname
+from curate.options import texts
 
 # What folders and rows call a split, and the order in which splits are said: what is trained on first.
 SPLIT_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
+UNNAMED = "in a split that --splits does not name"
 COLUMNS = {
     "path": ("path", "file", "filename", "file_name", "filepath", "image", "image_path"),
     "label": ("label", "class", "category"),
@@ -72,7 +74,7 @@ class Dataset:
 
 def split_names(given: str | Iterable[str]) -> list[str]:
     """Names of splits: a list of them, or one text with commas between."""
-    names = given.split(",") if isinstance(given, str) else given
+    names = given.split(",") if isinstance(given, str) else texts(given)
     return [one.strip() for one in names if one.strip()]
 
 
@@ -107,7 +109,7 @@ def read(root: Path | None, table: Path | None, splits: Sequence[str], outside: 
     if table is not None and splits:
         strays = [row for row in found.rows if row.split not in splits]
         for row in strays:
-            found.leave("in a split that --splits does not name", row.name)
+            found.leave(UNNAMED, row.name)
         found.rows = [row for row in found.rows if row.split in splits]
     return found
 
@@ -146,8 +148,14 @@ def _folder(root: Path, splits: Sequence[str], outside: bool) -> Dataset:
     found = Dataset(root=base)
     names = list(pictures(base, outside, "--outside", found.leave))
     found.unlisted += sum(n for kind, n in found.left.items() if kind.startswith(UNREADABLE))
-    known = set(splits) or _split_folders(names)
+    usual = _split_folders(names)
+    known = set(splits) or usual
+    alike = _same_classes(names, known)
+    known, strays = (known, (usual | alike) - known) if splits else (known | alike, set())
     for name in names:
+        if name.partition("/")[0] in strays:
+            found.leave(UNNAMED, shown(name))
+            continue
         path = os.path.join(base, name)  # noqa: PTH118 (names may hold bytes that are no text)
         parts = name.split("/")[:-1]
         split = parts.pop(0) if parts and parts[0] in known else None
@@ -169,6 +177,17 @@ def _split_folders(names: Sequence[str]) -> set[str]:
             bare |= set() if "/" in rest else {top}
     found = {top for top in tops if top.lower() in SPLIT_NAMES}
     return found if found == tops else found - bare
+
+
+def _same_classes(names: Sequence[str], splits: Collection[str]) -> set[str]:
+    """The other first folders that hold nothing but folders which splits hold, too: splits of another name. Taken for
+    classes, whatever they share with a split would be under two labels."""
+    inner: dict[str, set[str]] = {}
+    for name in names:
+        top, *rest = name.split("/")[:-1] or [""]
+        inner.setdefault(top, set()).add(rest[0] if rest else "")
+    classes = {one for top in splits for one in inner.get(top, ()) if one}
+    return {top for top, some in inner.items() if top and top not in splits and some <= classes}
 
 
 # -- lists -----------------------------------------------------------------------------------------------------------

@@ -97,14 +97,24 @@ class Findings:
         import pandas as pd
 
         rows = list(self.checked.pairs(kind))
-        try:
-            return pd.DataFrame(rows, columns=list(PairRow._fields))
-        except UnicodeEncodeError:  # the name of a file that is no UTF-8: pandas' own text cannot hold it
-            found = pd.DataFrame(rows, columns=list(PairRow._fields), dtype=object)
-            return found.assign(**{name: pd.to_numeric(found[name]) for name in ("group", "bits")})
+        found = pd.DataFrame(rows, columns=list(PairRow._fields), dtype=object)
+        return found.assign(**{name: _column(found[name], name in ("group", "bits")) for name in found})
 
     def __repr__(self) -> str:
         return "\n".join(lines(self.facts))
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(repr(self))}</pre>"
+
+
+def _column(values: "pd.Series", number: bool) -> "pd.Series":
+    """int64, float64 where one has none, or pandas' text, by Python where a name is no UTF-8; also of no rows."""
+    import numpy as np
+    import pandas as pd
+
+    if number:
+        return pd.to_numeric(values).astype(np.float64 if values.isna().any() else np.int64)
+    try:
+        return values.astype("str")
+    except UnicodeEncodeError:
+        return values.astype(pd.StringDtype("python", na_value=np.nan))

@@ -14,7 +14,7 @@ from typer.models import OptionInfo
 
 from curate import __version__, ending
 from curate.commands.context import Context, Lines
-from curate.errors import CurateError, InterruptionError, UsageError
+from curate.errors import CurateError, InterruptionError, UsageError, of_system
 from curate.options import is_text
 from curate.stats.coverage import incomplete
 
@@ -69,6 +69,11 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
         except CurateError as error:
             ctx.fail(error)
             raise
+        except (OSError, ValueError) as error:
+            if (known := of_system(error)) is None:
+                raise
+            ctx.fail(known)
+            raise known from error
 
     shared = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)

@@ -23,7 +23,7 @@ import numpy as np
 
 from curate.contracts import Decoded, Post, Resources, SupportsAsk
 from curate.engine import slices
-from curate.errors import CurateError, ItemError, UsageError
+from curate.errors import CurateError, ItemError, UsageError, described
 from curate.features.score_worker import OVER, Scores, Scoring, Task, blank, over_frames
 from curate.media.decode import Bounds
 from curate.media.thumbnail import LARGEST, legible
@@ -41,6 +41,7 @@ SAMPLES, TASKS = 16, 4  # of a task, and tasks whose pictures are held at once: 
 ENOUGH = 8  # failures in a row
 RETRIES, BACKOFF = 2, 0.5  # of what may pass: 429, 5xx, no connection; seconds, doubled
 ANSWER = 2**20  # bytes
+LONGEST = 300  # characters of what a labeler raises: it may hold all of an answer
 ASIDE = 2**31  # failures in a row after which the client itself would stop: they are counted here
 _SENT = re.compile(r"/9j/[A-Za-z0-9+/]+=*(?: /9j/[A-Za-z0-9+/]+=*){0,2}")  # base64 of one to three JPEGs
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -233,8 +234,8 @@ class _Server:
                 if not isinstance(error, ItemError):
                     raise
                 return await self._failed(post, str(error))
-            except Exception as error:  # noqa: BLE001 (whatever it is, it is the labeler's, and of one picture)
-                return await self._failed(post, f"{type(error).__name__}: {error}")
+            except (Exception, SystemExit) as error:  # noqa: BLE001 (it is the labeler's, and of one picture)
+                return await self._failed(post, described(error)[:LONGEST])
             self._failures = 0
             over = over_frames(self.labeler)
             values = {column: np.array([one[column] for one in each]) for column in self.labeler.columns}
@@ -261,8 +262,8 @@ class _Server:
             kind: type[CurateError] = UsageError if hint else CurateError
         except CurateError as error:
             return error
-        except Exception as error:  # noqa: BLE001 (as above)
-            hint, why, kind = None, f"{type(error).__name__}: {error}", CurateError
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (as above)
+            hint, why, kind = None, described(error)[:LONGEST], CurateError
         else:
             return None
         said = f"labelers.{self.name}: {self.at}, asked about a grey picture: {why}"

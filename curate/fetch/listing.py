@@ -1,7 +1,7 @@
 """Asks the sources what there is, and writes it down: each page in one transaction with the cursor that follows it."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from curate.store.catalog import now
 from curate.store.tombstones import Blocked, refuse
 
 NAMED = 20  # classes that nobody knows, each with its place
+APPROVAL = ("reason", "approved_by")  # options that say why a source is fetched and who answers for it, not what it has
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,13 +33,15 @@ def classes(sources: Sequence[Source], taxonomy: Taxonomy, before: Collection[st
     found: frozenset[str | None] = frozenset().union(*(source.classes() for source in sources))
     axis = taxonomy.first
     if unknown := sorted(str(label) for label in found if label is not None and label not in {*axis.classes, *before}):
+        near = {label: suggest(label, axis.classes) for label in unknown[:NAMED]}
         each = [
-            f"{where and where + ': '}no class '{shown(label)}' on axis {axis.name}; {suggest(label, axis.classes)}"
-            for label in unknown[:NAMED]
+            f"{where and where + ': '}no class '{shown(label)}' on axis {axis.name}{f'; {said}' if '?' in said else ''}"
+            for label, said in near.items()
             for where in [place(sources, label)]
         ]
         more = [f"and {len(unknown) - NAMED:,} more"] if len(unknown) > NAMED else []
-        raise UsageError(f"sources: {'; '.join([*each, *more])}")
+        known = f"there are: {', '.join(axis.classes)}; [[taxonomy.axes]] names classes of your own"
+        raise UsageError(f"sources: {'; '.join([*each, *more, known])}")
     return found
 
 
@@ -49,14 +52,19 @@ def place(sources: Sequence[Source], label: str | None) -> str:
 
 
 def source_id(source: Source) -> str:
-    """The name of a configured source: its plug-in and the fingerprint of its options.
+    """The name of a configured source: its plug-in and the fingerprint of the options that say what it lists.
 
-    An option that came later, and is at its default, is not part of it: what was listed stays known.
+    An option that came later, and is at its default, is not part of it: what was listed stays known. Nor is APPROVAL.
     """
     later = {one.name for one in fields(source) if one.metadata.get(LATER) and getattr(source, one.name) == one.default}  # type: ignore[arg-type]
-    named = {name: value for name, value in options_of(source).items() if name not in later}
+    named = {name: value for name, value in unapproved(options_of(source)).items() if name not in later}
     own = [kind_of(source)] if name_of(source) != kind_of(source) else []
     return f"{name_of(source)}:{fingerprint(named, *own)}"
+
+
+def unapproved(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options without a word of who approved them, where there is a place for that."""
+    return {**options, **(dict.fromkeys(APPROVAL) if options.keys() >= {*APPROVAL} else {})}
 
 
 async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: Taxonomy, step: "Step") -> None:
@@ -65,7 +73,7 @@ async def list_source(catalog: "Catalog", source: Source, http: Http, taxonomy: 
     with catalog.tx() as db:
         db.execute(
             "INSERT OR IGNORE INTO sources (source, plugin, options) VALUES (?, ?, ?)",
-            (name, kind_of(source), canonical(options_of(source))),
+            (name, kind_of(source), canonical(unapproved(options_of(source)))),
         )
     cursor, listed, known = catalog.all("SELECT cursor, listed, stamp FROM sources WHERE source = ?", (name,))[0]
     stamp = stamp_of(source)

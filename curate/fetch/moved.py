@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from curate.contracts import Source, Stamped
-from curate.fetch.listing import source_id, stamp_of
+from curate.fetch.known import known_again, merge
+from curate.fetch.listing import source_id, stamp_of, unapproved
 from curate.fingerprint import canonical
 from curate.layouts.folder import path_of, shown, text_of
 from curate.plugins import kind_of, options_of
@@ -34,6 +35,7 @@ def follow(catalog: Catalog, sources: Sequence[Source], progress: Progress) -> i
     A source that is new, and that differs in its path only from one that is configured no more, is that one where its
     files are: a list with the same stamp, or a folder in which a stored file lies that has the bytes it had.
     """
+    known_again(catalog, sources)
     configured = {source_id(one): one for one in sources if isinstance(one, Stamped)}
     known = {row[0] for row in catalog.all("SELECT source FROM sources")}
     found = 0
@@ -50,7 +52,7 @@ def follow(catalog: Catalog, sources: Sequence[Source], progress: Progress) -> i
 
 
 def _same_but_path(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return canonical({**one, PATH: None}) == canonical({**other, PATH: None})
+    return canonical({**unapproved(one), PATH: None}) == canonical({**unapproved(other), PATH: None})
 
 
 def _places(catalog: Catalog, former: str, source: Any, progress: Progress) -> dict[int, str]:
@@ -102,11 +104,8 @@ def _digest(path: Path) -> str:
 def _rename(catalog: Catalog, former: str, name: str, source: Source, places: Mapping[int, str]) -> int:
     """Make one source of the two, and move what was known again; what is not stays where it was."""
     with catalog.tx() as db:
-        db.execute("PRAGMA defer_foreign_keys = ON")
-        db.execute(_INSERT, (name, canonical(options_of(source)), former))
-        for table in ("mentions", "declared", "notes"):
-            db.execute(f"UPDATE {table} SET source = ? WHERE source = ?", (name, former))  # noqa: S608
-        db.execute("DELETE FROM sources WHERE source = ?", (former,))
+        db.execute(_INSERT, (name, canonical(unapproved(options_of(source))), former))
+        merge(db, former, name)
         moved = sum(_move(db, candidate, path) for candidate, path in places.items())
         catalog.append(db, "moved", None, {"source": name, "was": former, "files": moved})
     return moved

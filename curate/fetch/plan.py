@@ -16,8 +16,10 @@ from typing import Protocol
 from curate.contracts import Http, Source, SupportsPlan
 from curate.errors import CurateError, ItemError
 from curate.fetch.budget import Budget, Metered, SpentError
+from curate.fetch.known import forget_planned, known_again
 from curate.fetch.listing import classes, list_source, source_id
 from curate.fetch.reopen import changed
+from curate.fingerprint import canonical
 from curate.layouts.folder import path_of
 from curate.net.limits import HostRule
 from curate.net.loops import finished
@@ -27,6 +29,7 @@ from curate.policy.refusals import check_sources
 from curate.progress import Progress
 from curate.records import Estimate, Reason
 from curate.stats.coverage import Coverage
+from curate.store.catalog import CONFIGURED
 from curate.store.workspace import Workspace
 
 API_SECONDS = 1.0  # one request of a series, with its answer
@@ -53,12 +56,17 @@ def plan(
     """
     check_sources([{"use": kind_of(one), **options_of(one), "classes": one.classes()} for one in sources])
     classes(sources, ws.config.taxonomy)
-    return finished(_Plan(ws).all(sources, http, progress))
+    known_again(ws.catalog, sources)
+    names = {source_id(one) for one in sources}
+    forget_planned(ws.catalog, names, keep=True)
+    ws.catalog.set(CONFIGURED, named := canonical(sorted(names)))
+    return finished(_Plan(ws, named).all(sources, http, progress))
 
 
 @dataclass
 class _Plan:
     ws: Workspace
+    named: str  # the sources, as JSON
     items: Counter[str] = field(default_factory=Counter)  # by host
     bytes: Counter[str] = field(default_factory=Counter)  # by host
     unknown: int = 0  # items without a size
@@ -137,7 +145,7 @@ class _Plan:
 
     def _known(self) -> None:
         """Count what is listed and not fetched yet, or is asked for again since a setting changed."""
-        for host, items, size, sized in self.ws.catalog.all(_PENDING, (MALFORMED, self._again)):
+        for host, items, size, sized in self.ws.catalog.all(_PENDING, (MALFORMED, self._again, self.named)):
             self._count(host or "", items, size, items - sized)
         files = self._files(None)
         self._count("", len(files), sum(size or 0 for size in files), files.count(None))
@@ -158,7 +166,8 @@ class _Plan:
 
     def _files(self, source: Source | None) -> list[int | None]:
         """The sizes in bytes of the files on this machine that would be read (of one source, or all); None: unknown."""
-        rows = self.ws.catalog.all(_PENDING_FILES, (self._again, source and source_id(source)))
+        named = canonical([source_id(source)]) if source else self.named
+        rows = self.ws.catalog.all(_PENDING_FILES, (self._again, named))
         return [_size(row[0]) for row in rows]
 
     @cached_property
@@ -192,13 +201,15 @@ SELECT host, count(*), coalesce(sum(size), 0), count(size) FROM (
     SELECT c.host, max(CAST(json_extract(m.facts, '$.bytes') AS INTEGER)) AS size
     FROM candidates c JOIN mentions m USING (candidate)
     WHERE c.host IS NOT ? AND c.kind != 'path' AND (c.state = 'pending'
-        OR c.state = 'failed' AND c.decided_by IN (SELECT value FROM json_each(?))) GROUP BY c.candidate)
+        OR c.state = 'failed' AND c.decided_by IN (SELECT value FROM json_each(?)))
+        AND m.source IN (SELECT value FROM json_each(?)) GROUP BY c.candidate)
 GROUP BY host
 """
 _PENDING_FILES = """
 SELECT DISTINCT c.locator FROM candidates c JOIN mentions m USING (candidate)
 WHERE c.kind = 'path' AND (c.state = 'pending'
-    OR c.state = 'failed' AND c.decided_by IN (SELECT value FROM json_each(?1))) AND (?2 IS NULL OR m.source = ?2)
+    OR c.state = 'failed' AND c.decided_by IN (SELECT value FROM json_each(?1)))
+    AND m.source IN (SELECT value FROM json_each(?2))
 """
 _PENDING_OF = """
 SELECT count(DISTINCT candidate) FROM candidates JOIN mentions USING (candidate)

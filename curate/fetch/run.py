@@ -11,7 +11,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -23,11 +23,13 @@ from curate.fetch import placeholders
 from curate.fetch.admission import admit
 from curate.fetch.budget import Budget, Metered
 from curate.fetch.coverage import left_out, totals, verdict, went
+from curate.fetch.known import approve, forget_planned, known_again
 from curate.fetch.licenses import judge_licenses
 from curate.fetch.listing import list_source, source_id
 from curate.fetch.pipeline import Line, MediaClient, PendingCandidate, answered
 from curate.fetch.recorder import Recorder
 from curate.fetch.reopen import reopen
+from curate.fetch.wanted import WANTED, Wanted
 from curate.fingerprint import canonical
 from curate.media.decode import Bounds
 from curate.net.loops import finished
@@ -37,7 +39,7 @@ from curate.screening import asked
 from curate.screening.gate import REMEDY, Gate
 from curate.store import lost
 from curate.store.catalog import CONFIGURED
-from curate.store.taxonomies import renamed
+from curate.store.taxonomies import harmless, renamed
 from curate.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -59,19 +61,23 @@ def fetch(  # the one verb with all of the outside world handed in
     """
     started = time.monotonic()
     taxonomy = ws.config.taxonomy
-    admit(ws.config, sources, gate, renamed(ws.catalog, taxonomy.first.name, taxonomy.version))
+    admit(ws.config, sources, gate, before := renamed(ws.catalog, taxonomy.first.name, taxonomy.version))
     if gate.banner is not None:
         progress.note(gate.banner)
-    named = canonical(sorted(source_id(one) for one in sources))
+    known_again(ws.catalog, sources)
+    names = {source_id(one) for one in sources}
     if not only:
-        ws.catalog.set(CONFIGURED, named)
+        forget_planned(ws.catalog, names)
+        ws.catalog.set(CONFIGURED, canonical(sorted(names)))
+    approve(ws.catalog, sources)
     ws.catalog.set("screening", summary := canonical(gate.summary()))
     with ws.catalog.tx() as db:
         db.execute("UPDATE runs SET screening = ? WHERE run = ?", (summary, ws.catalog.run))
     asked.note(ws.catalog, gate)
     placeholders.reconsider(ws.catalog, ws.config.fetch.placeholder_urls)
     reopened = reopen(ws)
-    run = _Run(ws, gate, engine, progress, Budget(ws.config.run), limit, sample, named if only else None)
+    wanted = Wanted(names, taxonomy.first.name, None if gate.active else harmless(taxonomy.first.safe, before))
+    run = _Run(ws, gate, engine, progress, Budget(ws.config.run), limit, sample, wanted)
     with _settled():
         finished(run.all(sources, http))
     lost.found_again(ws)
@@ -83,6 +89,7 @@ def fetch(  # the one verb with all of the outside world handed in
         "left_out": left_out(ws.catalog),
         "reopened": reopened,
         "deferred_hosts": len(run.deferred),
+        "not_asked": run.unsafe,
         "api_calls": run.budget.calls,
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -126,7 +133,7 @@ class _Run:
     budget: Budget
     limit: int | None
     sample: int | None
-    of: str | None  # the sources whose candidates are fetched, as JSON; None: all
+    wanted: Wanted
     recorder: Recorder = field(init=False)
     strata: "list[Stratum]" = field(default_factory=list)
     unlisted: dict[str, str] = field(default_factory=dict)
@@ -152,7 +159,7 @@ class _Run:
                 if self.sample is not None:
                     from curate.fetch.sampling import draw
 
-                    self.strata = draw(self.ws.catalog, self.ws.config.taxonomy.first.name, self.sample)
+                    self.strata = draw(self.ws.catalog, self.wanted, self.sample)
                 pending = sum(count for _, count in self._by_host())
                 with self.progress.stage("fetch", pending if self.limit is None else min(pending, self.limit)) as step:
                     await self._download(client, line, step)
@@ -194,12 +201,17 @@ class _Run:
         """Work through every host at once; the client says how much of that is under way."""
         await asyncio.gather(*(self._host(client, line, *row) for row in self._by_host()))
 
+    @cached_property
+    def unsafe(self) -> int:
+        """Pending candidates that are not asked for, since another source calls them not safe and no list is loaded."""
+        counts = (self.ws.catalog.scalar(_COUNT, one.values) for one in (replace(self.wanted, safe=None), self.wanted))
+        return int(next(counts) - next(counts)) if self.wanted.safe is not None else 0
+
     def _by_host(self) -> list[tuple[str, int]]:
         """Every host, and how many of its candidates are asked for."""
         if self.sample is not None:
             return sorted(Counter(task.host for task in self._drawn).items())
-        sql = f"SELECT host, count(*) FROM candidates WHERE state = 'pending' AND {_OF} GROUP BY host ORDER BY host"  # noqa: S608
-        return [(host, count) for host, count in self.ws.catalog.all(sql, (self.of,))]
+        return [(host, count) for host, count in self.ws.catalog.all(_BY_HOST, self.wanted.values)]
 
     @cached_property
     def _drawn(self) -> list[PendingCandidate]:
@@ -232,16 +244,14 @@ class _Run:
             yield from (task for task in self._drawn if task.host == host)
             return
         after = 0
-        sql = (
-            "SELECT candidate, kind, locator, host FROM candidates"  # noqa: S608
-            f" WHERE state = 'pending' AND host = ?2 AND candidate > ?3 AND {_OF} ORDER BY candidate LIMIT {PAGE}"
-        )
-        while rows := self.ws.catalog.all(sql, (self.of, host, after)):
+        while rows := self.ws.catalog.all(_PENDING, (*self.wanted.values, host, after)):
             yield from (PendingCandidate(*row) for row in rows)
             after = rows[-1][0]
 
 
-_OF = """
-(?1 IS NULL OR EXISTS (SELECT 1 FROM mentions m WHERE m.candidate = candidates.candidate
-    AND m.source IN (SELECT value FROM json_each(?1))))
-"""
+_BY_HOST = f"SELECT host, count(*) FROM candidates c WHERE state = 'pending' AND {WANTED} GROUP BY host ORDER BY host"  # noqa: S608
+_COUNT = f"SELECT count(*) FROM candidates c WHERE state = 'pending' AND {WANTED}"  # noqa: S608
+_PENDING = f"""
+SELECT candidate, kind, locator, host FROM candidates c
+WHERE state = 'pending' AND host = ?4 AND candidate > ?5 AND {WANTED} ORDER BY candidate LIMIT {PAGE}
+"""  # noqa: S608 (constants)

@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate.errors import UsageError
+from curate.fetch.wanted import WANTED, Wanted
 from curate.stats.intervals import wilson
 from curate.store.catalog import Catalog
 
 FEW = 5  # of a stratum that is drawn at least, where there are as many
 OTHERS, HERE, UNLABELLED = "all other hosts together", "this machine", "unlabelled"
-_PENDING = """
+_PENDING = f"""
 SELECT c.candidate, c.host, c.locator, min(d.label) FROM candidates c
-LEFT JOIN declared d ON d.candidate = c.candidate AND d.axis = ? WHERE c.state = 'pending' GROUP BY c.candidate
-"""
+LEFT JOIN declared d ON d.candidate = c.candidate AND d.axis = ?2 WHERE c.state = 'pending' AND {WANTED}
+GROUP BY c.candidate
+"""  # noqa: S608 (constants)
 _STATES = "SELECT candidate, state FROM candidates WHERE state <> 'pending'"
 
 
@@ -34,13 +36,13 @@ class Stratum:
     drawn: Sequence[int]
 
 
-def draw(catalog: Catalog, axis: str, n: int) -> list[Stratum]:
+def draw(catalog: Catalog, wanted: Wanted, n: int) -> list[Stratum]:
     """About `n` pending candidates, those of each stratum in proportion to its size, but some of each.
 
     Raises UsageError where there are more classes than that.
     """
     found = defaultdict[tuple[str, str], list[tuple[bytes, int]]](list)
-    for candidate, host, locator, label in catalog.iterate_tuples(_PENDING, (axis,)):
+    for candidate, host, locator, label in catalog.iterate_tuples(_PENDING, wanted.values):
         digest = hashlib.sha256(f"{locator}".encode()).digest()
         found[label or UNLABELLED, host or HERE].append((digest, candidate))
     whole = sum(map(len, found.values()))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from curate.errors import ItemError, StoreError
 from curate.media.decode import Bounds, flattened, open_image
 
 if TYPE_CHECKING:
@@ -31,7 +32,16 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __repr__(self) -> str:
+        return f"{len(self)} pictures of release {self._release.version}, with labels"
+
     def __getitem__(self, row: int) -> tuple[Any, int]:
         with self._release.stored(self.ids[row]) as file:
-            picture = flattened(open_image(file.read(), _BOUNDS), "RGB")
+            data = file.read()
+        try:
+            picture = flattened(open_image(data, _BOUNDS), "RGB")
+        except ItemError as error:
+            raise StoreError(
+                f"{self.ids[row]}: not the picture that was released ({error}); `curate verify`"
+            ) from error
         return (self.transform(picture) if self.transform else picture), self.targets[row]

@@ -133,9 +133,13 @@ def _screening(ws: "Workspace", gate: Gate, found: Tally) -> dict[str, Any]:
 def _approvals(ws: "Workspace") -> list[dict[str, str]]:
     """Why lists with classes that are not safe were fetched, and who answers for it."""
     sql = """
-    SELECT DISTINCT plugin, json_extract(options, '$.reason'), json_extract(options, '$.approved_by') FROM sources
-    WHERE json_extract(options, '$.approved_by') IS NOT NULL AND source IN (
+    WITH said AS (
+        SELECT source, json_extract(options, '$.reason') AS reason, json_extract(options, '$.approved_by') AS name
+        FROM sources UNION ALL SELECT source, reason, approved_by FROM approvals
+    )
+    SELECT DISTINCT plugin, coalesce(reason, ''), name FROM said JOIN sources USING (source)
+    WHERE name IS NOT NULL AND source IN (
         SELECT m.source FROM mentions m JOIN candidates c USING (candidate) WHERE c.sample IS NOT NULL)
     ORDER BY 1, 2, 3
     """
-    return [{"use": row[0], "reason": row[1] or "", "approved_by": row[2]} for row in ws.catalog.all(sql)]
+    return [{"use": row[0], "reason": row[1], "approved_by": row[2]} for row in ws.catalog.all(sql)]

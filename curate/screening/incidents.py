@@ -251,7 +251,8 @@ def _back(catalog: "Catalog", db: "sqlite3.Connection", places: Sequence[dict[st
     for kind, locator, source in sorted({(one["kind"], one["locator"], one["source"]) for one in places}):
         scrubbed = SCRUBBED + catalog.digest(kind, locator)
         found += db.execute(_BACK, (locator, host(kind, locator), kind, scrubbed)).rowcount
-        db.execute("UPDATE sources SET cursor = NULL, listed = 0 WHERE source = ?", (source,))
+        if not db.execute("UPDATE sources SET cursor = NULL, listed = 0 WHERE source = ?", (source,)).rowcount:
+            db.execute("UPDATE sources SET cursor = NULL, listed = 0")  # it has another name since
     return found
 
 

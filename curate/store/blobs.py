@@ -10,12 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
 
-from curate.errors import DiskFullError, StoreError
+from curate.errors import CLOSED, FULL, DiskFullError, StoreError
 
 T = TypeVar("T")
 SYNCS = 16  # files that are made durable at once
-FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
-_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
+_CLOSED = CLOSED | {errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
 
 
 class Blobs(Protocol):

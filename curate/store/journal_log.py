@@ -17,10 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from curate.errors import DiskFullError
+from curate.errors import FULL, DiskFullError
 from curate.fingerprint import canonical
 from curate.store import chain
-from curate.store.blobs import FULL, write
+from curate.store.blobs import write
 
 NAME = "journal.log"
 KEYS: Mapping[str, tuple[str, ...]] = {  # the tables, parents before children, with the columns that name a row

@@ -237,3 +237,16 @@ def m017_given(db: sqlite3.Connection) -> None:
 def m018_taken_out(db: sqlite3.Connection) -> None:
     """What makers of releases took out of theirs, and others name as well."""
     _statements(db, TAKEN_OUT)
+
+
+@MIGRATIONS.append
+def m019_approvals(db: sqlite3.Connection) -> None:
+    """Who answered for each source, and why, as it was said at each fetch; what is said now is in its options, too."""
+    _statements(db, _APPROVALS)
+
+
+_APPROVALS = """
+CREATE TABLE approvals (
+    source TEXT NOT NULL, reason TEXT NOT NULL, approved_by TEXT NOT NULL, PRIMARY KEY (source, reason, approved_by)
+) WITHOUT ROWID
+"""

@@ -52,7 +52,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("folder")
     (root / "curate.toml").write_text(CONFIG)
     photo = photograph()
-    for n in range(40):
+    for n in range(24):
         x, y = 64 * (n % 6), 64 * (n // 6)
         for label, image in (("neutral", photo.crop((x, y, x + 96, y + 96))), ("drawings", texture(n, (96, 96)))):
             path = root / "images" / label / f"{n}.png"
@@ -76,7 +76,7 @@ def test_json_keeps_its_keys(ran: dict[str, dict[str, object]], verb: str) -> No
 
 
 def test_the_whole_way_adds_up(ran: dict[str, dict[str, object]]) -> None:
-    assert ran["fetch"]["candidates"] == ran["fetch"]["stored"] == 80
+    assert ran["fetch"]["candidates"] == ran["fetch"]["stored"] == 48
     rows = ran["export"]["rows"]
     assert isinstance(rows, dict)
     assert sum(rows.values()) == ran["label"]["labelled"] == ran["status"]["labelled"]
@@ -87,7 +87,7 @@ def test_the_whole_way_adds_up(ran: dict[str, dict[str, object]]) -> None:
 def test_run_again_redoes_nothing_that_is_done(root: Path, ran: dict[str, dict[str, object]]) -> None:
     again = json.loads(curate(root, "run", "1.0.0", "--json").stdout)
     assert "export" not in again
-    assert again["fetch"]["stored"] == 80
+    assert again["fetch"]["stored"] == 48
 
 
 def test_quiet_says_nothing_and_json_says_one_object(root: Path, ran: dict[str, dict[str, object]]) -> None:

@@ -73,7 +73,7 @@ def _items(data: list[bytes]) -> list[Any]:
     return [FetchedBytes(n, one) for n, one in enumerate(data)]
 
 
-@pytest.mark.parametrize(("name", "n"), [("efficientnet_lite0", 60), ("nsfwjs", 6), ("open_nsfw", 10), ("onnx", 20)])
+@pytest.mark.parametrize(("name", "n"), [("efficientnet_lite0", 20), ("nsfwjs", 6), ("open_nsfw", 10), ("onnx", 20)])
 def test_from_outside_the_file_alone_says_the_same(folders: dict[str, Path], name: str, n: int) -> None:
     """With onnxruntime, Pillow and preprocessing.json, and nothing of curate: |dp| < 1e-4, in one batch."""
     check_from_outside(folders[name], n)

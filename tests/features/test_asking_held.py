@@ -1,16 +1,21 @@
-"""What somebody holds back while a server is asked, and what cannot be decoded to its end, does not leave."""
+"""What somebody holds back while a server is asked, and what cannot be decoded to its end, does not leave; whatever a
+labeler raises when it asks is of that picture alone."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from curate.engine.serial import Serial
+from curate.features import asking
 from curate.features.scores import compute, read
 from curate.progress import Progress
 from curate.screening.quarantine import quarantine
 from curate.store.workspace import Workspace
+from labelers.policy import Policy
 from tests.support.net_server import Request
 from tests.support.pictures import clip, encode, texture
 from tests.support.samples import sha256, workspace
@@ -51,3 +56,28 @@ def test_animations_whose_ends_are_cut_off_cannot_be_decoded_and_end_no_run(tmp_
     assert sorted(failed) == sorted(map(sha256, files))
     assert all(why.startswith("truncated: ") for why in failed.values()), failed
     assert model.pictures == []
+
+
+class _SilentError(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("raised", "why"),
+    [(_SilentError(), "_SilentError"), (SystemExit(7), "SystemExit: 7"), (ValueError("x" * 2**20), "Va")],
+)
+def test_whatever_ask_raises_is_that_pictures_and_a_line(raised: BaseException, why: str, tmp_path: Path) -> None:
+    class Own(Policy):
+        """It has its own way to ask."""
+
+        async def ask(self, post: Any, picture: str) -> Mapping[str, float]:
+            if picture != asking._grey():
+                raise raised
+            return {"bright": 1.0, "dark": 0.0}
+
+    ws = workspace(tmp_path, FILES[:1])
+    made = Own("m", dict.fromkeys(("bright", "dark"), "?"), "x")
+    (said,) = compute(ws, Serial(), [made], Progress(quiet=True)).failed.values()
+    assert f": {why}" in said
+    assert len(said) < 400

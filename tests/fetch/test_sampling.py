@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from curate.errors import UsageError
 from curate.fetch.sampling import FEW, HERE, OTHERS, _allot, _over, draw, estimate
+from curate.fetch.wanted import Wanted
 from curate.store.catalog import Catalog
 from tests.fetch.test_fetch import curate, workspace
 from tests.fetch.test_fetch import site as site
 from tests.support.web import Web
+
+WANTED = Wanted({"s"}, "content", None)
 
 
 def catalog(tmp_path: Path, sizes: dict[tuple[str | None, str], int]) -> Catalog:
@@ -34,18 +37,18 @@ def test_strata_are_classes_and_hosts_and_small_hosts_are_one(tmp_path: Path) ->
     sizes: dict[tuple[str | None, str], int] = {("porn", "a.org"): 600, ("sexy", "a.org"): 200, (None, ""): 150}
     sizes |= {("porn", f"{n}.org"): 1 for n in range(50)}
     found = catalog(tmp_path, sizes)
-    strata = draw(found, "content", 100)
+    strata = draw(found, WANTED, 100)
     assert [(one.label, one.host, one.size, len(one.drawn)) for one in strata] == [
         ("porn", "a.org", 600, 60), ("porn", OTHERS, 50, 5), ("sexy", "a.org", 200, 20), ("unlabelled", HERE, 150, 15),
     ]  # fmt: skip
-    assert draw(found, "content", 100) == strata
-    smaller = draw(found, "content", 50)[0].drawn
+    assert draw(found, WANTED, 100) == strata
+    smaller = draw(found, WANTED, 50)[0].drawn
     assert 25 <= len(smaller) <= 30
     assert smaller == strata[0].drawn[: len(smaller)], "a smaller draw is the beginning of a larger one"
-    assert {one.label for one in draw(found, "content", 3)} == {"porn", "sexy", "unlabelled"}
+    assert {one.label for one in draw(found, WANTED, 3)} == {"porn", "sexy", "unlabelled"}
     with pytest.raises(UsageError, match=r"there are \d classes and hosts"):
-        draw(found, "content", 2)
-    assert sum(len(one.drawn) for one in draw(found, "content", 10_000)) == 1000
+        draw(found, WANTED, 2)
+    assert sum(len(one.drawn) for one in draw(found, WANTED, 10_000)) == 1000
     found.close()
 
 
@@ -61,7 +64,7 @@ def test_as_many_are_drawn_as_asked_for_and_some_of_each(sizes: list[int], n: in
 def test_an_estimate_weighs_each_stratum_by_its_size(tmp_path: Path) -> None:
     """Half of a large host is dead, and nothing of a small one is: the truth is 0.55."""
     found = catalog(tmp_path, {("porn", "a.org"): 900, ("neutral", "b.org"): 100})
-    strata = draw(found, "content", 100)
+    strata = draw(found, WANTED, 100)
     with found.tx() as db:
         for n, one in enumerate(strata[1].drawn):
             db.execute("UPDATE candidates SET state = ? WHERE candidate = ?", (("stored", "failed")[n % 2], one))
@@ -82,7 +85,7 @@ def test_an_estimate_weighs_each_stratum_by_its_size(tmp_path: Path) -> None:
 
 def test_of_what_nobody_answered_nothing_is_said(tmp_path: Path) -> None:
     found = catalog(tmp_path, {("porn", "a.org"): 20})
-    said = estimate(found, draw(found, "content", 10))
+    said = estimate(found, draw(found, WANTED, 10))
     assert (said["sample"]["yield"], said["sample"]["interval"], said["sample"]["unasked"]) == (None, None, 20)
     found.close()
 

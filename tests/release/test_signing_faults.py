@@ -1,5 +1,6 @@
 """Signatures where somebody else writes beside them, where keys change, and where runs end half-way."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -14,7 +15,7 @@ from curate.errors import GateError, ItemError, StoreError, UsageError
 from curate.layouts.exported import PUBLIC, SUMS, is_beside
 from curate.records import Reason, Response
 from curate.release import reader, removals, signing
-from curate.release.hydrate import download
+from curate.release.hydrate import download, earlier
 from curate.release.unsigned import unsigned
 from curate.store import chain
 from curate.store.file_digests import keep_file
@@ -266,4 +267,16 @@ def test_what_was_remembered_by_another_spelling_holds(ours: Ours, partner: cura
     with pytest.raises(curate.GateError, match="by other spellings of its address it was signed by"):
         partner.hydrate(ours.site.url("/x"), removals=feed)
     assert partner.hydrate(ours.site.url("/x"), removals=feed, key=own, limit=1)["recovered"] == 1
+    with partner.session.open() as ws, ws.catalog.tx() as db:  # another spelling, and who approved it, in its name
+        db.execute("PRAGMA defer_foreign_keys = ON")
+        options = {"path": ours.site.url("//x"), "reason": "a study", "approved_by": "Ann"}
+        db.execute("UPDATE sources SET source = 'hydrate:0', options = ?", (json.dumps(options),))
+        for table in ("mentions", "declared", "given"):
+            db.execute(f"UPDATE {table} SET source = 'hydrate:0'")
+    ours.site.asked.clear()
     assert partner.hydrate(ours.site.url("/x/"), removals=feed, limit=1)["recovered"] == 2
+    assert sum(one.endswith(".png") for one in ours.site.asked) == 1, "what is here is known again"
+    (known,) = partner.status()["sources"]
+    assert (known["candidates"], known["stored"], known["of"]) == (12, 2, ours.site.url("/x"))
+    with partner.session.open() as ws:
+        assert earlier(ws, ours.site.url("/x")) == ("a study", "Ann")

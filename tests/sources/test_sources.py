@@ -137,6 +137,7 @@ async def test_an_unknown_class_is_named_with_its_place(tmp_path: Path) -> None:
     ):
         assert said in str(error.value)
     assert "\x1b" not in str(error.value)
+    assert str(error.value).count("there are: drawings, hentai") == 1, "what there is, once for all of them"
 
 
 def test_a_file_of_no_class_is_named_by_the_gate_that_refuses_it(tmp_path: Path) -> None:

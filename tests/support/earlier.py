@@ -13,6 +13,7 @@ _MADE = {
     "m016_policy": "DROP TABLE relabels; DROP TABLE queue_members; DROP TABLE queue_labels",
     "m017_given": "DROP TABLE given",
     "m018_taken_out": "DROP TABLE taken_out",
+    "m019_approvals": "DROP TABLE approvals",
 }
 
 
