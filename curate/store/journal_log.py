@@ -330,7 +330,8 @@ def _put(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
         _insert(db, table, row)
     elif table not in ("runs", "quarantine"):
         what = ", ".join(f"{key} = :{key}" for key in row)
-        db.execute(f"UPDATE {table} SET {what} WHERE {where}", row)  # noqa: S608
+        open_ = " AND ended_at IS NULL" if table == "set_aside" else ""  # what was restored is not set aside again
+        db.execute(f"UPDATE {table} SET {what} WHERE {where}{open_}", row)  # noqa: S608
 
 
 def _number(db: sqlite3.Connection, table: str, row: dict[str, Any], moved: dict[tuple[str, int], int]) -> None:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from curate.admin import rebuild
@@ -180,6 +180,7 @@ first = st.lists(step, max_size=10).map(lambda some: [("add", 0), ("decide", 0),
 QUICK = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
+@example([("add", 0), ("decide", 0), ("aside", 0), ("restore", 0), ("decide", 0)], "cut journal", [])
 @settings(max_examples=12, deadline=None, suppress_health_check=QUICK)
 @given(first, st.sampled_from(LOSSES), st.lists(step, max_size=4))
 def test_no_history_loses_anything(
