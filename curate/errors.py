@@ -48,7 +48,7 @@ def of_system(error: OSError | ValueError) -> "CurateError | None":
         return DiskFullError(f"{where}{said}; free some space and run it again; what is done is kept")
     if error.errno in CLOSED:
         return StoreError(f"{where}{said}")
-    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR):
         return UsageError(f"{where}{said}")
     if error.errno == errno.ENOENT and name is None:  # as os.getcwd() has it
         return UsageError("the folder that this runs in is gone; go to one that is there")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import fspath
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from curate.config import CONFIG_NAME, Config
 from curate.errors import MatchError, UsageError
 from curate.options import at_least, texts
 from curate.stats.coverage import incomplete
-from curate.store.workspace import Workspace, find_root
+from curate.store.workspace import Workspace, check_place, find_root
 
 if TYPE_CHECKING:
     from curate.admin.doctor import Check
@@ -349,8 +350,7 @@ def init(
     from curate.config import load
 
     root = Path(folder).absolute()
-    if root.exists() and not root.is_dir():
-        raise UsageError(f"{root}: a file; give a folder")
+    check_place(root)
     write_config(root, sources, lists, screening)
     Workspace(root, load(root)).close()
     return Project(Session(root, quiet))
@@ -367,7 +367,7 @@ def load_release(folder: str | Path) -> "Release":
     from curate.release.exported import is_exported, read
     from curate.release.reader import load
 
-    path = Path(folder).resolve()
+    path = Path(realpath(folder))  # `resolve` raises where a link leads to itself
     if is_exported(path):
         return Release(*read(path))
     root = path.parents[2] if len(path.parents) > 2 else path

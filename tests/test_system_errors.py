@@ -18,7 +18,7 @@ LONG = "a" * 5000
     [
         *[(OSError(one, "said", "name"), DiskFullError) for one in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)],
         *[(OSError(one, "said", b"name"), StoreError) for one in (errno.EACCES, errno.EPERM, errno.EROFS)],
-        *[(OSError(one, "said", "name"), UsageError) for one in (errno.ENAMETOOLONG, errno.ELOOP)],
+        *[(OSError(one, "said", "name"), UsageError) for one in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)],
     ],
 )
 def test_what_the_system_says_keeps_its_name(error: OSError, kind: type[CurateError]) -> None:
@@ -66,3 +66,23 @@ def test_a_new_project_stays_where_it_was_made(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert project.status()["samples"] == 0
     assert str(tmp_path / "mine") in repr(project)
+
+
+def test_a_place_that_is_no_folder_is_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A link that leads to itself, one that leads nowhere, a file, and what would lie below one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "nowhere").symlink_to("gone")
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "here").mkdir()
+    curate.init("here", quiet=True)
+    run = Command(tmp_path / "here", monkeypatch, capfd)
+    for place in ("loop", "nowhere", "file", "file/below"):
+        path = str(tmp_path / place)
+        for verb in (("init",), ("demo",), ("hydrate",), ("check",), ("dedupe", "--forget"), ("diff", "x")):
+            assert len(run(*verb, path, code=2).err.strip().splitlines()) == 1, (verb, place)
+        with pytest.raises(CurateError):
+            curate.load_release(path)
+    assert not (tmp_path / "gone").exists()

@@ -1,5 +1,6 @@
 """`curate hydrate` on a workspace: removals first, then the rows behind guard and gate, then what came of them."""
 
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -84,7 +85,7 @@ def _opened(session: Session, ws: Workspace, release: str) -> Iterator[tuple[str
     """The place of a release as it is asked for, and as it is remembered, and the release; from an address its files
     come for as long."""
     if not is_url(release):
-        path = Path(release).resolve()
+        path = Path(os.path.realpath(release))  # `resolve` raises where a link leads to itself
         yield str(path), str(path), hydrate.opened(path)
         return
     try:

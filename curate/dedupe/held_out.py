@@ -6,6 +6,7 @@ any hash that groups samples, and whatever shows the same picture as that, leave
 """
 
 import math
+import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -123,7 +124,7 @@ def hold_out(ws: Workspace, origin: str, engine: Engine, progress: Progress) -> 
 def forget(ws: Workspace, origin: str) -> None:
     """No longer hold out a set; raises UsageError where there is none of that origin."""
     name = ws.catalog.scalar("SELECT name FROM held_out_sets WHERE ? IN (name, origin)", (origin,))
-    name = name or ws.catalog.scalar("SELECT name FROM held_out_sets WHERE name = ?", (str(Path(origin).resolve()),))
+    name = name or ws.catalog.scalar("SELECT name FROM held_out_sets WHERE name = ?", (os.path.realpath(origin),))
     if name is None:
         known = ", ".join(row[0] for row in ws.catalog.all("SELECT origin FROM held_out_sets ORDER BY origin"))
         raise UsageError(f"forget {origin}: no such set is held out; there is {known or 'none'}")

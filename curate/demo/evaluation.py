@@ -15,7 +15,7 @@ from curate.label import table as weak_table
 from curate.stats.metrics import against, right_of
 from curate.store import eligibility
 from curate.store.blobs import write
-from curate.store.workspace import Workspace
+from curate.store.workspace import Workspace, check_place
 from curate.train.crossval import grouped_cross_validation
 
 MARK = "# Made by `curate demo`; the next demo in this folder starts afresh.\n"
@@ -61,6 +61,7 @@ def prepare(folder: Path, authority: str) -> None:
     """A fresh demo folder; raises UsageError for one that holds something else."""
     import shutil
 
+    check_place(folder)
     config = folder / CONFIG_NAME
     if folder.exists() and any(folder.iterdir()):
         if not config.is_file() or not config.read_text(encoding="utf-8").startswith(MARK):

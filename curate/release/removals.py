@@ -35,6 +35,7 @@ UNSIGNED = (
     " signed release refuses it"
 )
 _ID = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[0-9a-f]{32}")  # of a feed, which is remembered beside the places of releases
 log = logging.getLogger(__name__)
 
 
@@ -136,11 +137,11 @@ def read(path: Path, known: Mapping[str, str], before: Collection[str], name: st
     if not path.is_file():
         raise GateError(f"removals: {name} is not there, and {_SO}; bring it, or say where it is (--removals FILE)")
     lines = chain.records(path)
-    if chain.broken(path) or not lines or not isinstance(lines[0].get("feed"), str):
-        raise GateError(f"removals: {name} is damaged, or no feed of removals, and {_SO}; ask for it again")
-    feed, items = str(lines[0]["feed"]), lines[1:]
-    if lines[0].get("schema") != SCHEMA:
+    feed, items = (lines[0].get("feed"), lines[1:]) if lines else (None, [])
+    if feed and lines[0].get("schema") != SCHEMA and not chain.broken(path):
         raise GateError(f"removals: {name} was made by a newer curate, and {_SO}; upgrade curate")
+    if chain.broken(path) or not (isinstance(feed, str) and _NAME.fullmatch(feed)):
+        raise GateError(f"removals: {name} is damaged, or no feed of removals, and {_SO}; ask for it again")
     if before and feed not in before:
         raise GateError(f"removals: {name} is another feed than the one that was read before, and {_SO}")
     if (last := known.get(feed)) is not None and last not in {one["digest"] for one in lines}:

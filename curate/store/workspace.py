@@ -135,6 +135,12 @@ def here() -> Path:
         raise UsageError("the folder that this runs in is gone; go to one that is there") from error
 
 
+def check_place(folder: Path) -> None:
+    """Raise UsageError where something else than a folder lies, be it a link that leads nowhere."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise UsageError(f"{folder}: a file; give a folder")
+
+
 def find_root(start: Path) -> Path | None:
     """The nearest folder, from `start` upwards, with a curate.toml; not above HOME, nor on another file system."""
     here, home = start.resolve(), Path(os.path.expanduser("~")).resolve()  # noqa: PTH111 (never raises)

@@ -22,6 +22,7 @@ from curate.records import SPLITS, Change
 from curate.release import recovery
 from curate.release.diff import diff
 from curate.release.hydrate import opened
+from curate.release.removals import SCHEMA
 from curate.store import chain, holds
 from tests.support.calling_here import command
 from tests.support.handed_on import N, Ours, picture, project
@@ -193,7 +194,8 @@ def test_a_feed_that_cannot_say_what_was_taken_down_stops_it(ours: Ours, partner
     later = feed.read_bytes()
     newer, _ = chain.line({"feed": "x", "schema": 9}, chain.GENESIS)
     wrongs = [(empty, "older"), (later.replace(b'"at"', b'"AT"'), "damaged"), (b"{}\n", "damaged"), (newer, "newer")]
-    for wrong, says in [*wrongs, (b"[" * 100_000 + b"\n", "damaged")]:
+    posing, _ = chain.line({"feed": str(urls), "schema": SCHEMA}, chain.GENESIS)  # keys are known by place and by feed
+    for wrong, says in [*wrongs, (posing, "no feed"), (b"[" * 100_000 + b"\n", "damaged")]:
         feed.write_bytes(wrong)
         with pytest.raises(curate.GateError, match=says):
             partner.hydrate(urls)
