@@ -216,7 +216,7 @@ def test_work_that_cannot_be_sent_is_an_error_and_no_wait() -> None:
 
 
 def test_work_is_shared() -> None:
-    found = set()
+    found: set[int | Exception] = set()
 
     def items() -> Iterator[float]:
         for _ in range(10_000):  # a minute and a half; the second worker may be long in coming
