@@ -112,9 +112,12 @@ def _column(values: "pd.Series", number: bool) -> "pd.Series":
     import numpy as np
     import pandas as pd
 
+    found: pd.Series
     if number:
-        return pd.to_numeric(values).astype(np.float64 if values.isna().any() else np.int64)
+        found = pd.to_numeric(values).astype(np.float64 if values.isna().any() else np.int64)
+        return found
     try:
-        return values.astype("str")
+        found = values.astype("str")
     except UnicodeEncodeError:
-        return values.astype(pd.StringDtype("python", na_value=np.nan))
+        found = values.astype(pd.StringDtype("python", na_value=np.nan))
+    return found
