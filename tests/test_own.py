@@ -14,11 +14,14 @@ from curate.plugins import CONTRACTS, make
 from tests.fetch.test_fetch import curate
 from tests.support.pictures import encode, texture
 
-HEAD = "from dataclasses import dataclass\nfrom pathlib import Path\nfrom typing import ClassVar\n\n"
+HEAD = (
+    "from dataclasses import dataclass\nfrom pathlib import Path\nfrom typing import ClassVar\n\n"
+    "from curate.contracts import Resources\n\n"
+)
 WHOLE = {
-    "sources": "def classes(self): return frozenset()\n    def pages(self, http, cursor): ...",
-    "labelers": "version: ClassVar = 1\n    needs: ClassVar = None\n    columns: ClassVar = {}\n"
-    "    def load(self): ...\n    def label(self, batch): ...",
+    "sources": "def classes(self): return frozenset()\n    async def pages(self, http, cursor):\n        yield None",
+    "labelers": "version: ClassVar = 1\n    needs: ClassVar = Resources()\n"
+    "    columns: ClassVar = {'mean': 'float32'}\n    def load(self): ...\n    def label(self, batch): ...",
     "manifests": "def write(self, release, out): ...",
     "curate.label.models": "def predict(self, evidence): ...",
     "curate.review.queues": "reported: ClassVar = False\n    blind: ClassVar = True\n"

@@ -98,7 +98,7 @@ class Findings:
 
         rows = list(self.checked.pairs(kind))
         found = pd.DataFrame(rows, columns=list(PairRow._fields), dtype=object)
-        return found.assign(**{name: _column(found[name], name in ("group", "bits")) for name in found})
+        return found.assign(**{name: _column(found[name], name in ("group", "bits")) for name in PairRow._fields})
 
     def __repr__(self) -> str:
         return "\n".join(lines(self.facts))

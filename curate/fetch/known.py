@@ -49,8 +49,8 @@ SELECT ?, plugin, options, cursor, listed, stamp, version, listed_at FROM source
 
 def _listed(source: Source, options: Mapping[str, Any]) -> str:
     """What a source lists by its options, whoever approved it, and whichever options there were when it was listed."""
-    later = {one.name: one.default for one in fields(source) if one.metadata.get(LATER)}  # type: ignore[arg-type]
-    return canonical(unapproved(later | options))
+    later: dict[str, Any] = {one.name: one.default for one in fields(source) if one.metadata.get(LATER)}  # type: ignore[arg-type]
+    return canonical(unapproved({**later, **options}))
 
 
 def merge(db: sqlite3.Connection, former: str, name: str) -> None:

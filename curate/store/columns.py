@@ -297,7 +297,7 @@ def _part(
     """How many rows, and the columns; None where texts cannot be taken apart."""
     with translated():
         rows, *texts = db.execute(scan.sql(scan.texts(careful), *bounds), given).fetchone()
-    found = [_column(rows, *texts[2 * n : 2 * n + 2], kind, careful) for n, kind in enumerate(scan.kinds())]
+    found = [_column(rows, texts[2 * n], texts[2 * n + 1], kind, careful) for n, kind in enumerate(scan.kinds())]
     whole = [one for one in found if one is not None]
     return rows, whole if len(whole) == len(found) else None
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import curate
-from curate.admin import status as status_of
 from curate.fetch import known
 from curate.fetch.listing import source_id
 from curate.fingerprint import canonical
+from curate.label import final
 from curate.plugins import options_of
 from curate.project import Project
 from curate.store import holds
@@ -198,8 +198,14 @@ def test_what_curate_toml_names_no_more_is_not_asked_for(project: Configured, si
 def test_status_makes_labels_once(project: Configured, monkeypatch: pytest.MonkeyPatch) -> None:
     one = project(("good", "neutral", ""))
     one.fetch(), one.dedupe()
-    made, columns = [], status_of.final.columns
-    monkeypatch.setattr(status_of.final, "columns", lambda *args: made.append(1) or columns(*args))
+    made: list[final.Columns] = []
+    columns = final.columns
+
+    def counted(*given: Any) -> final.Columns:
+        made.append(columns(*given))
+        return made[-1]
+
+    monkeypatch.setattr(final, "columns", counted)
     said = one.status()
     assert (said["labelled"], said["next"], len(made)) == (0, "`curate label`", 1)
     one.label()

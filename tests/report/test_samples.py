@@ -270,7 +270,7 @@ def test_what_is_taken_down_meanwhile_has_no_label_any_more(tmp_path: Path, monk
     def without(*given: Any) -> final.Columns:
         found = labels(*given)
         row, names = found.ids.to_pylist().index(gone), ("place", "probability", "withheld", "by_model", "weight")
-        left = {name: np.delete(getattr(found, name), row) for name in names}
+        left: dict[str, Any] = {name: np.delete(getattr(found, name), row) for name in names}
         human = {n - (n > row): one for n, one in found.human.items() if n != row}
         mask = pa.array([one != gone for one in found.ids.to_pylist()])
         return dataclasses.replace(found, ids=found.ids.filter(mask), human=human, **left)
