@@ -45,6 +45,12 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     ws.close()
 
 
+def pixels_of(path: str) -> bytes:
+    """Those of a file."""
+    with Image.open(path) as image:
+        return pixels(image)
+
+
 def pixels(image: Image.Image) -> bytes:
     """The first frame, turned as it says."""
     image.seek(0)
@@ -62,7 +68,7 @@ def expected(out: Path, split: str) -> Pictures:
 @pytest.mark.parametrize("split", SPLITS)
 def test_torchvision_reads_folders(out: Path, split: str) -> None:
     datasets = torchvision("torchvision.datasets")
-    found = datasets.ImageFolder(out / "imagefolder" / split, loader=lambda path: pixels(Image.open(path)))
+    found = datasets.ImageFolder(out / "imagefolder" / split, loader=pixels_of)
     read = {Path(path).stem: (found.classes[label], found[n][0]) for n, (path, label) in enumerate(found.samples)}
     assert read == expected(out, split)
     plain = datasets.ImageFolder(out / "imagefolder" / split)
@@ -138,10 +144,11 @@ def test_fiftyone_reads_folders(out: Path, tmp_path: Path, split: str) -> None:
         command = [sys.executable, "-W", "ignore", "-c", FIFTYONE, str(out / "imagefolder" / split)]
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     rows = json.loads(ended.stdout.splitlines()[-1])
-    read = {Path(path).stem: (label, pixels(Image.open(path))) for path, label, _, _ in rows}
+    read = {Path(path).stem: (label, pixels_of(path)) for path, label, _, _ in rows}
     assert read == expected(out, split)
     for path, _, width, height in rows:
-        assert sorted((width, height)) == sorted(Image.open(path).size)
+        with Image.open(path) as image:
+            assert sorted((width, height)) == sorted(image.size)
 
 
 @needs("mongod")
