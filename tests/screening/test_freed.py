@@ -59,6 +59,16 @@ def test_a_dispute_alone_lets_go_of_nothing(root: Path) -> None:
     ws.close()
 
 
+def removed_later(root: Path, *hashes: str) -> None:
+    """Store everything, and have a rescan remove what a list names that comes later."""
+    listed(root, ["0" * 40])
+    fetched(root)
+    listed(root, [*hashes])
+    ws = opened(root)
+    rescan(ws, gate(ws), Serial(), QUIET)
+    ws.close()
+
+
 def killed_rescan(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("curate.removal.rescan.remove", lambda *_: pytest.fail("killed"))
@@ -121,12 +131,7 @@ def labelled(root: Path) -> list[tuple[str, str]]:
 
 def test_what_comes_back_meets_every_other_entry(root: Path) -> None:
     near = bytes([bytes.fromhex(HASH)[0] ^ 3]).hex() + HASH[2:]
-    listed(root, ["0" * 40])
-    fetched(root)
-    listed(root, [HASH, near])
-    ws = opened(root)
-    rescan(ws, gate(ws), Serial(), QUIET)
-    ws.close()
+    removed_later(root, HASH, near)
     set_it_aside(root, HASH)
     ws = opened(root)
     assert release(ws, 1, "a logo", "ann")["asked_again"] == 1
@@ -139,12 +144,7 @@ def test_what_comes_back_meets_every_other_entry(root: Path) -> None:
 @pytest.mark.parametrize("when", ["before the release", "after it"])
 def test_what_was_taken_down_as_well_stays_away(root: Path, when: str) -> None:
     path = str(root / "images" / "neutral" / "photo.jpg")
-    listed(root, ["0" * 40])
-    fetched(root)
-    listed(root, [HASH])
-    ws = opened(root)
-    rescan(ws, gate(ws), Serial(), QUIET)
-    ws.close()
+    removed_later(root, HASH)
     if when == "before the release":
         assert curate(root, "takedown", path, "--reason", "somebody asked")["removed"] == 1
     set_it_aside(root, HASH)
@@ -160,12 +160,7 @@ def test_what_was_taken_down_as_well_stays_away(root: Path, when: str) -> None:
 
 
 def test_what_was_lifted_outlives_an_older_catalog(root: Path) -> None:
-    listed(root, ["0" * 40])
-    fetched(root)
-    listed(root, [HASH])
-    ws = opened(root)
-    rescan(ws, gate(ws), Serial(), QUIET)
-    ws.close()
+    removed_later(root, HASH)
     older = (root / "work" / "catalog.db").read_bytes()
     set_it_aside(root, HASH)
     ws = opened(root)
