@@ -46,7 +46,7 @@ from curate.commands import (
     verify,
 )
 from curate.commands.app import OPTIONS, app
-from curate.errors import FULL, CurateError, UsageError
+from curate.errors import FULL, CurateError, UsageError, of_system
 from curate.layouts.folder import shown
 
 if TYPE_CHECKING:
@@ -95,8 +95,7 @@ def main() -> None:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to say has nowhere to go
         if error.errno != errno.EPIPE:  # else whoever reads has seen enough
-            where = f"{error.filename}: " if error.filename else ""
-            print(f"curate: {shown(where)}{error.strerror}; what is done is kept", file=sys.stderr)
+            print(f"curate: {shown(str(of_system(error)))}", file=sys.stderr)
         sys.exit(CurateError.exit_code)
     except TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # Typer's own, which it exports nowhere

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from curate.review.app.allowlist import Refusal, allowed, judged
+from curate.review.app.tabs import on_its_own
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -108,6 +109,8 @@ class Guard:
         if refusal is not None or body is None:
             await _refused(scope, send, refusal or Refusal(413, ""))
             return
+        if scope["path"] == "/events":
+            body, send = on_its_own(body, send)
         target = self._own if scope["path"].startswith("/curate/") else self._inner
         await target(scope, _replay(body, receive), send)
 

@@ -172,13 +172,20 @@ STALE = """body => fetch("/curate/decide", {method: "POST", headers: {"content-t
 
 
 def _two_tabs(context: BrowserContext, served: Served, page: Page) -> None:
-    """Both show one item; the second one's key is not a second decision."""
+    """Both show one item; the second one's key is not a second decision, and neither is led by what the other opens."""
     other = opened(context, served)
     page.goto(other.url)
     ready(page)
     assert item(page) == item(other)
     key = item(page)
     press(page, "4")
+    assert item(page) != key
+    grid = context.new_page()
+    grid.goto(other.url.partition("?")[0])
+    grid.wait_for_selector("#curate-review[data-ready]", state="attached", timeout=60_000)
+    grid.wait_for_selector('[data-cy="looker"]', timeout=60_000)
+    assert (item(grid), item(other)) == ("", key), "a tab that loads, and one that is open"
+    grid.close()
     for _ in range(2):  # the other tab did not see that, and says something else, twice
         answer = other.evaluate(STALE, json.dumps({"id": key, "label": "drawings", "nonce": "n", "was": None}))
         assert answer["already"] == "porn"
