@@ -224,6 +224,42 @@ def test_a_release_whose_project_is_gone_is_a_line(tmp_path: Path) -> None:
         project.release("1.0.0")
 
 
+def test_a_release_in_the_hand_gives_nothing_that_is_held_back_since(tmp_path: Path) -> None:
+    project = named(tmp_path, ("a.png", "b.png", "c.png", "d.png"))
+    project.run("1.0.0")
+    release = curate.load_release(tmp_path / "work" / "releases" / "1.0.0")
+    pictures = next(one for one in map(release.torch, ("train", "val", "test")) if len(one))
+    one = pictures.ids[0]
+    assert pictures[0]
+    assert release.open(one).read()
+    curate.open(tmp_path, quiet=True).quarantine(one, reason="seen by somebody")
+    for given in (lambda: release.open(one), lambda: release.open(one[:12]), lambda: pictures[0]):
+        with pytest.raises(curate.StoreError, match="held back since"):
+            given()
+    rest = set(release.frame()["id"])
+    assert one not in rest
+    for other in rest:
+        assert release.open(other).read()
+    curate.open(tmp_path, quiet=True).takedown(gone := rest.pop(), reason="asked for")
+    with pytest.raises(curate.StoreError, match=gone):
+        release.open(gone)
+
+
+def test_a_release_gives_no_bytes_but_those_that_were_released(tmp_path: Path) -> None:
+    project = named(tmp_path, ("a.png", "b.png", "c.png", "d.png"))
+    project.run("1.0.0")
+    release = project.release("1.0.0")
+    first, second = release.frame()["id"][:2]
+    blob, other = (tmp_path / "work" / "blobs" / one[:2] / one for one in (first, second))
+    whole = blob.read_bytes()
+    for wrong in (other.read_bytes(), whole[:-1], whole + b" ", b"", bytes([*whole[:50], whole[50] ^ 1, *whole[51:]])):
+        blob.write_bytes(wrong)
+        with pytest.raises(curate.StoreError, match="sha256 differs"):
+            release.open(first)
+    blob.write_bytes(whole)
+    assert release.open(first).read() == whole
+
+
 def test_an_interruption_is_an_error_of_the_tree_and_an_interruption_still(tmp_path: Path) -> None:
     project = named(tmp_path, ("a.png",))
     for kind in (curate.CurateError, KeyboardInterrupt):

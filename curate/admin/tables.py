@@ -74,7 +74,7 @@ class Tables:
         """A release of this project, with its pictures."""
         from curate.release.access import released
 
-        return self.session.read(lambda ws: released(ws, version))
+        return self.session.read(lambda ws: released(ws, version, self.session.read))
 
     def show(self, ids: "str | Iterable[str] | pd.DataFrame", clear: bool = False) -> "Gallery":
         """Thumbnails for a notebook, obscured; `clear` only where everything is called safe (UsageError otherwise).

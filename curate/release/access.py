@@ -1,6 +1,9 @@
 """A release in the hand: its rows as a DataFrame, its pictures as bytes, its splits as torch datasets."""
 
+import hashlib
+import io
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -21,18 +24,20 @@ if TYPE_CHECKING:
     from curate.release.datasets import Pictures
     from curate.store.workspace import Workspace
 
+Read = Callable[[Callable[["Workspace"], Collection[str]]], Collection[str]]
+
 
 @dataclass(frozen=True, repr=False)
 class Release:
     """A frozen release; `blobs` is where its pictures lie (the store, an exported folder), None for rows alone.
 
-    `held` are ids that are held back since: their rows and bytes are not given. `facts` is what `export` said of it,
-    empty for one that was opened later.
+    `held_back` says which ids are held back by now: their rows and bytes are not given. `facts` is what `export` said
+    of it, empty for one that was opened later.
     """
 
     manifest: Manifest
     blobs: LocalBlobs | Folder | None = None
-    held: Collection[str] = ()
+    held_back: Callable[[], Collection[str]] = tuple
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -58,16 +63,22 @@ class Release:
     def open(self, id: str) -> BinaryIO:
         """The bytes of one picture, as they were stored, or exported; `id` may be its beginning, eight digits and more.
 
-        Raises UsageError where no row of the release has that id, StoreError where the bytes are not here.
+        Raises UsageError where no row of the release has that id, StoreError where the bytes are not here, are others
+        than those, or are held back by now.
         """
         self._check_pictures()
         return self.stored(self._whole(id))
 
     def stored(self, id: str) -> BinaryIO:
         """The same of the id of a row, whole, which is not looked for among the rows."""
-        if id in self.held:
+        pictures = self._check_pictures()
+        if id in self.held_back():
             raise StoreError(f"{id}: held back since this release was made")
-        return self._check_pictures().open(id)
+        with pictures.open(id) as file:
+            data = file.read()
+        if isinstance(pictures, LocalBlobs) and hashlib.sha256(data).hexdigest() != id:  # a folder looks itself
+            raise StoreError(f"{id}: what is stored is not that picture (sha256 differs); `curate verify`")
+        return io.BytesIO(data)
 
     def _check_pictures(self) -> "LocalBlobs | Folder":
         """Where the pictures lie; raises StoreError where nobody knows."""
@@ -103,7 +114,7 @@ class Release:
         if split not in self.manifest.rows:
             raise UsageError(f"'{split}' is no split; there are: {', '.join(SPLITS)}")
         rows = self.manifest.rows[split]
-        return without(rows, self.held) if self.held else rows
+        return without(rows, held) if (held := self.held_back()) else rows
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{split} {len(rows):,}" for split, rows in self.manifest.rows.items())
@@ -113,12 +124,40 @@ class Release:
         return f"<p>{escape(repr(self))}</p>"
 
 
-def released(ws: "Workspace", version: str, facts: Mapping[str, Any] | None = None) -> Release:
+class HeldBack:
+    """The samples that a workspace holds back: asked of its catalog, and again whenever that changed."""
+
+    def __init__(self, ws: "Workspace", read: Read) -> None:
+        """`read` opens the workspace anew and gives what a function says of it."""
+        self._files = [ws.work / "catalog.db", ws.work / "catalog.db-wal"]
+        self._read, self._stamp, self._ids = read, self._now(), _inactive(ws)
+
+    def __call__(self) -> Collection[str]:
+        if (now := self._now()) != self._stamp:
+            self._ids, self._stamp = self._read(_inactive), now
+        return self._ids
+
+    def _now(self) -> list[tuple[int, int, int]]:
+        found = []
+        for one in self._files:
+            with suppress(FileNotFoundError):  # the log is folded in
+                stat = one.stat()
+                found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        if not found:
+            raise StoreError(f"{self._files[0]}: not there; nobody else knows what is held back")
+        return found
+
+
+def _inactive(ws: "Workspace") -> Collection[str]:
+    return frozenset(inactive(ws.catalog))
+
+
+def released(ws: "Workspace", version: str, read: Read, facts: Mapping[str, Any] | None = None) -> Release:
     """A release of a workspace, with its pictures; raises UsageError where there is none of this version."""
     folder = ws.work / "releases"
     if not folder.is_dir() or version not in {one.name for one in folder.iterdir() if one.is_dir()}:
         raise UsageError(f"release {version}: {folder} has none of this version; `curate status` lists releases")
-    return Release(load(folder / version), ws.blobs, frozenset(inactive(ws.catalog)), facts or {})
+    return Release(load(folder / version), ws.blobs, HeldBack(ws, read), facts or {})
 
 
 def check_folder(path: Path) -> None:
