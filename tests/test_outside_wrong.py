@@ -1,5 +1,6 @@
 """A plug-in from outside that is wrong is a line that names it, and nothing is lost."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -103,8 +104,10 @@ def test_what_plugins_print_while_they_work_is_no_part_of_an_answer(tmp_path: Pa
     }.items():  # fmt: skip
         path = root / "mine" / f"{NAMES[package]}.py"
         assert f"def {method}:" in path.read_text()
-        path.write_text(path.read_text().replace(f"def {method}:", f"def {method}:\n        print('{{\"hello\"')"))
-    for verb in (["fetch"], ["dedupe"], ["label"], ["queue", "my_queue"], ["export", "1.0.0"]):
+        begun = f"def {method}:\n        print('{{\"hello\"'); import os; os.write(1, b'{{\"hello\"')"
+        path.write_text(path.read_text().replace(f"def {method}:", begun))
+    assert "hello" not in call(root, "fetch", env=dict(os.environ))  # a process of its own has a descriptor 1
+    for verb in (["dedupe"], ["label"], ["queue", "my_queue"], ["export", "1.0.0"]):
         assert "hello" not in call(root, *verb)
     path = root / "mine" / f"{NAMES['curate.label.models']}.py"
     said = "def predict(self, evidence):"

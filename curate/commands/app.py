@@ -2,12 +2,13 @@
 
 import functools
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.models import OptionInfo
@@ -59,21 +60,22 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(*args: Any, **given: Any) -> None:
         common = {name: given.pop(name) for name in _COMMON}
-        ctx = Context(**common, out=sys.stdout)
-        try:
-            _check_text(own, given)
-            with _staying(), redirect_stdout(sys.stderr) if ctx.json else nullcontext():  # what a plug-in prints
-                function(ctx, *args, **given)
-        except InterruptionError:
-            raise
-        except CurateError as error:
-            ctx.fail(error)
-            raise
-        except (OSError, ValueError) as error:
-            if (known := of_system(error)) is None:
+        with answers(common["json"]) as out:
+            ctx = Context(**common, out=out)
+            try:
+                _check_text(own, given)
+                with _staying():
+                    function(ctx, *args, **given)
+            except InterruptionError:
                 raise
-            ctx.fail(known)
-            raise known from error
+            except CurateError as error:
+                ctx.fail(error)
+                raise
+            except (OSError, ValueError) as error:
+                if (known := of_system(error)) is None:
+                    raise
+                ctx.fail(known)
+                raise known from error
 
     shared = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
@@ -89,6 +91,35 @@ def _check_text(own: Sequence[inspect.Parameter], given: Mapping[str, Any]) -> N
         option = any(isinstance(part, OptionInfo) for part in getattr(one.annotation, "__metadata__", ()))
         if option and not isinstance(given.get(one.name), Path) and not is_text(given.get(one.name)):
             raise UsageError(f"--{one.name.replace('_', '-')}: bytes that are no text (UTF-8)")
+
+
+@contextmanager
+def answers(alone: bool) -> Iterator[TextIO]:
+    """Where a verb's answer goes: stdout. Where it is `alone` there, whatever else is written to stdout goes to stderr:
+    what a plug-in prints, and what a library or a program that it starts writes to the descriptor."""
+    out, error = sys.stdout, sys.stderr
+    if not alone:
+        yield out
+        return
+    with redirect_stdout(error):
+        if not _is_descriptor(out, 1) or not _is_descriptor(error, 2):  # as in somebody's own program
+            yield out
+            return
+        out.flush()
+        with os.fdopen(os.dup(1), "w", encoding=out.encoding, errors=out.errors) as kept:
+            os.dup2(2, 1)
+            try:
+                yield kept
+                kept.flush()
+            finally:
+                os.dup2(kept.fileno(), 1)
+
+
+def _is_descriptor(stream: TextIO | None, number: int) -> bool:
+    try:
+        return stream is not None and stream.fileno() == number
+    except (OSError, ValueError):  # kept in memory, or closed
+        return False
 
 
 @contextmanager
