@@ -69,7 +69,9 @@ def uninterrupted() -> Iterator[None]:
         for number, handler in before.items():
             if handler is not None:
                 signal.signal(number, handler)
-        if heard:
+        if heard and callable(handler := before[heard[0]]):
+            handler(heard[0], None)  # to raise the signal would count as a second one
+        elif heard:
             signal.raise_signal(heard[0])
 
 
