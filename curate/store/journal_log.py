@@ -321,9 +321,8 @@ def _lacking(db: sqlite3.Connection, found: Sequence[Mapping[str, Any]]) -> Iter
     known = {(table, _name(table, row)) for table in KEYS if table not in NUMBERED for row in rows(db, table)}
     parents = {(table, row[KEYS[table][0]]) for table in _PARENTS.values() if table in KEYS for row in rows(db, table)}
     for (table, name), row in _state(found).items():
-        led = (*_CHILDREN, "quarantine")
-        of_known = table in led and any((parent, row.get(key)) in parents for key, parent in _PARENTS.items())
-        if (table, name) not in known and not of_known:
+        led = table in (*_CHILDREN, "quarantine") and any((to, row.get(key)) in parents for key, to in _PARENTS.items())
+        if (table, name) not in known and not led:
             yield {"put": table, "row": row}
 
 
@@ -343,8 +342,7 @@ def _put(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
     if db.execute(f"SELECT 1 FROM {table} WHERE {where}", row).fetchone() is None:  # noqa: S608
         _insert(db, table, row)
     elif table not in ("runs", "quarantine"):
-        what = ", ".join(f"{key} = :{key}" for key in row)
-        db.execute(f"UPDATE {table} SET {what} WHERE {where}", row)  # noqa: S608
+        db.execute(f"UPDATE {table} SET {', '.join(f'{key} = :{key}' for key in row)} WHERE {where}", row)  # noqa: S608
 
 
 def _number(db: sqlite3.Connection, table: str, row: dict[str, Any], moved: dict[tuple[str, int], int]) -> None:
