@@ -40,6 +40,7 @@ from curate.commands import (
     review,
     run,
     screening,
+    streams,
     takedown,
     taxonomy,
     train,
@@ -48,6 +49,7 @@ from curate.commands import (
 from curate.commands.app import OPTIONS, app
 from curate.errors import FULL, CurateError, UsageError, of_system
 from curate.layouts.folder import shown
+from curate.progress import tell
 
 if TYPE_CHECKING:
     pass
@@ -72,6 +74,7 @@ __all__ = ["app", "main"]
 def main() -> None:
     """Run the command; one line for what a user can act on, a traceback for anything else."""
     os.umask(0o077)  # what is made here is the operator's own
+    streams.stand()
     logging.basicConfig(format="%(message)s", handlers=[_Warnings()])
     gc.set_threshold(50_000)  # what is imported stays: no use in looking for garbage in it a hundred times
     try:
@@ -79,33 +82,32 @@ def main() -> None:
             code = app(standalone_mode=False) or 0
             if code == ending.INTERRUPTED:  # what Typer makes of it
                 raise KeyboardInterrupt
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
             sys.exit(code)
     except (KeyboardInterrupt, typer.Abort):  # first: one of the tree is a KeyboardInterrupt, too
-        print(ending.SAID, file=sys.stderr)
+        tell(ending.SAID)
         sys.exit(ending.INTERRUPTED)
     except CurateError as error:
         if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()
-        print(f"curate: {shown(str(error))}", file=sys.stderr)
+        tell(f"curate: {shown(str(error))}")
         sys.exit(error.exit_code)
     except OSError as error:
         if error.errno not in FULL | {errno.EPIPE}:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to say has nowhere to go
         if error.errno != errno.EPIPE:  # else whoever reads has seen enough
-            print(f"curate: {shown(str(of_system(error)))}", file=sys.stderr)
+            tell(f"curate: {shown(str(of_system(error)))}")
         sys.exit(CurateError.exit_code)
     except TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # Typer's own, which it exports nowhere
-            print(error.format_message(), file=sys.stderr)
+            tell(error.format_message())
         else:
-            print(f"curate: {shown(_wording(error))}; `--help` says what there is", file=sys.stderr)
+            tell(f"curate: {shown(_wording(error))}; `--help` says what there is")
             if "--json" in sys.argv:
                 print(json.dumps({"error": _wording(error), "exit": UsageError.exit_code}))
         sys.exit(UsageError.exit_code)
     finally:
+        streams.settle()
         gc.freeze()  # the process ends: nobody needs to know what of its memory is garbage
 
 

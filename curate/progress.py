@@ -4,8 +4,15 @@ import html
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
+
+
+def tell(text: str) -> None:
+    """Say something on stderr. Where it finds no room, or nobody to read it, that ends nothing."""
+    if sys.stderr is not None:  # print() would take stdout for it
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
 
 
 class Step(Protocol):
@@ -23,7 +30,7 @@ class Progress:
     def note(self, text: str) -> None:
         """Say something that should be known before a long job."""
         if not self.quiet:
-            print(text, file=sys.stderr)
+            tell(text)
 
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[Step]:
@@ -33,7 +40,7 @@ class Progress:
         elif (show := _display()) is not None:
             with _cell(show, name, total) as step:
                 yield step
-        elif sys.stderr.isatty():
+        elif sys.stderr is not None and sys.stderr.isatty():
             with _bar(name, total) as step:
                 yield step
         else:
@@ -117,7 +124,7 @@ def _lines(name: str, total: int | None, every: float = 5.0) -> Iterator[Step]:
     def line() -> None:
         of = f" of {state['total']}" if state["total"] else ""
         state["said"] = state["done"]
-        print(f"{name}: {state['done']:.0f}{of}", file=sys.stderr, flush=True)
+        tell(f"{name}: {state['done']:.0f}{of}")
 
     def step(done: int = 1, *, total: int | None = None) -> None:
         state["done"] += done

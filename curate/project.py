@@ -349,11 +349,11 @@ def init(
     from curate.admin.init import write_config
     from curate.config import load
 
-    root = Path(folder).absolute()
+    project = Project(Session(root := Path(folder).absolute(), quiet))  # first: it says where nothing can be made
     check_place(root)
     write_config(root, sources, lists, screening)
     Workspace(root, load(root)).close()
-    return Project(Session(root, quiet))
+    return project
 
 
 @interruptible()

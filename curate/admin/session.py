@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import resource
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -15,7 +16,7 @@ from curate.engine import engine_of
 from curate.errors import CurateError, DiskFullError, InterruptionError, MatchError, UsageError, WitnessError, of_system
 from curate.layouts.folder import shown
 from curate.policy import trust
-from curate.progress import Progress
+from curate.progress import Progress, tell
 from curate.stats.coverage import incomplete, unnamed
 from curate.store import borrowed, holds, witnesses
 from curate.store.workspace import Workspace
@@ -23,6 +24,7 @@ from curate.store.workspace import Workspace
 Doubts = Literal["refuse", "leave"]  # what becomes of a verb where something of the workspace is missing
 FETCHING = ("fetch", "hydrate", "run", "demo")  # verbs that ask for candidates
 NO_CONTACT = "fetch.contact: missing; who asks must be reachable (it goes into the User-Agent)"
+FILES, LEAST_FILES = 1024, 256  # that may be open at once: as Linux has it, as macOS has it
 SHOWN = 5  # incidents that are named
 T = TypeVar("T")
 
@@ -34,6 +36,15 @@ class Session:
     root: Path
     quiet: bool = False
     verbose: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise UsageError where this process could not tell the truth of files, by its encoding or its limits."""
+        if (encoding := sys.getfilesystemencoding()) != "utf-8":
+            raise UsageError(
+                f"names of files would be read as {encoding} here, and one picture have two names; set PYTHONUTF8=1, or"
+                " LC_ALL to a locale of UTF-8"
+            )
+        _allow_files()
 
     @property
     def config(self) -> Config:
@@ -144,7 +155,7 @@ class Session:
                 why = f"exit {error.exit_code}: {error}"
                 waiting = holds.untold(ws.catalog) if tells and not isinstance(error, MatchError) else []
                 if waiting:
-                    print(f"curate: {shown(str(error))}", file=sys.stderr)
+                    tell(f"curate: {shown(str(error))}")
                     raise MatchError(untold_said(waiting)) from error
                 raise
             finally:
@@ -153,12 +164,22 @@ class Session:
     def note(self, text: str) -> None:
         """Say something on stderr."""
         if not self.quiet:
-            print(shown(text), file=sys.stderr)
+            tell(shown(text))
 
     def note_void(self, names: Sequence[str]) -> None:
         """Say which tables of hashes were made by rules that no longer hold; they are gone, so it is said once."""
         for name in names:
             self.note(f"{name}: hashes of an earlier version, which saw less of a file; made again from what is stored")
+
+
+def _allow_files() -> None:
+    """As many files as usual may be open at once: one that could not be opened would be on record as one that is not
+    there. Raises UsageError where not even so many may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= hard < LEAST_FILES:  # -1: no limit
+        raise UsageError(f"{hard} files may be open at once here (ulimit -n); allow {LEAST_FILES} or more")
+    if 0 <= soft < FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES if hard < 0 else min(hard, FILES), hard))
 
 
 @contextmanager
@@ -199,14 +220,14 @@ def _begin(ws: Workspace, doubts: Doubts) -> None:
 
 def _say_untold(ws: Workspace) -> None:
     if waiting := holds.untold(ws.catalog):
-        print(f"curate: {untold_said(waiting)}", file=sys.stderr)
+        tell(f"curate: {untold_said(waiting)}")
 
 
 def refuse(doubts: Sequence[str], facts: Mapping[str, Any] | None = None) -> None:
     """Raise WitnessError where something of the workspace is missing."""
     if doubts:
         for one in doubts[:-1]:
-            print(f"curate: {shown(one)}", file=sys.stderr)
+            tell(f"curate: {shown(one)}")
         raise WitnessError(doubts[-1], facts)
 
 

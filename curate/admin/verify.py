@@ -156,12 +156,13 @@ def _journal(ws: Workspace, found: Findings, repair: bool) -> None:
         found.add("corrupt", journal.path.name, f"line {line} is not what was written, or not what follows")
     if catalog.standing == "lost":
         found.add("missing", journal.path.name, "lines that the catalog knows of are missing")
-    elif len(found.items) == before and (differing := catalog.journal_differs()):
+    past = catalog.standing != "other" and len(found.items) > before
+    if len(found.items) == before and (differing := catalog.journal_differs()):
         found.add("corrupt", journal.path.name, f"{differing} rows are not what the catalog says")
     if repair and len(found.items) > before:
         secret = journal.secret()
         if secret == catalog.get("secret"):
-            catalog.take_journal()
+            catalog.take_journal(past=past)
             ws.tombstones.returned()
         elif secret is not None:
             found.add("corrupt", journal.path.name, "it belongs to another workspace; move it away, and repair again")

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -106,13 +106,15 @@ def answers(alone: bool) -> Iterator[TextIO]:
             yield out
             return
         out.flush()
-        with os.fdopen(os.dup(1), "w", encoding=out.encoding, errors=out.errors) as kept:
-            os.dup2(2, 1)
-            try:
-                yield kept
-                kept.flush()
-            finally:
-                os.dup2(kept.fileno(), 1)
+        kept = os.fdopen(os.dup(1), "w", encoding=out.encoding, errors=out.errors)
+        os.dup2(2, 1)
+        try:
+            yield kept
+            kept.flush()
+        finally:
+            os.dup2(kept.fileno(), 1)
+            with suppress(OSError):  # said above; or an error is under way, whose code is the one to end with
+                kept.close()
 
 
 def _is_descriptor(stream: TextIO | None, number: int) -> bool:

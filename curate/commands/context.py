@@ -2,18 +2,19 @@
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from curate.admin.session import Session
+from curate.commands.streams import takes_all
 from curate.commands.wording import worded
 from curate.config import CONFIG_NAME
 from curate.errors import CurateError, MatchError, UsageError, WitnessError
 from curate.label.terminal import table
 from curate.layouts.folder import shown
+from curate.progress import tell
 from curate.project import Project
 from curate.stats.coverage import headline, rest
 from curate.store.workspace import find_root, here
@@ -71,7 +72,7 @@ class Context:
 
     def line(self, result: Mapping[str, Any]) -> None:
         """Print one JSON object on a line."""
-        text = json.dumps(dict(result), ensure_ascii=False)
+        text = json.dumps(dict(result), ensure_ascii=not takes_all(self.out))
         print(_UNPRINTABLE.sub(lambda c: json.dumps(c[0])[1:-1], text), file=self.out)
 
     def fail(self, error: CurateError) -> None:
@@ -92,7 +93,7 @@ class Context:
     def note(self, text: str) -> None:
         """Say something on stderr."""
         if not self.quiet:
-            print(shown(text), file=sys.stderr)
+            tell(shown(text))
 
 
 def _lines(result: Mapping[str, Any], indent: str = "") -> Iterator[str]:

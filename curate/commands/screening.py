@@ -1,6 +1,5 @@
 """`curate screening ...` and `curate quarantine`."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ from curate.admin.session import untold_said
 from curate.commands.app import INCOMPLETE, MATCHED, NAME, finish, verb
 from curate.commands.context import Context
 from curate.errors import UsageError
+from curate.progress import tell
 
 if TYPE_CHECKING:
     pass
@@ -126,5 +126,5 @@ def screening_rescan(ctx: Context) -> None:
     """Screen all stored samples again, from stored hashes; remove what matches. Exit 5 when something did."""
     result = ctx.project.rescan()
     if new := [one for one in result.open_incidents if one in result["incidents"]]:
-        print(f"curate: {untold_said(new)}", file=sys.stderr)
+        tell(f"curate: {untold_said(new)}")
     finish(ctx, result, code=MATCHED if result["matched"] or result.open_incidents else 0)

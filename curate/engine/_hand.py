@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from curate.engine._each import All, own
 from curate.engine._line import Line
 from curate.engine._worker import Brief
 from curate.errors import CurateError, ItemError, UsageError, described, plain
+from curate.progress import tell
 from curate.records import Reason
 
 LINGER = 0.5  # seconds that a worker without work has to end by itself
@@ -214,7 +214,7 @@ class Worker:
         assert self._line is not None
         if (said := self._line.printed()) and self._terms.aloud:
             for line in said.splitlines():
-                print(f"curate: at {plain(str(item)[:200])}: {plain(line)}", file=sys.stderr)
+                tell(f"curate: at {plain(str(item)[:200])}: {plain(line)}")
 
 
 def _ending(code: int | None) -> str:

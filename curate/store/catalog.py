@@ -208,10 +208,10 @@ class Catalog:
             finally:
                 self.seal.free()
 
-    def take_journal(self) -> None:
-        """Learn everything that the journal knows, in any case: what is there already is not changed."""
+    def take_journal(self, *, past: bool = False) -> None:
+        """Learn what the journal knows; of one that this catalog has gone on from (`past`), only what is not here."""
         with translated(), self._lock, self.seal.writing():
-            self.journal.merge(self._db)
+            self.journal.merge(self._db, past=past)
         self.standing = ""
 
     def renew_journal(self) -> None:

@@ -181,15 +181,18 @@ class JournalLog:
         """The key of the workspace that wrote the file; None where its first line is gone."""
         return next((one["secret"] for one in chain.records(self.path) if "secret" in one), None)
 
-    def merge(self, db: sqlite3.Connection, head: tuple[int, str] | None = None) -> None:
-        """Tell the catalog what the file knows; what follows its `head`, where that line is there, otherwise all."""
+    def merge(self, db: sqlite3.Connection, head: tuple[int, str] | None = None, *, past: bool = False) -> None:
+        """Tell the catalog what the file knows; what follows its `head`, where that line is there, otherwise all.
+
+        `past`: the file was cut, or is an older copy, and the catalog has gone on from it: only what it lacks is news.
+        """
         found = chain.records(self.path)
         if head is not None and any((one.get("seq"), one["digest"]) == head for one in found):
             found = [one for one in found if one["seq"] > head[0]]
         db.execute("BEGIN IMMEDIATE")
         try:
             db.execute("PRAGMA defer_foreign_keys = ON")
-            _apply(db, found)
+            _apply(db, list(_lacking(db, found)) if past else found)
             db.execute("DELETE FROM outbox")
             if found:
                 _put_head(db, found[-1]["seq"], found[-1]["digest"])
@@ -313,6 +316,16 @@ def _apply(db: sqlite3.Connection, found: Sequence[Mapping[str, Any]]) -> None:
             _put(db, table, row)
 
 
+def _lacking(db: sqlite3.Connection, found: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows that lines leave and the catalog lacks; with a parent that it knows, it knows what became of them."""
+    known = {(table, _name(table, row)) for table in KEYS if table not in NUMBERED for row in rows(db, table)}
+    parents = {(table, row[KEYS[table][0]]) for table in _PARENTS.values() if table in KEYS for row in rows(db, table)}
+    for (table, name), row in _state(found).items():
+        led = table in (*_CHILDREN, "quarantine") and any((to, row.get(key)) in parents for key, to in _PARENTS.items())
+        if (table, name) not in known and not led:
+            yield {"put": table, "row": row}
+
+
 _PARENTS = {"candidate": "candidates", "incident": "incidents", "queue": "queues", "version": "releases"}
 _CHILDREN = ("matches", "queue_items", "queue_members", "queue_labels", "shares")  # which are nothing by themselves
 
@@ -329,9 +342,7 @@ def _put(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
     if db.execute(f"SELECT 1 FROM {table} WHERE {where}", row).fetchone() is None:  # noqa: S608
         _insert(db, table, row)
     elif table not in ("runs", "quarantine"):
-        what = ", ".join(f"{key} = :{key}" for key in row)
-        open_ = " AND ended_at IS NULL" if table == "set_aside" else ""  # what was restored is not set aside again
-        db.execute(f"UPDATE {table} SET {what} WHERE {where}{open_}", row)  # noqa: S608
+        db.execute(f"UPDATE {table} SET {', '.join(f'{key} = :{key}' for key in row)} WHERE {where}", row)  # noqa: S608
 
 
 def _number(db: sqlite3.Connection, table: str, row: dict[str, Any], moved: dict[tuple[str, int], int]) -> None:

@@ -98,4 +98,5 @@ def check_matcher(plugin: Any) -> None:
 def _check(package: str, plugin: Any) -> None:
     cls = plugin if isinstance(plugin, type) else type(plugin)
     found = problems(package, plugin)
-    assert not found, f"{cls.__name__}, a {KINDS[package]}: it {'; it '.join(found)}"
+    if found:  # no `assert`, which `python -O` takes away
+        raise AssertionError(f"{cls.__name__}, a {KINDS[package]}: it {'; it '.join(found)}")

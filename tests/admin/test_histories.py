@@ -24,6 +24,7 @@ from curate.screening.quarantine import quarantine
 from curate.store import chain, lost
 from curate.store.catalog import now
 from curate.store.holds import held
+from curate.store.journal_log import KEYS, rows
 from curate.store.workspace import Workspace
 from tests.support.builders import add, decide
 from tests.support.pictures import encode, texture
@@ -173,6 +174,38 @@ def history(acts: Sequence[tuple[str, int]], loss: str, later: Sequence[tuple[st
         ws = Workspace(root, Config())
         check(ws, told)
         ws.close()
+
+
+LATE = [
+    ("add", 0), ("decide", 0), ("hold", 0), ("add", 1), ("hold", 1), ("release", 0), ("aside", 0), ("restore", 0),
+    ("precedent", 1), ("decide", 1), ("release", 0), ("hold", 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_journal_that_was_cut_or_damaged_undoes_nothing_of_a_whole_catalog(damaged: bool, tmp_path: Path) -> None:
+    """What was let go of, told and restored after its last whole line is so when it was mended: row for row."""
+    root, told = tmp_path / "w", Told()
+    root.mkdir()
+    ws = Workspace(root, Config())
+    for what, number in LATE:
+        act(ws, told, what, number, tmp_path)
+    before = _rows(ws)
+    ws.close()
+    lines = chain.lines(root / "work" / "journal.log")
+    for kept in range(2, len(lines) - 1, 3):
+        after = [lines[kept][:-9] + b"x\n", *lines[kept + 1 :]] if damaged else []
+        (root / "work" / "journal.log").write_bytes(b"".join([*lines[:kept], *after]))
+        ws = Workspace(root, Config())
+        verify(ws, QUIET, repair=True)
+        assert _rows(ws) == before, kept
+        check(ws, told)
+        ws.close()
+
+
+def _rows(ws: Workspace) -> dict[str, list[dict[str, object]]]:
+    with ws.catalog.reading() as db:
+        return {table: list(rows(db, table)) for table in KEYS}
 
 
 step = st.tuples(st.sampled_from(ACTS), st.integers(0, 5))

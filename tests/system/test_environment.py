@@ -1,0 +1,132 @@
+"""What a process is started with (streams, encodings, flags of Python, a home) changes no answer and no exit code."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from curate import progress
+from curate.admin.init import write_config
+from curate.commands.context import Context
+from tests.support.pictures import encode, texture
+
+ROOT = Path(__file__).resolve().parents[2]
+CURATE = ("-m", "cli")
+
+
+def call(
+    folder: Path, *args: str, env: Mapping[str, str] | None = None, before: str = "", streams: str = "",
+    python: Sequence[str] = CURATE,
+) -> "subprocess.CompletedProcess[bytes]":  # fmt: skip
+    """Python in a folder, with further variables, after a shell's command and with its redirections."""
+    command = ["/bin/sh", "-c", f'{before} exec "$@" {streams}', "sh", sys.executable, *python, *args]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
+    whole = {**kept, "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT), **(env or {})}
+    return subprocess.run(command, cwd=folder, env=whole, capture_output=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("given") / "café ☕"
+    write_config(folder, [{"use": "local", "path": "images", "label": "neutral"}], screening=False)
+    return folder
+
+
+# -- streams ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_stream_that_is_closed_is_no_other_file(tmp_path: Path) -> None:
+    """The next file that was opened, a stored picture's perhaps, got its number, and what libraries write to it."""
+    code = (
+        "import os, sys; from curate.commands.streams import stand; stand();"
+        " new = os.open('new', os.O_CREAT | os.O_WRONLY); print('lost'); print('lost', file=sys.stderr);"
+        " os.write(2, b'lost'); sys.stdin.read(); sys.exit(new)"
+    )
+    done = call(tmp_path, code, streams="<&- >&- 2>&-", python=("-c",))
+    assert done.returncode > 2
+    assert (tmp_path / "new").read_bytes() == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("streams", ["2>&-", "2>/dev/full"])
+def test_where_stderr_takes_nothing_the_answer_is_the_same(project: Path, streams: str) -> None:
+    done = call(project, "verify", "--json", streams=streams)
+    assert (done.returncode, json.loads(done.stdout)["blobs"]) == (0, 0)
+    assert call(project, "--nothing", streams=streams).returncode == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("args", [["nothing"], ["dedupe", "--explain", "nothing"]])
+def test_an_error_keeps_its_code_where_there_is_no_room_to_say_it(project: Path, args: list[str]) -> None:
+    for streams in (">/dev/full", ">/dev/full 2>&1"):
+        assert call(project, *args, "--json", streams=streams).returncode == 2
+
+
+def test_in_a_program_without_a_stderr_nothing_else_is_taken_for_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    said = progress.Progress()
+    said.note("a note")
+    with said.stage("looked at", 2) as step:
+        step(2)
+    assert capsys.readouterr().out == ""
+
+
+# -- encodings -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_an_answer_is_the_same_in_every_encoding(encoding: str) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    Context(None, None, json=True, quiet=False, verbose=False, out=out).say({"path": "café ☕"})
+    out.seek(0)
+    assert json.load(out) == {"path": "café ☕"}
+
+
+def test_what_an_encoding_lacks_is_escaped(tmp_path: Path) -> None:
+    done = call(tmp_path, "init", "café ☕", env={"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"caf\xe9 \u2615" in done.stdout
+
+
+def test_names_that_would_be_read_by_another_encoding_are_refused(project: Path, tmp_path: Path) -> None:
+    """A picture would be a second candidate, and its folder a class of another name."""
+    env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for args in (["check", str(project)], ["init", "new"]):
+        done = call(tmp_path, *args, env=env)
+        assert (done.returncode, done.stderr.count(b"\n")) == (2, 1), done.stderr
+        assert b"set PYTHONUTF8=1" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- limits ----------------------------------------------------------------------------------------------------------
+
+
+def test_where_few_files_may_be_open_at_once_more_may_or_it_is_one_line(project: Path) -> None:
+    """Files that could not be opened were on record as missing."""
+    (project / "images").mkdir(exist_ok=True)
+    for n in range(3):
+        (project / "images" / f"{n}.png").write_bytes(encode(texture(n), "PNG"))
+    done = call(project, "status", "--json", before="ulimit -n 40;")
+    assert (done.returncode, json.loads(done.stdout)["error"][:29]) == (2, "40 files may be open at once ")
+    done = call(project, "fetch", "--json", before="ulimit -Sn 40;")
+    assert (done.returncode, json.loads(done.stdout)["stored"]) == (0, 3), done.stderr
+
+
+# -- flags of Python -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flag", ["-O", "-OO"])
+def test_without_asserts_and_docstrings_a_plug_in_is_still_checked(tmp_path: Path, flag: str) -> None:
+    code = (
+        "from curate.testing import check_source; from sources.local import Local; check_source(Local);\n"
+        "try: check_source(int)\nexcept AssertionError as error: print(error)"
+    )
+    done = call(tmp_path, code, python=(flag, "-c"))
+    assert done.stdout == b"int, a source: it is no dataclass: its fields are its options\n", done.stderr
