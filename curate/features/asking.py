@@ -255,7 +255,7 @@ class _Server:
         if seconds < LONG or until < self._until + LONG:
             return
         self._until = until
-        done = f"over {longest:.0f} s are not waited for" if seconds > longest else "this is done; Ctrl-C ends it"
+        done = f"over {longest:.0f} s are not waited for" if seconds > longest else "it is waited for; Ctrl-C ends that"
         self.say(f"{self.name}: {self.at} asks to wait for {seconds:.0f} s: {done}")
 
     async def _one(self, send: Send, post: Post, places: asyncio.Semaphore, sample: str, text: str | None) -> Answer:

@@ -232,7 +232,7 @@ def test_a_wait_is_said_and_ends_at_a_signal(tmp_path: Path, capsys: pytest.Capt
         assert len(model.asked) == 1
     said = capsys.readouterr().err
     assert said.count("asks to wait") == 1
-    assert f"policy: {model.server.at} asks to wait for 590 s: this is done; Ctrl-C ends it" in said
+    assert f"policy: {model.server.at} asks to wait for 590 s: it is waited for; Ctrl-C ends that" in said
 
 
 def test_what_is_too_long_to_wait_for_is_said_and_ends_the_run(
