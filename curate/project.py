@@ -13,7 +13,7 @@ from curate.admin.models import Models
 from curate.admin.releases import Releases
 from curate.admin.result import Estimates, Result
 from curate.admin.session import NO_CONTACT, Session, interruptible, interruptions, refuse
-from curate.admin.tables import Tables
+from curate.admin.tables import Tables, held_back
 from curate.config import CONFIG_NAME, Config
 from curate.errors import MatchError, UsageError
 from curate.options import at_least, texts
@@ -358,8 +358,8 @@ def init(
 
 @interruptible()
 def load_release(folder: str | Path) -> "Release":
-    """A release from its folder; with its pictures where that lies in a workspace, or where pictures were exported to
-    it (imagefolder, webdataset), else rows alone.
+    """A release from its folder; with its pictures where that lies in a workspace, which says what is held back, or
+    where pictures were exported to it (imagefolder, webdataset), else rows alone.
 
     Raises StoreError for a file that is missing or is not the one that was released.
     """
@@ -368,10 +368,10 @@ def load_release(folder: str | Path) -> "Release":
     from curate.release.reader import load
 
     path = Path(realpath(folder))  # `resolve` raises where a link leads to itself
+    root = next((one for one in path.parents[2:4] if (one / CONFIG_NAME).is_file()), path)
     if is_exported(path):
-        return Release(*read(path))
-    root = path.parents[2] if len(path.parents) > 2 else path
-    if path.parent == root / "work" / "releases" and (root / CONFIG_NAME).is_file():
+        return Release(*read(path), held_back(Session(root, True)) if root / "work/exports" in path.parents else tuple)
+    if path.parent == root / "work" / "releases":
         return Project(Session(root, quiet=True)).release(path.name)
     check_folder(path)
     return Release(load(path))

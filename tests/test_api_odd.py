@@ -13,6 +13,7 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from curate.admin.incidents import Incidents
 from curate.admin.tables import Tables
 from curate.errors import InterruptionError, plain
 from curate.project import Project
+from curate.screening.quarantine import quarantine
 from tests.support.pictures import encode, texture
 
 CONFIG = """
@@ -225,24 +227,51 @@ def test_a_release_whose_project_is_gone_is_a_line(tmp_path: Path) -> None:
 
 
 def test_a_release_in_the_hand_gives_nothing_that_is_held_back_since(tmp_path: Path) -> None:
-    project = named(tmp_path, ("a.png", "b.png", "c.png", "d.png"))
+    """Nor does what was exported, as long as it lies in the workspace."""
+    project = named(tmp_path / "here", ("a.png", "b.png", "c.png", "d.png"))
     project.run("1.0.0")
-    release = curate.load_release(tmp_path / "work" / "releases" / "1.0.0")
+    project.export("1.0.0", formats="imagefolder")
+    work, away = project.session.root / "work", tmp_path / "handed on"
+    shutil.copytree(work / "exports" / "1.0.0" / "imagefolder", away)
+    release, exported = (curate.load_release(work / one) for one in ("releases/1.0.0", "exports/1.0.0/imagefolder"))
     pictures = next(one for one in map(release.torch, ("train", "val", "test")) if len(one))
     one = pictures.ids[0]
     assert pictures[0]
-    assert release.open(one).read()
-    curate.open(tmp_path, quiet=True).quarantine(one, reason="seen by somebody")
-    for given in (lambda: release.open(one), lambda: release.open(one[:12]), lambda: pictures[0]):
+    assert release.open(one).read() == exported.open(one).read()
+    project.quarantine(one, reason="seen by somebody")
+    anew = curate.load_release(work / "exports" / "1.0.0" / "imagefolder")
+    each = [partial(given.open, one) for given in (release, exported, anew)]
+    for given in (*each, partial(release.open, one[:12]), partial(pictures.__getitem__, 0)):
         with pytest.raises(curate.StoreError, match="held back since"):
             given()
+    assert one not in {*exported.frame()["id"], *anew.frame()["id"]}
+    assert curate.load_release(away).open(one).read(), "it knows of no workspace"
     rest = set(release.frame()["id"])
     assert one not in rest
     for other in rest:
         assert release.open(other).read()
-    curate.open(tmp_path, quiet=True).takedown(gone := rest.pop(), reason="asked for")
+    project.takedown(gone := rest.pop(), reason="asked for")
     with pytest.raises(curate.StoreError, match=gone):
         release.open(gone)
+
+
+def test_a_release_in_the_hand_says_once_what_waits_to_be_acknowledged(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    project = named(tmp_path, ("a.png", "b.png", "c.png", "d.png"))
+    project.run("1.0.0")
+    columns = "(incident, at, run, kind, digest, list, entry, source, state)"
+    with project.session.drive("fetch") as ws, ws.catalog.tx() as db:
+        db.execute(f"INSERT INTO incidents {columns} VALUES (7, '2026', 1, 'match', 'd', 'l', 'e', 's', 'open')")
+    capfd.readouterr()
+    release = project.release("1.0.0")
+    first, second = release.frame()["id"][:2]
+    assert capfd.readouterr().err.count("incident 7 is open") == 1
+    project.session.read(lambda ws: quarantine(ws.catalog, first, "why", actor="ann"), tells=False)
+    with pytest.raises(curate.StoreError, match="held back since"):
+        release.open(first)
+    assert release.open(second).read()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_release_gives_no_bytes_but_those_that_were_released(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ class Releases:
 
         with self.session.drive("export") as ws:
             ws.said = facts = stages.exported(self.session, ws, version, texts(formats), acknowledge)
-            return released(ws, str(facts["version"]), self.session.read, facts)
+            return released(ws, str(facts["version"]), self.session.reread, facts)
 
     def plan_export(
         self, version: str | None = None, formats: str | Sequence[str] = (), acknowledge: str | None = None

@@ -82,15 +82,15 @@ class Session:
             trust.check(one)
 
     @contextmanager
-    def open(self, doubts: Doubts = "refuse", late: bool = False) -> Iterator[Workspace]:
+    def open(self, doubts: Doubts = "refuse", late: bool = False, tells: bool = True) -> Iterator[Workspace]:
         """The workspace. Incidents that nobody has acknowledged are said, also where `--quiet` is: first, or (`late`)
-        last, where the verb may be what acknowledges one.
+        last, where the verb may be what acknowledges one; not where it `tells` nobody, who was told before.
 
         Raises WitnessError where something says that more was lost than it knows, unless that is left to the verb.
         """
         with interruptible(), closing(Workspace(self.root, self.config)) as ws:
             _begin(ws, doubts)
-            if not late:
+            if tells and not late:
                 _say_untold(ws)
             try:
                 yield ws
@@ -98,11 +98,11 @@ class Session:
                 if late:
                     _say_untold(ws)
 
-    def read(self, act: Callable[[Workspace], T], doubts: Doubts = "refuse") -> T:
+    def read(self, act: Callable[[Workspace], T], doubts: Doubts = "refuse", tells: bool = True) -> T:
         """What `act`, which only reads, says of the workspace; of a copy of its catalog where it cannot be written."""
         if borrowed.writable(self.root / "work"):
             try:
-                with self.open(doubts) as ws:
+                with self.open(doubts, tells=tells) as ws:
                     return act(ws)
             except DiskFullError:  # SQLite writes even where it reads
                 pass
@@ -114,8 +114,13 @@ class Session:
             closing(Workspace(self.root, self.config, copy)) as ws,
         ):
             _begin(ws, doubts)
-            _say_untold(ws)
+            if tells:
+                _say_untold(ws)
             return act(ws)
+
+    def reread(self, act: Callable[[Workspace], T]) -> T:
+        """`read`, as often as somebody who has read before wants to know again: what waits is not said each time."""
+        return self.read(act, tells=False)
 
     @contextmanager
     def drive(

@@ -10,7 +10,7 @@ from curate.admin.session import Session, interruptions
 if TYPE_CHECKING:
     import pandas as pd
 
-    from curate.release.access import Release
+    from curate.release.access import HeldBack, Release
     from curate.report.gallery import Gallery
 
 
@@ -74,7 +74,7 @@ class Tables:
         """A release of this project, with its pictures."""
         from curate.release.access import released
 
-        return self.session.read(lambda ws: released(ws, version, self.session.read))
+        return self.session.read(lambda ws: released(ws, version, self.session.reread))
 
     def show(self, ids: "str | Iterable[str] | pd.DataFrame", clear: bool = False) -> "Gallery":
         """Thumbnails for a notebook, obscured; `clear` only where everything is called safe (UsageError otherwise).
@@ -84,3 +84,10 @@ class Tables:
         from curate.report.gallery import gallery
 
         return self.session.read(lambda ws: gallery(ws, ids, clear))
+
+
+def held_back(session: Session) -> "HeldBack":
+    """What a workspace holds back by now, for whoever has pictures of it."""
+    from curate.release.access import HeldBack
+
+    return session.read(lambda ws: HeldBack(ws, session.reread))

@@ -159,6 +159,8 @@ def _journal(ws: Workspace, found: Findings, repair: bool) -> None:
     past = catalog.standing != "other" and len(found.items) > before
     if len(found.items) == before and (differing := catalog.journal_differs()):
         found.add("corrupt", journal.path.name, f"{differing} rows are not what the catalog says")
+    if len(found.items) == before and catalog.standing == "other":  # what is on its way there hides what it says
+        found.add("corrupt", journal.path.name, "it goes on another way than the catalog")
     if repair and len(found.items) > before:
         secret = journal.secret()
         if secret == catalog.get("secret"):

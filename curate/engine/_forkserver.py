@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 from curate.contracts import HASHING
 from curate.engine._preload import ANSWER, FORK, ORDER, REAP, UNHEARD
@@ -85,6 +86,8 @@ class ForkServer:
     def close(self) -> None:
         """End it, with its workers."""
         if self.owner == os.getpid():
+            with suppress(OSError):  # it has ended by itself
+                self._control.shutdown(socket.SHUT_RDWR)  # what somebody forked from here may hold it open
             self.drop()
             self._process.wait()
 

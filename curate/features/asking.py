@@ -272,7 +272,6 @@ class _Server:
                 return await self._failed(post, str(error))
             except (Exception, SystemExit) as error:  # noqa: BLE001 (it is the labeler's, and of one picture)
                 return await self._failed(post, described(error)[:LONGEST])
-            self._failures = 0
             over = over_frames(self.labeler)
             values = {column: np.array([one[column] for one in each]) for column in self.labeler.columns}
             return {name: float(OVER[over[name]](all_) if name in over else all_[0]) for name, all_ in values.items()}
@@ -292,6 +291,8 @@ class _Server:
                     raise
             else:
                 self.recalled += dialogue.recalled
+                if dialogue.new:  # what was known says nothing of the server
+                    self._failures = 0
                 return found
         raise AssertionError("unreachable")
 

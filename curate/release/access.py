@@ -130,12 +130,14 @@ class HeldBack:
     def __init__(self, ws: "Workspace", read: Read) -> None:
         """`read` opens the workspace anew and gives what a function says of it."""
         self._files = [ws.work / "catalog.db", ws.work / "catalog.db-wal"]
-        self._read, self._stamp, self._ids = read, self._now(), _inactive(ws)
+        self._read, self._known = read, (self._now(), _inactive(ws))
 
     def __call__(self) -> Collection[str]:
-        if (now := self._now()) != self._stamp:
-            self._ids, self._stamp = self._read(_inactive), now
-        return self._ids
+        stamp, ids = self._known  # one assignment: another thread finds the two together
+        if (now := self._now()) != stamp:
+            ids = self._read(_inactive)
+            self._known = now, ids
+        return ids
 
     def _now(self) -> list[tuple[int, int, int]]:
         found = []

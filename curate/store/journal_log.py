@@ -339,9 +339,9 @@ def _put(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
                 return
             row = row | {key: None}
     where = " AND ".join(f"{key} IS :{key}" for key in KEYS[table])
-    if db.execute(f"SELECT 1 FROM {table} WHERE {where}", row).fetchone() is None:  # noqa: S608
+    if (known := db.execute(f"SELECT * FROM {table} WHERE {where}", row).fetchone()) is None:  # noqa: S608
         _insert(db, table, row)
-    elif table not in ("runs", "quarantine"):
+    elif table not in ("runs", "quarantine") and not (table == "set_aside" and known["ended_at"]):  # it was restored
         db.execute(f"UPDATE {table} SET {', '.join(f'{key} = :{key}' for key in row)} WHERE {where}", row)  # noqa: S608
 
 

@@ -46,7 +46,7 @@ class Table:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self.path / f"{part}.{_digest(data)}.parquet"
         write(new, data)
-        for old in self._files()[part]:
+        for old in self._files(part)[part]:
             if old != new:
                 old.unlink()
 
@@ -83,7 +83,7 @@ class Table:
 
     def part(self, name: str) -> "pa.Table | None":
         """The rows of one part; None where it is not there, or not whole."""
-        files = self._files().get(name)
+        files = self._files(name).get(name)
         return _rows(files, None) if files else None
 
     def without(self, ids: frozenset[str]) -> int:
@@ -138,13 +138,13 @@ class Table:
 
     def remove(self, part: str) -> None:
         """Remove one part, so that it is made again."""
-        for path in self._files().get(part, []):
+        for path in self._files(part).get(part, []):
             path.unlink(missing_ok=True)
 
-    def _files(self) -> dict[str, list[Path]]:
-        """Each part's files: one, unless a run was killed while it replaced the part."""
+    def _files(self, begin: str = "") -> dict[str, list[Path]]:
+        """The files of each part whose name begins so: one, unless a run was killed while it replaced the part."""
         found: dict[str, list[Path]] = {}
-        for path in sorted(self.path.glob("*.parquet")):
+        for path in sorted(self.path.glob(f"{begin}*.parquet")):
             found.setdefault(path.stem.rpartition(".")[0] or path.stem, []).append(path)
         return found
 

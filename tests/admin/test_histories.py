@@ -203,6 +203,27 @@ def test_a_journal_that_was_cut_or_damaged_undoes_nothing_of_a_whole_catalog(dam
         ws.close()
 
 
+@pytest.mark.parametrize("later", [1, 3])
+def test_a_journal_that_went_another_way_undoes_no_restoring(later: int, tmp_path: Path) -> None:
+    """The way back that is named is one, too."""
+    root, backup, told = tmp_path / "w", tmp_path / "backup", Told()
+    root.mkdir()
+    ws = Workspace(root, Config())
+    for what, number in [("add", 0), ("aside", 0), ("backup", 0), *(("decide", n) for n in range(later))]:
+        act(ws, told, what, number, backup)
+    ws.close()
+    other = (ws.work / "journal.log").read_bytes()
+    shutil.rmtree(ws.work)
+    shutil.copytree(backup, ws.work)
+    ws = Workspace(root, Config())
+    act(ws, told, "restore", 0, backup)
+    ws.close()
+    (ws.work / "journal.log").write_bytes(other)
+    ws = mended(root)
+    check(ws, told)
+    ws.close()
+
+
 def _rows(ws: Workspace) -> dict[str, list[dict[str, object]]]:
     with ws.catalog.reading() as db:
         return {table: list(rows(db, table)) for table in KEYS}

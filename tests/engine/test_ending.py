@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -204,3 +205,20 @@ def test_a_ctrl_c_while_it_starts_is_not_for_who_imports(capfd: pytest.CaptureFi
     finally:
         started.close()
     assert not capfd.readouterr().err
+
+
+def test_it_ends_though_what_was_forked_from_here_holds_its_line() -> None:
+    """As a loader's workers do, which end when this process does."""
+    started, (waits, ends) = forks.ForkServer([], []), os.pipe()
+    if (child := os.fork()) == 0:
+        os.close(ends)
+        os.read(waits, 1)
+        os._exit(0)
+    closing = threading.Thread(target=started.close, daemon=True)
+    closing.start()
+    closing.join(30)
+    ended = not closing.is_alive()
+    os.close(ends)
+    os.close(waits)
+    os.waitpid(child, 0)
+    assert ended
