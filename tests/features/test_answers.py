@@ -266,6 +266,21 @@ def test_an_answer_that_the_labeler_does_not_take_is_asked_for_again(
     assert not np.isnan(read(ws, policy, IDS[:2])["dark"]).any()
 
 
+def test_a_server_that_is_down_ends_the_run_though_answers_between_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "BACKOFF", 0.001)
+    monkeypatch.setattr(asking, "ENOUGH", 3)
+    ws = workspace(tmp_path, FILES)
+    with Model() as model:
+        compute(ws, Serial(), [model.policy(questions=ONE)], QUIET, only=IDS[::2])
+        left = iter(range(1))  # the grey picture's
+        model.does = but_for(lambda _: next(left, None) is None, answer(500))
+        other = model.policy(questions=ONE, over_frames={"bright": "min"}, concurrency=1)
+        with pytest.raises(CurateError, match="http_5xx: status 500; what is scored is kept"):
+            compute(ws, Serial(), [other], QUIET)
+
+
 class Weighing(Policy):
     """It asks twice in the same words, and takes no answers that are one yes and one perhaps."""
 

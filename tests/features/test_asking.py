@@ -303,17 +303,6 @@ def test_a_server_that_goes_down_ends_the_run_soon_and_nothing_is_lost(tmp_path:
     assert parts(ws, policy) == parts(other, policy)
 
 
-def test_a_server_that_goes_down_ends_the_run_though_other_answers_are_known(tmp_path: Path) -> None:
-    ws, one = workspace(tmp_path, MANY), {"bright": "Is it bright?"}
-    with Model() as model:
-        compute(ws, Serial(), [model.policy(questions=one)], QUIET, only=ids(MANY)[::2])
-        left = iter(range(1))  # the grey picture's
-        model.does = but_for(lambda _: next(left, None) is None, answer(500))
-        other = model.policy(questions=one, over_frames={"bright": "min"}, concurrency=1)
-        with pytest.raises(CurateError, match="http_5xx: status 500; what is scored is kept"):
-            compute(ws, Serial(), [other], QUIET)
-
-
 def test_a_run_that_is_killed_goes_on(tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "SAMPLES", 4)
     ws, other, policy = workspace(tmp_path / "a", MANY), workspace(tmp_path / "b", MANY), model.policy()
