@@ -1,6 +1,7 @@
 """What the system says of names, rights and disks is an error of the tree, from Python and from the command."""
 
 import errno
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,14 @@ def test_what_the_system_says_keeps_its_name(error: OSError, kind: type[CurateEr
 )
 def test_anything_else_is_a_fault_of_ours(error: Any) -> None:
     assert of_system(error) is None
+
+
+def test_no_folder_for_temporary_files_is_not_the_folder_that_this_runs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nowhere"])
+    with pytest.raises(FileNotFoundError) as raised:
+        tempfile.gettempdir()
+    assert str(of_system(raised.value)) == "No usable temporary directory found in ['/nowhere']; set TMPDIR"
 
 
 @pytest.mark.parametrize("call", [curate.open, curate.init, curate.check, curate.load_release])

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,13 @@ from pathlib import Path
 import pytest
 
 from curate import progress
+from curate.admin.doctor import doctor
 from curate.admin.init import write_config
 from curate.commands.context import Context
+from curate.config import load
+from curate.demo.corpus import default_cache
+from curate.errors import UsageError
+from curate.plugins import make
 from tests.support.pictures import encode, texture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,6 +109,31 @@ def test_names_that_would_be_read_by_another_encoding_are_refused(project: Path,
         assert (done.returncode, done.stderr.count(b"\n")) == (2, 1), done.stderr
         assert b"set PYTHONUTF8=1" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+# -- a home ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("home", [None, "a folder from here"])
+def test_without_a_home_what_is_said_of_it_is_a_line(
+    home: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a container's user who is in no list of users."""
+
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setenv("HOME", home) if home else monkeypatch.delenv("HOME", raising=False)
+    for name in ("XDG_CACHE_HOME", "FIFTYONE_CONFIG_PATH", "FIFTYONE_DATABASE_URI"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "curate.toml").write_text('[[sources]]\nuse = "local"\npath = "~/images"\n')
+    with pytest.raises(UsageError, match=r"^sources\.local\.path: ~/images: there is no home folder here; set HOME"):
+        make("sources", load(tmp_path).sources[0], "source")
+    with pytest.raises(UsageError, match=r"^~/\.cache: there is no home folder here; set HOME"):
+        default_cache()
+    said = next(one for one in doctor(None) if one.name == "mongod")
+    assert said.remedy != "mend this, then ask again", said.detail
 
 
 # -- limits ----------------------------------------------------------------------------------------------------------
