@@ -35,12 +35,15 @@ def test_anything_else_is_a_fault_of_ours(error: Any) -> None:
     assert of_system(error) is None
 
 
-def test_no_folder_for_temporary_files_is_not_the_folder_that_this_runs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_folder_for_temporary_files_is_not_the_folder_that_this_runs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", None)
-    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nowhere"])
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "nowhere")])
     with pytest.raises(FileNotFoundError) as raised:
         tempfile.gettempdir()
-    assert str(of_system(raised.value)) == "No usable temporary directory found in ['/nowhere']; set TMPDIR"
+    known = str(of_system(raised.value))
+    assert known == f"No usable temporary directory found in ['{tmp_path / 'nowhere'}']; set TMPDIR"
 
 
 @pytest.mark.parametrize("call", [curate.open, curate.init, curate.check, curate.load_release])

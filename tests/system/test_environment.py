@@ -150,6 +150,19 @@ def test_where_few_files_may_be_open_at_once_more_may_or_it_is_one_line(project:
     assert (done.returncode, json.loads(done.stdout)["stored"]) == (0, 3), done.stderr
 
 
+def test_where_the_ends_of_children_are_ignored_a_worker_that_dies_is_one_item(tmp_path: Path) -> None:
+    """A daemon's own children inherit that; the process that workers come from ended at the first that died."""
+    code = (
+        "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "from curate.engine import each, slices; from curate.engine.pool import Pool\n"
+        "from tests.engine.test_engine import Deadly\n"
+        "done = dict(each(Pool(2), Deadly('kill'), slices(range(10), 4)))\n"
+        "print([n for n, answer in done.items() if isinstance(answer, Exception)], len(done))\n"
+    )
+    done = call(tmp_path, code, python=("-c",))
+    assert (done.stdout, done.stderr) == (b"[5] 10\n", b"")
+
+
 # -- flags of Python -------------------------------------------------------------------------------------------------
 
 
