@@ -65,6 +65,7 @@ def test_a_name_that_is_too_long_is_a_line(
     verb: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # with none of the demo's pictures
     said = Command(tmp_path, monkeypatch, capfd)(*verb, code=2)
     assert "File name too long" in said.err
     assert len(said.err.strip().splitlines()) == 1
