@@ -59,7 +59,7 @@ def uninterrupted() -> Iterator[None]:
     """What must not stop half-way: a signal meanwhile is heard at its end. Only the main thread is told of signals."""
     heard: list[int] = []
     main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.getsignal(number) for number in (_SIGNALS if main else ())}
+    before = {int(number): signal.getsignal(number) for number in (_SIGNALS if main else ())}
     for number, handler in before.items():
         if handler is not None:  # one that is not Python's cannot be put back
             signal.signal(number, lambda number, frame: heard.append(number))
@@ -69,7 +69,9 @@ def uninterrupted() -> Iterator[None]:
         for number, handler in before.items():
             if handler is not None:
                 signal.signal(number, handler)
-        if heard:
+        if heard and callable(handler := before[heard[0]]):
+            handler(heard[0], None)  # to raise the signal would count as a second one
+        elif heard:
             signal.raise_signal(heard[0])
 
 

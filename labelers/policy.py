@@ -44,7 +44,9 @@ class Policy:
     questions: Mapping[str, str]
     policy: str = ""
     policy_file: Path | None = None
-    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    classes: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict, compare=False
+    )  # for votes, which are no answers
     over_frames: Mapping[str, Literal["max", "min", "mean"]] = field(default_factory=dict)
     side: int = 512
     server: str = "http://127.0.0.1:8000/v1"

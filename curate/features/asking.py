@@ -1,17 +1,18 @@
 """What labelers say whose answers a server gives (`contracts.SupportsAsk`): pictures are made small in confined
-workers, and sent by this process alone, to the one server that curate.toml names.
+workers, and sent by this process alone, to the one server that curate.toml names. What it answered before to the same
+(`answers`) is not asked again.
 
-A grey picture is asked about before any other, and whenever several pictures in a row came to nothing: a server that
-does not answer about that one ends the run; else it is those pictures' own fault, and each has its reason.
+A grey picture is asked about before any other is sent, and whenever several pictures in a row came to nothing: a
+server that does not answer about that one ends the run; else it is those pictures' own fault, and each has its reason.
 """
 
 import asyncio
 import base64
 import io
-import json
 import logging
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -24,6 +25,7 @@ import numpy as np
 from curate.contracts import Decoded, Post, Resources, SupportsAsk
 from curate.engine import slices
 from curate.errors import CurateError, ItemError, UsageError, described
+from curate.features.answers import Answers, Send, as_bytes, as_json
 from curate.features.score_worker import OVER, Scores, Scoring, Task, blank, over_frames
 from curate.media.decode import Bounds
 from curate.media.thumbnail import LARGEST, legible
@@ -42,6 +44,7 @@ ENOUGH = 8  # failures in a row
 RETRIES, BACKOFF = 2, 0.5  # of what may pass: 429, 5xx, no connection; seconds, doubled
 ANSWER = 2**20  # bytes
 LONGEST = 300  # characters of what a labeler raises: it may hold all of an answer
+LONG = 5.0  # seconds that a server asks to wait, from which on it is said
 ASIDE = 2**31  # failures in a row after which the client itself would stop: they are counted here
 _SENT = re.compile(r"/9j/[A-Za-z0-9+/]+=*(?: /9j/[A-Za-z0-9+/]+=*){0,2}")  # base64 of one to three JPEGs
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -93,7 +96,8 @@ def answers(
         ]  # fmt: skip
         if mine:
             held = partial(holds.is_held, ws.catalog)
-            server = _Server(name, labeler, at(name, labeler), ws.config.fetch.contact, held)
+            kept, contact = Answers(ws, labeler), ws.config.fetch.contact
+            server = _Server(name, labeler, at(name, labeler), contact, held, kept, progress.note)
             asked.append(_asked_of(ws, server, mine, mapped, progress))
     return chain.from_iterable(asked)
 
@@ -105,11 +109,13 @@ def _asked_of(
     bounds = Bounds(max_pixels=ws.config.fetch.max_pixels, min_side=1)
     work = _Making({name: _Pictures(labeler.needs.side, bool(over_frames(labeler)))}, ws.blobs, bounds)
     if server.at == labeler.allow_host:
-        progress.note(f"{name}: {sum(len(one.samples) for one in tasks)} pictures are sent to {server.at}")
+        progress.note(f"{name}: {sum(len(one.samples) for one in tasks)} pictures at most are sent to {server.at}")
     for some_tasks in slices(tasks, TASKS):
         yield from server.scores(list(mapped(work, some_tasks)))
         if server.ended is not None:
             raise server.ended
+    if server.recalled:
+        progress.note(f"{name}: {server.recalled} answers were known, and not asked for again")
     if server.unclear:
         log.warning("%s: %d answers said nothing that it could read, and it abstains there", name, server.unclear)
 
@@ -165,16 +171,20 @@ class _Making(Scoring):
 @dataclass
 class _Server:
     """One labeler's server, as far as it has answered. `held` says of a sample, when its picture is about to leave,
-    whether it is held back by now; `ended`: why the server is asked no more."""
+    whether it is held back by now; `kept` are its answers, of earlier runs too; `ended`: why it is asked no more."""
 
     name: str
     labeler: SupportsAsk
     at: str
     contact: str | None
     held: Callable[[str], bool]
+    kept: Answers
+    say: Callable[[str], None]
     ended: CurateError | None = None
     unclear: int = 0
+    recalled: int = 0  # answers that were known
     _known: bool = False  # it has answered about the grey picture
+    _until: float = 0.0  # when what it asked to wait is over
     _failures: int = 0  # in a row
     _tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -185,10 +195,17 @@ class _Server:
             self._tokens = {urls.host_key(self.labeler.server): secret}
 
     def scores(self, found: Sequence[tuple[Task, Scores]]) -> Iterator[tuple[Task, Scores]]:
-        """The tasks, without the samples that nobody asked about since the server ended, and their scores."""
+        """The tasks, without the samples that nobody asked about since the server ended, and their scores.
+
+        However it ends, what was answered is kept.
+        """
         texts = [text for _, ready in found for text in ready.columns[self.name]["sent"]]
         made = [*zip((one.id for task, _ in found for one in task.samples), texts, strict=True)]
-        said = iter(finished(self._all(made)) if made else [])
+        self.kept.recall({one.id: task.shard for task, _ in found for one in task.samples})
+        try:
+            said = iter(finished(self._all(made)) if made else [])
+        finally:
+            self.kept.keep()
         for task, ready in found:
             rows = {one: next(said) for one in task.samples}
             asked = tuple(one for one in task.samples if rows[one] is not None or one.id in ready.why(self.name))
@@ -205,16 +222,24 @@ class _Server:
     async def _all(self, made: Sequence[tuple[str, str | None]]) -> list[Answer]:
         from curate.net.client import Client  # not in workers, which import this file, too
 
-        places = asyncio.Semaphore(self.labeler.concurrency)
-        async with Client(self._limits()) as http:
+        places, first = asyncio.Semaphore(self.labeler.concurrency), asyncio.Lock()
+        async with Client(self._limits(), self._waits) as http:
+
+            async def sent(path: str, body: bytes) -> bytes:
+                return (await http.post(f"{self.labeler.server.rstrip('/')}/{path}", body)).body
 
             async def post(path: str, body: Mapping[str, Any]) -> Any:
-                url = f"{self.labeler.server.rstrip('/')}/{path}"
-                return _json((await http.post(url, json.dumps(body).encode())).body)
+                return as_json(await sent(path, as_bytes(body)))
 
-            if not self._known:
-                self.ended, self._known = await self._tried(post), True
-            return await asyncio.gather(*(self._one(post, places, *one) for one in made))
+            async def send(path: str, body: bytes) -> bytes:
+                async with first:
+                    if not self._known:
+                        self.ended, self._known = await self._tried(post), True
+                if self.ended is not None:
+                    raise self.ended
+                return await sent(path, body)
+
+            return await asyncio.gather(*(self._one(send, post, places, *one) for one in made))
 
     def _limits(self) -> Limits:
         one, seconds = self.labeler, self.labeler.timeout
@@ -224,13 +249,24 @@ class _Server:
             retries=RETRIES, backoff=BACKOFF, breaker=ASIDE, tokens=self._tokens,
         )  # fmt: skip
 
-    async def _one(self, post: Post, places: asyncio.Semaphore, sample: str, text: str | None) -> Answer:
+    def _waits(self, seconds: float) -> None:
+        """Say that the server asks to wait, once, however many questions it refused meanwhile."""
+        until, longest = time.monotonic() + seconds, Limits.max_wait
+        if seconds < LONG or until < self._until + LONG:
+            return
+        self._until = until
+        done = f"over {longest:.0f} s are not waited for" if seconds > longest else "it is waited for; Ctrl-C ends that"
+        self.say(f"{self.name}: {self.at} asks to wait for {seconds:.0f} s: {done}")
+
+    async def _one(self, send: Send, post: Post, places: asyncio.Semaphore, sample: str, text: str | None) -> Answer:
         async with places:
             if self.ended is not None or text is None or self.held(sample):
                 return None
             try:
-                each = [await self._asked(post, picture) for picture in text.split()]
+                each = await self._each(send, sample, text.split())
             except CurateError as error:
+                if error is self.ended:
+                    return None
                 if not isinstance(error, ItemError):
                     raise
                 return await self._failed(post, str(error))
@@ -240,6 +276,24 @@ class _Server:
             over = over_frames(self.labeler)
             values = {column: np.array([one[column] for one in each]) for column in self.labeler.columns}
             return {name: float(OVER[over[name]](all_) if name in over else all_[0]) for name, all_ in values.items()}
+
+    async def _each(self, send: Send, sample: str, pictures: Sequence[str]) -> list[Mapping[str, float]]:
+        """What is said of each frame. Where the labeler raises because of what it was answered, that is not kept, and
+        where some of it was known, all is asked anew."""
+        for anew in (False, True):
+            dialogue = self.kept.about(sample, send, anew)
+            try:
+                found = [await self._asked(dialogue.post, one) for one in pictures]
+            except (Exception, SystemExit):
+                if dialogue.failed:
+                    raise
+                dialogue.new.clear()
+                if anew or not dialogue.recalled:
+                    raise
+            else:
+                self.recalled += dialogue.recalled
+                return found
+        raise AssertionError("unreachable")
 
     async def _asked(self, post: Post, picture: str) -> Mapping[str, float]:
         said = await self.labeler.ask(post, picture)
@@ -268,13 +322,6 @@ class _Server:
             return None
         said = f"labelers.{self.name}: {self.at}, asked about a grey picture: {why}"
         return kind(f"{said}; {hint or 'what is scored is kept, and the same command goes on from there'}")
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise ItemError(Reason.MALFORMED_ANSWER, "an answer that is no JSON") from None
 
 
 def _secret(where: str, name: str) -> str:

@@ -1,7 +1,7 @@
 """The guarded, polite client: one aiohttp session behind the `Http` contract. Nothing else fetches media."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -44,11 +44,11 @@ class Client:
 
     Guarded (public addresses on 80 and 443 only, on every hop), polite (per host), bounded (bytes, time, hops); no
     cookies, no proxies, no credentials but `Limits.tokens`. Raises ItemError and nothing else for what the web does;
-    UsageError for limits that cannot be.
+    UsageError for limits that cannot be. `waits` is told of each `Retry-After`, in seconds, when it comes.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, limits: Limits, waits: Callable[[float], None] | None = None) -> None:
+        self._limits, self._waits = limits, waits
         self._guard = Guard(limits.allow_private, limits.allow_ports)
         self._polite = Polite(limits)
         self.room = asyncio.Event()  # whoever takes the media shuts it while it has no place for more bytes
@@ -140,6 +140,8 @@ class Client:
                 answer = await self._exchange(url, ask, host, hops)
             except ItemError as error:
                 host.record(error)
+                if error.retry_after and self._waits:
+                    self._waits(error.retry_after)
                 raise
             host.record(None)
             return replace(answer, robots=said) if said and isinstance(answer, Response) else answer

@@ -168,7 +168,7 @@ def test_nowhere_else_without_its_name(server: str, allowed: str | None, message
 def test_a_host_that_is_named_is_said_aloud(tmp_path: Path, model: Model, capsys: pytest.CaptureFixture[str]) -> None:
     policy = model.policy(allow_host=model.server.at)
     compute(workspace(tmp_path, MANY[:2]), Serial(), [policy], Progress())
-    assert f"policy: 2 pictures are sent to {model.server.at}" in capsys.readouterr().err
+    assert f"policy: 2 pictures at most are sent to {model.server.at}" in capsys.readouterr().err
 
 
 def test_a_host_that_is_named_may_be_asked() -> None:
@@ -299,7 +299,7 @@ def test_a_server_that_goes_down_ends_the_run_soon_and_nothing_is_lost(tmp_path:
         assert good in (8, 9), "two questions each, after those about the grey picture; two at a time"
         model.does, before = honest(), len(model.asked)
         assert compute(ws, Serial(), [policy], QUIET).failed == {}
-        assert len(model.asked) - before == 2 * (len(MANY) - good) + 2
+        assert len(model.asked) - before == 2 * len(MANY) - 18 + 2, "what was answered of others is known, too"
     assert parts(ws, policy) == parts(other, policy)
 
 
@@ -362,6 +362,7 @@ def test_a_changed_policy_is_another_table(tmp_path: Path) -> None:
     same = [
         dataclasses.replace(plain, timeout=9.0), dataclasses.replace(plain, concurrency=9),
         dataclasses.replace(plain, token_env="X"), dataclasses.replace(plain, allow_host="x:1"),
+        dataclasses.replace(plain, classes={"a": ("porn",)}),
         Policy("m", {"a": "?"}, policy_file=tmp_path / "policy.md"),
     ]  # fmt: skip
     assert {fingerprint_of(one) for one in same} == {fingerprint_of(plain)}
