@@ -32,7 +32,8 @@ def call(
     """Python in a folder, with further variables, after a shell's command and with its redirections."""
     command = ["/bin/sh", "-c", f'{before} exec "$@" {streams}', "sh", sys.executable, *python, *args]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
-    whole = {**kept, "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT), **(env or {})}
+    found = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    whole = {**kept, "LANG": "C.UTF-8", "PYTHONPATH": found, **(env or {})}
     return subprocess.run(command, cwd=folder, env=whole, capture_output=True, timeout=60)
 
 
