@@ -50,8 +50,11 @@ def of_system(error: OSError | ValueError) -> "CurateError | None":
         return StoreError(f"{where}{said}")
     if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR):
         return UsageError(f"{where}{said}")
-    if error.errno == errno.ENOENT and name is None:  # as os.getcwd() has it
-        return UsageError("the folder that this runs in is gone; go to one that is there")
+    if error.errno == errno.ENOENT and name is None:  # as os.getcwd() has it, and tempfile in words of its own
+        gone = said == os.strerror(errno.ENOENT)
+        return UsageError(
+            "the folder that this runs in is gone; go to one that is there" if gone else f"{said}; set TMPDIR"
+        )
     return None
 
 

@@ -135,6 +135,15 @@ def plugin_name(use: str, where: str, base: Path) -> str:
     return str(home / path)
 
 
+def at_home(path: str, where: str = "") -> Path:
+    """The path, `~` in it being the home of whoever runs this; raises UsageError where that is nowhere, as it may be in
+    a container."""
+    found = Path(os.path.expanduser(path))  # noqa: PTH111 (never raises)
+    if not found.is_absolute():
+        raise UsageError(f"{where}{path}: there is no home folder here; set HOME")
+    return found
+
+
 def own_file(use: str) -> bool:
     """Whether a plug-in is named by a file of one's own."""
     return "/" in use or use.endswith(".py")
@@ -145,7 +154,7 @@ def _scalar(kind: Any, value: Any, where: str, base: Path) -> Any:
         return _size(value, where)
     if kind is Path:
         path = _expect(str, value, where, "a path")
-        return Path(path).expanduser() if path.startswith("~/") else base / path
+        return at_home(path, f"{where}: ") if path.startswith("~/") else base / path
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         return _finite(value, where)
     if kind is int and isinstance(value, bool):

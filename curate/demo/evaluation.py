@@ -57,18 +57,24 @@ model = "auto"
 """
 
 
-def prepare(folder: Path, authority: str) -> None:
-    """A fresh demo folder; raises UsageError for one that holds something else."""
-    import shutil
-
+def check_folder(folder: Path) -> None:
+    """Raise UsageError for a folder that holds something else than an earlier demo."""
     check_place(folder)
     config = folder / CONFIG_NAME
-    if folder.exists() and any(folder.iterdir()):
-        if not config.is_file() or not config.read_text(encoding="utf-8").startswith(MARK):
-            raise UsageError(f"{folder}: not empty, and not made by `curate demo`; name another folder")
+    ours = config.is_file() and config.read_text(encoding="utf-8").startswith(MARK)
+    if not ours and folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder}: not empty, and not made by `curate demo`; name another folder")
+
+
+def prepare(folder: Path, authority: str) -> None:
+    """A fresh demo folder; raises UsageError as `check_folder` does."""
+    import shutil
+
+    check_folder(folder)
+    if (folder / CONFIG_NAME).exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write(config, (MARK + CONFIG.format(authority=authority)).encode())
+    write(folder / CONFIG_NAME, (MARK + CONFIG.format(authority=authority)).encode())
 
 
 @dataclass(frozen=True)

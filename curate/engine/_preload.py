@@ -33,6 +33,7 @@ def serve(handle: int, modules: Sequence[str], loaded: Sequence[str]) -> None:
     asks, until it is gone."""
     for number in UNHEARD:
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # some ignore it, and then nobody learns how one ended
     signal.pthread_sigmask(signal.SIG_UNBLOCK, UNHEARD)
     control = socket.socket(fileno=handle)
     for name in (*_ALWAYS, *modules):

@@ -192,8 +192,11 @@ class _Run:
                 )
                 for task in both:
                     task.cancel()
-        except* CurateError as errors:
-            raise errors.exceptions[0] from None
+        except BaseExceptionGroup as errors:  # no `except*`: before Python 3.11.4 what it raises stays in a group
+            known, others = errors.split(CurateError)
+            if known is None or others is not None:
+                raise
+            raise known.exceptions[0] from None
         finally:
             await line.end()
 

@@ -136,8 +136,13 @@ def here() -> Path:
 
 
 def check_place(folder: Path) -> None:
-    """Raise UsageError where something else than a folder lies, be it a link that leads nowhere."""
-    if os.path.lexists(folder) and not folder.is_dir():
+    """Raise UsageError where something else than a folder lies, be it a link that leads nowhere; OSError for a name
+    that cannot be."""
+    try:
+        folder.lstat()
+    except FileNotFoundError:
+        return
+    if not folder.is_dir():
         raise UsageError(f"{folder}: a file; give a folder")
 
 

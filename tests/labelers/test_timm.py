@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import pwd
 import re
 import sys
 from pathlib import Path
@@ -98,6 +99,15 @@ def test_without_weights_it_says_where_they_were_looked_for(tmp_path: Path, monk
     assert options_of(found)["weights"] is None, "a model says nothing of this machine's folders"
     monkeypatch.delenv("XDG_CACHE_HOME")
     found.load()  # in a worker, which has another environment
+
+
+def test_without_a_home_it_says_where_they_were_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    timm()
+    for name in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # a container's user, who is in no list of users
+    with pytest.raises(UsageError, match=re.escape(f"~/.cache/curate/timm/{ARCHITECTURE}.safetensors")):
+        make("labelers", Plugin("timm", {"architecture": ARCHITECTURE}, "labelers"), "labeler")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ SETTINGS = """
 $wgEnableUploads = true;
 $wgUploadDirectory = "{root}/images";
 $wgUploadPath = "/images";
+$wgCacheDirectory = "{root}/data";
 $wgFileExtensions = [ 'png', 'jpg', 'gif', 'svg', 'pdf', 'webp' ];
 $wgUseImageMagick = false;
 $wgSVGConverters = [ 'gd' => [ 'curateDraw' ] ];

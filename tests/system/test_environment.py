@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,13 @@ from pathlib import Path
 import pytest
 
 from curate import progress
+from curate.admin.doctor import doctor
 from curate.admin.init import write_config
 from curate.commands.context import Context
+from curate.config import load
+from curate.demo.corpus import default_cache
+from curate.errors import UsageError
+from curate.plugins import make
 from tests.support.pictures import encode, texture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +32,8 @@ def call(
     """Python in a folder, with further variables, after a shell's command and with its redirections."""
     command = ["/bin/sh", "-c", f'{before} exec "$@" {streams}', "sh", sys.executable, *python, *args]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
-    whole = {**kept, "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT), **(env or {})}
+    found = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    whole = {**kept, "LANG": "C.UTF-8", "PYTHONPATH": found, **(env or {})}
     return subprocess.run(command, cwd=folder, env=whole, capture_output=True, timeout=60)
 
 
@@ -105,6 +112,31 @@ def test_names_that_would_be_read_by_another_encoding_are_refused(project: Path,
     assert list(tmp_path.iterdir()) == []
 
 
+# -- a home ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("home", [None, "a folder from here"])
+def test_without_a_home_what_is_said_of_it_is_a_line(
+    home: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a container's user who is in no list of users."""
+
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setenv("HOME", home) if home else monkeypatch.delenv("HOME", raising=False)
+    for name in ("XDG_CACHE_HOME", "FIFTYONE_CONFIG_PATH", "FIFTYONE_DATABASE_URI"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "curate.toml").write_text('[[sources]]\nuse = "local"\npath = "~/images"\n')
+    with pytest.raises(UsageError, match=r"^sources\.local\.path: ~/images: there is no home folder here; set HOME"):
+        make("sources", load(tmp_path).sources[0], "source")
+    with pytest.raises(UsageError, match=r"^~/\.cache: there is no home folder here; set HOME"):
+        default_cache()
+    said = next(one for one in doctor(None) if one.name == "mongod")
+    assert said.remedy != "mend this, then ask again", said.detail
+
+
 # -- limits ----------------------------------------------------------------------------------------------------------
 
 
@@ -117,6 +149,19 @@ def test_where_few_files_may_be_open_at_once_more_may_or_it_is_one_line(project:
     assert (done.returncode, json.loads(done.stdout)["error"][:29]) == (2, "40 files may be open at once ")
     done = call(project, "fetch", "--json", before="ulimit -Sn 40;")
     assert (done.returncode, json.loads(done.stdout)["stored"]) == (0, 3), done.stderr
+
+
+def test_where_the_ends_of_children_are_ignored_a_worker_that_dies_is_one_item(tmp_path: Path) -> None:
+    """A daemon's own children inherit that; the process that workers come from ended at the first that died."""
+    code = (
+        "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "from curate.engine import each, slices; from curate.engine.pool import Pool\n"
+        "from tests.engine.test_engine import Deadly\n"
+        "done = dict(each(Pool(2), Deadly('kill'), slices(range(10), 4)))\n"
+        "print([n for n, answer in done.items() if isinstance(answer, Exception)], len(done))\n"
+    )
+    done = call(tmp_path, code, python=("-c",))
+    assert (done.stdout, done.stderr) == (b"[5] 10\n", b"")
 
 
 # -- flags of Python -------------------------------------------------------------------------------------------------

@@ -52,6 +52,8 @@ def environment(folder: Path, uri: str) -> None:
         "FIFTYONE_SHOW_PROGRESS_BARS": "false",
         "FIFTYONE_LOGGING_LEVEL": "ERROR",
     }
+    if not os.environ.get("MPLBACKEND", "").startswith("module://"):  # a notebook's own, which its plots need
+        os.environ["MPLBACKEND"] = "agg"  # FiftyOne imports matplotlib, which ends at a name that it does not know
 
 
 def existing() -> Any | None:

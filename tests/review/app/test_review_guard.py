@@ -208,10 +208,12 @@ def test_the_environment_is_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     """Whatever the user's own FiftyOne is told, a session is told something else."""
     from curate.review.app.dataset import environment as set_up
 
-    monkeypatch.setattr(os, "environ", {"FIFTYONE_ALLOWED_ORIGINS": "*", "FIFTYONE_PLUGINS_DIR": "/elsewhere"})
+    told = {"FIFTYONE_ALLOWED_ORIGINS": "*", "FIFTYONE_PLUGINS_DIR": "/elsewhere", "MPLBACKEND": "Qt4Agg"}
+    monkeypatch.setattr(os, "environ", told)
     set_up(tmp_path, "mongodb://x")
     assert os.environ["FIFTYONE_ALLOWED_ORIGINS"] == ""
     assert "curate" in os.environ["FIFTYONE_PLUGINS_DIR"]
+    assert os.environ["MPLBACKEND"] == "agg"
 
 
 @pytest.mark.parametrize(
