@@ -21,6 +21,7 @@ import pytest
 
 import curate
 from curate.admin.incidents import Incidents
+from curate.admin.session import Session
 from curate.admin.tables import Tables
 from curate.errors import InterruptionError, plain
 from curate.project import Project
@@ -240,7 +241,7 @@ def test_a_release_in_the_hand_gives_nothing_that_is_held_back_since(tmp_path: P
     assert release.open(one).read() == exported.open(one).read()
     project.quarantine(one, reason="seen by somebody")
     anew = curate.load_release(work / "exports" / "1.0.0" / "imagefolder")
-    each = [partial(given.open, one) for given in (release, exported, anew)]
+    each: list[Callable[[], Any]] = [partial(one_of.open, one) for one_of in (release, exported, anew)]
     for given in (*each, partial(release.open, one[:12]), partial(pictures.__getitem__, 0)):
         with pytest.raises(curate.StoreError, match="held back since"):
             given()
@@ -256,7 +257,7 @@ def test_a_release_in_the_hand_gives_nothing_that_is_held_back_since(tmp_path: P
 
 
 def test_a_release_in_the_hand_says_once_what_waits_to_be_acknowledged(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     project = named(tmp_path, ("a.png", "b.png", "c.png", "d.png"))
     project.run("1.0.0")
@@ -267,6 +268,19 @@ def test_a_release_in_the_hand_says_once_what_waits_to_be_acknowledged(
     release = project.release("1.0.0")
     first, second = release.frame()["id"][:2]
     assert capfd.readouterr().err.count("incident 7 is open") == 1
+    times: list[int] = []
+
+    def reread(session: Session, act: Callable[[Any], Any]) -> Any:
+        times.append(1)
+        return session.read(act, tells=False)
+
+    monkeypatch.setattr(Session, "reread", reread)
+    asks = project.release("1.0.0")
+    with project.session.open():
+        for _ in range(9):
+            assert asks.open(first).read()
+    assert len(times) <= 2, "nor is asked again what did not change, because somebody else has it open"
+    capfd.readouterr()
     project.session.read(lambda ws: quarantine(ws.catalog, first, "why", actor="ann"), tells=False)
     with pytest.raises(curate.StoreError, match="held back since"):
         release.open(first)

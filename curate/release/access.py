@@ -144,7 +144,8 @@ class HeldBack:
         for one in self._files:
             with suppress(FileNotFoundError):  # the log is folded in
                 stat = one.stat()
-                found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+                if stat.st_size:  # an empty log says nothing, and whoever opens the catalog empties it anew
+                    found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
         if not found:
             raise StoreError(f"{self._files[0]}: not there; nobody else knows what is held back")
         return found
