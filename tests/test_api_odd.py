@@ -242,7 +242,8 @@ def test_a_release_in_the_hand_gives_nothing_that_is_held_back_since(tmp_path: P
     project.quarantine(one, reason="seen by somebody")
     anew = curate.load_release(work / "exports" / "1.0.0" / "imagefolder")
     each: list[Callable[[], Any]] = [partial(one_of.open, one) for one_of in (release, exported, anew)]
-    for given in (*each, partial(release.open, one[:12]), partial(pictures.__getitem__, 0)):
+    each += [partial(release.open, one[:12]), partial(pictures.__getitem__, 0)]
+    for given in each:
         with pytest.raises(curate.StoreError, match="held back since"):
             given()
     assert one not in {*exported.frame()["id"], *anew.frame()["id"]}
