@@ -20,6 +20,8 @@ required = {screened}
 use = "local"
 path = "images"
 label_from = "folder"
+[export]
+on_suspect = "drop"  # sprites of one kind look alike by hashes that dedupe does not group by
 {labelers}
 """
 LIST = '[[screening.lists]]\nuse = "lines"\npath = "list.txt"\n'
